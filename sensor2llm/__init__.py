@@ -1,0 +1,33 @@
+"""The bridge from sensors to language models.
+
+>>> import sensor2llm
+>>> "classify" in dir(sensor2llm)
+True
+"""
+
+from importlib import import_module
+from typing import Any
+
+_LAZY = {
+    "Conversation": "sensor2llm.tasks.conversation",
+    "SensorAdapter": "sensor2llm.adapter",
+    "SensorLanguageModel": "sensor2llm.model",
+    "SignalEncoder": "sensor2llm.encoders.signal_encoder",
+    "SignalSpec": "sensor2llm.signals.spec",
+    "Window": "sensor2llm.signals.window",
+    "WindowStore": "sensor2llm.signals.store",
+    "classify": "sensor2llm.tasks.classification",
+}
+
+__all__ = sorted(_LAZY)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `--help` stays quick."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sensor2llm' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

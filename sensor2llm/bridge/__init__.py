@@ -1,0 +1,1 @@
+"""The bridge: encoder steps to signal tokens, and their places in a prompt."""

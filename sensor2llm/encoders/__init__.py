@@ -1,0 +1,1 @@
+"""Signal encoders: one network a modality and a cross-modal aggregator."""

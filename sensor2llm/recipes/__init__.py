@@ -1,0 +1,1 @@
+"""Recipes: the whole run as dataclasses, and the builders that turn one into objects."""

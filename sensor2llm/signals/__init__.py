@@ -1,0 +1,1 @@
+"""Signals: specs, recordings, windows, stores, splits, facts and simulation."""

@@ -1,0 +1,1 @@
+"""What tokenizers do to sensor numbers."""
