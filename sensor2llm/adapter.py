@@ -1,0 +1,239 @@
+"""SensorAdapter: everything a frozen LLM needs to hear one kind of sensor window.
+
+    adapter = SensorAdapter(spec=…, label_names=…, encoder=…, projector=…, soft_prompt=…, …)
+    adapter.save("runs/har")
+    adapter = SensorAdapter.load("runs/har")        a folder, a released name or a hub name
+
+Notation: K signal tokens (`signal`), P soft-prompt vectors (`soft`), `width` the LLM's embedding
+width. An adapter knows its LLM only by name and identity; `sensor2llm.model` brings the two
+together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.bridge.projectors import Projector
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.llm.soft_prompt import SoftPrompt
+from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.signal_text import SignalText
+from sensor2llm.signals.dataset import SignalBatch, collate_windows
+from sensor2llm.signals.normalise import Normaliser
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
+
+
+@dataclass(eq=False)
+class FeatureBatch:
+    """Hold what the adapter makes of windows before the trainable part; this is what is cached.
+
+    Args:
+        labels: index of each window's label; -1 for none.
+        steps: a frozen encoder's pooled steps; None without an encoder.
+        present: which modalities are there; None without an encoder.
+        texts: the windows as text; None with an encoder.
+    """
+
+    labels: Int[Tensor, " batch"]
+    steps: Float[Tensor, "batch modality step feature"] | None = None
+    present: Bool[Tensor, "batch modality"] | None = None
+    texts: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "FeatureBatch":
+        """Move the tensors to a device."""
+        return FeatureBatch(
+            self.labels.to(device),
+            None if self.steps is None else self.steps.to(device),
+            None if self.present is None else self.present.to(device),
+            self.texts,
+        )
+
+
+class SensorAdapter(nn.Module):
+    """Hold encoder, projector and soft prompt, and the plain facts that belong to them.
+
+    Args:
+        spec: channels, units and rates of the windows.
+        label_names: the labels as the data names them.
+        label_texts: the labels as the LLM reads and writes them; the names where None.
+        template: the prompt template; it is stored with the adapter.
+        form: which of the template's forms is used.
+        llm_name: `bundled` or a hub name, never a path.
+        llm_identity: of the LLM that the adapter is trained for.
+        normaliser: applied to windows before the encoder; None for none.
+        encoder: signal encoder; None for a text prompt with a soft prompt alone.
+        projector: encoder steps to K signal tokens; needed with an encoder.
+        projector_config: what `projector` was built from.
+        soft_prompt: P learned vectors; None for P = 0.
+        signal_text: how a window is written where there is no encoder.
+        label_prior: subtracted from each label's log-likelihood; zeros where None.
+        recipe: the whole run as a plain mapping.
+
+    Raises:
+        ConfigError: the parts do not fit each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: SignalSpec,
+        label_names: Sequence[str],
+        template: PromptTemplate,
+        llm_name: str,
+        llm_identity: str,
+        label_texts: Sequence[str] | None = None,
+        form: str = "encoded",
+        normaliser: Normaliser | None = None,
+        encoder: SignalEncoder | None = None,
+        projector: Projector | None = None,
+        projector_config: ProjectorConfig | None = None,
+        soft_prompt: SoftPrompt | None = None,
+        signal_text: SignalText | None = None,
+        label_prior: Sequence[float] | None = None,
+        recipe: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec, self.template, self.form = spec, template, form
+        self.label_names = tuple(label_names)
+        self.label_texts = tuple(self.label_names if label_texts is None else label_texts)
+        self.llm_name, self.llm_identity = llm_name, llm_identity
+        self.normaliser, self.recipe = normaliser, dict(recipe or {})
+        self.encoder, self.projector = encoder, projector
+        self.projector_config, self.soft_prompt = projector_config, soft_prompt
+        self.signal_text = signal_text or SignalText()
+        self.label_prior = tuple(label_prior or (0.0,) * len(self.label_names))
+        self._check()
+
+    def _check(self) -> None:
+        if (self.encoder is None) != (self.projector is None):
+            raise ConfigError("an encoder needs a projector, and a projector an encoder")
+        if (self.projector is None) != (self.projector_config is None):
+            raise ConfigError("projector and projector_config belong together; give both")
+        for name in ("label_texts", "label_prior"):
+            if len(getattr(self, name)) != len(self.label_names):
+                raise ConfigError(
+                    f"{name} needs one entry a label: {len(self.label_names)} labels, "
+                    f"{len(getattr(self, name))} entries"
+                )
+
+    @property
+    def signal_tokens(self) -> int:
+        """Give K, the signal tokens of a window; 0 without an encoder."""
+        return self.projector_config.tokens if self.projector_config else 0
+
+    @property
+    def soft_tokens(self) -> int:
+        """Give P, the vectors of the soft prompt."""
+        return 0 if self.soft_prompt is None else len(self.soft_prompt.vectors)
+
+    def train(self, mode: bool = True) -> "SensorAdapter":
+        """Switch modes; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.encoder is not None and not self.trains_encoder:
+            self.encoder.eval()
+        return self
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Say whether any of the encoder's weights take a gradient."""
+        return self.encoder is not None and any(p.requires_grad for p in self.encoder.parameters())
+
+    def collate(self, windows: Sequence[Window]) -> SignalBatch:
+        """Put windows into a normalised batch.
+
+        Raises:
+            SpecError: a window does not fit the adapter's spec.
+            DataError: a window's label is unknown.
+        """
+        return collate_windows(windows, self.spec, self.normaliser, self.label_names)
+
+    def align(self, batch: SignalBatch, spec: SignalSpec) -> SignalBatch:
+        """Put a batch of another spec into this adapter's order; what `spec` lacks is missing.
+
+        Raises:
+            SpecError: modalities that both have differ, or `spec` has one that is unknown here.
+        """
+        self.spec.check_compatible(spec)
+        if spec.names == self.spec.names:
+            return batch
+        n, device = len(batch), batch.present.device
+        signals, present = {}, torch.zeros(n, len(self.spec.names), dtype=torch.bool, device=device)
+        for i, modality in enumerate(self.spec.modalities):
+            if modality.name in spec:
+                signals[modality.name] = batch.signals[modality.name]
+                present[:, i] = batch.present[:, spec.names.index(modality.name)]
+            else:
+                shape = (n, len(modality.channels), modality.steps)
+                signals[modality.name] = torch.zeros(shape, device=device)
+        return replace(batch, signals=signals, present=present)
+
+    def features(self, batch: SignalBatch) -> FeatureBatch:
+        """Encode a batch, or write it as text where there is no encoder.
+
+        A frozen encoder runs without gradients: keep its features and train on them.
+        """
+        if self.encoder is None:
+            texts = self.signal_text.rows(batch, self.spec, self.normaliser)
+            return FeatureBatch(batch.labels, texts=texts)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_encoder):
+            found = self.encoder.features(batch)
+        return FeatureBatch(batch.labels, found.steps, found.present)
+
+    def signal_vectors(self, batch: FeatureBatch) -> Float[Tensor, "batch signal width"] | None:
+        """Project features to K signal tokens; None without an encoder."""
+        if self.projector is None:
+            return None
+        if batch.steps is None or batch.present is None:
+            raise ConfigError("this adapter has an encoder; give it encoded features, not texts")
+        dtype = next(self.projector.parameters()).dtype
+        return self.projector(batch.steps.to(dtype), batch.present)
+
+    def soft_vectors(self) -> Float[Tensor, "soft width"] | None:
+        """Give the soft prompt; None where P is 0."""
+        return None if self.soft_prompt is None else self.soft_prompt.vectors
+
+    def check_llm(self, name: str, identity: str) -> None:
+        """Refuse another LLM than the one that the adapter is trained for.
+
+        Raises:
+            ArtefactError: naming both sides.
+        """
+        if identity != self.llm_identity:
+            raise ArtefactError(
+                f"the adapter is trained for the LLM '{self.llm_name}' ({self.llm_identity[:19]}), "
+                f"not for '{name}' ({identity[:19]}); load that LLM, or train an adapter for this"
+            )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the adapter's files; after any error the old ones stand unchanged."""
+        from sensor2llm.adapter_files import save_adapter
+
+        return save_adapter(self, Path(folder))
+
+    @classmethod
+    def load(cls, name: str | Path) -> "SensorAdapter":
+        """Read an adapter from a folder, a name under `adapters/` or a hub name.
+
+        Raises:
+            ArtefactError: there is none, or it is broken or of another format.
+        """
+        from sensor2llm.adapter_files import load_adapter
+
+        return load_adapter(name)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = True) -> str:
+        """Upload the adapter's files to the Hugging Face hub and return the commit's address."""
+        from sensor2llm.adapter_files import push_adapter
+
+        return push_adapter(self, repo_id, private=private)

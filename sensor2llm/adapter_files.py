@@ -1,0 +1,266 @@
+"""The files of an adapter folder: written whole or not at all, read with errors that say what.
+
+recipe.yaml README.md sensor2llm.json
+adapter_config.json adapter_model.safetensors     exactly PEFT's; none where P = 0
+bridge.safetensors                                encoder and projector; none without an encoder
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_card import write_card
+from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.bridge.projectors import Projector
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import ArtefactError, UserError
+from sensor2llm.llm.soft_prompt import SoftPrompt
+from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.signal_text import SignalText
+from sensor2llm.signals.normalise import Normaliser
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.training.record import versions, write_json
+
+FORMAT_VERSION = 1
+MANIFEST, BRIDGE = "sensor2llm.json", "bridge.safetensors"
+PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+# metrics.json tells of the weights before: it goes when they go.
+REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, BRIDGE, "metrics.json", MANIFEST)
+
+
+def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
+    """Write an adapter's files into a folder; other files there are left alone.
+
+    All files are written beside the old ones first and take their places at the end, the manifest
+    with their hashes last: a full disk changes nothing, and a mixture is recognised on loading.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+    try:
+        _write_files(adapter, part)
+        for name in REPLACED:
+            if (part / name).exists():
+                (part / name).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _write_files(adapter: SensorAdapter, part: Path) -> None:
+    if adapter.soft_prompt is not None:
+        adapter.soft_prompt.save_peft(part, adapter.llm_name)
+    if tensors := _bridge_tensors(adapter):
+        save_file(tensors, part / BRIDGE)
+    recipe = yaml.safe_dump(adapter.recipe, sort_keys=False, allow_unicode=True)
+    (part / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    (part / "README.md").write_text(write_card(adapter), encoding="utf-8")
+    hashed = [part / name for name in (*PEFT_FILES, BRIDGE) if (part / name).exists()]
+    for path in hashed:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    files = {path.name: _sha256(path) for path in hashed}
+    write_json(part / MANIFEST, _manifest(adapter) | {"files": files})
+
+
+def _bridge_tensors(adapter: SensorAdapter) -> dict[str, Tensor]:
+    parts = {"encoder": adapter.encoder, "projector": adapter.projector}
+    return {
+        f"{name}.{key}": tensor.detach().cpu().contiguous()
+        for name, module in parts.items()
+        if module is not None
+        for key, tensor in module.state_dict().items()
+    }
+
+
+def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
+    a = adapter
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "adapter",
+        "spec": a.spec.to_dict(),
+        "label_names": list(a.label_names),
+        "label_texts": list(a.label_texts),
+        "label_prior": list(a.label_prior),
+        "template": a.template.to_dict(),
+        "form": a.form,
+        "signal_text": a.signal_text.to_dict(),
+        "normaliser": None if a.normaliser is None else a.normaliser.to_dict(),
+        "llm": a.llm_name,
+        "llm_identity": a.llm_identity,
+        "encoder": None if a.encoder is None else asdict(a.encoder.config),
+        "projector": None if a.projector_config is None else asdict(a.projector_config),
+        "llm_width": None if a.projector is None else len(a.projector.gain),
+        "soft_tokens": a.soft_tokens,
+        "versions": versions(),
+    }
+
+
+def load_adapter(name: str | Path) -> SensorAdapter:
+    """Read an adapter from a folder, a released name or a hub name.
+
+    Raises:
+        ArtefactError: there is none, a file is missing or broken, or the format is another.
+    """
+    folder = find_adapter(name)
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    try:
+        return _build(folder, manifest).eval()
+    except UserError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ArtefactError(
+            f"the adapter in '{folder}' is broken ({_first_line(error)}); fetch or train it again"
+        ) from error
+
+
+def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
+    spec = SignalSpec.from_dict(manifest["spec"])
+    encoder = projector = config = None
+    if manifest["encoder"] is not None:
+        encoder = SignalEncoder(spec, EncoderConfig(**manifest["encoder"]))
+        config = ProjectorConfig(**manifest["projector"])
+        projector = build_projector(config, encoder, manifest["llm_width"], target_std=1.0)
+        tensors = load_file(folder / BRIDGE)
+        for part, module in (("encoder.", encoder), ("projector.", projector)):
+            state = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
+            module.load_state_dict(state)
+    recipe = folder / "recipe.yaml"
+    normaliser = manifest["normaliser"]
+    return SensorAdapter(
+        spec=spec,
+        label_names=manifest["label_names"],
+        label_texts=manifest["label_texts"],
+        label_prior=manifest["label_prior"],
+        template=PromptTemplate.from_dict(manifest["template"]),
+        form=manifest["form"],
+        llm_name=manifest["llm"],
+        llm_identity=manifest["llm_identity"],
+        normaliser=None if normaliser is None else Normaliser.from_dict(normaliser),
+        encoder=encoder,
+        projector=projector,
+        projector_config=config,
+        soft_prompt=SoftPrompt.load_peft(folder) if manifest["soft_tokens"] else None,
+        signal_text=SignalText(**manifest["signal_text"]),
+        recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
+    )
+
+
+def build_projector(
+    config: ProjectorConfig, encoder: SignalEncoder, llm_width: int, target_std: float
+) -> Projector:
+    """Build the projector that fits between an encoder and an LLM of this embedding width."""
+    modalities, steps = len(encoder.spec.modalities), encoder.config.pooled_steps
+    return Projector(config, modalities, steps, encoder.width, llm_width, target_std)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read an adapter folder's manifest.
+
+    Raises:
+        ArtefactError: there is none, or it is of another kind or format.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtefactError(
+            f"'{folder}' is no adapter (no {MANIFEST} in it); make one with "
+            "`python -m sensor2llm.train_adapter`"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        kind, version = manifest["kind"], manifest["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"'{path}' is broken ({_first_line(error)})") from error
+    if (kind, version) != ("adapter", FORMAT_VERSION):
+        raise ArtefactError(
+            f"'{folder}' holds kind {kind!r} of format {version}, expected 'adapter' of format "
+            f"{FORMAT_VERSION}; use the release of sensor2llm that wrote it"
+        )
+    return manifest
+
+
+def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
+    """Refuse a folder whose files are missing, cut off or another adapter's."""
+    for name, expected in manifest.get("files", {}).items():
+        if not (folder / name).is_file():
+            raise ArtefactError(f"the adapter in '{folder}' lacks {name}; fetch or train it again")
+        if _sha256(folder / name) != expected:
+            raise ArtefactError(
+                f"{name} in '{folder}' is not the file that was saved (truncated, or of another "
+                "adapter); fetch or train it again"
+            )
+
+
+def released_folder() -> Path:
+    """Give the folder of released adapters: the clone's, else the installed package's."""
+    package = Path(__file__).resolve().parent
+    clone = package.parent / "adapters"
+    return clone if clone.is_dir() else package / "_data" / "adapters"
+
+
+def find_adapter(name: str | Path) -> Path:
+    """Find an adapter's folder: a folder, a name under `adapters/`, or a hub name.
+
+    Raises:
+        ArtefactError: it is none of them.
+    """
+    path = Path(name).expanduser()
+    for folder in (path, released_folder() / path):
+        if folder.is_dir():
+            return folder
+    if isinstance(name, str) and HUB_NAME.fullmatch(name):
+        return _download(name)
+    known = sorted(p.name for p in released_folder().glob("*") if p.is_dir())
+    raise ArtefactError(
+        f"no adapter '{name}': there is no such folder, and released are "
+        f"{', '.join(known) or 'none'}; a hub name has the form OWNER/NAME"
+    )
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*REPLACED, "lora/*", "prefix/*"]))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(
+            f"no adapter '{name}': no such folder, and the hub does not give it "
+            f"({_first_line(error)})"
+        ) from error
+
+
+def push_adapter(adapter: SensorAdapter, repo_id: str, *, private: bool) -> str:
+    """Upload an adapter's files and return the commit's address."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    api.create_repo(repo_id, private=private, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        save_adapter(adapter, Path(folder))
+        commit = api.upload_folder(repo_id=repo_id, folder_path=folder)
+    return str(commit.commit_url)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,90 @@
+"""Encoders of one modality: a temporal CNN for steps, a small MLP for a row of values."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.signals.spec import Modality
+
+
+class ChannelsLastBlock(nn.Module):
+    """Convolve over time, then LayerNorm over channels, PReLU (one slope a channel), dropout.
+
+    Works on (batch, channel, 1, step) in channels-last memory: the convolution and the norm then
+    both read contiguous channels, which on a CPU is 1.4 times as fast as a transposed `Conv1d`.
+    Padding is "same": the output has ceil(step / stride) steps. Dropout takes whole channels of a
+    window: a draw per value would cost as much as the convolutions.
+    """
+
+    def __init__(self, in_width: int, width: int, kernel: int, stride: int, dropout: float) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(in_width, width, (1, kernel), stride=(1, stride))
+        self.norm = nn.LayerNorm(width)
+        self.activation = nn.PReLU(width)
+        self.dropout = nn.Dropout2d(dropout)
+        self.padding = ((kernel - 1) // 2, kernel // 2)
+
+    def forward(self, x: Float[Tensor, "batch channel 1 step"]) -> Float[Tensor, "batch w 1 out"]:
+        """Give the features of every (strided) step."""
+        x = self.convolution(functional.pad(x, self.padding))
+        x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.dropout(self.activation(x))
+
+
+class TemporalCNN(nn.Module):
+    """Encode a modality's steps with three convolutions [CroSSL, released code].
+
+    Example:
+        >>> from sensor2llm.encoders.config import EncoderConfig
+        >>> encoder = TemporalCNN(3, EncoderConfig(strides=(2, 2, 1)))
+        >>> encoder(torch.zeros(1, 3, 128)).shape
+        torch.Size([1, 32, 96])
+    """
+
+    def __init__(self, channels: int, config: EncoderConfig) -> None:
+        super().__init__()
+        widths = (channels, config.width // 4, config.width // 2, config.width)
+        self.blocks = nn.Sequential(
+            *(
+                ChannelsLastBlock(*sizes, config.dropout)
+                for sizes in zip(widths, widths[1:], config.kernels, config.strides, strict=False)
+            )
+        )
+
+    def forward(
+        self, values: Float[Tensor, "batch channel step"]
+    ) -> Float[Tensor, "batch out width"]:
+        """Give one feature vector a (strided) step."""
+        image = values.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return self.blocks(image).squeeze(2).transpose(1, 2)
+
+
+class RowMLP(nn.Module):
+    """Encode a modality without an axis (a row of values) as one step: Linear, GELU, Linear."""
+
+    def __init__(self, channels: int, steps: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(channels * steps, config.width),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.width, config.width),
+        )
+
+    def forward(
+        self, values: Float[Tensor, "batch channel step"]
+    ) -> Float[Tensor, "batch 1 width"]:
+        """Give one feature vector for the whole row."""
+        return self.layers(values.flatten(1)).unsqueeze(1)
+
+
+def temporal_cnn(modality: Modality, config: EncoderConfig) -> nn.Module:
+    """Build the encoder of one modality: a `TemporalCNN`, or a `RowMLP` where axis is none."""
+    if modality.axis == "none":
+        return RowMLP(len(modality.channels), modality.steps, config)
+    return TemporalCNN(len(modality.channels), config)
+
+
+MODALITY_ENCODERS = {"temporal_cnn": temporal_cnn}

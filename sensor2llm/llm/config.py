@@ -1,0 +1,58 @@
+"""Which language model, and what its learned prompt starts from; free of torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sensor2llm.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelConfig:
+    """Choose the frozen language model."""
+
+    name: str = "bundled"
+    """`bundled`, a hub name, or a folder with a Hugging Face causal language model."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Type of the weights; auto is bfloat16 where the hardware has it and float32 elsewhere."""
+    quantization: Literal["8bit", "4bit"] | None = None
+    """Quantise the weights on loading with bitsandbytes."""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    """The attention implementation; auto is sdpa where the architecture has it, else eager."""
+    random_weights: bool = False
+    """Whether to draw new weights instead of loading the trained ones (a control)."""
+    seed: int = 0
+    """Seed of the random weights."""
+
+    def __post_init__(self) -> None:
+        """Check what types alone do not."""
+        if not self.name:
+            raise ConfigError("llm must be 'bundled', a hub name or a folder, got nothing")
+        if self.quantization and self.random_weights:
+            raise ConfigError("random_weights cannot be quantised; leave quantization out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftPromptConfig:
+    """Describe the learned prompt.
+
+    Raises:
+        ConfigError: for fewer than no tokens, an unknown init, or init `text` without a text.
+    """
+
+    tokens: int = 8
+    """Learned vectors before the signal tokens (P); 0 leaves the soft prompt out."""
+    init: Literal["random", "vocabulary", "text"] = "vocabulary"
+    """Start from noise on the embeddings' scale, from random tokens, or from a text's tokens."""
+    text: str | None = None
+    """The text to start from with init `text`."""
+
+    def __post_init__(self) -> None:
+        """Check the number of tokens and the text."""
+        if self.tokens < 0:
+            raise ConfigError(f"soft prompt tokens must be 0 or more, got {self.tokens}")
+        if self.init not in ("random", "vocabulary", "text"):
+            raise ConfigError(
+                f"unknown soft prompt init '{self.init}'; choose from random, vocabulary, text"
+            )
+        if self.init == "text" and not (self.text or "").strip():
+            raise ConfigError("soft prompt init 'text' needs a text, got none")

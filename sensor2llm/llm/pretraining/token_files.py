@@ -1,0 +1,135 @@
+"""From a corpus folder and the text generators to a tokenizer and token files."""
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerFast
+
+from sensor2llm.llm.pretraining import instructions, sensing_text
+from sensor2llm.llm.pretraining.config import SIZES, PretrainConfig
+from sensor2llm.llm.pretraining.corpus import (
+    corpus_files,
+    document_text,
+    domain_of,
+    is_held_out,
+    records,
+)
+from sensor2llm.llm.pretraining.packing import TokenFiles, write_tokens
+from sensor2llm.llm.pretraining.tokenizer import BEGIN, chat_text, load_tokenizer, train_tokenizer
+from sensor2llm.training.record import write_json
+
+logger = logging.getLogger(__name__)
+CHAT_DOMAIN = "instruct_chat"
+TOKENIZER_CHARACTERS = 6_000_000
+"""Characters a domain that the tokenizer is trained on."""
+
+
+def prepare_tokens(corpus: Path, out: Path, config: PretrainConfig) -> TokenFiles:
+    """Train the tokenizer and write token files below `out`, each where it is not there yet.
+
+    Raises:
+        DataError: the corpus folder is missing, empty or not to be read.
+    """
+    folder, tokenizer_folder = out / "tokens", out / "tokenizer"
+    if (folder / "tokens.json").is_file():
+        return TokenFiles(folder)
+    corpus_files(corpus)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (tokenizer_folder / "tokenizer.json").is_file():
+        logger.info("training the tokenizer")
+        texts = _sample(corpus, config)
+        train_tokenizer(texts, SIZES[config.size].vocabulary).save_pretrained(tokenizer_folder)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    write_json(folder / "tokens.json", _write_domains(corpus, folder, tokenizer, config))
+    return TokenFiles(folder)
+
+
+def _sample(corpus: Path, config: PretrainConfig) -> Iterator[str]:
+    """Give what the tokenizer is trained on: the start of each domain, and generated text."""
+    characters = min(TOKENIZER_CHARACTERS, config.max_characters)
+    for path in corpus_files(corpus):
+        yield from _up_to((document_text(r) for r in records(path)), characters)
+    yield from _up_to(_generated(config.seed), characters)
+
+
+def _generated(seed: int) -> Iterator[str]:
+    paragraphs = sensing_text.paragraphs(seed)
+    conversations = sensing_text.conversations(seed)
+    while True:
+        yield next(paragraphs)
+        yield "\n".join(m["content"] for m in next(conversations))
+
+
+def _up_to(texts: Iterable[str], characters: int) -> Iterator[str]:
+    for text in texts:
+        if characters <= 0:
+            return
+        characters -= len(text)
+        yield text
+
+
+def _write_domains(
+    corpus: Path, folder: Path, tokenizer: PreTrainedTokenizerFast, config: PretrainConfig
+) -> dict[str, dict[str, dict[str, int]]]:
+    counts: dict[str, dict[str, dict[str, int]]] = {"train": {}, "held_out": {}}
+    broken: Counter[str] = Counter()
+    for path in corpus_files(corpus):
+        domain = domain_of(path)
+        if domain == "instruct":
+            continue
+        for part in counts:
+            texts = _part_of(path, part == "held_out", config, broken)
+            counts[part][domain] = _write(folder, domain, part, tokenizer, texts, None)
+    for domain, stream in _chats(corpus, config).items():
+        held_out = itertools.islice(stream, 400)
+        counts["held_out"][domain] = _write(folder, domain, "held_out", tokenizer, held_out, None)
+        limit = None if domain == CHAT_DOMAIN else config.generated_tokens
+        counts["train"][domain] = _write(folder, domain, "train", tokenizer, stream, limit)
+    if broken:
+        logger.warning("broken corpus lines skipped: %s", dict(broken))
+    return counts
+
+
+def _part_of(
+    path: Path, held_out: bool, config: PretrainConfig, broken: Counter[str]
+) -> Iterator[str]:
+    """Give the documents of one part; broken lines are counted once, with the training part."""
+    counted = None if held_out else broken
+    texts = (document_text(record) for record in records(path, counted))
+    for text in _up_to(texts, config.max_characters):
+        if is_held_out(text) == held_out:
+            yield text
+
+
+def _chats(corpus: Path, config: PretrainConfig) -> dict[str, Iterator[str]]:
+    """Give the streams that are generated or rendered: sensing text, conversations, instructions."""
+    return {
+        "sensing_text": (BEGIN + p for p in sensing_text.paragraphs(config.seed)),
+        "sensing_chat": (chat_text(c) for c in sensing_text.conversations(config.seed)),
+        CHAT_DOMAIN: (chat_text(c) for c in instructions.conversations(corpus)),
+    }
+
+
+def _write(
+    folder: Path,
+    domain: str,
+    part: str,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Iterable[str],
+    limit: int | None,
+) -> dict[str, int]:
+    """Write one file and count its tokens and UTF-8 bytes."""
+    size = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal size
+        for text in texts:
+            size += len(text.removeprefix(BEGIN).encode())
+            yield text if text.startswith(BEGIN) else BEGIN + text
+
+    tokens = write_tokens(folder / f"{domain}.{part}.bin", tokenizer, counted(), limit)
+    logger.info("%s %s: %d tokens, %d bytes", domain, part, tokens, size)
+    return {"tokens": tokens, "bytes": size}

@@ -1,0 +1,216 @@
+"""Prompt templates: YAML files, rendered strictly in jinja's immutable sandbox.
+
+    template = PromptTemplate.load("activity")
+    messages = template.messages("encoded", soft=SOFT * 8, signal=SIGNAL * 8)
+    text = llm.render(messages)
+
+A file holds `name`, `version`, `task`, `description`, `variables` (name: what it means) and
+`forms`: each form has `user`, and may have `system` and `answer`. An encoded form says where the
+learned vectors go with `{{ soft }}` and `{{ signal }}`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import StrictUndefined, UndefinedError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from sensor2llm.errors import TemplateError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+FOLDERS = (PACKAGE.parent / "prompts", PACKAGE / "_data" / "prompts")
+FIELDS = {"name", "version", "task", "description", "variables", "forms"}
+PARTS = ("system", "user", "answer")
+PLACEHOLDERS = ("soft", "signal")
+# What callers may always give, whether a template uses it or not.
+VARIABLES = {
+    "soft": "the soft prompt's placeholders",
+    "signal": "the signal tokens' placeholders",
+    "labels": "the labels to choose from, a list",
+    "label": "the true label, in an answer",
+    "numbers": "the window's values as text",
+    "unit": "the unit of the numbers",
+    "rate_hz": "samples a second",
+    "window_s": "seconds a window",
+    "modalities": "names of the sensors, a list",
+    "missing": "names of the sensors that are not there, a list",
+    "examples": "solved windows, a list of {numbers, label}",
+    "question": "what the person asks",
+}
+ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptTemplate:
+    """Say how a task is put to a language model, in several forms.
+
+    Raises:
+        TemplateError: for a part that is no jinja, uses a variable that is not declared, or an
+            encoded form without its placeholders.
+
+    Example:
+        >>> template = PromptTemplate.load("activity")
+        >>> template.messages("encoded", soft="<|soft|>", signal="<|signal|>")[-1]["role"]
+        'user'
+    """
+
+    name: str
+    """What the template is called."""
+    version: int
+    """Counts up with each change of wording."""
+    task: str
+    """classification, captioning or question_answering."""
+    description: str
+    """What is asked, in one sentence."""
+    variables: Mapping[str, str]
+    """The variables that a form may use, each with its meaning."""
+    forms: Mapping[str, Mapping[str, str]]
+    """Form name -> part (system, user, answer) -> jinja text."""
+
+    def __post_init__(self) -> None:
+        """Parse every part once, so that a broken template fails on loading."""
+        for form, parts in self.forms.items():
+            self._check_form(form, parts)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> "PromptTemplate":
+        """Read a template by its name, or from a YAML file.
+
+        Raises:
+            TemplateError: where there is none, or it is not a template.
+        """
+        path = find(name_or_path)
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise TemplateError(f"the prompt {path} is no YAML: {reason}") from error
+        return cls.from_dict(content, str(path))
+
+    @classmethod
+    def from_dict(cls, content: Any, where: str = "the stored prompt") -> "PromptTemplate":
+        """Build a template from what `to_dict` gave.
+
+        Raises:
+            TemplateError: for missing or unknown fields.
+        """
+        if not isinstance(content, Mapping):
+            raise TemplateError(f"{where} is no prompt template: expected {', '.join(PARTS)} forms")
+        missing, unknown = FIELDS - set(content), set(content) - FIELDS
+        if missing or unknown:
+            raise TemplateError(
+                f"{where} has fields {sorted(content)}; expected exactly {sorted(FIELDS)}"
+            )
+        if not isinstance(content["forms"], Mapping) or not content["forms"]:
+            raise TemplateError(f"{where} has no forms; expected at least one with a user part")
+        return cls(**content)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the template as plain data, for an adapter to keep."""
+        forms = {form: dict(parts) for form, parts in self.forms.items()}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "task": self.task,
+            "description": self.description,
+            "variables": dict(self.variables),
+            "forms": forms,
+        }
+
+    def messages(self, form: str, **variables: Any) -> list[dict[str, str]]:
+        """Render a form into chat messages: the system's where there is one, and the user's.
+
+        Raises:
+            TemplateError: for an unknown form, an unknown variable, or one that is missing.
+        """
+        parts = self._form(form)
+        return [
+            {"role": part, "content": self._render(form, part, parts[part], variables)}
+            for part in ("system", "user")
+            if part in parts
+        ]
+
+    def answer(self, form: str, **variables: Any) -> str:
+        """Render what the assistant is to say; a form without an answer part says the label.
+
+        Raises:
+            TemplateError: as `messages`.
+        """
+        text = self._form(form).get("answer", "{{ label }}")
+        return self._render(form, "answer", text, variables)
+
+    def _form(self, form: str) -> Mapping[str, str]:
+        if form not in self.forms:
+            known = ", ".join(self.forms)
+            raise TemplateError(f"prompt '{self.name}' has no form '{form}'; choose from {known}")
+        return self.forms[form]
+
+    def _render(self, form: str, part: str, text: str, variables: Mapping[str, Any]) -> str:
+        where = f"prompt '{self.name}', form {form}, {part}"
+        unknown = sorted(set(variables) - set(self.variables) - set(VARIABLES))
+        if unknown:
+            raise TemplateError(self._unknown(unknown[0], f"prompt '{self.name}' was given it"))
+        try:
+            return ENVIRONMENT.from_string(text).render(**variables).strip()
+        except UndefinedError as error:
+            raise TemplateError(f"{where} cannot be filled: {error}; give it a value") from error
+        except (SecurityError, JinjaError, TypeError, ValueError) as error:
+            raise TemplateError(f"{where} cannot be rendered: {error}") from error
+
+    def _check_form(self, form: str, parts: Mapping[str, str]) -> None:
+        where = f"prompt '{self.name}', form {form}"
+        if not isinstance(parts, Mapping) or "user" not in parts or set(parts) - set(PARTS):
+            raise TemplateError(f"{where} needs a user part and may have system and answer parts")
+        for part, text in parts.items():
+            try:
+                unknown = sorted(used(text) - set(self.variables))
+            except (JinjaError, TypeError) as error:
+                raise TemplateError(f"{where}, {part} is no jinja template: {error}") from error
+            if unknown:
+                raise TemplateError(self._unknown(unknown[0], f"{where}, {part} uses it"))
+        if form == "encoded":
+            written = used(parts["user"])
+            for placeholder in PLACEHOLDERS:
+                if placeholder not in written:
+                    raise TemplateError(
+                        f"{where} must say where the vectors go: {{{{ {placeholder} }}}} is missing"
+                    )
+
+    def _unknown(self, variable: str, where: str) -> str:
+        known = ", ".join(self.variables)
+        return f"unknown variable '{variable}': {where}, but its variables are {known}"
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Find a template file: a path, or a name among those that come with the package.
+
+    Raises:
+        TemplateError: listing the names that there are.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise TemplateError(f"there is no prompt file {path}")
+    for folder in FOLDERS:
+        if (folder / f"{name_or_path}.yaml").is_file():
+            return folder / f"{name_or_path}.yaml"
+    raise TemplateError(f"unknown prompt '{name_or_path}'; choose from {', '.join(names())}")
+
+
+def names() -> list[str]:
+    """List the templates that come with the package."""
+    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
+
+
+def used(text: str) -> set[str]:
+    """Give the variables that a jinja text expects from outside."""
+    tree: nodes.Template = ENVIRONMENT.parse(text)
+    return set(meta.find_undeclared_variables(tree))

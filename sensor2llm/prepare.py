@@ -1,0 +1,61 @@
+"""Turn a published data set, one's own table or a simulation into a WindowStore.
+
+python -m sensor2llm.prepare uci_har --from data --out stores/uci_har
+python -m sensor2llm.prepare wisdm --from data --out stores/wisdm --devices watch --overlap 0.5
+python -m sensor2llm.prepare my_table.yaml --out stores/mine
+python -m sensor2llm.prepare simulated --out stores/simulated --simulation.subjects 20
+"""
+
+import json
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from sensor2llm.errors import run_verb
+from sensor2llm.signals.simulation.config import SimulationConfig
+from sensor2llm.signals.sources.catalogue import SOURCES
+from sensor2llm.signals.sources.config import SourceOptions
+
+
+def make_parser() -> ArgumentParser:
+    """Describe the words that can be typed."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    names = ", ".join([*SOURCES, "simulated"])
+    title = str(__doc__).partition("\n")[0]
+    parser = ArgumentParser(prog="python -m sensor2llm.prepare", description=title)
+    parser.add_argument("name", help=f"{names}, or a TABLE.yaml that describes your own files")
+    parser.add_argument("--from", type=Path | None, help="folder that holds the unpacked data")
+    parser.add_argument("--out", type=Path, required=True, help="the store to write")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    parser.add_class_arguments(SourceOptions)
+    parser.add_class_arguments(SimulationConfig, "simulation")
+    return parser
+
+
+def prepare(argv: list[str] | None) -> None:
+    """Read, cut, write and say what was written."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    options = {name: args[name] for name in SourceOptions.__dataclass_fields__}
+
+    from sensor2llm.signals.sources.summary import describe, summarise
+    from sensor2llm.signals.sources.writing import write_source
+
+    store, notes = write_source(
+        args.name,
+        args["from"],
+        args.out,
+        SourceOptions(**options),
+        SimulationConfig(**args.simulation),
+    )
+    summary = summarise(store, notes)
+    print(json.dumps(summary) if args.json else describe(summary))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: prepare(argv))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

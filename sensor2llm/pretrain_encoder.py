@@ -1,0 +1,54 @@
+"""Pretrain a signal encoder on a store's training people (CroSSL), and fine-tune it if asked.
+
+python -m sensor2llm.pretrain_encoder --data stores/uci_har --out encoders/uci_har
+python -m sensor2llm.pretrain_encoder --data stores/uci_har --split.kind published \
+    --finetune true --out encoders/uci_har_finetuned
+"""
+
+import json
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from sensor2llm.errors import run_verb
+from sensor2llm.pretraining.config import EncoderRecipe
+
+
+def make_parser() -> ArgumentParser:
+    """Describe the words that can be typed."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog="python -m sensor2llm.pretrain_encoder", description=str(__doc__).splitlines()[0]
+    )
+    parser.add_argument("--config", action="config", help="YAML file with any of these options")
+    parser.add_argument("--data", type=Path, required=True, help="the window store")
+    parser.add_argument("--out", type=Path, required=True, help="the encoder's folder to write")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    parser.add_class_arguments(EncoderRecipe)
+    return parser
+
+
+def pretrain_encoder(argv: list[str] | None) -> None:
+    """Train, save, and say what came out."""
+    parser = make_parser()
+    args = parser.instantiate_classes(parser.parse_args(argv))
+    recipe = EncoderRecipe(**{name: args[name] for name in EncoderRecipe.__dataclass_fields__})
+
+    from sensor2llm.pretraining.recipe import make_encoder
+
+    summary = make_encoder(recipe, args.data, args.out, resume=args.resume)
+    if args.json:
+        print(json.dumps(summary))
+        return
+    for name, value in summary.items():
+        print(f"{name}: {value}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: pretrain_encoder(argv))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

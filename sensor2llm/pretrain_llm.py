@@ -1,0 +1,52 @@
+"""Pretrain a small language model, as the bundled one was made.
+
+python -m sensor2llm.pretrain_llm --corpus FOLDER --out FOLDER [--size cpu] [--tokens N | --budget_s S]
+accelerate launch --num_processes 2 --cpu -m sensor2llm.pretrain_llm --corpus FOLDER --out FOLDER
+
+The corpus is a folder of *.jsonl.xz files, one {"source", "text"} or instruction object a line.
+OUT/model is a plain Hugging Face folder. A run that was stopped goes on with --resume; a stable
+stage that was cut is annealed with --stages anneal,long.
+"""
+
+from pathlib import Path
+
+from sensor2llm.errors import ConfigError, run_verb
+from sensor2llm.llm.pretraining.config import STAGES, PretrainConfig
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: _main(argv))
+
+
+def _main(argv: list[str] | None) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="python -m sensor2llm.pretrain_llm", description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of *.jsonl.xz files")
+    parser.add_argument("--out", type=Path, required=True, help="run folder; the model is OUT/model")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
+    parser.add_argument("--stages", default="stable,anneal,long", help="comma-separated stages")
+    parser.add_class_arguments(PretrainConfig, as_group=False)
+    options = parser.parse_args(argv)
+    stages = tuple(options.stages.split(","))
+    known = [stage.name for stage in STAGES]
+    if unknown := set(stages) - set(known):
+        raise ConfigError(f"unknown stage {min(unknown)!r}; choose from {', '.join(known)}")
+    chosen = {name: options[name] for name in PretrainConfig.__dataclass_fields__}
+    from sensor2llm.llm.pretraining.run import pretrain
+
+    summary = pretrain(
+        options.corpus,
+        options.out,
+        PretrainConfig(**chosen),
+        resume=options.resume,
+        stages=stages,
+    )
+    for name, figures in summary.items():
+        print(name, *(f"{key}={value}" for key, value in figures.items()))
+    print(options.out / "model")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,207 @@
+"""How an encoder is pretrained and fine-tuned, as torch-free dataclasses."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.errors import ConfigError
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.training.config import LoopConfig
+
+Mask = Literal["spatial", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CroSSLConfig:
+    """Set CroSSL's latent masks and its VICReg coefficients [CroSSL, sec. 3.2 and 3.3].
+
+    Raises:
+        ConfigError: an option is outside its range.
+    """
+
+    mask: Mask = "spatial"
+    """spatial masks whole modalities, random masks single latent units."""
+    masking_ratio: float = 0.3
+    """Share masked in each of the two views; the paper's is 0.1."""
+    distinct_views: bool = True
+    """Draw again where both views have the same mask (with few modalities most do)."""
+    similarity: float = 10.0
+    """Weight of the invariance term."""
+    std: float = 10.0
+    """Weight of the variance term."""
+    covariance: float = 100.0
+    """Weight of the covariance term."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.mask not in ("spatial", "random"):
+            raise ConfigError(f"unknown mask {self.mask!r}; choose from spatial, random")
+        if not 0 <= self.masking_ratio < 1:
+            raise ConfigError(
+                f"masking_ratio must be at least 0 and below 1, got {self.masking_ratio}"
+            )
+        if self.masking_ratio == 0 and self.distinct_views:
+            raise ConfigError("masking_ratio 0 masks nothing, so distinct_views must be false")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Set how training windows are varied; 0 leaves a kind of variation out.
+
+    Raises:
+        ConfigError: a strength is negative.
+    """
+
+    rotation_rad: float = 0.15
+    """Standard deviation of a random 3-D rotation, one a body site: the sensor sits askew."""
+    scale: float = 0.1
+    """Standard deviation of the logarithm of a factor a modality."""
+    shift: float = 0.0
+    """Largest shift in time, as a share of the window; ends are mirrored."""
+    warp: float = 0.0
+    """Standard deviation of the logarithm of a change of pace."""
+    noise: float = 0.0
+    """Standard deviation of added noise, in units of each channel's own deviation."""
+    modality_dropout: float = 0.0
+    """Share of present modalities taken away, never a window's last one."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ConfigError(f"{name} must not be negative, got {value}")
+        if self.modality_dropout >= 1:
+            raise ConfigError(f"modality_dropout must be below 1, got {self.modality_dropout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """Set the classification head: Dense, ReLU, dropout, Dense over concatenated modalities."""
+
+    width: int = 128
+    """Width of the hidden layer; 0 makes the head linear."""
+    dropout: float = 0.1
+    """Share of hidden units dropped in training."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.width < 0:
+            raise ConfigError(f"width must not be negative, got {self.width}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Set the supervised stage: encoder and head on the training people's labels."""
+
+    head: HeadConfig = field(default_factory=HeadConfig)
+    """The classification head."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """How training windows are varied."""
+    label_smoothing: float = 0.1
+    """Share of the target spread over all labels."""
+    freeze_encoder: bool = False
+    """Train the head alone ("fixed"); the encoder then sees windows as they are."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(
+                f"label_smoothing must be at least 0 and below 1, got {self.label_smoothing}"
+            )
+
+
+def pretrain_loop() -> LoopConfig:
+    """Give the loop settings of self-supervised pretraining.
+
+    The paper's are Adam 1e-4, batch 8, 50 epochs, patience 5; batches of 64 at 1e-3 see the same
+    number of windows at a fifth of the cost on a CPU.
+    """
+    return LoopConfig(
+        epochs=20, batch_size=64, learning_rate=1e-3, weight_decay=1e-4, patience=5,
+        precision="float32",
+    )  # fmt: skip
+
+
+def finetune_loop() -> LoopConfig:
+    """Give the loop settings of the supervised stage."""
+    return LoopConfig(
+        epochs=12, batch_size=64, learning_rate=1e-3, weight_decay=1e-2, warmup_share=0.1,
+        ema_decay=0.99, precision="float32",
+    )  # fmt: skip
+
+
+ProbeKind = Literal["linear", "mlp", "finetuned"]
+
+
+def probe_loop() -> LoopConfig:
+    """Give the loop settings of the MLP probe, which trains on stored features."""
+    return LoopConfig(
+        epochs=50, batch_size=64, learning_rate=1e-3, patience=5, precision="float32"
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """Set how an encoder is judged without a language model."""
+
+    kinds: tuple[ProbeKind, ...] = ("linear", "mlp")
+    """linear and mlp leave the encoder fixed; finetuned trains a copy of it."""
+    inverse_penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0)
+    """Values of logistic regression's C; the validation people choose."""
+    head: HeadConfig = field(default_factory=HeadConfig)
+    """The MLP probe's head."""
+    loop: LoopConfig = field(default_factory=probe_loop)
+    """How the MLP probe is trained."""
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """The finetuned probe's stage."""
+    finetune_loop: LoopConfig = field(default_factory=finetune_loop)
+    """How the finetuned probe is trained."""
+
+    def __post_init__(self) -> None:
+        """Check the choices; lists from JSON or YAML become tuples."""
+        object.__setattr__(self, "kinds", tuple(self.kinds))
+        object.__setattr__(self, "inverse_penalties", tuple(self.inverse_penalties))
+        unknown = [kind for kind in self.kinds if kind not in get_args(ProbeKind)]
+        if unknown:
+            choices = ", ".join(get_args(ProbeKind))
+            raise ConfigError(f"unknown probe {unknown[0]!r}; choose from {choices}")
+        if not self.inverse_penalties or min(self.inverse_penalties) <= 0:
+            raise ConfigError(
+                f"inverse_penalties must be positive numbers, got {self.inverse_penalties}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecipe:
+    """Describe how an encoder is made: data, people, sizes, and one or two stages."""
+
+    split: SplitConfig = field(default_factory=SplitConfig)
+    """Which people teach and which validate; test people are left alone."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Kind and sizes."""
+    pretrain: bool = True
+    """Pretrain without labels (CroSSL); false gives the supervised baseline with finetune."""
+    crossl: CroSSLConfig = field(default_factory=CroSSLConfig)
+    """Masks and loss of the pretraining."""
+    pretrain_loop: LoopConfig = field(default_factory=pretrain_loop)
+    """Length, batches and learning rate of the pretraining."""
+    finetune: bool = False
+    """Then train encoder and a plain head on the labels of the training people."""
+    supervised: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """Head, augmentation and label smoothing of the fine-tuning."""
+    finetune_loop: LoopConfig = field(default_factory=finetune_loop)
+    """Length, batches and learning rate of the fine-tuning."""
+    everyone: bool = False
+    """Fine-tune on the validation people too, for exactly finetune_loop.epochs."""
+    seed: int | None = None
+    """Seed of both stages, in place of their loops' own."""
+
+    def __post_init__(self) -> None:
+        """Hand the seed to both stages."""
+        if not (self.pretrain or self.finetune):
+            raise ConfigError("nothing to do: set pretrain or finetune to true")
+        if self.seed is not None:
+            for name in ("pretrain_loop", "finetune_loop"):
+                object.__setattr__(self, name, replace(getattr(self, name), seed=self.seed))

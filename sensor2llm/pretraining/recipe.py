@@ -1,0 +1,86 @@
+"""From a recipe and a store to an encoder's folder."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.pretraining.run import finetune, fresh_encoder, manifest, pretrain
+from sensor2llm.signals.splits import make_split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.training.loop import FitResult
+
+
+def make_encoder(
+    recipe: EncoderRecipe, data: Path, out: Path, *, resume: bool = False
+) -> dict[str, Any]:
+    """Train what the recipe says and write the encoder's folder.
+
+    Metrics and checkpoints of the stages go to `OUT-run/` beside it.
+
+    Args:
+        recipe: stages and settings.
+        data: a window store.
+        out: the encoder's folder.
+        resume: go on from the checkpoints of an interrupted run.
+
+    Returns:
+        A summary of plain JSON types: windows, people, parameters, each stage's result.
+
+    Raises:
+        DataError: the store cannot be split so, or has no labels where they are needed.
+    """
+    store = WindowStore.open(data)
+    split = make_split(store, recipe.split)
+    run = out.with_name(f"{out.name}-run")
+    start, stages = time.monotonic(), {}
+    encoder, normaliser = None, None
+    if recipe.pretrain:
+        pretrained = pretrain(
+            store, split, recipe.encoder, recipe.crossl, recipe.pretrain_loop,
+            run / "pretrain", resume=resume,
+        )  # fmt: skip
+        encoder, normaliser = pretrained.encoder, pretrained.normaliser
+        stages["pretrain"] = _summary(pretrained.result, "validation_loss")
+    if recipe.finetune:
+        encoder = encoder or fresh_encoder(store, recipe.encoder, recipe.finetune_loop)
+        tuned = finetune(
+            encoder, store, split, recipe.supervised, recipe.finetune_loop, run / "finetune",
+            normaliser=normaliser, everyone=recipe.everyone, resume=resume,
+        )  # fmt: skip
+        encoder, normaliser = tuned.encoder, tuned.normaliser
+        stages["finetune"] = _summary(tuned.result, "validation_macro_f1")
+    assert encoder is not None
+    assert normaliser is not None
+    people = {part: list(names) for part, names in split.subjects(store).items()}
+    encoder.save_pretrained(
+        out, manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
+    )
+    return {
+        "encoder": str(out),
+        "windows": len(split.train),
+        "modalities": list(store.spec.names),
+        "parameters": parameters(encoder),
+        "seconds": round(time.monotonic() - start, 1),
+        "stages": stages,
+        "fingerprint": encoder.fingerprint(),
+    }
+
+
+def parameters(encoder: SignalEncoder) -> int:
+    """Count an encoder's weights."""
+    return sum(p.numel() for p in encoder.parameters())
+
+
+def _summary(result: FitResult, name: str) -> dict[str, Any]:
+    found = [line[name] for line in result.history if name in line]
+    best = (min if name.endswith("loss") else max)(found) if found else None
+    return {
+        name: best,
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "windows_per_s": round(result.rows_per_s, 1),
+        "ended": result.ended,
+    }

@@ -1,0 +1,125 @@
+"""The whole training run as one dataclass: the command line, the recipe file and the defaults.
+
+    python -m sensor2llm.train_adapter                     the defaults: a simulated data set
+    python -m sensor2llm.train_adapter --config RECIPE.yaml
+
+Torch-free, so that `--help` stays quick.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.errors import ConfigError
+from sensor2llm.llm.config import SoftPromptConfig
+from sensor2llm.pretraining.config import (
+    CroSSLConfig,
+    FinetuneConfig,
+    finetune_loop,
+    pretrain_loop,
+)
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.simulation.config import SimulationConfig
+from sensor2llm.training.config import LoopConfig
+
+NEW, NONE = "new", "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderStages:
+    """How a new encoder is made: CroSSL pretraining, then fine-tuning with a plain head."""
+
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    """The encoder's sizes."""
+    pretrain: bool = True
+    """Whether CroSSL pretraining comes first."""
+    crossl: CroSSLConfig = field(default_factory=CroSSLConfig)
+    """Masks and loss of CroSSL."""
+    pretrain_loop: LoopConfig = field(default_factory=pretrain_loop)
+    """How CroSSL pretraining runs."""
+    finetune: bool = True
+    """Whether the encoder is then fine-tuned with a plain head before it meets the LLM."""
+    supervised: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """Head and augmentation of the fine-tuning."""
+    finetune_loop: LoopConfig = field(default_factory=finetune_loop)
+    """How the fine-tuning runs."""
+
+
+def adapter_loop() -> LoopConfig:
+    """Give the settings of adapter training."""
+    return LoopConfig(
+        epochs=8,
+        batch_size=64,
+        learning_rate=2e-3,
+        weight_decay=1e-2,
+        warmup_share=0.05,
+        patience=3,
+        ema_decay=0.99,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run: data, encoder, language model, bridge, prompt, training."""
+
+    data: Path | None = None
+    """WindowStore to train on, made by `prepare`; without one, recordings are simulated."""
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    """What is simulated where no data is given."""
+    split: SplitConfig = field(default_factory=SplitConfig)
+    """Who trains, validates and tests."""
+    label_fraction: float = 1.0
+    """Share of each training person's labelled windows a class that is used."""
+    encoder: str = NEW
+    """An encoder folder or released name, `new` (made in this run) or `none` (text prompt)."""
+    stages: EncoderStages = field(default_factory=EncoderStages)
+    """How a new encoder is made."""
+    train_encoder: bool = False
+    """Train the encoder together with the bridge; its features are then not kept."""
+    llm: str = "bundled"
+    """The frozen language model: `bundled`, a hub name or a folder."""
+    llm_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the language model's weights."""
+    llm_quantization: Literal["8bit", "4bit"] | None = None
+    """Load the language model in 8 or 4 bit (bitsandbytes)."""
+    llm_random_weights: bool = False
+    """A control: the same architecture with random weights."""
+    projector: ProjectorConfig = field(default_factory=ProjectorConfig)
+    """The bridge from encoder steps to signal tokens."""
+    soft_prompt: SoftPromptConfig = field(default_factory=SoftPromptConfig)
+    """The learned prompt."""
+    prompt: str = "activity"
+    """Prompt template: a name under prompts/ or a YAML file."""
+    objective: Literal["answer", "labels", "both"] = "answer"
+    """Loss: the answer's tokens, all labels' scores against each other, or both."""
+    loop: LoopConfig = field(default_factory=adapter_loop)
+    """How the bridge is trained."""
+    out: Path = Path("runs/adapter")
+    """The adapter's folder; checkpoints and logs go to OUT.run beside it."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.label_fraction <= 1:
+            raise ConfigError(f"label_fraction must lie in (0, 1], got {self.label_fraction}")
+        if self.train_encoder and self.encoder == NONE:
+            raise ConfigError("train_encoder needs an encoder; encoder is none")
+
+    @property
+    def run(self) -> Path:
+        """Give the folder of checkpoints, logs and kept features."""
+        return self.out.with_name(self.out.name + ".run")
+
+
+def to_plain(recipe: Recipe) -> dict[str, object]:
+    """Give the recipe as plain values, as it is stored with the adapter."""
+    from dataclasses import asdict
+
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return {key: plain(value) for key, value in asdict(recipe).items()}

@@ -1,0 +1,87 @@
+"""A frozen encoder's features, computed once and kept memory-mapped in bf16."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sensor2llm.adapter import FeatureBatch, SensorAdapter
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.training.record import write_json
+
+ROWS_AT_ONCE = 256
+
+
+class FeatureStore:
+    """Features of some of a store's windows: 2 bytes a value, read by the row.
+
+    Args:
+        folder: `steps.bf16`, `present.npy` and `features.json`, written by `write`.
+        labels: the windows' labels, in the same order.
+    """
+
+    def __init__(self, folder: Path, labels: NDArray[np.int64]):
+        self.present = np.load(folder / "present.npy", mmap_mode="r")
+        size = (folder / "steps.bf16").stat().st_size // 2
+        modalities = self.present.shape[1]
+        shape = np.load(folder / "shape.npy").tolist()
+        assert size == len(labels) * modalities * shape[0] * shape[1], "features do not fit labels"
+        self.steps = np.memmap(
+            folder / "steps.bf16", np.int16, "r", shape=(len(labels), modalities, *shape)
+        )
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
+        """Read rows by their position."""
+        steps = torch.from_numpy(self.steps[rows]).view(torch.bfloat16)
+        return FeatureBatch(
+            torch.from_numpy(self.labels[rows]), steps, torch.from_numpy(self.present[rows])
+        )
+
+    @classmethod
+    def write(
+        cls, folder: Path, adapter: SensorAdapter, dataset: WindowDataset, key: dict[str, object]
+    ) -> "FeatureStore":
+        """Compute features, or take those that lie there for the same encoder and windows.
+
+        Args:
+            folder: where they are kept.
+            adapter: whose encoder is used.
+            dataset: the windows.
+            key: what the features depend on: encoder fingerprint, store, rows.
+        """
+        mark = folder / "features.json"
+        if not (mark.is_file() and mark.read_text(encoding="utf-8") == _text(key)):
+            folder.mkdir(parents=True, exist_ok=True)
+            mark.unlink(missing_ok=True)
+            cls._compute(folder, adapter, dataset)
+            write_json(mark, key)
+        return cls(folder, np.asarray(dataset.labels, dtype=np.int64))
+
+    @staticmethod
+    @torch.no_grad()
+    def _compute(folder: Path, adapter: SensorAdapter, dataset: WindowDataset) -> None:
+        device = next(adapter.parameters()).device
+        present, shape = [], (0, 0)
+        with (folder / "steps.bf16").open("wb") as file:
+            for start in range(0, len(dataset), ROWS_AT_ONCE):
+                rows = np.arange(start, min(start + ROWS_AT_ONCE, len(dataset)))
+                found = adapter.features(dataset.batch(rows).to(device))
+                assert found.steps is not None
+                assert found.present is not None
+                steps = found.steps.to("cpu", torch.bfloat16).contiguous()
+                steps.view(torch.int16).numpy().tofile(file)
+                present.append(found.present.cpu().numpy())
+                shape = (steps.shape[2], steps.shape[3])
+        np.save(folder / "present.npy", np.concatenate(present))
+        np.save(folder / "shape.npy", np.array(shape))
+
+
+def _text(key: dict[str, object]) -> str:
+    import json
+
+    return json.dumps(key, indent=2, ensure_ascii=False) + "\n"

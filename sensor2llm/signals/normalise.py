@@ -1,0 +1,128 @@
+"""Channel means and scales: fitted on training windows, or on each person's own, and undone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.store import Indices, WindowStore
+
+# Read at a time while fitting, whatever the store's size.
+_CHUNK_BYTES = 2**20
+Statistics = tuple[Float[np.ndarray, " channel"], Float[np.ndarray, " channel"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Normaliser:
+    """Subtract a mean and divide by a scale, per modality and channel; `undo` is the inverse.
+
+    `mean` and `scale` map a modality's name to an array of shape (channel,).
+
+    Example:
+        normaliser = fit_normaliser(store, split.train)
+        normal = normaliser.apply("accel", store.read([0, 1])["accel"])
+    """
+
+    mean: Mapping[str, np.ndarray]
+    scale: Mapping[str, np.ndarray]
+
+    def statistics(self, name: str) -> Statistics:
+        """Give (mean, scale) of one modality, each of shape (channel,).
+
+        Raises:
+            DataError: If it was not fitted on that modality.
+        """
+        if name not in self.mean:
+            raise DataError(f"no normalisation for {name!r}; fitted are {', '.join(self.mean)}")
+        return self.mean[name], self.scale[name]
+
+    def apply(
+        self, name: str, values: Float[np.ndarray, "*batch channel step"]
+    ) -> Float[np.ndarray, "*batch channel step"]:
+        """Give normalised float32 values of the same shape (…, channel, step)."""
+        mean, scale = self.statistics(name)
+        return ((values - mean[:, None]) / scale[:, None]).astype(np.float32)
+
+    def undo(
+        self, name: str, values: Float[np.ndarray, "*batch channel step"]
+    ) -> Float[np.ndarray, "*batch channel step"]:
+        """Give float32 values in their own units again."""
+        mean, scale = self.statistics(name)
+        return (values * scale[:, None] + mean[:, None]).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON types; `from_dict` is the inverse."""
+        return {
+            field: {name: [float(v) for v in values] for name, values in given.items()}
+            for field, given in (("mean", self.mean), ("scale", self.scale))
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Normaliser":
+        """Build a normaliser from what `to_dict` gave."""
+        return cls(
+            **{
+                field: {name: np.asarray(v, np.float64) for name, v in plain[field].items()}
+                for field in ("mean", "scale")
+            }
+        )
+
+
+def fit_normaliser(store: WindowStore, indices: Indices) -> Normaliser:
+    """Fit means and standard deviations on these windows, over windows and steps.
+
+    Only rows where a modality is present count. A channel that never varies gets the scale 1, a
+    modality that is never present mean 0 and scale 1. Memory does not grow with the store.
+
+    Raises:
+        DataError: If there is no window to fit on.
+    """
+    rows = np.sort(np.asarray(indices, dtype=np.int64))
+    if rows.size == 0:
+        raise DataError("cannot fit a normalisation on no windows; give training windows")
+    mean: dict[str, np.ndarray] = {}
+    scale: dict[str, np.ndarray] = {}
+    for column, modality in enumerate(store.spec.modalities):
+        there = rows[np.asarray(store.present)[rows, column]]
+        mean[modality.name], scale[modality.name] = _moments(store, modality.name, there)
+    return Normaliser(mean=mean, scale=scale)
+
+
+def fit_subject_normalisers(store: WindowStore, indices: Indices) -> dict[str, Normaliser]:
+    """Fit one normaliser for each person on that person's own windows among these (no labels)."""
+    rows = np.asarray(indices, dtype=np.int64)
+    people = np.asarray(store.subject_ids)[rows]
+    return {
+        store.subject_names[person]: fit_normaliser(store, rows[people == person])
+        for person in np.unique(people).tolist()
+    }
+
+
+def _moments(store: WindowStore, name: str, rows: np.ndarray) -> Statistics:
+    array = np.asarray(store.modality(name))
+    mean, scatter, count = np.zeros(array.shape[1]), np.zeros(array.shape[1]), 0
+    for chunk in _chunks(rows, max(1, _CHUNK_BYTES // array[:1].nbytes)):
+        values = array[chunk].astype(np.float64)
+        # Chan's pairwise update: exact for channels whose mean is large against their spread.
+        n, chunk_mean = values.shape[0] * values.shape[2], values.mean(axis=(0, 2))
+        shift, total = chunk_mean - mean, count + n
+        scatter += ((values - chunk_mean[:, None]) ** 2).sum(axis=(0, 2))
+        scatter += shift**2 * count * n / total
+        mean, count = mean + shift * n / total, total
+    deviation = np.sqrt(scatter / max(count, 1))
+    # float32 rounding of a constant is not variance; a tiny unit (volts of EEG) is.
+    constant = deviation <= 1e-6 * np.abs(mean)
+    return mean, np.where(constant | (deviation == 0), 1.0, deviation)
+
+
+def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def stack_statistics(normalisers: Sequence[Normaliser], name: str) -> Statistics:
+    """Stack several normalisers' statistics of one modality: two arrays (normaliser, channel)."""
+    pairs = [normaliser.statistics(name) for normaliser in normalisers]
+    return np.stack([mean for mean, _ in pairs]), np.stack([scale for _, scale in pairs])

@@ -1,0 +1,178 @@
+"""Bring values to a regular grid at the rate that is wanted; NaN marks what was not measured."""
+
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64
+from scipy.signal import resample_poly
+
+from sensor2llm.errors import DataError
+
+MAX_GAP_S = 0.2
+# A ratio of small integers this close to the exact one drifts by less than a step in 10^6 steps.
+_MAX_FACTOR = 1000
+_TOLERANCE = 1e-6
+
+
+def resample(
+    values: Float[np.ndarray, "channel step"], rate_hz: float, new_rate_hz: float
+) -> Float32[np.ndarray, "channel new_step"]:
+    """Change the rate of regular samples with a polyphase anti-alias filter (scipy).
+
+    The first sample keeps its time. NaN stays NaN at its time and does not spread.
+
+    Args:
+        values: Regular samples at `rate_hz`.
+        rate_hz: The rate they have, in Hz.
+        new_rate_hz: The rate to give them, in Hz.
+
+    Raises:
+        DataError: If a rate is not positive.
+    """
+    if not (rate_hz > 0 and new_rate_hz > 0):
+        raise DataError(f"rates must be above 0 Hz, got {rate_hz:g} and {new_rate_hz:g}")
+    values = np.asarray(values, dtype=np.float64)
+    ratio = Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_FACTOR)
+    if ratio == 1 or values.shape[1] == 0:
+        return values.astype(np.float32)
+    missing = np.isnan(values)
+    whole = interpolate_nan(values) if missing.any() else values
+    if ratio and abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE:
+        # The line through both ends is taken off first: no ringing from gravity at the edges.
+        result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+    else:
+        steps = max(1, round(values.shape[1] * new_rate_hz / rate_hz))
+        times = np.arange(values.shape[1]) / rate_hz
+        result = interpolate_nan(resample_irregular(times, whole, new_rate_hz, 0.0, steps))
+    if missing.any():
+        nearest = np.rint(np.arange(result.shape[1]) * rate_hz / new_rate_hz).astype(int)
+        result[missing[:, np.minimum(nearest, values.shape[1] - 1)]] = np.nan
+    return result.astype(np.float32)
+
+
+def check_times(times_s: Float64[np.ndarray, " sample"], name: str = "the recording") -> None:
+    """Raise unless times are finite and strictly increasing.
+
+    Raises:
+        DataError: If a time goes back, repeats or is not a number; names the first such row.
+    """
+    times_s = np.asarray(times_s, dtype=np.float64)
+    if not np.isfinite(times_s).all():
+        row = int(np.flatnonzero(~np.isfinite(times_s))[0])
+        raise DataError(f"timestamp of {name} at row {row} is not a number; remove the row")
+    back = np.flatnonzero(np.diff(times_s) <= 0)
+    if back.size:
+        row = int(back[0]) + 1
+        verb = "repeats" if times_s[row] == times_s[row - 1] else "goes back"
+        raise DataError(
+            f"timestamp of {name} {verb} at row {row}: {times_s[row]:.6g} s after "
+            f"{times_s[row - 1]:.6g} s; sort the rows, or split the recording there"
+        )
+
+
+def split_at_gaps(
+    times_s: Float64[np.ndarray, " sample"], max_gap_s: float = MAX_GAP_S
+) -> list[slice]:
+    """Give the runs of samples whose neighbours are at most `max_gap_s` apart.
+
+    Raises:
+        DataError: If the times are not strictly increasing.
+    """
+    check_times(times_s)
+    cuts = np.flatnonzero(np.diff(times_s) > max_gap_s) + 1
+    edges = [0, *cuts.tolist(), len(times_s)]
+    return [slice(a, b) for a, b in pairwise(edges) if b > a]
+
+
+def resample_irregular(
+    times_s: Float64[np.ndarray, " sample"],
+    values: Float[np.ndarray, "channel sample"],
+    rate_hz: float,
+    start_s: float,
+    steps: int,
+    max_gap_s: float = MAX_GAP_S,
+) -> Float32[np.ndarray, "channel step"]:
+    """Interpolate samples at uneven times linearly onto a regular grid.
+
+    Where the samples are denser than the grid, they are interpolated at a multiple of `rate_hz`
+    and filtered down to it, so that nothing aliases. Grid points that lie in a gap longer than
+    `max_gap_s` (and two of the samples' own median steps), or outside the samples, are NaN unless
+    a sample is within half a grid step.
+
+    Args:
+        times_s: Strictly increasing times.
+        values: One column a time; NaN values are left out channel by channel.
+        rate_hz: Rate of the grid.
+        start_s: Time of the grid's first point.
+        steps: Number of grid points.
+        max_gap_s: Longest gap that is bridged.
+
+    Raises:
+        DataError: If the times go back or repeat, or lengths differ.
+    """
+    times_s, values = np.asarray(times_s, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    check_times(times_s)
+    if values.ndim != 2 or values.shape[1] != len(times_s):
+        raise DataError(f"values {values.shape} do not fit {len(times_s)} times; (channel, sample)")
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    # Rates within 5 % count as equal: a clock's jitter is no reason to filter.
+    factor = max(1, ceil(1.0 / (rate_hz * step_s) - 0.05)) if step_s else 1
+    grid = start_s + np.arange(steps) / rate_hz
+    fine = start_s + np.arange(steps * factor) / (rate_hz * factor)
+    result = np.full((len(values), steps), np.nan)
+    for row, channel in enumerate(values):
+        known = np.isfinite(channel)
+        if known.any():
+            dense = np.interp(fine, times_s[known], channel[known])
+            coarse = resample_poly(dense, 1, factor, padtype="line") if factor > 1 else dense
+            inside = _measured(
+                grid, times_s[known], max(max_gap_s, 2 * step_s), near_s=0.5 / rate_hz
+            )
+            result[row, inside] = coarse[inside]
+    return result.astype(np.float32)
+
+
+def _measured(
+    grid: np.ndarray, times_s: np.ndarray, max_gap_s: float, near_s: float
+) -> np.ndarray:
+    last = len(times_s) - 1
+    # 1e-9: a grid point on a sample's own time must not miss it by a float's last bit.
+    after = np.minimum(np.searchsorted(times_s, grid - 1e-9, side="left"), last)
+    before = np.maximum(np.searchsorted(times_s, grid + 1e-9, side="right") - 1, 0)
+    nearest = np.minimum(np.abs(times_s[after] - grid), np.abs(grid - times_s[before]))
+    inside = (grid >= times_s[0] - 1e-9) & (grid <= times_s[-1] + 1e-9)
+    bridged = inside & (times_s[after] - times_s[before] <= max_gap_s + 1e-9)
+    return bridged | (nearest <= near_s + 1e-9)
+
+
+def interpolate_nan(values: Float[np.ndarray, "channel step"]) -> Float[np.ndarray, "channel step"]:
+    """Fill every NaN linearly from its neighbours (edges: the nearest value); all-NaN rows stay."""
+    filled, steps = values.copy(), np.arange(values.shape[1])
+    for row in filled:
+        missing = np.isnan(row)
+        if missing.any() and not missing.all():
+            row[missing] = np.interp(steps[missing], steps[~missing], row[~missing])
+    return filled
+
+
+def fill_short_gaps(
+    values: Float[np.ndarray, "channel step"], max_steps: int
+) -> Float[np.ndarray, "channel step"]:
+    """Fill NaN runs of at most `max_steps` steps linearly; longer runs stay NaN."""
+    if not np.isnan(values).any():
+        return values
+    filled = interpolate_nan(values)
+    for row, source in zip(filled, values, strict=True):
+        for start, stop in runs(np.isnan(source)):
+            if stop - start > max_steps:
+                row[start:stop] = np.nan
+    return filled
+
+
+def runs(mask: Bool[np.ndarray, " step"]) -> list[tuple[int, int]]:
+    """Give the runs where `mask` is true as (start, stop) steps."""
+    edges = np.diff(mask.astype(np.int8), prepend=0, append=0)
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))

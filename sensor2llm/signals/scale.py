@@ -1,0 +1,76 @@
+"""Recognise values that are in another unit than the one that was written down."""
+
+import numpy as np
+from jaxtyping import Float
+
+from sensor2llm.errors import SpecError
+from sensor2llm.signals.spec import Modality, canonical_unit
+
+GRAVITY = 9.80665
+# A turn faster than this (about 2,300 deg/s) is beyond the range of the sensors people wear.
+_FASTEST_RAD_S = 40.0
+# Inter-beat intervals: 0.25 s is 240 beats a minute, 3 s is 20.
+_INTERVAL_S = (0.25, 3.0)
+
+
+def check_scale(
+    values: Float[np.ndarray, "channel step"], unit: str, name: str = "", axis: str = "time"
+) -> None:
+    """Raise if the values cannot be in `unit`, and say which unit they look like.
+
+    Recognised are accelerations (three channels, gravity included) in g, mg or m/s^2, turn rates
+    in rad/s that are deg/s, and on an event axis intervals in s or ms. NaN is left out.
+
+    Raises:
+        SpecError: If the values look like another unit.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    known = values[:, np.isfinite(values).all(axis=0)]
+    if known.shape[1] == 0:
+        return
+    unit = canonical_unit(unit)
+    guess, why = None, ""
+    if unit in ("g", "mg", "m/s^2") and len(values) == 3:
+        guess, why = _acceleration(np.linalg.norm(known, axis=0))
+    elif unit == "rad/s":
+        fastest = float(np.quantile(np.abs(known), 0.99))
+        guess, why = ("deg/s" if fastest > _FASTEST_RAD_S else None), f"values of {fastest:.3g}"
+    elif unit in ("s", "ms") and axis == "event":
+        guess, why = _interval(float(np.median(known)))
+    if guess not in (None, unit):
+        subject = repr(name) if name else "the signal"
+        raise SpecError(
+            f"{subject} is said to be in {unit}, but with {why} it looks like {guess}; "
+            f"convert it or write unit {guess}"
+        )
+
+
+def check_track_scale(modality: Modality, values: Float[np.ndarray, "channel step"]) -> None:
+    """Raise if a modality's values look like another unit than its channels name.
+
+    Raises:
+        SpecError: If they do.
+    """
+    for unit in dict.fromkeys(modality.units):
+        rows = [i for i, other in enumerate(modality.units) if other == unit]
+        check_scale(np.asarray(values)[rows], unit, modality.name, modality.axis)
+
+
+def _acceleration(norm: np.ndarray) -> tuple[str | None, str]:
+    low, middle, high = np.quantile(norm, (0.25, 0.5, 0.75)).tolist()
+    why = f"a median norm of {middle:.3g}"
+    # Body acceleration (gravity taken out) has no steady norm, and any size: nothing to recognise.
+    if middle <= 0 or (high - low) / middle > 0.4:
+        return None, why
+    for unit, gravity in (("g", 1.0), ("m/s^2", GRAVITY), ("mg", 1000.0)):
+        if 0.75 * gravity <= middle <= 1.4 * gravity:
+            return unit, why
+    return None, why
+
+
+def _interval(median: float) -> tuple[str | None, str]:
+    low, high = _INTERVAL_S
+    for unit, factor in (("s", 1.0), ("ms", 1000.0)):
+        if low * factor <= median <= high * factor:
+            return unit, f"a median interval of {median:.3g}"
+    return None, ""

@@ -1,0 +1,240 @@
+"""Cut recordings into windows: aligned by time, by events, or row by row.
+
+The rule for missing values: on a time axis, a NaN run of at most `max_gap_s` is filled linearly (at
+a window's edge: with the nearest value); after that, a window with more than `max_nan_share` NaN in
+any channel of a modality loses that modality, and what little remains is filled linearly. A window
+that has lost everything is not given. Where all timed modalities pause for longer than
+`max_gap_s`, the recording is cut: windows start afresh after the gap.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.resample import (
+    MAX_GAP_S,
+    fill_short_gaps,
+    interpolate_nan,
+    resample,
+    runs,
+)
+from sensor2llm.signals.spec import Modality, SignalSpec
+from sensor2llm.signals.window import Annotation, Recording, Track, Window
+
+LabelRule = Literal["majority", "none"]
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    overlap: float
+    label_rule: LabelRule
+    min_label_share: float
+    drop_straddling: bool
+    max_nan_share: float
+    max_gap_s: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.overlap < 1.0:
+            raise DataError(f"overlap must be at least 0 and below 1, got {self.overlap:g}")
+        if self.label_rule not in get_args(LabelRule):
+            choices = ", ".join(get_args(LabelRule))
+            raise DataError(f"unknown label rule {self.label_rule!r}; choose from {choices}")
+
+
+def segment(
+    recording: Recording,
+    spec: SignalSpec,
+    overlap: float = 0.0,
+    label_rule: LabelRule = "majority",
+    max_nan_share: float = 0.05,
+    *,
+    min_label_share: float = 0.5,
+    drop_straddling: bool = True,
+    max_gap_s: float = MAX_GAP_S,
+) -> Iterator[Window]:
+    """Cut a recording into windows of `spec`, in order of time.
+
+    With a modality on a time axis present, windows have `spec.window_s`; every timed modality is
+    brought to its rate in the spec and cut at the same time. An event modality then gives its last
+    `steps` events up to the window's end. With events alone, the first event modality leads: each
+    window holds `steps` of its events. A row (axis none) is the same in every window, or, with
+    stamps, the latest up to the window's end; with rows alone, every row is a window.
+
+    Args:
+        recording: Tracks of the spec's modalities; others are left out, missing ones are absent.
+        spec: What to cut.
+        overlap: Share of a window that the next one repeats, 0 up to below 1.
+        label_rule: `majority` takes the label that covers most of the window; `none` takes none.
+        max_nan_share: See the rule for missing values above.
+        min_label_share: Windows covered less than this by their label have no label.
+        drop_straddling: Leave out windows that touch two labels.
+        max_gap_s: See the rule for missing values above.
+
+    Raises:
+        DataError: If an option is out of range.
+        SpecError: If a track's channels or units do not fit the spec.
+    """
+    rules = _Rules(
+        overlap=overlap,
+        label_rule=label_rule,
+        min_label_share=min_label_share,
+        drop_straddling=drop_straddling,
+        max_nan_share=max_nan_share,
+        max_gap_s=max_gap_s,
+    )
+    tracks = {m.name: _conform(recording.tracks[m.name], m, rules)
+              for m in spec.modalities if m.name in recording.tracks}  # fmt: skip
+    return _windows(recording, tracks, spec, rules)
+
+
+def drop_modality(window: Window, name: str) -> Window:
+    """Give the window without one modality (it may have been absent already)."""
+    kept = {other: values for other, values in window.signals.items() if other != name}
+    return replace(window, signals=kept)
+
+
+def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
+    given = track.modality
+    # A track has any length, and is brought to the spec's rate: only the rest must fit.
+    modality.check_compatible(replace(given, steps=modality.steps, rate_hz=modality.rate_hz)
+                              if given.axis == modality.axis else given)  # fmt: skip
+    if modality.axis != "time":
+        return replace(track, modality=modality)
+    rate_hz, new_rate_hz = float(given.rate_hz or 1.0), float(modality.rate_hz or 1.0)
+    values = fill_short_gaps(track.values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+    values = resample(values, rate_hz, new_rate_hz)
+    return replace(track, modality=modality, values=values)
+
+
+def _windows(
+    recording: Recording, tracks: Mapping[str, Track], spec: SignalSpec, rules: _Rules
+) -> Iterator[Window]:
+    labels = _Labels(recording.annotations, rules)
+    for start_s, stop_s in _extents(tracks, spec, rules):
+        signals = {}
+        for name, track in tracks.items():
+            values = _cut(track, start_s, stop_s, rules)
+            if values is not None:
+                signals[name] = values
+        label, keep = labels.find(start_s, stop_s)
+        if signals and keep:
+            yield Window(signals, recording.subject, label, start_s)
+
+
+def _extents(tracks: Mapping[str, Track], spec: SignalSpec, rules: _Rules) -> Iterator[Span]:
+    kinds = {axis: [t for t in tracks.values() if t.modality.axis == axis]
+             for axis in ("time", "event", "none")}  # fmt: skip
+    if kinds["time"]:
+        length_s = float(spec.window_s or 0.0)
+        slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
+        for start_s, stop_s in _measured_spans(kinds["time"], rules.max_gap_s):
+            count = math.floor(
+                (stop_s - start_s - length_s + slack_s) / (length_s * (1 - rules.overlap))
+            )
+            for i in range(count + 1):
+                begin_s = start_s + i * length_s * (1 - rules.overlap)
+                yield begin_s, begin_s + length_s
+    elif kinds["event"]:
+        yield from _event_extents(kinds["event"][0], rules)
+    elif kinds["none"]:
+        rows = [np.maximum(_row_times(track), track.start_s) for track in kinds["none"]]
+        yield from ((time, time) for time in np.unique(np.concatenate(rows)).tolist())
+
+
+def _event_extents(track: Track, rules: _Rules) -> Iterator[Span]:
+    times, steps = track.times_s, track.modality.steps
+    hop = max(1, round(steps * (1 - rules.overlap)))
+    for first in range(0, len(times) - steps + 1, hop):
+        # An event's time is the end of its interval, so the window starts with the one before.
+        start_s = times[first - 1] if first else min(track.start_s, times[0])
+        yield float(start_s), float(times[first + steps - 1])
+
+
+def _measured_spans(tracks: list[Track], max_gap_s: float) -> list[Span]:
+    spans: list[Span] = []
+    for span in sorted(span for track in tracks for span in _track_spans(track)):
+        if spans and span[0] <= spans[-1][1] + max_gap_s + 1e-9:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))
+        else:
+            spans.append(span)
+    return spans
+
+
+def _track_spans(track: Track) -> list[Span]:
+    rate_hz = float(track.modality.rate_hz or 1.0)
+    measured = runs(~np.isnan(track.values).all(axis=0))
+    return [(track.start_s + a / rate_hz, track.start_s + b / rate_hz) for a, b in measured]
+
+
+def _cut(track: Track, start_s: float, stop_s: float, rules: _Rules) -> np.ndarray | None:
+    modality = track.modality
+    if modality.axis == "time":
+        rate_hz = float(modality.rate_hz or 1.0)
+        values = _slice(track.values, round((start_s - track.start_s) * rate_hz), modality.steps)
+        values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+    elif modality.axis == "event":
+        stop = int(np.searchsorted(track.times_s, stop_s + 1e-9, side="right"))
+        values = _slice(track.values, stop - modality.steps, modality.steps)
+    else:
+        row = int(np.searchsorted(_row_times(track), stop_s + 1e-9, side="right")) - 1
+        values = _slice(track.values, row, 1)
+    share = np.isnan(values).mean(axis=1).max()
+    if share > rules.max_nan_share:
+        return None
+    return interpolate_nan(values) if share else values.copy()
+
+
+def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
+    """Cut `steps` columns; those outside the track are NaN."""
+    inside = values[:, max(start, 0) : max(start + steps, 0)]
+    if inside.shape[1] == steps:
+        return inside
+    before = min(max(-start, 0), steps - inside.shape[1])
+    padded = np.full((len(values), steps), np.nan, values.dtype)
+    padded[:, before : before + inside.shape[1]] = inside
+    return padded
+
+
+def _row_times(track: Track) -> np.ndarray:
+    if track.stamps_s is not None:
+        return track.stamps_s
+    if track.values.shape[1] == 1:
+        # One row without a time holds for the whole recording.
+        return np.array([-np.inf])
+    return track.start_s + np.arange(track.values.shape[1], dtype=np.float64)
+
+
+class _Labels:
+    """Find the label of an extent among a recording's annotations."""
+
+    def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
+        used = annotations if rules.label_rule == "majority" else ()
+        self._starts = np.array([note.start_s for note in used])
+        self._stops = np.array([note.stop_s for note in used])
+        self._names = [note.label for note in used]
+        self._rules = rules
+
+    def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
+        """Give the window's label, and whether the window is kept."""
+        covered: dict[str, float] = {}
+        for i, seconds in self._overlaps(start_s, stop_s):
+            covered[self._names[i]] = covered.get(self._names[i], 0.0) + seconds
+        if len(covered) > 1 and self._rules.drop_straddling:
+            return None, False
+        label = max(covered, key=covered.__getitem__, default=None)
+        needed = self._rules.min_label_share * (stop_s - start_s)
+        return (label if label is not None and covered[label] >= needed else None), True
+
+    def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
+        if start_s == stop_s:
+            # A row has a moment, not an extent; a label may be given for that moment alone.
+            now = (self._starts <= start_s) & (start_s < self._stops) | (self._starts == start_s)
+            return ((i, 1.0) for i in np.flatnonzero(now).tolist())
+        seconds = np.minimum(self._stops, stop_s) - np.maximum(self._starts, start_s)
+        # Less than a millisecond is rounding, not a label.
+        return ((i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())

@@ -1,0 +1,1 @@
+"""The scenarios of `sensor2llm.signals.simulate`, one file each."""

@@ -1,0 +1,53 @@
+"""Options of the simulation."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sensor2llm.errors import ConfigError
+
+Scenario = Literal["activity", "rhythm", "sleep", "spirometry", "daily"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationConfig:
+    """Say which recordings are made, of how many people and from which seed."""
+
+    scenario: Scenario = "activity"
+    """activity, rhythm (inter-beat intervals), sleep, spirometry or daily (summaries)."""
+
+    subjects: int = 12
+    """Number of people; a person is the same whatever the number of others."""
+
+    sessions: int = 2
+    """Recordings a person, each with every class once (daily: weeks; spirometry: three blows)."""
+
+    bout_s: float | None = None
+    """Seconds of each class a session; unset: 40 (activity), 240 (rhythm), 150 (sleep)."""
+
+    rate_hz: float = 50.0
+    """Rate of accelerometers and gyroscope in the scenario activity."""
+
+    window_s: float | None = None
+    """Seconds of a window; unset: 5 (activity), 30 (sleep). Rhythm takes windows of 60 beats."""
+
+    missing_share: float = 0.1
+    """Share of a recording's modalities that are missing; one always stays."""
+
+    seed: int = 0
+    """Seed of everything that is drawn."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what cannot be simulated."""
+        if self.scenario not in get_args(Scenario):
+            choices = ", ".join(get_args(Scenario))
+            raise ConfigError(f"unknown scenario {self.scenario!r}; choose from {choices}")
+        for name in ("subjects", "sessions", "bout_s", "rate_hz", "window_s"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"{name} must be positive, got {value}")
+        if not 0 <= self.missing_share < 1:
+            raise ConfigError(f"missing_share must be 0 to below 1, got {self.missing_share}")
+        if self.rate_hz < 10:
+            raise ConfigError(f"rate_hz must be at least 10 to show steps, got {self.rate_hz:g}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}")

@@ -1,0 +1,47 @@
+"""What can be chosen when a published data set is read; numpy-free, so that `--help` is quick."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from sensor2llm.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """Options of the readers; left out, a reader has its own default.
+
+    Raises:
+        ConfigError: For an overlap outside 0 to 1 or a window that is not positive.
+    """
+
+    overlap: float | None = None
+    """Share of a window that the next one repeats, from 0 to below 1 (wisdm: 0; a table: its
+    YAML's `overlap`)."""
+    window_s: float | None = None
+    """Length of a window in seconds (wisdm: 10; a table: its YAML's `window_s`)."""
+    devices: Literal["watch", "phone", "both"] | None = None
+    """Which devices are read (wisdm: both)."""
+    subjects: Literal["all", "complete"] | None = None
+    """`complete` keeps the people who have a file for every sensor of `devices` (wisdm: all)."""
+
+    def __post_init__(self) -> None:
+        if self.overlap is not None and not 0 <= self.overlap < 1:
+            raise ConfigError(f"overlap must be from 0 to below 1, got {self.overlap:g}")
+        if self.window_s is not None and not self.window_s > 0:
+            raise ConfigError(f"window_s must be positive, got {self.window_s:g}")
+
+    def given(self) -> dict[str, object]:
+        """Give the options that were chosen, without those left at `None`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def allow(self, source: str, *names: str) -> None:
+        """Refuse an option that `source` does not have.
+
+        Raises:
+            ConfigError: Naming the option, the source and the options that it has.
+        """
+        for name in self.given():
+            if name not in names:
+                has = ", ".join(f"--{n}" for n in names) or "none"
+                raise ConfigError(f"{source} has no option --{name}; its options: {has}")

@@ -1,0 +1,141 @@
+"""Parse a raw file of WISDM 2019 into segments of one activity each; `wisdm` has the rules."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float, Float32, Float64
+from pyarrow import csv
+
+from sensor2llm.errors import DataError
+
+COLUMNS = ("subject", "code", "time", "x", "y", "z")
+MAX_MALFORMED = 0.01
+RESTART_S = 1.0
+_NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+_WHOLE = r"^(\d{1,18}|[1-8]\d{18})$"
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Neighbouring samples of one activity: increasing stamps in seconds, values x, y, z."""
+
+    code: str
+    times_s: Float64[np.ndarray, " sample"]
+    values: Float32[np.ndarray, "channel sample"]
+
+    @property
+    def duration_s(self) -> float:
+        """Give the time from the first to the last sample."""
+        return float(self.times_s[-1] - self.times_s[0])
+
+
+def read_segments(
+    path: Path, subject: str, codes: frozenset[str], notes: Counter[str]
+) -> Iterator[Segment]:
+    """Give a file's segments in order; what is dropped is counted in `notes`.
+
+    Raises:
+        DataError: For an empty file, or more than 1 % of malformed lines (the first is shown).
+    """
+    rows = _parse(path, subject, codes, notes)
+    code = rows["code"].to_numpy(zero_copy_only=False).astype("U1")
+    # Nanoseconds since 1970 do not fit a double; counted from a whole second they lose nothing.
+    stamps = rows["time"].to_numpy()
+    second = stamps[0] // 10**9
+    times_s = (stamps - second * 10**9) * 1e-9 + second
+    values = np.stack([rows[axis].to_numpy() for axis in "xyz"]).astype(np.float32)
+    cuts = (code[1:] != code[:-1]) | (np.diff(times_s) <= -RESTART_S)
+    bounds = np.r_[0, np.flatnonzero(cuts) + 1, len(code)]
+    for start, stop in pairwise(bounds):
+        times = times_s[start:stop]
+        later = np.r_[True, times[1:] > np.maximum.accumulate(times)[:-1]]
+        notes["lines with a repeated or earlier time stamp"] += int((~later).sum())
+        if later.sum() > 1:
+            yield Segment(str(code[start]), times[later], values[:, start:stop][:, later])
+
+
+def average_bursts(
+    times_s: Float64[np.ndarray, " sample"],
+    values: Float[np.ndarray, "channel sample"],
+    rate_hz: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average samples that lie closer than 3/4 of a step and within one step of `rate_hz`.
+
+    Returns:
+        Times and values: means over each group; samples at or below the rate stay as they are.
+    """
+    cell = np.floor(times_s * rate_hz)
+    new = (np.diff(times_s) >= 0.75 / rate_hz) | (np.diff(cell) > 0)
+    first = np.flatnonzero(np.r_[True, new])
+    counts = np.diff(np.r_[first, len(times_s)])
+    means = np.add.reduceat(values.astype(np.float64), first, axis=1) / counts
+    # Offsets are averaged, not clock readings: sums of those would be rounded.
+    offsets = np.add.reduceat(times_s - times_s[0], first) / counts
+    return times_s[0] + offsets, means
+
+
+def _parse(path: Path, subject: str, codes: frozenset[str], notes: Counter[str]) -> pa.Table:
+    table, ragged = _cells(path)
+    good = _well_formed(table, subject, codes)
+    bad = ragged + len(table) - (pc.sum(good).as_py() or 0)
+    notes["malformed lines"] += bad
+    if bad > MAX_MALFORMED * (len(table) + ragged):
+        raise _malformed(path, bad, len(table) + ragged, subject, codes)
+    table = table.filter(good)
+    columns = {"code": table["code"], "time": pc.cast(table["time"], pa.int64())}
+    columns |= {axis: pc.cast(table[axis], pa.float64()) for axis in "xyz"}
+    return pa.table(columns)
+
+
+def _cells(path: Path) -> tuple[pa.Table, int]:
+    """Read all cells as text; lines with another number of cells are left out and counted."""
+    ragged = 0
+
+    def skip(row: csv.InvalidRow) -> str:
+        nonlocal ragged
+        ragged += 1
+        return "skip"
+
+    if not path.stat().st_size:
+        raise DataError(f"{path.name} is empty; unpack the archive again")
+    table = csv.read_csv(
+        path,
+        csv.ReadOptions(column_names=list(COLUMNS), use_threads=False),
+        csv.ParseOptions(invalid_row_handler=skip, quote_char=False),
+        csv.ConvertOptions(
+            column_types=dict.fromkeys(COLUMNS, pa.string()), check_utf8=False, null_values=[]
+        ),
+    )
+    cells = {name: pc.ascii_trim(table[name], "; \t") for name in COLUMNS}
+    return pa.table(cells), ragged
+
+
+def _well_formed(table: pa.Table, subject: str, codes: frozenset[str]) -> pa.ChunkedArray:
+    good = pc.is_in(table["code"], pa.array(sorted(codes)))
+    good = pc.and_(good, pc.equal(table["subject"], subject))
+    good = pc.and_(good, pc.match_substring_regex(table["time"], _WHOLE))
+    for axis in "xyz":
+        good = pc.and_(good, pc.match_substring_regex(table[axis], _NUMBER))
+    return good
+
+
+def _malformed(path: Path, bad: int, lines: int, subject: str, codes: frozenset[str]) -> DataError:
+    """Show the first malformed line: looked for only once there are too many."""
+    letters, number = "".join(sorted(codes)), _NUMBER.strip("^$")
+    form = re.compile(rf"{subject},[{letters}],\d{{1,18}}(,{number}){{3}};?\s*")
+    text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    number_of, first = next(
+        ((i, line) for i, line in enumerate(text, 1) if not form.fullmatch(line)), (1, text[0])
+    )
+    return DataError(
+        f"{path.name}: {bad} of {lines} lines ({bad / lines:.1%}) are malformed, at most "
+        f"{MAX_MALFORMED:.0%} is accepted; the first is line {number_of}: {first[:80]!r}, expected "
+        f"'{subject},A,252207666810782,-0.36,8.79,1.05;'"
+    )

@@ -1,0 +1,69 @@
+"""Write a source into a store, with a progress bar on stderr."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from sensor2llm.errors import ConfigError
+from sensor2llm.signals.simulation.config import SimulationConfig
+from sensor2llm.signals.sources.catalogue import open_source
+from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.store import WindowStore
+
+
+def write_source(
+    name: str,
+    path: Path | None,
+    out: Path,
+    options: SourceOptions,
+    simulation: SimulationConfig,
+) -> tuple[WindowStore, Mapping[str, int]]:
+    """Write `name` (see `open_source`) to the store `out`; nothing half written is left.
+
+    Args:
+        name: A published data set, the path of a table's YAML, or `simulated`.
+        path: The folder that holds the data; none for `simulated`.
+        out: The store to write.
+        options: Options of the readers.
+        simulation: What `simulated` makes.
+
+    Returns:
+        The store, and counts of what was dropped or mended.
+
+    Raises:
+        ConfigError: For an unknown name, or an option that it does not have.
+        DataError: For files that are not as published, or described.
+    """
+    if name == "simulated":
+        options.allow("simulated", *(f"simulation.{field.name}" for field in fields(simulation)))
+        return _simulated(path, out, simulation), {}
+    if simulation != SimulationConfig():
+        raise ConfigError(f"{name} has no option --simulation; only simulated has")
+    reading = open_source(name, path, options)
+    windows = track(
+        reading.windows,
+        description=f"preparing {Path(name).stem}",
+        total=reading.total,
+        console=Console(stderr=True),
+        transient=True,
+    )
+    store = WindowStore.write(
+        out,
+        reading.spec,
+        windows,
+        label_names=reading.label_names,
+        published=reading.published,
+        source=reading.source,
+    )
+    return store, reading.notes
+
+
+def _simulated(path: Path | None, out: Path, config: SimulationConfig) -> WindowStore:
+    from sensor2llm.signals.simulate import simulate_store
+
+    if path is not None:
+        raise ConfigError(f"simulated makes its own data; leave --from {path} out")
+    return simulate_store(out, config)

@@ -1,0 +1,266 @@
+"""What a window holds: modalities, their channels and units, their axis and how many steps.
+
+accel = Modality(
+    name="watch_accel",
+    channels=tuple(Channel(name=axis, unit="m/s^2") for axis in "xyz"),
+    steps=128,
+    rate_hz=50.0,
+)
+spec = SignalSpec(modalities=(accel,), window_s=2.56)
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from sensor2llm.errors import SpecError
+
+if TYPE_CHECKING:
+    from sensor2llm.signals.window import Window
+
+Axis = Literal["time", "event", "none"]
+
+# A modality's name is also the name of its file in a store and of its encoder in a checkpoint.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_RESERVED = ("present", "labels", "subjects", "starts", "store")
+_SPELLINGS = {
+    "m/s2": "m/s^2", "m/s²": "m/s^2", "m/s**2": "m/s^2", "m s^-2": "m/s^2", "m.s-2": "m/s^2",
+    "dps": "deg/s", "°/s": "deg/s", "degrees/s": "deg/s", "G": "g",
+    "µV": "uV", "μV": "uV", "µS": "uS", "μS": "uS", "°C": "degC", "sec": "s", "msec": "ms",
+}  # fmt: skip
+
+
+def canonical_unit(unit: str) -> str:
+    """Give one spelling for a unit: `m/s2` and `m/s²` are `m/s^2`; others stay as they are."""
+    return _SPELLINGS.get(unit.strip(), unit.strip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """Name one row of a modality and its unit (`"x"` in `"m/s^2"`)."""
+
+    name: str
+    unit: str
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise SpecError("a channel needs a name, got ''")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """Describe one sensor: its channels, and how many steps of which axis a window has.
+
+    `axis` is `time` (regular samples, `rate_hz` given), `event` (one step a beat or a breath) or
+    `none` (a row of values: one step).
+
+    Raises:
+        SpecError: If the fields do not fit each other.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    steps: int
+    axis: Axis = "time"
+    rate_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        channels = tuple(Channel(**c) if isinstance(c, Mapping) else c for c in self.channels)
+        object.__setattr__(self, "channels", channels)
+        if not _NAME.fullmatch(self.name) or self.name in _RESERVED:
+            raise SpecError(
+                f"modality name {self.name!r} cannot be used; take letters, digits, '_' and '-', "
+                f"a letter first, and none of {', '.join(_RESERVED)}"
+            )
+        if self.axis not in get_args(Axis):
+            choices = ", ".join(get_args(Axis))
+            raise SpecError(f"unknown axis {self.axis!r} of {self.name!r}; choose from {choices}")
+        if not channels or len(set(self.channel_names)) < len(channels):
+            raise SpecError(
+                f"{self.name!r} needs channels with different names, got {list(self.channel_names)}"
+            )
+        self._check_axis()
+
+    def _check_axis(self) -> None:
+        if self.steps < 1:
+            raise SpecError(f"steps of {self.name!r} must be positive, got {self.steps}")
+        if self.axis == "none" and self.steps != 1:
+            raise SpecError(f"{self.name!r} has no axis, so steps must be 1, got {self.steps}")
+        if self.axis != "time" and self.rate_hz is not None:
+            raise SpecError(
+                f"{self.name!r} has axis {self.axis!r}; only a time axis has a rate, "
+                f"got {self.rate_hz:g} Hz"
+            )
+        if self.axis == "time" and (
+            self.rate_hz is None or not math.isfinite(self.rate_hz) or self.rate_hz <= 0
+        ):
+            raise SpecError(f"{self.name!r} needs a rate in Hz above 0, got {self.rate_hz}")
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Give the channels' names in order."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Give the channels' units in order, as they were written."""
+        return tuple(channel.unit for channel in self.channels)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Give the shape of one window of this modality: (channel, step)."""
+        return len(self.channels), self.steps
+
+    def check_compatible(self, other: "Modality") -> None:
+        """Raise unless `other` holds the same channels, units, axis, rate and steps.
+
+        `other` is what was given, `self` what is expected.
+
+        Raises:
+            SpecError: If they differ; the message names both sides.
+        """
+        if other.channel_names != self.channel_names:
+            given, expected = (", ".join(m.channel_names) for m in (other, self))
+            self._refuse(f"channels {given}", expected, "name or order the columns so")
+        for theirs, ours in zip(other.channels, self.channels, strict=True):
+            if canonical_unit(theirs.unit) != canonical_unit(ours.unit):
+                self._refuse(f"in {theirs.unit}", ours.unit, "convert it or name the right unit")
+        if other.axis != self.axis:
+            self._refuse(f"on axis {other.axis!r}", repr(self.axis), "use data of that kind")
+        if self.rate_hz and other.rate_hz and not math.isclose(other.rate_hz, self.rate_hz):
+            self._refuse(f"at {other.rate_hz:g} Hz", f"{self.rate_hz:g} Hz", "resample it")
+        if other.steps != self.steps:
+            self._refuse(f"with {other.steps} steps", str(self.steps), "cut the windows so")
+
+    def _refuse(self, given: str, expected: str, advice: str) -> None:
+        raise SpecError(f"window has {self.name!r} {given}, the spec expects {expected}; {advice}")
+
+    def check_values(self, values: np.ndarray) -> None:
+        """Raise unless `values` has shape (channel, step) of this modality and is finite.
+
+        Raises:
+            SpecError: If it has another shape (a transposed one is recognised), NaN or infinity.
+        """
+        if values.shape != self.shape:
+            given, expected = f"of shape {values.shape}", f"{self.shape} (channel, step)"
+            if values.shape == self.shape[::-1]:
+                self._refuse(given, expected, "it is transposed (step, channel): pass its .T")
+            self._refuse(given, expected, "cut or resample it")
+        if not np.isfinite(values).all():
+            bad = int(values.size - np.isfinite(values).sum())
+            self._refuse(f"with {bad} NaN or infinite values", "finite ones",
+                         "fill them, or leave the modality out of the window")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalSpec:
+    """Describe every modality that a window may hold; any of them may be absent from a window.
+
+    `window_s` is the length in seconds of windows that have a time axis; without it, the length
+    is taken from the modalities' steps and rates.
+
+    Raises:
+        SpecError: If names repeat, or steps and rates do not fit the window's length.
+    """
+
+    modalities: tuple[Modality, ...]
+    window_s: float | None = None
+
+    def __post_init__(self) -> None:
+        modalities = tuple(_modality(m) for m in self.modalities)
+        object.__setattr__(self, "modalities", modalities)
+        if not modalities or len(set(self.names)) < len(modalities):
+            raise SpecError(f"a spec needs modalities with different names, got {list(self.names)}")
+        timed = [m for m in modalities if m.rate_hz]
+        if self.window_s is None and timed:
+            object.__setattr__(self, "window_s", max(m.steps / (m.rate_hz or 1.0) for m in timed))
+        for modality in timed:
+            self._check_steps(modality)
+
+    def _check_steps(self, modality: Modality) -> None:
+        exact = (self.window_s or 0.0) * (modality.rate_hz or 0.0)
+        # Half a step off is rounding (2.56 s of 20 Hz); one step or more is a mistake.
+        if abs(exact - modality.steps) > 0.5 + 1e-6:
+            raise SpecError(
+                f"{modality.name!r} has {modality.steps} steps at {modality.rate_hz:g} Hz, but "
+                f"a window of {self.window_s:g} s has {round(exact)}; change one of the three"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Give the modalities' names in order."""
+        return tuple(modality.name for modality in self.modalities)
+
+    def __getitem__(self, name: str) -> Modality:
+        for modality in self.modalities:
+            if modality.name == name:
+                return modality
+        raise SpecError(f"unknown modality {name!r}; the spec has {', '.join(self.names)}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def subset(self, names: Iterable[str]) -> "SignalSpec":
+        """Give the spec with only these modalities, in this spec's order."""
+        wanted = {self[name].name for name in names}
+        kept = tuple(m for m in self.modalities if m.name in wanted)
+        window_s = self.window_s if any(m.axis == "time" for m in kept) else None
+        return SignalSpec(modalities=kept, window_s=window_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON types; `from_dict` is the inverse."""
+        plain = asdict(self)
+        for modality in plain["modalities"]:
+            modality["channels"] = list(modality["channels"])
+        return {**plain, "modalities": list(plain["modalities"])}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "SignalSpec":
+        """Build a spec from what `to_dict` gave.
+
+        Raises:
+            SpecError: If fields are missing or unknown.
+        """
+        try:
+            return cls(**plain)
+        except (TypeError, AttributeError) as error:
+            raise SpecError(f"not a signal spec: {error}") from error
+
+    def check(self, window: "Window") -> None:
+        """Raise unless the window fits: known modalities, shapes (channel, step), finite values.
+
+        Raises:
+            SpecError: If it does not fit; the message names both sides.
+        """
+        if not window.signals:
+            raise SpecError(f"window has no modality, the spec expects some of {list(self.names)}")
+        for name, values in window.signals.items():
+            self._expect(name)
+            self[name].check_values(np.asarray(values))
+
+    def check_compatible(self, other: "SignalSpec") -> None:
+        """Raise unless data with spec `other` can be used where this spec is expected.
+
+        Modalities that `other` lacks are allowed: they are missing sensors.
+
+        Raises:
+            SpecError: If channels, units, axis, rate or steps differ, or a modality is unknown.
+        """
+        for given in other.modalities:
+            self._expect(given.name)
+            self[given.name].check_compatible(given)
+
+    def _expect(self, name: str) -> None:
+        if name not in self.names:
+            raise SpecError(
+                f"window has the unknown modality {name!r}, the spec expects "
+                f"{', '.join(self.names)}; rename it or leave it out"
+            )
+
+
+def _modality(given: "Modality | Mapping[str, Any]") -> Modality:
+    return Modality(**given) if isinstance(given, Mapping) else given

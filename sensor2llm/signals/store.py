@@ -1,0 +1,180 @@
+"""WindowStore: windows of any number of people in one folder of memory-mapped arrays.
+
+    store.json        format version, spec, label names, subjects, published splits, source, n
+    <modality>.npy    float32 (n, channel, step); rows of an absent modality are zeros
+    present.npy       bool (n, modality)
+    labels.npy        int64 (n,), -1 where a window has no label
+    subjects.npy      int32 (n,), index into store.json's subjects
+    starts.npy        float64 (n,), seconds
+
+Nothing is read into memory before it is asked for, and writing holds one window at a time.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
+
+FORMAT_VERSION = 1
+Indices = Sequence[int] | np.ndarray
+
+
+class WindowStore:
+    """Read windows from a folder that `WindowStore.write` made.
+
+    Example:
+        store = WindowStore.write("store", spec, windows)
+        store[0].label, store.read([3, 1, 2])["accel"].shape
+
+    Raises:
+        DataError: If the folder is no store, or is truncated or corrupt.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        meta = _read_meta(self.path)
+        try:
+            self.spec = SignalSpec.from_dict(meta["spec"])
+            self.label_names: tuple[str, ...] = tuple(meta["label_names"])
+            self.subject_names: tuple[str, ...] = tuple(meta["subjects"])
+            self.published: dict[str, list[str]] = dict(meta["published"])
+            self.source: str = meta["source"]
+            self._n = int(meta["n"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"window store '{self.path}' has a broken store.json: {error}"
+            ) from error
+        modalities = self.spec.modalities
+        self._modalities = {m.name: self._map(m.name, np.float32, m.shape) for m in modalities}
+        self.present = self._map("present", np.bool_, (len(modalities),))
+        self.labels = self._map("labels", np.int64, ())
+        self.subject_ids = self._map("subjects", np.int32, ())
+        self.starts = self._map("starts", np.float64, ())
+        self._check_ids()
+
+    @classmethod
+    def open(cls, path: str | Path) -> "WindowStore":
+        """Open the store at `path`."""
+        return cls(path)
+
+    def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+        file, expected = self.path / f"{name}.npy", (self._n, *shape)
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(
+                f"window store '{self.path}' is damaged: {file.name} is missing or truncated "
+                f"({error}); prepare it again"
+            ) from error
+        if array.shape != expected or array.dtype != dtype:
+            raise DataError(
+                f"window store '{self.path}' is damaged: {file.name} holds {array.dtype} "
+                f"{array.shape}, expected {np.dtype(dtype)} {expected}; prepare it again"
+            )
+        return array
+
+    def _check_ids(self) -> None:
+        for name, ids, count, lowest in (
+            ("labels", self.labels, len(self.label_names), -1),
+            ("subjects", self.subject_ids, len(self.subject_names), 0),
+        ):
+            if ids.min() < lowest or ids.max() >= count:
+                raise DataError(
+                    f"window store '{self.path}' is damaged: {name}.npy points outside the "
+                    f"{count} {name} of store.json; prepare it again"
+                )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickled memmap would carry all its data to a worker process.
+        return WindowStore, (self.path,)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[Window]:
+        return (self[i] for i in range(self._n))
+
+    def __getitem__(self, i: int) -> Window:
+        i = range(self._n)[i]
+        signals = {
+            name: np.array(self._modalities[name][i])
+            for name, present in zip(self.spec.names, self.present[i], strict=True)
+            if present
+        }
+        label = int(self.labels[i])
+        return Window(
+            signals=signals,
+            subject=self.subject_names[int(self.subject_ids[i])],
+            label=self.label_names[label] if label >= 0 else None,
+            start_s=float(self.starts[i]),
+        )
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Give every window's subject name, shape (n,)."""
+        return np.asarray(self.subject_names)[self.subject_ids]
+
+    def modality(self, name: str) -> np.ndarray:
+        """Give one modality of all windows, memory-mapped: (n, channel, step)."""
+        return self._modalities[self.spec[name].name]
+
+    def read(self, indices: Indices) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros."""
+        rows = np.asarray(indices, dtype=np.int64)
+        return {name: np.asarray(array)[rows] for name, array in self._modalities.items()}
+
+    @staticmethod
+    def write(
+        path: str | Path,
+        spec: SignalSpec,
+        windows: Iterable[Window],
+        label_names: Sequence[str] | None = None,
+        published: Mapping[str, Sequence[str]] | None = None,
+        source: str = "",
+    ) -> "WindowStore":
+        """Write windows one by one into a new store and open it.
+
+        A store that is already at `path` is replaced at the very end; a failure leaves it whole.
+
+        Args:
+            path: The folder to make.
+            spec: What every window is checked against.
+            windows: Any iterable; only one window is held at a time.
+            label_names: Labels in the order of their numbers; by default in order of appearance.
+            published: The data set's own split: `{"train": [subject, …], "test": [subject, …]}`.
+            source: Where the data come from, in words.
+
+        Raises:
+            DataError: If something else is at `path`, a label is unknown, a window has no subject
+                or there is no window.
+            SpecError: If a window does not fit the spec.
+        """
+        from sensor2llm.signals.store_writer import write_store
+
+        return write_store(Path(path), spec, windows, label_names, published, source)
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    file = path / "store.json"
+    if not file.is_file():
+        raise DataError(
+            f"'{path}' is not a window store (no store.json in it); "
+            "make one with `python -m sensor2llm.prepare`"
+        )
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+        version = meta["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"window store '{path}' has a broken store.json: {error}") from error
+    if version != FORMAT_VERSION:
+        raise DataError(
+            f"window store '{path}' has format version {version}, this program reads "
+            f"{FORMAT_VERSION}; prepare it again"
+        )
+    return meta

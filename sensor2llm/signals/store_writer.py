@@ -1,0 +1,170 @@
+"""Write a WindowStore in one pass: files grow a window at a time, the folder appears at the end."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store import FORMAT_VERSION, WindowStore
+from sensor2llm.signals.window import Window
+
+
+class GrowingArray:
+    """Append rows to a .npy file whose first axis is counted when it is closed.
+
+    numpy pads the header so that the first axis can grow in place.
+    """
+
+    def __init__(self, path: Path, dtype: type, shape: tuple[int, ...]) -> None:
+        self._file = path.open("w+b")
+        self._dtype, self._shape, self._rows = np.dtype(dtype), shape, 0
+        self._body = self._write_header()
+
+    def _write_header(self) -> int:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self._file.tell()
+
+    def append(self, row: np.ndarray | float | bool) -> None:
+        """Add one row of the array's shape."""
+        self._file.write(np.ascontiguousarray(row, dtype=self._dtype).tobytes())
+        self._rows += 1
+
+    def __enter__(self) -> "GrowingArray":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            if kind is None:
+                self._file.seek(0)
+                body = self._write_header()
+                assert body == self._body, "the .npy header outgrew its padding"
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+
+class _Names:
+    """Number names in order of appearance, or within a given list."""
+
+    def __init__(self, names: Sequence[str] | None) -> None:
+        self.fixed = names is not None
+        self.ids = {name: i for i, name in enumerate(names or ())}
+
+    def number(self, name: str) -> int:
+        if name not in self.ids:
+            if self.fixed:
+                known = ", ".join(self.ids)
+                raise DataError(f"unknown label {name!r}; the labels are {known}")
+            self.ids[name] = len(self.ids)
+        return self.ids[name]
+
+
+def write_store(
+    path: Path,
+    spec: SignalSpec,
+    windows: Iterable[Window],
+    label_names: Sequence[str] | None,
+    published: Mapping[str, Sequence[str]] | None,
+    source: str,
+) -> WindowStore:
+    """Write a store beside `path` and rename it; see `WindowStore.write`."""
+    if path.exists() and not _may_replace(path):
+        raise DataError(
+            f"'{path}' exists and is not a window store; move it away or choose another --out"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    try:
+        meta = _write_arrays(partial, spec, windows, label_names)
+        splits = {name: list(people) for name, people in (published or {}).items()}
+        meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
+        _write_json(partial / "store.json", meta)
+        partial.chmod(0o777 & ~_umask())
+        _replace(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return WindowStore(path)
+
+
+def _write_arrays(
+    folder: Path,
+    spec: SignalSpec,
+    windows: Iterable[Window],
+    label_names: Sequence[str] | None,
+) -> dict[str, Any]:
+    labels, subjects, n = _Names(label_names), _Names(None), 0
+    zeros = {m.name: np.zeros(m.shape, np.float32) for m in spec.modalities}
+    with ExitStack() as stack:
+
+        def grow(name: str, dtype: type, shape: tuple[int, ...]) -> GrowingArray:
+            return stack.enter_context(GrowingArray(folder / f"{name}.npy", dtype, shape))
+
+        arrays = {m.name: grow(m.name, np.float32, m.shape) for m in spec.modalities}
+        present = grow("present", np.bool_, (len(zeros),))
+        label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
+        starts = grow("starts", np.float64, ())
+        for n, window in enumerate(windows, start=1):
+            _check(window, spec, n - 1)
+            for name, array in arrays.items():
+                array.append(window.signals.get(name, zeros[name]))
+            present.append(np.array([name in window.signals for name in arrays]))
+            label_ids.append(-1 if window.label is None else labels.number(window.label))
+            subject_ids.append(subjects.number(str(window.subject)))
+            starts.append(window.start_s)
+    if n == 0:
+        raise DataError("there is no window to store; are the recordings shorter than a window?")
+    return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
+            "subjects": list(subjects.ids)}  # fmt: skip
+
+
+def _check(window: Window, spec: SignalSpec, i: int) -> None:
+    try:
+        spec.check(window)
+    except SpecError as error:
+        raise SpecError(f"window {i} (subject {window.subject}): {error}") from error
+    if window.subject is None:
+        raise DataError(f"window {i} has no subject; splits are by subject, so name one")
+
+
+def _may_replace(path: Path) -> bool:
+    return (path / "store.json").is_file() or (path.is_dir() and not any(path.iterdir()))
+
+
+def _write_json(file: Path, plain: Mapping[str, Any]) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        json.dump(plain, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _replace(new: Path, target: Path) -> None:
+    if not target.exists():
+        new.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent))
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old)

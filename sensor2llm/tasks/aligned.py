@@ -1,0 +1,59 @@
+"""A store's windows in the shape that an adapter expects: its modalities, its label numbers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.errors import DataError
+from sensor2llm.signals.dataset import SignalBatch, WindowDataset
+from sensor2llm.signals.store import WindowStore
+
+
+class AlignedWindows:
+    """Read a store by the batch as an adapter expects it.
+
+    Modalities that the store lacks are absent from every window. Labels are numbered as the
+    adapter's; -1 is no label.
+
+    Raises:
+        SpecError: if channels, units, axes, rates or steps differ, or a modality is unknown.
+        DataError: if a window's label is none of the adapter's.
+    """
+
+    def __init__(self, store: WindowStore, adapter: SensorAdapter) -> None:
+        adapter.spec.check_compatible(store.spec)
+        self.store, self.adapter = store, adapter
+        self.labels = _renumber(store, adapter.label_names)
+        self._dataset = WindowDataset(store, np.arange(len(store)), adapter.normaliser)
+
+    def batch(self, rows: Int[np.ndarray, " batch"]) -> SignalBatch:
+        """Read these rows of the store."""
+        read = self.adapter.align(self._dataset.batch(rows), self.store.spec)
+        return replace(read, labels=torch.from_numpy(self.labels[rows]))
+
+    def batches(self, rows: Int[np.ndarray, " window"], batch_size: int) -> Iterator[SignalBatch]:
+        """Read these rows in order, a batch at a time."""
+        return (
+            self.batch(rows[start : start + batch_size])
+            for start in range(0, len(rows), batch_size)
+        )
+
+    def labelled(self, rows: Int[np.ndarray, " window"]) -> Int[np.ndarray, " window"]:
+        """Return those of `rows` that have a label."""
+        return rows[self.labels[rows] >= 0]
+
+
+def _renumber(store: WindowStore, label_names: tuple[str, ...]) -> Int[np.ndarray, " window"]:
+    given = np.asarray(store.labels)
+    for number in np.unique(given[given >= 0]).tolist():
+        if store.label_names[number] not in label_names:
+            raise DataError(
+                f"unknown label {store.label_names[number]!r} in '{store.path}'; "
+                f"the adapter's labels are {', '.join(label_names)}"
+            )
+    place = [label_names.index(n) if n in label_names else -1 for n in store.label_names]
+    return np.array([*place, -1])[given]

@@ -1,0 +1,217 @@
+"""Which label a window has, by scoring every label or by reading what the LLM writes.
+
+for prediction in classify(model, windows):
+prediction.label, prediction.probabilities[prediction.label], prediction.start_s
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from sensor2llm.adapter import FeatureBatch
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.metrics import Predictions
+
+By = Literal["score", "text"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Hold what the model says of one window.
+
+    Args:
+        label: the likeliest label's name.
+        probabilities: of every label; they sum to one.
+        start_s: where the window starts in its recording, in seconds.
+        subject: who it is from, where that is known.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    start_s: float
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Hold labels of many windows as arrays.
+
+    Args:
+        predicted: label indexes; -1 where a free answer was no label.
+        probabilities: of each label; None for free answers.
+        texts: the free answers; None for scores.
+    """
+
+    predicted: Int[np.ndarray, " window"]
+    probabilities: Float[np.ndarray, "window label"] | None = None
+    texts: tuple[str, ...] | None = None
+
+    @property
+    def unparsed_rate(self) -> float:
+        """Give the share of answers that were no label."""
+        return float(np.mean(self.predicted < 0)) if len(self.predicted) else 0.0
+
+
+def classify(
+    model: SensorLanguageModel, windows: Sequence[Window], *, batch_size: int = 64
+) -> list[Prediction]:
+    """Label windows, with the probability of every label.
+
+    Raises:
+        SpecError: a window does not fit the adapter's spec.
+    """
+    _check_batch_size(batch_size)
+    names, found = model.adapter.label_names, []
+    for start in range(0, len(windows), batch_size):
+        part = windows[start : start + batch_size]
+        unlabelled = [Window(w.signals, w.subject, None, w.start_s) for w in part]
+        for window, row in zip(part, model.score(unlabelled).tolist(), strict=True):
+            best = max(range(len(names)), key=row.__getitem__)
+            shares = dict(zip(names, row, strict=True))
+            found.append(Prediction(names[best], shares, window.start_s, window.subject))
+    return found
+
+
+def classify_store(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    indices: Sequence[int] | np.ndarray,
+    *,
+    by: By = "score",
+    batch_size: int = 64,
+) -> Answered:
+    """Label a store's windows; modalities that the store lacks are missing sensors.
+
+    Args:
+        model: the model.
+        store: holds the windows, in their own units.
+        indices: which of its windows.
+        by: `score` compares all labels, `text` reads the LLM's own answer.
+        batch_size: windows a forward.
+
+    Raises:
+        SpecError: the store's channels, units, axes or rates are not the adapter's.
+    """
+    return answer(model, store_batches(model, store, indices, batch_size), by=by)
+
+
+def answer(
+    model: SensorLanguageModel, batches: Iterator[FeatureBatch], *, by: By = "score"
+) -> Answered:
+    """Label batches of cached features; see `classify_store`."""
+    return ANSWERERS[_check_by(by)](model, batches)
+
+
+def store_batches(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    indices: Sequence[int] | np.ndarray,
+    batch_size: int = 64,
+) -> Iterator[FeatureBatch]:
+    """Encode a store's windows in order, for scoring or to be cached; labels are the adapter's.
+
+    Raises:
+        SpecError: the store's channels, units, axes or rates are not the adapter's.
+    """
+    _check_batch_size(batch_size)
+    adapter = model.adapter
+    adapter.spec.check_compatible(store.spec)
+    rows = np.asarray(indices, dtype=np.int64)
+    dataset = WindowDataset(store, rows, adapter.normaliser)
+    numbers = _label_numbers(store.label_names, adapter.label_names)
+    for start in range(0, len(rows), batch_size):
+        batch = dataset.batch(np.arange(start, min(start + batch_size, len(rows))))
+        batch.labels = torch.where(batch.labels < 0, -1, numbers[batch.labels])
+        with torch.no_grad():
+            yield model.features(adapter.align(batch, store.spec))
+
+
+def predictions(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    indices: Sequence[int] | np.ndarray,
+    *,
+    by: By = "score",
+    batch_size: int = 64,
+) -> Predictions:
+    """Label a store's labelled windows and put the truth beside, for the metrics.
+
+    Raises:
+        DataError: a window has no label, or one that the adapter does not know.
+    """
+    rows = np.asarray(indices, dtype=np.int64)
+    numbers = _label_numbers(store.label_names, model.adapter.label_names).numpy()
+    stored = np.asarray(store.labels)[rows]
+    true = np.where(stored < 0, -1, numbers[stored])
+    if (true < 0).any():
+        raise DataError(
+            f"{int((true < 0).sum())} of {len(rows)} windows have no label that the adapter knows "
+            f"({', '.join(model.adapter.label_names)}); leave them out"
+        )
+    said = classify_store(model, store, rows, by=by, batch_size=batch_size)
+    return Predictions(
+        labels=model.adapter.label_names,
+        true=true,
+        predicted=said.predicted,
+        subjects=np.asarray(store.subjects)[rows],
+        probabilities=said.probabilities,
+        index=rows,
+        starts=np.asarray(store.starts)[rows],
+    )
+
+
+def parse_label(text: str, answers: Sequence[str]) -> int:
+    """Find the label that a free answer is, case and outer punctuation aside; -1 for none."""
+    said = _plain(text)
+    return next((i for i, known in enumerate(answers) if _plain(known) == said), -1)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split()).strip(" .,:;!?\"'`*")
+
+
+def _by_score(model: SensorLanguageModel, batches: Iterator[FeatureBatch]) -> Answered:
+    parts = [model.score(batch).float().cpu().numpy() for batch in batches]
+    labels = len(model.adapter.label_names)
+    probabilities = np.concatenate(parts) if parts else np.zeros((0, labels), np.float32)
+    return Answered(probabilities.argmax(1), probabilities)
+
+
+def _by_text(model: SensorLanguageModel, batches: Iterator[FeatureBatch]) -> Answered:
+    answers = model.prompting.answer_texts
+    # One token more than the longest label, so that an answer that goes on is not taken for one.
+    most = int(model.prompting.answers.lengths.max()) + 1
+    texts = [t for batch in batches for t in model.generate(batch, max_new_tokens=most)]
+    predicted = np.array([parse_label(t, answers) for t in texts], dtype=np.int64)
+    return Answered(predicted, texts=tuple(texts))
+
+
+ANSWERERS: dict[str, Callable[[SensorLanguageModel, Iterator[FeatureBatch]], Answered]] = {
+    "score": _by_score,
+    "text": _by_text,
+}
+
+
+def _label_numbers(given: Sequence[str], known: Sequence[str]) -> torch.Tensor:
+    """Map a store's label numbers to the adapter's; -1 for labels that it does not know."""
+    numbers = [known.index(name) if name in known else -1 for name in given]
+    return torch.tensor(numbers or [-1], dtype=torch.int64)
+
+
+def _check_by(by: str) -> str:
+    if by not in ANSWERERS:
+        raise ConfigError(f"unknown way {by!r} to classify; choose from {', '.join(ANSWERERS)}")
+    return by
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be positive, got {batch_size}")

@@ -1,0 +1,208 @@
+"""A conversation about windows: the LLM keeps hearing them while it is asked in plain words.
+
+    conversation = Conversation(model)
+    conversation.attach(window).label
+    conversation.ask("How sure are you, and why?")
+    conversation.save("conversation.md")
+
+Every attached window keeps its signal tokens at its own place in the conversation: a follow-up
+question is answered with all of them in view.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sensor2llm.errors import ConfigError, ModelError
+from sensor2llm.llm.chat import Message
+from sensor2llm.llm.forward import assemble, prompt_rows
+from sensor2llm.llm.streaming import stream_text
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.classification import Prediction, classify
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Hold one turn: a window and what the model said of it, or a question and its answer.
+
+    Args:
+        kind: `window` or `question`.
+        asked: the question; for a window what it was called.
+        answered: what the model said.
+        prediction: a window's label and probabilities; None for a question.
+    """
+
+    kind: str
+    asked: str
+    answered: str
+    prediction: Prediction | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        if self.prediction is None:
+            return {"question": self.asked, "answer": self.answered}
+        p = self.prediction
+        return {
+            "window": self.asked,
+            "label": p.label,
+            "probability": p.probabilities[p.label],
+            "probabilities": p.probabilities,
+            "start_s": p.start_s,
+        }
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """What one turn is to the LLM: messages, and the signal tokens that they hold."""
+
+    messages: tuple[Message, ...]
+    window: bool
+    signal: Float[Tensor, "1 signal width"] | None = None
+
+
+class Conversation:
+    """Talk with a model about windows.
+
+    Args:
+        model: adapter and LLM.
+        max_new_tokens: where an answer is cut off.
+        temperature: 0 takes the likeliest token each time; above, tokens are drawn.
+        seed: of the drawing.
+
+    Example:
+        conversation = Conversation(model)
+        conversation.attach(window)
+        print(conversation.ask("Which activity is it?"))
+    """
+
+    def __init__(
+        self,
+        model: SensorLanguageModel,
+        *,
+        max_new_tokens: int = 96,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        if max_new_tokens < 1:
+            raise ConfigError(f"max_new_tokens must be positive, got {max_new_tokens}")
+        self.model, self.max_new_tokens = model.eval(), max_new_tokens
+        self.temperature, self._seed = temperature, seed
+        self.turns: list[Turn] = []
+        self._exchanges: list[_Exchange] = []
+
+    @torch.no_grad()
+    def attach(self, window: Window, name: str = "window") -> Prediction:
+        """Let the model hear a window, and return its label with probabilities.
+
+        Raises:
+            SpecError: the window does not fit the adapter.
+        """
+        (prediction,) = classify(self.model, [window])
+        features = self.model.features([replace(window, label=None)])
+        text = None if features.texts is None else features.texts[0]
+        adapter, prompting = self.model.adapter, self.model.prompting
+        asked = prompting.messages(signal=text)
+        if self._exchanges:
+            # A system message stands at the beginning of a conversation only.
+            asked = [message for message in asked if message["role"] != "system"]
+        said = prompting.answer_texts[adapter.label_names.index(prediction.label)]
+        messages = (*asked, {"role": "assistant", "content": said})
+        self._exchanges.append(_Exchange(messages, True, adapter.signal_vectors(features)))
+        self.turns.append(Turn("window", name, said, prediction))
+        return prediction
+
+    def ask(self, question: str) -> str:
+        """Ask in plain words and return the LLM's own answer."""
+        return "".join(self.stream(question)).strip()
+
+    def stream(self, question: str) -> Iterator[str]:
+        """Ask in plain words and yield the LLM's answer piece by piece.
+
+        The turn is kept once the answer is whole. Where the conversation grows longer than the
+        LLM's context, the oldest questions are forgotten; windows are kept.
+
+        Raises:
+            ModelError: the windows alone are longer than the LLM's context.
+        """
+        asked: Message = {"role": "user", "content": question}
+        ids = self._fitting_ids(asked)
+        rows = prompt_rows(self.model.llm, [ids])
+        with torch.no_grad():
+            prompt = assemble(self.model.llm, rows, self._soft(), self._signal(), batch=1)
+        pieces: list[str] = []
+        for piece in stream_text(
+            self.model.llm,
+            prompt,
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            seed=self._seed + len(self.turns),
+        ):
+            pieces.append(piece)
+            yield piece
+        said = "".join(pieces).strip()
+        answer: Message = {"role": "assistant", "content": said}
+        self._exchanges.append(_Exchange((asked, answer), False))
+        self.turns.append(Turn("question", question, said))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the conversation as plain JSON types."""
+        return {"llm": self.model.llm.name, "turns": [turn.to_dict() for turn in self.turns]}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the conversation as `.json`, or as `.md` to read.
+
+        Raises:
+            ConfigError: the file's name ends otherwise.
+        """
+        path = Path(path)
+        if path.suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        elif path.suffix == ".md":
+            text = "\n\n".join(_markdown(turn) for turn in self.turns) + "\n"
+        else:
+            raise ConfigError(f"cannot save a conversation as {path.name}; end it in .json or .md")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def _fitting_ids(self, asked: Message) -> list[int]:
+        """Give the token ids of the conversation, questions forgotten until it fits."""
+        room = getattr(self.model.llm.model.config, "max_position_embeddings", None)
+        while True:
+            ids = self._ids(asked)
+            if room is None or len(ids) + self.max_new_tokens <= room:
+                return ids
+            oldest = next((e for e in self._exchanges if not e.window), None)
+            if oldest is None:
+                raise ModelError(
+                    f"the conversation takes {len(ids)} positions and an answer up to "
+                    f"{self.max_new_tokens}, the LLM holds {room}; attach fewer windows"
+                )
+            self._exchanges.remove(oldest)
+
+    def _ids(self, asked: Message) -> list[int]:
+        messages = [message for exchange in self._exchanges for message in exchange.messages]
+        return self.model.llm.encode(self.model.llm.render([*messages, asked]))
+
+    def _soft(self) -> Float[Tensor, "soft width"] | None:
+        soft, windows = self.model.adapter.soft_vectors(), sum(e.window for e in self._exchanges)
+        return None if soft is None or not windows else soft.repeat(windows, 1)
+
+    def _signal(self) -> Float[Tensor, "1 signal width"] | None:
+        heard: Sequence[Tensor] = [e.signal for e in self._exchanges if e.signal is not None]
+        return torch.cat(list(heard), dim=1) if heard else None
+
+
+def _markdown(turn: Turn) -> str:
+    if turn.prediction is None:
+        return f"**You:** {turn.asked}\n\n**Model:** {turn.answered}"
+    p = turn.prediction
+    best = sorted(p.probabilities.items(), key=lambda item: -item[1])[:3]
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in best)
+    return f"**Window** {turn.asked}, from {p.start_s:g} s\n\n**Model:** {turn.answered} ({shares})"

@@ -1,0 +1,97 @@
+"""Settings of the one training loop; torch-free, so that `--help` stays quick."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sensor2llm.errors import ConfigError
+
+Optimizer = Literal["adamw", "adam", "muon"]
+Schedule = Literal["cosine", "wsd", "constant"]
+Precision = Literal["auto", "float32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How a module is trained: length, batches, optimiser, schedule, stopping, checkpoints."""
+
+    epochs: int = 10
+    """Passes over the training rows; early stopping may end sooner."""
+    steps: int | None = None
+    """Optimiser steps at most, whatever `epochs` says."""
+    budget_s: float | None = None
+    """Wall-clock seconds of training; the schedule then follows the time spent."""
+    batch_size: int = 64
+    """Rows an optimiser step, over all processes and accumulation steps."""
+    gradient_accumulation: int = 1
+    """Parts a batch is computed in, to save memory; the result stays the same."""
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of matrices."""
+    optimizer: Optimizer = "adamw"
+    """adamw, adam, or muon (hidden matrices by Muon, everything else by AdamW)."""
+    muon_learning_rate: float = 0.01
+    """Peak learning rate of Muon's matrices."""
+    beta2: float = 0.999
+    """Adam's second-moment decay."""
+    schedule: Schedule = "cosine"
+    """cosine to `final_share`, wsd (warm-up, stable, linear decay) or constant."""
+    warmup_share: float = 0.03
+    """Share of the run in which the learning rate rises from zero."""
+    decay_share: float = 0.2
+    """Share of the run in which wsd decays."""
+    final_share: float = 0.0
+    """Learning rate at the end as a share of the peak."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0 switches it off."""
+    ema_decay: float = 0.0
+    """Decay of the running average of weights that is validated and kept; 0 keeps none."""
+    precision: Precision = "auto"
+    """auto takes bf16 where the hardware multiplies it, else float32."""
+    patience: int = 0
+    """Validations without a better score before the run stops; 0 never stops early."""
+    validate_every: int = 0
+    """Steps between validations; 0 validates after each epoch."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    checkpoint_every_s: float = 300.0
+    """Seconds between checkpoints."""
+    tracker: Literal["none", "tensorboard"] = "none"
+    """Where accelerate also logs the metrics."""
+    seed: int = 0
+    """Seed of initial weights, order of rows and every random draw."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "gradient_accumulation", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "muon_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("warmup_share", "decay_share", "final_share", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        if self.batch_size % self.gradient_accumulation:
+            raise ConfigError(
+                f"batch_size {self.batch_size} is not a multiple of "
+                f"gradient_accumulation {self.gradient_accumulation}"
+            )
+
+
+def learning_rate_factor(config: LoopConfig, progress: float) -> float:
+    """Give the learning rate at `progress` (0 to 1 of the run) as a share of the peak.
+
+    wsd is the warm-up, stable, decay schedule [MiniCPM, arXiv:2404.06395, sec. 4].
+    """
+    import math
+
+    progress = min(max(progress, 0.0), 1.0)
+    if progress < config.warmup_share:
+        return max(progress / config.warmup_share, 1e-3)
+    if config.schedule == "constant":
+        return 1.0
+    if config.schedule == "wsd":
+        left = (1 - progress) / config.decay_share if config.decay_share else 1.0
+        return config.final_share + (1 - config.final_share) * min(1.0, left)
+    span = (progress - config.warmup_share) / max(1 - config.warmup_share, 1e-9)
+    return config.final_share + (1 - config.final_share) * 0.5 * (1 + math.cos(math.pi * span))

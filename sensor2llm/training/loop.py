@@ -1,0 +1,384 @@
+"""The one training loop: everything that is trained here goes through `fit`.
+
+A task gives a module whose forward returns a *summed* loss and the weight it sums over. The loop
+divides gradients by the weight of the whole batch, over all processes and accumulation parts, so
+that one process, several, and accumulation give the same step. Every step's randomness is a
+function of the seed, the step and the process: resuming needs no random state.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sensor2llm.errors import ConfigError
+from sensor2llm.training.checkpoint import Progress, copy_weights, load_checkpoint, save_checkpoint
+from sensor2llm.training.config import LoopConfig, learning_rate_factor
+from sensor2llm.training.optimizers import build_optimizers
+from sensor2llm.training.record import MetricsFile, versions, write_json
+
+logger = logging.getLogger(__name__)
+
+
+class StepLoss(NamedTuple):
+    """What a module's forward gives: a sum, what it sums over, and figures to log."""
+
+    total: Tensor
+    """The loss summed over rows or tokens, a scalar with a gradient."""
+    weight: float
+    """How many rows or tokens `total` sums over."""
+    metrics: Mapping[str, float | Tensor] = {}
+    """Further figures, averaged over the process's logged steps."""
+
+
+class Validation(NamedTuple):
+    """What a validation found; the run with the highest score is kept."""
+
+    score: float
+    metrics: Mapping[str, float] = {}
+
+
+class TrainingTask(Protocol):
+    """What `fit` trains."""
+
+    module: nn.Module
+    """Its forward(batch, generator) gives a StepLoss; its parameters with gradients are trained."""
+
+    def batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """Give an epoch's batches of row numbers, a function of the epoch alone."""
+
+    def collate(self, rows: NDArray[np.int64]) -> Any:
+        """Read rows into a batch that has `to(device)`."""
+
+    def validate(self) -> Validation | None:
+        """Score the module as it stands, or give None where there is nothing to validate on."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a run went."""
+
+    steps: int
+    rows: int
+    seconds: float
+    best_score: float | None
+    best_step: int
+    ended: str
+    """finished, early (patience), steps or budget."""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Give training rows a second, validation left out."""
+        return self.rows / max(self.seconds, 1e-9)
+
+
+def fit(
+    task: TrainingTask,
+    config: LoopConfig,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
+    progress_bar: bool = True,
+) -> FitResult:
+    """Train a task's module and leave the best weights in it.
+
+    Args:
+        task: what to train.
+        config: how.
+        out: run folder for metrics.jsonl, run.json and checkpoint/; None keeps nothing.
+        resume: go on from `out`'s checkpoint where there is one.
+        identity: what else must be equal for a checkpoint to fit (data, recipe).
+        progress_bar: show one on stderr.
+
+    Raises:
+        ArtefactError: the checkpoint is broken or of another configuration.
+        ConfigError: there is nothing to train.
+        KeyboardInterrupt: after the checkpoint is saved.
+    """
+    return _Run(task, config, out, resume, dict(identity or {}), progress_bar).go()
+
+
+class _Run:
+    """One call of `fit`: its accelerator, optimisers, counters and files."""
+
+    def __init__(
+        self,
+        task: TrainingTask,
+        config: LoopConfig,
+        out: Path | None,
+        resume: bool,
+        identity: dict[str, Any],
+        progress_bar: bool,
+    ):
+        self.task, self.config, self.out = task, config, out
+        self.accelerator = _accelerator(config, out)
+        self.main = self.accelerator.is_main_process
+        if not any(p.requires_grad for p in task.module.parameters()):
+            raise ConfigError("nothing to train: no parameter takes a gradient")
+        self.optimizers = build_optimizers(task.module, config)
+        self.identity = identity | {"loop": _resumable(config)}
+        self.progress, self.best, self.history = Progress(), {}, []
+        self.average = copy_weights(_trainable(task.module)) if config.ema_decay else {}
+        found = bool(out and resume and (out / "checkpoint" / "progress.json").is_file())
+        if found and out:
+            self._load(out / "checkpoint")
+        self.module = self.accelerator.prepare(task.module)
+        _move_states(self.optimizers, self.accelerator.device)
+        self.file = None
+        if out and self.main:
+            self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
+            write_json(out / "run.json", {"versions": versions(), **self.identity})
+        self.bar = _Bar(progress_bar and self.main)
+        self.total = self._total_steps()
+        self.saved_at = time.monotonic()
+
+    def go(self) -> FitResult:
+        """Train to the end, an early stop or Ctrl-C."""
+        try:
+            ended = self._epochs()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        finally:
+            self.bar.close()
+        if self.best:
+            self.task.module.load_state_dict(self.best, strict=False)
+        elif self.average:
+            self.task.module.load_state_dict(self.average, strict=False)
+        self._save()
+        self.accelerator.end_training()
+        p = self.progress
+        return FitResult(
+            p.step, p.rows, p.seconds, p.best_score, p.best_step, ended, self.history
+        )
+
+    def _epochs(self) -> str:
+        p = self.progress
+        while p.epoch < self.config.epochs:
+            batches = self.task.batches(p.epoch)
+            while p.batch < len(batches):
+                if reason := self._spent():
+                    return reason
+                self._timed_step(batches[p.batch])
+                p.batch += 1
+                due = self.config.validate_every and p.step % self.config.validate_every == 0
+                if due and self._validate():
+                    return "early"
+                if time.monotonic() - self.saved_at > self.config.checkpoint_every_s:
+                    self._save()
+            p.epoch, p.batch = p.epoch + 1, 0
+            if not self.config.validate_every and self._validate():
+                return "early"
+        return "finished"
+
+    def _spent(self) -> str:
+        """Name the limit that is reached, alike in every process."""
+        config, p = self.config, self.progress
+        if config.steps is not None and p.step >= config.steps:
+            return "steps"
+        return "budget" if config.budget_s and p.seconds >= config.budget_s else ""
+
+    def _share(self) -> float:
+        if self.config.budget_s:
+            return self.progress.seconds / self.config.budget_s
+        return self.progress.step / max(self.total, 1)
+
+    def _timed_step(self, rows: NDArray[np.int64]) -> None:
+        start = time.perf_counter()
+        values = self._step(rows)
+        p = self.progress
+        seconds = time.perf_counter() - start
+        if self.accelerator.num_processes > 1:
+            seconds = float(self._sum(seconds)) / self.accelerator.num_processes
+        p.seconds += seconds
+        p.step += 1
+        p.rows += len(rows)
+        self.bar.update(self._share(), values)
+        if p.step % self.config.log_every == 0 or p.step == 1:
+            self._log(values | {"rows_per_s": len(rows) / seconds})
+
+    def _step(self, rows: NDArray[np.int64]) -> dict[str, float]:
+        """Make one optimiser step on a whole batch."""
+        factor = learning_rate_factor(self.config, self._share())
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+        self.task.module.train()
+        total, weight, metrics = self._gradients(rows)
+        weight = float(self._sum(weight))
+        scale = self.accelerator.num_processes / max(weight, 1e-9)
+        parameters = [p for p in self.module.parameters() if p.grad is not None]
+        torch._foreach_mul_([p.grad for p in parameters], scale)
+        values = {"loss": float(self._sum(total)) / max(weight, 1e-9), **metrics}
+        if self.config.max_grad_norm:
+            norm = nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
+            values["grad_norm"] = float(norm)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        for name, value in self.average.items():
+            current = _trainable(self.task.module)[name].detach().to(value)
+            value.lerp_(current, 1 - self.config.ema_decay)
+        return values | {"learning_rate": self.config.learning_rate * factor}
+
+    def _gradients(self, rows: NDArray[np.int64]) -> tuple[float, float, dict[str, float]]:
+        """Add up gradients of this process's share of the batch."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        seed = np.random.SeedSequence([self.config.seed, self.progress.step, rank])
+        generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+        torch.manual_seed(int(seed.generate_state(2)[1]))
+        parts = np.array_split(rows[rank::world], self.config.gradient_accumulation)
+        parts = [part for part in parts if len(part)] or [rows[:1]]
+        total, weight, metrics = 0.0, 0.0, {}
+        for i, part in enumerate(parts):
+            batch = self.task.collate(part).to(self.accelerator.device)
+            last = i == len(parts) - 1
+            with _sync(self.accelerator, self.module, last), self.accelerator.autocast():
+                step = self.module(batch, generator)
+                self.accelerator.backward(step.total)
+            total, weight = total + float(step.total.detach()), weight + float(step.weight)
+            metrics = {k: float(v) for k, v in step.metrics.items()}
+        return total, weight, metrics
+
+    def _sum(self, value: float) -> float:
+        if self.accelerator.num_processes == 1:
+            return value
+        tensor = torch.tensor(value, dtype=torch.float64, device=self.accelerator.device)
+        return float(self.accelerator.reduce(tensor, reduction="sum"))
+
+    def _validate(self) -> bool:
+        """Validate, keep the best weights, and say whether patience is at its end."""
+        module, p = self.task.module, self.progress
+        current = copy_weights(_trainable(module)) if self.average else {}
+        if self.average:
+            module.load_state_dict(self.average, strict=False)
+        module.eval()
+        with torch.no_grad():
+            found = self.task.validate()
+        if found is None:
+            module.load_state_dict(current, strict=False)
+            return False
+        if p.best_score is None or found.score > p.best_score:
+            p.best_score, p.best_step, p.worse = found.score, p.step, 0
+            self.best = copy_weights(_kept(module))
+        else:
+            p.worse += 1
+        if current:
+            module.load_state_dict(current, strict=False)
+        self._log({"validation_score": found.score, **found.metrics})
+        return bool(self.config.patience and p.worse >= self.config.patience)
+
+    def _log(self, values: Mapping[str, float]) -> None:
+        line = {"epoch": self.progress.epoch, **values}
+        self.history.append({"step": self.progress.step, **line})
+        if self.file:
+            self.file.write(self.progress.step, line)
+            self.accelerator.log(line, step=self.progress.step)
+
+    def _save(self) -> None:
+        self.saved_at = time.monotonic()
+        if not (self.out and self.main):
+            return
+        weights = {"module": _kept(self.task.module), "best": self.best, "average": self.average}
+        save_checkpoint(
+            self.out / "checkpoint",
+            self.progress,
+            self.identity,
+            {name: tensors for name, tensors in weights.items() if tensors},
+            self.optimizers,
+        )
+
+    def _load(self, folder: Path) -> None:
+        self.progress, weights, states = load_checkpoint(folder, self.identity)
+        self.task.module.load_state_dict(weights["module"], strict=False)
+        self.best, self.average = weights.get("best", {}), weights.get("average", self.average)
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+        logger.info("resumed %s at step %d", folder, self.progress.step)
+
+    def _total_steps(self) -> int:
+        planned = self.config.epochs * len(self.task.batches(0))
+        return planned if self.config.steps is None else min(planned, self.config.steps)
+
+
+def _accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
+    """Build the accelerator: devices and processes are its business, precision is the config's."""
+    set_seed(config.seed)
+    tracked = config.tracker == "tensorboard" and out is not None
+    accelerator = Accelerator(
+        mixed_precision="bf16" if use_bf16(config.precision) else "no",
+        log_with="tensorboard" if tracked else None,
+        project_dir=str(out) if tracked else None,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    if tracked:
+        accelerator.init_trackers("tensorboard")
+    return accelerator
+
+
+def use_bf16(precision: str) -> bool:
+    """Say whether to compute in bf16: as told, or where the hardware multiplies it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _sync(accelerator: Accelerator, module: nn.Module, last: bool) -> Any:
+    import contextlib
+
+    return contextlib.nullcontext() if last else accelerator.no_sync(module)
+
+
+def _trainable(module: nn.Module) -> dict[str, Tensor]:
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def _kept(module: nn.Module) -> dict[str, Tensor]:
+    """Give what a checkpoint keeps: trainable parameters and buffers, never frozen weights."""
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    return {name: t for name, t in module.state_dict().items() if name not in frozen}
+
+
+def _resumable(config: LoopConfig) -> dict[str, Any]:
+    """Give the settings that must be equal to go on; how often to log or save may change."""
+    free = {"log_every", "checkpoint_every_s", "tracker", "epochs", "steps", "budget_s", "patience"}
+    return {name: value for name, value in asdict(config).items() if name not in free}
+
+
+def _move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
+    """Bring loaded optimiser state to where the parameters are."""
+    for optimizer in optimizers:
+        for state in optimizer.state.values():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.dim() > 0:
+                    state[name] = value.to(device)
+
+
+class _Bar:
+    """A progress bar on stderr, in parts of a thousand of the run."""
+
+    def __init__(self, shown: bool):
+        from tqdm import tqdm
+
+        form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
+        self.bar = tqdm(total=1000, disable=not shown, bar_format=form, mininterval=0.5)
+
+    def update(self, share: float, values: Mapping[str, float]) -> None:
+        self.bar.set_postfix_str(f"loss {values['loss']:.3f}", refresh=False)
+        self.bar.update(max(0, min(1000, round(share * 1000)) - self.bar.n))
+
+    def close(self) -> None:
+        self.bar.close()

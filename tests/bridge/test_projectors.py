@@ -1,0 +1,130 @@
+"""Projectors: K tokens on the language model's scale, whatever is missing."""
+
+import pytest
+import torch
+
+from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
+from sensor2llm.bridge.projectors import PROJECTORS, Projector, token_modalities
+from sensor2llm.errors import ConfigError, ModelError
+
+SIZES = {"modalities": 3, "in_width": 12, "out_width": 40, "target_std": 0.03}
+SHAPES = [(kind, split) for kind in PROJECTOR_KINDS for split in (False, True)]
+each_kind = pytest.mark.parametrize(("kind", "per_modality"), SHAPES)
+
+
+def build(kind: str, per_modality: bool = False, steps: int = 16, **options) -> Projector:
+    torch.manual_seed(0)
+    config = ProjectorConfig(kind=kind, tokens=6, hidden=32, per_modality=per_modality)
+    return Projector(config, steps=steps, **(SIZES | options)).eval()
+
+
+def inputs(steps: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    present = torch.tensor([[True, True, True], [True, False, True], [False, True, False]] * 2)
+    return torch.randn(6, 3, steps, 12, generator=generator), present
+
+
+def test_every_kind_that_the_config_knows_is_built_here():
+    assert tuple(PROJECTORS) == PROJECTOR_KINDS
+
+
+@each_kind
+@pytest.mark.parametrize("steps", [1, 7, 16])
+def test_the_number_of_tokens_does_not_depend_on_the_steps(kind, per_modality, steps):
+    tokens = build(kind, per_modality, steps)(*inputs(steps))
+    assert tokens.shape == (6, 6, 40)
+
+
+@each_kind
+def test_tokens_start_on_the_scale_of_the_embeddings(kind, per_modality):
+    tokens = build(kind, per_modality)(*inputs())
+    assert float(tokens.std()) == pytest.approx(0.03, rel=0.05)
+    assert tokens.std(dim=-1).sub(0.03).abs().max() < 0.003
+
+
+@each_kind
+def test_what_an_absent_modality_contains_never_matters(kind, per_modality):
+    projector = build(kind, per_modality)
+    steps, present = inputs()
+    other = torch.where(present[:, :, None, None], steps, torch.nan)
+    assert torch.equal(projector(steps, present), projector(other, present))
+
+
+@each_kind
+def test_being_absent_is_not_being_zero(kind, per_modality):
+    projector = build(kind, per_modality)
+    steps, _ = inputs()
+    everyone = torch.ones(6, 3, dtype=torch.bool)
+    absent = everyone.clone()
+    absent[:, 1] = False
+    steps[:, 1] = 0
+    assert (projector(steps, everyone) - projector(steps, absent)).abs().max() > 1e-4
+
+
+@each_kind
+def test_rows_do_not_see_each_other(kind, per_modality):
+    projector = build(kind, per_modality)
+    steps, present = inputs()
+    alone = torch.cat([projector(steps[i : i + 1], present[i : i + 1]) for i in range(6)])
+    torch.testing.assert_close(projector(steps, present), alone)
+
+
+@each_kind
+def test_gradients_reach_every_parameter_and_the_present_steps_only(kind, per_modality):
+    projector = build(kind, per_modality)
+    steps, present = inputs()
+    steps.requires_grad_()
+    (projector(steps, present) * torch.randn(6, 6, 40)).sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in projector.parameters())
+    reached = steps.grad.abs().sum(dim=(2, 3)) > 0
+    assert torch.equal(reached, present)
+
+
+@pytest.mark.parametrize("kind", PROJECTOR_KINDS)
+def test_per_modality_tokens_see_one_modality_only(kind):
+    projector = build(kind, per_modality=True)
+    steps, _ = inputs()
+    everyone = torch.ones(6, 3, dtype=torch.bool)
+    changed = steps.clone()
+    changed[:, 1] += torch.randn(16, 12)
+    moved = (projector(steps, everyone) - projector(changed, everyone)).abs().amax(dim=(0, 2))
+    assert (moved > 1e-6).tolist() == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize("kind", PROJECTOR_KINDS)
+def test_the_default_sizes_stay_small_on_a_small_language_model(kind):
+    config = ProjectorConfig(kind=kind)
+    projector = Projector(config, 3, 16, 96, 256, target_std=0.02)
+    assert sum(parameter.numel() for parameter in projector.parameters()) < 2_000_000
+
+
+def test_tokens_are_split_evenly_over_the_modalities():
+    seen = token_modalities(ProjectorConfig(tokens=7, per_modality=True), 3)
+    assert seen.sum(dim=0).tolist() == [3, 2, 2]
+    assert seen.sum(dim=1).tolist() == [1] * 7
+
+
+def test_the_same_seed_builds_the_same_projector():
+    first, second = build("mlp").state_dict(), build("mlp").state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_scale_is_kept_in_the_state():
+    loaded = build("mlp", target_std=1.0)
+    loaded.load_state_dict(build("mlp", target_std=0.5).state_dict())
+    assert float(loaded.target_std) == 0.5
+
+
+def test_errors_name_what_was_given():
+    with pytest.raises(ModelError, match=r"\(3, 4, 12\).*built for \(3, 16, 12\)"):
+        build("mlp")(*inputs(steps=4))
+    with pytest.raises(ConfigError, match="a token for each of 3 modalities, got 2"):
+        token_modalities(ProjectorConfig(tokens=2, per_modality=True), 3)
+    with pytest.raises(ConfigError, match="unknown projector 'perciever'; choose from linear"):
+        ProjectorConfig(kind="perciever")
+    with pytest.raises(ConfigError, match="tokens must be positive, got 0"):
+        ProjectorConfig(tokens=0)
+    with pytest.raises(ConfigError, match="dropout"):
+        ProjectorConfig(dropout=1.0)
+    with pytest.raises(ConfigError, match="multiple of heads=4, got 30"):
+        ProjectorConfig(kind="perceiver", hidden=30)

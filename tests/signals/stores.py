@@ -1,0 +1,33 @@
+"""Small stores for the tests of this folder."""
+
+import numpy as np
+
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.window import Window
+
+ACCEL = Modality(
+    name="accel",
+    channels=tuple(Channel(name=c, unit="g") for c in "xyz"),
+    steps=16,
+    rate_hz=8.0,
+)
+BEATS = Modality(name="rr", channels=(Channel(name="rr", unit="ms"),), steps=5, axis="event")
+ROW = Modality(
+    name="person",
+    channels=(Channel(name="age", unit="years"), Channel(name="mass", unit="kg")),
+    steps=1,
+    axis="none",
+)
+SPEC = SignalSpec(modalities=(ACCEL, BEATS, ROW), window_s=2.0)
+
+
+def make_windows(people=6, each=8, labels=("rest", "walk"), seed=0, drop=True):
+    """Give windows of every person in turn; with `drop`, every fourth window lacks a modality."""
+    generator = np.random.default_rng(seed)
+    for person in range(people):
+        for i in range(each):
+            signals = {m.name: generator.normal(3, 2, m.shape) for m in SPEC.modalities}
+            if drop and i % 4 == 1:
+                del signals[SPEC.names[(person + i // 4) % 3]]
+            label = labels[i * len(labels) // each] if labels else None
+            yield Window(signals, subject=f"s{person + 1}", label=label, start_s=1.0 * i)

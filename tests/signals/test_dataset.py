@@ -1,0 +1,123 @@
+"""Batches: equal to single windows, normalised where present, zeros where absent, repeatable."""
+
+import numpy as np
+import pytest
+import torch
+
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.dataset import Batches, WindowDataset, batches, collate_windows, loader
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.transforms import fit_normaliser, fit_subject_normalisers
+from sensor2llm.signals.window import Window
+from tests.signals.stores import SPEC, make_windows
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return WindowStore.write(tmp_path_factory.mktemp("data") / "store", SPEC, make_windows())
+
+
+@pytest.fixture(scope="module")
+def normaliser(store):
+    return fit_normaliser(store, np.arange(24))
+
+
+def generator(seed=3):
+    return torch.Generator().manual_seed(seed)
+
+
+def assert_equal(one, other):
+    for name in SPEC.names:
+        torch.testing.assert_close(one.signals[name], other.signals[name])
+    assert torch.equal(one.present, other.present)
+    assert torch.equal(one.labels, other.labels)
+
+
+def test_a_batch_equals_the_collated_windows(store, normaliser):
+    dataset = WindowDataset(store, np.arange(8, 40), normaliser)
+    batch = dataset.batch([5, 0, 1])
+    windows = [store[i] for i in (13, 8, 9)]
+    assert_equal(batch, collate_windows(windows, SPEC, normaliser, store.label_names))
+    assert batch.index.tolist() == [13, 8, 9]
+
+
+def test_shapes_types_and_presence(store):
+    batch = WindowDataset(store, [0, 1]).batch([0, 1])
+    assert {n: tuple(v.shape) for n, v in batch.signals.items()} == {
+        "accel": (2, 3, 16), "rr": (2, 1, 5), "person": (2, 2, 1)}  # fmt: skip
+    assert all(v.dtype == torch.float32 for v in batch.signals.values())
+    assert batch.present.tolist() == [[True, True, True], [False, True, True]]
+    assert batch.labels.dtype == batch.index.dtype == torch.int64
+    assert len(batch.to("cpu")) == 2
+
+
+def test_absent_rows_stay_zero_after_normalisation(store, normaliser):
+    batch = WindowDataset(store, np.arange(48), normaliser).batch(np.arange(48))
+    for column, name in enumerate(SPEC.names):
+        absent = ~batch.present[:, column]
+        assert absent.any()
+        assert (batch.signals[name][absent] == 0).all()
+        assert (batch.signals[name][~absent] != 0).all()
+
+
+def test_each_person_may_have_their_own_normaliser(store):
+    rows = np.arange(48)
+    batch = WindowDataset(store, rows, fit_subject_normalisers(store, rows)).batch(rows)
+    for start in range(0, 48, 8):
+        here = batch.present[start : start + 8, 0]
+        values = batch.signals["accel"][start : start + 8][here]
+        torch.testing.assert_close(values.mean((0, 2)), torch.zeros(3), atol=1e-5, rtol=0)
+
+
+def test_a_person_without_normaliser_is_named(store):
+    with pytest.raises(DataError, match="no normalisation for subject 's2'"):
+        WindowDataset(store, [8], fit_subject_normalisers(store, np.arange(8)))
+
+
+def test_the_same_generator_gives_the_same_batches(store):
+    dataset = WindowDataset(store, np.arange(48))
+    first, again = (
+        [b.index.tolist() for b in loader(dataset, 7, shuffle=True, generator=generator())]
+        for _ in range(2)
+    )
+    assert first == again
+    order = [row for rows in first for row in rows]
+    assert sorted(order) == list(range(48))
+    assert order != list(range(48))
+
+
+def test_the_loader_reads_what_the_dataset_reads(store, normaliser):
+    dataset = WindowDataset(store, np.arange(10), normaliser)
+    read = list(loader(dataset, 4))
+    assert [len(b) for b in read] == [4, 4, 2]
+    assert_equal(read[1], dataset.batch([4, 5, 6, 7]))
+    assert [len(b) for b in loader(dataset, 4, drop_last=True)] == [4, 4]
+
+
+def test_a_pass_can_be_continued_in_its_middle():
+    whole = [b.tolist() for b in Batches(20, 3, generator(), shuffle=True)]
+    rest = Batches(20, 3, generator(), shuffle=True, start=4)
+    assert [b.tolist() for b in rest] == whole[4:]
+    assert len(rest) == 3
+
+
+def test_each_pass_is_shuffled_anew():
+    passes = batches(20, 20, generator(), shuffle=True)
+    assert next(iter(passes)).tolist() != next(iter(passes)).tolist()
+
+
+def test_batches_say_what_is_missing():
+    with pytest.raises(DataError, match="batch_size must be positive, got 0"):
+        Batches(3, 0)
+    with pytest.raises(DataError, match="shuffling needs a generator"):
+        Batches(3, 2, shuffle=True)
+
+
+def test_collate_refuses_what_does_not_fit(store):
+    with pytest.raises(SpecError, match="unknown modality"):
+        collate_windows([Window({"gyro": np.zeros((3, 16))})], SPEC, None)
+    with pytest.raises(DataError, match="unknown label 'fly'; the labels are rest, walk"):
+        collate_windows(
+            [Window({"rr": np.zeros((1, 5))}, label="fly")], SPEC, None, ["rest", "walk"]
+        )
+    assert collate_windows([store[0]], SPEC, None).labels.tolist() == [-1]

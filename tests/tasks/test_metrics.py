@@ -1,0 +1,199 @@
+"""Metrics restate scikit-learn; the bootstrap draws people."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
+
+from sensor2llm.errors import DataError
+from sensor2llm.tasks.metrics import (
+    Predictions,
+    bootstrap_interval,
+    brier,
+    calibration_error,
+    confusion_text,
+    measure,
+    paired_difference,
+    reliability,
+    score_confusion,
+    subject_confusions,
+)
+
+LABELS = ("SITTING", "WALKING", "WALKING_UPSTAIRS")
+
+
+def predictions(seed=0, windows=300, subjects=6, skill=0.7, probabilities=False):
+    rng = np.random.default_rng(seed)
+    true = rng.integers(3, size=windows)
+    predicted = np.where(rng.random(windows) < skill, true, rng.integers(3, size=windows))
+    who = np.array([f"person {i}" for i in rng.integers(subjects, size=windows)])
+    table = rng.dirichlet(np.ones(3), size=windows) if probabilities else None
+    return Predictions(
+        labels=LABELS,
+        true=true,
+        predicted=predicted if table is None else table.argmax(1),
+        subjects=who,
+        probabilities=table,
+    )
+
+
+def test_scores_equal_scikit_learn():
+    p = predictions()
+    m = measure(p)
+    assert m.macro_f1 == pytest.approx(f1_score(p.true, p.predicted, average="macro"))
+    assert m.balanced_accuracy == pytest.approx(balanced_accuracy_score(p.true, p.predicted))
+    assert m.accuracy == pytest.approx(np.mean(p.true == p.predicted))
+    assert np.array_equal(np.array(m.confusion)[:, :3], confusion_matrix(p.true, p.predicted))
+
+
+@pytest.mark.parametrize("score", ["macro_f1", "balanced_accuracy", "accuracy"])
+def test_scores_of_a_confusion_matrix_equal_scores_of_the_labels(score):
+    p = predictions(seed=3)
+    pooled = subject_confusions(p).sum(0)
+    assert score_confusion(pooled, score) == pytest.approx(getattr(measure(p), score))
+
+
+def test_macro_f1_counts_labels_that_occur_as_truth_or_as_prediction():
+    p = Predictions(
+        labels=LABELS,
+        true=np.array([0, 0, 0]),
+        predicted=np.array([0, 0, 1]),
+        subjects=np.array(["a", "b", "b"]),
+    )
+    m = measure(p)
+    assert m.macro_f1 == pytest.approx((0.8 + 0.0) / 2)
+    assert m.balanced_accuracy == pytest.approx(2 / 3)
+    assert set(m.f1_by_label) == {"SITTING", "WALKING"}
+
+
+def test_an_unread_answer_is_wrong_and_has_its_own_column():
+    p = Predictions(
+        labels=LABELS,
+        true=np.array([0, 1, 2, 2]),
+        predicted=np.array([0, 1, 2, -1]),
+        subjects=np.array(list("abab")),
+    )
+    m = measure(p)
+    assert m.unparsed_rate == 0.25
+    assert m.accuracy == 0.75
+    assert m.macro_f1 == pytest.approx((1 + 1 + 2 / 3) / 3)
+    assert m.confusion[2] == [0, 0, 1, 1]
+    assert "[?]" in confusion_text(m.confusion, LABELS).splitlines()[1]
+
+
+def test_interval_equals_a_plain_loop_over_resampled_subjects():
+    p = predictions(windows=80, subjects=4)
+    low, high = bootstrap_interval(p, "accuracy", draws=4000, seed=1)
+    rng = np.random.default_rng(2)
+    people = np.unique(p.subjects)
+    right = {who: p.true[p.subjects == who] == p.predicted[p.subjects == who] for who in people}
+    loop = [
+        np.concatenate([right[who] for who in rng.choice(people, len(people))]).mean()
+        for _ in range(4000)
+    ]
+    assert (low, high) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), abs=0.01)
+
+
+def test_interval_is_deterministic_and_holds_the_score():
+    p = predictions()
+    m = measure(p, seed=5)
+    assert m.interval == bootstrap_interval(p, seed=5)
+    assert m.interval != bootstrap_interval(p, seed=6)
+    assert m.interval[0] < m.macro_f1 < m.interval[1]
+
+
+def test_one_subject_has_no_interval():
+    assert measure(predictions(subjects=1)).interval is None
+
+
+def test_paired_difference_is_narrower_than_two_intervals():
+    first, second = predictions(skill=0.8), predictions(skill=0.8)
+    changed = second.predicted.copy()
+    changed[:9] = (changed[:9] + 1) % 3
+    worse = Predictions(
+        labels=LABELS, true=second.true, predicted=changed, subjects=second.subjects
+    )
+    difference, (low, high) = paired_difference(first, worse)
+    whole = bootstrap_interval(first)
+    assert difference == pytest.approx(measure(first).macro_f1 - measure(worse).macro_f1)
+    assert high - low < whole[1] - whole[0]
+    assert paired_difference(first, first) == (0.0, (0.0, 0.0))
+
+
+def test_paired_difference_needs_the_same_windows():
+    with pytest.raises(DataError, match="same windows"):
+        paired_difference(predictions(seed=0), predictions(seed=1))
+
+
+def test_calibration_restated_by_a_loop():
+    p = predictions(probabilities=True)
+    confidence, right = p.probabilities.max(1), p.probabilities.argmax(1) == p.true
+    expected = 0.0
+    for k in range(15):
+        inside = (confidence > k / 15) & (confidence <= (k + 1) / 15)
+        if inside.any():
+            expected += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    assert calibration_error(p) == pytest.approx(expected)
+    assert reliability(p)[0].sum() == pytest.approx(1)
+    rows = zip(p.probabilities, p.true, strict=True)
+    assert brier(p) == pytest.approx(
+        np.mean([sum((row[j] - (j == t)) ** 2 for j in range(3)) for row, t in rows])
+    )
+
+
+def test_a_sure_and_right_model_is_calibrated():
+    true = np.array([0, 1, 2])
+    p = Predictions(
+        labels=LABELS,
+        true=true,
+        predicted=true,
+        subjects=np.array(list("abc")),
+        probabilities=np.eye(3),
+    )
+    assert (calibration_error(p), brier(p)) == (0.0, 0.0)
+
+
+def test_f1_by_subject_is_the_score_of_that_subject_alone():
+    p = predictions()
+    own = p.subjects == "person 2"
+    assert measure(p).f1_by_subject["person 2"] == pytest.approx(
+        f1_score(p.true[own], p.predicted[own], average="macro")
+    )
+
+
+def test_metrics_are_plain_json_with_the_promised_keys():
+    plain = json.loads(json.dumps(measure(predictions(), windows_per_s=9.0).to_dict()))
+    promised = {
+        *("macro_f1", "balanced_accuracy", "accuracy", "interval", "unparsed_rate"),
+        *("windows", "windows_per_s", "tokens_per_window", "llm_fingerprint"),
+    }
+    assert promised <= set(plain)
+    assert (plain["windows"], plain["subjects"], plain["windows_per_s"]) == (300, 6, 9.0)
+
+
+def test_confusion_text_is_aligned():
+    lines = confusion_text([[5, 0, 1, 0], [0, 12345, 0, 0], [0, 0, 3, 0]], LABELS).splitlines()
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert lines[2].split() == ["SITTING", "[0]", "5", "0", "1"]
+
+
+def test_nothing_to_evaluate_is_said():
+    empty = np.array([], dtype=int)
+    with pytest.raises(DataError, match="no labelled window"):
+        Predictions(labels=LABELS, true=empty, predicted=empty, subjects=empty)
+
+
+def test_lengths_that_differ_are_said():
+    with pytest.raises(DataError, match="3 true labels, 2 predictions"):
+        Predictions(
+            labels=LABELS,
+            true=np.array([0, 1, 2]),
+            predicted=np.array([0, 1]),
+            subjects=np.array(list("abc")),
+        )
+
+
+def test_calibration_needs_probabilities():
+    with pytest.raises(DataError, match="--by score"):
+        calibration_error(predictions())

@@ -1,0 +1,157 @@
+"""A file of one's own becomes the adapter's windows."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.tasks.recording_file import read_windows
+
+ACCEL = Modality(
+    name="accel", channels=tuple(Channel(name=n, unit="g") for n in "xy"), steps=50, rate_hz=25.0
+)
+GYRO = Modality(
+    name="gyro", channels=tuple(Channel(name=n, unit="deg/s") for n in "xz"), steps=50, rate_hz=25.0
+)
+HEART = Modality(name="heart", channels=(Channel(name="bpm", unit="1/min"),), steps=2, rate_hz=1.0)
+SPEC = SignalSpec(modalities=(ACCEL, GYRO), window_s=2.0)
+BOTH = SignalSpec(modalities=(ACCEL, HEART), window_s=2.0)
+
+
+def columns(rate_hz=25.0, seconds=6.0):
+    time = np.arange(round(rate_hz * seconds)) / rate_hz
+    return {"time_s": time, "accel.x": np.sin(time), "accel.y": np.cos(time), "note": time}
+
+
+def write(path, table):
+    if path.suffix == ".parquet":
+        pa.parquet.write_table(pa.table(table), path)
+    else:
+        pa.csv.write_csv(pa.table(table), path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_columns_that_bear_the_channels_names(tmp_path, suffix):
+    windows = list(read_windows(write(tmp_path / f"walk.{suffix}", columns()), SPEC))
+    assert [window.start_s for window in windows] == [0.0, 2.0, 4.0]
+    assert set(windows[0].signals) == {"accel"}
+    assert windows[1].signals["accel"][0] == pytest.approx(np.sin(2 + np.arange(50) / 25), abs=1e-5)
+
+
+def test_overlap(tmp_path):
+    windows = read_windows(write(tmp_path / "walk.csv", columns()), SPEC, overlap=0.5)
+    assert [window.start_s for window in windows] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_bare_channel_name_is_enough_where_one_modality_has_it(tmp_path):
+    given = {"accel.x": np.arange(50.0), "y": np.arange(50.0)}
+    (window,) = read_windows(write(tmp_path / "walk.csv", given), SPEC)
+    assert window.signals["accel"][1] == pytest.approx(np.arange(50.0))
+
+
+def test_rows_without_time_come_at_the_specs_rate(tmp_path):
+    given = columns()
+    del given["time_s"]
+    windows = list(read_windows(write(tmp_path / "walk.csv", given), SPEC))
+    assert [window.start_s for window in windows] == [0.0, 2.0, 4.0]
+
+
+def test_rows_without_time_have_one_rate(tmp_path):
+    given = {"accel.x": np.arange(99.0), "accel.y": np.arange(99.0), "bpm": np.arange(99.0)}
+    with pytest.raises(DataError, match=r"1 Hz, 25 Hz; add a column time_s"):
+        list(read_windows(write(tmp_path / "walk.csv", given), BOTH))
+
+
+def test_another_rate_is_brought_to_the_specs(tmp_path):
+    windows = list(read_windows(write(tmp_path / "walk.csv", columns(rate_hz=100.0)), SPEC))
+    assert len(windows) == 3
+    middle = windows[1].signals["accel"][0][5:-5]
+    assert middle == pytest.approx(np.sin(2 + np.arange(50) / 25)[5:-5], abs=0.05)
+
+
+def test_a_slower_sensor_fills_fewer_cells(tmp_path):
+    given = columns()
+    bpm = [70.0 if i % 25 == 0 else None for i in range(150)]
+    windows = list(read_windows(write(tmp_path / "walk.csv", {**given, "heart.bpm": bpm}), BOTH))
+    assert windows[0].signals["heart"].tolist() == [[70.0, 70.0]]
+
+
+def test_time_in_the_wrong_unit_is_recognised(tmp_path):
+    given = columns()
+    given["time_s"] = given["time_s"] * 1000
+    with pytest.raises(DataError, match="thousand times off"):
+        list(read_windows(write(tmp_path / "walk.csv", given), SPEC))
+
+
+def test_one_missing_channel_is_named(tmp_path):
+    given = columns()
+    del given["accel.y"]
+    with pytest.raises(DataError, match=r"no column 'accel\.y'"):
+        list(read_windows(write(tmp_path / "walk.csv", given), SPEC))
+
+
+def test_no_channel_at_all(tmp_path):
+    with pytest.raises(DataError, match=r"expected accel\.x, accel\.y, gyro\.x, gyro\.z"):
+        list(read_windows(write(tmp_path / "walk.csv", {"x": [1.0]}), SPEC))
+
+
+def test_ready_windows(tmp_path):
+    values = np.random.default_rng(0).standard_normal((3, 2, 50)).astype(np.float32)
+    np.savez(tmp_path / "windows.npz", accel=values, starts=np.array([0.0, 5.0, 9.0]))
+    windows = list(read_windows(tmp_path / "windows.npz", SPEC))
+    assert [window.start_s for window in windows] == [0.0, 5.0, 9.0]
+    assert np.array_equal(windows[2].signals["accel"], values[2])
+
+
+def test_truncated_npz(tmp_path):
+    np.savez(tmp_path / "windows.npz", accel=np.zeros((3, 2, 50), np.float32))
+    whole = (tmp_path / "windows.npz").read_bytes()
+    (tmp_path / "windows.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        list(read_windows(tmp_path / "windows.npz", SPEC))
+
+
+DESCRIPTION = """
+files: "walk*.csv"
+time: {{column: ms, unit: ms}}
+subject: {{value: me}}
+window_s: 99
+modalities:
+  accel: {{rate_hz: 50, columns: [{{column: a, name: x, unit: {unit}}}, {{column: b, name: y, unit: g}}]}}
+"""
+
+
+def describe(tmp_path, unit="g"):
+    time = np.arange(300) * 20
+    write(tmp_path / "walk1.csv", {"ms": time, "a": np.sin(time / 1000), "b": time / 1000})
+    (tmp_path / "table.yaml").write_text(DESCRIPTION.format(unit=unit))
+    return tmp_path / "table.yaml"
+
+
+def test_a_description_of_other_columns_at_another_rate(tmp_path):
+    windows = list(read_windows(describe(tmp_path), SPEC))
+    assert [window.signals["accel"].shape for window in windows] == [(2, 50)] * 3
+
+
+def test_a_description_with_the_wrong_unit(tmp_path):
+    with pytest.raises(SpecError, match=r"in m/s\^2, the spec expects g"):
+        list(read_windows(describe(tmp_path, unit="m/s^2"), SPEC))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("walk.txt", "cannot read walk.txt"), ("none.csv", "does not exist")]
+)
+def test_files_that_cannot_be(tmp_path, name, message):
+    (tmp_path / "walk.txt").write_text("1 2 3")
+    with pytest.raises(DataError, match=message):
+        read_windows(tmp_path / name, SPEC)
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "walk.csv").touch()
+    with pytest.raises(DataError, match="is empty"):
+        read_windows(tmp_path / "walk.csv", SPEC)
