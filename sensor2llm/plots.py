@@ -152,13 +152,16 @@ def _draw_modality(axis: Axes, modality: Modality, values: np.ndarray | None) ->
         axis.text(0.02, 0.5, text, va="center", transform=axis.transAxes, family="monospace")
         axis.set(xticks=[], yticks=[])
         return
-    in_time = modality.axis == "time" and modality.rate_hz
-    steps = np.arange(values.shape[1]) / (modality.rate_hz if in_time else 1)
+    steps = np.arange(values.shape[1]) / (modality.rate_hz or 1.0)
     for i, (channel, row) in enumerate(zip(modality.channels, values, strict=True)):
         colour = COLOURS[i % len(COLOURS)]
         axis.plot(steps, row, color=colour, linewidth=1, label=channel.name)
     units = dict.fromkeys(channel.unit for channel in modality.channels)
-    axis.set(xlabel="s" if in_time else "event", ylabel=", ".join(units), xlim=(0, steps[-1] or 1))
+    axis.set(
+        xlabel="s" if modality.rate_hz else "event",
+        ylabel=", ".join(units),
+        xlim=(0, steps[-1] or 1),
+    )
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
 
 

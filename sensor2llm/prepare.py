@@ -41,13 +41,8 @@ def prepare(argv: list[str] | None) -> None:
     from sensor2llm.signals.sources.summary import describe, summarise
     from sensor2llm.signals.sources.writing import write_source
 
-    store, notes = write_source(
-        args.name,
-        args["from"],
-        args.out,
-        SourceOptions(**options),
-        SimulationConfig(**args.simulation),
-    )
+    source, simulation = SourceOptions(**options), SimulationConfig(**args.simulation)
+    store, notes = write_source(args.name, args["from"], args.out, source, simulation)
     summary = summarise(store, notes)
     print(json.dumps(summary) if args.json else describe(summary))
 

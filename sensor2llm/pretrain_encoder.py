@@ -32,7 +32,7 @@ def make_parser() -> ArgumentParser:
 def pretrain_encoder(argv: list[str] | None) -> None:
     """Train, save, and say what came out."""
     parser = make_parser()
-    args = parser.instantiate_classes(parser.parse_args(argv))
+    args = parser.instantiate(parser.parse_args(argv))
     recipe = EncoderRecipe(**{name: args[name] for name in EncoderRecipe.__dataclass_fields__})
 
     from sensor2llm.pretraining.recipe import make_encoder

@@ -29,7 +29,7 @@ def test_unknown_verb_is_one_line_and_exit_2(capsys):
 
 def test_a_verb_gets_its_own_arguments(capsys):
     assert cli.main(["classify", "--help"]) == 0
-    assert "sensor2llm classify" in capsys.readouterr().out
+    assert "sensor2llm.classify" in capsys.readouterr().out
 
 
 def test_a_verb_passes_its_exit_code_on(tmp_path, capsys):

@@ -41,6 +41,8 @@ def token_modalities(config: ProjectorConfig, modalities: int) -> Bool[Tensor, "
 class StepMix(nn.Module):
     """Mix each modality's steps into one vector a token; starts as the plain average."""
 
+    owner: Tensor
+
     def __init__(self, seen: Bool[Tensor, "token modality"], steps: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((len(seen), steps), 1 / steps))
@@ -131,6 +133,8 @@ class PerceiverBlock(nn.Module):
 
 class Perceiver(nn.Module):
     """K learned latents that attend to every step, each with its modality and position."""
+
+    hidden_from: Tensor
 
     def __init__(
         self, config: ProjectorConfig, modalities: int, steps: int, in_width: int, out_width: int

@@ -1,8 +1,10 @@
 """What a language model's own tokenizer and chat template make of a conversation.
 
     chat = Chat(tokenizer)
-    ids = chat.encode(chat.render([{"role": "user", "content": "Activity?"}]))
-    answer = chat.answer_ids(prompt_text, "walking")      the label and its end of turn
+    prompt = chat.render([{"role": "user", "content": "Activity?"}])
+    ids = chat.encode(prompt) + chat.answer_ids(prompt, "walking")
+
+The answer's ids end with the token that ends the assistant's turn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -128,7 +130,9 @@ def add_placeholders(tokenizer: Any) -> tuple[int, int]:
     from tokenizers import AddedToken
 
     for text in (SOFT, SIGNAL):
-        tokenizer.add_tokens([AddedToken(text, special=True, normalized=False)], special_tokens=True)
+        tokenizer.add_tokens(
+            [AddedToken(text, special=True, normalized=False)], special_tokens=True
+        )
     soft, signal = tokenizer.convert_tokens_to_ids([SOFT, SIGNAL])
     return int(soft), int(signal)
 

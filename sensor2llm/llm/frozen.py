@@ -1,31 +1,34 @@
-"""Load any causal language model of Hugging Face's format, frozen.
+"""Hold any causal language model of Hugging Face's format, frozen.
 
     llm = FrozenLLM.load("bundled")
     before = llm.fingerprint()
     …                                     train what stands around it
     assert llm.fingerprint() == before
+
+`sensor2llm.llm.checkpoint` finds and reads the files, `sensor2llm.llm.chat` renders and encodes.
 """
 
-import contextlib
-import logging
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sensor2llm.errors import ModelError
 from sensor2llm.llm import identity
 from sensor2llm.llm.chat import Chat, Message
+from sensor2llm.llm.checkpoint import (
+    cached_folder,
+    choose_dtype,
+    draw_model,
+    explained,
+    locate,
+    quiet,
+    read_model,
+    read_tokenizer,
+)
 
-BUNDLED = Path(__file__).resolve().parent / "bundled"
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SAMPLED_TOKENS = 4096
 
 
@@ -101,18 +104,17 @@ class FrozenLLM:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         kind = choose_dtype(dtype, place)
         source = locate(name, weights=not random_weights)
-        with _explained(name), _quiet():
-            from transformers import AutoTokenizer
-
-            tokenizer = AutoTokenizer.from_pretrained(source)
+        with explained(name), quiet():
+            tokenizer = read_tokenizer(source)
             if random_weights:
-                model = _draw(source, kind, attention, seed).to(place)
-                read = partial(identity.random_identity, _folder(source), seed)
+                model = draw_model(source, kind, attention, seed).to(place)
             else:
-                model = _read(source, kind, attention, quantization, place)
-                read = partial(identity.stored_identity, _folder(source))
-        label = name if name == "bundled" or isinstance(source, str) else source.resolve().name
-        return cls(model, tokenizer, label, read)
+                model = read_model(source, kind, attention, quantization, place)
+            folder = cached_folder(source)
+        label = name if name == "bundled" or isinstance(source, str) else folder.resolve().name
+        if random_weights:
+            return cls(model, tokenizer, label, partial(identity.random_identity, folder, seed))
+        return cls(model, tokenizer, label, partial(identity.stored_identity, folder))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -176,149 +178,3 @@ class FrozenLLM:
     def identity(self) -> str:
         """Say which checkpoint this is, whatever type it was loaded in."""
         return self._read_identity()
-
-
-def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """Turn a name into a type; auto is bfloat16 where the hardware computes in it.
-
-    Raises:
-        ModelError: for an unknown name.
-    """
-    if dtype == "auto":
-        if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-        able = torch.cpu.get_capabilities()
-        fast = able.get("avx512_bf16") or able.get("amx_bf16")
-        return torch.bfloat16 if device.type == "cpu" and fast else torch.float32
-    if dtype not in DTYPES:
-        raise ModelError(f"unknown dtype '{dtype}'; choose from auto, {', '.join(DTYPES)}")
-    return DTYPES[dtype]
-
-
-def locate(name: str, weights: bool = True) -> Path | str:
-    """Find a language model by name.
-
-    Returns:
-        Its folder, or a hub name as it stands.
-
-    Raises:
-        ModelError: where there is none, or a folder lacks configuration, tokenizer or weights.
-    """
-    path = BUNDLED if name == "bundled" else Path(name).expanduser()
-    if path.is_dir():
-        _check_folder(path, name, weights)
-        return path
-    if name == "bundled":
-        raise ModelError("this installation has no bundled language model; install it again")
-    if not HUB_NAME.fullmatch(name) or name.startswith("."):
-        raise ModelError(
-            f"no language model at '{name}'; give 'bundled', a folder or a hub name such as "
-            "owner/model"
-        )
-    return name
-
-
-def _folder(source: Path | str) -> Path:
-    """Give the folder that holds a loaded checkpoint; a hub name's lies in the hub's cache."""
-    if isinstance(source, Path):
-        return source
-    from transformers.utils import cached_file
-
-    return Path(str(cached_file(source, "config.json", local_files_only=True))).parent
-
-
-def _check_folder(folder: Path, name: str, weights: bool) -> None:
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"'{name}' is no language model: its folder has no config.json")
-    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
-        raise ModelError(
-            f"'{name}' has no tokenizer: expected one of {', '.join(TOKENIZER_FILES)} in the folder"
-        )
-    files = identity.weight_files(folder) if weights else []
-    missing = [file.name for file in files if not file.is_file()]
-    if weights and (missing or not files):
-        what = ", ".join(missing) or "model.safetensors"
-        raise ModelError(f"'{name}' has no weights: expected {what} in the folder")
-
-
-def _read(
-    source: Path | str,
-    dtype: torch.dtype,
-    attention: str,
-    quantization: str | None,
-    device: torch.device,
-) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    options: dict[str, Any] = {"dtype": dtype} | _attention(attention)
-    if quantization:
-        options |= {"quantization_config": _quantization(quantization, dtype)}
-        options |= {"device_map": {"": device}}
-    model, info = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
-    identity.refuse_unknown_quantisation(_folder(source))
-    if info["missing_keys"]:
-        raise ModelError(
-            f"the weights in '{source}' are incomplete: {sorted(info['missing_keys'])[0]} and "
-            f"{len(info['missing_keys']) - 1} more are missing; download them again"
-        )
-    return model if quantization else model.to(device)
-
-
-def _quantization(quantization: str, dtype: torch.dtype) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    if quantization == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    if quantization == "4bit":
-        return BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
-        )
-    raise ModelError(f"unknown quantization '{quantization}'; choose from 8bit, 4bit")
-
-
-def _draw(source: Path | str, dtype: torch.dtype, attention: str, seed: int) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(source)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return AutoModelForCausalLM.from_config(config, dtype=dtype, **_attention(attention))
-
-
-def _attention(attention: str) -> dict[str, str]:
-    return {} if attention == "auto" else {"attn_implementation": attention}
-
-
-@contextlib.contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn what transformers, the hub and safetensors raise into one line about this name."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except ModelError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"cannot load the language model '{name}' ({reason}); give 'bundled', a folder, or the "
-            "name of a causal language model on the hub, which needs a connection or its cache"
-        ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars and notes of transformers and bitsandbytes off stderr while loading."""
-    from transformers.utils import logging as notes
-
-    # bitsandbytes warns on import that an optional package for its CPU kernels is missing.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    verbosity, bars = notes.get_verbosity(), notes.is_progress_bar_enabled()
-    notes.set_verbosity_error()
-    notes.disable_progress_bar()
-    try:
-        yield
-    finally:
-        notes.set_verbosity(verbosity)
-        if bars:
-            notes.enable_progress_bar()

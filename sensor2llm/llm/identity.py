@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def fingerprint(model: nn.Module) -> str:
     for name, value in model.state_dict().items():
         if isinstance(value, Tensor) and value.data_ptr() not in addresses:
             tensors.setdefault(name, value)
-    return _hash_tensors((name, lambda t=tensor: t) for name, tensor in tensors.items())
+    return _hash_tensors((name, partial(_given, tensor)) for name, tensor in tensors.items())
 
 
 def random_identity(folder: Path, seed: int) -> str:
@@ -113,11 +114,15 @@ def _stored_tensors(folder: Path) -> Iterator[tuple[str, ReadTensor]]:
         if path.suffix == ".safetensors":
             stored = safe_open(path, "pt")  # read later, by the threads that hash
             for name in stored.keys():  # noqa: SIM118 (safe_open is no mapping)
-                yield name, lambda f=stored, n=name: f.get_tensor(n)
+                yield name, partial(stored.get_tensor, name)
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             for name, tensor in loaded.items():
-                yield name, lambda t=tensor: t
+                yield name, partial(_given, tensor)
+
+
+def _given(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _hash_tensors(tensors: Iterable[tuple[str, ReadTensor]]) -> str:
@@ -128,7 +133,7 @@ def _hash_tensors(tensors: Iterable[tuple[str, ReadTensor]]) -> str:
         tensor = read().detach().cpu().contiguous()
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
         head = f"{tensor.dtype} {tuple(tensor.shape)} "
-        return name, head + hashlib.sha256(memoryview(raw)).hexdigest()
+        return name, head + hashlib.sha256(raw.data).hexdigest()
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         return _digest([f"{name} {value}" for name, value in sorted(pool.map(hash_one, tensors))])

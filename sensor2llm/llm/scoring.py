@@ -6,8 +6,8 @@ mask of its own is slower rather than wrong.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -80,17 +80,19 @@ def choose_paths(
     within = 1e-3 if plain.vectors.dtype == torch.float32 else 0.5
     expected = score_each(llm, plain, answers)
 
-    def holds(shortcut: str, prompt: Prompt, with_tree: bool) -> bool:
+    def holds(shortcut: str, score: Callable[[], Tensor]) -> bool:
         try:
-            found = score_tree(llm, prompt, tree) if with_tree else score_each(llm, prompt, answers)
+            found = score()
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
             logger.info("%s goes without %s: %s", llm.name, shortcut, str(error).splitlines()[:1])
             return False
-        far = float((found - expected).abs().max())
+        far = float((found - expected[:, : found.shape[1]]).abs().max())
         if not far <= within:
             logger.info("%s goes without %s: it is %.3g nats off", llm.name, shortcut, far)
         return far <= within
 
-    prefix = cached.prefix is not None and holds("a cached prefix", cached, False)
-    used = cached if prefix else replace(plain, prefix=None)
-    return Paths(prefix=prefix, tree=holds("a label tree", used, True))
+    prefix = cached.prefix is not None and holds(
+        "a cached prefix", lambda: score_each(llm, cached, answers[:1])
+    )
+    used = cached if prefix else plain
+    return Paths(prefix=prefix, tree=holds("a label tree", lambda: score_tree(llm, used, tree)))

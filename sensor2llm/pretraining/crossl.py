@@ -28,6 +28,7 @@ class CroSSL(nn.Module):
     def __init__(self, encoder: SignalEncoder, config: CroSSLConfig | None = None) -> None:
         super().__init__()
         self.encoder, self.config = encoder, config or CroSSLConfig()
+        self.train()
 
     def train(self, mode: bool = True) -> "CroSSL":
         """Switch modes, but keep the encoder's dropout off."""

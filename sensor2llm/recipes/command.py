@@ -39,7 +39,7 @@ def parse(parser: Any, argv: list[str] | None) -> Any:
 
 def to_config(parser: Any, options: Any, config: type[C]) -> C:
     """Build the dataclass from parsed options."""
-    chosen = parser.instantiate_classes(options)
+    chosen = parser.instantiate(options)
     return config(**{name: chosen[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
 
 

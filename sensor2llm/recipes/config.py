@@ -11,15 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
 from sensor2llm.llm.config import SoftPromptConfig
-from sensor2llm.pretraining.config import (
-    CroSSLConfig,
-    FinetuneConfig,
-    finetune_loop,
-    pretrain_loop,
-)
+from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.training.config import LoopConfig
@@ -27,24 +21,9 @@ from sensor2llm.training.config import LoopConfig
 NEW, NONE = "new", "none"
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncoderStages:
-    """How a new encoder is made: CroSSL pretraining, then fine-tuning with a plain head."""
-
-    network: EncoderConfig = field(default_factory=EncoderConfig)
-    """The encoder's sizes."""
-    pretrain: bool = True
-    """Whether CroSSL pretraining comes first."""
-    crossl: CroSSLConfig = field(default_factory=CroSSLConfig)
-    """Masks and loss of CroSSL."""
-    pretrain_loop: LoopConfig = field(default_factory=pretrain_loop)
-    """How CroSSL pretraining runs."""
-    finetune: bool = True
-    """Whether the encoder is then fine-tuned with a plain head before it meets the LLM."""
-    supervised: FinetuneConfig = field(default_factory=FinetuneConfig)
-    """Head and augmentation of the fine-tuning."""
-    finetune_loop: LoopConfig = field(default_factory=finetune_loop)
-    """How the fine-tuning runs."""
+def new_encoder() -> EncoderRecipe:
+    """Give the settings of a new encoder: CroSSL pretraining, then a plain head's labels."""
+    return EncoderRecipe(finetune=True)
 
 
 def adapter_loop() -> LoopConfig:
@@ -74,8 +53,8 @@ class Recipe:
     """Share of each training person's labelled windows a class that is used."""
     encoder: str = NEW
     """An encoder folder or released name, `new` (made in this run) or `none` (text prompt)."""
-    stages: EncoderStages = field(default_factory=EncoderStages)
-    """How a new encoder is made."""
+    new_encoder: EncoderRecipe = field(default_factory=new_encoder)
+    """How a new encoder is made; its split is the recipe's."""
     train_encoder: bool = False
     """Train the encoder together with the bridge; its features are then not kept."""
     llm: str = "bundled"
@@ -97,7 +76,7 @@ class Recipe:
     loop: LoopConfig = field(default_factory=adapter_loop)
     """How the bridge is trained."""
     out: Path = Path("runs/adapter")
-    """The adapter's folder; checkpoints and logs go to OUT.run beside it."""
+    """The adapter's folder; checkpoints and logs go to OUT-run beside it."""
 
     def __post_init__(self) -> None:
         if not 0 < self.label_fraction <= 1:
@@ -108,7 +87,7 @@ class Recipe:
     @property
     def run(self) -> Path:
         """Give the folder of checkpoints, logs and kept features."""
-        return self.out.with_name(self.out.name + ".run")
+        return self.out.with_name(f"{self.out.name}-run")
 
 
 def to_plain(recipe: Recipe) -> dict[str, object]:

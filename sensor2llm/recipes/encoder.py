@@ -1,21 +1,22 @@
 """The recipe's encoder: a folder's, a released one, or a new one made in this run."""
 
+import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import PartialState
 
 from sensor2llm.adapter_files import released_folder
 from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
-from sensor2llm.errors import ArtefactError
-from sensor2llm.pretraining.run import finetune, manifest, pretrain
+from sensor2llm.errors import ArtefactError, DataError
+from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import WindowStore
-from sensor2llm.signals.transforms import Normaliser, fit_normaliser
+from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def get_encoder(recipe: Recipe, store: WindowStore, split: Split, resume: bool) 
         DataError: the encoder was made with people who are test people here.
     """
     if recipe.encoder == NEW:
-        return load_encoder(_make(recipe, store, split, resume))
+        return load_encoder(_make(recipe, store, resume))
     folder = find_encoder(recipe.encoder)
     check_people(folder, store, split)
     heard = load_encoder(folder)
@@ -46,7 +47,11 @@ def get_encoder(recipe: Recipe, store: WindowStore, split: Split, resume: bool) 
 
 
 def find_encoder(name: str) -> Path:
-    """Find an encoder by folder or released name."""
+    """Find an encoder by folder or released name.
+
+    Raises:
+        ArtefactError: there is none of that name.
+    """
     for folder in (Path(name), released_folder() / name, released_folder() / f"{name}-encoder"):
         if (folder / "sensor2llm.json").is_file():
             return folder
@@ -64,56 +69,38 @@ def load_encoder(folder: Path) -> Heard:
 
 
 def check_people(folder: Path, store: WindowStore, split: Split) -> None:
-    """Refuse an encoder that was made with people who are tested here.
+    """Refuse an encoder that learned from people of the same data who are tested here.
 
     Raises:
         DataError: naming the people.
     """
-    from sensor2llm.errors import DataError
-
-    recipe = read_manifest(folder).get("recipe", {})
-    if read_manifest(folder).get("source") != store.source:
+    manifest = read_manifest(folder)
+    if manifest.get("source") != store.source:
         return
-    seen = set(recipe.get("people", {}).get("train", ()))
-    leaked = sorted(seen & set(split.subjects(store)["test"]))
+    stated = manifest.get("recipe", {}).get("people", {})
+    taught = set(stated.get("train", ())) | set(stated.get("validation", ()))
+    leaked = sorted(taught & set(split.subjects(store)["test"]))
     if leaked:
         raise DataError(
-            f"leak: the encoder '{folder}' was trained on people who are tested here "
+            f"leak: the encoder '{folder}' was made with people who are tested here "
             f"({', '.join(leaked[:5])}); use the same split for both"
         )
 
 
-def _make(recipe: Recipe, store: WindowStore, split: Split, resume: bool) -> Path:
-    """Pretrain and fine-tune an encoder; give its folder."""
-    folder, stages = recipe.run / "encoder", recipe.stages
-    key = _key(recipe, store, split)
-    if resume and folder.is_dir() and read_manifest(folder).get("recipe") == key:
+def _make(recipe: Recipe, store: WindowStore, resume: bool) -> Path:
+    """Make a new encoder in the run folder, or take the one that an interrupted run finished."""
+    folder, stages = recipe.run / "encoder", replace(recipe.new_encoder, split=recipe.split)
+    key = json.loads(json.dumps({"stages": asdict(stages), "store": str(store.path.resolve())}))
+    mark = recipe.run / "encoder.json"
+    if resume and folder.is_dir() and _read(mark) == key:
         return folder
-    normaliser = fit_normaliser(store, split.train)
-    torch.manual_seed(stages.finetune_loop.seed)
-    encoder = SignalEncoder(store.spec, stages.network)
-    if stages.pretrain:
-        logger.info("CroSSL pretraining of the encoder")
-        made = pretrain(
-            store, split, stages.network, stages.crossl, stages.pretrain_loop,
-            recipe.run / "pretrain", resume=resume,
-        )  # fmt: skip
-        encoder, normaliser = made.encoder, made.normaliser
-    if stages.finetune:
-        logger.info("fine-tuning the encoder with a plain head")
-        encoder = finetune(
-            encoder, store, split, stages.supervised, stages.finetune_loop,
-            recipe.run / "finetune", normaliser=normaliser, resume=resume,
-        ).encoder  # fmt: skip
+    logger.info("making the encoder: %s", "CroSSL, then labels" if stages.finetune else "CroSSL")
+    make_encoder(stages, store.path, folder, resume=resume)
     if PartialState().is_main_process:
-        encoder.save_pretrained(folder, manifest(store, normaliser) | {"recipe": key})
+        write_json(mark, key)
     PartialState().wait_for_everyone()
     return folder
 
 
-def _key(recipe: Recipe, store: WindowStore, split: Split) -> dict[str, Any]:
-    import json
-
-    people = {part: list(names) for part, names in split.subjects(store).items()}
-    key = {"stages": asdict(recipe.stages), "people": people}
-    return json.loads(json.dumps(key))
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -54,8 +54,9 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     """
     store = open_data(recipe)
     split = make_split(store, recipe.split)
-    heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
     llm = load_llm(recipe)
+    PromptTemplate.load(recipe.prompt)
+    heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
     before = llm.fingerprint()
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
@@ -95,7 +96,7 @@ def build_adapter(
         spec=encoder.spec if encoder else store.spec,
         label_names=store.label_names,
         template=PromptTemplate.load(recipe.prompt),
-        form="encoded" if encoder else "zero_shot",
+        form="encoded",
         llm_name=llm.name,
         llm_identity=llm.identity,
         normaliser=heard.normaliser if heard else fit_normaliser(store, split.train),
@@ -103,7 +104,7 @@ def build_adapter(
         projector=_projector(recipe, encoder, llm),
         projector_config=recipe.projector if encoder else None,
         soft_prompt=_soft_prompt(recipe, llm),
-        recipe=to_plain(recipe) | {"data_source": store.source},
+        recipe=to_plain(recipe),
     )
 
 
@@ -192,7 +193,7 @@ def prompt_of(recipe: Recipe) -> str:
     llm = load_llm(recipe)
     encoder = None
     if recipe.encoder != NONE:
-        encoder = Heard(SignalEncoder(store.spec, recipe.stages.network), None)
+        encoder = Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
     model = SensorLanguageModel(build_adapter(recipe, store, split, encoder, llm), llm)
     return model.prompting.text(signal=None if encoder else "(the window as text)")
 

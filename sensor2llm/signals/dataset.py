@@ -89,7 +89,7 @@ class WindowDataset(Dataset[SignalBatch]):
     def __getitem__(self, position: int) -> SignalBatch:
         return self.batch([position])
 
-    def __getitems__(self, positions: Sequence[int]) -> SignalBatch:
+    def __getitems__(self, positions: Indices) -> SignalBatch:
         # What a DataLoader calls with a whole batch: one vectorised read, no loop over samples.
         return self.batch(positions)
 
@@ -229,8 +229,10 @@ def collate_windows(
     for row, window in enumerate(windows):
         spec.check(window)
         for name, values in window.signals.items():
-            signals[name][row] = normaliser.apply(name, values) if normaliser else values
+            signals[name][row] = values
             present[row, spec.names.index(name)] = True
+    for column, name in enumerate(spec.names if normaliser else ()):
+        _apply(normaliser, name, signals[name], present[:, column])
     labels = [_label_number(window.label, label_names) for window in windows]
     return SignalBatch(
         signals={name: torch.from_numpy(values) for name, values in signals.items()},
@@ -238,6 +240,11 @@ def collate_windows(
         labels=torch.tensor(labels, dtype=torch.int64),
         index=torch.arange(len(windows)),
     )
+
+
+def _apply(normaliser: Normaliser | None, name: str, values: np.ndarray, there: np.ndarray) -> None:
+    if normaliser is not None and there.any():
+        values[there] = normaliser.apply(name, values[there])
 
 
 def _label_number(label: str | None, label_names: Sequence[str] | None) -> int:

@@ -5,8 +5,8 @@
     'wrist_acc: 1.94 steps a second (116 a minute)'
 
 The key of a fact is `modality.name`; what no modality says alone is under the name itself
-(`missing`). NaN is bridged linearly; a modality with a channel that is all NaN counts as missing. Which
-facts a modality has follows from its axis and units:
+(`missing`). NaN is bridged linearly; a modality with a channel that is all NaN counts as missing.
+Which facts a modality has follows from its axis and units:
 
 | facts | of |
 |---|---|
@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sensor2llm.errors import SpecError
-from sensor2llm.signals.rhythms import dominant_frequency, step_rate
+from sensor2llm.signals.periodicity import dominant_frequency, step_rate
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
 from sensor2llm.signals.window import Window
 
@@ -41,9 +41,9 @@ _BEAT_WORDS = ("ibi", "rr", "nn", "beat")
 _ONE_FOOT_WORDS = ("ankle", "shank", "shin", "foot")
 
 STILL_G, MODERATE_G, VIGOROUS_G = 0.0167, 0.091, 0.414
-"""Bounds of the mean amplitude deviation in g: 16.7 mg parts sedentary activities from slow walking
-[Vähä-Ypyä et al. 2015, Clin. Physiol. Funct. Imaging 35], 91 and 414 mg are 3 and 6 METs
-[Vähä-Ypyä et al. 2015, PLoS ONE 10(8)]. They were found at the hip; a wrist reads somewhat higher."""
+"""Bounds of the mean amplitude deviation in g: 16.7 mg parts sedentary activities from slow
+walking [Vähä-Ypyä et al. 2015, Clin. Physiol. Funct. Imaging 35], 91 and 414 mg are 3 and 6 METs
+[Vähä-Ypyä et al. 2015, PLoS ONE 10(8)]. They were found at the hip; a wrist reads higher."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +175,17 @@ def trend(values: Float[np.ndarray, "step"]) -> str:
     It rises or falls where a straight line explains at least half of the variance (p < 0.01) and
     changes over the window by at least 2 % of the mean absolute value.
     """
-    from scipy.stats import linregress
+    from scipy.special import stdtr
 
-    if len(values) < 4 or np.ptp(values) <= 1e-9 * np.abs(values).max():
+    count = len(values)
+    if count < 4 or np.ptp(values) <= 1e-9 * np.abs(values).max():
         return "steady"
-    line = linregress(np.arange(len(values)), values)
-    change = line.slope * (len(values) - 1)
-    clear = line.rvalue**2 >= 0.5 and line.pvalue < 0.01
+    time = np.arange(count) - (count - 1) / 2
+    centred = values - values.mean()
+    change = float(centred @ time / (time @ time)) * (count - 1)
+    explained = min(float((centred @ time) ** 2 / (time @ time * (centred @ centred))), 1 - 1e-12)
+    statistic = np.sqrt(explained * (count - 2) / (1 - explained))
+    clear = explained >= 0.5 and 2 * stdtr(count - 2, -statistic) < 0.01
     if not clear or abs(change) < 0.02 * np.abs(values).mean():
         return "steady"
     return "rising" if change > 0 else "falling"
@@ -197,7 +201,7 @@ def _frequency(modality: Modality, values: Values) -> Iterator[Fact]:
 def _acceleration(modality: Modality, values: Values) -> Iterator[Fact]:
     in_g = values * _G_PER_UNIT[_unit(modality)]
     mean = in_g.mean(axis=1)
-    # Without gravity (linear acceleration) neither the deviation of the norm nor an axis means this.
+    # Linear acceleration has no gravity: norm and axes mean something else there.
     if not 0.5 <= np.linalg.norm(mean) <= 2.0:
         return
     norm = np.linalg.norm(in_g, axis=0)

@@ -122,7 +122,9 @@ def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def stack_statistics(normalisers: Sequence[Normaliser], name: str) -> Statistics:
-    """Stack several normalisers' statistics of one modality: two arrays (normaliser, channel)."""
+def stack_statistics(
+    normalisers: Sequence[Normaliser], name: str
+) -> tuple[Float[np.ndarray, "person channel"], Float[np.ndarray, "person channel"]]:
+    """Stack (mean, scale) of one modality over several people's normalisers."""
     pairs = [normaliser.statistics(name) for normaliser in normalisers]
     return np.stack([mean for mean, _ in pairs]), np.stack([scale for _, scale in pairs])

@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import ceil
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32
 from scipy.signal import resample_poly
 
 from sensor2llm.errors import DataError
@@ -52,7 +52,7 @@ def resample(
     return result.astype(np.float32)
 
 
-def check_times(times_s: Float64[np.ndarray, " sample"], name: str = "the recording") -> None:
+def check_times(times_s: np.ndarray, name: str = "the recording") -> None:
     """Raise unless times are finite and strictly increasing.
 
     Raises:
@@ -72,9 +72,7 @@ def check_times(times_s: Float64[np.ndarray, " sample"], name: str = "the record
         )
 
 
-def split_at_gaps(
-    times_s: Float64[np.ndarray, " sample"], max_gap_s: float = MAX_GAP_S
-) -> list[slice]:
+def split_at_gaps(times_s: np.ndarray, max_gap_s: float = MAX_GAP_S) -> list[slice]:
     """Give the runs of samples whose neighbours are at most `max_gap_s` apart.
 
     Raises:
@@ -87,8 +85,8 @@ def split_at_gaps(
 
 
 def resample_irregular(
-    times_s: Float64[np.ndarray, " sample"],
-    values: Float[np.ndarray, "channel sample"],
+    times_s: np.ndarray,
+    values: np.ndarray,
     rate_hz: float,
     start_s: float,
     steps: int,
@@ -102,8 +100,8 @@ def resample_irregular(
     a sample is within half a grid step.
 
     Args:
-        times_s: Strictly increasing times.
-        values: One column a time; NaN values are left out channel by channel.
+        times_s: Strictly increasing times, shape (sample,).
+        values: Shape (channel, sample); NaN values are left out channel by channel.
         rate_hz: Rate of the grid.
         start_s: Time of the grid's first point.
         steps: Number of grid points.
@@ -134,9 +132,7 @@ def resample_irregular(
     return result.astype(np.float32)
 
 
-def _measured(
-    grid: np.ndarray, times_s: np.ndarray, max_gap_s: float, near_s: float
-) -> np.ndarray:
+def _measured(grid: np.ndarray, times_s: np.ndarray, max_gap_s: float, near_s: float) -> np.ndarray:
     last = len(times_s) - 1
     # 1e-9: a grid point on a sample's own time must not miss it by a float's last bit.
     after = np.minimum(np.searchsorted(times_s, grid - 1e-9, side="left"), last)

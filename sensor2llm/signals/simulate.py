@@ -79,12 +79,18 @@ def _lose(recording: Recording, share: float, rng: np.random.Generator) -> Recor
     names = list(recording.tracks)
     lost = rng.random(len(names)) < share
     lost[rng.integers(len(names))] = False
-    tracks = {name: recording.tracks[name] for name, gone in zip(names, lost, strict=True) if not gone}
+    tracks = {
+        name: recording.tracks[name] for name, gone in zip(names, lost, strict=True) if not gone
+    }
     return replace(recording, tracks=tracks)
 
 
 def simulate_store(path: str | Path, config: SimulationConfig) -> WindowStore:
-    """Write the windows of a simulation into a WindowStore; raises DataError as its `write` does."""
+    """Write the windows of a simulation into a WindowStore; no split is published.
+
+    Raises:
+        DataError: If something else than a store is at `path`.
+    """
     from sensor2llm.signals.transforms import segment
 
     spec = simulated_spec(config)

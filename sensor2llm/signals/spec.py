@@ -69,7 +69,7 @@ class Modality:
     rate_hz: float | None = None
 
     def __post_init__(self) -> None:
-        channels = tuple(Channel(**c) if isinstance(c, Mapping) else c for c in self.channels)
+        channels = tuple(self.channels)
         object.__setattr__(self, "channels", channels)
         if not _NAME.fullmatch(self.name) or self.name in _RESERVED:
             raise SpecError(
@@ -171,7 +171,7 @@ class SignalSpec:
     window_s: float | None = None
 
     def __post_init__(self) -> None:
-        modalities = tuple(_modality(m) for m in self.modalities)
+        modalities = tuple(self.modalities)
         object.__setattr__(self, "modalities", modalities)
         if not modalities or len(set(self.names)) < len(modalities):
             raise SpecError(f"a spec needs modalities with different names, got {list(self.names)}")
@@ -226,8 +226,9 @@ class SignalSpec:
             SpecError: If fields are missing or unknown.
         """
         try:
-            return cls(**plain)
-        except (TypeError, AttributeError) as error:
+            modalities = tuple(_modality(fields) for fields in plain["modalities"])
+            return cls(**{**plain, "modalities": modalities})
+        except (KeyError, TypeError, AttributeError) as error:
             raise SpecError(f"not a signal spec: {error}") from error
 
     def check(self, window: "Window") -> None:
@@ -262,5 +263,6 @@ class SignalSpec:
             )
 
 
-def _modality(given: "Modality | Mapping[str, Any]") -> Modality:
-    return Modality(**given) if isinstance(given, Mapping) else given
+def _modality(fields: Mapping[str, Any]) -> Modality:
+    channels = tuple(Channel(**channel) for channel in fields["channels"])
+    return Modality(**{**fields, "channels": channels})

@@ -13,7 +13,7 @@ Nothing is read into memory before it is asked for, and writing holds one window
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -100,8 +100,8 @@ class WindowStore:
     def __iter__(self) -> Iterator[Window]:
         return (self[i] for i in range(self._n))
 
-    def __getitem__(self, i: int) -> Window:
-        i = range(self._n)[i]
+    def __getitem__(self, row: SupportsIndex) -> Window:
+        i = range(self._n)[row]
         signals = {
             name: np.array(self._modalities[name][i])
             for name, present in zip(self.spec.names, self.present[i], strict=True)

@@ -123,7 +123,7 @@ def read_rows(path: Path, table: Table) -> Rows:
         path=path,
         times_s=times_s(data, table.time, table.time_unit, path)
         if table.time
-        else _event_times_s(values, table, len(data)),
+        else _clock_s(values, table, len(data), path),
         values=values,
         labels=label_texts(cells, table, path),
         subjects=subject_texts(texts(data, subject), path)
@@ -132,8 +132,13 @@ def read_rows(path: Path, table: Table) -> Rows:
     )
 
 
-def _event_times_s(values: dict[str, np.ndarray], table: Table, rows: int) -> np.ndarray:
-    """Give a clock to rows without one: the sum of their intervals, or else their number."""
+def _clock_s(values: dict[str, np.ndarray], table: Table, rows: int, path: Path) -> np.ndarray:
+    """Give a clock to rows without one: from their rate, their intervals, or their number."""
+    rates = {entry.rate_hz for entry in table.modalities if entry.rate_hz}
+    if len(rates) > 1:
+        raise DataError(f"{path.name} needs a time column: its modalities have different rates")
+    if rates:
+        return np.arange(rows, dtype=np.float64) / rates.pop()
     for entry in table.modalities:
         first, name = entry.modality.channels[0], entry.modality.name
         scale = {"s": 1.0, "ms": 1e-3}.get(canonical_unit(first.unit))

@@ -51,7 +51,7 @@ def _arrays(path: Path, modalities: tuple[str, ...]) -> dict[str, np.ndarray]:
     if not path.stat().st_size:
         raise DataError(f"{path.name} is empty; write it again")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             names = stored.files
             wanted = [name for name in names if name in (*modalities, *EXTRAS)]
             arrays = {name: stored[name] for name in wanted}

@@ -1,10 +1,10 @@
 """Windows and recordings: what a person measured, before and after it is cut into windows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.spec import Modality, canonical_unit
@@ -42,9 +42,9 @@ class Track:
     """
 
     modality: Modality
-    values: Float32[np.ndarray, "channel step"]
+    values: np.ndarray
     start_s: float = 0.0
-    stamps_s: Float64[np.ndarray, " step"] | None = field(default=None)
+    stamps_s: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float32)

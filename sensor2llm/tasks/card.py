@@ -12,7 +12,7 @@ LIMITS = (
     "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
     "It knows its labels only. A window of anything else still gets one of them.",
     "People, devices and places on the body that differ from the training data lower its score.",
-    "Free answers are a small language model's; the label and its probability are what is measured.",
+    "Free answers are the language model's own; what is measured is the label.",
 )
 CONTROLS = {
     "majority": "most frequent training label",

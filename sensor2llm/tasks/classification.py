@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from sensor2llm.adapter import FeatureBatch
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
+from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.metrics import Predictions
 
 By = Literal["score", "text"]
@@ -122,16 +122,10 @@ def store_batches(
         SpecError: the store's channels, units, axes or rates are not the adapter's.
     """
     _check_batch_size(batch_size)
-    adapter = model.adapter
-    adapter.spec.check_compatible(store.spec)
     rows = np.asarray(indices, dtype=np.int64)
-    dataset = WindowDataset(store, rows, adapter.normaliser)
-    numbers = _label_numbers(store.label_names, adapter.label_names)
-    for start in range(0, len(rows), batch_size):
-        batch = dataset.batch(np.arange(start, min(start + batch_size, len(rows))))
-        batch.labels = torch.where(batch.labels < 0, -1, numbers[batch.labels])
+    for batch in AlignedWindows(store, model.adapter).batches(rows, batch_size):
         with torch.no_grad():
-            yield model.features(adapter.align(batch, store.spec))
+            yield model.features(batch)
 
 
 def predictions(
@@ -148,13 +142,10 @@ def predictions(
         DataError: a window has no label, or one that the adapter does not know.
     """
     rows = np.asarray(indices, dtype=np.int64)
-    numbers = _label_numbers(store.label_names, model.adapter.label_names).numpy()
-    stored = np.asarray(store.labels)[rows]
-    true = np.where(stored < 0, -1, numbers[stored])
+    true = AlignedWindows(store, model.adapter).labels[rows]
     if (true < 0).any():
         raise DataError(
-            f"{int((true < 0).sum())} of {len(rows)} windows have no label that the adapter knows "
-            f"({', '.join(model.adapter.label_names)}); leave them out"
+            f"{int((true < 0).sum())} of {len(rows)} windows have no label; leave them out"
         )
     said = classify_store(model, store, rows, by=by, batch_size=batch_size)
     return Predictions(
@@ -198,12 +189,6 @@ ANSWERERS: dict[str, Callable[[SensorLanguageModel, Iterator[FeatureBatch]], Ans
     "score": _by_score,
     "text": _by_text,
 }
-
-
-def _label_numbers(given: Sequence[str], known: Sequence[str]) -> torch.Tensor:
-    """Map a store's label numbers to the adapter's; -1 for labels that it does not know."""
-    numbers = [known.index(name) if name in known else -1 for name in given]
-    return torch.tensor(numbers or [-1], dtype=torch.int64)
 
 
 def _check_by(by: str) -> str:

@@ -132,7 +132,7 @@ def random_llm(llm: FrozenLLM, seed: int = 0) -> FrozenLLM:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=llm.dtype).to(llm.device)
-    return FrozenLLM(model, llm.tokenizer, llm.name, seed)
+    return FrozenLLM(model, llm.tokenizer, llm.name, lambda: f"random weights of seed {seed}")
 
 
 def compare(real: Predictions, control: Predictions, *, seed: int = 0, **measured: Any) -> dict:

@@ -1,4 +1,4 @@
-"""Measure an adapter or an encoder on the people of one part of a store.
+"""Measure an adapter on the people of one part of a store.
 
     evaluation = evaluate_adapter(model, store, split, controls=True)
     evaluation.metrics["macro_f1"], evaluation.metrics["controls"]["zeroed"]["macro_f1"]
@@ -21,12 +21,9 @@ import torch
 from jaxtyping import Int
 
 from sensor2llm.adapter import FeatureBatch
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
-from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.splits import Split, make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
@@ -42,8 +39,7 @@ from sensor2llm.tasks.controls import (
     random_llm,
 )
 from sensor2llm.tasks.metrics import Predictions, measure
-from sensor2llm.tasks.probe import FeatureSet, ProbeResult
-from sensor2llm.tasks.probe import probe as run_probes
+from sensor2llm.tasks.probe import FeatureSet
 from sensor2llm.training.record import write_json
 
 Rows = Int[np.ndarray, " window"]
@@ -106,61 +102,17 @@ def evaluate_adapter(
     return Evaluation(metrics, real)
 
 
-def evaluate_encoder(
-    folder: str | Path,
-    store: WindowStore,
-    *,
-    part: str = "test",
-    finetuned: bool = False,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Measure an encoder's folder with probes: a linear one, an MLP, and the fine-tuned encoder.
-
-    Args:
-        folder: what `pretrain_encoder` wrote.
-        store: labelled windows.
-        part: validation or test.
-        finetuned: also fine-tune a copy of the encoder, which takes minutes.
-        seed: of the bootstrap.
-
-    Returns:
-        The linear probe's metrics as plain JSON, and in `probes` those of every probe.
-    """
-    manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
-    encoder.spec.check_compatible(store.spec)
-    split = recipe_split(manifest.get("recipe") or {}, store)
-    normaliser = Normaliser.from_dict(manifest["normaliser"])
-    kinds = ("linear", "mlp", "finetuned") if finetuned else ("linear", "mlp")
-    found = run_probes(encoder, store, split, normaliser, ProbeConfig(kinds=kinds), part)
-    probes = {kind: _probe_metrics(result, store, seed) for kind, result in found.items()}
-    facts = {"split": part, "encoder": encoder.fingerprint(), "data": data_facts(store, split)}
-    return {**probes["linear"], **facts, "probes": probes}
-
-
-def _probe_metrics(result: ProbeResult, store: WindowStore, seed: int) -> dict[str, Any]:
-    predictions = Predictions(
-        labels=store.label_names,
-        true=result.labels,
-        predicted=result.probabilities.argmax(1),
-        subjects=store.subjects[result.rows],
-        probabilities=result.probabilities,
-    )
-    released = {"f1_crossl_released": result.metrics["f1_crossl_released"]}
-    return {**measure(predictions, seed=seed).to_dict(), **released, "chosen": result.chosen}
-
-
 def recipe_split(recipe: Mapping[str, Any], store: WindowStore) -> Split:
     """Make the split again that an adapter or an encoder was trained with.
 
     Without one in the recipe it is the published split of the store, or one by subject.
     """
-    data = recipe.get("data")
-    known = recipe.get("split") or (data.get("split") if isinstance(data, Mapping) else None)
+    known = recipe.get("split")
     if known is None:
         published = bool(store.published.get("train") and store.published.get("test"))
         return make_split(store, SplitConfig(kind="published" if published else "subject"))
     try:
-        return make_split(store, known if isinstance(known, SplitConfig) else SplitConfig(**known))
+        return make_split(store, SplitConfig(**known))
     except TypeError as error:
         raise ConfigError(f"the recipe's split cannot be read ({error}); train again") from error
 
@@ -276,8 +228,9 @@ class _Run:
         return compare(real, control, seed=self.seed, **measured)
 
     def _probe(self, real: Predictions, rows: Rows, split: Split) -> Predictions:
-        sets = [self._features(self.windows.labelled(split[p])) for p in ("train", "validation")]
-        return probe(real, *sets, self._features(rows).features)
+        train = self._features(self.windows.labelled(split["train"]))
+        validation = self._features(self.windows.labelled(split["validation"]))
+        return probe(real, train, validation, self._features(rows).features)
 
     @torch.no_grad()
     def _features(self, rows: Rows) -> FeatureSet:

@@ -63,9 +63,7 @@ def test_batch_rows_equal_single_rows(family: str):
         embeddings = place(llm.embed(ids), ids, llm.soft_id, soft[which])
         embeddings = place(embeddings, ids, llm.signal_id, signal[which])
         with torch.no_grad():
-            out = llm.model(
-                inputs_embeds=embeddings, attention_mask=mask, position_ids=positions
-            )
+            out = llm.model(inputs_embeds=embeddings, attention_mask=mask, position_ids=positions)
         return out.logits[:, -1]
 
     together = last_logits([0, 1, 2])

@@ -77,7 +77,9 @@ def test_the_files_are_those_that_peft_writes_and_reads(llm, tmp_path):
     assert torch.equal(read.prompt_encoder["default"].embedding.weight, prompt.vectors)
 
     read.save_pretrained(str(tmp_path / "theirs"), save_embedding_layers=False)
-    ours, theirs = (json.loads((tmp_path / d / CONFIG_FILE).read_text()) for d in ("ours", "theirs"))
+    ours, theirs = (
+        json.loads((tmp_path / d / CONFIG_FILE).read_text()) for d in ("ours", "theirs")
+    )
     assert ours == theirs
     ours, theirs = (load_file(tmp_path / d / WEIGHTS_FILE) for d in ("ours", "theirs"))
     assert ours.keys() == theirs.keys()
@@ -88,7 +90,7 @@ def test_broken_files_are_said(tmp_path):
     with pytest.raises(ArtefactError, match=r"adapter_config\.json is missing"):
         SoftPrompt.load_peft(tmp_path)
     SoftPrompt(torch.randn(4, 6)).save_peft(tmp_path, "bundled")
-    with pytest.raises(ArtefactError, match="is 6 wide and the language model's.*are 8 wide"):
+    with pytest.raises(ArtefactError, match=r"is 6 wide and the language model's.*are 8 wide"):
         SoftPrompt.load_peft(tmp_path, width=8)
 
     whole = (tmp_path / WEIGHTS_FILE).read_bytes()

@@ -107,13 +107,13 @@ def test_an_unknown_variable_in_a_template_is_named_with_those_there_are():
 
 
 def test_a_variable_given_that_nobody_knows_is_named():
-    with pytest.raises(TemplateError, match="unknown variable 'heart'.*variables are numbers"):
+    with pytest.raises(TemplateError, match=r"unknown variable 'heart'.*variables are numbers"):
         template("x").messages("zero_shot", heart=1)
     assert template("x").messages("zero_shot", **dict.fromkeys(VARIABLES, ""))
 
 
 def test_a_missing_variable_is_named():
-    with pytest.raises(TemplateError, match="'mine', form zero_shot, user .*'numbers' is undefined"):
+    with pytest.raises(TemplateError, match=r"form zero_shot, user .*'numbers' is undefined"):
         template("See {{ numbers }}").messages("zero_shot")
 
 

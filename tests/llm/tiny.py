@@ -27,10 +27,13 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-THINKING = CHATML.replace(
-    "assistant\n{% endif %}",
-    "assistant\n{% if not enable_thinking | default(true) %}<think>\n\n</think>\n\n{% endif %}"
-    "{% endif %}",
+EMPTY_THOUGHT = "<think>\n\n</think>\n\n"
+THINKING = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if loop.last and message['role'] == 'assistant' %}" + EMPTY_THOUGHT + "{% endif %}"
+    "{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if not enable_thinking | default(true) %}" + EMPTY_THOUGHT + "{% endif %}{% endif %}"
 )
 INSTRUCT = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}"

@@ -57,6 +57,11 @@ FEMALE = (
     "princess",
     "daughter",
 )
+REFLEXIVES = (
+    *(("boy", "boys", "himself"), ("man", "men", "himself"), ("king", "kings", "himself")),
+    *(("girl", "girls", "herself"), ("woman", "women", "herself"), ("queen", "queens", "herself")),
+    *(("brother", "brothers", "himself"), ("sister", "sisters", "herself")),
+)
 PLACES = ("in the house", "near the river", "at school", "in the garden", "in the city", "at home")
 ADJECTIVES = ("big", "old", "new", "small", "red", "good", "long", "nice")
 
@@ -130,12 +135,11 @@ def anaphor_gender(rng: random.Random) -> Pair:
 
 def anaphor_number(rng: random.Random) -> Pair:
     """Let themselves stand for many and himself or herself for one."""
-    noun = rng.choice((("boy", "boys"), ("girl", "girls"), ("king", "kings"), ("woman", "women")))
+    one, many, alone = rng.choice(REFLEXIVES)
     verb = rng.choice(("hurt", "saw", "helped", "washed", "loved", "enjoyed"))
-    alone = "himself" if noun[0] in ("boy", "man", "king") else "herself"
     if rng.random() < 0.5:
-        return f"The {noun[1]} {verb} themselves.", f"The {noun[1]} {verb} {alone}."
-    return f"The {noun[0]} {verb} {alone}.", f"The {noun[0]} {verb} themselves."
+        return f"The {many} {verb} themselves.", f"The {many} {verb} {alone}."
+    return f"The {one} {verb} {alone}.", f"The {one} {verb} themselves."
 
 
 def auxiliary(rng: random.Random) -> Pair:

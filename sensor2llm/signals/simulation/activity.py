@@ -115,9 +115,7 @@ def spec(config: SimulationConfig) -> SignalSpec:
     return SignalSpec(modalities=modalities, window_s=window_s)
 
 
-def person(
-    config: SimulationConfig, subject: str, rng: np.random.Generator
-) -> Iterator[Simulated]:
+def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:
     """Give one person's sessions: every activity once a session, in any order."""
     someone = draw_person(rng)
     modalities = spec(config)

@@ -58,9 +58,7 @@ def spec(config: SimulationConfig) -> SignalSpec:
     return SignalSpec(modalities=modalities)
 
 
-def person(
-    config: SimulationConfig, subject: str, rng: np.random.Generator
-) -> Iterator[Simulated]:
+def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:
     """Give one person's days: seven a session, one recording each."""
     habits = Habits(
         steps=7000 * float(np.exp(rng.normal(0, 0.3))),

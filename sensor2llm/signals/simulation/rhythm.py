@@ -44,12 +44,12 @@ class Heart:
 def spec(config: SimulationConfig) -> SignalSpec:
     """Give the spec: `ibi` in ms, 60 beats a window on the event axis."""
     channels = (Channel(name="ibi", unit="ms"),)
-    return SignalSpec(modalities=(Modality(name="ibi", channels=channels, steps=BEATS, axis="event"),))
+    return SignalSpec(
+        modalities=(Modality(name="ibi", channels=channels, steps=BEATS, axis="event"),)
+    )
 
 
-def person(
-    config: SimulationConfig, subject: str, rng: np.random.Generator
-) -> Iterator[Simulated]:
+def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:
     """Give one person's recordings: one of each rhythm a session."""
     heart = Heart(
         mean_ms=float(np.clip(rng.normal(926, 90), 650, 1200)),

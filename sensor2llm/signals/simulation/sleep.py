@@ -1,11 +1,12 @@
 """EEG, EOG and EMG of the five sleep stages.
 
-Stages follow the AASM scoring manual [Berry et al. 2012, J. Clin. Sleep Med.]: alpha (8 to 13 Hz) and
-blinks awake; theta (4 to 7 Hz) and slow rolling eyes in N1; spindles (11 to 16 Hz, 0.5 s or
-longer) and K complexes in N2; waves of 0.5 to 2 Hz above 75 uV peak to peak over more than a fifth of the epoch in N3; low
-mixed EEG, rapid eye movements and the lowest muscle tone in REM. Spindles of fast type lie near
-13.3 Hz, last 0.8 s and come a few times a minute [Purcell et al. 2017, Nat. Commun.]. Amplitudes
-without a rule in the manual are of the order seen in Sleep-EDF [Kemp et al. 2000].
+Stages follow the AASM scoring manual [Berry et al. 2012, J. Clin. Sleep Med.]: alpha (8 to 13 Hz)
+and blinks awake; theta (4 to 7 Hz) and slow rolling eyes in N1; spindles (11 to 16 Hz, 0.5 s or
+longer) and K complexes in N2; waves of 0.5 to 2 Hz above 75 uV peak to peak over more than a fifth
+of the epoch in N3; low mixed EEG, rapid eye movements and the lowest muscle tone in REM. Spindles
+of fast type lie near 13.3 Hz, last 0.8 s and come a few times a minute [Purcell et al. 2017, Nat.
+Commun.]. Amplitudes without a rule in the manual are of the order seen in Sleep-EDF [Kemp et al.
+2000, IEEE Trans. Biomed. Eng.].
 """
 
 from collections.abc import Iterator
@@ -77,9 +78,7 @@ def spec(config: SimulationConfig) -> SignalSpec:
     return SignalSpec(modalities=modalities, window_s=window_s)
 
 
-def person(
-    config: SimulationConfig, subject: str, rng: np.random.Generator
-) -> Iterator[Simulated]:
+def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:
     """Give one person's recordings: one sleep cycle W N1 N2 N3 N2 REM a session."""
     sleeper = Sleeper(
         amplitude=float(np.exp(rng.normal(0, 0.2))),

@@ -74,9 +74,7 @@ def spec(config: SimulationConfig) -> SignalSpec:
     return SignalSpec(modalities=(spirogram, body), window_s=WINDOW_S)
 
 
-def person(
-    config: SimulationConfig, subject: str, rng: np.random.Generator
-) -> Iterator[Simulated]:
+def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:
     """Give one person's recordings: three blows a session, one recording each."""
     patient = draw_patient(rng)
     modalities = spec(config)
@@ -84,9 +82,7 @@ def person(
     for blow in range(config.sessions * BLOWS):
         volume, flow = expiration(patient, rng)
         fev1, fvc = float(volume[round(RATE_HZ)]), float(volume[-1])
-        truth = Truth(
-            0.0, WINDOW_S, LABELS[patient.asthma], {"fev1_l": fev1, "fvc_l": fvc}
-        )
+        truth = Truth(0.0, WINDOW_S, LABELS[patient.asthma], {"fev1_l": fev1, "fvc_l": fvc})
         values = np.stack([volume, flow]) + rng.normal(0, [[0.005], [0.02]], (2, len(volume)))
         tracks = {
             "spirogram": Track(modality=modalities["spirogram"], values=values.astype(np.float32)),

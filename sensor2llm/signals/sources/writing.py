@@ -23,12 +23,7 @@ def write_source(
 ) -> tuple[WindowStore, Mapping[str, int]]:
     """Write `name` (see `open_source`) to the store `out`; nothing half written is left.
 
-    Args:
-        name: A published data set, the path of a table's YAML, or `simulated`.
-        path: The folder that holds the data; none for `simulated`.
-        out: The store to write.
-        options: Options of the readers.
-        simulation: What `simulated` makes.
+    `path` holds the data (none for `simulated`); `simulation` says what `simulated` makes.
 
     Returns:
         The store, and counts of what was dropped or mended.

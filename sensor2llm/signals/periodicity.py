@@ -17,20 +17,21 @@ def dominant_frequency(values: Float[np.ndarray, "channel step"], rate_hz: float
     The straight line is taken out first; frequencies of less than two periods a window do not
     count. None where the window is too short (16 steps) or constant.
     """
-    from scipy.signal import periodogram
-
     steps = values.shape[1]
     if steps < 16:
         return None
-    frequencies, power = periodogram(
-        values.astype(np.float64), rate_hz, "hann", detrend="linear", nfft=4 * steps
-    )
-    power = power.sum(axis=0)
-    power[frequencies < 2 * rate_hz / steps] = 0.0
-    peak = int(power.argmax())
-    if power[peak] <= 1e-12 * float(np.mean(values.astype(np.float64) ** 2)):
+    numbers = values.astype(np.float64)
+    time = np.arange(steps) - (steps - 1) / 2
+    centred = numbers - numbers.mean(axis=1, keepdims=True)
+    centred -= np.outer(centred @ time / (time @ time), time)
+    # Four times as many frequencies as the window resolves: the peak is read between them.
+    power = np.abs(np.fft.rfft(centred * np.hanning(steps), 4 * steps)) ** 2
+    total = power.sum(axis=0)
+    total[:8] = 0.0
+    peak = int(total.argmax())
+    if total[peak] <= (1e-9 * steps) ** 2 * float(np.mean(numbers**2)):
         return None
-    return float(frequencies[peak])
+    return peak * rate_hz / (4 * steps)
 
 
 def step_rate(
@@ -38,14 +39,14 @@ def step_rate(
 ) -> float | None:
     """Give steps a second from the autocorrelation of the acceleration's norm, or None.
 
-    `in_g` is acceleration in g with gravity. The shortest lag that is a clear peak is one step. A lag longer than a step can be (0.9 s, or
-    0.57 s in vigorous movement), and every lag at one foot (`one_foot`: ankle, shank), is a
-    stride of two steps. None where nothing
-    repeats regularly (autocorrelation below 0.4), or the window is shorter than two strides.
-    Any other movement repeated at that rate counts too: the norm knows no steps.
+    `in_g` is acceleration in g with gravity. The shortest lag that is a clear peak is one step. A
+    lag longer than a step can be (0.9 s, or 0.57 s in vigorous movement), and every lag at one
+    foot (`one_foot`: ankle, shank), is a stride of two steps. None where nothing repeats regularly
+    (autocorrelation below 0.4), or the window is shorter than two strides. Any other movement
+    repeated at that rate counts too: the norm knows no steps.
     """
     norm = np.linalg.norm(in_g.astype(np.float64), axis=0)
-    first = int(np.floor(rate_hz / FASTEST_STEP_HZ)) * (2 if one_foot else 1)
+    first = int(np.ceil(rate_hz / FASTEST_STEP_HZ)) * (2 if one_foot else 1)
     last = min(int(np.ceil(2 * rate_hz / SLOWEST_STEP_HZ)), int(0.6 * len(norm)))
     if first < 2 or last <= first + 2:
         return None
@@ -65,12 +66,11 @@ def step_rate(
 def _autocorrelation(signal: Float[np.ndarray, "step"], last: int) -> Float[np.ndarray, "lag"]:
     """Give the correlation of the signal with itself at lags 0 to `last`, overlap by overlap."""
     signal = signal - signal.mean()
-    correlation = np.zeros(last + 1)
-    for lag in range(last + 1):
-        early, late = signal[: len(signal) - lag], signal[lag:]
-        scale = np.sqrt(np.dot(early, early) * np.dot(late, late))
-        correlation[lag] = np.dot(early, late) / scale if scale > 0 else 0.0
-    return correlation
+    count, lags = len(signal), np.arange(last + 1)
+    energy = np.concatenate([[0.0], np.cumsum(signal**2)])
+    scale = np.sqrt(energy[count - lags] * (energy[count] - energy[lags]))
+    products = np.correlate(signal, signal, "full")[count - 1 : count + last]
+    return products / np.where(scale > 0, scale, 1.0)
 
 
 def _refined(correlation: Float[np.ndarray, "lag"], lag: int) -> float:

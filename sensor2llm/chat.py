@@ -1,0 +1,61 @@
+"""Talk with the language model about windows of a recording.
+
+python -m sensor2llm.chat ADAPTER --window walk.csv
+echo "How regular are the steps?" | python -m sensor2llm.chat ADAPTER --window walk.csv --json
+"""
+
+import sys
+from collections.abc import Iterator
+
+from sensor2llm.errors import run_verb
+
+
+def _main(argv: list[str] | None) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="python -m sensor2llm.chat", description=__doc__)
+    parser.add_argument("adapter", help="folder, released name or hub name of an adapter")
+    parser.add_argument("--window", metavar="FILE", type=str | None, help="recording to hear first")
+    parser.add_argument("--number", type=int, default=1, help="which of the file's windows")
+    parser.add_argument("--llm", type=str | None, help="another place of the adapter's LLM")
+    parser.add_argument("--max_new_tokens", type=int, default=96, help="longest answer")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a turn")
+    options = parser.parse_args(argv)
+
+    from rich.console import Console
+
+    from sensor2llm.tasks.conversation import Conversation
+    from sensor2llm.tasks.loading import load_model
+    from sensor2llm.tasks.terminal import ChatTerminal
+
+    model = load_model(options.adapter, options.llm)
+    conversation = Conversation(
+        model, max_new_tokens=options.max_new_tokens, temperature=options.temperature
+    )
+    console = Console()
+    terminal = ChatTerminal(conversation, console, as_json=options.json)
+    if options.window:
+        terminal.attach(options.window, options.number)
+    if sys.stdin.isatty() and not options.json:
+        console.print("[dim]ask anything, or /help[/dim]")
+        terminal.run(_typed())
+    else:
+        terminal.run(sys.stdin)
+
+
+def _typed() -> Iterator[str]:
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            return
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: _main(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

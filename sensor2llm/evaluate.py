@@ -1,0 +1,52 @@
+"""Measure an adapter, or an encoder by probes, on labelled windows of people it has not seen.
+
+python -m sensor2llm.evaluate ADAPTER --data STORE --controls --missing
+python -m sensor2llm.evaluate ENCODER --data STORE --json
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+from sensor2llm.errors import run_verb
+
+
+def _main(argv: list[str] | None) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="python -m sensor2llm.evaluate", description=__doc__)
+    parser.add_argument("adapter", help="folder, released name or hub name; or an encoder's folder")
+    parser.add_argument("--data", type=Path, required=True, metavar="STORE", help="a window store")
+    parser.add_argument(
+        "--split", type=Literal["test", "validation", "train"], default="test", help="whose windows"
+    )
+    parser.add_argument(
+        "--by", type=Literal["score", "text"], default="score", help="score labels, or read text"
+    )
+    parser.add_argument("--controls", action="store_true", help="also measure every control")
+    parser.add_argument("--missing", action="store_true", help="also without each modality")
+    parser.add_argument("--finetuned", action="store_true", help="also the fine-tuned encoder")
+    parser.add_argument("--out", type=Path | None, help="folder of the results (the adapter's own)")
+    parser.add_argument("--batch_size", type=int, default=64, help="windows at a time")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the controls")
+    parser.add_argument("--llm", type=str | None, help="another place of the adapter's LLM")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(argv)
+    typed = " ".join(sys.argv[1:] if argv is None else argv)
+
+    from sensor2llm.recipes.evaluate import evaluate, report_text
+    from sensor2llm.tasks.config import EvaluationConfig
+
+    chosen = {name: options[name] for name in EvaluationConfig.__dataclass_fields__}
+    metrics = evaluate(EvaluationConfig(**chosen), command=f"python -m sensor2llm.evaluate {typed}")
+    print(json.dumps(metrics, ensure_ascii=False) if options.json else report_text(metrics))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: _main(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

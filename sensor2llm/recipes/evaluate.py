@@ -1,0 +1,126 @@
+"""Measure what a folder holds, an adapter or an encoder, and keep what was found beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.adapter_files import find_adapter
+from sensor2llm.errors import ConfigError
+from sensor2llm.plots import plot_confusion, plot_reliability
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks.card import CONTROLS, write_card
+from sensor2llm.tasks.config import EvaluationConfig
+from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
+from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
+from sensor2llm.tasks.loading import load_model
+from sensor2llm.tasks.metrics import confusion_text
+from sensor2llm.training.record import write_json
+
+
+def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
+    """Measure, write the results, and return the metrics as plain JSON.
+
+    Results go to `config.out`, else to the folder that was typed where the test people were
+    judged; an adapter's card is written again.
+
+    Args:
+        config: what is measured.
+        command: what was typed; it is kept with the results.
+
+    Raises:
+        UserError: the adapter, the LLM or the store cannot be used, or do not fit.
+    """
+    folder = find_adapter(config.adapter)
+    store = WindowStore.open(config.data)
+    out = config.out or (folder if _is_own(config) else None)
+    if _kind(folder) == "encoder":
+        metrics = _of_encoder(folder, store, config) | {"command": command}
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(out / "metrics.json", metrics)
+        return metrics
+    model = load_model(config.adapter, config.llm)
+    evaluation = evaluate_adapter(
+        model,
+        store,
+        recipe_split(model.adapter.recipe, store),
+        part=config.split,
+        by=config.by,
+        controls=config.controls,
+        missing=config.missing,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
+    evaluation.metrics["command"] = command
+    if out:
+        _keep(evaluation, out, own=out.resolve() == folder.resolve())
+    return evaluation.metrics
+
+
+def report_text(metrics: dict[str, Any]) -> str:
+    """Return metrics as text for people: scores, controls, confusion matrix."""
+    interval = metrics["interval"]
+    between = f"  ({interval[0]:.3f} to {interval[1]:.3f} over subjects)" if interval else ""
+    lines = [
+        f"{metrics['windows']} windows of {metrics['subjects']} people ({metrics['split']})",
+        f"macro-F1           {metrics['macro_f1']:.3f}{between}",
+        f"balanced accuracy  {metrics['balanced_accuracy']:.3f}",
+        f"accuracy           {metrics['accuracy']:.3f}",
+    ]
+    if metrics["tokens_per_window"]:
+        lines += [
+            f"unparsed           {metrics['unparsed_rate']:.2%}",
+            f"speed              {metrics['windows_per_s']:.0f} windows/s, "
+            f"{metrics['tokens_per_window']:g} positions a window",
+        ]
+    for kind, found in metrics.get("probes", {}).items():
+        released = found["f1_crossl_released"]
+        lines.append(
+            f"{kind + ' probe':<17}  {found['macro_f1']:.3f}  (released metric {released:.3f})"
+        )
+    for title in ("controls", "missing"):
+        if found := metrics.get(title):
+            lines += ["", f"{title:<18} macro-F1  answers changed"]
+            lines += [_line(name, row) for name, row in found.items()]
+    lines += ["", confusion_text(metrics["confusion"], metrics["labels"])]
+    return "\n".join(lines)
+
+
+def _line(name: str, found: dict[str, Any]) -> str:
+    told = f"  {CONTROLS[name]}" if name in CONTROLS else ""
+    return f"{name:<18} {found['macro_f1']:>8.3f}  {found['flip_rate']:>15.1%}{told}"
+
+
+def _of_encoder(folder: Path, store: WindowStore, config: EvaluationConfig) -> dict[str, Any]:
+    if config.split == "train" or config.controls or config.missing or config.by == "text":
+        raise ConfigError(
+            f"'{config.adapter}' is an encoder: it is judged by probes on test or validation "
+            "people; leave out --by, --controls and --missing"
+        )
+    return evaluate_encoder(
+        folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
+    )
+
+
+def _kind(folder: Path) -> str:
+    """Say what a folder holds; what is broken is left to the loader to explain."""
+    try:
+        manifest = json.loads((folder / "sensor2llm.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "adapter"
+    return str(manifest.get("kind")) if isinstance(manifest, dict) else "adapter"
+
+
+def _is_own(config: EvaluationConfig) -> bool:
+    # A released name may lie in the installed package or the hub's cache: not ours to write to.
+    return config.split == "test" and Path(config.adapter).expanduser().is_dir()
+
+
+def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
+    evaluation.save(out)
+    metrics = evaluation.metrics
+    plot_confusion(metrics["confusion"], metrics["labels"], out / "confusion.png")
+    if evaluation.predictions.probabilities is not None:
+        plot_reliability(evaluation.predictions, out / "reliability.png")
+    if own:
+        write_card(out)

@@ -1,0 +1,41 @@
+"""What can be chosen when something is measured; torch-free, so that `--help` stays quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sensor2llm.errors import ConfigError
+
+Part = Literal["test", "validation", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Choose what is measured, on whom, and where the results go."""
+
+    adapter: str
+    """Folder, released name or hub name of an adapter, or an encoder's folder."""
+    data: Path
+    """The window store."""
+    split: Part = "test"
+    """Whose windows."""
+    by: Literal["score", "text"] = "score"
+    """Score every label, or read the LLM's free answer."""
+    controls: bool = False
+    """Also measure every control."""
+    missing: bool = False
+    """Also measure without each modality."""
+    finetuned: bool = False
+    """Of an encoder: also fine-tune a copy of it with a plain head."""
+    out: Path | None = None
+    """Folder of the results; the adapter's own for the test people."""
+    batch_size: int = 64
+    """Windows at a time."""
+    seed: int = 0
+    """Seed of the bootstrap and of the controls' draws."""
+    llm: str | None = None
+    """Another place where the adapter's LLM lies."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size must be positive, got {self.batch_size}")

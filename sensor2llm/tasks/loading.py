@@ -1,0 +1,24 @@
+"""Load an adapter with its frozen LLM as its recipe loaded it."""
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.model import SensorLanguageModel
+
+
+def load_model(name: str, llm: str | None = None) -> SensorLanguageModel:
+    """Load an adapter with its LLM as the recipe loaded it: number format, random weights.
+
+    Raises:
+        ArtefactError: the adapter is broken, or made for another LLM.
+    """
+    adapter = SensorAdapter.load(name)
+    recipe = adapter.recipe
+    loop = recipe.get("loop")
+    frozen = FrozenLLM.load(
+        llm or adapter.llm_name,
+        dtype=recipe.get("llm_dtype", "auto"),
+        quantization=recipe.get("llm_quantization"),
+        random_weights=bool(recipe.get("llm_random_weights")),
+        seed=loop.get("seed", 0) if isinstance(loop, dict) else 0,
+    )
+    return SensorLanguageModel(adapter, frozen).eval()

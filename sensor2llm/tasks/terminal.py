@@ -1,0 +1,135 @@
+"""The chat in a terminal: commands, drawn windows, streamed answers; or one JSON object a turn."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from sensor2llm.errors import ConfigError, DataError, UserError
+from sensor2llm.signals.facts import facts
+from sensor2llm.tasks.conversation import Conversation
+from sensor2llm.tasks.recording_file import read_windows
+from sensor2llm.tasks.sketch import sketch_window
+
+HELP = """/window FILE [NUMBER]   let the model hear a window of a recording (the first one)
+/labels                 list the labels that it knows
+/save FILE              keep the conversation as .md or .json
+/help                   this list
+/quit                   leave
+Everything else is a question."""
+
+
+class ChatTerminal:
+    """Read lines, and write what comes of them.
+
+    Args:
+        conversation: what answers.
+        console: where turns are written for people; JSON goes to its file, too.
+        as_json: write one JSON object a turn instead.
+    """
+
+    def __init__(
+        self, conversation: Conversation, console: Console, *, as_json: bool = False
+    ) -> None:
+        self.conversation, self.console, self.as_json = conversation, console, as_json
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/window": self._window,
+            "/labels": self._labels,
+            "/save": self._save,
+            "/help": self._help,
+        }
+
+    def run(self, lines: Iterable[str]) -> None:
+        """Answer every line until `/quit`; a mistake is said and the chat goes on."""
+        for line in (line.strip() for line in lines):
+            if line in ("/quit", "/exit"):
+                return
+            if line:
+                self._answer(line)
+
+    def attach(self, file: str | Path, number: int = 1) -> None:
+        """Let the model hear window `number` of a file, and show what it says.
+
+        Raises:
+            DataError: the file has not so many windows.
+        """
+        spec = self.conversation.model.adapter.spec
+        windows = list(read_windows(file, spec))
+        if not 1 <= number <= len(windows):
+            raise DataError(
+                f"{Path(file).name} has {len(windows)} windows of "
+                f"{spec.window_s or 0:g} s; there is no number {number}"
+            )
+        window = windows[number - 1]
+        prediction = self.conversation.attach(window, f"{Path(file).name} {number}/{len(windows)}")
+        if self.as_json:
+            self._json(self.conversation.turns[-1].to_dict())
+            return
+        self.console.print(escape(sketch_window(window, spec)), highlight=False)
+        told = "; ".join(fact.text for fact in facts(window, spec).values())
+        if told:
+            self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
+        best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        (first, share), others = best[0], best[1:3]
+        rest = ", ".join(f"{escape(name)} {p:.2f}" for name, p in others)
+        self.console.print(f"[bold]{escape(first)}[/bold] {share:.2f}  [dim]{rest}[/dim]")
+
+    def _answer(self, line: str) -> None:
+        name, _, rest = line.partition(" ")
+        try:
+            if not name.startswith("/"):
+                self._ask(line)
+            elif name in self._commands:
+                self._commands[name](rest.strip())
+            else:
+                known = ", ".join([*self._commands, "/quit"])
+                raise ConfigError(f"unknown command {name!r}; choose from {known}")
+        except (UserError, OSError) as error:
+            told = " ".join(str(error).split())
+            if self.as_json:
+                self._json({"error": told})
+            else:
+                self.console.print(f"[red]{escape(told)}[/red]", highlight=False)
+
+    def _ask(self, question: str) -> None:
+        if self.as_json:
+            self.conversation.ask(question)
+            self._json(self.conversation.turns[-1].to_dict())
+            return
+        for piece in self.conversation.stream(question):
+            self.console.print(escape(piece), end="", highlight=False, soft_wrap=True)
+        self.console.print()
+
+    def _window(self, rest: str) -> None:
+        file, _, number = rest.rpartition(" ") if rest[-1:].isdigit() else (rest, "", "1")
+        if not number.isdigit() or not file:
+            file, number = rest, "1"
+        if not file:
+            raise ConfigError("/window needs a file: /window walk.csv, or /window walk.csv 3")
+        self.attach(file, int(number))
+
+    def _labels(self, rest: str) -> None:
+        labels = list(self.conversation.model.adapter.label_names)
+        self._say({"labels": labels}, ", ".join(labels))
+
+    def _save(self, rest: str) -> None:
+        if not rest:
+            raise ConfigError("/save needs a file: /save chat.md, or /save chat.json")
+        saved = str(self.conversation.save(rest))
+        self._say({"saved": saved}, f"saved as {saved}")
+
+    def _help(self, rest: str) -> None:
+        self._say({"help": HELP}, HELP)
+
+    def _say(self, plain: dict[str, Any], text: str) -> None:
+        if self.as_json:
+            self._json(plain)
+        else:
+            self.console.print(escape(text), highlight=False)
+
+    def _json(self, plain: dict[str, Any]) -> None:
+        self.console.file.write(json.dumps(plain, ensure_ascii=False) + "\n")
+        self.console.file.flush()

@@ -1,0 +1,182 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from toy_store import LABELS, SPEC, make_batch, make_store
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.pretraining.config import (
+    AugmentConfig,
+    CroSSLConfig,
+    EncoderRecipe,
+    FinetuneConfig,
+    HeadConfig,
+)
+from sensor2llm.pretraining.heads import SignalClassifier, build_head
+from sensor2llm.pretraining.recipe import make_encoder
+from sensor2llm.pretraining.run import finetune, labelled, predict, pretrain
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.splits import Split, split_by_subject
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.training.config import LoopConfig
+
+SMALL = EncoderConfig(width=16, kernels=(8, 4, 4), aggregator_width=8)
+LOOP = LoopConfig(epochs=3, batch_size=16, learning_rate=3e-3, precision="float32")
+QUIET = {"progress_bar": False}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return make_store(tmp_path_factory.mktemp("toy"), missing=0.2)
+
+
+@pytest.fixture(scope="module")
+def split(store):
+    return split_by_subject(store, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pretrained(store, split):
+    return pretrain(store, split, SMALL, CroSSLConfig(), LOOP, **QUIET)
+
+
+def test_pretraining_lowers_the_loss_on_validation_people(pretrained):
+    losses = [x["validation_loss"] for x in pretrained.result.history if "validation_loss" in x]
+    assert len(losses) == LOOP.epochs
+    assert min(losses[1:]) < losses[0]
+    assert pretrained.result.best_score == -min(losses)
+
+
+def test_pretraining_is_a_function_of_its_seed(store, split, pretrained):
+    again = pretrain(store, split, SMALL, CroSSLConfig(), LOOP, **QUIET)
+    assert again.encoder.fingerprint() == pretrained.encoder.fingerprint()
+
+
+def test_pretraining_sees_training_people_alone_and_no_label(store, split, pretrained, tmp_path):
+    others = np.concatenate([split.test])
+    windows = list(store)
+    for i in others:
+        windows[i] = windows[int(split.train[0])].__class__(
+            signals={k: v + 100 for k, v in windows[i].signals.items()},
+            subject=windows[i].subject,
+        )
+    changed = [w.__class__(w.signals, w.subject, None, w.start_s) for w in windows]
+    other = WindowStore.write(tmp_path / "other", SPEC, changed, label_names=LABELS)
+    again = pretrain(other, split, SMALL, CroSSLConfig(), LOOP, **QUIET)
+    assert again.encoder.fingerprint() == pretrained.encoder.fingerprint()
+
+
+def test_a_leaking_split_is_refused(store, split):
+    leaking = Split(train=split.train, validation=split.train[:3], test=split.test)
+    with pytest.raises(DataError, match="leak"):
+        pretrain(store, leaking, SMALL, CroSSLConfig(), LOOP, **QUIET)
+    with pytest.raises(DataError, match="leak"):
+        finetune(SignalEncoder(SPEC, SMALL), store, leaking, **QUIET)
+
+
+def test_finetuning_learns_the_labels_and_moves_the_encoder(store, split):
+    torch.manual_seed(0)
+    encoder = SignalEncoder(SPEC, SMALL)
+    before = encoder.fingerprint()
+    loop = LoopConfig(epochs=8, batch_size=8, learning_rate=3e-3, precision="float32")
+    tuned = finetune(encoder, store, split, FinetuneConfig(), loop, **QUIET)
+    data = WindowDataset(store, split.test, tuned.normaliser)
+    probabilities = predict(tuned.classifier, data)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    assert (probabilities.argmax(1) == data.labels).mean() > 0.8
+    assert encoder.fingerprint() != before
+
+
+def test_a_fixed_encoder_stays_as_it_was_and_in_eval_mode(store, split, pretrained):
+    before = pretrained.encoder.fingerprint()
+    tuned = finetune(
+        pretrained.encoder, store, split, FinetuneConfig(freeze_encoder=True), LOOP,
+        normaliser=pretrained.normaliser, **QUIET,
+    )  # fmt: skip
+    assert tuned.encoder.fingerprint() == before
+    assert not tuned.classifier.train().encoder.training
+    pretrained.encoder.requires_grad_(True)
+
+
+def test_everyone_teaches_without_a_validation(store, split):
+    tuned = finetune(
+        SignalEncoder(SPEC, SMALL), store, split, FinetuneConfig(), LOOP, everyone=True, **QUIET
+    )
+    assert tuned.result.best_score is None
+    assert tuned.result.ended == "finished"
+    rows = len(split.train) + len(split.validation)
+    assert tuned.result.rows == LOOP.epochs * (rows // 16) * 16
+
+
+def test_label_smoothing_and_augmentation_are_for_training_alone():
+    torch.manual_seed(0)
+    calls = []
+
+    def augmenter(batch, generator):
+        calls.append(generator)
+        return batch
+
+    classifier = SignalClassifier(
+        SignalEncoder(SPEC, SMALL), 3, FinetuneConfig(label_smoothing=0.5), augmenter
+    )
+    batch = make_batch(4)
+    classifier.eval()
+    loss = classifier(batch).total
+    logits = classifier.logits(batch)
+    expected = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
+    torch.testing.assert_close(loss, expected)
+    assert not calls
+    classifier.train()
+    classifier(batch, torch.Generator())
+    assert len(calls) == 1
+
+
+def test_heads_are_linear_or_have_one_hidden_layer():
+    assert len(build_head(8, 3, HeadConfig(width=0))) == 1
+    kinds = [type(layer).__name__ for layer in build_head(8, 3, HeadConfig())]
+    assert kinds == ["Linear", "ReLU", "Dropout", "Linear"]
+
+
+def test_windows_without_labels_are_left_out_or_refused(tmp_path):
+    from toy_store import windows
+
+    unlabelled = [w.__class__(w.signals, w.subject) for w in windows(people=3)]
+    store = WindowStore.write(tmp_path / "store", SPEC, unlabelled, label_names=LABELS)
+    with pytest.raises(DataError, match="none of the 36 windows has a label"):
+        labelled(store, np.arange(len(store)))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: FinetuneConfig(label_smoothing=1), "label_smoothing must be"),
+        (lambda: HeadConfig(width=-1), "width must not be negative"),
+        (lambda: HeadConfig(dropout=1), "dropout must be at least 0"),
+        (lambda: EncoderRecipe(pretrain=False), "set pretrain or finetune to true"),
+    ],
+)
+def test_options_out_of_range_are_refused(build, message):
+    with pytest.raises(ConfigError, match=message):
+        build()
+
+
+def test_a_recipe_makes_a_folder_with_everything_to_go_on_from(store, tmp_path):
+    recipe = EncoderRecipe(
+        split=SplitConfig(kind="subject"), encoder=SMALL, pretrain_loop=LOOP, finetune=True,
+        finetune_loop=LOOP, supervised=FinetuneConfig(augment=AugmentConfig(shift=0.1)), seed=3,
+    )  # fmt: skip
+    summary = make_encoder(recipe, store.path, tmp_path / "encoder")
+    json.dumps(summary)
+    manifest = read_manifest(tmp_path / "encoder")
+    encoder = SignalEncoder.from_pretrained(tmp_path / "encoder")
+    assert summary["fingerprint"] == encoder.fingerprint() == manifest["fingerprint"]
+    assert set(summary["stages"]) == {"pretrain", "finetune"}
+    assert manifest["label_names"] == list(LABELS)
+    assert manifest["recipe"]["finetune_loop"]["seed"] == 3
+    assert set(manifest["recipe"]["people"]) == {"train", "validation", "test"}
+    assert set(Normaliser.from_dict(manifest["normaliser"]).mean) == set(SPEC.names)

@@ -1,0 +1,133 @@
+"""The recipe, end to end on small things."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.errors import ArtefactError, ConfigError, DataError
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.recipes.config import Recipe, to_plain
+from sensor2llm.recipes.encoder import get_encoder
+from sensor2llm.recipes.train import prompt_of, train_adapter
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.splits import make_split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.training.config import LoopConfig
+from tests.llm.tiny import tiny_folder
+from tests.toy_store import make_store
+
+SHORT = LoopConfig(epochs=2, batch_size=8, learning_rate=1e-2, precision="float32", log_every=1)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Recipe:
+    folder = tmp_path_factory.mktemp("recipe")
+    make_store(folder)
+    return Recipe(
+        data=folder / "store",
+        llm=str(tiny_folder("llama")),
+        llm_dtype="float32",
+        projector=ProjectorConfig(tokens=2, hidden=16),
+        new_encoder=EncoderRecipe(
+            encoder=EncoderConfig(width=8, pooled_steps=4),
+            finetune=True,
+            pretrain_loop=replace(SHORT, epochs=1),
+            finetune_loop=replace(SHORT, epochs=1),
+        ),
+        loop=SHORT,
+        out=folder / "adapter",
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(recipe):
+    return train_adapter(recipe)
+
+
+def test_a_run_leaves_an_adapter_that_loads_and_scores(recipe, trained):
+    model = SensorLanguageModel.from_pretrained(recipe.out, llm=trained.model.llm)
+    windows = [trained.store[i] for i in range(4)]
+    torch.testing.assert_close(model.score(windows).sum(1), torch.ones(4))
+    figures = json.loads((recipe.out / "training.json").read_text())
+    assert figures["llm_unchanged"]
+    assert figures["llm_fingerprint"] == trained.model.llm.fingerprint()
+
+
+def test_the_stored_recipe_makes_the_same_adapter_again(recipe, trained, tmp_path):
+    from sensor2llm.recipes.command import read_recipe
+
+    stored = read_recipe(recipe.out / "recipe.yaml", Recipe)
+    assert to_plain(stored) == to_plain(recipe)
+    train_adapter(replace(stored, out=tmp_path / "again"))
+    first = load_file(recipe.out / "bridge.safetensors")
+    second = load_file(tmp_path / "again" / "bridge.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_interrupted_run_resumes_to_the_same_adapter(recipe, trained, tmp_path, monkeypatch):
+    from sensor2llm.recipes.task import AdapterTask
+
+    broken = replace(recipe, out=tmp_path / "broken")
+    read, calls = AdapterTask.collate, []
+
+    def interrupted(self, rows):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return read(self, rows)
+
+    monkeypatch.setattr(AdapterTask, "collate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(broken)
+    assert not broken.out.exists()
+    train_adapter(broken, resume=True)
+    first = load_file(recipe.out / "bridge.safetensors")
+    second = load_file(broken.out / "bridge.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_encoder_can_be_trained_with_the_bridge(recipe, trained, tmp_path):
+    encoder = recipe.run / "encoder"
+    changed = replace(recipe, encoder=str(encoder), train_encoder=True, out=tmp_path / "joint")
+    train_adapter(changed)
+    before = SensorAdapter.load(recipe.out).encoder.fingerprint()
+    assert SensorAdapter.load(changed.out).encoder.fingerprint() != before
+
+
+def test_a_soft_prompt_alone_works_on_a_text_prompt(recipe, tmp_path):
+    trained = train_adapter(replace(recipe, encoder="none", out=tmp_path / "text"))
+    adapter = SensorAdapter.load(tmp_path / "text")
+    assert adapter.encoder is None
+    assert adapter.soft_tokens == recipe.soft_prompt.tokens
+    assert trained.result.steps > 0
+
+
+def test_the_prompt_can_be_seen_before_training(recipe):
+    assert prompt_of(recipe).count("<|signal|>") == recipe.projector.tokens
+
+
+def test_an_encoder_that_saw_the_test_people_is_refused(recipe, trained):
+    store = WindowStore.open(recipe.data)
+    split = make_split(store, SplitConfig(kind="subject", seed=3))
+    changed = replace(recipe, encoder=str(recipe.run / "encoder"))
+    with pytest.raises(DataError, match="leak: the encoder"):
+        get_encoder(changed, store, split, resume=False)
+
+
+def test_an_unknown_encoder_is_named(recipe):
+    with pytest.raises(ArtefactError, match="no encoder 'nothing'"):
+        train_adapter(replace(recipe, encoder="nothing"))
+
+
+def test_a_recipe_that_cannot_be_is_refused():
+    with pytest.raises(ConfigError, match="label_fraction"):
+        Recipe(label_fraction=0.0)
+    with pytest.raises(ConfigError, match="needs an encoder"):
+        Recipe(encoder="none", train_encoder=True)

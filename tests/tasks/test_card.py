@@ -1,0 +1,86 @@
+"""A card says what the files beside it say."""
+
+import json
+
+import pytest
+
+from sensor2llm.errors import ArtefactError
+from sensor2llm.signals.sources.catalogue import SOURCES
+from sensor2llm.tasks.card import write_card
+from tests.signals.stores import SPEC
+
+FOUND = {
+    "macro_f1": 0.5,
+    "balanced_accuracy": 0.6,
+    "accuracy": 0.55,
+    "interval": [0.4, 0.65],
+    "unparsed_rate": 0.0,
+    "calibration_error": 0.03,
+    "windows": 100,
+    "subjects": 9,
+    "tokens_per_window": 40.0,
+    "llm_fingerprint": "sha256:abc",
+    "f1_by_label": {"rest": 0.7, "walk": 0.3},
+    "labels": ["rest", "walk"],
+}
+CONTROL = {
+    **FOUND,
+    "macro_f1": 0.1,
+    "flip_rate": 0.8,
+    "model_minus_control": 0.4,
+    "model_minus_control_interval": [0.3, 0.5],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "sensor2llm.json").write_text(
+        json.dumps({"llm": "bundled", "spec": SPEC.to_dict()})
+    )
+    metrics = {
+        **FOUND,
+        "split": "test",
+        "command": "python -m sensor2llm.evaluate adapters/x --data S",
+        "data": {"source": SOURCES["wisdm"].title, "people": {"train": 30, "test": 9}},
+        "controls": {
+            "zeroed": CONTROL,
+            "majority": {**CONTROL, "model_minus_control_interval": None},
+        },
+        "missing": {"accel": CONTROL},
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    return tmp_path
+
+
+def test_a_card_has_data_results_controls_and_limits(folder):
+    text = write_card(folder, title="Watch activities").read_text()
+    assert "# Watch activities" in text
+    assert "x (g), y (g), z (g) | 8 Hz | 16 |" in text
+    assert "Licence of the data: CC BY 4.0" in text
+    assert "30 people for train, 9 people for test" in text
+    assert "```\npython -m sensor2llm.evaluate adapters/x --data S\n```" in text
+    assert "| macro-F1 | 0.500 (95 % over subjects: 0.400 to 0.650) |" in text
+    assert "| signal set to its mean | 0.100 | +0.400 (+0.300 to +0.500) | 80% |" in text
+    assert "| accel | 0.100 | 80% |" in text
+    assert "Not a medical device" in text
+
+
+def test_a_card_without_controls(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["controls"], metrics["missing"], metrics["command"]
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "interval": None}))
+    text = write_card(folder).read_text()
+    assert "## Controls" not in text
+    assert "| macro-F1 | 0.500 |" in text
+
+
+def test_a_card_needs_metrics(folder):
+    (folder / "metrics.json").unlink()
+    with pytest.raises(ArtefactError, match=r"has no metrics\.json"):
+        write_card(folder)
+
+
+def test_broken_metrics(folder):
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(ArtefactError, match="is no JSON"):
+        write_card(folder)

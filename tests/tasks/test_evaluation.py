@@ -1,0 +1,201 @@
+"""An evaluation judges the people of one part, and its controls the same windows."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import ConfigError, DataError, SpecError
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.splits import make_split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.classification import classify_store
+from sensor2llm.tasks.controls import DISTORTIONS
+from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
+from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
+from tests.models import LABELS, normaliser, small_model, text_adapter, tiny_llm
+from tests.signals.stores import SPEC, make_windows
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    # Label names in another order than the adapter's.
+    return WindowStore.write(
+        tmp_path_factory.mktemp("data") / "store",
+        SPEC,
+        make_windows(labels=LABELS),
+        label_names=LABELS[::-1],
+        source="made up",
+    )
+
+
+@pytest.fixture(scope="module")
+def split(store):
+    return make_split(store, SplitConfig())
+
+
+@pytest.fixture(scope="module")
+def whole(model, store, split):
+    return evaluate_adapter(model, store, split, controls=True, missing=True, batch_size=5)
+
+
+def test_metrics_are_those_of_the_parts_windows(model, store, split, whole):
+    rows = split.test
+    said = classify_store(model, store, rows)
+    names = np.array(store.label_names)[store.labels[rows]]
+    right = np.array(LABELS)[said.predicted] == names
+    assert whole.metrics["accuracy"] == pytest.approx(right.mean())
+    assert whole.metrics["windows"] == len(rows)
+    assert whole.metrics["llm_fingerprint"] == model.llm.fingerprint()
+    assert whole.metrics["tokens_per_window"] == model.tokens_per_window
+    assert whole.metrics["windows_per_s"] > 0
+    assert whole.metrics["data"]["people"] == {"train": 4, "validation": 1, "test": 1}
+
+
+def test_every_control_is_of_the_same_kind(whole):
+    controls = whole.metrics["controls"]
+    assert set(controls) == {"majority", "probe", "random_llm", "another_window", *DISTORTIONS}
+    own = set(whole.metrics) - {"controls", "missing", "split", "by", "llm", "data"}
+    for found in controls.values():
+        assert own <= set(found)
+        assert found["windows"] == whole.metrics["windows"]
+        assert 0 <= found["flip_rate"] <= 1
+
+
+def test_without_a_signal_every_window_gets_the_same_answer(whole):
+    confusion = np.array(whole.metrics["controls"]["text_only"]["confusion"])
+    assert (confusion.sum(0) > 0).sum() == 1
+
+
+def test_a_random_llm_is_another_llm(whole):
+    drawn = whole.metrics["controls"]["random_llm"]["llm_fingerprint"]
+    assert drawn != whole.metrics["llm_fingerprint"]
+
+
+def test_missing_takes_each_modality_away(whole):
+    assert list(whole.metrics["missing"]) == list(SPEC.names)
+
+
+def test_an_evaluation_is_deterministic(model, store, split, whole):
+    again = evaluate_adapter(model, store, split, controls=True, batch_size=5)
+    drop = {"windows_per_s"}
+    for name, found in again.metrics["controls"].items():
+        before = whole.metrics["controls"][name]
+        assert {k: v for k, v in found.items() if k not in drop} == {
+            k: v for k, v in before.items() if k not in drop
+        }
+
+
+def test_saved_files(whole, store, split, tmp_path):
+    whole.save(tmp_path / "new")
+    assert json.loads((tmp_path / "new" / "metrics.json").read_text()) == whole.metrics
+    table = pq.read_table(tmp_path / "new" / "predictions.parquet").to_pylist()
+    assert [row["index"] for row in table] == split.test.tolist()
+    row, window = table[0], store[int(split.test[0])]
+    assert (row["subject"], row["start_s"], row["true"]) == (
+        window.subject,
+        window.start_s,
+        window.label,
+    )
+    assert row["probability"] == row[f"p_{row['predicted']}"]
+    assert sum(row[f"p_{name}"] for name in LABELS) == pytest.approx(1, abs=1e-5)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "metrics.json",
+        "predictions.parquet",
+    }
+
+
+def test_read_from_text_has_no_probabilities(model, store, split, tmp_path):
+    found = evaluate_adapter(model, store, split, by="text", part="validation")
+    assert found.metrics["unparsed_rate"] > 0
+    assert found.metrics["brier"] is None
+    table = pq.read_table(found.save(tmp_path) / "predictions.parquet")
+    assert "probability" not in table.column_names
+    assert table["predicted"].null_count > 0
+
+
+def test_an_adapter_without_an_encoder_has_no_probe(store, split):
+    llm = tiny_llm()
+    model = SensorLanguageModel(text_adapter(llm), llm).eval()
+    controls = evaluate_adapter(model, store, split, controls=True).metrics["controls"]
+    assert "probe" not in controls
+    assert "text_only" in controls
+
+
+def part_of(tmp_path, names, labels=LABELS, spec=SPEC):
+    windows = (
+        Window({n: w.signals[n] for n in names}, w.subject, w.label, w.start_s)
+        for w in make_windows(labels=labels, drop=False)
+    )
+    return WindowStore.write(tmp_path / "part", spec.subset(names), windows)
+
+
+def test_a_store_with_some_modalities_only(model, tmp_path):
+    store = part_of(tmp_path, ("rr",))
+    found = evaluate_adapter(model, store, make_split(store, SplitConfig()), missing=True)
+    assert found.metrics["windows"] == 8
+    assert list(found.metrics["missing"]) == ["rr"]
+
+
+def test_an_unknown_label(model, tmp_path):
+    store = part_of(tmp_path, ("rr",), labels=("rest", "swim"))
+    with pytest.raises(DataError, match=r"unknown label 'swim' .* the adapter's labels are rest"):
+        evaluate_adapter(model, store, make_split(store, SplitConfig()))
+
+
+def test_unknown_units(model, tmp_path):
+    changed = SPEC.to_dict()
+    changed["modalities"][1]["channels"][0]["unit"] = "bpm"
+    store = part_of(tmp_path, ("rr",), spec=type(SPEC).from_dict(changed))
+    with pytest.raises(SpecError, match="in bpm, the spec expects ms"):
+        evaluate_adapter(model, store, make_split(store, SplitConfig()))
+
+
+def test_an_unknown_way(model, store, split):
+    with pytest.raises(ConfigError, match="choose from score, text"):
+        evaluate_adapter(model, store, split, by="guess")
+
+
+def test_no_labelled_window(model, tmp_path):
+    store = part_of(tmp_path, ("rr",), labels=None)
+    with pytest.raises(DataError, match="no labelled window"):
+        evaluate_adapter(model, store, make_split(store, SplitConfig()))
+
+
+def test_the_recipes_split_is_made_again(store):
+    chosen = {"kind": "fold", "fold": 2, "folds": 3, "seed": 4}
+    again = recipe_split({"split": chosen}, store)
+    assert np.array_equal(again.test, make_split(store, SplitConfig(**chosen)).test)
+    assert np.array_equal(recipe_split({}, store).test, make_split(store, SplitConfig()).test)
+
+
+def test_a_published_split_is_the_default_where_there_is_one(tmp_path):
+    people = {"train": ["s1", "s2", "s4"], "test": ["s3", "s5", "s6"]}
+    store = WindowStore.write(tmp_path / "s", SPEC, make_windows(), published=people)
+    assert recipe_split({}, store).subjects(store)["test"] == ("s3", "s5", "s6")
+
+
+def test_a_recipe_of_another_format(store):
+    with pytest.raises(ConfigError, match="the recipe's split cannot be read"):
+        recipe_split({"split": {"people": 3}}, store)
+
+
+def test_an_encoder_is_judged_by_probes(store, tmp_path):
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(SPEC).to_dict()})
+    found = evaluate_encoder(tmp_path / "e", store)
+    assert set(found["probes"]) == {"linear", "mlp"}
+    assert found["macro_f1"] == found["probes"]["linear"]["macro_f1"]
+    assert found["encoder"] == encoder.fingerprint()
+    assert "f1_crossl_released" in found
+    json.dumps(found)

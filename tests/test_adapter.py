@@ -1,0 +1,260 @@
+"""SensorAdapter: its parts, its files, and what is said of files that are broken."""
+
+import errno
+import json
+
+import pytest
+import torch
+import yaml
+from peft import PromptTuningConfig
+from safetensors.torch import load_file
+
+from sensor2llm import adapter_files
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.errors import ArtefactError, ConfigError, SpecError
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signal_text import SignalText
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.window import Window
+from tests.models import LABELS, small_adapter, text_adapter, tiny_llm, windows
+from tests.signals.stores import ACCEL, SPEC
+
+
+@pytest.fixture(scope="module")
+def llm():
+    return tiny_llm()
+
+
+@pytest.fixture
+def saved(llm, tmp_path):
+    adapter = small_adapter(llm, label_prior=(-1.0, -2.0, -3.0, -4.5))
+    return adapter.save(tmp_path / "adapter")
+
+
+def test_a_saved_adapter_scores_as_before(llm, saved):
+    before = small_adapter(llm, label_prior=(-1.0, -2.0, -3.0, -4.5))
+    expected = SensorLanguageModel(before, llm).score(windows(4))
+    model = SensorLanguageModel.from_pretrained(saved, llm)
+    assert torch.equal(model.score(windows(4)), expected)
+    assert not model.training
+    for name in ("spec", "label_names", "label_texts", "label_prior", "form", "recipe"):
+        assert getattr(model.adapter, name) == getattr(before, name)
+    assert model.adapter.template == before.template
+
+
+def test_from_pretrained_loads_the_llm_that_is_named(llm, saved):
+    from tests.llm.tiny import tiny_folder
+
+    model = SensorLanguageModel.from_pretrained(saved, str(tiny_folder("llama")), dtype="float32")
+    assert model.llm.identity == llm.identity
+    assert model.llm.name == llm.name
+
+
+def test_the_folder_holds_these_files_and_no_path(saved, tmp_path):
+    assert {p.name for p in saved.iterdir()} == {
+        "recipe.yaml",
+        "README.md",
+        "sensor2llm.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "bridge.safetensors",
+    }
+    for path in saved.glob("*.[jym]*"):
+        assert str(tmp_path) not in path.read_text(encoding="utf-8")
+    manifest = json.loads((saved / "sensor2llm.json").read_text(encoding="utf-8"))
+    assert manifest["llm"] == "llama-chat"
+    assert manifest["llm_identity"].startswith("sha256:")
+    assert {"torch", "transformers"} <= set(manifest["versions"])
+    recipe = yaml.safe_load((saved / "recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["data"] == {"source": "made up"}
+
+
+def test_peft_reads_the_soft_prompt(llm, saved):
+    config = PromptTuningConfig.from_pretrained(str(saved))
+    assert config.num_virtual_tokens == 3
+    vectors = load_file(saved / "adapter_model.safetensors")["prompt_embeddings"]
+    assert torch.equal(vectors, small_adapter(llm).soft_prompt.vectors)
+
+
+def test_the_card_says_data_labels_and_limits(saved):
+    card = (saved / "README.md").read_text(encoding="utf-8")
+    for words in (
+        "Not a medical device",
+        "walk upstairs",
+        "accel",
+        "8 Hz",
+        "made up",
+        "llama-chat",
+    ):
+        assert words in card
+
+
+def test_no_soft_prompt_leaves_no_peft_files_and_replaces_old_ones(llm, saved):
+    (saved / "metrics.json").write_text("{}", encoding="utf-8")
+    (saved / "metrics.jsonl").write_text("kept", encoding="utf-8")
+    small_adapter(llm, soft=0).save(saved)
+    names = {p.name for p in saved.iterdir()}
+    assert not names & {"adapter_config.json", "adapter_model.safetensors", "metrics.json"}
+    assert "metrics.jsonl" in names
+    assert SensorAdapter.load(saved).soft_tokens == 0
+
+
+def test_an_adapter_without_encoder_is_saved_and_loaded(llm, tmp_path):
+    adapter = text_adapter(llm)
+    loaded = SensorAdapter.load(adapter.save(tmp_path / "text"))
+    assert not (tmp_path / "text" / "bridge.safetensors").exists()
+    assert loaded.signal_text == SignalText(form="fixed", steps=2)
+    first, second = (SensorLanguageModel(a, llm).score(windows(3)) for a in (adapter, loaded))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("part", ["save_file", "write_json", "write_card", "_sha256"])
+def test_a_full_disk_leaves_the_old_adapter_whole(llm, saved, monkeypatch, part):
+    before = {p.name: p.read_bytes() for p in saved.iterdir()}
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(adapter_files, part, full)
+    with pytest.raises(OSError, match="No space left"):
+        small_adapter(llm, soft=5).save(saved)
+    assert {p.name: p.read_bytes() for p in saved.iterdir()} == before
+
+
+def test_a_mixture_of_two_adapters_is_recognised(llm, saved, tmp_path):
+    other = small_adapter(llm)
+    torch.nn.init.normal_(other.projector.gain)
+    new = other.save(tmp_path / "other")
+    (new / "bridge.safetensors").replace(saved / "bridge.safetensors")
+    with pytest.raises(ArtefactError, match=r"bridge.safetensors in .* of another adapter"):
+        SensorAdapter.load(saved)
+
+
+@pytest.mark.parametrize("name", ["bridge.safetensors", "adapter_model.safetensors"])
+def test_missing_and_truncated_files_are_named(saved, name):
+    whole = (saved / name).read_bytes()
+    (saved / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ArtefactError, match=rf"{name} in .* \(truncated, or of another adapter\)"):
+        SensorAdapter.load(saved)
+    (saved / name).unlink()
+    with pytest.raises(ArtefactError, match=f"lacks {name}; fetch or train it again"):
+        SensorAdapter.load(saved)
+
+
+def edit(folder, **changes):
+    path = folder / "sensor2llm.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_other_formats_and_kinds_are_refused(saved):
+    edit(saved, format_version=99)
+    with pytest.raises(
+        ArtefactError, match="'adapter' of format 99, expected 'adapter' of format 1"
+    ):
+        SensorAdapter.load(saved)
+    edit(saved, format_version=1, kind="encoder")
+    with pytest.raises(ArtefactError, match="holds kind 'encoder'"):
+        SensorAdapter.load(saved)
+    edit(saved, kind="adapter", llm_width=7)
+    with pytest.raises(ArtefactError, match="is broken .*fetch or train it again"):
+        SensorAdapter.load(saved)
+    (saved / "sensor2llm.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ArtefactError, match=r"sensor2llm.json' is broken"):
+        SensorAdapter.load(saved)
+    (saved / "sensor2llm.json").unlink()
+    with pytest.raises(ArtefactError, match=r"is no adapter \(no sensor2llm.json in it\)"):
+        SensorAdapter.load(saved)
+
+
+def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monkeypatch):
+    monkeypatch.setattr(adapter_files, "released_folder", lambda: saved.parent)
+    assert SensorAdapter.load("adapter").label_names == LABELS
+    with pytest.raises(ArtefactError, match="no adapter 'nothing'.*released are adapter;"):
+        SensorAdapter.load("nothing")
+    with pytest.raises(ArtefactError, match="no adapter 'some/one'.*the hub does not give it"):
+        SensorAdapter.load("some/one")
+
+
+def test_released_adapters_are_found_beside_the_package():
+    assert adapter_files.released_folder().name == "adapters"
+
+
+def test_pushing_uploads_the_saved_files(llm, monkeypatch):
+    import huggingface_hub
+
+    sent = {}
+
+    class Api:
+        def create_repo(self, repo_id, **options):
+            sent["repo"] = (repo_id, options)
+
+        def upload_folder(self, repo_id, folder_path):
+            from pathlib import Path
+
+            sent["files"] = {p.name for p in Path(folder_path).iterdir()}
+            return huggingface_hub.CommitInfo(
+                commit_url="https://huggingface.co/some/one/commit/1",
+                commit_message="",
+                commit_description="",
+                oid="1",
+            )
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    assert small_adapter(llm).push_to_hub("some/one") == "https://huggingface.co/some/one/commit/1"
+    assert sent["repo"] == ("some/one", {"private": True, "exist_ok": True})
+    assert "bridge.safetensors" in sent["files"]
+
+
+def test_windows_of_another_spec_are_refused_on_both_sides(llm):
+    adapter = small_adapter(llm)
+    with pytest.raises(SpecError, match=r"shape \(3, 15\).*expects \(3, 16\)"):
+        adapter.collate([Window({"accel": torch.zeros(3, 15).numpy()})])
+    faster = Modality(name="accel", channels=ACCEL.channels, steps=32, rate_hz=16.0)
+    with pytest.raises(SpecError, match="16 Hz.*8 Hz"):
+        adapter.align(adapter.collate(windows(1)), SignalSpec(modalities=(faster,)))
+
+
+def test_a_store_with_fewer_modalities_is_one_with_missing_sensors(llm):
+    adapter = small_adapter(llm)
+    whole = adapter.collate(windows(1))
+    spec = SPEC.subset(["accel"])
+    some = small_adapter(llm, spec=spec).collate(
+        [Window({"accel": windows(1)[0].signals["accel"]})]
+    )
+    found = adapter.align(some, spec)
+    assert tuple(found.signals) == SPEC.names
+    assert found.present.tolist() == [[True, False, False]]
+    assert torch.equal(found.signals["accel"], whole.signals["accel"])
+    assert adapter.align(whole, SPEC) is whole
+
+
+def test_parts_that_do_not_fit_are_said(llm):
+    with pytest.raises(ConfigError, match="an encoder needs a projector"):
+        small_adapter(llm, encoder=None)
+    with pytest.raises(ConfigError, match="projector_config belong together"):
+        small_adapter(llm, projector_config=None)
+    with pytest.raises(ConfigError, match="label_texts needs one entry a label: 4 labels, 1"):
+        small_adapter(llm, label_texts=("one",))
+
+
+def test_a_windows_text_is_in_its_own_units_and_names_what_is_missing(llm):
+    spec = SignalSpec(
+        modalities=(
+            Modality(name="heart", channels=(Channel(name="rate", unit="bpm"),), steps=4,
+                     axis="event"),
+            ACCEL,
+        )
+    )  # fmt: skip
+    window = Window({"heart": torch.tensor([[60.0, 70.0, 80.0, 90.0]]).numpy()})
+    text = SignalText(form="fixed", steps=2)
+    assert text.write(window, spec) == "heart rate (bpm): 65.00, 85.00\naccel: missing"
+    adapter = small_adapter(llm, spec=spec)
+    batch = adapter.collate([window])
+    assert text.rows(batch, spec, adapter.normaliser) == (text.write(window, spec),)
+    with pytest.raises(
+        ConfigError, match="unknown signal text 'colours'; choose from facts, plain"
+    ):
+        SignalText(form="colours")
+    with pytest.raises(ConfigError, match="must be positive, got 0"):
+        SignalText(steps=0)

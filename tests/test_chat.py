@@ -1,0 +1,64 @@
+"""The verb `chat`."""
+
+import io
+import json
+
+import pytest
+
+from sensor2llm.chat import main
+from tests.models import LABELS
+from tests.verbs import llm_folder, save_adapter, save_recording
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    base = tmp_path_factory.mktemp("verb")
+    return save_adapter(base / "adapter"), save_recording(base / "walk.csv")
+
+
+@pytest.fixture
+def chat(given, monkeypatch):
+    def run(typed, *arguments):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        fixed = (given[0], "--llm", llm_folder(), "--max_new_tokens", "5")
+        return main([str(a) for a in (*fixed, *arguments)])
+
+    return run
+
+
+def test_a_window_is_drawn_and_questions_are_answered(chat, given, capsys):
+    assert chat("How fast?\n/labels\n/quit\nnever asked\n", "--window", given[1]) == 0
+    out = capsys.readouterr().out
+    assert "accel (2 s at 8 Hz)" in out
+    assert "person (missing)" in out
+    assert any(f"{name} 0." in out for name in LABELS)
+    assert ", ".join(LABELS) in out
+
+
+def test_json_is_one_object_a_turn(chat, given, tmp_path, capsys):
+    typed = (
+        f"/window {given[1]} 3\nWhy?\n/save {tmp_path / 'chat.json'}\n/oops\n/window {given[1]} 9\n"
+    )
+    assert chat(typed, "--json") == 0
+    turns = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert turns[0]["window"] == "walk.csv 3/3"
+    assert turns[0]["start_s"] == 4.0
+    assert turns[1]["question"] == "Why?"
+    assert turns[2]["saved"].endswith("chat.json")
+    assert "unknown command '/oops'" in turns[3]["error"]
+    assert "walk.csv has 3 windows of 2 s; there is no number 9" in turns[4]["error"]
+    assert len(json.loads((tmp_path / "chat.json").read_text())["turns"]) == 2
+
+
+def test_a_mistake_is_said_and_the_chat_goes_on(chat, capsys):
+    assert chat("/window nowhere.csv\n/window\n/save\n/help\n") == 0
+    out = capsys.readouterr().out
+    assert "nowhere.csv does not exist" in out
+    assert "/window needs a file" in out
+    assert "/save needs a file" in out
+    assert "/quit" in out
+
+
+def test_a_first_window_that_cannot_be_read_ends_it(chat, capsys):
+    assert chat("", "--window", "nowhere.csv") == 2
+    assert capsys.readouterr().err == "error: nowhere.csv does not exist\n"

@@ -1,0 +1,89 @@
+"""The verb `evaluate`."""
+
+import json
+
+import pytest
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.evaluate import main
+from tests.models import normaliser
+from tests.signals.stores import SPEC
+from tests.verbs import llm_folder, save_adapter, save_store
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    base = tmp_path_factory.mktemp("verb")
+    return save_adapter(base / "adapter"), save_store(base / "store")
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_json_has_the_promised_keys_and_the_folder_gets_files(folders, capsys):
+    adapter, store = folders
+    assert run(adapter, "--data", store, "--llm", llm_folder(), "--missing", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    promised = {
+        *("macro_f1", "balanced_accuracy", "accuracy", "interval", "unparsed_rate"),
+        *("windows", "windows_per_s", "tokens_per_window", "llm_fingerprint"),
+    }
+    assert promised <= set(found)
+    assert json.loads((adapter / "metrics.json").read_text()) == found
+    names = {path.name for path in adapter.iterdir()}
+    assert {"predictions.parquet", "confusion.png", "reliability.png"} <= names
+    card = (adapter / "README.md").read_text()
+    assert f"python -m sensor2llm.evaluate {adapter} --data {store}" in card
+
+
+def test_people_read_a_table(folders, capsys, tmp_path):
+    adapter, store = folders
+    arguments = ("--llm", llm_folder(), "--split", "validation", "--out", tmp_path / "out")
+    assert run(adapter, "--data", store, *arguments) == 0
+    out = capsys.readouterr().out
+    assert "8 windows of 1 people (validation)" in out
+    assert "rows: truth, columns: answer" in out
+    assert (tmp_path / "out" / "metrics.json").exists()
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+def test_validation_people_leave_the_adapters_own_results(folders, capsys):
+    adapter, store = folders
+    (adapter / "metrics.json").write_text("{}")
+    assert run(adapter, "--data", store, "--llm", llm_folder(), "--split", "validation") == 0
+    assert (adapter / "metrics.json").read_text() == "{}"
+
+
+def test_an_encoder_gets_probes(folders, capsys, tmp_path):
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(SPEC).to_dict()})
+    assert run(tmp_path / "e", "--data", folders[1]) == 0
+    assert "linear probe" in capsys.readouterr().out
+    assert json.loads((tmp_path / "e" / "metrics.json").read_text())["probes"]
+
+
+def test_an_encoder_has_no_controls(folders, capsys, tmp_path):
+    SignalEncoder(SPEC, EncoderConfig(width=8)).save_pretrained(tmp_path / "e")
+    assert run(tmp_path / "e", "--data", folders[1], "--controls") == 2
+    assert "is an encoder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("adapter", "store", "message"),
+    [("nothing-here", None, "no adapter 'nothing-here'"), (None, "nowhere", "not a window store")],
+)
+def test_what_is_not_there_is_one_line(folders, capsys, adapter, store, message):
+    arguments = (adapter or folders[0], "--data", store or folders[1], "--llm", llm_folder())
+    assert run(*arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_another_llm_is_refused(folders, capsys):
+    from tests.llm.tiny import tiny_folder
+
+    assert run(folders[0], "--data", folders[1], "--llm", tiny_folder("gpt2")) == 2
+    assert "trained for the LLM" in capsys.readouterr().err

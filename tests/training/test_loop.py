@@ -1,0 +1,164 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.training.config import LoopConfig, learning_rate_factor
+from sensor2llm.training.loop import fit
+from sensor2llm.training.optimizers import build_optimizers
+from tests.training.toy import ToyTask
+
+CONFIG = LoopConfig(epochs=4, batch_size=12, learning_rate=0.05, precision="float32", log_every=1)
+
+
+def weights(task: ToyTask) -> torch.Tensor:
+    return task.module.layer.weight.detach().clone()
+
+
+def run(config: LoopConfig = CONFIG, out: Path | None = None, **options):
+    task = ToyTask(**{k: options.pop(k) for k in ("dropout", "stop_at") if k in options})
+    return task, fit(task, config, out, progress_bar=False, **options)
+
+
+def test_it_learns_and_says_how_it_went():
+    task, result = run(replace(CONFIG, epochs=20))
+    assert result.best_score == pytest.approx(0, abs=0.05)
+    assert (result.steps, result.rows, result.ended) == (160, 1920, "finished")
+    assert task.validate().score == pytest.approx(result.best_score)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, second = (weights(run(dropout=0.3)[0]) for _ in range(2))
+    other = weights(run(replace(CONFIG, seed=1), dropout=0.3)[0])
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_accumulated_gradients_equal_those_of_the_whole_batch():
+    whole = weights(run()[0])
+    parts = weights(run(replace(CONFIG, gradient_accumulation=3))[0])
+    torch.testing.assert_close(whole, parts, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.8])
+def test_a_run_killed_and_resumed_ends_with_the_very_same_weights(tmp_path, ema_decay):
+    config = replace(CONFIG, ema_decay=ema_decay)
+    unbroken, _ = run(config, tmp_path / "unbroken", dropout=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / "broken", dropout=0.3, stop_at=13)
+    resumed, result = run(config, tmp_path / "broken", dropout=0.3, resume=True)
+    assert torch.equal(weights(resumed), weights(unbroken))
+    assert result.steps == 32
+    lines = (tmp_path / "broken/metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
+    assert steps == sorted(steps)
+    assert set(range(1, 33)) == set(steps)
+
+
+def test_a_process_killed_outright_resumes_from_its_last_checkpoint(tmp_path):
+    script = (
+        "import os; from tests.training.test_loop import *\n"
+        "task = ToyTask(dropout=0.3); read = task.collate\n"
+        "def collate(rows):\n"
+        "    if task.read >= 20: os._exit(9)\n"
+        "    return read(rows)\n"
+        "task.collate = collate\n"
+        f"fit(task, replace(CONFIG, checkpoint_every_s=0), Path({str(tmp_path)!r}), progress_bar=False)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 9
+    resumed, result = run(out=tmp_path, dropout=0.3, resume=True)
+    unbroken, _ = run(dropout=0.3)
+    assert result.steps == 32
+    assert torch.equal(weights(resumed), weights(unbroken))
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+    run(out=tmp_path)
+    with pytest.raises(ArtefactError, match=r"another configuration \(loop differ\)"):
+        run(replace(CONFIG, learning_rate=0.1), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("name", ["module.safetensors", "optimizers.pt", "progress.json"])
+def test_a_truncated_checkpoint_is_an_error_that_says_so(tmp_path, name):
+    run(out=tmp_path)
+    file = tmp_path / "checkpoint" / name
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(ArtefactError, match="is broken"):
+        run(out=tmp_path, resume=True)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
+    run(out=tmp_path)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint").iterdir()}
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sensor2llm.training.checkpoint.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(replace(CONFIG, epochs=5), tmp_path, resume=True)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoint").iterdir()} == before
+    assert not list(tmp_path.glob(".checkpoint*"))
+
+
+def test_patience_ends_a_run_and_the_best_weights_stay():
+    task, result = run(replace(CONFIG, epochs=200, patience=3, learning_rate=0.3, schedule="constant"))
+    assert result.ended == "early"
+    assert task.validate().score == pytest.approx(result.best_score)
+
+
+def test_limits_of_steps_and_time_end_a_run():
+    assert run(replace(CONFIG, steps=5))[1].steps == 5
+    assert run(replace(CONFIG, epochs=10**6, budget_s=0.2))[1].ended == "budget"
+
+
+def test_frozen_parameters_are_neither_trained_nor_kept(tmp_path):
+    from safetensors.torch import load_file
+
+    task = ToyTask()
+    task.module.layer.bias.requires_grad_(False)
+    before = task.module.layer.bias.clone()
+    fit(task, CONFIG, tmp_path, progress_bar=False)
+    assert torch.equal(task.module.layer.bias, before)
+    assert list(load_file(tmp_path / "checkpoint/module.safetensors")) == ["layer.weight"]
+
+
+def test_nothing_to_train_is_an_error():
+    task = ToyTask()
+    task.module.requires_grad_(False)
+    with pytest.raises(ConfigError, match="nothing to train"):
+        fit(task, CONFIG, progress_bar=False)
+
+
+def test_muon_takes_hidden_matrices_and_adamw_the_rest():
+    module = nn.ModuleDict({"embed": nn.Embedding(5, 4), "hidden": nn.Linear(4, 4)})
+    adamw, muon = build_optimizers(module, LoopConfig(optimizer="muon"))
+    assert [p.shape for g in muon.param_groups for p in g["params"]] == [(4, 4)]
+    assert sum(len(g["params"]) for g in adamw.param_groups) == 2
+
+
+def test_schedules_rise_hold_and_fall():
+    wsd = LoopConfig(schedule="wsd", warmup_share=0.1, decay_share=0.2, final_share=0.1)
+    assert learning_rate_factor(wsd, 0.05) == pytest.approx(0.5)
+    assert learning_rate_factor(wsd, 0.5) == 1
+    assert learning_rate_factor(wsd, 0.9) == pytest.approx(0.55)
+    assert learning_rate_factor(wsd, 1.0) == pytest.approx(0.1)
+    cosine = LoopConfig(warmup_share=0.0)
+    assert [learning_rate_factor(cosine, p) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+    assert learning_rate_factor(LoopConfig(schedule="constant"), 1.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epochs", 0), ("learning_rate", 0.0), ("ema_decay", 1.5), ("gradient_accumulation", 5)],
+)
+def test_settings_that_cannot_be_are_named(field, value):
+    with pytest.raises(ConfigError, match=field):
+        LoopConfig(**{field: value})
