@@ -21,7 +21,7 @@ import torch
 
 from sensor2llm.errors import run_verb
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.pretraining.corpus import documents, is_held_out
+from sensor2llm.llm.pretraining.corpus import SUFFIX, documents, is_held_out, records
 from sensor2llm.llm.pretraining.likelihood import bits_per_byte
 from sensor2llm.llm.pretraining.probes import PROBES, answers
 
@@ -38,6 +38,7 @@ SAMPLE_PROMPTS = (
     "What is my heart rate?",
     "Tell me a short story about a dog.",
 )
+TINY_STORIES = ("TinyStories", "Mini_GPT")
 START, STOP = "<!-- figures: start -->", "<!-- figures: end -->"
 TOKENS, BATCH = 48, 32
 
@@ -67,12 +68,22 @@ def domain_bits(llm: FrozenLLM, texts: dict[str, list[str]]) -> dict[str, Any]:
     }
 
 
-def foreign_bits(stories: list[str]) -> dict[str, float]:
-    """Score the small foreign models on the held-out stories; empty where they are not at hand."""
+def tiny_stories(corpus: Path) -> list[str]:
+    """Give the held-out stories of the kind that the foreign models were trained on."""
+    path = corpus / f"stories{SUFFIX}"
+    rows = records(path) if path.is_file() else iter(())
+    texts = [row["text"] for row in rows if any(kind in row["source"] for kind in TINY_STORIES)]
+    return [text for text in texts if is_held_out(text)]
+
+
+def stories_bits(llm: FrozenLLM, stories: list[str]) -> dict[str, float]:
+    """Score ours and the small foreign models, where they are at hand, on the same stories."""
     shared = os.environ.get("SENSOR2LLM_SHARED")
-    if not shared or not stories:
+    if not stories:
         return {}
-    bits = {}
+    bits = {"this model": bits_per_byte(llm.model, llm.tokenizer, stories, str(llm.device))}
+    if not shared:
+        return bits
     for name in FOREIGN:
         other = FrozenLLM.load(str(Path(shared) / "lm" / name), dtype="float32")
         bits[name] = bits_per_byte(other.model, other.tokenizer, stories, str(other.device))
@@ -138,8 +149,9 @@ def card_table(metrics: dict[str, Any]) -> str:
     lines = ["| held-out domain | bits per byte | documents |", "|---|---|---|"]
     for domain, row in metrics["bits_per_byte"].items():
         lines.append(f"| {domain} | {row['bits_per_byte']:.3f} | {row['documents']} |")
-    for name, bits in metrics["foreign_on_stories"].items():
-        lines.append(f"| stories, by {name} | {bits:.3f} | the same |")
+    for name, bits in metrics["tiny_stories"].items():
+        documents_scored = metrics["tiny_stories_documents"]
+        lines.append(f"| TinyStories, by {name} | {bits:.3f} | {documents_scored} |")
     lines += ["", "| probe | share | chance | n |", "|---|---|---|---|"]
     for name, row in metrics["probes"].items():
         lines.append(f"| {name} | {row['share']:.1%} | {row['chance']:.1%} | {row['n']} |")
@@ -176,13 +188,15 @@ def measure(model: str, corpus: Path, characters: int, device: str | None) -> di
     """Measure one model; every figure of the card is in what comes back."""
     llm = FrozenLLM.load(model, dtype="float32", device=device)
     texts, broken = held_out_texts(corpus, characters)
+    stories = tiny_stories(corpus)
     fast = FrozenLLM.load(model, dtype="auto", device="cpu")
     return {
         "command": "python -m benchmarks.bundled_llm",
         "parameters": sum(p.numel() for p in llm.model.parameters()),
         "identity": llm.identity,
         "bits_per_byte": domain_bits(llm, texts),
-        "foreign_on_stories": foreign_bits(texts.get("stories", [])),
+        "tiny_stories": stories_bits(llm, stories),
+        "tiny_stories_documents": len(stories),
         "broken_corpus_lines": dict(broken),
         "probes": run_probes(llm),
         "samples": samples(llm),

@@ -33,12 +33,11 @@ def _main(argv: list[str] | None) -> None:
     conversation = Conversation(
         model, max_new_tokens=options.max_new_tokens, temperature=options.temperature
     )
-    console = Console()
-    terminal = ChatTerminal(conversation, console, as_json=options.json)
+    terminal = ChatTerminal(conversation, Console(), as_json=options.json)
     if options.window:
         terminal.attach(options.window, options.number)
     if sys.stdin.isatty() and not options.json:
-        console.print("[dim]ask anything, or /help[/dim]")
+        terminal.console.print("[dim]ask anything, or /help[/dim]")
         terminal.run(_typed())
     else:
         terminal.run(sys.stdin)

@@ -1,8 +1,8 @@
 """The console script: `sensor2llm VERB …` does what `python -m sensor2llm.VERB …` does."""
 
-import runpy
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 
 from sensor2llm.errors import ConfigError, run_verb
@@ -33,12 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = given[0].replace("-", "_")
     if name not in verbs:
         return run_verb(lambda: _refuse(given[0], verbs))
-    sys.argv = [f"sensor2llm {name}", *given[1:]]
-    try:
-        runpy.run_module(f"sensor2llm.{name}", run_name="__main__")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+    return int(import_module(f"sensor2llm.{name}").main(given[1:]))
 
 
 def _installed() -> dict[str, str]:

@@ -149,15 +149,13 @@ def edit(folder, **changes):
 
 def test_other_formats_and_kinds_are_refused(saved):
     edit(saved, format_version=99)
-    with pytest.raises(
-        ArtefactError, match="'adapter' of format 99, expected 'adapter' of format 1"
-    ):
+    with pytest.raises(ArtefactError, match="'adapter' of format 99, expected 'adapter' of"):
         SensorAdapter.load(saved)
     edit(saved, format_version=1, kind="encoder")
     with pytest.raises(ArtefactError, match="holds kind 'encoder'"):
         SensorAdapter.load(saved)
     edit(saved, kind="adapter", llm_width=7)
-    with pytest.raises(ArtefactError, match="is broken .*fetch or train it again"):
+    with pytest.raises(ArtefactError, match=r"is broken .*fetch or train it again"):
         SensorAdapter.load(saved)
     (saved / "sensor2llm.json").write_text("{", encoding="utf-8")
     with pytest.raises(ArtefactError, match=r"sensor2llm.json' is broken"):
@@ -170,9 +168,9 @@ def test_other_formats_and_kinds_are_refused(saved):
 def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monkeypatch):
     monkeypatch.setattr(adapter_files, "released_folder", lambda: saved.parent)
     assert SensorAdapter.load("adapter").label_names == LABELS
-    with pytest.raises(ArtefactError, match="no adapter 'nothing'.*released are adapter;"):
+    with pytest.raises(ArtefactError, match=r"no adapter 'nothing'.*released are adapter;"):
         SensorAdapter.load("nothing")
-    with pytest.raises(ArtefactError, match="no adapter 'some/one'.*the hub does not give it"):
+    with pytest.raises(ArtefactError, match=r"no adapter 'some/one'.*the hub does not give it"):
         SensorAdapter.load("some/one")
 
 
@@ -201,7 +199,7 @@ def test_pushing_uploads_the_saved_files(llm, monkeypatch):
             )
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    assert small_adapter(llm).push_to_hub("some/one") == "https://huggingface.co/some/one/commit/1"
+    assert small_adapter(llm).push_to_hub("some/one").endswith("/some/one/commit/1")
     assert sent["repo"] == ("some/one", {"private": True, "exist_ok": True})
     assert "bridge.safetensors" in sent["files"]
 
@@ -211,7 +209,7 @@ def test_windows_of_another_spec_are_refused_on_both_sides(llm):
     with pytest.raises(SpecError, match=r"shape \(3, 15\).*expects \(3, 16\)"):
         adapter.collate([Window({"accel": torch.zeros(3, 15).numpy()})])
     faster = Modality(name="accel", channels=ACCEL.channels, steps=32, rate_hz=16.0)
-    with pytest.raises(SpecError, match="16 Hz.*8 Hz"):
+    with pytest.raises(SpecError, match=r"16 Hz.*8 Hz"):
         adapter.align(adapter.collate(windows(1)), SignalSpec(modalities=(faster,)))
 
 
@@ -252,9 +250,7 @@ def test_a_windows_text_is_in_its_own_units_and_names_what_is_missing(llm):
     adapter = small_adapter(llm, spec=spec)
     batch = adapter.collate([window])
     assert text.rows(batch, spec, adapter.normaliser) == (text.write(window, spec),)
-    with pytest.raises(
-        ConfigError, match="unknown signal text 'colours'; choose from facts, plain"
-    ):
+    with pytest.raises(ConfigError, match="unknown signal text 'colours'; choose from facts"):
         SignalText(form="colours")
     with pytest.raises(ConfigError, match="must be positive, got 0"):
         SignalText(steps=0)

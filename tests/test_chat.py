@@ -36,10 +36,9 @@ def test_a_window_is_drawn_and_questions_are_answered(chat, given, capsys):
 
 
 def test_json_is_one_object_a_turn(chat, given, tmp_path, capsys):
-    typed = (
-        f"/window {given[1]} 3\nWhy?\n/save {tmp_path / 'chat.json'}\n/oops\n/window {given[1]} 9\n"
-    )
-    assert chat(typed, "--json") == 0
+    file, out = given[1], tmp_path / "chat.json"
+    typed = [f"/window {file} 3", "Why?", f"/save {out}", "/oops", f"/window {file} 9"]
+    assert chat("\n".join(typed), "--json") == 0
     turns = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert turns[0]["window"] == "walk.csv 3/3"
     assert turns[0]["start_s"] == 4.0
@@ -47,7 +46,7 @@ def test_json_is_one_object_a_turn(chat, given, tmp_path, capsys):
     assert turns[2]["saved"].endswith("chat.json")
     assert "unknown command '/oops'" in turns[3]["error"]
     assert "walk.csv has 3 windows of 2 s; there is no number 9" in turns[4]["error"]
-    assert len(json.loads((tmp_path / "chat.json").read_text())["turns"]) == 2
+    assert len(json.loads(out.read_text())["turns"]) == 2
 
 
 def test_a_mistake_is_said_and_the_chat_goes_on(chat, capsys):

@@ -1,5 +1,7 @@
 """SensorLanguageModel: assembly, loss, scoring and generation, over families of LLMs."""
 
+import functools
+
 import pytest
 import torch
 
@@ -22,9 +24,22 @@ from tests.models import (
 )
 
 
+@functools.cache
+def built(family: str) -> SensorLanguageModel:
+    model = small_model(family)
+    model.score(windows(1))
+    return model
+
+
 @pytest.fixture(params=FAMILIES)
-def model(request) -> SensorLanguageModel:
-    return small_model(request.param)
+def model(request):
+    """Give a family's model, built once; what a test changes is put back."""
+    model = built(request.param)
+    paths = model._paths
+    yield model
+    model.objective, model._paths = "answer", paths
+    model.zero_grad()
+    model.eval()
 
 
 def plain_score(model: SensorLanguageModel, window, label: int) -> float:
@@ -363,3 +378,33 @@ def test_scores_of_padded_prompts_are_given_by_row():
     answers = [[11, llm.end_of_turn_id]]
     alone = [score_each(llm, prompt.row(i), answers) for i in range(2)]
     torch.testing.assert_close(score_each(llm, prompt, answers), torch.cat(alone))
+
+
+@pytest.mark.parametrize("objective", ["labels", "both"])
+def test_training_learns_the_labels_and_leaves_the_llm_alone(objective):
+    model = small_model(objective=objective)
+    before = model.llm.fingerprint()
+    features = model.features(windows(8))
+    model.measure_prior([features])
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=0.03)
+    model.train()
+    for _ in range(40):
+        optimizer.zero_grad()
+        model.loss(features).backward()
+        optimizer.step()
+    assert torch.equal(model.score(features).argmax(1), features.labels)
+    assert model.llm.fingerprint() == before
+
+
+def test_the_answer_objective_learns_to_say_the_label():
+    model = small_model()
+    features = model.features(windows(1))
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=0.03)
+    first = float(model.loss(features).detach())
+    for _ in range(30):
+        optimizer.zero_grad()
+        model.loss(features).backward()
+        optimizer.step()
+    assert float(model.loss(features).detach()) < first / 2

@@ -33,7 +33,7 @@ def stream_text(
         seed: of the drawing.
     """
     ids: list[int] = []
-    written = ""
+    text = written = ""
     for token in _tokens(llm, prompt, max_new_tokens, temperature, seed):
         ids.append(token)
         text = llm.tokenizer.decode(ids, skip_special_tokens=True)
@@ -41,6 +41,8 @@ def stream_text(
         if not text.endswith("\ufffd"):
             yield text[len(written) :]
             written = text
+    if text != written:
+        yield text[len(written) :]
 
 
 def _tokens(

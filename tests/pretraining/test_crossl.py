@@ -1,7 +1,7 @@
 import pytest
 import torch
-from toy_store import SPEC, make_batch, without
 from torch import nn
+from toy_store import SPEC, make_batch, without
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder

@@ -57,9 +57,7 @@ def test_neither_view_is_ever_empty(modalities, ratio):
 def test_the_guard_samples_from_the_conditional_distribution(distinct, seed):
     keep = 0.5
     a, b = spatial_mask(everything(3), 1 - keep, generator(seed), distinct=distinct)
-    pairs = [
-        (i, j) for i, j in itertools.product(range(1, 8), repeat=2) if i != j or not distinct
-    ]
+    pairs = [(i, j) for i, j in itertools.product(range(1, 8), repeat=2) if i != j or not distinct]
     found = torch.bincount(codes(a) * 8 + codes(b), minlength=64) / ROWS
     for i, j in pairs:
         assert float(found[i * 8 + j]) == pytest.approx(1 / len(pairs), abs=0.006)

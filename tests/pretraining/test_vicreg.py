@@ -16,9 +16,9 @@ def restated(a: np.ndarray, b: np.ndarray, similarity: float, std: float, cov: f
         deviation = np.sqrt(np.var(view, axis=0, ddof=1) + 1e-4)
         hinges.append(np.mean(np.maximum(0.0, 1.0 - deviation)))
         matrix = np.cov(view, rowvar=False)
-        redundancy += sum(
-            matrix[i, j] ** 2 for i in range(dims) for j in range(dims) if i != j
-        ) / dims
+        redundancy += (
+            sum(matrix[i, j] ** 2 for i in range(dims) for j in range(dims) if i != j) / dims
+        )
     return similarity * invariance + std * 0.5 * sum(hinges) + cov * redundancy
 
 

@@ -66,7 +66,7 @@ def pieces(ids: list[int], context: int) -> Iterator[list[int]]:
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     begin = tokenizer.bos_token_id
     return ids if begin is None else [begin, *ids]
 

@@ -27,7 +27,7 @@ DESCRIBED = (
     ("rhythmic swings, roughly two per second", "walking"),
     ("fast and hard steps, about three per second", "running"),
     ("resting on a chair without moving", "sitting"),
-    ("stretched out on the bed", "lying"),
+    ("flat on a mattress, looking at the ceiling", "lying"),
     ("going up the stairs to the next floor", "walking upstairs"),
     ("going down the stairs to the cellar", "walking downstairs"),
     ("turning the pedals of a bicycle", "cycling"),

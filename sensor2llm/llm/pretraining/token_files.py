@@ -23,6 +23,9 @@ from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
 CHAT_DOMAIN = "instruct_chat"
+HELD_OUT_TOKENS = 20_000
+HELD_OUT_SEED = 1_000_003
+"""Added to the seed for generated text that is held out."""
 TOKENIZER_CHARACTERS = 6_000_000
 """Characters a domain that the tokenizer is trained on."""
 
@@ -83,11 +86,11 @@ def _write_domains(
         for part in counts:
             texts = _part_of(path, part == "held_out", config, broken)
             counts[part][domain] = _write(folder, domain, part, tokenizer, texts, None)
-    for domain, stream in _chats(corpus, config).items():
-        held_out = itertools.islice(stream, 400)
-        counts["held_out"][domain] = _write(folder, domain, "held_out", tokenizer, held_out, None)
-        limit = None if domain == CHAT_DOMAIN else config.generated_tokens
-        counts["train"][domain] = _write(folder, domain, "train", tokenizer, stream, limit)
+    for part, held_out in (("held_out", True), ("train", False)):
+        for domain, texts in _chats(corpus, config.seed, held_out).items():
+            limit = HELD_OUT_TOKENS if held_out else config.generated_tokens
+            limit = None if domain == CHAT_DOMAIN else limit
+            counts[part][domain] = _write(folder, domain, part, tokenizer, texts, limit)
     if broken:
         logger.warning("broken corpus lines skipped: %s", dict(broken))
     return counts
@@ -104,12 +107,14 @@ def _part_of(
             yield text
 
 
-def _chats(corpus: Path, config: PretrainConfig) -> dict[str, Iterator[str]]:
+def _chats(corpus: Path, seed: int, held_out: bool) -> dict[str, Iterator[str]]:
     """Give the streams that are generated or rendered: sensing text, conversations, instructions."""
+    seed += HELD_OUT_SEED if held_out else 0
+    conversations = instructions.conversations(corpus, held_out=held_out)
     return {
-        "sensing_text": (BEGIN + p for p in sensing_text.paragraphs(config.seed)),
-        "sensing_chat": (chat_text(c) for c in sensing_text.conversations(config.seed)),
-        CHAT_DOMAIN: (chat_text(c) for c in instructions.conversations(corpus)),
+        "sensing_text": (BEGIN + p for p in sensing_text.paragraphs(seed)),
+        "sensing_chat": (chat_text(c) for c in sensing_text.conversations(seed)),
+        CHAT_DOMAIN: (chat_text(c) for c in conversations),
     }
 
 

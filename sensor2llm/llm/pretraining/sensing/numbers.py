@@ -28,10 +28,15 @@ def write_number(number: int | str, spaced: bool) -> str:
 
 
 def write_list(rng: random.Random, numbers: Sequence[int | str], spaced: bool) -> str:
-    """Write a list of numbers; plain lists vary in how they are separated."""
+    """Write a list of numbers; plain lists vary in how they are separated.
+
+    Single digits are never separated by spaces alone: that would look like one spaced number.
+    """
     if spaced:
         return " , ".join(write_number(n, True) for n in numbers)
-    return rng.choice((", ", ", ", ", ", ", ", " ", "; ")).join(str(n) for n in numbers)
+    plain = [str(n) for n in numbers]
+    joints = (", ", ", ", ", ", ", ", "; ", " " if min(map(len, plain)) > 1 else ", ")
+    return rng.choice(joints).join(plain)
 
 
 def draw_number(rng: random.Random) -> int | str:
