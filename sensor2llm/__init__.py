@@ -19,7 +19,7 @@ _LAZY = {
     "classify": "sensor2llm.tasks.classification",
 }
 
-__all__ = sorted(_LAZY)  # noqa: PLE0605
+__all__ = sorted(_LAZY)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Pretrain a small language model, as the bundled one was made.
 
-python -m sensor2llm.pretrain_llm --corpus FOLDER --out FOLDER [--size cpu] [--tokens N | --budget_s S]
-accelerate launch --num_processes 2 --cpu -m sensor2llm.pretrain_llm --corpus FOLDER --out FOLDER
+python -m sensor2llm.pretrain_llm --corpus FOLDER --out FOLDER --size cpu --tokens 40000000
+torchrun --nproc_per_node 2 -m sensor2llm.pretrain_llm --corpus FOLDER --out FOLDER
 
 The corpus is a folder of *.jsonl.xz files, one {"source", "text"} or instruction object a line.
 OUT/model is a plain Hugging Face folder. A run that was stopped goes on with --resume; a stable
@@ -24,7 +24,9 @@ def _main(argv: list[str] | None) -> None:
 
     parser = ArgumentParser(prog="python -m sensor2llm.pretrain_llm", description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder of *.jsonl.xz files")
-    parser.add_argument("--out", type=Path, required=True, help="run folder; the model is OUT/model")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="run folder; the model is OUT/model"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
     parser.add_argument("--stages", default="stable,anneal,long", help="comma-separated stages")
     parser.add_class_arguments(PretrainConfig, as_group=False)

@@ -22,7 +22,9 @@ def _main(argv: list[str] | None) -> None:
 
     parser = recipe_parser("train_adapter", __doc__ or "", Recipe)
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
-    parser.add_argument("--show_prompt", action="store_true", help="print what the LLM gets, and end")
+    parser.add_argument(
+        "--show_prompt", action="store_true", help="print what the LLM gets, and end"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
     recipe = to_config(parser, options, Recipe)

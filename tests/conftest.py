@@ -31,7 +31,9 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory):
         missing = [name for name in names if name not in done]
         if missing:
             script = shared / "data" / "expand.py"
-            subprocess.run([sys.executable, script, out, *missing], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, script, out, *missing], check=True, stdout=subprocess.DEVNULL
+            )
             done.update(missing)
         return out
 
@@ -40,6 +42,10 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory):
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Say how many tests on real data were skipped."""
-    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "real data" in str(r.longrepr)]
+    skipped = [
+        r for r in terminalreporter.stats.get("skipped", []) if "real data" in str(r.longrepr)
+    ]
     if skipped:
-        terminalreporter.write_line(f"{len(skipped)} real-data tests skipped (SENSOR2LLM_SHARED unset)")
+        terminalreporter.write_line(
+            f"{len(skipped)} real-data tests skipped (SENSOR2LLM_SHARED unset)"
+        )

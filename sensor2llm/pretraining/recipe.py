@@ -10,6 +10,7 @@ from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.run import finetune, fresh_encoder, manifest, pretrain
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult
 
 
@@ -55,9 +56,11 @@ def make_encoder(
     assert encoder is not None
     assert normaliser is not None
     people = {part: list(names) for part, names in split.subjects(store).items()}
-    encoder.save_pretrained(
-        out, manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
-    )
+    if process_state().is_main_process:
+        encoder.save_pretrained(
+            out, manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
+        )
+    process_state().wait_for_everyone()
     return {
         "encoder": str(out),
         "windows": len(split.train),

@@ -6,7 +6,7 @@
 Torch-free, so that `--help` stays quick.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -71,8 +71,9 @@ class Recipe:
     """The learned prompt."""
     prompt: str = "activity"
     """Prompt template: a name under prompts/ or a YAML file."""
-    objective: Literal["answer", "labels", "both"] = "answer"
-    """Loss: the answer's tokens, all labels' scores against each other, or both."""
+    objective: Literal["answer", "labels", "both"] = "both"
+    """Loss: the answer's tokens (what the LLM writes), all labels' scores against each other (less
+    what each label scores before training), or both."""
     loop: LoopConfig = field(default_factory=adapter_loop)
     """How the bridge is trained."""
     out: Path = Path("runs/adapter")
@@ -92,7 +93,6 @@ class Recipe:
 
 def to_plain(recipe: Recipe) -> dict[str, object]:
     """Give the recipe as plain values, as it is stored with the adapter."""
-    from dataclasses import asdict
 
     def plain(value: object) -> object:
         if isinstance(value, dict):

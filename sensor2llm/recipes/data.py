@@ -2,11 +2,10 @@
 
 import logging
 
-from accelerate import PartialState
-
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.simulate import simulate_store
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.training.devices import process_state
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ def open_data(recipe: Recipe) -> WindowStore:
     if recipe.data is not None:
         return WindowStore.open(recipe.data)
     path = recipe.run / "store"
-    with PartialState().main_process_first():
+    with process_state().main_process_first():
         if path.is_dir() and WindowStore.open(path).source == f"simulated: {recipe.simulation}":
             return WindowStore.open(path)
         logger.info("simulating recordings of %d people", recipe.simulation.subjects)

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
 from sensor2llm.adapter_files import released_folder
 from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
 from sensor2llm.errors import ArtefactError, DataError
@@ -16,6 +14,7 @@ from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
@@ -96,9 +95,9 @@ def _make(recipe: Recipe, store: WindowStore, resume: bool) -> Path:
         return folder
     logger.info("making the encoder: %s", "CroSSL, then labels" if stages.finetune else "CroSSL")
     make_encoder(stages, store.path, folder, resume=resume)
-    if PartialState().is_main_process:
+    if process_state().is_main_process:
         write_json(mark, key)
-    PartialState().wait_for_everyone()
+    process_state().wait_for_everyone()
     return folder
 
 

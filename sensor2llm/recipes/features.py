@@ -1,5 +1,6 @@
 """A frozen encoder's features, computed once and kept memory-mapped in bf16."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,4 @@ class FeatureStore:
 
 
 def _text(key: dict[str, object]) -> str:
-    import json
-
     return json.dumps(key, indent=2, ensure_ascii=False) + "\n"

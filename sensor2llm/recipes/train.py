@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
@@ -27,6 +26,7 @@ from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, label_fraction, make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.transforms import fit_normaliser
+from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
 from sensor2llm.training.record import write_json
 
@@ -62,12 +62,13 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
     task = _task(recipe, model, store, split)
-    model.measure_prior(task.prior_batches())
+    if recipe.objective != "answer":
+        model.measure_prior(task.prior_batches())
     identity = _identity(recipe, model, store, split)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
     if llm.fingerprint() != before:
         raise ModelError("the language model's weights changed in training; this must not happen")
-    if PartialState().is_main_process:
+    if process_state().is_main_process:
         model.adapter.save(recipe.out)
         write_json(recipe.out / "training.json", _summary(model, result, before))
     return Trained(model, store, split, result, before)
@@ -87,7 +88,7 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
 def build_adapter(
     recipe: Recipe, store: WindowStore, split: Split, heard: Heard | None, llm: FrozenLLM
 ) -> SensorAdapter:
-    """Build the untrained adapter: everything that takes gradients is drawn from the loop's seed."""
+    """Build the untrained adapter; what takes gradients is drawn from the loop's seed."""
     torch.manual_seed(recipe.loop.seed)
     encoder = heard.encoder if heard else None
     if encoder is not None:
@@ -142,13 +143,13 @@ def _rows(
     dataset = WindowDataset(store, rows, adapter.normaliser)
     if adapter.encoder is None or recipe.train_encoder:
         return dataset
-    key = {
+    key: dict[str, object] = {
         "encoder": adapter.encoder.fingerprint(),
         "normaliser": adapter.normaliser.to_dict() if adapter.normaliser else None,
         "store": str(store.path.resolve()),
         "rows": [len(rows), int(rows.sum())],
     }
-    with PartialState().main_process_first():
+    with process_state().main_process_first():
         return FeatureStore.write(recipe.run / "features" / name, adapter, dataset, key)
 
 
@@ -159,7 +160,9 @@ def _identity(
     encoder = model.adapter.encoder
     return {
         "llm": model.llm.identity,
-        "encoder": encoder.fingerprint() if encoder and not recipe.train_encoder else recipe.encoder,
+        "encoder": encoder.fingerprint()
+        if encoder and not recipe.train_encoder
+        else recipe.encoder,
         "projector": asdict(recipe.projector),
         "soft_prompt": asdict(recipe.soft_prompt),
         "objective": recipe.objective,
@@ -169,9 +172,7 @@ def _identity(
     }
 
 
-def _summary(
-    model: SensorLanguageModel, result: FitResult, fingerprint: str
-) -> dict[str, Any]:
+def _summary(model: SensorLanguageModel, result: FitResult, fingerprint: str) -> dict[str, Any]:
     trainable = sum(p.numel() for p in model.adapter.parameters() if p.requires_grad)
     return {
         "validation_macro_f1": result.best_score,
@@ -183,7 +184,6 @@ def _summary(
         "llm_fingerprint": fingerprint,
         "llm_unchanged": True,
     }
-
 
 
 def prompt_of(recipe: Recipe) -> str:

@@ -18,7 +18,7 @@ Weights = Mapping[str, Tensor]
 
 
 @dataclass(kw_only=True)
-class Progress:
+class RunState:
     """Where a run stands; everything that resuming needs beside weights and optimiser state."""
 
     step: int = 0
@@ -40,7 +40,7 @@ def copy_weights(weights: Weights) -> dict[str, Tensor]:
 
 def save_checkpoint(
     folder: Path,
-    progress: Progress,
+    progress: RunState,
     config: Mapping[str, Any],
     weights: Mapping[str, Weights],
     optimizers: Sequence[torch.optim.Optimizer],
@@ -63,7 +63,7 @@ def save_checkpoint(
 
 def load_checkpoint(
     folder: Path, config: Mapping[str, Any]
-) -> tuple[Progress, dict[str, dict[str, Tensor]], list[dict[str, Any]]]:
+) -> tuple[RunState, dict[str, dict[str, Tensor]], list[dict[str, Any]]]:
     """Read a checkpoint.
 
     Raises:
@@ -86,4 +86,4 @@ def load_checkpoint(
             f"the checkpoint {folder} was written with another configuration "
             f"({', '.join(differing)} differ); use the same, or another --out"
         )
-    return Progress(**content["progress"]), weights, states
+    return RunState(**content["progress"]), weights, states

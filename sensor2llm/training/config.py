@@ -1,5 +1,6 @@
 """Settings of the one training loop; torch-free, so that `--help` stays quick."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,8 +84,6 @@ def learning_rate_factor(config: LoopConfig, progress: float) -> float:
 
     wsd is the warm-up, stable, decay schedule [MiniCPM, arXiv:2404.06395, sec. 4].
     """
-    import math
-
     progress = min(max(progress, 0.0), 1.0)
     if progress < config.warmup_share:
         return max(progress / config.warmup_share, 1e-3)

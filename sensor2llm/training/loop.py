@@ -6,6 +6,7 @@ that one process, several, and accumulation give the same step. Every step's ran
 function of the seed, the step and the process: resuming needs no random state.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -16,13 +17,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.training.checkpoint import Progress, copy_weights, load_checkpoint, save_checkpoint
+from sensor2llm.training.bar import ProgressBar
+from sensor2llm.training.checkpoint import RunState, copy_weights, load_checkpoint, save_checkpoint
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
+from sensor2llm.training.devices import build_accelerator
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
 
@@ -50,8 +52,9 @@ class Validation(NamedTuple):
 class TrainingTask(Protocol):
     """What `fit` trains."""
 
-    module: nn.Module
-    """Its forward(batch, generator) gives a StepLoss; its parameters with gradients are trained."""
+    @property
+    def module(self) -> nn.Module:
+        """Give what is trained: forward(batch, generator) gives a StepLoss."""
 
     def batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         """Give an epoch's batches of row numbers, a function of the epoch alone."""
@@ -122,13 +125,15 @@ class _Run:
         progress_bar: bool,
     ):
         self.task, self.config, self.out = task, config, out
-        self.accelerator = _accelerator(config, out)
+        self.accelerator = build_accelerator(config, out)
         self.main = self.accelerator.is_main_process
         if not any(p.requires_grad for p in task.module.parameters()):
             raise ConfigError("nothing to train: no parameter takes a gradient")
         self.optimizers = build_optimizers(task.module, config)
         self.identity = identity | {"loop": _resumable(config)}
-        self.progress, self.best, self.history = Progress(), {}, []
+        self.progress = RunState()
+        self.best: dict[str, Tensor] = {}
+        self.history: list[dict[str, float]] = []
         self.average = copy_weights(_trainable(task.module)) if config.ema_decay else {}
         found = bool(out and resume and (out / "checkpoint" / "progress.json").is_file())
         if found and out:
@@ -139,7 +144,7 @@ class _Run:
         if out and self.main:
             self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
             write_json(out / "run.json", {"versions": versions(), **self.identity})
-        self.bar = _Bar(progress_bar and self.main)
+        self.bar = ProgressBar(progress_bar and self.main)
         self.total = self._total_steps()
         self.saved_at = time.monotonic()
 
@@ -159,9 +164,7 @@ class _Run:
         self._save()
         self.accelerator.end_training()
         p = self.progress
-        return FitResult(
-            p.step, p.rows, p.seconds, p.best_score, p.best_step, ended, self.history
-        )
+        return FitResult(p.step, p.rows, p.seconds, p.best_score, p.best_step, ended, self.history)
 
     def _epochs(self) -> str:
         p = self.progress
@@ -312,33 +315,7 @@ class _Run:
         return planned if self.config.steps is None else min(planned, self.config.steps)
 
 
-def _accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
-    """Build the accelerator: devices and processes are its business, precision is the config's."""
-    set_seed(config.seed)
-    tracked = config.tracker == "tensorboard" and out is not None
-    accelerator = Accelerator(
-        mixed_precision="bf16" if use_bf16(config.precision) else "no",
-        log_with="tensorboard" if tracked else None,
-        project_dir=str(out) if tracked else None,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-    if tracked:
-        accelerator.init_trackers("tensorboard")
-    return accelerator
-
-
-def use_bf16(precision: str) -> bool:
-    """Say whether to compute in bf16: as told, or where the hardware multiplies it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported())
-
-
 def _sync(accelerator: Accelerator, module: nn.Module, last: bool) -> Any:
-    import contextlib
-
     return contextlib.nullcontext() if last else accelerator.no_sync(module)
 
 
@@ -365,20 +342,3 @@ def _move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.devi
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.dim() > 0:
                     state[name] = value.to(device)
-
-
-class _Bar:
-    """A progress bar on stderr, in parts of a thousand of the run."""
-
-    def __init__(self, shown: bool):
-        from tqdm import tqdm
-
-        form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
-        self.bar = tqdm(total=1000, disable=not shown, bar_format=form, mininterval=0.5)
-
-    def update(self, share: float, values: Mapping[str, float]) -> None:
-        self.bar.set_postfix_str(f"loss {values['loss']:.3f}", refresh=False)
-        self.bar.update(max(0, min(1000, round(share * 1000)) - self.bar.n))
-
-    def close(self) -> None:
-        self.bar.close()

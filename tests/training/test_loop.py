@@ -69,7 +69,8 @@ def test_a_process_killed_outright_resumes_from_its_last_checkpoint(tmp_path):
         "    if task.read >= 20: os._exit(9)\n"
         "    return read(rows)\n"
         "task.collate = collate\n"
-        f"fit(task, replace(CONFIG, checkpoint_every_s=0), Path({str(tmp_path)!r}), progress_bar=False)"
+        "config = replace(CONFIG, checkpoint_every_s=0)\n"
+        f"fit(task, config, Path({str(tmp_path)!r}), progress_bar=False)"
     )
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 9
@@ -109,7 +110,9 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
 
 
 def test_patience_ends_a_run_and_the_best_weights_stay():
-    task, result = run(replace(CONFIG, epochs=200, patience=3, learning_rate=0.3, schedule="constant"))
+    task, result = run(
+        replace(CONFIG, epochs=200, patience=3, learning_rate=0.3, schedule="constant")
+    )
     assert result.ended == "early"
     assert task.validate().score == pytest.approx(result.best_score)
 

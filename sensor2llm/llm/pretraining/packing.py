@@ -101,7 +101,7 @@ class TokenFiles:
 
 
 class Mixture:
-    """Draws rows of several domains by weights, each domain without repetition as long as it lasts."""
+    """Draw rows of several domains by weights; no row twice before its domain is used up."""
 
     def __init__(self, files: TokenFiles, weights: Mapping[str, float], tokens: int, seed: int):
         present = [d for d in files.domains() if weights.get(d) and files.rows(d, "train", tokens)]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from sensor2llm.llm.pretraining.config import SIZES, STAGES, ModelShape, Pretrai
 from sensor2llm.llm.pretraining.packing import Mixture, TokenFiles
 from sensor2llm.llm.pretraining.token_files import prepare_tokens
 from sensor2llm.llm.pretraining.tokenizer import load_tokenizer
+from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, StepLoss, Validation, fit
 from sensor2llm.training.record import replace_folder
 
@@ -138,7 +138,7 @@ def pretrain(
         DataError: the corpus cannot be read.
         ArtefactError: a checkpoint is of another configuration.
     """
-    with PartialState().main_process_first():
+    with process_state().main_process_first():
         files = prepare_tokens(corpus, out, config)
     tokenizer = load_tokenizer(out / "tokenizer")
     shape = SIZES[config.size]
@@ -150,7 +150,7 @@ def pretrain(
             results[stage.name] = _train(model, files, stage, config, out, resume)
         elif (out / stage.name / "checkpoint").is_dir():
             _load_stage(model, out / stage.name)
-    if PartialState().is_main_process:
+    if process_state().is_main_process:
         write_model(model, out / "tokenizer", out / "model")
     return {name: _summary(result, config) for name, result in results.items()}
 
@@ -164,7 +164,7 @@ def _train(
     resume: bool,
 ) -> FitResult:
     logger.info("stage %s: rows of %d tokens", stage.name, stage.row_tokens)
-    loop = config.loop(stage, PartialState().num_processes)
+    loop = config.loop(stage, process_state().num_processes)
     task = PretrainingTask(model, files, stage, loop.batch_size, loop.seed)
     identity = {"size": config.size, "stage": asdict(stage), "seed": config.seed}
     return fit(task, loop, out / stage.name, resume=resume, identity=identity)

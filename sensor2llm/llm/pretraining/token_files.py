@@ -1,6 +1,5 @@
 """From a corpus folder and the text generators to a tokenizer and token files."""
 
-import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -88,8 +87,8 @@ def _write_domains(
             counts[part][domain] = _write(folder, domain, part, tokenizer, texts, None)
     for part, held_out in (("held_out", True), ("train", False)):
         for domain, texts in _chats(corpus, config.seed, held_out).items():
-            limit = HELD_OUT_TOKENS if held_out else config.generated_tokens
-            limit = None if domain == CHAT_DOMAIN else limit
+            most = HELD_OUT_TOKENS if held_out else config.generated_tokens
+            limit = None if domain == CHAT_DOMAIN else most
             counts[part][domain] = _write(folder, domain, part, tokenizer, texts, limit)
     if broken:
         logger.warning("broken corpus lines skipped: %s", dict(broken))
@@ -108,7 +107,7 @@ def _part_of(
 
 
 def _chats(corpus: Path, seed: int, held_out: bool) -> dict[str, Iterator[str]]:
-    """Give the streams that are generated or rendered: sensing text, conversations, instructions."""
+    """Give the texts that are generated or rendered: sensing text, talks, instructions."""
     seed += HELD_OUT_SEED if held_out else 0
     conversations = instructions.conversations(corpus, held_out=held_out)
     return {

@@ -1,0 +1,44 @@
+"""The accelerator of a run: devices and processes are its business, precision is the config's."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
+
+from sensor2llm.training.config import LoopConfig
+
+
+def process_state() -> PartialState:
+    """Give this process's place among those that were launched together."""
+    return PartialState(cpu=use_cpu())
+
+
+def use_cpu() -> bool:
+    """Say whether there is nothing but the CPU, or the launcher asks for it."""
+    return parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+
+
+def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
+    """Build the accelerator: devices and processes are its business, precision is the config's."""
+    set_seed(config.seed)
+    tracked = config.tracker == "tensorboard" and out is not None
+    accelerator = Accelerator(
+        cpu=use_cpu(),
+        mixed_precision="bf16" if use_bf16(config.precision) else "no",
+        log_with="tensorboard" if tracked else None,
+        project_dir=str(out) if tracked else None,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    if tracked:
+        accelerator.init_trackers("tensorboard")
+    return accelerator
+
+
+def use_bf16(precision: str) -> bool:
+    """Say whether to compute in bf16: as told, or where the hardware multiplies it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())
