@@ -13,8 +13,17 @@ setup: .venv/.installed
 	@$(BIN)/python -m pip install --quiet --editable ".[all]" --group test --group lint
 	@touch $@
 
+DEMO := runs/demo
+# The main job, verb by verb: each line is what a person would type.
 demo: setup
-	@$(BIN)/python -m benchmarks.demo
+	@rm -rf $(DEMO)
+	$(BIN)/python -m sensor2llm.prepare simulated --out $(DEMO)/store
+	$(BIN)/python -m sensor2llm.pretrain_encoder --data $(DEMO)/store --finetune true --out $(DEMO)/encoder
+	$(BIN)/python -m sensor2llm.train_adapter --data $(DEMO)/store --encoder $(DEMO)/encoder --out $(DEMO)/adapter
+	$(BIN)/python -m sensor2llm.evaluate $(DEMO)/adapter --data $(DEMO)/store --controls --missing
+	printf '%s\n' "What does an accelerometer measure?" "What is walking?" "/labels" "/save $(DEMO)/chat.md" | \
+	  $(BIN)/python -m sensor2llm.chat $(DEMO)/adapter --window $(DEMO)/store --number 2 --picture $(DEMO)/window.png
+	@echo "picture: $(DEMO)/window.png   results: $(DEMO)/adapter/README.md   transcript: $(DEMO)/chat.md"
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -1,11 +1,13 @@
 """Talk with the language model about windows of a recording.
 
 python -m sensor2llm.chat ADAPTER --window walk.csv
+python -m sensor2llm.chat ADAPTER --window STORE --number 7 --picture window.png
 echo "How regular are the steps?" | python -m sensor2llm.chat ADAPTER --window walk.csv --json
 """
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from sensor2llm.errors import run_verb
 
@@ -15,8 +17,11 @@ def _main(argv: list[str] | None) -> None:
 
     parser = ArgumentParser(prog="python -m sensor2llm.chat", description=__doc__)
     parser.add_argument("adapter", help="folder, released name or hub name of an adapter")
-    parser.add_argument("--window", metavar="FILE", type=str | None, help="recording to hear first")
+    parser.add_argument(
+        "--window", metavar="FILE", type=str | None, help="recording or store to hear first"
+    )
     parser.add_argument("--number", type=int, default=1, help="which of the file's windows")
+    parser.add_argument("--picture", type=Path | None, help="draw it with its answer, PNG or SVG")
     parser.add_argument("--llm", type=str | None, help="another place of the adapter's LLM")
     parser.add_argument("--max_new_tokens", type=int, default=96, help="longest answer")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
@@ -36,6 +41,13 @@ def _main(argv: list[str] | None) -> None:
     terminal = ChatTerminal(conversation, Console(), as_json=options.json)
     if options.window:
         terminal.attach(options.window, options.number)
+    if options.picture and terminal.heard:
+        from sensor2llm.plots import plot_window
+
+        window, said = terminal.heard
+        title = f"{said.label} ({said.probabilities[said.label]:.0%})"
+        spec, shares = model.adapter.spec, said.probabilities
+        plot_window(window, spec, options.picture, answer=title, probabilities=shares)
     if sys.stdin.isatty() and not options.json:
         terminal.console.print("[dim]ask anything, or /help[/dim]")
         terminal.run(_typed())

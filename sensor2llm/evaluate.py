@@ -13,9 +13,9 @@ from sensor2llm.errors import run_verb
 
 
 def _main(argv: list[str] | None) -> None:
-    from jsonargparse import ArgumentParser
+    from sensor2llm.command import parse, verb_parser
 
-    parser = ArgumentParser(prog="python -m sensor2llm.evaluate", description=__doc__)
+    parser = verb_parser("evaluate", __doc__)
     parser.add_argument("adapter", help="folder, released name or hub name; or an encoder's folder")
     parser.add_argument("--data", type=Path, required=True, metavar="STORE", help="a window store")
     parser.add_argument(
@@ -32,7 +32,7 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the controls")
     parser.add_argument("--llm", type=str | None, help="another place of the adapter's LLM")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     typed = " ".join(sys.argv[1:] if argv is None else argv)
 
     from sensor2llm.recipes.evaluate import evaluate, report_text

@@ -9,8 +9,9 @@ python -m sensor2llm.prepare simulated --out stores/simulated --simulation.subje
 import json
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentParser
 
+from sensor2llm.command import parse, verb_parser
 from sensor2llm.errors import run_verb
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.sources.catalogue import SOURCES
@@ -19,10 +20,8 @@ from sensor2llm.signals.sources.config import SourceOptions
 
 def make_parser() -> ArgumentParser:
     """Describe the words that can be typed."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     names = ", ".join([*SOURCES, "simulated"])
-    title = str(__doc__).partition("\n")[0]
-    parser = ArgumentParser(prog="python -m sensor2llm.prepare", description=title)
+    parser = verb_parser("prepare", __doc__)
     parser.add_argument("name", help=f"{names}, or a TABLE.yaml that describes your own files")
     parser.add_argument("--from", type=Path | None, help="folder that holds the unpacked data")
     parser.add_argument("--out", type=Path, required=True, help="the store to write")
@@ -35,7 +34,7 @@ def make_parser() -> ArgumentParser:
 def prepare(argv: list[str] | None) -> None:
     """Read, cut, write and say what was written."""
     parser = make_parser()
-    args = parser.parse_args(argv)
+    args = parse(parser, argv)
     options = {name: args[name] for name in SourceOptions.__dataclass_fields__}
 
     from sensor2llm.signals.sources.summary import describe, summarise

@@ -8,32 +8,28 @@ python -m sensor2llm.pretrain_encoder --data stores/uci_har --split.kind publish
 import json
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentParser
 
+from sensor2llm.command import parse, recipe_parser, to_config
 from sensor2llm.errors import run_verb
 from sensor2llm.pretraining.config import EncoderRecipe
 
 
 def make_parser() -> ArgumentParser:
     """Describe the words that can be typed."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(
-        prog="python -m sensor2llm.pretrain_encoder", description=str(__doc__).splitlines()[0]
-    )
-    parser.add_argument("--config", action="config", help="YAML file with any of these options")
+    parser = recipe_parser("pretrain_encoder", __doc__, EncoderRecipe)
     parser.add_argument("--data", type=Path, required=True, help="the window store")
     parser.add_argument("--out", type=Path, required=True, help="the encoder's folder to write")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    parser.add_class_arguments(EncoderRecipe)
     return parser
 
 
 def pretrain_encoder(argv: list[str] | None) -> None:
     """Train, save, and say what came out."""
     parser = make_parser()
-    args = parser.instantiate(parser.parse_args(argv))
-    recipe = EncoderRecipe(**{name: args[name] for name in EncoderRecipe.__dataclass_fields__})
+    args = parse(parser, argv)
+    recipe = to_config(parser, args, EncoderRecipe)
 
     from sensor2llm.pretraining.recipe import make_encoder
 

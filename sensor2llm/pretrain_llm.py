@@ -20,9 +20,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> None:
-    from jsonargparse import ArgumentParser
+    from sensor2llm.command import parse, to_config, verb_parser
 
-    parser = ArgumentParser(prog="python -m sensor2llm.pretrain_llm", description=__doc__)
+    parser = verb_parser("pretrain_llm", __doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder of *.jsonl.xz files")
     parser.add_argument(
         "--out", type=Path, required=True, help="run folder; the model is OUT/model"
@@ -30,20 +30,16 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
     parser.add_argument("--stages", default="stable,anneal,long", help="comma-separated stages")
     parser.add_class_arguments(PretrainConfig, as_group=False)
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     stages = tuple(options.stages.split(","))
     known = [stage.name for stage in STAGES]
     if unknown := set(stages) - set(known):
         raise ConfigError(f"unknown stage {min(unknown)!r}; choose from {', '.join(known)}")
-    chosen = {name: options[name] for name in PretrainConfig.__dataclass_fields__}
+    config = to_config(parser, options, PretrainConfig)
     from sensor2llm.llm.pretraining.run import pretrain
 
     summary = pretrain(
-        options.corpus,
-        options.out,
-        PretrainConfig(**chosen),
-        resume=options.resume,
-        stages=stages,
+        options.corpus, options.out, config, resume=options.resume, stages=stages
     )
     for name, figures in summary.items():
         print(name, *(f"{key}={value}" for key, value in figures.items()))

@@ -18,9 +18,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> None:
-    from sensor2llm.recipes.command import parse, recipe_parser, to_config
+    from sensor2llm.command import parse, recipe_parser, to_config
 
-    parser = recipe_parser("train_adapter", __doc__ or "", Recipe)
+    parser = recipe_parser("train_adapter", __doc__, Recipe)
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
     parser.add_argument(
         "--show_prompt", action="store_true", help="print what the LLM gets, and end"

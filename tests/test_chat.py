@@ -40,7 +40,7 @@ def test_json_is_one_object_a_turn(chat, given, tmp_path, capsys):
     typed = [f"/window {file} 3", "Why?", f"/save {out}", "/oops", f"/window {file} 9"]
     assert chat("\n".join(typed), "--json") == 0
     turns = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert turns[0]["window"] == "walk.csv 3/3"
+    assert turns[0]["window"] == "walk.csv, window 3"
     assert turns[0]["start_s"] == 4.0
     assert turns[1]["question"] == "Why?"
     assert turns[2]["saved"].endswith("chat.json")

@@ -3,6 +3,7 @@
     CSV, Parquet    columns that bear the channels' names (see `table_spec`)
     .npz            ready windows: an array (window, channel, step) a modality
     TABLE.yaml      a description of files whose columns have other names (see `table_config`)
+    STORE           a window store: its windows as they are
 
 A recording at another rate is brought to the spec's; labels in the file are not read. Values in
 columns without a description are taken to be in the spec's units.
@@ -17,6 +18,7 @@ import numpy as np
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table import file_windows, find_files, read_rows, recordings
 from sensor2llm.signals.table_config import Table, TableModality, load
 from sensor2llm.signals.table_rates import TOLERANCE, observed_rate_hz
@@ -44,11 +46,21 @@ def read_windows(path: str | Path, spec: SignalSpec, overlap: float = 0.0) -> It
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path} does not exist")
+    if path.is_dir():
+        return _stored(path, spec)
     if path.suffix not in SUFFIXES:
-        raise DataError(f"cannot read {path.name}; expected a file in {', '.join(SUFFIXES)}")
+        raise DataError(
+            f"cannot read {path.name}; expected a window store or a file in {', '.join(SUFFIXES)}"
+        )
     if path.suffix in (".yaml", ".yml"):
         return _described(path, spec, overlap)
     return _named(path, spec, overlap)
+
+
+def _stored(path: Path, spec: SignalSpec) -> Iterator[Window]:
+    store = WindowStore.open(path)
+    spec.check_compatible(store.spec)
+    return (store[row] for row in range(len(store)))
 
 
 def _described(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from rich.markup import escape
 
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.signals.facts import facts
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.conversation import Conversation
 from sensor2llm.tasks.recording_file import read_windows
 from sensor2llm.tasks.sketch import sketch_window
@@ -35,6 +39,7 @@ class ChatTerminal:
         self, conversation: Conversation, console: Console, *, as_json: bool = False
     ) -> None:
         self.conversation, self.console, self.as_json = conversation, console, as_json
+        self.heard: tuple[Window, Prediction] | None = None
         self._commands: dict[str, Callable[[str], None]] = {
             "/window": self._window,
             "/labels": self._labels,
@@ -57,14 +62,9 @@ class ChatTerminal:
             DataError: the file has not so many windows.
         """
         spec = self.conversation.model.adapter.spec
-        windows = list(read_windows(file, spec))
-        if not 1 <= number <= len(windows):
-            raise DataError(
-                f"{Path(file).name} has {len(windows)} windows of "
-                f"{spec.window_s or 0:g} s; there is no number {number}"
-            )
-        window = windows[number - 1]
-        prediction = self.conversation.attach(window, f"{Path(file).name} {number}/{len(windows)}")
+        window = _window(file, spec, number)
+        prediction = self.conversation.attach(window, f"{Path(file).name}, window {number}")
+        self.heard = window, prediction
         if self.as_json:
             self._json(self.conversation.turns[-1].to_dict())
             return
@@ -133,3 +133,18 @@ class ChatTerminal:
     def _json(self, plain: dict[str, Any]) -> None:
         self.console.file.write(json.dumps(plain, ensure_ascii=False) + "\n")
         self.console.file.flush()
+
+
+def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
+    """Give a file's window by its number, from 1.
+
+    Raises:
+        DataError: the file has not so many windows.
+    """
+    found = list(islice(read_windows(file, spec), max(number, 0)))
+    if not 1 <= number <= len(found):
+        raise DataError(
+            f"{Path(file).name} has {len(found) if number > 0 else 'its'} windows of "
+            f"{spec.window_s or 0:g} s; there is no number {number}"
+        )
+    return found[-1]

@@ -61,7 +61,7 @@ def test_a_run_leaves_an_adapter_that_loads_and_scores(recipe, trained):
 
 
 def test_the_stored_recipe_makes_the_same_adapter_again(recipe, trained, tmp_path):
-    from sensor2llm.recipes.command import read_recipe
+    from sensor2llm.command import read_recipe
 
     stored = read_recipe(recipe.out / "recipe.yaml", Recipe)
     assert to_plain(stored) == to_plain(recipe)
