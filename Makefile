@@ -34,5 +34,8 @@ lint: setup
 test: lint
 	@$(BIN)/python -m pytest -q
 
+tables: setup
+	@$(BIN)/python -m benchmarks.tables
+
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow

@@ -1,56 +1,91 @@
-"""The card of an adapter folder: what it is for, what is in it, and what it is not."""
+"""The card of an adapter folder: what it hears, what it says, how it came about, what it is not."""
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.signals.spec import Modality
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LIMITS = (
+    "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
+    "It knows its labels only. A window of anything else still gets one of them.",
+    "People, devices and places on the body that differ from the training data lower its score.",
+    "Free answers are the language model's own; what is measured is the label.",
+)
 
 
-def write_card(adapter: SensorAdapter) -> str:
-    """Write README.md from the adapter itself; `evaluate` adds what it measured."""
-    a = adapter
-    trained = sum(p.numel() for p in a.parameters() if p.requires_grad)
-    data = (a.recipe.get("data") or {}) if isinstance(a.recipe, dict) else {}
-    source = data.get("source", "see recipe.yaml") if isinstance(data, dict) else str(data)
-    lines = [
-        "---",
-        "library_name: sensor2llm",
-        f"base_model: {a.llm_name}",
-        "tags: [sensors, time-series, prompt-tuning]",
-        "---",
-        "",
-        f"# Sensor adapter for {a.llm_name}",
-        "",
-        f"Lets the frozen language model `{a.llm_name}` read windows of {_window_text(a)} and",
-        f"tell {len(a.label_names)} labels apart: {', '.join(a.label_texts)}.",
-        "",
-        "| modality | channels | steps a window | rate |",
-        "|---|---|---|---|",
-        *[_row(modality) for modality in a.spec.modalities],
-        "",
-        "Any subset of the modalities may be missing.",
-        "",
-        f"- Data: {source}",
-        f"- Soft prompt: {a.soft_tokens} vectors; signal tokens a window: {a.signal_tokens}",
-        f"- Trained parameters: {trained:,}; the language model's own are unchanged",
-        f"- Language model identity: `{a.llm_identity}`",
-        "- Reproduce: `python -m sensor2llm.train_adapter --config recipe.yaml`",
-        "- Use: `python -m sensor2llm.classify ADAPTER FILE`",
-        "",
-        "## Limits",
-        "",
-        "Not a medical device. It was trained on the data above; other devices, places on the body",
-        "and people may give other results. Probabilities are the model's, over these labels only.",
-        "",
+def card_text(
+    manifest: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    data: Sequence[str] = (),
+    results: Sequence[str] = (),
+) -> str:
+    """Write README.md.
+
+    Args:
+        manifest: the adapter's `sensor2llm.json`.
+        title: the first line; the language model's name is in it where None.
+        data: lines on the data and its people.
+        results: sections of what was measured, each with its heading.
+    """
+    llm, labels = manifest["llm"], manifest["label_texts"]
+    sections = [
+        front_matter(llm),
+        f"# {title or f'Sensor adapter for {llm}'}",
+        f"Lets the frozen language model `{llm}` hear windows of {_window(manifest['spec'])} and "
+        f"say which of {len(labels)} labels they show. Not one weight of the model is changed.",
+        "## Signals\n\n" + _signals(manifest["spec"]),
+        "## Labels\n\n" + ", ".join(f"`{label}`" for label in labels),
+        "## Data\n\n" + bullets(data or ["Source: see recipe.yaml"]),
+        *results,
+        "## Adapter\n\n" + bullets(_parts(manifest)),
+        "## Limits\n\n" + bullets(LIMITS),
+        "## Use and reproduce\n\n" + code("python -m sensor2llm.classify ADAPTER FILE",
+                                          "python -m sensor2llm.train_adapter --config recipe.yaml"),
+    ]  # fmt: skip
+    return "\n\n".join(sections) + "\n"
+
+
+def front_matter(llm: str) -> str:
+    """Write what the hub reads from the top of a card."""
+    tags = "tags: [sensors, time-series, language-model-adapter]"
+    return "\n".join(["---", "library_name: sensor2llm", f"base_model: {llm}", tags, "---"])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """Write a Markdown list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def code(*commands: str) -> str:
+    """Write commands as a block."""
+    return "\n".join(["```", *commands, "```"])
+
+
+def _window(spec: Mapping[str, Any]) -> str:
+    names, length = ", ".join(m["name"] for m in spec["modalities"]), spec.get("window_s")
+    return f"{length:g} s of {names}" if length else names
+
+
+def _signals(spec: Mapping[str, Any]) -> str:
+    rows = []
+    for m in spec["modalities"]:
+        channels = ", ".join(f"{c['name']} ({c['unit']})" for c in m["channels"])
+        rate = f"{m['rate_hz']:g} Hz" if m.get("rate_hz") else m["axis"]
+        rows.append((m["name"], channels, rate, str(m["steps"])))
+    head = ("modality", "channels", "rate or axis", "steps a window")
+    return f"{table(head, rows)}\n\nAny of them may be missing from a window."
+
+
+def _parts(manifest: Mapping[str, Any]) -> list[str]:
+    projector = manifest["projector"]
+    tokens = projector["tokens"] if projector else 0
+    return [
+        f"Soft prompt: {manifest['soft_tokens']} vectors; signal tokens a window: {tokens}",
+        f"Trained parameters: {manifest['trained_parameters']:,}",
+        f"Language model identity: `{manifest['llm_identity']}`",
     ]
-    return "\n".join(lines)
-
-
-def _window_text(adapter: SensorAdapter) -> str:
-    length = adapter.spec.window_s
-    names = ", ".join(adapter.spec.names)
-    return names if length is None else f"{length:g} s of {names}"
-
-
-def _row(modality: Modality) -> str:
-    channels = ", ".join(f"{c.name} ({c.unit})" for c in modality.channels)
-    rate = f"{modality.rate_hz:g} Hz" if modality.rate_hz else modality.axis
-    return f"| {modality.name} | {channels} | {modality.steps} | {rate} |"

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_card import write_card
+from sensor2llm.adapter_card import card_text
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.projectors import Projector
 from sensor2llm.encoders.config import EncoderConfig
@@ -69,13 +70,22 @@ def _write_files(adapter: SensorAdapter, part: Path) -> None:
         save_file(tensors, part / BRIDGE)
     recipe = yaml.safe_dump(adapter.recipe, sort_keys=False, allow_unicode=True)
     (part / "recipe.yaml").write_text(recipe, encoding="utf-8")
-    (part / "README.md").write_text(write_card(adapter), encoding="utf-8")
+    manifest = _manifest(adapter)
+    card = card_text(manifest, data=_data(adapter.recipe))
+    (part / "README.md").write_text(card, encoding="utf-8")
     hashed = [part / name for name in (*PEFT_FILES, BRIDGE) if (part / name).exists()]
     for path in hashed:
         with path.open("rb+") as file:
             os.fsync(file.fileno())
     files = {path.name: _sha256(path) for path in hashed}
-    write_json(part / MANIFEST, _manifest(adapter) | {"files": files})
+    write_json(part / MANIFEST, manifest | {"files": files})
+
+
+def _data(recipe: Mapping[str, Any]) -> list[str]:
+    """Say where the windows came from; `evaluate` adds the people."""
+    given = recipe.get("data")
+    source = given.get("source") if isinstance(given, Mapping) else given
+    return [f"Source: {source or 'simulated; see recipe.yaml'}"]
 
 
 def _bridge_tensors(adapter: SensorAdapter) -> dict[str, Tensor]:
@@ -107,6 +117,7 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "projector": None if a.projector_config is None else asdict(a.projector_config),
         "llm_width": None if a.projector is None else len(a.projector.gain),
         "soft_tokens": a.soft_tokens,
+        "trained_parameters": sum(p.numel() for p in a.parameters() if p.requires_grad),
         "versions": versions(),
     }
 

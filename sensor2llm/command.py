@@ -5,6 +5,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,7 +95,7 @@ def _underscored(word: str) -> str:
 
 def _config(words: list[str]) -> str:
     """Give the recipe file that was typed."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in pairwise([*words, ""]):
         if word.startswith("--config"):
             return word.partition("=")[2] or after
     return "the options"

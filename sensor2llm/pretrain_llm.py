@@ -38,9 +38,7 @@ def _main(argv: list[str] | None) -> None:
     config = to_config(parser, options, PretrainConfig)
     from sensor2llm.llm.pretraining.run import pretrain
 
-    summary = pretrain(
-        options.corpus, options.out, config, resume=options.resume, stages=stages
-    )
+    summary = pretrain(options.corpus, options.out, config, resume=options.resume, stages=stages)
     for name, figures in summary.items():
         print(name, *(f"{key}={value}" for key, value in figures.items()))
     print(options.out / "model")

@@ -17,9 +17,10 @@ from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
-from sensor2llm.recipes.config import NONE, Recipe, to_plain
+from sensor2llm.prompting import Prompting
+from sensor2llm.recipes.config import NEW, NONE, Recipe, to_plain
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import Heard, get_encoder
+from sensor2llm.recipes.encoder import Heard, find_encoder, get_encoder, load_encoder
 from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.task import AdapterTask, Rows
 from sensor2llm.signals.dataset import WindowDataset
@@ -55,7 +56,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     store = open_data(recipe)
     split = make_split(store, recipe.split)
     llm = load_llm(recipe)
-    PromptTemplate.load(recipe.prompt)
+    check_prompt(recipe, store, llm)
     heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
     before = llm.fingerprint()
     model = SensorLanguageModel(
@@ -83,6 +84,24 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
         random_weights=recipe.llm_random_weights,
         seed=recipe.loop.seed,
     )
+
+
+def check_prompt(recipe: Recipe, store: WindowStore, llm: FrozenLLM) -> None:
+    """Render the prompt and every label once, before anything is trained.
+
+    Raises:
+        TemplateError: the template cannot be read, or needs what an adapter does not have.
+        ConfigError: two labels are the same text to the LLM, or one is empty.
+    """
+    template = PromptTemplate.load(recipe.prompt)
+    bare = SensorAdapter(
+        spec=store.spec,
+        label_names=store.label_names,
+        template=template,
+        llm_name=llm.name,
+        llm_identity="",
+    )
+    _ = Prompting(bare, llm).answers
 
 
 def build_adapter(
@@ -191,11 +210,21 @@ def prompt_of(recipe: Recipe) -> str:
     store = open_data(recipe)
     split = make_split(store, recipe.split)
     llm = load_llm(recipe)
-    encoder = None
-    if recipe.encoder != NONE:
-        encoder = Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
-    model = SensorLanguageModel(build_adapter(recipe, store, split, encoder, llm), llm)
-    return model.prompting.text(signal=None if encoder else "(the window as text)")
+    adapter = build_adapter(recipe, store, split, _untrained(recipe, store), llm)
+    prompting = Prompting(adapter, llm)
+    if adapter.encoder is not None:
+        return prompting.text()
+    first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
+    return prompting.text(signal=adapter.signal_text.rows(first, store.spec, adapter.normaliser)[0])
+
+
+def _untrained(recipe: Recipe, store: WindowStore) -> Heard | None:
+    """Give the recipe's encoder, a new one before its training."""
+    if recipe.encoder == NONE:
+        return None
+    if recipe.encoder == NEW:
+        return Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
+    return load_encoder(find_encoder(recipe.encoder))
 
 
 def summary_of(trained: Trained, *, as_json: bool) -> str:

@@ -1,20 +1,24 @@
 r"""The YAML description of one's own table: where the time, the sensors and the labels are.
 
-files: "walks/*.csv"              # CSV, Parquet, or .npz of ready windows; beside this file
-time: {column: t, unit: ms}       # s, ms, us, ns or iso
-subject: {column: person}         # or {value: anna}, or {file: "(p\d+)_.*"}: from the file's name
-label: activity                   # a column; may be left out
-labels: {1: walking, 2: sitting}  # or a list of the texts; may be left out
-window_s: 5
-overlap: 0.5
-modalities:
-wrist_accel:
-rate_hz: 50
-columns: {ax: m/s^2, ay: m/s^2, az: m/s^2}   # column: unit
-heart:
-axis: event                   # one row a beat
-steps: 60
-columns: [{column: rr, name: interval, unit: ms}]
+The description lies beside the files, or names their folder:
+
+    files: "walks/*.csv"              # CSV, Parquet, or .npz of ready windows; beside this file
+    time: {column: t, unit: ms}       # s, ms, us, ns or iso
+    subject: {column: person}         # or {value: anna}, or {file: "(p\d+)_.*"}: from the name
+    label: activity                   # a column; may be left out
+    labels: {1: walking, 2: sitting}  # or a list of the texts; may be left out
+    window_s: 5
+    overlap: 0.5
+    modalities:
+      wrist_accel:
+        rate_hz: 50
+        columns: {ax: m/s^2, ay: m/s^2, az: m/s^2}   # column: unit
+      heart:
+        axis: event                   # one row a beat
+        steps: 60
+        columns: [{column: rr, name: interval, unit: ms}]
+
+Anything else in it is an error that names what is known.
 """
 
 import math

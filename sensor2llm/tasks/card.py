@@ -1,19 +1,15 @@
-"""The card of an adapter: README.md, written from the files beside it."""
+"""The card of an adapter that was measured: its README.md with the results in it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sensor2llm.adapter_card import card_text as base_card
+from sensor2llm.adapter_card import code, table
 from sensor2llm.errors import ArtefactError
 from sensor2llm.signals.sources.catalogue import SOURCES
 
-LIMITS = (
-    "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
-    "It knows its labels only. A window of anything else still gets one of them.",
-    "People, devices and places on the body that differ from the training data lower its score.",
-    "Free answers are the language model's own; what is measured is the label.",
-)
 CONTROLS = {
     "majority": "most frequent training label",
     "probe": "logistic regression on the same encoder features, no LLM",
@@ -46,55 +42,28 @@ def write_card(folder: str | Path, *, title: str | None = None) -> Path:
 
 
 def card_text(manifest: Mapping[str, Any], metrics: Mapping[str, Any], title: str) -> str:
-    """Return a card's text.
+    """Return the text of a card with results.
 
     Args:
         manifest: `sensor2llm.json` of the adapter.
         metrics: `metrics.json`, what `evaluate` wrote.
         title: the first line.
     """
-    data = metrics.get("data", {})
-    head = ["---", "library_name: sensor2llm", "tags: [sensors, language-model-adapter]", "---"]
-    blocks = [
-        "\n".join(head),
-        f"# {title}",
-        f"Lets the frozen language model `{manifest.get('llm', 'unknown')}` hear sensor "
-        f"windows and say which of {len(metrics['labels'])} labels they show. "
-        "Not one weight of the model is changed.",
-        "## Signals\n\n" + _signals(manifest.get("spec", {})),
-        "## Labels\n\n" + ", ".join(f"`{name}`" for name in metrics["labels"]),
-        "## Data\n\n" + _data(data),
-        "## Results\n\n" + _results(metrics),
-    ]
+    results = ["## Results\n\n" + _results(metrics)]
     if metrics.get("controls"):
-        blocks.append("## Controls\n\n" + _controls(metrics))
+        results.append("## Controls\n\n" + _controls(metrics))
     if metrics.get("missing"):
-        blocks.append("## Missing sensors\n\n" + _missing(metrics))
-    blocks.append("## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS))
-    blocks.append(
-        "## Reproduce\n\n" + _block("python -m sensor2llm.train_adapter --config recipe.yaml")
-    )
-    return "\n\n".join(blocks) + "\n"
+        results.append("## Missing sensors\n\n" + _missing(metrics))
+    data = _data(metrics.get("data", {}))
+    return base_card(manifest, title=title, data=data, results=results)
 
 
-def _signals(spec: Mapping[str, Any]) -> str:
-    rows = []
-    for m in spec.get("modalities", ()):
-        channels = ", ".join(f"{c['name']} ({c['unit']})" for c in m["channels"])
-        rate = f"{m['rate_hz']:g} Hz" if m.get("rate_hz") else m.get("axis", "")
-        rows.append((m["name"], channels, rate, str(m["steps"])))
-    table = _table(("modality", "channels", "rate or axis", "steps a window"), rows)
-    return f"{table}\n\nAny of them may be missing from a window."
-
-
-def _data(data: Mapping[str, Any]) -> str:
+def _data(data: Mapping[str, Any]) -> list[str]:
     source = data.get("source") or "not stated"
     licence = next((s.licence for s in SOURCES.values() if s.title in source), "see the source")
     people = ", ".join(f"{n} people for {part}" for part, n in data.get("people", {}).items())
-    lines = [f"- Source: {source}", f"- Licence of the data: {licence}"]
-    if people:
-        lines.append(f"- Split by subject: {people}; nobody is in two parts")
-    return "\n".join(lines)
+    lines = [f"Source: {source}", f"Licence of the data: {licence}"]
+    return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines
 
 
 def _results(metrics: Mapping[str, Any]) -> str:
@@ -110,9 +79,9 @@ def _results(metrics: Mapping[str, Any]) -> str:
     ]
     if metrics.get("calibration_error") is not None:
         rows.insert(3, ("expected calibration error", f"{metrics['calibration_error']:.3f}"))
-    by_label = _table(("label", "F1"), [(k, f"{v:.3f}") for k, v in metrics["f1_by_label"].items()])
-    text = _table((f"{part} people", "value"), rows)
-    command = _block(metrics["command"]) + "\n\n" if metrics.get("command") else ""
+    by_label = table(("label", "F1"), [(k, f"{v:.3f}") for k, v in metrics["f1_by_label"].items()])
+    text = table((f"{part} people", "value"), rows)
+    command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
     return f"{command}{text}\n\n{by_label}\n\nLLM fingerprint: `{metrics['llm_fingerprint']}`"
 
 
@@ -125,9 +94,7 @@ def _controls(metrics: Mapping[str, Any]) -> str:
             difference += f" ({between[0]:+.3f} to {between[1]:+.3f})"
         told = CONTROLS.get(name, name)
         rows.append((told, f"{found['macro_f1']:.3f}", difference, f"{found['flip_rate']:.0%}"))
-    return _table(
-        ("what the model gets", "macro-F1", "adapter minus this", "answers changed"), rows
-    )
+    return table(("what the model gets", "macro-F1", "adapter minus this", "answers changed"), rows)
 
 
 def _missing(metrics: Mapping[str, Any]) -> str:
@@ -135,16 +102,7 @@ def _missing(metrics: Mapping[str, Any]) -> str:
         (name, f"{found['macro_f1']:.3f}", f"{found['flip_rate']:.0%}")
         for name, found in metrics["missing"].items()
     ]
-    return _table(("taken away", "macro-F1", "answers changed"), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _block(command: str) -> str:
-    return f"```\n{command}\n```"
+    return table(("taken away", "macro-F1", "answers changed"), rows)
 
 
 def _read(folder: Path, name: str) -> Mapping[str, Any]:

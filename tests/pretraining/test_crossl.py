@@ -32,7 +32,8 @@ def test_is_vicreg_between_aggregated_masked_embeddings(mask):
         else random_mask(batch.present, 8, 0.4, generator(), distinct=True)
     )
     a, b = (objective.encoder.aggregator(pooled * m) for m in masks)
-    torch.testing.assert_close(found.total, 6 * vicreg_loss(a, b).loss)
+    expected = vicreg_loss(a, b, similarity=25, std=25, covariance=1)
+    torch.testing.assert_close(found.total, 6 * expected.loss)
     assert found.weight == 6
 
 

@@ -32,11 +32,20 @@ CONTROL = {
 }
 
 
+MANIFEST = {
+    "llm": "bundled",
+    "llm_identity": "sha256:def",
+    "spec": SPEC.to_dict(),
+    "label_texts": ["rest", "walk"],
+    "projector": {"tokens": 8},
+    "soft_tokens": 4,
+    "trained_parameters": 12345,
+}
+
+
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "sensor2llm.json").write_text(
-        json.dumps({"llm": "bundled", "spec": SPEC.to_dict()})
-    )
+    (tmp_path / "sensor2llm.json").write_text(json.dumps(MANIFEST))
     metrics = {
         **FOUND,
         "split": "test",
@@ -63,6 +72,8 @@ def test_a_card_has_data_results_controls_and_limits(folder):
     assert "| signal set to its mean | 0.100 | +0.400 (+0.300 to +0.500) | 80% |" in text
     assert "| accel | 0.100 | 80% |" in text
     assert "Not a medical device" in text
+    assert "base_model: bundled" in text
+    assert "Trained parameters: 12,345" in text
 
 
 def test_a_card_without_controls(folder):
