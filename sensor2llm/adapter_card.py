@@ -9,6 +9,10 @@ LIMITS = (
     "People, devices and places on the body that differ from the training data lower its score.",
     "Free answers are the language model's own; what is measured is the label.",
 )
+COMMANDS = (
+    "python -m sensor2llm.classify ADAPTER FILE",
+    "python -m sensor2llm.train_adapter --config recipe.yaml",
+)
 
 
 def card_text(
@@ -38,9 +42,8 @@ def card_text(
         *results,
         "## Adapter\n\n" + bullets(_parts(manifest)),
         "## Limits\n\n" + bullets(LIMITS),
-        "## Use and reproduce\n\n" + code("python -m sensor2llm.classify ADAPTER FILE",
-                                          "python -m sensor2llm.train_adapter --config recipe.yaml"),
-    ]  # fmt: skip
+        "## Use and reproduce\n\n" + code(*COMMANDS),
+    ]
     return "\n\n".join(sections) + "\n"
 
 

@@ -15,7 +15,6 @@ VERBS = {
     "evaluate": "measure an adapter or an encoder on a store",
     "classify": "label the windows of a recording",
     "chat": "talk with the LLM about a window",
-    "study": "train and compare a grid of adapters",
 }
 
 

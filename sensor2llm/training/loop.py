@@ -25,6 +25,7 @@ from sensor2llm.training.bar import ProgressBar
 from sensor2llm.training.checkpoint import RunState, copy_weights, load_checkpoint, save_checkpoint
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import build_accelerator
+from sensor2llm.training.interrupt import HeldInterrupt
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
 
@@ -143,34 +144,46 @@ class _Run:
         self.file = None
         if out and self.main:
             self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
-            write_json(out / "run.json", {"versions": versions(), **self.identity})
+            processes = self.accelerator.num_processes
+            record = {"versions": versions(), "processes": processes, **self.identity}
+            write_json(out / "run.json", record)
         self.bar = ProgressBar(progress_bar and self.main)
         self.total = self._total_steps()
         self.saved_at = time.monotonic()
+        self.validated_at = -1
+        self.interrupt = HeldInterrupt()
 
     def go(self) -> FitResult:
-        """Train to the end, an early stop or Ctrl-C."""
+        """Train to the end, an early stop or Ctrl-C, which is kept for the end of a step."""
+        with self.interrupt:
+            ended = self._trained()
+            if final := self.best or self.average:
+                self.task.module.load_state_dict(final, strict=False)
+            self._save()
+        self.accelerator.end_training()
+        self._stop_if_asked()
+        p = self.progress
+        return FitResult(p.step, p.rows, p.seconds, p.best_score, p.best_step, ended, self.history)
+
+    def _trained(self) -> str:
         try:
             ended = self._epochs()
+            if self.validated_at != self.progress.step:
+                self._validate()
+            return ended
         except KeyboardInterrupt:
-            self._save()
+            if self.interrupt.asked < 2:  # a second Ctrl-C may have come in the midst of a step
+                self._save()
             raise
         finally:
             self.bar.close()
-        if self.best:
-            self.task.module.load_state_dict(self.best, strict=False)
-        elif self.average:
-            self.task.module.load_state_dict(self.average, strict=False)
-        self._save()
-        self.accelerator.end_training()
-        p = self.progress
-        return FitResult(p.step, p.rows, p.seconds, p.best_score, p.best_step, ended, self.history)
 
     def _epochs(self) -> str:
         p = self.progress
         while p.epoch < self.config.epochs:
             batches = self.task.batches(p.epoch)
             while p.batch < len(batches):
+                self._stop_if_asked()
                 if reason := self._spent():
                     return reason
                 self._timed_step(batches[p.batch])
@@ -188,9 +201,16 @@ class _Run:
     def _spent(self) -> str:
         """Name the limit that is reached, alike in every process."""
         config, p = self.config, self.progress
+        if config.patience and p.worse >= config.patience:
+            return "early"
         if config.steps is not None and p.step >= config.steps:
             return "steps"
         return "budget" if config.budget_s and p.seconds >= config.budget_s else ""
+
+    def _stop_if_asked(self) -> None:
+        """Stop between two steps, in every process after the same one."""
+        if self._sum(float(self.interrupt.asked)):
+            raise KeyboardInterrupt
 
     def _share(self) -> float:
         if self.config.budget_s:
@@ -263,6 +283,7 @@ class _Run:
     def _validate(self) -> bool:
         """Validate, keep the best weights, and say whether patience is at its end."""
         module, p = self.task.module, self.progress
+        self.validated_at = p.step
         current = copy_weights(_trainable(module)) if self.average else {}
         if self.average:
             module.load_state_dict(self.average, strict=False)

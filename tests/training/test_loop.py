@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,25 +58,6 @@ def test_a_run_killed_and_resumed_ends_with_the_very_same_weights(tmp_path, ema_
     steps = [json.loads(line)["step"] for line in lines]
     assert steps == sorted(steps)
     assert set(range(1, 33)) == set(steps)
-
-
-def test_a_process_killed_outright_resumes_from_its_last_checkpoint(tmp_path):
-    script = (
-        "import os; from tests.training.test_loop import *\n"
-        "task = ToyTask(dropout=0.3); read = task.collate\n"
-        "def collate(rows):\n"
-        "    if task.read >= 20: os._exit(9)\n"
-        "    return read(rows)\n"
-        "task.collate = collate\n"
-        "config = replace(CONFIG, checkpoint_every_s=0)\n"
-        f"fit(task, config, Path({str(tmp_path)!r}), progress_bar=False)"
-    )
-    root = Path(__file__).resolve().parents[2]
-    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 9
-    resumed, result = run(out=tmp_path, dropout=0.3, resume=True)
-    unbroken, _ = run(dropout=0.3)
-    assert result.steps == 32
-    assert torch.equal(weights(resumed), weights(unbroken))
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
@@ -165,3 +145,44 @@ def test_schedules_rise_hold_and_fall():
 def test_settings_that_cannot_be_are_named(field, value):
     with pytest.raises(ConfigError, match=field):
         LoopConfig(**{field: value})
+
+
+@pytest.mark.parametrize("moment", ["step", "validate"])
+def test_ctrl_c_in_the_midst_of_a_step_or_a_validation_waits_for_its_end(
+    tmp_path, moment, monkeypatch
+):
+    config = replace(CONFIG, ema_decay=0.8)
+    unbroken, _ = run(config, dropout=0.3)
+    task = ToyTask(dropout=0.3)
+    forward, validate, calls = task.module.forward, task.validate, []
+
+    def interrupted(*given):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return (forward if moment == "step" else validate)(*given)
+
+    monkeypatch.setattr(task.module if moment == "step" else task,
+                        "forward" if moment == "step" else "validate", interrupted)  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        fit(task, config, tmp_path, progress_bar=False)
+    progress = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())["progress"]
+    assert progress["step"] == (2 if moment == "step" else 16)
+    resumed, _ = run(config, tmp_path, dropout=0.3, resume=True)
+    assert torch.equal(weights(resumed), weights(unbroken))
+
+
+def test_a_second_ctrl_c_is_not_held_back_and_keeps_the_checkpoint_there_was(tmp_path):
+    run(replace(CONFIG, epochs=1), tmp_path)
+    before = (tmp_path / "checkpoint" / "progress.json").read_bytes()
+    task = ToyTask()
+
+    def twice(_rows):
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    task.collate = twice
+    with pytest.raises(KeyboardInterrupt):
+        fit(task, CONFIG, tmp_path, resume=True, progress_bar=False)
+    assert (tmp_path / "checkpoint" / "progress.json").read_bytes() == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
