@@ -20,10 +20,8 @@ MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def adapters() -> str:
     """Give a row a released adapter."""
-    lines = [
-        "| adapter | data, test people | macro-F1 (95 % over people) | without the LLM | text only |"
-    ]
-    lines += ["|---|---|---|---|---|"]
+    head = ("adapter", "data, test people", "macro-F1 (95 % over people)", "no LLM", "text only")
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         if "controls" in found:

@@ -41,6 +41,7 @@ def verb_parser(verb: str, description: str | None, package: str = "sensor2llm")
         description=description,
         formatter_class=_HelpFormatter,
         exit_on_error=False,
+        allow_abbrev=False,
     )
 
 
@@ -176,6 +177,9 @@ def _options(parser: ArgumentParser) -> list[str]:
 
 MESSAGES: dict[str, Callable[..., str]] = {
     r'Parser key "([^"]+)":;? *Expected an? (.+?)\. Got value: (.*)': _wrong_type,
+    r'Parser key "([^"]+)":.*Union subtypes.*? - Expected an? (.+?) - .*Given value: (.*)': (
+        _wrong_type
+    ),
     r"argument ([^:]+): expected one argument": _no_value,
     r"unrecognized arguments: (.+)": _unknown_word,
     r"the following arguments are required: (.+)": _missing,

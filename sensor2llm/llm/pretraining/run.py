@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from sensor2llm.llm.pretraining.card import write_record
 from sensor2llm.llm.pretraining.config import SIZES, STAGES, ModelShape, PretrainConfig, Stage
 from sensor2llm.llm.pretraining.packing import Mixture, TokenFiles
 from sensor2llm.llm.pretraining.token_files import prepare_tokens
@@ -152,6 +153,7 @@ def pretrain(
             _load_stage(model, out / stage.name)
     if process_state().is_main_process:
         write_model(model, out / "tokenizer", out / "model")
+        write_record(out / "model", out, config)
     return {name: _summary(result, config) for name, result in results.items()}
 
 

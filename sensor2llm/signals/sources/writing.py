@@ -37,13 +37,14 @@ def write_source(
         return _simulated(path, out, simulation), {}
     if simulation != SimulationConfig():
         raise ConfigError(f"{name} has no option --simulation; only simulated has")
-    reading = open_source(name, path, options)
+    reading, console = open_source(name, path, options), Console(stderr=True)
     windows = track(
         reading.windows,
         description=f"preparing {Path(name).stem}",
         total=reading.total,
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,  # a bar that nobody sees would still end its line
     )
     store = WindowStore.write(
         out,

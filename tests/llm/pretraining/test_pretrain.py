@@ -66,6 +66,16 @@ def test_the_recipe_learns_and_writes_a_plain_hugging_face_folder(smoke):
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
 
 
+def test_the_model_says_how_it_was_made(smoke):
+    out, summary = smoke
+    record = json.loads((out / "model" / "training.json").read_text())
+    assert record["tokens"] == sum(stage["tokens"] for stage in summary.values())
+    card = (out / "model" / "README.md").read_text()
+    assert "CC BY-SA 4.0" in card
+    assert "| simplewiki | Simple English Wikipedia, 2017 |" in card
+    assert "Number chunking was chosen" in card
+
+
 def test_a_run_goes_on_where_it_was_cut(corpus, smoke, tmp_path, monkeypatch):
     whole, _ = smoke
     for folder in ("tokens", "tokenizer"):
