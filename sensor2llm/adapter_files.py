@@ -6,7 +6,6 @@ bridge.safetensors                                encoder and projector; none wi
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -30,13 +29,13 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, first_line, read_manifest
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.training.record import versions, write_json
 
-FORMAT_VERSION = 1
-MANIFEST, BRIDGE = "sensor2llm.json", "bridge.safetensors"
+BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 # metrics.json tells of the weights before: it goes when they go.
@@ -129,7 +128,7 @@ def load_adapter(name: str | Path) -> SensorAdapter:
         ArtefactError: there is none, a file is missing or broken, or the format is another.
     """
     folder = find_adapter(name)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, "adapter", "train_adapter")
     _check_files(folder, manifest)
     try:
         return _build(folder, manifest).eval()
@@ -137,7 +136,7 @@ def load_adapter(name: str | Path) -> SensorAdapter:
         raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtefactError(
-            f"the adapter in '{folder}' is broken ({_first_line(error)}); fetch or train it again"
+            f"the adapter in '{folder}' is broken ({first_line(error)}); fetch or train it again"
         ) from error
 
 
@@ -179,31 +178,6 @@ def build_projector(
     """Build the projector that fits between an encoder and an LLM of this embedding width."""
     modalities, steps = len(encoder.spec.modalities), encoder.config.pooled_steps
     return Projector(config, modalities, steps, encoder.width, llm_width, target_std)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read an adapter folder's manifest.
-
-    Raises:
-        ArtefactError: there is none, or it is of another kind or format.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise ArtefactError(
-            f"'{folder}' is no adapter (no {MANIFEST} in it); make one with "
-            "`python -m sensor2llm.train_adapter`"
-        )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        kind, version = manifest["kind"], manifest["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"'{path}' is broken ({_first_line(error)})") from error
-    if (kind, version) != ("adapter", FORMAT_VERSION):
-        raise ArtefactError(
-            f"'{folder}' holds kind {kind!r} of format {version}, expected 'adapter' of format "
-            f"{FORMAT_VERSION}; use the release of sensor2llm that wrote it"
-        )
-    return manifest
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
@@ -252,7 +226,7 @@ def _download(name: str) -> Path:
     except (OSError, ValueError) as error:
         raise ArtefactError(
             f"no adapter '{name}': no such folder, and the hub does not give it "
-            f"({_first_line(error)})"
+            f"({first_line(error)})"
         ) from error
 
 
@@ -271,7 +245,3 @@ def push_adapter(adapter: SensorAdapter, repo_id: str, *, private: bool) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -13,9 +13,9 @@ from sensor2llm.errors import run_verb
 
 
 def _main(argv: list[str] | None) -> None:
-    from jsonargparse import ArgumentParser
+    from sensor2llm.command import parse, verb_parser
 
-    parser = ArgumentParser(prog="python -m sensor2llm.chat", description=__doc__)
+    parser = verb_parser("chat", __doc__)
     parser.add_argument("adapter", help="folder, released name or hub name of an adapter")
     parser.add_argument(
         "--window", metavar="FILE", type=str | None, help="recording or store to hear first"
@@ -26,7 +26,7 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument("--max_new_tokens", type=int, default=96, help="longest answer")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--json", action="store_true", help="print one JSON object a turn")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
 
     from rich.console import Console
 

@@ -15,9 +15,9 @@ from sensor2llm.errors import run_verb
 
 
 def _main(argv: list[str] | None) -> None:
-    from jsonargparse import ArgumentParser
+    from sensor2llm.command import parse, verb_parser
 
-    parser = ArgumentParser(prog="python -m sensor2llm.classify", description=__doc__)
+    parser = verb_parser("classify", __doc__)
     parser.add_argument("adapter", help="folder, released name or hub name of an adapter")
     parser.add_argument("file", type=Path, help="the recording")
     parser.add_argument("--out", type=Path | None, help="write a .csv, .parquet or .json here")
@@ -25,7 +25,7 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument("--batch_size", type=int, default=64, help="windows at a time")
     parser.add_argument("--llm", type=str | None, help="another place of the adapter's LLM")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
 
     from sensor2llm.tasks.labelling import check_out, label_file, prediction_row, write_rows
     from sensor2llm.tasks.loading import load_model

@@ -28,7 +28,7 @@ TABLE = {
     "subject": {"value": "anna"},
     "label": "what",
     "window_s": 1,
-    "modalities": {"accel": {"rate_hz": 20, "columns": {"x": "g", "y": "g"}}},
+    "modalities": {"accel": {"rate_hz": 20, "columns": {"x": "g", "y": "g", "z": "g"}}},
 }
 
 
@@ -133,7 +133,7 @@ def test_an_option_that_is_nearly_right_and_one_without_its_value(told):
     assert "unexpected 'stray'" in told("train_adapter", "stray")
     line = told("train_adapter", "--projector.kind", "perciever")
     assert "unknown projector.kind 'perciever'; choose from linear, mlp, perceiver" in line
-    assert "epochs must be positive" in told("train_adapter", "--loop.epochs", "0")
+    assert "epochs must be at least 1, got 0" in told("train_adapter", "--loop.epochs", "0")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,8 @@ def test_a_recipe_file_that_cannot_be(told, tmp_path, verb, group, text, message
 def write_table(folder: Path, description: dict | None = None, **cells: object) -> Path:
     """Write a table of 3 s and its description; cells replace a whole column, or rows of it."""
     time = np.arange(ROWS) / 20
-    columns = {"t": time, "x": np.sin(time), "y": np.cos(time), "what": ["walk"] * ROWS}
+    columns = {"t": time, "x": np.sin(time), "y": np.cos(time), "z": np.ones(ROWS)}
+    columns["what"] = ["walk"] * ROWS
     for name, change in cells.items():
         values = [str(value) for value in columns[name]]
         for row, cell in (change if isinstance(change, dict) else dict(enumerate(change))).items():
@@ -182,14 +183,14 @@ def accel(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("description", "cells", "message"),
     [
-        (accel(columns={"x": "g", "z": "g"}), {}, "walk.csv: no column 'z'; it has t, x, y, what"),
+        (accel(columns={"x": "g", "w": "g"}), {}, "walk.csv: no column 'w'; it has t, x, y, z"),
         ({"labels": ["rest"]}, {}, "row 1, column 'what': unknown label 'walk'; labels has"),
         ({}, {"y": {6: "fast"}}, "walk.csv: row 7, column 'y': 'fast' is not a number"),
         ({}, {"y": [""] * ROWS}, "column 'y' of 'accel' has no number at all"),
         ({}, {"y": ["1", ""] * (ROWS // 2)}, "two rates in modality 'accel'"),
         ({}, {"t": {30: "0.2"}}, "row 31, column 't': time goes back from 1.45 to 0.2 s"),
         ({}, {"y": ["9.81"] * ROWS}, "'accel' is said to be in g"),
-        (accel(columns={"x": "G-force", "y": "g"}), {}, "unit"),
+        (accel(columns={"x": "", "y": "g"}), {}, "unit"),
     ],
 )
 def test_a_table_that_cannot_be(told, tmp_path, description, cells, message):
@@ -202,7 +203,7 @@ def test_a_table_that_cannot_be(told, tmp_path, description, cells, message):
 @pytest.mark.parametrize("kind", ["empty", "truncated"])
 def test_a_file_that_is_cut_short(told, tmp_path, suffix, kind):
     file = tmp_path / f"walk.{suffix}"
-    whole = {"csv": b"t,x,y,what\n", "parquet": b"PAR1" + bytes(99)}.get(suffix, b"")
+    whole = {"csv": b"t,x,y,z,what\n", "parquet": b"PAR1" + bytes(99)}.get(suffix, b"")
     if suffix == "npz":
         np.savez(file, accel=np.zeros((3, 2, 20), np.float32))
         whole = file.read_bytes()[:-80]

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,15 +84,3 @@ def test_a_fault_in_the_last_file_leaves_the_old_store_whole(own: Path, capsys):
     assert "zz.csv: row 2, column 'x': 'much' is not a number" in capsys.readouterr().err
     assert len(WindowStore.open(own / "store")) == 5
     assert sorted(p.name for p in own.iterdir()) == ["own.yaml", "store", "walk.csv", "zz.csv"]
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys\n"
-        "from sensor2llm.prepare import make_parser\n"
-        "assert '--from' in make_parser().format_help()\n"
-        "print([m for m in ('torch', 'transformers', 'scipy', 'pandas', 'pyarrow', 'numpy')"
-        " if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

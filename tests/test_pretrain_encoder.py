@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pytest
 from toy_store import make_store
@@ -41,25 +39,8 @@ def test_writes_an_encoder_and_one_json_object(tmp_path, capsys):
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, options, message):
     store = make_store(tmp_path, people=3, each=3)
     options = [str(store.path) if word == "STORE" else word for word in options]
-    try:
-        code = main([*options, "--out", str(tmp_path / "encoder"), *SMALL[3:]])
-    except SystemExit as stopped:
-        code = stopped.code
+    assert main([*options, "--out", str(tmp_path / "encoder"), *SMALL[3:]]) == 2
     error = capsys.readouterr().err
-    assert code == 2
     assert message in error
-    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
     assert not (tmp_path / "encoder").exists()
-
-
-def test_help_imports_nothing_heavy():
-    program = (
-        "import sys\n"
-        "from sensor2llm.pretrain_encoder import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "found = {'torch', 'transformers', 'scipy', 'pandas', 'sklearn'} & set(sys.modules)\n"
-        "sys.exit(','.join(sorted(found)) or 0)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "--finetune" in done.stdout

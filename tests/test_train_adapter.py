@@ -26,7 +26,11 @@ from tests.models import normaliser
 from tests.toy_store import LABELS, SPEC, make_store
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = os.environ | {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {
+    "ACCELERATE_USE_CPU": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(ROOT),
+}
 # Batches that two processes cannot share evenly.
 SMALL = [
     "--llm_dtype=float32", "--projector.tokens=2", "--projector.hidden=16", "--projector.dropout=0",
@@ -162,21 +166,34 @@ def test_a_run_stopped_by_ctrl_c_and_then_killed_ends_as_if_nothing_had_been(bas
 
 
 def test_two_processes_train_the_same_adapter_as_one(base, words, trained):
+    """The first run has an encoder that is there; the second makes one, in three stages."""
+    stages = [f"--new_encoder.{stage}_loop.steps=2" for stage in ("pretrain", "finetune")]
+    stages += ["--encoder=new", "--new_encoder.encoder.width=8", "--loop.steps=2"]
+    runs = [
+        [*words, "--out", str(base / "two")],
+        [*words, *stages, "--out", str(base / "whole")],
+    ]
+    script = base / "script.py"
+    lines = [f"assert main({run!r}) == 0" for run in runs]
+    script.write_text("\n".join(["from sensor2llm.train_adapter import main", *lines]))
+    done = subprocess.run(launched(script), cwd=ROOT, env=ENVIRONMENT, capture_output=True)
+    assert done.returncode == 0, done.stderr[-4000:].decode()
+    record = json.loads((base / "two-run" / "adapter" / "run.json").read_text())
+    assert record["processes"] == 2
+    one, two = weights(trained), weights(base / "two")
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+    assert SensorAdapter.load(base / "whole").encoder.width == 8
+
+
+def launched(script: Path) -> list[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
     # On CPUs accelerate starts several processes only with --multi_gpu.
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--mixed_precision=no"]
     launch += ["--num_processes=2", "--num_machines=1", "--dynamo_backend=no"]
-    launch += [f"--main_process_port={port}", "-m", "sensor2llm.train_adapter"]
-    arguments = [sys.executable, *launch, *words, "--out", str(base / "two")]
-    done = subprocess.run(arguments, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads((base / "two-run" / "adapter" / "run.json").read_text())
-    assert record["processes"] == 2
-    one, two = weights(trained), weights(base / "two")
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+    return [sys.executable, *launch, f"--main_process_port={port}", str(script)]
 
 
 def llm() -> FrozenLLM:

@@ -25,12 +25,12 @@ from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.temporal_cnn import MODALITY_ENCODERS
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, first_line
+from sensor2llm.manifest import read_manifest as read_folder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.training.record import replace_folder, versions, write_json
 
-FORMAT_VERSION = 1
-MANIFEST = "sensor2llm.json"
 WEIGHTS = "encoder.safetensors"
 
 
@@ -170,7 +170,7 @@ class SignalEncoder(nn.Module):
             encoder.load_state_dict(load_file(Path(folder) / WEIGHTS))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise ArtefactError(
-                f"the encoder in '{folder}' is broken ({_first_line(error)}); train it again"
+                f"the encoder in '{folder}' is broken ({first_line(error)}); train it again"
             ) from error
         return encoder.eval()
 
@@ -181,24 +181,4 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     Raises:
         ArtefactError: there is none, or it is of another kind or format.
     """
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise ArtefactError(
-            f"'{folder}' is no encoder (no {MANIFEST} in it); make one with "
-            "`python -m sensor2llm.pretrain_encoder`"
-        )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["kind"], manifest["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"'{path}' is broken ({_first_line(error)})") from error
-    if found != ("encoder", FORMAT_VERSION):
-        raise ArtefactError(
-            f"'{folder}' holds kind {found[0]!r} of format {found[1]}, expected 'encoder' of "
-            f"format {FORMAT_VERSION}"
-        )
-    return manifest
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return read_folder(Path(folder), "encoder", "pretrain_encoder")

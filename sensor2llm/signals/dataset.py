@@ -183,18 +183,6 @@ class Batches:
             yield order[number * self.batch_size : (number + 1) * self.batch_size]
 
 
-def batches(
-    n: int,
-    batch_size: int,
-    generator: torch.Generator | None = None,
-    shuffle: bool = False,
-    drop_last: bool = False,
-    start: int = 0,
-) -> Batches:
-    """Give `Batches` of n positions."""
-    return Batches(n, batch_size, generator, shuffle, drop_last, start)
-
-
 def _as_is(batch: SignalBatch) -> SignalBatch:
     return batch
 

@@ -160,7 +160,8 @@ class _Run:
             if final := self.best or self.average:
                 self.task.module.load_state_dict(final, strict=False)
             self._save()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()  # the processes' group stays: another stage may follow
         self._stop_if_asked()
         p = self.progress
         return FitResult(p.step, p.rows, p.seconds, p.best_score, p.best_step, ended, self.history)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.dataset import Batches, WindowDataset, batches, collate_windows, loader
+from sensor2llm.signals.dataset import Batches, WindowDataset, collate_windows, loader
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.transforms import fit_normaliser, fit_subject_normalisers
 from sensor2llm.signals.window import Window
@@ -102,7 +102,7 @@ def test_a_pass_can_be_continued_in_its_middle():
 
 
 def test_each_pass_is_shuffled_anew():
-    passes = batches(20, 20, generator(), shuffle=True)
+    passes = Batches(20, 20, generator(), shuffle=True)
     assert next(iter(passes)).tolist() != next(iter(passes)).tolist()
 
 

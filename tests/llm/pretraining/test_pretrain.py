@@ -21,6 +21,8 @@ CONFIG = PretrainConfig(
     max_characters=300_000,
     generated_tokens=20_000,
     rows_at_once=2,
+    learning_rate=1e-2,
+    muon_learning_rate=2e-2,
 )
 
 

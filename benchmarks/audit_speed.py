@@ -1,0 +1,135 @@
+"""Time the tokenization audit against the bare tokenizers, and watch its memory.
+
+python -m benchmarks.audit_speed ratio --tokenizers bundled cl100k=FILE --values 1000000
+python -m benchmarks.audit_speed memory --tokenizers A B C D E --values 1000000
+python -m benchmarks.audit_speed stream --tokenizers bundled --lines 10000000
+
+`ratio` encodes the texts of each serialiser with each tokenizer's own batch encoding, then runs
+the whole audit (tokenizers loaded beforehand, reading, writing numbers as text, checks, report) on
+the same values, one thread each; the figure is the quotient. `memory` and `stream` run the command
+in a process of its own and read its peak. One JSON object on stdout.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+STEPS = 128
+FORMS = ("plain", "fixed", "digits_spaced")
+COMMAND = """
+import resource, sys, time
+from tokenization_study.__main__ import main
+begin = time.perf_counter()
+assert main(sys.argv[1:]) == 0
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(f"{peak} {time.perf_counter() - begin}", file=sys.stderr)
+"""
+
+
+def signal(values: int) -> np.ndarray:
+    """Give windows (window, 9, 128) of a noisy periodic signal, float32, about so many values."""
+    windows = max(values // (9 * STEPS), 1)
+    random = np.random.default_rng(0)
+    time_s = np.arange(windows * STEPS).reshape(windows, 1, STEPS) / 50
+    phase = random.uniform(0, 6, (1, 9, 1))
+    noise = 0.1 * random.normal(size=(windows, 9, STEPS))
+    return (np.sin(12 * time_s + phase) + noise).astype(np.float32)
+
+
+def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
+    """Compare the audit's time with the bare encoding of the same texts."""
+    from tokenization_study.audit import audit
+    from tokenization_study.tokenizers import load_tokenizers
+    from tokenization_study.windows import Chunk
+    from tokenization_study.written import make_writers
+
+    tokenizers = load_tokenizers(names)
+    windows = signal(values)
+    rows = []
+    for form in forms:
+        (writer,) = make_writers([form])
+        chunk = Chunk(windows=[(window,) for window in windows])
+        writer.fit(chunk)
+        texts = list(writer.write(chunk).texts)
+        for tokenizer in tokenizers:
+            tokenizer.encode(texts[:50])
+            begin = time.perf_counter()
+            tokens = sum(map(len, tokenizer.encode_bare(texts)))  # type: ignore[attr-defined]
+            bare_s = time.perf_counter() - begin
+            begin = time.perf_counter()
+            report = audit(windows, [tokenizer], [form])
+            audit_s = time.perf_counter() - begin
+            assert report.measures[0].tokens == tokens
+            rows.append(
+                {
+                    "tokenizer": tokenizer.name, "serialiser": form, "tokens": tokens,
+                    "bare_s": round(bare_s, 3), "audit_s": round(audit_s, 3),
+                    "ratio": round(audit_s / bare_s, 3),
+                }
+            )  # fmt: skip
+            print(rows[-1], file=sys.stderr)
+    bare, whole = (sum(row[name] for row in rows) for name in ("bare_s", "audit_s"))
+    return {"values": windows.size, "rows": rows, "ratio_of_sums": round(whole / bare, 3)}
+
+
+def _peak(arguments: list[str]) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "audit", *arguments],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    peak, seconds = map(float, done.stderr.split()[-2:])
+    return {"peak_mib": round(peak, 1), "seconds": round(seconds, 1)}
+
+
+def memory(names: list[str], forms: list[str], values: int) -> dict[str, object]:
+    """Measure the peak of an audit of many values, tokenizers and serialisers at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "values.npz"
+        np.savez(path, signal=signal(values))
+        found = _peak([str(path), "--tokenizer", *names, "--serialiser", *forms])
+    return {"values": values, "tokenizers": len(names), "serialisers": len(forms), **found}
+
+
+def stream(names: list[str], lines: int) -> dict[str, object]:
+    """Measure the peaks of a tenth of the lines, and of all of them."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (lines // 10, lines):
+            path = Path(folder) / "lines.txt"
+            with path.open("w", encoding="utf-8") as file:
+                for start in range(0, count, 100_000):
+                    rows = range(start, min(start + 100_000, count))
+                    file.writelines(f"{50 * i},{i * i % 977 / 97:.3f}\n" for i in rows)
+            size = path.stat().st_size / 2**20
+            peak = _peak([str(path), "--tokenizer", *names])
+            found.append({"lines": count, "file_mib": round(size, 1), **peak})
+    return {"runs": found}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("ratio", "memory", "stream"))
+    parser.add_argument("--tokenizers", nargs="+", default=["bundled"])
+    parser.add_argument("--serialisers", nargs="+", default=list(FORMS))
+    parser.add_argument("--values", type=int, default=1_000_000)
+    parser.add_argument("--lines", type=int, default=10_000_000)
+    given = parser.parse_args()
+    if given.what == "ratio":
+        found = ratio(given.tokenizers, given.serialisers, given.values)
+    elif given.what == "memory":
+        found = memory(given.tokenizers, given.serialisers, given.values)
+    else:
+        found = stream(given.tokenizers, given.lines)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What a measurement depends on beside the code, and the file that it goes to."""
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def record(
+    module: str, figures: dict[str, Any], started: tuple[float, float, float]
+) -> dict[str, Any]:
+    """Give a result: the command, the machine, and what was measured.
+
+    Args:
+        module: the benchmark's name.
+        figures: what it found.
+        started: `os.getloadavg()` from before it.
+    """
+    return {
+        "command": " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]]),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_average_before": started,
+        "load_average_after": os.getloadavg(),
+        **figures,
+    }
+
+
+def write(result: dict[str, Any], out: Path | None) -> None:
+    """Write a result as JSON, where a file is given."""
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
