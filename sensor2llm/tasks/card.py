@@ -60,7 +60,7 @@ def card_text(manifest: Mapping[str, Any], metrics: Mapping[str, Any], title: st
 
 def _data(data: Mapping[str, Any]) -> list[str]:
     source = data.get("source") or "not stated"
-    licence = next((s.licence for s in SOURCES.values() if s.title in source), "see the source")
+    licence = next((s.licence for s in SOURCES.values() if s.download in source), "see the source")
     people = ", ".join(f"{n} people for {part}" for part, n in data.get("people", {}).items())
     lines = [f"Source: {source}", f"Licence of the data: {licence}"]
     return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines

@@ -50,7 +50,10 @@ def folder(tmp_path):
         **FOUND,
         "split": "test",
         "command": "python -m sensor2llm.evaluate adapters/x --data S",
-        "data": {"source": SOURCES["wisdm"].title, "people": {"train": 30, "test": 9}},
+        "data": {
+            "source": f"WISDM 2019, {SOURCES['wisdm'].download}",
+            "people": {"train": 30, "test": 9},
+        },
         "controls": {
             "zeroed": CONTROL,
             "majority": {**CONTROL, "model_minus_control_interval": None},
