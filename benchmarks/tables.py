@@ -37,7 +37,7 @@ def _adapter_row(name: str, found: Mapping[str, Any]) -> str:
     interval = found["interval"]
     between = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     controls = found["controls"]
-    people = f"{found['data']['source'].split(':')[0]}, {found['subjects']}"
+    people = f"{found['data']['source'].split(', http')[0]}, {found['subjects']}"
     return (
         f"| [`{name}`](adapters/{name}) | {people} | {found['macro_f1']:.3f}{between} "
         f"| {controls['probe']['macro_f1']:.3f} | {controls['text_only']['macro_f1']:.3f} |"
@@ -45,16 +45,26 @@ def _adapter_row(name: str, found: Mapping[str, Any]) -> str:
 
 
 def speed() -> str:
-    """Give the ratios that `benchmarks.speed` measured."""
+    """Give the ratios that `benchmarks.speed` measured on the bundled model."""
     path = ROOT / "benchmarks" / "results" / "speed.json"
     if not path.is_file():
-        return "\n"
+        return ""
     found = json.loads(path.read_text(encoding="utf-8"))
-    lines = ["| ratio within one run | measured |", "|---|---|"]
-    lines += [f"| {name} | {value:.2f} |" for name, value in found["ratios"].items()]
-    return "\n".join([*lines, "", f"    {found['command']}"]) + "\n"
+    measured = found["sdpa"]
+    lines = ["| ratio within one run | measured | windows/s |", "|---|---|---|"]
+    for name, title in RATIOS.items():
+        row = measured[name]
+        lines.append(f"| {title} | {row['ratio']:.2f} | {row['windows_per_s']:.0f} |")
+    load = found["load_average_before"][0]
+    ran = f"{found['threads']} thread, load {load:.1f}, torch {found['torch']}"
+    return "\n".join([*lines, "", f"    {found['command']}    # {ran}"]) + "\n"
 
 
+RATIOS = {
+    "training_against_llm_alone": "adapter training / the LLM's own forward and backward",
+    "scoring_against_bare_forward": "label scoring / the LLM's bare forward",
+    "scoring_against_each_label": "label scoring / each label alone",
+}
 TABLES: Mapping[str, Callable[[], str]] = {"adapters": adapters, "speed": speed}
 
 
