@@ -97,6 +97,14 @@ def test_patience_ends_a_run_and_the_best_weights_stay():
     assert task.validate().score == pytest.approx(result.best_score)
 
 
+def test_the_last_step_is_validated_wherever_validations_fall(tmp_path):
+    config = replace(CONFIG, validate_every=5)
+    _, result = run(config, tmp_path)
+    validated = [line["step"] for line in result.history if "validation_score" in line]
+    assert validated == [5, 10, 15, 20, 25, 30, 32]
+    assert result.best_step == 32
+
+
 def test_limits_of_steps_and_time_end_a_run():
     assert run(replace(CONFIG, steps=5))[1].steps == 5
     assert run(replace(CONFIG, epochs=10**6, budget_s=0.2))[1].ended == "budget"
@@ -175,6 +183,7 @@ def test_ctrl_c_in_the_midst_of_a_step_or_a_validation_waits_for_its_end(
 def test_a_second_ctrl_c_is_not_held_back_and_keeps_the_checkpoint_there_was(tmp_path):
     run(replace(CONFIG, epochs=1), tmp_path)
     before = (tmp_path / "checkpoint" / "progress.json").read_bytes()
+    handler = signal.getsignal(signal.SIGINT)
     task = ToyTask()
 
     def twice(_rows):
@@ -185,4 +194,4 @@ def test_a_second_ctrl_c_is_not_held_back_and_keeps_the_checkpoint_there_was(tmp
     with pytest.raises(KeyboardInterrupt):
         fit(task, CONFIG, tmp_path, resume=True, progress_bar=False)
     assert (tmp_path / "checkpoint" / "progress.json").read_bytes() == before
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
