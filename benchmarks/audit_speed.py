@@ -1,12 +1,14 @@
 """Time the tokenization audit against the bare tokenizers, and watch its memory.
 
 python -m benchmarks.audit_speed ratio --tokenizers bundled cl100k=FILE --values 1000000
+python -m benchmarks.audit_speed text --tokenizers r50k=FILE --values 1000000
 python -m benchmarks.audit_speed memory --tokenizers A B C D E --values 1000000
 python -m benchmarks.audit_speed stream --tokenizers bundled --lines 10000000
 
 `ratio` encodes the texts of each serialiser with each tokenizer's own batch encoding, then runs
 the whole audit (writing numbers as text, counting, checks; tokenizers loaded beforehand) on the
 same values with the same tokenizers; the figure is the quotient of CPU times, one thread.
+`text` does the same with a file of raw lines, where nothing is written as text.
 `memory` and `stream` run the command in a process of its own and read its peak. One JSON object on
 stdout.
 """
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,9 +48,7 @@ def signal(values: int) -> np.ndarray:
     return (np.sin(12 * time_s + phase) + noise).astype(np.float32)
 
 
-def ratio(
-    names: list[str], forms: list[str], values: int, as_text: bool
-) -> dict[str, object]:
+def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
     """Compare the audit's time with the bare encoding of the same texts by the same tokenizers."""
     from tokenization_study.audit import audit
     from tokenization_study.tokenizers import load_tokenizers
@@ -61,22 +62,53 @@ def ratio(
         (writer,) = make_writers([form])
         chunk = Chunk(windows=[(window,) for window in windows])
         writer.fit(chunk)
-        texts = list(writer.write(chunk).texts)
-        for tokenizer in tokenizers:
-            tokenizer.encode(texts[:50])
-            begin = time.process_time()
-            tokens = sum(map(len, tokenizer.encode_bare(texts)))  # type: ignore[attr-defined]
-            bare_s = time.process_time() - begin
-            rows.append((form, tokenizer.name, tokens, round(bare_s, 2)))
-    given, own = (texts, ["as_written"]) if as_text else (windows, forms)
+        rows += bare(tokenizers, form, list(writer.write(chunk).texts))
     begin = time.process_time()
-    report = audit(given, tokenizers, own)
+    report = audit(windows, tokenizers, forms)
     audit_s = time.process_time() - begin
-    assert [m.tokens for m in report.measures] == [tokens for _, _, tokens, _ in rows]
-    bare_s = sum(seconds for *_, seconds in rows)
+    assert [m.tokens for m in report.measures] == [row["tokens"] for row in rows]
+    return {"values": windows.size, **quotient(rows, audit_s)}
+
+
+def text_ratio(names: list[str], values: int) -> dict[str, object]:
+    """Compare the audit of a file of raw lines with the bare encoding of its text."""
+    from sensor2llm.signals.serialise import SERIALISERS
+    from tokenization_study.audit import audit
+    from tokenization_study.lines import cut_texts
+    from tokenization_study.tokenizers import load_tokenizers
+
+    tokenizers = load_tokenizers(names)
+    whole = "".join(SERIALISERS["csv"].write(window[:3]) for window in signal(3 * values))
+    rows = bare(tokenizers, "as_written", cut_texts(whole))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lines.txt"
+        path.write_text(whole, encoding="utf-8")
+        begin = time.process_time()
+        report = audit(path, tokenizers, ["as_written"])
+        audit_s = time.process_time() - begin
+    return {"values": report.measures[0].values, **quotient(rows, audit_s)}
+
+
+def bare(tokenizers: list[Any], form: str, texts: list[str]) -> list[dict[str, Any]]:
+    """Time each tokenizer's own batch encoding."""
+    rows = []
+    for tokenizer in tokenizers:
+        tokenizer.encode(texts[:1])
+        begin = time.process_time()
+        tokens = sum(map(len, tokenizer.encode_bare(texts)))
+        seconds = round(time.process_time() - begin, 2)
+        rows.append(
+            {"tokenizer": tokenizer.name, "written": form, "tokens": tokens, "bare_s": seconds}
+        )
+    return rows
+
+
+def quotient(rows: list[dict[str, Any]], audit_s: float) -> dict[str, Any]:
+    """Give the audit's time over the bare encodings'."""
+    bare_s = sum(row["bare_s"] for row in rows)
     return {
-        "values": windows.size, "bare": rows, "bare_s": round(bare_s, 2),
-        "audit_s": round(audit_s, 2), "ratio": round(audit_s / bare_s, 3),
+        "bare": rows, "bare_s": round(bare_s, 2), "audit_s": round(audit_s, 2),
+        "ratio": round(audit_s / bare_s, 3),
     }  # fmt: skip
 
 
@@ -116,7 +148,7 @@ def stream(names: list[str], lines: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("ratio", "memory", "stream"))
+    parser.add_argument("what", choices=("ratio", "text", "memory", "stream"))
     parser.add_argument("--tokenizers", nargs="+", default=["bundled"])
     parser.add_argument("--serialisers", nargs="+", default=list(FORMS))
     parser.add_argument("--values", type=int, default=1_000_000)
@@ -124,6 +156,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "ratio":
         found = ratio(given.tokenizers, given.serialisers, given.values)
+    elif given.what == "text":
+        found = text_ratio(given.tokenizers, given.values)
     elif given.what == "memory":
         found = memory(given.tokenizers, given.serialisers, given.values)
     else:

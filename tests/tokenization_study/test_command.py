@@ -1,0 +1,134 @@
+"""The command: its answers, exit codes and errors."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.test_help import HEAVY
+from tokenization_study.__main__ import main
+
+LINES = "".join(f"1600,A,{i},{i * i % 17 / 8}\n" for i in range(40))
+
+
+@pytest.fixture
+def lines(tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text(LINES)
+    return path
+
+
+def test_a_report_is_written_and_summed_up(lines, tmp_path, capsys):
+    code = main(["audit", str(lines), "--tokenizer", "bundled", "--serialiser", "as_written",
+                 "fixed", "--out", str(tmp_path / "out"), "--data.rate_hz", "20"])  # fmt: skip
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "worst severity" in said
+    assert "report.html" in said
+    plain = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert plain["command"].startswith("python -m tokenization_study audit")
+    assert {m["serialiser"] for m in plain["measures"]} == {"as_written", "fixed"}
+    assert plain["measures"][0]["tokens_per_second"] > 0
+
+
+def test_json_is_one_object(lines, capsys):
+    assert main(["audit", str(lines), "--tokenizer", "bundled", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == 1
+
+
+def test_fail_on_makes_it_usable_in_checks(lines, capsys):
+    given = ["audit", str(lines), "--tokenizer", "bundled", "--fail-on"]
+    assert main([*given, "low"]) == 1
+    assert main([*given, "critical"]) == 2
+    assert "unknown severity 'critical'; choose from low, medium, high" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing.txt", "--tokenizer", "bundled"], "missing.txt does not exist"),
+        (["INPUT", "--tokenizer", "nowhere.json"], "no tokenizer at 'nowhere.json'"),
+        (["INPUT", "--serialiser", "speling"], "unknown serialiser 'speling'"),
+        (["INPUT", "--out", "INPUT"], "it is a file; name a folder"),
+        (["INPUT", "--data.window_steps", "0"], "window_steps must be positive, got 0"),
+        (["INPUT", "--threads", "0"], "threads must be positive, got 0"),
+        (["INPUT", "--comparison", "INPUT"], "is no comparison's JSON"),
+        (["INPUT", "--tokenizr", "bundled"], "did you mean --?tokenizer|unknown option"),
+        ([], "missing input|input"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_two(words, message, lines, capsys):
+    words = [str(lines) if word == "INPUT" else word for word in words]
+    extra = [] if not words or "--tokenizer" in words else ["--tokenizer", "bundled"]
+    assert main(["audit", *words, *extra]) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert re.search(message, said), said
+
+
+def test_an_empty_input_is_an_error(tmp_path, capsys):
+    (tmp_path / "empty.txt").write_text("")
+    assert main(["audit", str(tmp_path / "empty.txt"), "--tokenizer", "bundled"]) == 2
+    assert "empty.txt is empty" in capsys.readouterr().err
+
+
+def test_an_unknown_verb_is_an_error(capsys):
+    assert main(["adit"]) == 2
+    assert "unknown verb 'adit'; choose from audit" in capsys.readouterr().err
+    assert main([]) == 0
+    assert "audit" in capsys.readouterr().out
+
+
+def test_standard_input_is_read(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tokenization_study", "audit", "-", "--tokenizer", "bundled"],
+        input=LINES, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("standard input: worst severity")
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom tokenization_study.__main__ import main\n"
+        "try:\n    main(['audit', '--help'])\n"
+        "except SystemExit as stop:\n    assert not stop.code\n"
+        f"sys.exit(str([n for n in {HEAVY} if n in sys.modules] or '') or 0)"
+    )
+    begin = time.process_time()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+    assert time.process_time() - begin < 1
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path):
+    """Ten times as many lines need no more memory."""
+    rows = "".join(f"1600,A,{i},{i / 7:.4f},{-i / 3:.4f}\n" for i in range(4000))
+    script = (
+        "import resource, sys\nfrom tokenization_study import lines\nlines.BLOCK_BYTES = 1 << 16\n"
+        "from tokenization_study.__main__ import main\n"
+        "given = ['audit', sys.argv[1], '--tokenizer', 'bundled']\n"
+        "given += ['--audit.sample_values', '1000']\n"
+        "assert main(given) == 0\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+    )
+    peaks = []
+    for times in (1, 10):
+        path = tmp_path / f"{times}.txt"
+        path.write_text(rows * times)
+        done = subprocess.run(
+            [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stderr.split()[-1]) / 1024)
+    assert peaks[1] - peaks[0] < 15, f"{peaks} MiB"
+
+
+def test_numbers_of_a_store_are_audited(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", accel=np.random.default_rng(0).normal(size=(4, 3, 20)))
+    assert main(["audit", str(tmp_path / "x.npz"), "--tokenizer", "bundled"]) == 0
+    assert "digits_spaced" in capsys.readouterr().out

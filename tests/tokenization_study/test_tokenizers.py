@@ -1,0 +1,260 @@
+"""Any tokenizer: real files of many families, exact offsets, errors in one line."""
+
+import base64
+import json
+import sys
+
+import numpy as np
+import pytest
+import tiktoken
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers
+
+from sensor2llm.errors import ConfigError, ModelError
+from tokenization_study.loaders.split_patterns import PATTERNS
+from tokenization_study.tokenizers import (
+    check_names,
+    default_tokenizers,
+    load_tokenizer,
+    load_tokenizers,
+)
+
+STRINGS = ["480, 481, 482", "3.14159", "1234567", "-0.0123 0.98", "72.5 bpm"]
+HARD = ["é 12\n3 −4 三½  5 ", "🙂1", "", " 12", "12 ", "a\tb  c\r\n", "1600,A,9;\n" * 3]
+FAMILIES = {
+    "GPT-2/3 r50k": "openai/r50k_base.tiktoken",
+    "p50k": "openai/p50k_base.tiktoken",
+    "GPT-4 cl100k": "openai/cl100k_base.tiktoken",
+    "GPT-4o o200k": "openai/o200k_base.tiktoken",
+    "Whisper": "openai/whisper_multilingual.tiktoken",
+    "Llama-1/2": "llama2/tokenizer.model",
+    "Llama-3": "llama3",
+    "Llama-4": "llama4/tokenizer.model",
+    "Mistral v1": "mistral/tokenizer.model.v1",
+    "Mistral v3": "mistral/tokenizer_v3_240323.model",
+    "Mistral Tekken": "mistral_tekken",
+    "Qwen 1-3": "qwen/qwen.tiktoken",
+    "Falcon": "falcon",
+    "GPT-NeoX/Pythia": "gpt-neox",
+    "Galactica": "galactica/tokenizer.json",
+    "T5": "t5/spiece.model",
+    "BERT": "bert/vocab.txt",
+    "Baichuan2": "baichuan",
+    "Claude (2023)": "claude/claude.json",
+}
+OTHER_FORMATS = ["llama2/tokenizer.json", "t5/tokenizer.json", "claude/tokenizer.json", "qwen2",
+                 "openai/gpt2", "openai/gpt2/encoder.json"]  # fmt: skip
+
+
+def small_ranks(path, extra=("12", "48")):
+    """Write a rank file of all bytes and some pairs of digits."""
+    tokens = [bytes([b]) for b in range(256)] + [word.encode() for word in extra]
+    lines = [f"{base64.b64encode(t).decode()} {i}" for i, t in enumerate(tokens)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def small_byte_bpe():
+    """Give a byte-level tokenizer.json whose é is two tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(alphabet)} | {"12": 256, "Ġ4": 257}
+    backend = tokenizers.Tokenizer(models.BPE(vocabulary, [("1", "2"), ("Ġ", "4")]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens(["<|end|>"])
+    return backend
+
+
+def spans(tokenizer, text):
+    return tokenizer.encode([text]).of(0)[1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_real_files_split_as_their_reference_libraries_do(family, shared, tokenizer_files):
+    lines = (shared / "tokenizers" / "splits.txt").read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(family + " "))
+    expected = line[len(family) :].split(maxsplit=1)[1].split("   ;   ")
+    tokenizer = load_tokenizer(str(tokenizer_files / FAMILIES[family]))
+    encoded = tokenizer.encode(STRINGS)
+    for i, (text, splits) in enumerate(zip(STRINGS, expected, strict=True)):
+        found = [text[a:b] for a, b in encoded.of(i)[1] if b > a]
+        marked = splits.replace("Ġ", " ").replace("▁", " ").replace("##", "")
+        wanted = [p.strip() for p in marked.split("|")]
+        assert [p.strip() for p in found if p.strip()] == [p for p in wanted if p]
+    check_offsets(tokenizer)
+
+
+@pytest.mark.parametrize("name", OTHER_FORMATS)
+def test_other_formats_of_the_same_tokenizers_have_exact_offsets(name, tokenizer_files):
+    check_offsets(load_tokenizer(str(tokenizer_files / name)))
+
+
+def check_offsets(tokenizer):
+    """Offsets rise, cover all but white space, and do not depend on the other texts."""
+    texts = [*STRINGS, *HARD]
+    encoded = tokenizer.encode(texts)
+    for i, text in enumerate(texts):
+        ids, found = encoded.of(i)
+        assert (ids, found) == tokenizer.encode([text]).of(0)
+        assert all(0 <= a <= b <= len(text) for a, b in found)
+        assert found == sorted(found)
+        covered = {k for a, b in found for k in range(a, b)}
+        lost = {text[k] for k in range(len(text)) if k not in covered}
+        # Only a tokenizer that drops or joins white space leaves characters without a token.
+        assert not {c for c in lost if not c.isspace()}
+
+
+def test_golden_tokens(tokenizer_files):
+    for name in ("r50k_base", "p50k_base"):
+        tokenizer = load_tokenizer(str(tokenizer_files / "openai" / f"{name}.tiktoken"))
+        assert tokenizer.encode(["480, 481, 482"]).ids.tolist() == [
+            22148, 11, 4764, 16, 11, 4764, 17]  # fmt: skip
+        assert tokenizer.encode(["3.14159"]).ids.tolist() == [18, 13, 1415, 19707]
+        assert tokenizer.encode(["1600,A,90426708196641,7.091625,"]).ids.tolist() == [
+            36150, 11, 32, 11, 24, 3023, 2075, 32583, 25272, 42759, 11, 22, 13, 2931, 1433, 1495,
+            11]  # fmt: skip
+
+
+def test_named_encodings_come_from_the_cache(tokenizer_files, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tokenizer_files / "tiktoken_cache"))
+    assert load_tokenizer("r50k_base").encode(["480, 481"]).ids.tolist() == [22148, 11, 4764, 16]
+    assert load_tokenizer("gpt-4").name == "gpt-4"
+    names = [tokenizer.name for tokenizer in default_tokenizers()]
+    assert names[0] == "bundled"
+    assert {"r50k_base", "cl100k_base"} <= set(names)
+
+
+def test_threads_give_the_same_tokens(tokenizer_files):
+    path = str(tokenizer_files / "openai" / "r50k_base.tiktoken")
+    texts = [", ".join(f"{i}.{i}" for i in range(k, k + 300)) for k in range(5)]
+    one, two = (load_tokenizer(path, threads=n).encode(texts) for n in (1, 2))
+    assert np.array_equal(one.ids, two.ids)
+
+
+def test_the_bundled_tokenizer_needs_no_path():
+    tokenizer = load_tokenizer("bundled")
+    assert tokenizer.decode(tokenizer.encode(["0.5"]).of(0)[0]) == "0.5"
+    assert tokenizer.special_ids
+
+
+def test_tokens_of_part_of_a_character_have_its_span(tmp_path):
+    backend = small_byte_bpe()
+    path = tmp_path / "tokenizer.json"
+    backend.save(str(path))
+    hugging = load_tokenizer(str(path))
+    ranks = load_tokenizer(str(small_ranks(tmp_path / "r.tiktoken")), pattern=PATTERNS["gpt2"])
+    for tokenizer in (hugging, ranks):
+        assert spans(tokenizer, "é12🙂3") == [(0, 1), (0, 1), (1, 3), *[(3, 4)] * 4, (4, 5)]
+    assert spans(hugging, "1 4") == [(0, 1), (1, 3)], "the space belongs to its token"
+    assert hugging.token_text(hugging.encode(["é"]).of(0)[0][0]) == "<0xC3>"
+
+
+def test_special_tokens_are_recognised_where_the_library_does(tmp_path):
+    small_byte_bpe().save(str(tmp_path / "tokenizer.json"))
+    tokenizer = load_tokenizer(str(tmp_path))
+    ids, found = tokenizer.encode(["1<|end|>2"]).of(0)
+    assert set(ids) & tokenizer.special_ids
+    assert found == [(0, 1), (1, 8), (8, 9)]
+
+
+def test_vocabulary_and_merges_are_one_tokenizer(tmp_path):
+    small_byte_bpe().model.save(str(tmp_path))
+    assert load_tokenizer(str(tmp_path)).encode(["12 4"]).ids.tolist() == [256, 257]
+
+
+def test_tekken_json_is_read(tmp_path):
+    vocabulary = [
+        {"rank": b, "token_bytes": base64.b64encode(bytes([b])).decode()} for b in range(256)
+    ] + [{"rank": 256, "token_bytes": base64.b64encode(b"12").decode()}]
+    settings = {"pattern": PATTERNS["tekken"], "default_vocab_size": 1257,
+                "default_num_special_tokens": 1000}  # fmt: skip
+    path = tmp_path / "tekken_1.json"
+    path.write_text(json.dumps({"config": settings, "vocab": vocabulary}))
+    tokenizer = load_tokenizer(str(path))
+    assert spans(tokenizer, "12") == [(0, 1), (1, 2)], "Tekken splits digits before it merges"
+
+
+def test_an_unknown_rank_file_needs_its_pattern(tmp_path):
+    path = small_ranks(tmp_path / "own.tiktoken")
+    with pytest.raises(ConfigError, match=r"split pattern of own\.tiktoken is not known"):
+        load_tokenizer(str(path))
+    assert load_tokenizer(str(path), pattern=r"\d+|\D").encode(["12"]).ids.tolist() == [256]
+    with pytest.raises(ModelError, match="cannot be used as ranks"):
+        load_tokenizer(str(path), pattern="(")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer.json", b'{"model": {"type": "BPE"', "is no JSON"),
+        ("tokenizer.json", b'{"model": {"type": "BPE", "vocab": 3}}', "is no tokenizer"),
+        ("other.json", b'{"a": 1}', "is no tokenizer: expected"),
+        ("tekken.json", b'{"config": {}, "vocab": []}', "is no rank file in JSON"),
+        ("a.model", b"\x00\x01 broken", "is no SentencePiece model"),
+        ("a.tiktoken", b"hello\n", "neither a WordPiece vocabulary nor a rank file"),
+        ("a.model", b"", "a.model is empty"),
+        ("vocab.txt", b"one\ntwo\n", "neither a WordPiece"),
+    ],
+)
+def test_a_broken_file_is_one_line(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_tokenizer(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_rank_line_is_named(tmp_path):
+    path = small_ranks(tmp_path / "own.tiktoken")
+    path.write_text(path.read_text() + "cut\n")
+    with pytest.raises(ModelError, match="line 259 is no rank line"):
+        load_tokenizer(str(path), pattern=".")
+
+
+def test_nowhere_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="no such file"):
+        load_tokenizer("missing/folder/tokenizer.json")
+    with pytest.raises(ModelError, match="no tokenizer 'some-organisation/no-model'"):
+        load_tokenizer("some-organisation/no-model")
+    with pytest.raises(ModelError, match="should hold one tokenizer file and holds none"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_tiktoken_without_cache_and_network_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+
+    def refuse(*_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("tiktoken.load.read_file", refuse)
+    tiktoken.registry.ENCODINGS.pop("p50k_edit", None)
+    with pytest.raises(ModelError, match="neither in its cache nor to be had from the network"):
+        load_tokenizer("p50k_edit")
+
+
+def test_mistral_needs_its_extra(monkeypatch):
+    with pytest.raises(ConfigError, match="choose from mistral:v1"):
+        load_tokenizer("mistral:v99")
+    monkeypatch.setitem(sys.modules, "mistral_common", None)
+    monkeypatch.setattr("tokenization_study.loaders.places.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'sensor2llm\[mistral\]'"):
+        load_tokenizer("mistral:v3")
+
+
+@pytest.mark.parametrize("version", ["v1", "v3", "v7", "tekken"])
+def test_mistral_files_come_with_the_extra(version):
+    pytest.importorskip("mistral_common")
+    tokenizer = load_tokenizer(f"mistral:{version}")
+    pieces = ["480"[a:b] for a, b in spans(tokenizer, "480") if b > a]
+    assert pieces == ["4", "8", "0"]
+
+
+def test_labels_tell_tokenizers_apart(tmp_path):
+    small_byte_bpe().save(str(tmp_path / "tokenizer.json"))
+    one, two = load_tokenizers([f"a={tmp_path}", f"b={tmp_path}"])
+    assert (one.name, two.name) == ("a", "b")
+    with pytest.raises(ConfigError, match="two tokenizers are called 'a'"):
+        check_names([one, one])
+    with pytest.raises(ConfigError, match="at least one"):
+        check_names([])

@@ -1,0 +1,116 @@
+"""What a tokenizer makes of texts: ids, and the characters that each token stands for."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from jaxtyping import Int
+
+from sensor2llm.errors import DataError
+
+Spans = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Hold the tokens of several texts in flat arrays.
+
+    A token of part of a character has the span of the whole character; a token that stands for
+    nothing in the text (a dummy prefix) has an empty span.
+    """
+
+    ids: Int[np.ndarray, " token"]
+    starts: Int[np.ndarray, " token"]
+    """First character of each token, counted within its own text."""
+    stops: Int[np.ndarray, " token"]
+    """Character after each token's last, counted within its own text."""
+    bounds: Int[np.ndarray, " text_and_one"]
+    """Text i has the tokens from bounds[i] to bounds[i + 1]."""
+
+    @property
+    def counts(self) -> Int[np.ndarray, " text"]:
+        """Give the number of tokens of each text."""
+        return np.diff(self.bounds)
+
+    def of(self, text: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Give the ids and the spans of one text."""
+        ids, spans, bounds = self._lists
+        part = slice(bounds[text], bounds[text + 1])
+        return ids[part], spans[part]
+
+    @functools.cached_property
+    def _lists(self) -> tuple[list[int], list[tuple[int, int]], list[int]]:
+        spans = zip(self.starts.tolist(), self.stops.tolist(), strict=True)
+        return self.ids.tolist(), list(spans), self.bounds.tolist()
+
+
+class Pieces:
+    """Look up the bytes that an id stands for, each id once."""
+
+    def __init__(self, piece: Callable[[int], bytes]) -> None:
+        self._piece = piece
+        self._known: dict[int, bytes] = {}
+        self._lengths = np.full(1024, -1, dtype=np.int64)
+        self._firsts = np.zeros(1024, dtype=np.int64)
+        self._bytes = bytearray()
+
+    def __getitem__(self, token: int) -> bytes:
+        found = self._known.get(token)
+        if found is None:
+            found = self._known[token] = self._piece(token)
+        return found
+
+    def lengths(self, ids: Int[np.ndarray, " token"]) -> Int[np.ndarray, " token"]:
+        """Give the number of bytes of each token."""
+        if ids.size and ids.max() >= self._lengths.size:
+            more = int(ids.max()) + 1 - self._lengths.size
+            self._lengths = np.pad(self._lengths, (0, more), constant_values=-1)
+            self._firsts = np.pad(self._firsts, (0, more))
+        found = self._lengths[ids]
+        if found.size and found.min() >= 0:
+            return np.asarray(found)
+        for token in np.unique(ids[found < 0]).tolist():
+            self._lengths[token], self._firsts[token] = len(self[token]), len(self._bytes)
+            self._bytes += self[token]
+        return np.asarray(self._lengths[ids])
+
+    def spelt(self, ids: Int[np.ndarray, " token"]) -> np.ndarray:
+        """Give the bytes of many tokens, one after the other, as uint8."""
+        lengths = self.lengths(ids)
+        ends = np.cumsum(lengths)
+        places = np.repeat(self._firsts[ids] - (ends - lengths), lengths)
+        places += np.arange(len(places))
+        return np.asarray(np.frombuffer(bytes(self._bytes), np.uint8)[places])
+
+
+def utf8(text: str) -> bytes:
+    """Give a text's bytes; raises DataError where it holds half a surrogate pair."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the text holds {text[error.start]!r} at character {error.start}, which is no "
+            "character of Unicode; read it with its right encoding"
+        ) from None
+
+
+def char_spans(data: bytes, starts: np.ndarray, stops: np.ndarray) -> Spans:
+    """Turn spans of bytes into spans of characters; part of a character gives the whole of it."""
+    if data.isascii():
+        return starts, stops
+    codes = np.frombuffer(data, np.uint8)
+    character = np.cumsum((codes & 0xC0) != 0x80) - 1
+    character = np.append(character, character[-1] + 1)
+    last = character[np.maximum(stops - 1, 0)] + 1
+    first = character[starts]
+    return first, np.where(stops > starts, last, first)
+
+
+def flatten(lists: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Give (ids, bounds) of lists of ids."""
+    bounds = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum([len(ids) for ids in lists], out=bounds[1:])
+    ids = np.fromiter(chain.from_iterable(lists), np.int64, int(bounds[-1]))
+    return ids, bounds

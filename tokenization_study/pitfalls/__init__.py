@@ -1,0 +1,1 @@
+"""The checks of the pitfalls, one family a file; `tokenization_study.catalogue` lists them."""

@@ -1,0 +1,143 @@
+"""Remedies that papers and practice name, each measured on the sample of the person's numbers."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.serialise import SerialiserConfig
+from tokenization_study.config import AuditConfig
+from tokenization_study.measures import split_entropy
+from tokenization_study.sample import Sample
+from tokenization_study.tally import Tally
+from tokenization_study.tokenizers import Tokenizer
+from tokenization_study.windows import Chunk
+from tokenization_study.written import Writer, make_writers
+
+VALUES = 2000
+STEPS = 100
+CONSISTENT = 0.9
+FAITHFUL = 0.02
+FORMS = {
+    "plain": "none: the shortest exact text",
+    "fixed": "rounding: two decimals",
+    "significant": "rounding: three digits",
+    "scaled_integer": "scaling: integers of hundredths",
+    "bins": "bins: the number of one of 4094 equal bins",
+    "digits_spaced": "digit-level: digits apart, scaled",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """What writing the sample's numbers in one form does with one tokenizer."""
+
+    tokenizer: str
+    form: str
+    remedy: str
+    tokens_per_value: float
+    against_plain: float
+    """Tokens over those of the plain form."""
+    split_consistency: float
+    error: float
+    """Root of the mean squared error over the standard deviation of the numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """How to write these numbers for one tokenizer, or not to."""
+
+    tokenizer: str
+    form: str
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return asdict(self)
+
+
+def measure_remedies(
+    tokenizers: Sequence[Tokenizer], sample: Sample, form: SerialiserConfig
+) -> list[Remedy]:
+    """Write the sample's numbers in each form and count."""
+    values = sample.signal[:VALUES]
+    if not values.size:
+        return []
+    rows = [values[i : i + STEPS] for i in range(0, len(values), STEPS)]
+    chunk = Chunk(windows=[(row[None, :],) for row in rows])
+    found = []
+    for writer in make_writers(list(FORMS), form):
+        try:
+            writer.fit(chunk)
+            written = writer.write(chunk)
+            error = _error(writer, rows)
+        except DataError:
+            continue
+        for tokenizer in tokenizers:
+            tally = Tally(tokenizer)
+            tally.add(written, tokenizer.encode(written.texts))
+            found.append((tokenizer.name, writer.name, tally, error))
+    plain = {name: tally.tokens for name, form, tally, _ in found if form == "plain"}
+    return [
+        Remedy(
+            tokenizer=name,
+            form=form,
+            remedy=FORMS[form],
+            tokens_per_value=tally.tokens / values.size,
+            against_plain=tally.tokens / max(plain.get(name, tally.tokens), 1),
+            split_consistency=split_entropy(tally.patterns())[1],
+            error=error,
+        )
+        for name, form, tally, error in found
+    ]
+
+
+def _error(writer: Writer, rows: list[np.ndarray]) -> float:
+    """Give the root mean squared error of writing and reading, in standard deviations."""
+    squares, values = 0.0, np.concatenate(rows[:5])
+    for row in rows[:5]:
+        (serialiser,) = writer.serialisers((row[None, :],))
+        squares += float(((serialiser.read(serialiser.write(row))[0] - row) ** 2).sum())
+    spread = float(values.std())
+    return float(np.sqrt(squares / values.size)) / spread if spread else 0.0
+
+
+def recommend(
+    tokenizers: Sequence[Tokenizer],
+    remedies: Sequence[Remedy],
+    window_values: float,
+    config: AuditConfig,
+) -> list[Recommendation]:
+    """Choose a form for each tokenizer.
+
+    Of the forms that lose less than 2 % of a standard deviation, those that split at least 90 %
+    of the numbers alike are preferred; of these the one with fewest tokens.
+    """
+    found = []
+    for tokenizer in tokenizers:
+        own = [r for r in remedies if r.tokenizer == tokenizer.name]
+        faithful = [r for r in own if r.error <= FAITHFUL] or own
+        if not faithful:
+            continue
+        steady = [r for r in faithful if r.split_consistency >= CONSISTENT]
+        best = (
+            min(steady, key=lambda r: r.tokens_per_value)
+            if steady
+            else max(faithful, key=lambda r: r.split_consistency)
+        )
+        tokens = best.tokens_per_value * window_values
+        factor = tokens / config.signal_tokens
+        text = (
+            f"write these numbers as {best.form}: {best.tokens_per_value:.1f} tokens a value, "
+            f"{best.split_consistency:.0%} of the numbers split alike, {best.error:.2%} of a "
+            f"standard deviation lost; that is {tokens:,.0f} tokens a window. Encoded, a window "
+            f"takes {config.signal_tokens} tokens: {factor:,.0f} times fewer"
+        )
+        found.append(Recommendation(tokenizer=tokenizer.name, form=best.form, text=text))
+    return found
