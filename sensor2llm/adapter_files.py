@@ -211,7 +211,7 @@ def find_adapter(name: str | Path) -> Path:
             return folder
     if isinstance(name, str) and HUB_NAME.fullmatch(name):
         return _download(name)
-    known = sorted(p.name for p in released_folder().glob("*") if p.is_dir())
+    known = sorted(p.parent.name for p in released_folder().glob(f"*/{BRIDGE}"))
     raise ArtefactError(
         f"no adapter '{name}': there is no such folder, and released are "
         f"{', '.join(known) or 'none'}; a hub name has the form OWNER/NAME"

@@ -9,6 +9,12 @@ from jaxtyping import Bool, Int
 from sensor2llm.errors import DataError
 
 MINUS = "−"
+DIGIT, SIGN, POINT, LETTER, SPACE, ASCII_SIGN = (1 << i for i in range(6))
+_TABLE = np.zeros(256, dtype=np.uint8)
+for _characters, _kind in (
+    ("0123456789", DIGIT), ("+-", SIGN | ASCII_SIGN), (".", POINT), ("eE", LETTER), (" ", SPACE),
+):  # fmt: skip
+    _TABLE[[ord(character) for character in _characters]] = _kind
 _NUMBER = re.compile(
     rf"(?:(?<![\d.])[+\-{MINUS}])?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-]?\d+)?", re.ASCII
 )
@@ -58,26 +64,23 @@ def find_cells(text: str, spaced: bool = False, letters: bool = False) -> Cells:
         letters: Whether capital letters are digits too (bins in a base above ten).
     """
     codes = code_points(text)
+    kinds = _kinds(codes)
     if letters:
-        runs = _runs(_among(codes, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-        return _cells(codes, *runs, letters=True)
+        is_capital = (codes >= ord("A")) & (codes <= ord("Z"))
+        return _cells(kinds, *_runs(is_capital | ((kinds & DIGIT) != 0)), letters=True)
     if spaced:
-        return _cells(codes, *_spaced_runs(codes))
-    runs = _runs(_among(codes, "0123456789+-.eE" + MINUS))
-    return _cells(codes, *_numbers(text, codes, *runs))
+        return _cells(kinds, *_spaced_runs(kinds))
+    runs = _runs((kinds & (DIGIT | SIGN | POINT | LETTER)) != 0)
+    return _cells(kinds, *_numbers(text, kinds, *runs))
 
 
-def _among(codes: np.ndarray, characters: str) -> np.ndarray:
-    table = np.zeros(256, dtype=bool)
-    low = [ord(c) for c in characters if ord(c) < 256]
-    table[low] = True
+def _kinds(codes: np.ndarray) -> np.ndarray:
+    """Give each character's kinds as bits."""
     if codes.dtype == np.uint8:
-        return np.asarray(table[codes])
-    found = (codes < 256) & table[np.minimum(codes, 255)]
-    for character in characters:
-        if ord(character) >= 256:
-            found |= codes == ord(character)
-    return np.asarray(found)
+        return np.asarray(_TABLE[codes])
+    found = np.where(codes < 256, _TABLE[np.minimum(codes, 255)], 0).astype(np.uint8)
+    found[codes == ord(MINUS)] = SIGN
+    return found
 
 
 def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,13 +89,13 @@ def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edges[::2], edges[1::2]
 
 
-def _spaced_runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    starts, stops = _runs(_among(codes, "0123456789- "))
-    counts = _count(_among(codes, "0123456789"), starts, stops)
+def _spaced_runs(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    starts, stops = _runs((kinds & (DIGIT | SIGN | SPACE)) != 0)
+    counts = _count((kinds & DIGIT) != 0, starts, stops)
     starts, stops = starts[counts > 0].copy(), stops[counts > 0].copy()
-    while (padded := codes[starts] == ord(" ")).any():
+    while (padded := kinds[starts] == SPACE).any():
         starts += padded
-    while (padded := codes[stops - 1] == ord(" ")).any():
+    while (padded := kinds[stops - 1] == SPACE).any():
         stops -= padded
     return starts, stops
 
@@ -106,28 +109,27 @@ def _count(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarra
 
 
 def _numbers(
-    text: str, codes: np.ndarray, starts: np.ndarray, stops: np.ndarray
+    text: str, kinds: np.ndarray, starts: np.ndarray, stops: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep the runs that are numbers; what looks unusual is read by a regular expression."""
-    digit = _among(codes, "0123456789")
+    digit = (kinds & DIGIT) != 0
     begins, ends = digit[starts], digit[stops - 1]
     kept = begins | ends
     kept[~kept] = _count(digit, starts[~kept], stops[~kept]) > 0
     starts, stops, begins, ends = starts[kept], stops[kept], begins[kept], ends[kept]
-    sign, letters = _among(codes, "+-" + MINUS), _among(codes, "eE")
-    inner = sign.copy()
+    point, letters, inner = ((kinds & kind) != 0 for kind in (POINT, LETTER, SIGN))
     # The sign of an exponent belongs to it.
-    inner[1:] &= ~(letters[:-1] & _among(codes, "+-")[1:])
-    points, exponents = (_count(m, starts, stops) for m in (_among(codes, "."), letters))
+    inner[1:] &= ~(letters[:-1] & ((kinds[1:] & ASCII_SIGN) != 0))
+    points, exponents = (_count(mask, starts, stops) for mask in (point, letters))
     plain = (points <= 1) & ends & (exponents <= 1)
     leads = inner[starts]
     plain &= _count(inner, starts, stops) == leads
-    plain &= begins | (leads & digit[np.minimum(starts + 1, codes.size - 1)])
+    plain &= begins | (leads & digit[np.minimum(starts + 1, kinds.size - 1)])
     if exponents.any():
         before = np.concatenate([[False], digit[:-1]])
         plain &= _count(letters & ~before, starts, stops) == 0
         both = (points > 0) & (exponents > 0)
-        plain &= ~_point_in_exponent(codes, letters, starts, stops, both)
+        plain &= ~_point_in_exponent(point, letters, starts, stops, both)
     if plain.all():
         return starts, stops
     return _with_unusual(text, starts, stops, plain)
@@ -149,12 +151,11 @@ def _with_unusual(
 
 
 def _point_in_exponent(
-    codes: np.ndarray, letters: np.ndarray, starts: np.ndarray, stops: np.ndarray, both: np.ndarray
+    point: np.ndarray, letters: np.ndarray, starts: np.ndarray, stops: np.ndarray, both: np.ndarray
 ) -> np.ndarray:
     wrong = np.zeros_like(both)
-    letter = _first(letters, starts[both], stops[both])
-    point = _first(codes == ord("."), starts[both], stops[both])
-    wrong[both] = point > letter
+    first = (_first(mask, starts[both], stops[both]) for mask in (point, letters))
+    wrong[both] = np.greater(*first)
     return wrong
 
 
@@ -168,7 +169,7 @@ def _first(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarra
 
 
 def _cells(
-    codes: np.ndarray, starts: np.ndarray, stops: np.ndarray, letters: bool = False
+    kinds: np.ndarray, starts: np.ndarray, stops: np.ndarray, letters: bool = False
 ) -> Cells:
     none = np.full(starts.shape, -1, dtype=np.int64)
     if letters or not starts.size:
@@ -176,9 +177,9 @@ def _cells(
     return Cells(
         starts=starts,
         stops=stops,
-        sign=_among(codes[starts], "+-" + MINUS),
-        point=_first(codes == ord("."), starts, stops),
-        exponent=_first(_among(codes, "eE"), starts, stops),
+        sign=(kinds[starts] & SIGN) != 0,
+        point=_first((kinds & POINT) != 0, starts, stops),
+        exponent=_first((kinds & LETTER) != 0, starts, stops),
     )
 
 

@@ -76,28 +76,27 @@ class LineReader:
 
     def chunks(self, blocks: Iterable[str]) -> Iterator[Chunk]:
         """Give a chunk a block; raises DataError where no number is found at all."""
-        numbers = steps = 0
+        steps, has_number = 0, False
         held: list[Part] = []
         limit = self._config.max_windows
         for block in blocks:
             if limit is not None:
                 block = _first_lines(block, limit * self._config.window_steps - steps)
             steps += block.count("\n")
-            cells = find_cells(block)
-            numbers += len(cells)
-            windows = self._windows(block, cells, held) if self._as_values else []
+            has_number = has_number or re.search(r"[0-9]", block) is not None
+            windows = self._windows(block, held) if self._as_values else []
             yield Chunk(windows=windows, texts=cut_texts(block))
             if limit is not None and steps >= limit * self._config.window_steps:
                 break
         if held:
             yield Chunk(windows=list(cut_rows(held, self._config.window_steps)))
-        if not numbers:
+        if not has_number:
             raise DataError("there is no number in the text")
         if self._odd["lines"]:
             self._notes.append(f"{self._odd['lines']} lines have another number of numbers")
 
-    def _windows(self, block: str, cells: Cells, held: list[Part]) -> list[Window]:
-        rows = self._rows(block, cells)
+    def _windows(self, block: str, held: list[Part]) -> list[Window]:
+        rows = self._rows(block, find_cells(block))
         if rows.size:
             held.append(rows)
         windows = list(cut_rows(held, self._config.window_steps))

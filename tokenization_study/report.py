@@ -20,6 +20,7 @@ report.json, schema version 1:
 Severity is `none`, `low`, `medium` or `high`; `not checked` where the data gave nothing to check.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.training.record import replace_folder, write_json
+from sensor2llm.training.record import replace_folder
 from tokenization_study.catalogue import PITFALLS
 from tokenization_study.config import SEVERITIES, AuditConfig
 from tokenization_study.measures import Measures
@@ -208,7 +209,9 @@ class AuditReport:
         try:
             check_target(target)
             with replace_folder(target) as part:
-                write_json(part / "report.json", self.to_dict())
+                # On one line: a finding's examples and a line's tokens are long lists.
+                content = json.dumps(self.to_dict(), ensure_ascii=False) + "\n"
+                (part / "report.json").write_text(content, encoding="utf-8")
                 for name, text in pages.items():
                     (part / name).write_text(text, encoding="utf-8")
                 for other in target.glob("*") if target.exists() else ():
