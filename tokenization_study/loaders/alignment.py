@@ -41,20 +41,16 @@ def align(
         pairs = zip(data, pairwise(sizes.tolist()), strict=True)
         places += [_places(part, whole[start:stop]) for part, (start, stop) in pairs]
     shifts = np.array([p if isinstance(p, int) else 0 for p in places], dtype=np.int64)
-    before = sizes[:-1] + shifts
-    stops = ends - np.repeat(before, np.diff(bounds))
-    starts = np.maximum(stops - lengths, 0)
-    stops = np.maximum(stops, 0)
+    stops = ends - np.repeat(sizes[:-1] + shifts, np.diff(bounds))
+    starts, stops = np.maximum(stops - lengths, 0), np.maximum(stops, 0)
     for i, place in enumerate(places):
-        if isinstance(place, int) and data[i].isascii():
-            continue
         part = slice(int(bounds[i]), int(bounds[i + 1]))
         if place is None:
             starts[part], stops[part] = fallback(i)
-        elif isinstance(place, int):
-            starts[part], stops[part] = char_spans(data[i], starts[part], stops[part])
-        else:
+        elif not isinstance(place, int):
             starts[part], stops[part] = _spans(place, lengths[part], data[i])
+        elif not data[i].isascii():
+            starts[part], stops[part] = char_spans(data[i], starts[part], stops[part])
     return Encoded(ids=ids, starts=starts, stops=stops, bounds=bounds)
 
 

@@ -35,27 +35,36 @@ SCORED_DOMAINS = ("simplewiki", "stories", "openstax", "instruct_chat", "sensing
 class LanguageModelling(nn.Module):
     """Next-token loss of a causal language model, summed over tokens."""
 
-    def __init__(self, model: LlamaForCausalLM):
+    def __init__(self, model: LlamaForCausalLM, compiled: bool = False):
         super().__init__()
         self.model = model
+        self.part_loss = _part_loss
+        if compiled:  # in place: the weights keep their names
+            model.model.compile(dynamic=False)
+            self.part_loss = torch.compile(_part_loss, dynamic=False)
 
     def forward(self, tokens: Tensor, generator: torch.Generator | None = None) -> StepLoss:
         """Give the loss of `tokens` (batch, time + 1)."""
         hidden = self.model.model(tokens[:, :-1], use_cache=False).last_hidden_state
         hidden, targets = hidden.flatten(0, 1), tokens[:, 1:].flatten()
-        head = self.model.lm_head
+        head = self.model.lm_head.weight
         parts = zip(hidden.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True)
-        losses = [functional.cross_entropy(head(h).float(), t, reduction="sum") for h, t in parts]
+        losses = [self.part_loss(part, head, target) for part, target in parts]
         return StepLoss(torch.stack(losses).sum(), float(targets.numel()))
+
+
+def _part_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    logits = functional.linear(hidden, head).float()
+    return functional.cross_entropy(logits, targets, reduction="sum")
 
 
 class PretrainingTask:
     """One stage: rows of a mixture of domains, validated on held-out text by domain."""
 
     def __init__(
-        self, model: LlamaForCausalLM, files: TokenFiles, stage: Stage, rows: int, seed: int
+        self, module: LanguageModelling, files: TokenFiles, stage: Stage, rows: int, seed: int
     ):
-        self.module = LanguageModelling(model)
+        self.module = module
         self.files, self.stage, self.rows = files, stage, rows
         self.mixture = Mixture(files, stage.weights, stage.row_tokens, seed)
 
@@ -145,12 +154,15 @@ def pretrain(
     shape = SIZES[config.size]
     ends = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
     model = build_model(shape, config.seed, *ends)
+    if not torch.cuda.is_available():
+        model.set_attn_implementation("eager")  # on CPUs faster in training than sdpa
+    module = LanguageModelling(model, config.compile)
     results: dict[str, FitResult] = {}
     for stage in STAGES:
         if stage.name in stages:
-            results[stage.name] = _train(model, files, stage, config, out, resume)
+            results[stage.name] = _train(module, files, stage, config, out, resume)
         elif (out / stage.name / "checkpoint").is_dir():
-            _load_stage(model, out / stage.name)
+            _load_stage(module, out / stage.name)
     if process_state().is_main_process:
         write_model(model, out / "tokenizer", out / "model")
         write_record(out / "model", out, config)
@@ -158,7 +170,7 @@ def pretrain(
 
 
 def _train(
-    model: LlamaForCausalLM,
+    module: LanguageModelling,
     files: TokenFiles,
     stage: Stage,
     config: PretrainConfig,
@@ -167,14 +179,14 @@ def _train(
 ) -> FitResult:
     logger.info("stage %s: rows of %d tokens", stage.name, stage.row_tokens)
     loop = config.loop(stage, process_state().num_processes)
-    task = PretrainingTask(model, files, stage, loop.batch_size, loop.seed)
+    task = PretrainingTask(module, files, stage, loop.batch_size, loop.seed)
     identity = {"size": config.size, "stage": asdict(stage), "seed": config.seed}
     return fit(task, loop, out / stage.name, resume=resume, identity=identity)
 
 
-def _load_stage(model: LlamaForCausalLM, folder: Path) -> None:
+def _load_stage(module: LanguageModelling, folder: Path) -> None:
     weights = load_file(folder / "checkpoint" / "module.safetensors")
-    LanguageModelling(model).load_state_dict(weights, strict=False)
+    module.load_state_dict(weights, strict=False)
     logger.info("starting from %s", folder)
 
 
