@@ -12,7 +12,7 @@ one row of ids that meets its vectors by a masked scatter; nothing loops over wi
 encoder the window stands in the prompt as text, and rows are padded on the left.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from sensor2llm.adapter import FeatureBatch, SensorAdapter
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.llm.chat import Message
-from sensor2llm.llm.forward import Prompt, assemble, prompt_rows, tail_logits
+from sensor2llm.llm.forward import Prompt, assemble, prompt_rows, rows_after, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate_texts
 from sensor2llm.llm.scoring import Paths, choose_paths, score_each, score_tree
@@ -51,6 +51,7 @@ class SensorLanguageModel(nn.Module):
         objective: `answer` is the log-likelihood of the right label's tokens and end of turn;
             `labels` the cross-entropy over all labels' scores; `both` their sum.
         check: refuse an LLM that the adapter was not trained for (a control passes False).
+        given: further variables of the template that all windows share (unit, examples, …).
 
     Raises:
         ArtefactError: the LLM is another one than the adapter's.
@@ -64,6 +65,7 @@ class SensorLanguageModel(nn.Module):
         *,
         objective: Objective = "answer",
         check: bool = True,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
@@ -72,7 +74,7 @@ class SensorLanguageModel(nn.Module):
         if check:
             adapter.check_llm(llm.name, llm.identity)
         self.adapter, self.llm, self.objective = adapter.to(llm.device), llm, objective
-        self.prompting = Prompting(adapter, llm)
+        self.prompting = Prompting(adapter, llm, given)
         self._paths: Paths | None = None
 
     @classmethod
@@ -117,8 +119,7 @@ class SensorLanguageModel(nn.Module):
         """Assemble the classification prompts of a batch."""
         soft, signal = self.adapter.soft_vectors(), self.adapter.signal_vectors(batch)
         if batch.texts is not None:
-            rows = prompt_rows(self.llm, [self.prompting.ids(signal=t) for t in batch.texts])
-            return assemble(self.llm, rows, soft, signal, batch=len(batch))
+            return self._text_prompt(batch, soft, prefix)
         shared = self.prompting.shared
         return assemble(
             self.llm,
@@ -130,11 +131,19 @@ class SensorLanguageModel(nn.Module):
             embedded=shared.embedded,
         )
 
+    def _text_prompt(self, batch: FeatureBatch, soft: Tensor | None, prefix: bool) -> Prompt:
+        """Assemble prompts that hold their windows as text; what all begin with is cached."""
+        ids = [self.prompting.ids(signal=text) for text in batch.texts or ()]
+        use = prefix and self._choose(batch).prefix
+        shared = self.prompting.prefix_of(ids) if use else None
+        rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
+        return assemble(self.llm, rows, soft, None, batch=len(ids), prefix=shared)
+
     def _choose(self, batch: FeatureBatch) -> Paths:
         """Find out once which shortcuts this LLM takes."""
         if self._paths is None:
             with self._evaluating():
-                one = _first_row(batch)
+                one = _few_rows(batch)
                 self._paths = Paths(prefix=False)
                 plain = self._prompt(one)
                 self._paths = Paths(prefix=True)
@@ -289,10 +298,14 @@ class SensorLanguageModel(nn.Module):
             self.train(training)
 
 
-def _first_row(batch: FeatureBatch) -> FeatureBatch:
+def _few_rows(batch: FeatureBatch) -> FeatureBatch:
+    """Give one row; of texts the shortest and the longest, so that padding is tried as well."""
+    if batch.texts is not None:
+        order = sorted(range(len(batch)), key=lambda i: len(batch.texts[i]))  # type: ignore[index]
+        chosen = sorted({order[0], order[-1]})
+        return FeatureBatch(batch.labels[chosen], texts=tuple(batch.texts[i] for i in chosen))
     return FeatureBatch(
         batch.labels[:1],
         None if batch.steps is None else batch.steps[:1],
         None if batch.present is None else batch.present[:1],
-        None if batch.texts is None else batch.texts[:1],
     )

@@ -1,7 +1,10 @@
 """What an adapter's prompt and labels are to one LLM: text, token ids, and what never changes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -40,10 +43,14 @@ class Prompting:
     Args:
         adapter: whose template, form, labels and numbers of slots are used.
         llm: whose chat template and tokenizer are used.
+        given: further variables of the template that all windows share (unit, examples, …).
     """
 
-    def __init__(self, adapter: SensorAdapter, llm: FrozenLLM) -> None:
-        self.adapter, self.llm = adapter, llm
+    def __init__(
+        self, adapter: SensorAdapter, llm: FrozenLLM, given: Mapping[str, Any] | None = None
+    ) -> None:
+        self.adapter, self.llm, self.given = adapter, llm, dict(given or {})
+        self._before: tuple[tuple[int, ...], Prefix | None] = ((), None)
 
     def messages(self, *, signal: str | None = None, question: str | None = None) -> list[Message]:
         """Render the template's messages.
@@ -64,6 +71,7 @@ class Prompting:
             "labels": list(adapter.label_texts),
             "modalities": list(adapter.spec.names),
             "window_s": adapter.spec.window_s,
+            **self.given,
         }
         if question is not None:
             given["question"] = question
@@ -83,6 +91,21 @@ class Prompting:
         ids = self.ids()
         rows = prompt_rows(self.llm, [ids])
         return SharedPrompt(rows, self.llm.embed(rows.ids), compute_prefix(self.llm, ids))
+
+    def prefix_of(self, rows: Sequence[Sequence[int]]) -> Prefix | None:
+        """Compute what all rows begin with, or take the last one's where it is still right.
+
+        It ends before the first slot and leaves a token of every row.
+        """
+        known, prefix = self._before
+        if known and all(tuple(row[: len(known)]) == known < tuple(row) for row in rows):
+            return prefix
+        slots = (self.llm.soft_id, self.llm.signal_id)
+        places = zip(*(row[:-1] for row in rows), strict=False)
+        alike = takewhile(lambda ids: len(set(ids)) == 1 and ids[0] not in slots, places)
+        shared = [ids[0] for ids in alike]
+        self._before = (tuple(shared), compute_prefix(self.llm, [*shared, self.llm.pad_id]))
+        return self._before[1]
 
     @cached_property
     def answer_texts(self) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
 from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, tail_logits
 from sensor2llm.llm.label_tree import LabelTree
-from sensor2llm.llm.scoring import Paths, choose_paths, score_each
+from sensor2llm.llm.scoring import Paths, choose_paths, score_each, score_tree
+from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model import SensorLanguageModel
 from tests.llm.tiny import FAMILIES
 from tests.models import (
@@ -117,6 +118,28 @@ def test_text_prompts_of_different_length_equal_single_rows(family, chat):
     with torch.no_grad():
         single = torch.stack([model.loss([window]) for window in given]).mean()
         assert float(model.loss(given)) == pytest.approx(float(single), abs=1e-5)
+
+
+def test_what_all_text_prompts_begin_with_is_computed_once():
+    llm = tiny_llm("llama", True)
+    given = {"unit": "g", "examples": [{"numbers": "1, 2", "label": "rest"}]}
+    adapter = text_adapter(llm)
+    adapter.template, adapter.form = PromptTemplate.load("activity"), "few_shot"
+    adapter.soft_prompt = None
+    model = SensorLanguageModel(adapter, llm, given=given).eval()
+    batch = model.features(windows(4))
+    ids = [model.prompting.ids(signal=text) for text in batch.texts]
+    prefix = model.prompting.prefix_of(ids)
+    assert prefix.length > 20
+    assert model.prompting.prefix_of(ids[:2]) is prefix
+    assert all(row[: prefix.length] == ids[0][: prefix.length] for row in ids)
+    cached, plain = model._prompt(batch), model._prompt(batch, prefix=False)
+    assert cached.prefix is not None
+    assert plain.prefix is None
+    assert cached.vectors.shape[1] < plain.vectors.shape[1]
+    tree = model.prompting.answers.tree
+    together = score_tree(llm, cached, tree)
+    torch.testing.assert_close(together, score_tree(llm, plain, tree), atol=1e-5, rtol=0)
 
 
 def test_encoded_batch_rows_equal_single_rows(model):

@@ -80,6 +80,19 @@ def prompt_rows(llm: FrozenLLM, rows: Sequence[Sequence[int]]) -> PaddedRows:
     return PaddedRows(*(part.to(llm.device) for part in pad_left(rows, llm.pad_id)))
 
 
+def rows_after(llm: FrozenLLM, rows: Sequence[Sequence[int]], prefix: Prefix) -> PaddedRows:
+    """Pad rows that begin with a prefix between it and their rest; positions go on after it."""
+    length = prefix.length
+    rest = prompt_rows(llm, [row[length:] for row in rows])
+    shared = torch.tensor([list(rows[0][:length])], device=llm.device).expand(len(rows), -1)
+    counted = torch.arange(length, device=llm.device).expand(len(rows), -1)
+    return PaddedRows(
+        torch.cat([shared, rest.ids], dim=1),
+        torch.cat([torch.ones_like(counted), rest.attention_mask], dim=1),
+        torch.cat([counted, rest.position_ids + length], dim=1),
+    )
+
+
 def compute_prefix(llm: FrozenLLM, ids: Sequence[int]) -> Prefix | None:
     """Compute keys and values of the tokens before the first slot; None where there are none."""
     slots = [i for i, token in enumerate(ids) if token in (llm.soft_id, llm.signal_id)]

@@ -67,12 +67,12 @@ def choose_paths(
     tree: LabelTree,
     answers: Sequence[Sequence[int]],
 ) -> Paths:
-    """Find the shortcuts that change nothing, on one row.
+    """Find the shortcuts that change nothing, on one row or two.
 
     Args:
         llm: the frozen LLM.
-        plain: one row without a prefix.
-        cached: the same row with its prefix, where it has one.
+        plain: rows without a prefix.
+        cached: the same rows with their prefix, where they have one.
         tree: of all labels.
         answers: the same labels' token ids, end of turn included.
     """
