@@ -112,6 +112,7 @@ def build_adapter(
     encoder = heard.encoder if heard else None
     if encoder is not None:
         encoder.requires_grad_(recipe.train_encoder)
+        encoder.aggregator.requires_grad_(False)  # the bridge reads steps, never the joint vector
     return SensorAdapter(
         spec=encoder.spec if encoder else store.spec,
         label_names=store.label_names,

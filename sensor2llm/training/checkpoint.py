@@ -13,8 +13,7 @@ from torch import Tensor
 
 from sensor2llm.errors import ArtefactError
 from sensor2llm.training.record import replace_folder, write_json
-
-Weights = Mapping[str, Tensor]
+from sensor2llm.training.weights import Weights, copy_weights
 
 
 @dataclass(kw_only=True)
@@ -31,11 +30,6 @@ class RunState:
     best_step: int = 0
     worse: int = 0
     """Validations since the best one."""
-
-
-def copy_weights(weights: Weights) -> dict[str, Tensor]:
-    """Copy tensors to contiguous CPU memory of their own."""
-    return {name: w.detach().cpu().clone().contiguous() for name, w in weights.items()}
 
 
 def save_checkpoint(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
+from accelerate.utils import parse_flag_from_env, set_seed
 
 from sensor2llm.training.config import LoopConfig
 
@@ -28,7 +28,6 @@ def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
         mixed_precision="bf16" if use_bf16(config.precision) else "no",
         log_with="tensorboard" if tracked else None,
         project_dir=str(out) if tracked else None,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if tracked:
         accelerator.init_trackers("tensorboard")

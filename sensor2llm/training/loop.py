@@ -9,10 +9,10 @@ function of the seed, the step and the process: resuming needs no random state.
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,49 +22,25 @@ from torch import Tensor, nn
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.training.bar import ProgressBar
-from sensor2llm.training.checkpoint import RunState, copy_weights, load_checkpoint, save_checkpoint
+from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
+from sensor2llm.training.task import StepLoss, TrainingTask, Validation
+from sensor2llm.training.weights import (
+    copy_weights,
+    follow,
+    kept,
+    move_states,
+    scale_gradients,
+    trainable,
+)
+
+__all__ = ["FitResult", "StepLoss", "TrainingTask", "Validation", "fit"]
 
 logger = logging.getLogger(__name__)
-
-
-class StepLoss(NamedTuple):
-    """What a module's forward gives: a sum, what it sums over, and figures to log."""
-
-    total: Tensor
-    """The loss summed over rows or tokens, a scalar with a gradient."""
-    weight: float
-    """How many rows or tokens `total` sums over."""
-    metrics: Mapping[str, float | Tensor] = {}
-    """Further figures, averaged over the process's logged steps."""
-
-
-class Validation(NamedTuple):
-    """What a validation found; the run with the highest score is kept."""
-
-    score: float
-    metrics: Mapping[str, float] = {}
-
-
-class TrainingTask(Protocol):
-    """What `fit` trains."""
-
-    @property
-    def module(self) -> nn.Module:
-        """Give what is trained: forward(batch, generator) gives a StepLoss."""
-
-    def batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
-        """Give an epoch's batches of row numbers, a function of the epoch alone."""
-
-    def collate(self, rows: NDArray[np.int64]) -> Any:
-        """Read rows into a batch that has `to(device)`."""
-
-    def validate(self) -> Validation | None:
-        """Score the module as it stands, or give None where there is nothing to validate on."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +111,12 @@ class _Run:
         self.progress = RunState()
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
-        self.average = copy_weights(_trainable(task.module)) if config.ema_decay else {}
+        self.average = copy_weights(trainable(task.module)) if config.ema_decay else {}
         found = bool(out and resume and (out / "checkpoint" / "progress.json").is_file())
         if found and out:
             self._load(out / "checkpoint")
         self.module = self.accelerator.prepare(task.module)
-        _move_states(self.optimizers, self.accelerator.device)
+        move_states(self.optimizers, self.accelerator.device)
         self.file = None
         if out and self.main:
             self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
@@ -243,7 +219,7 @@ class _Run:
         weight = float(self._sum(weight))
         scale = self.accelerator.num_processes / max(weight, 1e-9)
         parameters = [p for p in self.module.parameters() if p.grad is not None]
-        torch._foreach_mul_([p.grad for p in parameters], scale)
+        scale_gradients(parameters, scale)
         values = {"loss": float(self._sum(total)) / max(weight, 1e-9), **metrics}
         if self.config.max_grad_norm:
             norm = nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
@@ -251,9 +227,7 @@ class _Run:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        for name, value in self.average.items():
-            current = _trainable(self.task.module)[name].detach().to(value)
-            value.lerp_(current, 1 - self.config.ema_decay)
+        follow(self.average, self.task.module, self.config.ema_decay)
         return values | {"learning_rate": self.config.learning_rate * factor}
 
     def _gradients(self, rows: NDArray[np.int64]) -> tuple[float, float, dict[str, float]]:
@@ -285,7 +259,7 @@ class _Run:
         """Validate, keep the best weights, and say whether patience is at its end."""
         module, p = self.task.module, self.progress
         self.validated_at = p.step
-        current = copy_weights(_trainable(module)) if self.average else {}
+        current = copy_weights(trainable(module)) if self.average else {}
         if self.average:
             module.load_state_dict(self.average, strict=False)
         module.eval()
@@ -296,7 +270,7 @@ class _Run:
             return False
         if p.best_score is None or found.score > p.best_score:
             p.best_score, p.best_step, p.worse = found.score, p.step, 0
-            self.best = copy_weights(_kept(module))
+            self.best = copy_weights(kept(module))
         else:
             p.worse += 1
         if current:
@@ -315,7 +289,7 @@ class _Run:
         self.saved_at = time.monotonic()
         if not (self.out and self.main):
             return
-        weights = {"module": _kept(self.task.module), "best": self.best, "average": self.average}
+        weights = {"module": kept(self.task.module), "best": self.best, "average": self.average}
         save_checkpoint(
             self.out / "checkpoint",
             self.progress,
@@ -341,26 +315,7 @@ def _sync(accelerator: Accelerator, module: nn.Module, last: bool) -> Any:
     return contextlib.nullcontext() if last else accelerator.no_sync(module)
 
 
-def _trainable(module: nn.Module) -> dict[str, Tensor]:
-    return {name: p for name, p in module.named_parameters() if p.requires_grad}
-
-
-def _kept(module: nn.Module) -> dict[str, Tensor]:
-    """Give what a checkpoint keeps: trainable parameters and buffers, never frozen weights."""
-    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
-    return {name: t for name, t in module.state_dict().items() if name not in frozen}
-
-
 def _resumable(config: LoopConfig) -> dict[str, Any]:
     """Give the settings that must be equal to go on; how often to log or save may change."""
     free = {"log_every", "checkpoint_every_s", "tracker", "epochs", "steps", "budget_s", "patience"}
     return {name: value for name, value in asdict(config).items() if name not in free}
-
-
-def _move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
-    """Bring loaded optimiser state to where the parameters are."""
-    for optimizer in optimizers:
-        for state in optimizer.state.values():
-            for name, value in state.items():
-                if isinstance(value, Tensor) and value.dim() > 0:
-                    state[name] = value.to(device)

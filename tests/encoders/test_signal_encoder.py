@@ -77,7 +77,16 @@ def test_a_modality_may_bear_any_name_of_a_spec():
     modalities = tuple(
         Modality(name=name, channels=channel, steps=8, rate_hz=4.0) for name in ("train", "keys")
     )
-    SignalEncoder(SignalSpec(modalities=modalities), CONFIG)
+    named = SignalEncoder(SignalSpec(modalities=modalities), CONFIG)
+    assert named.spec.names == ("train", "keys")
+    named.train(False)  # the method, not the modality of that name
+    batch = SignalBatch(
+        {m.name: torch.zeros(2, *m.shape) for m in modalities},
+        torch.ones(2, 2, dtype=torch.bool),
+        torch.zeros(2, dtype=torch.long),
+        torch.arange(2),
+    )
+    assert list(named(batch).steps) == ["train", "keys"]
 
 
 def test_an_unknown_kind_is_refused():
