@@ -6,7 +6,17 @@ True
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what a type checker and an editor see of the lazy names
+    from sensor2llm.adapter import SensorAdapter as SensorAdapter
+    from sensor2llm.encoders.signal_encoder import SignalEncoder as SignalEncoder
+    from sensor2llm.model import SensorLanguageModel as SensorLanguageModel
+    from sensor2llm.signals.spec import SignalSpec as SignalSpec
+    from sensor2llm.signals.store import WindowStore as WindowStore
+    from sensor2llm.signals.window import Window as Window
+    from sensor2llm.tasks.classification import classify as classify
+    from sensor2llm.tasks.conversation import Conversation as Conversation
 
 _LAZY = {
     "Conversation": "sensor2llm.tasks.conversation",
