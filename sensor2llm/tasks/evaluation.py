@@ -67,6 +67,7 @@ def evaluate_adapter(
     split: Split,
     *,
     part: str = "test",
+    rows: Rows | None = None,
     by: By = "score",
     controls: bool = False,
     missing: bool = False,
@@ -80,6 +81,7 @@ def evaluate_adapter(
         store: labelled windows.
         split: who taught, who was chosen on, who judges.
         part: train, validation or test.
+        rows: windows of the store to judge in place of the whole part's.
         by: `score` takes the likeliest label; `text` reads the LLM's free answer.
         controls: also measure every control; see `controls`.
         missing: also measure with each modality taken away.
@@ -91,7 +93,7 @@ def evaluate_adapter(
         SpecError: the store's channels, units or rates are not the adapter's.
     """
     run = _Run(model, AlignedWindows(store, model.adapter), by, batch_size, seed)
-    rows = run.windows.labelled(split[part])
+    rows = run.windows.labelled(split[part] if rows is None else rows)
     real, windows_per_s = run.predict(rows)
     metrics = measure(real, seed=seed, windows_per_s=windows_per_s, **run.measured()).to_dict()
     metrics |= {"split": part, "by": by, "llm": model.llm.name, "data": data_facts(store, split)}

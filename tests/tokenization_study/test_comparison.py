@@ -1,0 +1,198 @@
+"""The comparison of raw-number prompts with encoded inputs, on a tiny LLM."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sensor2llm.errors import ConfigError
+from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks.loading import load_model
+from tests.models import small_adapter, text_adapter, tiny_llm
+from tests.verbs import llm_folder, save_store
+from tokenization_study.__main__ import main
+from tokenization_study.comparison import prompts, run
+from tokenization_study.comparison.config import ComparisonConfig
+from tokenization_study.comparison.sample import stratified_sample
+from tokenization_study.comparison.texts import WindowTexts
+
+CONFIG = ComparisonConfig(
+    windows=12, validation_windows=6, train_windows=12, epochs=1, learned=1, shots=2,
+    serialisers=("plain", "digits_spaced"), rate_hz=4.0, soft_tokens=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    base = tmp_path_factory.mktemp("comparison")
+    template = PromptTemplate.load("activity")
+    adapter = small_adapter(tiny_llm(), template=template).save(base / "adapter")
+    return adapter, save_store(base / "store"), base / "out"
+
+
+@pytest.fixture(scope="module")
+def report(folders):
+    adapter, store, out = folders
+    return run.compare(str(adapter), store, out, CONFIG, llm=llm_folder(), command="typed")
+
+
+def row_of(report, given, prompt):
+    return next(
+        r for r in report["rows"] if r["input"].endswith(given) and r["prompt"].startswith(prompt)
+    )
+
+
+def test_every_promised_row_is_there(report):
+    asked = Counter((r["input"], r["prompt"].partition(",")[0]) for r in report["rows"])
+    for form in ("raw numbers: plain", "raw numbers: digits_spaced", "summary statistics"):
+        assert asked[form, "zero-shot"] == asked[form, "few-shot"] == 1
+    assert sum(count for (_, how), count in asked.items() if how == "learned soft prompt") == 2
+    assert asked["summary statistics", "learned soft prompt"] == 1
+    assert asked["encoded inputs", "adapter"] == 1
+    assert asked["nothing", "the most frequent training label"] == 1
+    assert asked["encoder features", "logistic regression"] == 1
+    assert asked["encoded inputs", "signal taken away (text only)"] == 1
+    assert len({tuple(row) for row in report["rows"]}) == 1
+    judged = {r["windows"] for r in report["rows"]}
+    assert judged == {report["windows"]}
+
+
+def test_rows_count_every_position(report, folders):
+    model = load_model(str(folders[0]), llm_folder())
+    encoded = row_of(report, "encoded inputs", "adapter")
+    assert encoded["positions"] == model.tokens_per_window
+    plain = row_of(report, "plain", "zero-shot")
+    store = WindowStore.open(folders[1])
+    texts = WindowTexts(store, np.arange(len(store)), CONFIG)
+    asked = prompts.text_model(model.adapter, model.llm, "zero_shot", texts.given("plain"))
+    text = texts.write("plain", [0])[0]
+    words = len(model.llm.encode(asked.prompting.text(signal=text)))
+    answer = asked.prompting.answers.table.shape[1]
+    assert prompts.positions_of(asked, [text]).tolist() == [words + answer]
+    full = row_of(report, "full rate", "zero-shot")
+    assert full["positions"] > plain["positions"]
+    assert full["macro_f1"] is None
+
+
+def test_a_second_run_asks_nothing_again(report, folders, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("a kept row was measured again")
+
+    for name in ("ask", "learn_prompt", "evaluate_adapter", "measure_prior"):
+        monkeypatch.setattr(run, name, never)
+    adapter, store, out = folders
+    again = run.compare(str(adapter), store, out, CONFIG, llm=llm_folder(), command="typed")
+    assert again == report
+
+
+def test_other_prompts_are_measured_anew(report, folders, monkeypatch):
+    asked = []
+    known = run.ask
+    monkeypatch.setattr(run, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
+    adapter, store, out = folders
+    other = replace(CONFIG, serialisers=("plain",), decimals=1, shots=0, soft_tokens=0)
+    run.compare(str(adapter), store, out.with_name("other"), other, llm=llm_folder())
+    before = len(asked)
+    changed = replace(other, decimals=3)
+    run.compare(str(adapter), store, out.with_name("other"), changed, llm=llm_folder())
+    assert before == 4  # plain and facts, test and validation people
+    assert len(asked) == 6  # the facts do not depend on decimals
+
+
+def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
+    model = load_model(str(folders[0]), llm_folder())
+    asked = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
+    texts = ("1, 2", "1, 2, 3, 4, 5, 6, 7, 8, 9")
+    positions = prompts.positions_of(asked, texts)
+    monkeypatch.setattr(prompts, "context_of", lambda llm: int(positions[0]))
+    said = prompts.ask(asked, prompts.TextRows(texts, np.array([0, 0])), CONFIG)
+    assert said.fits.tolist() == [True, False]
+    assert said.scored[1] == said.written[1] == -1
+    assert said.scored[0] >= 0
+    assert said.probabilities is None
+
+
+def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "context_of", lambda llm: 1)
+    monkeypatch.setattr(prompts, "context_of", lambda llm: 1)
+    adapter, store, _ = folders
+    few = replace(CONFIG, serialisers=("plain",), soft_tokens=0, shots=4)
+    found = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())
+    row = row_of(found, "plain", "few-shot")
+    assert row["prompt"] == "few-shot, 1 examples"
+    assert row["not_fitting"] == row["windows"]
+
+
+def test_the_sample_keeps_shares_of_people_and_labels():
+    people = np.repeat([0, 1, 2], [100, 200, 300])
+    labels = np.tile([0, 1, 1, 1], 150)
+    rows = np.arange(600) * 7
+    chosen = stratified_sample(rows, people, labels, 60, seed=1)
+    assert len(set(chosen.tolist())) == 60
+    assert set(chosen.tolist()) <= set(rows.tolist())
+    found = Counter(zip(people[chosen // 7].tolist(), labels[chosen // 7].tolist(), strict=True))
+    whole = Counter(zip(people.tolist(), labels.tolist(), strict=True))
+    assert all(abs(found[cell] - whole[cell] / 10) < 1 for cell in whole)
+    assert stratified_sample(rows, people, labels, 60, seed=1).tolist() == chosen.tolist()
+    assert stratified_sample(rows, people, labels, 60, seed=2).tolist() != chosen.tolist()
+
+
+def test_reduced_numbers_have_the_stated_rate_and_decimals(folders):
+    store = WindowStore.open(folders[1])
+    texts = WindowTexts(store, np.arange(len(store)), CONFIG)
+    assert texts.modality.name == store.spec.names[0]
+    values = texts.reduced(0)
+    assert values.shape[1] == texts.modality.steps * 4.0 / texts.modality.rate_hz
+    np.testing.assert_array_equal(values, np.round(values, 2))
+    assert len(texts.write("plain", [0])[0].split("\n")) == len(texts.modality.channels)
+
+
+def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path):
+    adapter, store, out = folders
+    words = [
+        *("--adapter", adapter, "--data", store, "--out", out, "--llm", llm_folder()),
+        *("--windows", 12, "--validation-windows", 6, "--train-windows", 12, "--epochs", 1),
+        *("--learned", 1, "--shots", 2, "--rate-hz", 4, "--soft-tokens", 2),
+        *("--serialisers", "[plain,digits_spaced]", "--json"),
+    ]
+    assert main(["compare", *map(str, words)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["rows"] == report["rows"]
+    table = (out / "comparison.md").read_text()
+    assert "| raw numbers: plain | zero-shot |" in table
+    numbers = tmp_path / "numbers.txt"
+    numbers.write_text("0.5, 0.6, 0.7\n1.5, 1.25, 1.75\n")
+    written = ["--comparison", str(out / "comparison.json"), "--out", str(tmp_path / "audit")]
+    assert main(["audit", str(numbers), "--tokenizer", "bundled", *written]) == 0
+    assert "learned soft prompt" in (tmp_path / "audit" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--serialisers", "[runes]"], "unknown serialiser 'runes'; choose from plain"),
+        (["--modality", "ecg"], "no modality 'ecg' in the store; choose from"),
+        (["--windows", "0"], "windows must be positive, got 0"),
+        (["--adapter", "nowhere"], "no adapter 'nowhere'"),
+        (["--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_input_is_one_line(folders, capsys, tmp_path, changed, message):
+    adapter, store, _ = folders
+    given = {"--adapter": adapter, "--data": store, "--llm": llm_folder(), "--out": tmp_path / "o"}
+    given |= dict(zip(changed[::2], changed[1::2], strict=True))
+    words = [str(word) for pair in given.items() for word in pair]
+    assert main(["compare", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_adapter_that_reads_text_is_refused(folders, tmp_path):
+    adapter = text_adapter(tiny_llm()).save(tmp_path / "text")
+    with pytest.raises(ConfigError, match="needs an adapter with an encoder"):
+        run.compare(str(adapter), folders[1], tmp_path / "o", CONFIG, llm=llm_folder())

@@ -1,0 +1,1 @@
+"""The same windows, the same frozen LLM: raw numbers in the prompt against encoded inputs."""

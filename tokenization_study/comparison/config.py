@@ -1,0 +1,54 @@
+"""What a comparison may be told; torch-free, so that `--help` stays quick."""
+
+from dataclasses import dataclass
+
+from sensor2llm.errors import ConfigError
+from sensor2llm.signals.serialise import NAMES
+
+FACTS = "facts"
+"""The row family of summary statistics, beside the serialisers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """Which windows, how raw numbers are reduced, and what each prompt may learn from."""
+
+    windows: int = 600
+    """Test windows, the same for every row: stratified by person and label."""
+    modality: str | None = None
+    """Modality that raw rows write; unset: total_acc where there is one, else the first."""
+    rate_hz: float = 10.0
+    """Rate that raw rows are reduced to."""
+    decimals: int = 2
+    """Decimals that raw rows are rounded to."""
+    serialisers: tuple[str, ...] = NAMES
+    """How raw rows write their numbers."""
+    shots: int = 6
+    """Solved training windows in a few-shot prompt, labels in turn; fewer where they do not fit."""
+    learned: int = 2
+    """How many serialisers also get a learned soft prompt: the best on validation people."""
+    soft_tokens: int = 8
+    """Vectors of a learned soft prompt."""
+    train_windows: int = 1200
+    """Training windows that a soft prompt learns from."""
+    validation_windows: int = 120
+    """Windows of validation people: the serialisers and the soft prompts are chosen on them."""
+    epochs: int = 3
+    """Passes over the training windows."""
+    learning_rate: float = 1e-2
+    """Of the soft prompts."""
+    tokens_at_once: int = 16_384
+    """Positions in one batch."""
+    seed: int = 0
+    """Of the sample, the examples, the soft prompts and the bootstrap."""
+
+    def __post_init__(self) -> None:
+        for name in ("windows", "rate_hz", "validation_windows", "train_windows", "epochs"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("shots", "learned", "soft_tokens", "decimals"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        if unknown := set(self.serialisers) - set(NAMES):
+            choices = ", ".join(NAMES)
+            raise ConfigError(f"unknown serialiser '{min(unknown)}'; choose from {choices}")

@@ -1,0 +1,163 @@
+"""Raw prompts on the frozen LLM: zero-shot, few-shot, and with a learned soft prompt."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from sensor2llm.adapter import FeatureBatch, SensorAdapter
+from sensor2llm.llm.config import SoftPromptConfig
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.soft_prompt import SoftPrompt
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.recipes.task import AdapterTask
+from sensor2llm.tasks.classification import parse_label
+from sensor2llm.training.config import LoopConfig
+from sensor2llm.training.loop import fit
+from tokenization_study.comparison.config import ComparisonConfig
+
+BATCH = 16
+PRIOR_WINDOWS = 64
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Windows as text with their labels, as the training task reads them."""
+
+    texts: tuple[str, ...]
+    labels: Int[np.ndarray, " window"]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def batch(self, rows: Int[np.ndarray, " row"]) -> FeatureBatch:
+        """Read rows by their position."""
+        labels = torch.from_numpy(np.asarray(self.labels)[rows])
+        return FeatureBatch(labels, texts=tuple(self.texts[i] for i in rows.tolist()))
+
+    def some(self, keep: Sequence[int] | np.ndarray) -> "TextRows":
+        """Keep some rows."""
+        return TextRows(tuple(self.texts[i] for i in keep), np.asarray(self.labels)[keep])
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the LLM said of each window: by score and in its own words; -1 where it did not fit."""
+
+    scored: Int[np.ndarray, " window"]
+    written: Int[np.ndarray, " window"]
+    probabilities: Float[np.ndarray, "window label"] | None
+    positions: Int[np.ndarray, " window"]
+    fits: np.ndarray
+    seconds: float
+
+
+def text_model(
+    heard: SensorAdapter, llm: FrozenLLM, form: str, given: dict[str, Any], soft_tokens: int = 0
+) -> SensorLanguageModel:
+    """Build a model that reads windows as text, with the labels and template of an adapter."""
+    config = SoftPromptConfig(tokens=soft_tokens)
+    adapter = SensorAdapter(
+        spec=heard.spec,
+        label_names=heard.label_names,
+        label_texts=heard.label_texts,
+        template=heard.template,
+        form=form,
+        llm_name=llm.name,
+        llm_identity=llm.identity,
+        soft_prompt=SoftPrompt.start(config, llm) if soft_tokens else None,
+    )
+    return SensorLanguageModel(adapter, llm, objective="both", given=given).eval()
+
+
+def context_of(llm: FrozenLLM) -> int | None:
+    """Give the longest input that an LLM takes, in positions."""
+    found = getattr(llm.model.config.get_text_config(), "max_position_embeddings", None)
+    return int(found) if found else None
+
+
+def positions_of(model: SensorLanguageModel, texts: Sequence[str]) -> Int[np.ndarray, " window"]:
+    """Count every position of each window: prompt, soft prompt and the longest answer."""
+    answer = model.prompting.answers.table.shape[1]
+    return np.array([len(model.prompting.ids(signal=text)) + answer for text in texts])
+
+
+def fitting(model: SensorLanguageModel, positions: np.ndarray) -> np.ndarray:
+    """Say which windows fit the LLM's context."""
+    context = context_of(model.llm)
+    return np.ones(len(positions), bool) if context is None else positions <= context
+
+
+def ask(
+    model: SensorLanguageModel, rows: TextRows, config: ComparisonConfig, *, write: bool = True
+) -> Said:
+    """Score every label for every window that fits; with `write` the LLM also answers itself."""
+    positions = positions_of(model, rows.texts)
+    fits = fitting(model, positions)
+    labels = len(model.adapter.label_names)
+    probabilities = np.full((len(rows), labels), np.nan, np.float32)
+    written = np.full(len(rows), -1)
+    answers, longest = model.prompting.answer_texts, model.prompting.answers.table.shape[1]
+    batches = list(_batches(positions, fits, config.tokens_at_once))
+    before = time.perf_counter()
+    for batch in batches:
+        probabilities[batch] = model.score(rows.batch(batch)).float().cpu().numpy()
+    seconds = time.perf_counter() - before
+    for batch in batches if write else ():
+        texts = model.generate(rows.batch(batch), max_new_tokens=longest + 1)
+        written[batch] = [parse_label(text, answers) for text in texts]
+    scored = np.where(fits, np.nan_to_num(probabilities).argmax(1), -1)
+    whole = probabilities if fits.all() else None
+    return Said(scored, written, whole, positions, fits, seconds)
+
+
+def _batches(positions: np.ndarray, fits: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Give windows of like length together, at most so many positions at once."""
+    order = np.argsort(positions, kind="stable")
+    order = order[fits[order]]
+    while len(order):
+        size = max(int(most // positions[order[-1]]), 1)
+        yield order[-size:]
+        order = order[:-size]
+
+
+def measure_prior(model: SensorLanguageModel, train: TextRows) -> None:
+    """Measure what each label scores on training windows, whatever their labels are."""
+    count = min(PRIOR_WINDOWS, len(train))
+    rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
+    rows = rows[fitting(model, positions_of(model, train.some(rows).texts))]
+    if len(rows):
+        parts = np.array_split(rows, max(1, len(rows) // BATCH))
+        model.measure_prior(train.batch(part) for part in parts)
+
+
+def learn_prompt(
+    model: SensorLanguageModel,
+    train: TextRows,
+    validation: TextRows,
+    config: ComparisonConfig,
+    folder: Path,
+    identity: dict[str, Any],
+) -> None:
+    """Train the soft prompt of a text model; an interrupted run goes on."""
+    kept = [
+        rows.some(np.flatnonzero(fitting(model, positions_of(model, rows.texts))))
+        for rows in (train, validation)
+    ]
+    loop = LoopConfig(
+        epochs=config.epochs,
+        batch_size=BATCH,
+        learning_rate=config.learning_rate,
+        weight_decay=0.0,
+        warmup_share=0.05,
+        ema_decay=0.98,
+        seed=config.seed,
+    )
+    task = AdapterTask(model, kept[0], kept[1], BATCH, config.seed)
+    fit(task, loop, folder, resume=True, identity=identity)
+    model.eval()
