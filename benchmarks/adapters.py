@@ -3,9 +3,10 @@
     python -m benchmarks.adapters --recipe RECIPE.yaml --seeds 0 1 2 --out runs/uci_har
     python -m benchmarks.adapters --recipe RECIPE.yaml --folds 0 1 2 3 4 --out runs/wisdm
 
-Each run makes the recipe's encoder anew, trains the adapter, and measures label scoring, free
-generation and the controls on the test people. A run that is in OUT/results.json is not made
-again, so that an interrupted benchmark goes on. Nothing is chosen here: the recipe is fixed.
+Each run makes the recipe's encoder anew (or takes that of `benchmarks.encoders`), trains the
+adapter, and measures label scoring, free generation and the controls on the test people. A run that
+is in OUT/results.json is not made again, so that an interrupted benchmark goes on. Nothing is
+chosen here: the recipe is fixed.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import torch
 
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import run_verb
-from sensor2llm.recipes.config import Recipe
+from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.training.record import write_json
@@ -32,12 +33,15 @@ SUMMARISED = ("score", "text", "probe")
 logger = logging.getLogger(__name__)
 
 
-def run_one(recipe: Recipe, seed: int, fold: int | None, out: Path) -> dict[str, Any]:
+def run_one(
+    recipe: Recipe, seed: int, fold: int | None, out: Path, encoders: Path | None = None
+) -> dict[str, Any]:
     """Train and measure one seed and fold."""
     split = recipe.split if fold is None else replace(recipe.split, kind="fold", fold=fold)
     chosen = replace(
         recipe,
         split=split,
+        encoder=str(encoders / f"crossl-seed{seed}-fold{fold}") if encoders else NEW,
         new_encoder=replace(recipe.new_encoder, seed=seed),
         loop=replace(recipe.loop, seed=seed),
         out=out / f"seed{seed}-fold{fold}",
@@ -77,6 +81,7 @@ def main() -> None:
     parser.add_argument(
         "--folds", type=int, nargs="+", help="subject folds; the recipe's split else"
     )
+    parser.add_argument("--encoders", type=Path, help="OUT of benchmarks.encoders, to go on with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="runs and results.json go here")
     options = parser.parse_args()
@@ -91,7 +96,7 @@ def main() -> None:
             if any((run["seed"], run["fold"]) == (seed, fold) for run in runs):
                 continue
             logger.info("seed %d, fold %s, load %.1f", seed, fold, os.getloadavg()[0])
-            runs.append(run_one(recipe, seed, fold, options.out))
+            runs.append(run_one(recipe, seed, fold, options.out, options.encoders))
             command = "python -m benchmarks.adapters " + " ".join(sys.argv[1:])
             write_json(path, {"command": command, "summary": summary(runs), "runs": runs})
     print(json.dumps(summary(runs), indent=1))
