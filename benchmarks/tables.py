@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -34,19 +35,17 @@ def adapters() -> str:
 
 
 def _adapter_row(name: str, found: Mapping[str, Any]) -> str:
-    interval = found["interval"]
-    between = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     controls = found["controls"]
     people = f"{found['data']['source'].split(', http')[0]}, {found['subjects']}"
     return (
-        f"| [`{name}`](adapters/{name}) | {people} | {found['macro_f1']:.3f}{between} "
+        f"| [`{name}`](adapters/{name}) | {people} | {found['macro_f1']:.3f}{_between(found)} "
         f"| {controls['probe']['macro_f1']:.3f} | {controls['text_only']['macro_f1']:.3f} |"
     )
 
 
 def speed() -> str:
     """Give the ratios that `benchmarks.speed` measured on the bundled model."""
-    path = ROOT / "benchmarks" / "results" / "speed.json"
+    path = RESULTS / "speed.json"
     if not path.is_file():
         return ""
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -60,12 +59,80 @@ def speed() -> str:
     return "\n".join([*lines, "", f"    {found['command']}    # {ran}"]) + "\n"
 
 
+def repeated() -> str:
+    """Give the adapters' figures over seeds or folds, as `benchmarks.adapters` measured them."""
+    head = ("runs", "label scoring", "free text", "unparsed", "no LLM, same encoder", "positions")
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    commands = []
+    for path in sorted(RESULTS.glob("adapters_*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        runs, means = found["runs"], found["summary"]
+        scores = [_spread(means[name]) for name in ("score", "text", "probe")]
+        unparsed = max(run["text"]["unparsed_rate"] for run in runs)
+        positions = max(run["tokens_per_window"] for run in runs)
+        title = path.stem.removeprefix("adapters_").replace("_", " ")
+        cells = [f"{title}, {len(runs)}", *scores[:2], f"{unparsed:.1%}", scores[2]]
+        lines.append(f"| {' | '.join(cells)} | {positions:.0f} |")
+        commands.append(f"    {found['command']}")
+    return "\n".join([*lines, "", *commands]) + "\n" if commands else ""
+
+
+def _spread(found: Mapping[str, Any]) -> str:
+    return f"{found['macro_f1']:.3f} ± {found['sd']:.3f}"
+
+
+def encoders() -> str:
+    """Give CroSSL then labels against labels alone, as `benchmarks.encoders` measured them."""
+    path = RESULTS / "encoders_wisdm_watch.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    lines = ["| encoder, judged by | macro-F1 of all folds | 95 % over people |", "|---|---|---|"]
+    for name, row in found["summary"].items():
+        value = row.get("pooled", row.get("difference"))
+        low, high = row["interval"]
+        lines.append(f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |")
+    return "\n".join([*lines, "", f"    {found['command']}"]) + "\n"
+
+
+def comparison() -> str:
+    """Give the rows of the committed comparison that a reader asks for first."""
+    path = ROOT / "tokenization_study" / "examples" / "uci_har_comparison" / "comparison.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    best: dict[str, dict[str, Any]] = {}
+    for row in found["rows"]:
+        kind = f"{row['input'].split(':')[0]}, {row['prompt'].split(',')[0]}"
+        if (row["macro_f1"] or 0) >= (best.get(kind, {}).get("macro_f1") or 0):
+            best[kind] = row
+    lines = ["| best of each kind | macro-F1 (95 %) | positions | do not fit |", "|---" * 4 + "|"]
+    for row in sorted(best.values(), key=lambda r: -(r["macro_f1"] or 0)):
+        score = "–" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}{_between(row)}"
+        positions = f"{row['positions']:,.0f}" if row["positions"] else "–"
+        lines.append(
+            f"| {row['input']}, {row['prompt']} | {score} | {positions} | {row['not_fitting']} |"
+        )
+    return "\n".join([*lines, "", f"    {found['command']}"]) + "\n"
+
+
+def _between(row: Mapping[str, Any]) -> str:
+    interval = row["interval"]
+    return f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+
+
 RATIOS = {
     "training_against_llm_alone": "adapter training / the LLM's own forward and backward",
     "scoring_against_bare_forward": "label scoring / the LLM's bare forward",
     "scoring_against_each_label": "label scoring / each label alone",
 }
-TABLES: Mapping[str, Callable[[], str]] = {"adapters": adapters, "speed": speed}
+TABLES: Mapping[str, Callable[[], str]] = {
+    "adapters": adapters,
+    "repeated": repeated,
+    "encoders": encoders,
+    "comparison": comparison,
+    "speed": speed,
+}
 
 
 def rewritten(text: str) -> str:
