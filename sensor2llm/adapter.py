@@ -203,6 +203,22 @@ class SensorAdapter(nn.Module):
         """Give the soft prompt; None where P is 0."""
         return None if self.soft_prompt is None else self.soft_prompt.vectors
 
+    def llm_place(self) -> str:
+        """Say where the LLM is loaded from: `bundled`, a hub name, or the recipe's folder.
+
+        Raises:
+            ArtefactError: the adapter was trained on a folder that is no longer there.
+        """
+        given = self.recipe.get("llm")
+        if not isinstance(given, str) or given == self.llm_name:
+            return self.llm_name
+        if Path(given).expanduser().is_dir():
+            return given
+        raise ArtefactError(
+            f"the adapter is trained for the LLM folder '{self.llm_name}', which is not at "
+            f"{given} any more; say where it is (--llm FOLDER)"
+        )
+
     def check_llm(self, name: str, identity: str) -> None:
         """Refuse another LLM than the one that the adapter is trained for.
 

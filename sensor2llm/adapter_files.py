@@ -74,6 +74,7 @@ def _write_files(adapter: SensorAdapter, part: Path) -> None:
     (part / "README.md").write_text(card, encoding="utf-8")
     hashed = [part / name for name in (*PEFT_FILES, BRIDGE) if (part / name).exists()]
     for path in hashed:
+        shutil.copymode(part / "recipe.yaml", path)  # safetensors' own are for one's eyes only
         with path.open("rb+") as file:
             os.fsync(file.fileno())
     files = {path.name: _sha256(path) for path in hashed}

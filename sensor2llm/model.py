@@ -93,7 +93,7 @@ class SensorLanguageModel(nn.Module):
         """
         adapter = SensorAdapter.load(name)
         if not isinstance(llm, FrozenLLM):
-            llm = FrozenLLM.load(llm or adapter.llm_name, **options)
+            llm = FrozenLLM.load(llm or adapter.llm_place(), **options)
         return cls(adapter, llm).eval()
 
     @property

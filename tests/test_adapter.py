@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
+from sensor2llm.tasks.loading import load_model
+from tests.llm.tiny import tiny_folder
 from tests.models import LABELS, small_adapter, text_adapter, tiny_llm, windows
 from tests.signals.stores import ACCEL, SPEC
 
@@ -67,6 +70,22 @@ def test_the_folder_holds_these_files_and_no_path(saved, tmp_path):
     assert {"torch", "transformers"} <= set(manifest["versions"])
     recipe = yaml.safe_load((saved / "recipe.yaml").read_text(encoding="utf-8"))
     assert recipe["data"] == {"source": "made up"}
+
+
+def test_a_folder_of_an_llm_is_found_again_by_the_recipe(llm, tmp_path):
+    shutil.copytree(tiny_folder("llama"), tmp_path / "moved" / llm.name)
+    recipe = {"llm": str(tmp_path / "moved" / llm.name)}
+    saved = small_adapter(llm, recipe=recipe).save(tmp_path / "adapter")
+    assert SensorLanguageModel.from_pretrained(saved).llm.identity == llm.identity
+    assert load_model(str(saved)).llm.identity == llm.identity
+    shutil.rmtree(tmp_path / "moved")
+    with pytest.raises(ArtefactError, match=r"LLM folder 'llama-chat', which is not at .*moved"):
+        SensorLanguageModel.from_pretrained(saved)
+
+
+def test_every_file_may_be_read_by_those_who_read_the_card(saved):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in saved.iterdir()}
+    assert set(modes.values()) == {modes["README.md"]}, modes
 
 
 def test_peft_reads_the_soft_prompt(llm, saved):

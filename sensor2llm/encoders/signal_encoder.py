@@ -9,6 +9,7 @@ Notation: B batch, M modality, S step (each modality has its own), W width, A ag
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -155,6 +156,7 @@ class SignalEncoder(nn.Module):
             weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
             save_file(weights, part / WEIGHTS)
             write_json(part / MANIFEST, manifest)
+            shutil.copymode(part / MANIFEST, part / WEIGHTS)  # safetensors' is for one's eyes only
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "SignalEncoder":

@@ -15,7 +15,7 @@ def load_model(name: str, llm: str | None = None) -> SensorLanguageModel:
     recipe = adapter.recipe
     loop = recipe.get("loop")
     frozen = FrozenLLM.load(
-        llm or adapter.llm_name,
+        llm or adapter.llm_place(),
         dtype=recipe.get("llm_dtype", "auto"),
         quantization=recipe.get("llm_quantization"),
         random_weights=bool(recipe.get("llm_random_weights")),
