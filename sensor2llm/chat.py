@@ -5,6 +5,7 @@ python -m sensor2llm.chat ADAPTER --window STORE --number 7 --picture window.png
 echo "How regular are the steps?" | python -m sensor2llm.chat ADAPTER --window walk.csv --json
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,10 +53,12 @@ def _main(argv: list[str] | None) -> None:
         terminal.console.print("[dim]ask anything, or /help[/dim]")
         terminal.run(_typed())
     else:
-        terminal.run(sys.stdin)
+        terminal.run(sys.stdin, echo=True)
 
 
 def _typed() -> Iterator[str]:
+    with contextlib.suppress(ImportError):  # not on Windows
+        import readline  # noqa: F401  (gives `input` the arrow keys and a history)
     while True:
         try:
             yield input("> ")

@@ -30,6 +30,8 @@ def test_a_window_is_drawn_and_questions_are_answered(chat, given, capsys):
     assert chat("How fast?\n/labels\n/quit\nnever asked\n", "--window", given[1]) == 0
     out = capsys.readouterr().out
     assert "accel (2 s at 8 Hz)" in out
+    assert "> How fast?\n" in out  # a piped conversation can be read as a transcript
+    assert "never asked" not in out
     assert "person (missing)" in out
     assert any(f"{name} 0." in out for name in LABELS)
     assert ", ".join(LABELS) in out

@@ -45,6 +45,7 @@ def test_people_read_a_table(folders, capsys, tmp_path):
     out = capsys.readouterr().out
     assert "8 windows of 1 people (validation)" in out
     assert "rows: truth, columns: answer" in out
+    assert "calibration error  0." in out
     assert (tmp_path / "out" / "metrics.json").exists()
     assert not (tmp_path / "out" / "README.md").exists()
 

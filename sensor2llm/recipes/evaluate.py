@@ -1,6 +1,7 @@
 """Measure what a folder holds, an adapter or an encoder, and keep what was found beside it."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_spl
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
 from sensor2llm.training.record import write_json
+
+logger = logging.getLogger(__name__)
+KEPT = ("metrics.json", "predictions.parquet", "confusion.png", "reliability.png", "README.md")
 
 
 def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
@@ -67,6 +71,8 @@ def report_text(metrics: dict[str, Any]) -> str:
         f"balanced accuracy  {metrics['balanced_accuracy']:.3f}",
         f"accuracy           {metrics['accuracy']:.3f}",
     ]
+    if metrics["calibration_error"] is not None:
+        lines.append(f"calibration error  {metrics['calibration_error']:.3f}")
     if metrics["tokens_per_window"]:
         lines += [
             f"unparsed           {metrics['unparsed_rate']:.2%}",
@@ -124,3 +130,5 @@ def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
         plot_reliability(evaluation.predictions, out / "reliability.png")
     if own:
         write_card(out)
+    kept = [name for name in KEPT if (out / name).is_file()]
+    logger.info("kept in %s: %s", out, ", ".join(kept))

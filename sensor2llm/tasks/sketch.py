@@ -8,24 +8,28 @@ from sensor2llm.signals.window import Window
 
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """The bit of each of a braille character's 4 x 2 dots, top row first."""
+WIDEST, NARROWEST = 60, 10
 
 
 def sketch_window(
-    window: Window, spec: SignalSpec, width: int = 60, rows: int | None = None
+    window: Window, spec: SignalSpec, columns: int = 80, rows: int | None = None
 ) -> str:
     """Draw every modality of a window as text.
 
     Args:
         window: what to draw; a modality that it lacks gets one line that says so.
         spec: names, units and rates.
-        width: characters of a curve.
+        columns: characters of a line, at most; curves take what names and numbers leave.
         rows: characters of a curve's height; by default 2, or 1 where there are many channels.
     """
     channels = sum(len(m.channels) for m in spec.modalities)
     rows = rows or (2 if channels <= 6 else 1)
+    there = [(m, window.signals.get(m.name)) for m in spec.modalities]
+    sides = [_sides(m, values) for m, values in there if values is not None]
+    left, right = (max((len(t) for s in sides for t in s[i]), default=0) for i in (0, 1))
+    width = min(WIDEST, max(columns - left - right - 4, NARROWEST))
     lines: list[str] = []
-    for modality in spec.modalities:
-        values = window.signals.get(modality.name)
+    for modality, values in there:
         lines.append(f"{modality.name} ({_extent(modality, values)})")
         if values is not None:
             lines += _modality(modality, values, width, rows)
@@ -61,17 +65,30 @@ def _extent(modality: Modality, values: np.ndarray | None) -> str:
     return f"{values.shape[1]} events" if modality.axis == "event" else "one row of values"
 
 
+def _sides(modality: Modality, values: np.ndarray) -> tuple[list[str], list[str]]:
+    """Give what stands to the left and to the right of each channel's curve."""
+    longest = max(len(channel.name) for channel in modality.channels)
+    names = [f"{channel.name:<{longest}}" for channel in modality.channels]
+    return names, [
+        f"{_range(row)} {channel.unit}"
+        for channel, row in zip(modality.channels, values, strict=True)
+    ]
+
+
+def _range(row: Float[np.ndarray, " step"]) -> str:
+    finite = row[np.isfinite(row)]
+    if not len(finite):
+        return "no value"
+    return f"{finite.min():.4g}" if len(row) == 1 else f"{finite.min():.3g} … {finite.max():.3g}"
+
+
 def _modality(modality: Modality, values: np.ndarray, width: int, rows: int) -> list[str]:
-    left = max(len(channel.name) for channel in modality.channels)
-    lines = []
-    for channel, row in zip(modality.channels, values, strict=True):
-        name = f"  {channel.name:<{left}} "
+    lines: list[str] = []
+    for name, extent, row in zip(*_sides(modality, values), values, strict=True):
         if modality.axis == "none":
-            lines.append(f"{name}{row[0]:.4g} {channel.unit}")
+            lines.append(f"  {name} {extent}")
             continue
-        finite = row[np.isfinite(row)]
-        extent = f"{finite.min():.3g} … {finite.max():.3g}" if len(finite) else "no value"
-        curve = braille(row, width, rows)
-        lines.append(f"{name}{curve[0]} {extent} {channel.unit}")
-        lines += [" " * len(name) + line for line in curve[1:]]
+        first, *others = braille(row, width, rows)
+        lines.append(f"  {name} {first} {extent}")
+        lines += [" " * (len(name) + 3) + line for line in others]
     return lines

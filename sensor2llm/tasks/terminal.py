@@ -47,11 +47,18 @@ class ChatTerminal:
             "/help": self._help,
         }
 
-    def run(self, lines: Iterable[str]) -> None:
-        """Answer every line until `/quit`; a mistake is said and the chat goes on."""
+    def run(self, lines: Iterable[str], *, echo: bool = False) -> None:
+        """Answer every line until `/quit`; a mistake is said and the chat goes on.
+
+        Args:
+            lines: what is typed.
+            echo: write each line before its answer, so that a transcript can be read.
+        """
         for line in (line.strip() for line in lines):
             if line in ("/quit", "/exit"):
                 return
+            if echo and line and not self.as_json:
+                self.console.print(f"[dim]> {escape(line)}[/dim]", highlight=False)
             if line:
                 self._answer(line)
 
@@ -68,7 +75,7 @@ class ChatTerminal:
         if self.as_json:
             self._json(self.conversation.turns[-1].to_dict())
             return
-        self.console.print(escape(sketch_window(window, spec)), highlight=False)
+        self.console.print(escape(sketch_window(window, spec, self.console.width)), highlight=False)
         told = "; ".join(fact.text for fact in facts(window, spec).values())
         if told:
             self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
