@@ -28,7 +28,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prompt, assemble, prompt_rows, rows_after, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import generate_texts
+from sensor2llm.llm.generation import generate_texts, greedy_texts
 from sensor2llm.llm.scoring import Paths, choose_paths, score_each, score_tree
 from sensor2llm.prompting import Prompting
 from sensor2llm.signals.dataset import SignalBatch
@@ -285,6 +285,16 @@ class SensorLanguageModel(nn.Module):
             temperature=temperature,
             seed=seed,
         )
+
+    def write(self, batch: Batch, *, max_new_tokens: int = 32) -> list[str]:
+        """Let the LLM answer the template greedily, as `generate` does, from its cached prefix.
+
+        Args:
+            batch: windows, a batch or cached features.
+            max_new_tokens: where an answer is cut off.
+        """
+        with self._evaluating():
+            return greedy_texts(self.llm, self._prompt(self.features(batch)), max_new_tokens)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

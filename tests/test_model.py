@@ -142,6 +142,15 @@ def test_what_all_text_prompts_begin_with_is_computed_once():
     torch.testing.assert_close(together, score_tree(llm, plain, tree), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("build", [text_adapter, small_adapter])
+def test_greedy_answers_with_and_without_prefix_are_the_same(family, build):
+    llm = tiny_llm(family)
+    model = SensorLanguageModel(build(llm), llm).eval()
+    given = windows(4)
+    assert model.write(given, max_new_tokens=6) == model.generate(given, max_new_tokens=6)
+
+
 def test_encoded_batch_rows_equal_single_rows(model):
     given = windows(4)
     together = model.log_likelihoods(given)

@@ -180,7 +180,7 @@ def _by_text(model: SensorLanguageModel, batches: Iterator[FeatureBatch]) -> Ans
     answers = model.prompting.answer_texts
     # One token more than the longest label, so that an answer that goes on is not taken for one.
     most = int(model.prompting.answers.lengths.max()) + 1
-    texts = [t for batch in batches for t in model.generate(batch, max_new_tokens=most)]
+    texts = [t for batch in batches for t in model.write(batch, max_new_tokens=most)]
     predicted = np.array([parse_label(t, answers) for t in texts], dtype=np.int64)
     return Answered(predicted, texts=tuple(texts))
 
