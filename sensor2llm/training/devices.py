@@ -25,13 +25,18 @@ def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
     tracked = config.tracker == "tensorboard" and out is not None
     accelerator = Accelerator(
         cpu=use_cpu(),
-        mixed_precision="bf16" if use_bf16(config.precision) else "no",
+        mixed_precision="no",  # its choice holds for the whole process: `autocast` is ours
         log_with="tensorboard" if tracked else None,
         project_dir=str(out) if tracked else None,
     )
     if tracked:
         accelerator.init_trackers("tensorboard")
     return accelerator
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Compute in bf16 for a while where the precision says so; weights stay as they are."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(precision))
 
 
 def use_bf16(precision: str) -> bool:

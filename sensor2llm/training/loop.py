@@ -24,7 +24,7 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.training.bar import ProgressBar
 from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
-from sensor2llm.training.devices import build_accelerator
+from sensor2llm.training.devices import autocast, build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
@@ -236,13 +236,14 @@ class _Run:
         seed = np.random.SeedSequence([self.config.seed, self.progress.step, rank])
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
         torch.manual_seed(int(seed.generate_state(2)[1]))
+        device, precision = self.accelerator.device, self.config.precision
         parts = np.array_split(rows[rank::world], self.config.gradient_accumulation)
         parts = [part for part in parts if len(part)] or [rows[:1]]
         total, weight, metrics = 0.0, 0.0, {}
         for i, part in enumerate(parts):
-            batch = self.task.collate(part).to(self.accelerator.device)
+            batch = self.task.collate(part).to(device)
             last = i == len(parts) - 1
-            with _sync(self.accelerator, self.module, last), self.accelerator.autocast():
+            with _sync(self.accelerator, self.module, last), autocast(device, precision):
                 step = self.module(batch, generator)
                 self.accelerator.backward(step.total)
             total, weight = total + float(step.total.detach()), weight + float(step.weight)

@@ -33,7 +33,7 @@ def follow(average: Weights, module: nn.Module, decay: float) -> None:
 
 def scale_gradients(parameters: Sequence[Tensor], factor: float) -> None:
     """Multiply gradients in place."""
-    torch._foreach_mul_([p.grad for p in parameters], factor)
+    torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], factor)
 
 
 def move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:

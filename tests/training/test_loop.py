@@ -39,6 +39,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert not torch.equal(first, other)
 
 
+def test_one_process_trains_in_both_precisions_one_after_the_other():
+    exact = weights(run()[0])
+    rounded = weights(run(replace(CONFIG, precision="bf16"))[0])
+    assert torch.equal(weights(run()[0]), exact)
+    assert not torch.equal(rounded, exact)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
+
+
 def test_accumulated_gradients_equal_those_of_the_whole_batch():
     whole = weights(run()[0])
     parts = weights(run(replace(CONFIG, gradient_accumulation=3))[0])
