@@ -63,16 +63,16 @@ STABLE_WEIGHTS: Mapping[str, float] = {
     "sensing_chat": 0.16,
 }
 ANNEAL_WEIGHTS: Mapping[str, float] = {
-    "simplewiki": 0.46,
+    "simplewiki": 0.42,
     "enwiki_domain": 0.02,
-    "openstax": 0.05,
+    "openstax": 0.04,
     "sensing": 0.01,
     "health": 0.01,
     "dialogue": 0.02,
-    "stories": 0.05,
+    "stories": 0.04,
     "instruct_chat": 0.10,
     "sensing_text": 0.04,
-    "sensing_chat": 0.24,
+    "sensing_chat": 0.30,
 }
 
 
