@@ -28,7 +28,8 @@ class SignalText:
     form: str = "facts"
     """facts, or the name of a serialiser of numbers."""
     steps: int = 16
-    """Numbers a channel: steps are averaged in equal parts to at most so many (numbers only)."""
+    """Numbers a channel: steps in time are averaged in equal parts to at most so many (numbers
+    only). Events stay as they are: an average of beats is no rhythm."""
 
     def __post_init__(self) -> None:
         """Check the form and the number of steps."""
@@ -51,7 +52,9 @@ class SignalText:
             if modality.name not in window.signals:
                 lines.append(f"{modality.name}: missing")
                 continue
-            values = self._shorten(window.signals[modality.name])
+            values = window.signals[modality.name]
+            if modality.axis == "time":
+                values = self._shorten(values)
             for channel, row in zip(modality.channels, values, strict=True):
                 head = f"{modality.name} {channel.name} ({channel.unit})"
                 lines.append(f"{head}: {serialiser.write(row[None])}")

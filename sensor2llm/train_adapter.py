@@ -23,16 +23,22 @@ def _main(argv: list[str] | None) -> None:
     parser = recipe_parser("train_adapter", __doc__, Recipe)
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
     parser.add_argument(
-        "--show_prompt", action="store_true", help="print what the LLM gets, and end"
+        "--show_prompt",
+        nargs="?",
+        const="encoded",
+        metavar="FORM",
+        help="print what the LLM gets for a window, and end: encoded, zero_shot or few_shot",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
     recipe = to_config(parser, options, Recipe)
-    from sensor2llm.recipes.train import prompt_of, summary_of, train_adapter
-
     if options.show_prompt:
-        print(prompt_of(recipe))
+        from sensor2llm.recipes.prompt import prompt_of
+
+        print(prompt_of(recipe, options.show_prompt))
         return
+    from sensor2llm.recipes.train import summary_of, train_adapter
+
     trained = train_adapter(recipe, resume=options.resume)
     print(summary_of(trained, as_json=options.json))
 

@@ -259,13 +259,20 @@ def test_a_windows_text_is_in_its_own_units_and_names_what_is_missing(llm):
     spec = SignalSpec(
         modalities=(
             Modality(name="heart", channels=(Channel(name="rate", unit="bpm"),), steps=4,
-                     axis="event"),
+                     rate_hz=2.0),
+            Modality(name="beats", channels=(Channel(name="rr", unit="s"),), steps=3, axis="event"),
             ACCEL,
         )
     )  # fmt: skip
-    window = Window({"heart": torch.tensor([[60.0, 70.0, 80.0, 90.0]]).numpy()})
+    beats = torch.tensor([[0.5, 0.75, 0.5]]).numpy()
+    heart = torch.tensor([[60.0, 70.0, 80.0, 90.0]]).numpy()
+    window = Window({"heart": heart, "beats": beats})
     text = SignalText(form="fixed", steps=2)
-    assert text.write(window, spec) == "heart rate (bpm): 65.00, 85.00\naccel: missing"
+    assert text.write(window, spec).splitlines() == [
+        "heart rate (bpm): 65.00, 85.00",
+        "beats rr (s): 0.50, 0.75, 0.50",  # never averaged
+        "accel: missing",
+    ]
     adapter = small_adapter(llm, spec=spec)
     batch = adapter.collate([window])
     assert text.rows(batch, spec, adapter.normaliser) == (text.write(window, spec),)

@@ -124,6 +124,13 @@ def test_the_prompt_that_is_shown_is_what_the_tokenizer_gets(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_form_that_is_shown_can_be_chosen(words, capsys, tmp_path):
+    assert main([*words, "--out", str(tmp_path / "none"), "--show-prompt", "zero_shot"]) == 0
+    assert "Which of these activities is it" in capsys.readouterr().out
+    assert main([*words, "--out", str(tmp_path / "none"), "--show-prompt=one_shot"]) == 2
+    assert "has no form 'one_shot'; choose from zero_shot, few_shot" in capsys.readouterr().err
+
+
 def test_without_an_encoder_the_prompt_shows_a_windows_own_text(words, capsys, tmp_path):
     assert main([*words, "--encoder=none", "--out", str(tmp_path / "none"), "--show-prompt"]) == 0
     shown = capsys.readouterr().out

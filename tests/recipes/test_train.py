@@ -10,12 +10,13 @@ from safetensors.torch import load_file
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.errors import ArtefactError, ConfigError, DataError
+from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe, to_plain
 from sensor2llm.recipes.encoder import get_encoder
-from sensor2llm.recipes.train import prompt_of, train_adapter
+from sensor2llm.recipes.prompt import prompt_of
+from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
@@ -111,6 +112,27 @@ def test_a_soft_prompt_alone_works_on_a_text_prompt(recipe, tmp_path):
 
 def test_the_prompt_can_be_seen_before_training(recipe):
     assert prompt_of(recipe).count("<|signal|>") == recipe.projector.tokens
+
+
+def test_untrained_forms_show_numbers_and_solved_windows_of_training_people(recipe):
+    zero, few = (prompt_of(recipe, form) for form in ("zero_shot", "few_shot"))
+    for text in (zero, few):
+        assert "<|" not in text
+        assert "watch_accel x (g): " in text
+        assert all(label in text for label in ("rest", "walk", "run"))
+    solved = [line for line in few.splitlines() if line.startswith("Activity: ")]
+    assert solved[:-1] == ["Activity: rest", "Activity: walk", "Activity: run"]
+    assert solved[-1] == "Activity: [/INST]"
+    assert zero.count("watch_accel x (g): ") == 1
+    assert few.count("watch_accel x (g): ") == 4
+    with pytest.raises(TemplateError, match="has no form 'two_shot'; choose from zero_shot"):
+        prompt_of(recipe, "two_shot")
+
+
+@pytest.mark.parametrize("prompt", ["atrial_fibrillation", "stress"])
+def test_every_tasks_forms_can_be_seen_on_a_store(recipe, prompt):
+    for form in ("zero_shot", "few_shot", "encoded"):
+        assert "rest" in prompt_of(replace(recipe, prompt=prompt), form) or form == "encoded"
 
 
 def test_an_encoder_that_saw_the_test_people_is_refused(recipe, trained):

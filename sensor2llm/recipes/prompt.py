@@ -1,0 +1,85 @@
+"""What the language model gets, before anything is trained: `train_adapter --show-prompt`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.pretraining.run import labelled
+from sensor2llm.prompting import Prompting
+from sensor2llm.recipes.config import NEW, NONE, Recipe
+from sensor2llm.recipes.data import open_data
+from sensor2llm.recipes.encoder import Heard, find_encoder, load_encoder
+from sensor2llm.recipes.train import build_adapter, load_llm
+from sensor2llm.signal_text import SignalText
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.splits import Split, make_split
+from sensor2llm.signals.store import WindowStore
+
+ENCODED, FEW_SHOT = "encoded", "few_shot"
+NUMBERS = SignalText(form="fixed", steps=16)
+"""How the forms without an encoder write a window: a channel in time is averaged to 16 numbers."""
+
+
+def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
+    """Give exactly what the LLM's tokenizer gets for the first training window.
+
+    The encoded form has its placeholders; other forms, which are not trained, have the window's
+    numbers, and a few-shot form a solved window a label from the training people.
+
+    Raises:
+        TemplateError: the prompt has no such form.
+    """
+    store = open_data(recipe)
+    split, llm = make_split(store, recipe.split), load_llm(recipe)
+    if form != ENCODED:
+        return _untrained_prompt(recipe, store, split, llm, form)
+    adapter = build_adapter(recipe, store, split, _encoder(recipe, store), llm)
+    prompting = Prompting(adapter, llm)
+    if adapter.encoder is not None:
+        return prompting.text()
+    first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
+    return prompting.text(signal=adapter.signal_text.rows(first, store.spec, adapter.normaliser)[0])
+
+
+def _untrained_prompt(
+    recipe: Recipe, store: WindowStore, split: Split, llm: FrozenLLM, form: str
+) -> str:
+    adapter = SensorAdapter(
+        spec=store.spec,
+        label_names=store.label_names,
+        template=PromptTemplate.load(recipe.prompt),
+        form=form,
+        llm_name=llm.name,
+        llm_identity="",
+    )
+    first = int(labelled(store, split.train)[0])
+    window = store[first]
+    given: dict[str, Any] = {"missing": [n for n in store.spec.names if n not in window.signals]}
+    if form == FEW_SHOT:
+        given["examples"] = list(_examples(store, split, first))
+    return Prompting(adapter, llm, given).text(signal=NUMBERS.write(window, store.spec))
+
+
+def _examples(store: WindowStore, split: Split, shown: int) -> Iterator[dict[str, str]]:
+    """Give the first training window of each label, the one that is asked about left out."""
+    rows = [row for row in labelled(store, split.train).tolist() if row != shown]
+    for label in range(len(store.label_names)):
+        for row in rows:
+            if store.labels[row] == label:
+                numbers = NUMBERS.write(store[row], store.spec)
+                yield {"numbers": numbers, "label": store.label_names[label]}
+                break
+
+
+def _encoder(recipe: Recipe, store: WindowStore) -> Heard | None:
+    """Give the recipe's encoder, a new one before its training."""
+    if recipe.encoder == NONE:
+        return None
+    if recipe.encoder == NEW:
+        return Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
+    return load_encoder(find_encoder(recipe.encoder))
