@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.errors import ArtefactError
+from sensor2llm.errors import ArtefactError, ConfigError
 
 MANIFEST = "sensor2llm.json"
 FORMAT_VERSION = 1
@@ -38,6 +38,28 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
             f"{FORMAT_VERSION}; use the release of sensor2llm that wrote it"
         )
     return manifest
+
+
+def check_out(folder: Path, kind: str) -> None:
+    """Refuse, before any work, to write an artefact over something else.
+
+    Args:
+        folder: where it is to go; free, empty, or of the same kind.
+        kind: adapter or encoder.
+
+    Raises:
+        ConfigError: other things are there, or an artefact of another kind.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if found != kind:
+        raise ConfigError(
+            f"'{folder}' exists and is no {kind}; move it away or choose another --out"
+        )
 
 
 def first_line(error: BaseException) -> str:

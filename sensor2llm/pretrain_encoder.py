@@ -37,8 +37,14 @@ def pretrain_encoder(argv: list[str] | None) -> None:
     if args.json:
         print(json.dumps(summary))
         return
+    for stage, figures in summary.pop("stages").items():
+        print(f"{stage}: {', '.join(f'{k} {_rounded(v)}' for k, v in figures.items())}")
     for name, value in summary.items():
-        print(f"{name}: {value}")
+        print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def main(argv: list[str] | None = None) -> int:

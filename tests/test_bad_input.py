@@ -199,6 +199,23 @@ def test_a_table_that_cannot_be(told, tmp_path, description, cells, message):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["table.yaml", "walk.csv"]
 
 
+@pytest.mark.parametrize("verb", ["train_adapter", "pretrain_encoder", "prepare"])
+def test_a_folder_of_other_things_is_not_written_over(told, tmp_path, verb):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("kept")
+    words = [tmp_path / "mine" if word == "OUT" else word for word in FINE[verb]]
+    line = told(verb, *words)
+    assert "mine' exists and is no" in line
+    assert "choose another --out" in line
+    assert (tmp_path / "mine" / "README.md").read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_encoder_is_no_place_for_an_adapter(told, given):
+    words = [given["ENCODER"] if word == "OUT" else word for word in FINE["train_adapter"]]
+    assert "encoder' exists and is no adapter" in told("train_adapter", *words)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npz"])
 @pytest.mark.parametrize("kind", ["empty", "truncated"])
 def test_a_file_that_is_cut_short(told, tmp_path, suffix, kind):

@@ -3,15 +3,19 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import tables
 from sensor2llm.cli import VERBS
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.prepare import main as prepare
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.train import train_adapter
+from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table_config import load
+from sensor2llm.tasks.recording_file import read_windows
 from sensor2llm.training.config import LoopConfig
 from tests.toy_store import make_store
 
@@ -39,6 +43,27 @@ def test_its_table_description_is_one_that_is_read(tmp_path):
     (tmp_path / "mine.yaml").write_text(block("yaml"), encoding="utf-8")
     table = load(tmp_path / "mine.yaml")
     assert table.spec.names == ("wrist_accel", "heart")
+
+
+def test_ones_own_data_become_a_store_and_a_new_file_of_the_kind_is_read(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    (tmp_path / "walks").mkdir()
+    for name, shift in (("walks/a.csv", 0), ("walks/b.csv", 1), ("new_walk.csv", 2)):
+        lines = ["time_ms,person,activity,ax,ay,az,bpm"]
+        for row in range(1000):
+            x, y, z = rng.normal(0, 1, 3) + np.array([0, 0, 9.81])
+            heart = f"{70 + shift}" if row % 50 == 0 else ""
+            lines.append(f"{20 * row},p{shift},walk,{x:.3f},{y:.3f},{z:.3f},{heart}")
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    (tmp_path / "mine.yaml").write_text(block("yaml"), encoding="utf-8")
+    assert prepare([str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "mine")]) == 0
+    store = WindowStore.open(tmp_path / "mine")
+    assert store.subject_names == ("p0", "p1")
+    assert store.label_names == ("walk",)
+    assert len(store) == 14  # 20 s each, windows of 5 s, every 2.5 s
+    windows = list(read_windows(tmp_path / "new_walk.csv", store.spec))
+    assert [window.start_s for window in windows] == [0, 5, 10, 15]
+    assert all(set(window.signals) == {"wrist_accel", "heart"} for window in windows)
 
 
 def test_its_tables_are_what_was_measured():

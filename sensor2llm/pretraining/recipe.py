@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.manifest import check_out
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.run import finetune, fresh_encoder, manifest, pretrain
 from sensor2llm.signals.splits import make_split
@@ -31,8 +32,10 @@ def make_encoder(
         A summary of plain JSON types: windows, people, parameters, each stage's result.
 
     Raises:
+        ConfigError: `out` is there and is no encoder.
         DataError: the store cannot be split so, or has no labels where they are needed.
     """
+    check_out(out, "encoder")
     store = WindowStore.open(data)
     split = make_split(store, recipe.split)
     run = out.with_name(f"{out.name}-run")

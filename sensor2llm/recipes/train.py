@@ -15,12 +15,13 @@ from sensor2llm.errors import ModelError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.manifest import check_out
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.prompting import Prompting
-from sensor2llm.recipes.config import NEW, NONE, Recipe, to_plain
+from sensor2llm.recipes.config import NONE, Recipe, to_plain
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import Heard, find_encoder, get_encoder, load_encoder
+from sensor2llm.recipes.encoder import Heard, get_encoder
 from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.task import AdapterTask, Rows
 from sensor2llm.signals.dataset import WindowDataset
@@ -53,6 +54,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     Raises:
         UserError: the data, the LLM, the encoder or the prompt cannot be used as given.
     """
+    check_out(recipe.out, "adapter")
     store = open_data(recipe)
     split = make_split(store, recipe.split)
     llm = load_llm(recipe)
@@ -206,28 +208,6 @@ def _summary(model: SensorLanguageModel, result: FitResult, fingerprint: str) ->
     }
 
 
-def prompt_of(recipe: Recipe) -> str:
-    """Give exactly what the LLM's tokenizer gets for one window, placeholders included."""
-    store = open_data(recipe)
-    split = make_split(store, recipe.split)
-    llm = load_llm(recipe)
-    adapter = build_adapter(recipe, store, split, _untrained(recipe, store), llm)
-    prompting = Prompting(adapter, llm)
-    if adapter.encoder is not None:
-        return prompting.text()
-    first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
-    return prompting.text(signal=adapter.signal_text.rows(first, store.spec, adapter.normaliser)[0])
-
-
-def _untrained(recipe: Recipe, store: WindowStore) -> Heard | None:
-    """Give the recipe's encoder, a new one before its training."""
-    if recipe.encoder == NONE:
-        return None
-    if recipe.encoder == NEW:
-        return Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
-    return load_encoder(find_encoder(recipe.encoder))
-
-
 def summary_of(trained: Trained, *, as_json: bool) -> str:
     """Give the run's figures as one JSON object or as lines for a person."""
     import json
@@ -236,4 +216,5 @@ def summary_of(trained: Trained, *, as_json: bool) -> str:
     figures["adapter"] = str(trained.model.adapter.recipe["out"])
     if as_json:
         return json.dumps(figures)
-    return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in figures.items())
+    rounded = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in figures.items()}
+    return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in rounded.items())

@@ -82,7 +82,7 @@ def write_store(
     """Write a store beside `path` and rename it; see `WindowStore.write`."""
     if path.exists() and not _may_replace(path):
         raise DataError(
-            f"'{path}' exists and is not a window store; move it away or choose another --out"
+            f"'{path}' exists and is no window store; move it away or choose another --out"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))

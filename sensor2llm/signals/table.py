@@ -136,7 +136,9 @@ def _clock_s(values: dict[str, np.ndarray], table: Table, rows: int, path: Path)
     """Give a clock to rows without one: from their rate, their intervals, or their number."""
     rates = {entry.rate_hz for entry in table.modalities if entry.rate_hz}
     if len(rates) > 1:
-        raise DataError(f"{path.name} needs a time column: its modalities have different rates")
+        raise DataError(
+            f"{path.name} needs a time column, such as time_s: its modalities have different rates"
+        )
     if rates:
         return np.arange(rows, dtype=np.float64) / rates.pop()
     for entry in table.modalities:

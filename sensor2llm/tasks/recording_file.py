@@ -9,6 +9,7 @@ A recording at another rate is brought to the spec's; labels in the file are not
 columns without a description are taken to be in the spec's units.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,11 +22,13 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table import file_windows, find_files, read_rows, recordings
 from sensor2llm.signals.table_config import Table, TableModality, load
+from sensor2llm.signals.table_file import column_names
 from sensor2llm.signals.table_rates import TOLERANCE, observed_rate_hz
-from sensor2llm.signals.table_spec import table_for
+from sensor2llm.signals.table_spec import TIMES, table_for
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Window
 
+logger = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".parquet", ".pq", ".npz", ".yaml", ".yml")
 # Further off than this, the time's unit is more likely wrong than the rate unusual.
 LARGEST_RATIO = 50.0
@@ -85,9 +88,24 @@ def _described(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]
 
 def _named(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]:
     table = replace(table_for(path, spec, overlap), label=None)
+    if path.suffix != ".npz":
+        _say_what_is_ignored(path, table)
     if path.suffix == ".npz" or table.time is None:
         return file_windows(path, table, Counter())
     return _timed(path, table)
+
+
+def _say_what_is_ignored(path: Path, table: Table) -> None:
+    """Tell which columns are not read: a clock of another name among them would be missed."""
+    read = {column for entry in table.modalities for column in entry.columns}
+    known = read | {table.time, "subject", "label"}
+    if others := [name for name in column_names(path) if name not in known]:
+        logger.info("%s: the columns %s are not read", path.name, ", ".join(others))
+    if table.time is None:
+        logger.info(
+            "%s: no time column (%s, time or timestamp); rows are taken to come at the adapter's "
+            "rate, without pauses", path.name, ", ".join(TIMES),
+        )  # fmt: skip
 
 
 def _timed(path: Path, table: Table) -> Iterator[Window]:

@@ -98,7 +98,7 @@ def test_a_store_is_replaced_and_anything_else_is_not(store, tmp_path):
     assert [p.name for p in store.path.parent.iterdir()] == ["store"]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
-    with pytest.raises(DataError, match="exists and is not a window store; move it away"):
+    with pytest.raises(DataError, match="exists and is no window store; move it away"):
         WindowStore.write(tmp_path / "notes", SPEC, make_windows(1))
     assert (tmp_path / "notes" / "diary.txt").read_text() == "mine"
 

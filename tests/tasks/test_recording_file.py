@@ -67,6 +67,19 @@ def test_rows_without_time_come_at_the_specs_rate(tmp_path):
     assert [window.start_s for window in windows] == [0.0, 2.0, 4.0]
 
 
+def test_what_is_not_read_is_said(tmp_path, caplog):
+    given = columns()
+    given["clock"] = given.pop("time_s")
+    with caplog.at_level("INFO"):
+        list(read_windows(write(tmp_path / "walk.csv", given), SPEC))
+    assert "walk.csv: the columns note, clock are not read" in caplog.text
+    assert "no time column (time_s, time_ms" in caplog.text
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        list(read_windows(write(tmp_path / "walk.csv", columns()), SPEC))
+    assert caplog.messages == ["walk.csv: the columns note are not read"]
+
+
 def test_rows_without_time_have_one_rate(tmp_path):
     given = {"accel.x": np.arange(99.0), "accel.y": np.arange(99.0), "heart.bpm": np.arange(99.0)}
     with pytest.raises(DataError, match="needs a time column"):
