@@ -5,9 +5,7 @@ python -m sensor2llm.chat ADAPTER --window STORE --number 7 --picture window.png
 echo "How regular are the steps?" | python -m sensor2llm.chat ADAPTER --window walk.csv --json
 """
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from sensor2llm.errors import run_verb
@@ -33,7 +31,7 @@ def _main(argv: list[str] | None) -> None:
 
     from sensor2llm.tasks.conversation import Conversation
     from sensor2llm.tasks.loading import load_model
-    from sensor2llm.tasks.terminal import ChatTerminal
+    from sensor2llm.tasks.terminal import ChatTerminal, typed
 
     model = load_model(options.adapter, options.llm)
     conversation = Conversation(
@@ -51,19 +49,9 @@ def _main(argv: list[str] | None) -> None:
         plot_window(window, spec, options.picture, answer=title, probabilities=shares)
     if sys.stdin.isatty() and not options.json:
         terminal.console.print("[dim]ask anything, or /help[/dim]")
-        terminal.run(_typed())
+        terminal.run(typed())
     else:
         terminal.run(sys.stdin, echo=True)
-
-
-def _typed() -> Iterator[str]:
-    with contextlib.suppress(ImportError):  # not on Windows
-        import readline  # noqa: F401  (gives `input` the arrow keys and a history)
-    while True:
-        try:
-            yield input("> ")
-        except EOFError:
-            return
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,10 +16,14 @@ def given(tmp_path_factory):
     return save_adapter(base / "adapter"), save_recording(base / "walk.csv")
 
 
+class Typed(io.StringIO):
+    """What is piped in; a test may call it a terminal."""
+
+
 @pytest.fixture
 def chat(given, monkeypatch):
     def run(typed, *arguments):
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        monkeypatch.setattr("sys.stdin", Typed(typed))
         fixed = (given[0], "--llm", llm_folder(), "--max_new_tokens", "5")
         return main([str(a) for a in (*fixed, *arguments)])
 
@@ -30,6 +34,7 @@ def test_a_window_is_drawn_and_questions_are_answered(chat, given, capsys):
     assert chat("How fast?\n/labels\n/quit\nnever asked\n", "--window", given[1]) == 0
     out = capsys.readouterr().out
     assert "accel (2 s at 8 Hz)" in out
+    assert sum(line.startswith("accel: ") for line in out.splitlines()) == 1
     assert "> How fast?\n" in out  # a piped conversation can be read as a transcript
     assert "never asked" not in out
     assert "person (missing)" in out
@@ -63,3 +68,23 @@ def test_a_mistake_is_said_and_the_chat_goes_on(chat, capsys):
 def test_a_first_window_that_cannot_be_read_ends_it(chat, capsys):
     assert chat("", "--window", "nowhere.csv") == 2
     assert capsys.readouterr().err == "error: nowhere.csv does not exist\n"
+
+
+def test_at_a_terminal_it_asks_until_the_end_of_input(chat, monkeypatch, capsys):
+    typed = iter(["/labels"])
+    asked = []
+
+    def answer(prompt):
+        asked.append(prompt)
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr(Typed, "isatty", lambda self: True)
+    assert chat("") == 0
+    assert asked == ["> ", "> "]
+    out = capsys.readouterr().out
+    assert ", ".join(LABELS) in out
+    assert "> /labels" not in out  # the terminal has echoed it

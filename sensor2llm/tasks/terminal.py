@@ -1,7 +1,8 @@
 """The chat in a terminal: commands, drawn windows, streamed answers; or one JSON object a turn."""
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,7 @@ class ChatTerminal:
             self._json(self.conversation.turns[-1].to_dict())
             return
         self.console.print(escape(sketch_window(window, spec, self.console.width)), highlight=False)
-        told = "; ".join(fact.text for fact in facts(window, spec).values())
-        if told:
+        for told in _by_modality(fact.text for fact in facts(window, spec).values()):
             self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
         best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         (first, share), others = best[0], best[1:3]
@@ -140,6 +140,29 @@ class ChatTerminal:
     def _json(self, plain: dict[str, Any]) -> None:
         self.console.file.write(json.dumps(plain, ensure_ascii=False) + "\n")
         self.console.file.flush()
+
+
+def typed(prompt: str = "> ") -> Iterator[str]:
+    """Ask at the terminal, with arrow keys and a history, until the end of input."""
+    with contextlib.suppress(ImportError):  # not on Windows
+        import readline  # noqa: F401  (it is enough that it is there)
+    while True:
+        try:
+            yield input(prompt)
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            print()  # what comes next is not what was being typed
+            raise
+
+
+def _by_modality(texts: Iterable[str]) -> list[str]:
+    """Join facts of one modality ("accel: …") to one line each."""
+    lines: dict[str, list[str]] = {}
+    for text in texts:
+        name, colon, told = text.partition(": ")
+        lines.setdefault(name + colon, []).append(told)
+    return [name + "; ".join(told) for name, told in lines.items()]
 
 
 def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
