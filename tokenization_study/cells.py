@@ -77,7 +77,7 @@ def find_cells(text: str, spaced: bool = False, letters: bool = False) -> Cells:
 def _kinds(codes: np.ndarray) -> np.ndarray:
     """Give each character's kinds as bits."""
     if codes.dtype == np.uint8:
-        return np.asarray(_TABLE[codes])
+        return np.frombuffer(codes.tobytes().translate(_TABLE.tobytes()), np.uint8)
     found = np.where(codes < 256, _TABLE[np.minimum(codes, 255)], 0).astype(np.uint8)
     found[codes == ord(MINUS)] = SIGN
     return found
@@ -85,7 +85,9 @@ def _kinds(codes: np.ndarray) -> np.ndarray:
 
 def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the starts and stops of the runs of true."""
-    edges = np.flatnonzero(np.diff(mask.view(np.int8), prepend=0, append=0))
+    padded = np.zeros(len(mask) + 2, dtype=bool)
+    padded[1:-1] = mask
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
     return edges[::2], edges[1::2]
 
 
@@ -101,11 +103,18 @@ def _spaced_runs(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _count(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Give how many are true in each run; quick where few are."""
-    places = np.flatnonzero(mask)
-    if not places.size:
+    """Give how many are true in each run."""
+    if not mask.any():
         return np.zeros(starts.shape, dtype=np.int64)
-    return np.asarray(np.searchsorted(places, stops) - np.searchsorted(places, starts))
+    before = _before(mask)
+    return np.asarray(before[stops] - before[starts])
+
+
+def _before(mask: np.ndarray) -> np.ndarray:
+    """Give how many are true before each place."""
+    found = np.zeros(len(mask) + 1, dtype=np.int32)
+    np.cumsum(mask, out=found[1:])
+    return found
 
 
 def _numbers(
@@ -164,7 +173,7 @@ def _first(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarra
     places = np.flatnonzero(mask)
     if not places.size:
         return np.full(starts.shape, -1, dtype=np.int64)
-    found = places[np.minimum(np.searchsorted(places, starts), places.size - 1)]
+    found = places[np.minimum(_before(mask)[starts], places.size - 1)]
     return np.where((found >= starts) & (found < stops), found - starts, -1)
 
 

@@ -1,15 +1,17 @@
 """What a tokenizer makes of texts: ids, and the characters that each token stands for."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Int
 
 from sensor2llm.errors import DataError
 
+AT_ONCE = 1 << 15
+"""Characters and tokens laid out at once: their arrays stay in the processor's cache."""
 Spans = tuple[np.ndarray, np.ndarray]
 
 
@@ -78,11 +80,11 @@ class Pieces:
 
     def spelt(self, ids: Int[np.ndarray, " token"]) -> np.ndarray:
         """Give the bytes of many tokens, one after the other, as uint8."""
-        lengths = self.lengths(ids)
-        ends = np.cumsum(lengths)
-        places = np.repeat(self._firsts[ids] - (ends - lengths), lengths)
+        lengths, known = self.lengths(ids), np.frombuffer(bytes(self._bytes), np.uint8)
+        begins = np.cumsum(lengths) - lengths
+        places = np.repeat(self._firsts[ids] - begins, lengths)
         places += np.arange(len(places))
-        return np.asarray(np.frombuffer(bytes(self._bytes), np.uint8)[places])
+        return np.asarray(known[places])
 
 
 def utf8(text: str) -> bytes:
@@ -108,9 +110,27 @@ def char_spans(data: bytes, starts: np.ndarray, stops: np.ndarray) -> Spans:
     return first, np.where(stops > starts, last, first)
 
 
-def flatten(lists: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+def flatten(lists: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Give (ids, bounds) of lists of ids."""
-    bounds = np.zeros(len(lists) + 1, dtype=np.int64)
-    np.cumsum([len(ids) for ids in lists], out=bounds[1:])
-    ids = np.fromiter(chain.from_iterable(lists), np.int64, int(bounds[-1]))
-    return ids, bounds
+    parts = [np.fromiter(ids, np.int64, len(ids)) for ids in lists]
+    bounds = np.zeros(len(parts) + 1, dtype=np.int64)
+    np.cumsum([len(part) for part in parts], out=bounds[1:])
+    return np.concatenate([*parts, np.empty(0, np.int64)]), bounds
+
+
+def in_parts(
+    texts: Sequence[str], encode: Callable[[Sequence[str]], Encoded], times: int = 1
+) -> Encoded:
+    """Encode texts some at a time (`times`: for so many threads) and join what is found."""
+    sizes = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    part = sizes // (AT_ONCE * times)
+    cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(texts)]
+    if len(cuts) == 2:
+        return encode(texts)
+    found = [encode(texts[a:b]) for a, b in pairwise(cuts)]
+    return Encoded(
+        ids=np.concatenate([one.ids for one in found]),
+        starts=np.concatenate([one.starts for one in found]),
+        stops=np.concatenate([one.stops for one in found]),
+        bounds=np.concatenate([[0], np.cumsum(np.concatenate([one.counts for one in found]))]),
+    )

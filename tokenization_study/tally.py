@@ -15,6 +15,7 @@ from tokenization_study.written import Written
 
 LONGEST = 60
 """Characters of a number whose boundaries are followed."""
+_1, _63 = np.uint64(1), np.uint64(63)
 _ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
@@ -61,26 +62,23 @@ class Pattern:
         return [self.example[a:b] for a, b in pairwise(places)]
 
 
-def token_starts(written: Written, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
-    """Give where tokens start and stop in the joined texts; empty ones are left out."""
-    base = np.repeat(written.text_starts, encoded.counts)
-    starts, stops = encoded.starts + base, encoded.stops + base
-    if (starts == stops).any():
-        there = stops > starts
-        return starts[there], stops[there]
-    return starts, stops
+def token_starts(written: Written, encoded: Encoded) -> Int[np.ndarray, " token"]:
+    """Give where tokens start in the joined texts; empty ones are left out."""
+    starts = encoded.starts + np.repeat(written.text_starts, encoded.counts)
+    there = encoded.stops > encoded.starts
+    return np.asarray(starts if there.all() else starts[there])
 
 
 def masks(cells: Cells, is_start: Bool[np.ndarray, " character"]) -> Int[np.ndarray, " cell"]:
     """Give the boundaries of each number as bits (see `Pattern`)."""
-    found = np.zeros(len(cells), dtype=np.uint64)
-    lengths = cells.lengths
-    rows = np.arange(len(cells))
-    for place in range(min(int(lengths.max(initial=0)), LONGEST) + 1):
-        rows = rows[lengths[rows] >= place]
-        bit = is_start[cells.starts[rows] + place].astype(np.uint64)
-        found[rows] |= bit << np.uint64(place)
-    return found
+    # A word of 64 bits from every byte on; a number's bits are in the word of its first byte and,
+    # where it starts late in that byte, in the byte after the word.
+    bits = np.concatenate([np.packbits(is_start, bitorder="little"), np.zeros(16, np.uint8)])
+    words = np.ndarray((len(bits) - 8,), "<u8", bits, strides=(1,))
+    at, late = cells.starts >> 3, (cells.starts & 7).astype(np.uint64)
+    found = (words[at] >> late) | (bits[at + 8].astype(np.uint64) << _1 << (_63 - late))
+    kept = np.minimum(cells.lengths, LONGEST).astype(np.uint64)
+    return np.asarray(found & ((np.uint64(2) << kept) - np.uint64(1)))
 
 
 class Tally:
@@ -183,14 +181,17 @@ class Splits:
 def split_numbers(written: Written, encoded: Encoded) -> Splits:
     """Say how the numbers of encoded texts are split."""
     cells, size = written.cells, len(written.joined) + 1
-    starts, _ = token_starts(written, encoded)
-    # At most one token a character nearly always; tokens of part of a character share one.
-    per_character = np.bincount(starts, minlength=size)
-    is_start = per_character > 0
+    starts = token_starts(written, encoded)
+    is_start = np.zeros(size, dtype=bool)
+    is_start[starts] = True
+    total = np.zeros(size + 1, dtype=np.int64)
+    np.cumsum(is_start, out=total[1:])
+    if total[-1] < len(starts):
+        # Tokens of part of a character share one: more than one starts there.
+        np.cumsum(np.bincount(starts, minlength=size), out=total[1:])
     # What follows a text's last character is a boundary too.
     is_start[written.text_starts[1:] - 1] = True
     is_start[size - 1] = True
-    total = np.concatenate([[0], np.cumsum(per_character)])
     begins, ends = written.stretches
     tokens = total[ends] - total[begins]
     if len(starts) < len(encoded.ids):

@@ -7,7 +7,7 @@ import numpy as np
 import sentencepiece
 
 from sensor2llm.errors import ModelError
-from tokenization_study.encoded import Encoded, Pieces, Spans, char_spans
+from tokenization_study.encoded import Encoded, Pieces, Spans, char_spans, in_parts
 from tokenization_study.loaders.alignment import align
 from tokenization_study.loaders.ranks import show_bytes
 
@@ -29,7 +29,9 @@ class SentencePieceTokenizer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Give the tokens of texts."""
-        texts = list(texts)
+        return in_parts(texts, self._encode, self._threads)
+
+    def _encode(self, texts: Sequence[str]) -> Encoded:
         return align(texts, self.encode_bare(texts), self._pieces, lambda i: self._spans(texts[i]))
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:

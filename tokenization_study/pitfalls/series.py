@@ -19,12 +19,12 @@ AROUND = 12
 def several_tokenizations(evidence: Evidence) -> Outcome | None:
     """Find numbers that occur more than once and are not always the same tokens."""
     sample = evidence.sample
-    found: dict[str, Counter[tuple[int, ...]]] = defaultdict(Counter)
-    where: dict[tuple[str, tuple[int, ...]], int] = {}
-    for i in np.flatnonzero(sample.whole).tolist():
-        found[sample.texts[i]][evidence.cell_ids[i]] += 1
-        where.setdefault((sample.texts[i], evidence.cell_ids[i]), i)
-    repeated = {t: c for t, c in found.items() if sum(c.values()) > 1}
+    rows = np.flatnonzero(sample.whole).tolist()
+    times = Counter(sample.texts[i] for i in rows)
+    repeated: dict[str, Counter[tuple[int, ...]]] = defaultdict(Counter)
+    for i in rows:
+        if times[sample.texts[i]] > 1:
+            repeated[sample.texts[i]][evidence.cell_ids[i]] += 1
     total = sum(sum(counter.values()) for counter in repeated.values())
     if not total:
         return None
