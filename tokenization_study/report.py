@@ -21,6 +21,7 @@ Severity is `none`, `low`, `medium` or `high`; `not checked` where the data gave
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -223,7 +224,12 @@ class AuditReport:
 
 
 def check_target(target: Path) -> None:
-    """Raise DataError unless a report may be written at `target`."""
+    """Raise DataError unless a report may be written at `target`; the audit may take long."""
+    there = next(path for path in (target, *target.absolute().parents) if path.exists())
+    if there != target and not there.is_dir():
+        raise DataError(f"cannot write to {target}: {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise DataError(f"cannot write to {target}: {there} is not yours to write")
     if target.exists() and not target.is_dir():
         raise DataError(f"cannot write to {target}: it is a file; name a folder")
     if target.is_dir():

@@ -8,7 +8,12 @@ import numpy as np
 from jaxtyping import Int
 
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.serialise import Serialiser, SerialiserConfig, make_serialiser
+from sensor2llm.signals.serialise import (
+    SERIALISERS,
+    Serialiser,
+    SerialiserConfig,
+    make_serialiser,
+)
 from tokenization_study.cells import Cells, find_cells
 from tokenization_study.config import AS_WRITTEN
 from tokenization_study.windows import Chunk, Window
@@ -136,6 +141,9 @@ def make_writers(
     letters = config is not None and config.bin_base > 10
     for entry in given:
         if isinstance(entry, str):
+            if entry not in (AS_WRITTEN, *SERIALISERS):
+                known = ", ".join((*SERIALISERS, AS_WRITTEN))
+                raise ConfigError(f"unknown serialiser '{entry}'; choose from {known}")
             serialiser = None if entry == AS_WRITTEN else make_serialiser(entry, config)
             writers.append(Writer(serialiser, letters=letters and entry == "bins"))
         else:

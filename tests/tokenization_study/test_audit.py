@@ -13,7 +13,7 @@ from sensor2llm.signals.serialise import SERIALISERS, SerialiserConfig
 from tests.tokenization_study.constructed import characters, whole_numbers
 from tokenization_study.audit import audit
 from tokenization_study.config import AuditConfig, InputConfig
-from tokenization_study.report import FILES
+from tokenization_study.report import FILES, check_target
 
 VALUES = np.round(np.random.default_rng(0).normal(size=(2, 300)), 3)
 CASE_STUDY = "data/wisdm2019/case_study_1600_first_10769_chars.txt"
@@ -90,7 +90,7 @@ def test_integers_stay_integers():
 @pytest.mark.parametrize(
     ("values", "serialisers", "message"),
     [
-        (VALUES, ["speling"], "unknown serialiser 'speling'; choose from plain"),
+        (VALUES, ["speling"], "unknown serialiser 'speling'; choose from plain, .*, as_written$"),
         (VALUES, ["plain", "plain"], "serialiser 'plain' is given twice"),
         (VALUES, ["as_written"], "values has no text of its own"),
         (np.array([1e300, 2.0]), ["delta"], r"does not fit 2\^53"),
@@ -151,6 +151,12 @@ def test_an_unwritable_place_leaves_nothing(report, tmp_path):
     with pytest.raises(DataError, match=r"holds other files \(data.csv\)"):
         report.save(tmp_path / "full")
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["data.csv", "file", "full"]
+
+
+def test_a_place_of_somebody_else_is_refused_before_the_audit(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(DataError, match="is not yours to write"):
+        check_target(tmp_path / "new" / "below")
 
 
 def test_the_page_needs_nothing_from_outside(report):
