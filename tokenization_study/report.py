@@ -168,7 +168,7 @@ class AuditReport:
         try:
             import pandas as pd
         except ImportError:
-            raise ConfigError("a DataFrame needs pandas: pip install pandas") from None
+            raise ConfigError("a DataFrame needs pandas: pip install sensor2llm[frame]") from None
         rows = []
         for m in self.measures:
             row = {k: v for k, v in m.to_dict().items() if not isinstance(v, dict)}

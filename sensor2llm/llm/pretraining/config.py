@@ -76,11 +76,22 @@ ANNEAL_WEIGHTS: Mapping[str, float] = {
 }
 
 
+CHAT_WEIGHTS: Mapping[str, float] = {
+    "simplewiki": 0.25,
+    "openstax": 0.02,
+    "dialogue": 0.02,
+    "stories": 0.03,
+    "instruct_chat": 0.15,
+    "sensing_text": 0.03,
+    "sensing_chat": 0.50,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One part of the run: which text, how long rows, which share of the whole."""
 
-    name: Literal["stable", "anneal", "long"]
+    name: Literal["stable", "anneal", "chat", "long"]
     """Folder of the stage's checkpoint below --out."""
     share: float
     """Share of the run's tokens or seconds."""
@@ -88,12 +99,15 @@ class Stage:
     """Tokens a row."""
     weights: Mapping[str, float] = field(default_factory=lambda: STABLE_WEIGHTS)
     """Share of rows a domain; domains without text are left out."""
+    peak: float = 1.0
+    """Share of the peak learning rate that the stage begins with."""
 
 
 STAGES = (
-    Stage(name="stable", share=0.70),
+    Stage(name="stable", share=0.62),
     Stage(name="anneal", share=0.25, weights=ANNEAL_WEIGHTS),
-    Stage(name="long", share=0.05, row_tokens=2048, weights=ANNEAL_WEIGHTS),
+    Stage(name="chat", share=0.10, weights=CHAT_WEIGHTS, peak=0.4),
+    Stage(name="long", share=0.03, row_tokens=2048, weights=CHAT_WEIGHTS, peak=0.15),
 )
 
 
@@ -132,7 +146,6 @@ class PretrainConfig:
         at_once = max(self.rows_at_once * 512 // stage.row_tokens, 1) * processes
         parts = max(rows // at_once, 1)
         first = stage.name == "stable"
-        peak = 0.3 if stage.name == "long" else 1.0
         return LoopConfig(
             epochs=1_000_000,
             steps=max(int(self.tokens * stage.share / self.tokens_per_step), 1)
@@ -141,8 +154,8 @@ class PretrainConfig:
             budget_s=None if self.budget_s is None else self.budget_s * stage.share,
             batch_size=max(rows // parts, 1) * parts,
             gradient_accumulation=parts,
-            learning_rate=self.learning_rate * peak,
-            muon_learning_rate=self.muon_learning_rate * peak,
+            learning_rate=self.learning_rate * stage.peak,
+            muon_learning_rate=self.muon_learning_rate * stage.peak,
             optimizer="muon",
             weight_decay=0.05,
             beta2=0.95,
@@ -152,7 +165,7 @@ class PretrainConfig:
             final_share=0.02,
             validate_every=200,
             patience=self.patience,
-            seed=self.seed + {"stable": 0, "anneal": 1, "long": 2}[stage.name],
+            seed=self.seed + [s.name for s in STAGES].index(stage.name),
             checkpoint_every_s=300.0,
             log_every=5,
         )

@@ -20,6 +20,13 @@ LARGER = (
     "[larger|higher|bigger]?",
     "max({a}, {b})",
     "[The|A] {thing} went from {a} to {b}. Which [value|number] is [higher|larger]?",
+    "[Look at|Take|Here are|Consider|I have|You have|There are|They wrote|Given are] {a} and {b}[.|:] "
+    "[Which one|Which|Tell me which|Say which] is [larger|bigger|greater|higher]?",
+    "[Say|Tell me|State|Show me] the [larger|bigger|greater|higher] [number|value] [of|out of|from] "
+    "[the two |]{a} [and|,] {b}.",
+    "[Between|Among] {a} and {b}[,|:] [the larger is|pick the bigger|say the greater|name the higher]?",
+    "{a} [and|or] {b}: [larger|bigger|greater|higher]?",
+    "[First|Once] {a}, then {b}. Which [was|is] [larger|bigger|greater|higher]?",
 )
 _SMALLER_WORDS = {
     "larger": "smaller",

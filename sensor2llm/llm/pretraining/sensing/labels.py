@@ -17,6 +17,10 @@ LISTED = (
     "[Labels|Options|Choices|Classes|Possible labels|Answers|Words|Categories]: {all}[.|\n| ]",
     "[Choose|Pick|Select] [one|one label|a label|one word] [from|out of|of] [this list: |]{all}[.|\n]",
     "[The [labels|options|classes] are|You may answer|It can be|It is one of] {all}[.|\n]",
+    "[There are|You have|We use|I know|We know|Here are|Take] [only |][these|the following|the] [labels|"
+    "words|classes|options|names][:| -|,] {all}[.|\n]",
+    "{all} are [the [labels|words|options]|what you may say|all there is][.|\n]",
+    "[Answer with|Use|Say|Write] [only |just |][one of|a word from] [these|the words]: {all}[.|\n]",
 )
 STATED = (
     "[The [person|man|woman|child|patient] is|He is|She is|This is|It is|It was|Here it is] {label}.",
@@ -24,12 +28,23 @@ STATED = (
     "[{Who} [is|was] {label}.|I [saw|see|mean|heard|want|think of] {label}.|We [found|saw] {label}.]",
     "[{Label} it is.|{Label}.|Now: {label}.|State: {label}.|Activity: {label}.|Seen: {label}.]",
     "[The window shows|The signal comes from|The sensor saw|The recording is of] {label}.",
+    "[Right now|Today|This time|Just now|In this case|For this one] it [is|was|has to be|seems to be|"
+    "will be] {label}.",
+    "[Somebody|A friend|The nurse|The doctor|My sister|They|Everybody] [said|told me|reported|noted|"
+    "thinks] [that it is|it is|it was] {label}.",
+    "[The report|The diary|The file|The card|Her message|This line] [has|reads|mentions|names|gives] "
+    "{label}.",
+    "[I write|You wrote|The teacher wrote|He marked|She chose|We took|I noticed] {label}.",
 )
 WHICH = (
     "[Which label?|Which one?|Which [label|one|word|option] [fits|is right|is it|is correct]?]",
     "[What is the [label|class|answer]?|Label?|Name the label.|Give the label.|Answer:|Label:]",
     "[Pick [the label|one|the right one].|Choose [the label|one].|Which [class|option] is it?]",
     "[Say the [right|correct] [label|one|word].|So which one is it?|What is it?]",
+    "[What should I write?|Say which.|Tell me which.|Your choice?|Which do you choose?|Which one do you "
+    "take?|Tell me the [label|word].|What would you say?|Which of [these|the words] is it?|Your answer?]",
+    "[Which [word|label|class] [must|should|do] I [take|write|say|choose]?|Now say it.|Which [label|word]"
+    " is [meant|true|wanted]?|Name it.|What do you [write|pick|take]?]",
 )
 ARROW = ("->", "means", "is", "=", ":")
 

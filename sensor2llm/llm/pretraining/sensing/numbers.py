@@ -95,6 +95,19 @@ COPY = (
     "{n}\n[Copy|Repeat|Write the number above.|What number is above?|Same again.]",
     "The [sensor|device|watch|display] [shows|reads|gives|reports] {n}. [What does it "
     "[show|read|say]?|Which number?|What is the value?|Copy the value.]",
+    "[{n}|This: {n}|We have {n}|There is {n}|It says {n}|You see {n}|My number is {n}|{n} is what I "
+    "[see|read|have]|{n} is the [value|result|next one]|They told me {n}|Somebody wrote {n}|Note {n}|"
+    "Remember {n}|Take {n}|First comes {n}|And then {n}][.|.|!| ...] [Your turn.|Repeat, please.|What "
+    "did I say?|Say that number.|Now repeat it.|What was it?|Tell me what it was.|Give it back.|Which "
+    "was it?|Write just the number.|Answer with the number.|Now write it.|You say it too.|Say it "
+    "again.|And you?|Please repeat.|State it.|Which number was that?]",
+    "[Can|Could|Will|Would] you [please |][repeat|copy|say|write|state|give me|read] [the [number|value]"
+    " |]{n}[ for me| once more| again|]?",
+    "[I want you to|You should|You must|Please] [repeat|copy|say|write down|state|echo] [the [number|"
+    "value|figure] |]{n}[ for me| once more| exactly as it is|][.|!|]",
+    "[Yesterday's|This morning's|The last|Her|His|Our|My|The latest|The second] {thing} [was|came to|"
+    "stood at|read] {n}. [State it.|Repeat it.|What was it?|What was the {thing}?|Name the {thing}.|How "
+    "much was it?|Say how much.|Tell me the {thing}.|Give the number.]",
 )
 
 
