@@ -5,7 +5,7 @@ torchrun --nproc_per_node 2 -m sensor2llm.pretrain_llm --corpus FOLDER --out FOL
 
 The corpus is a folder of *.jsonl.xz files, one {"source", "text"} or instruction object a line.
 OUT/model is a plain Hugging Face folder. A run that was stopped goes on with --resume; a stable
-stage that was cut is annealed with --stages anneal,chat,long.
+stage that was cut is annealed with --stages anneal,chat,long,finish.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def _main(argv: list[str] | None) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
     parser.add_argument(
-        "--stages", default="stable,anneal,chat,long", help="comma-separated stages"
+        "--stages", default="stable,anneal,chat,long,finish", help="comma-separated stages"
     )
     parser.add_class_arguments(PretrainConfig, as_group=False)
     options = parse(parser, argv)

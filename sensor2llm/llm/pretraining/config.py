@@ -85,13 +85,20 @@ CHAT_WEIGHTS: Mapping[str, float] = {
     "sensing_text": 0.03,
     "sensing_chat": 0.50,
 }
+FINISH_WEIGHTS: Mapping[str, float] = {
+    "simplewiki": 0.30,
+    "stories": 0.02,
+    "instruct_chat": 0.10,
+    "sensing_text": 0.03,
+    "sensing_chat": 0.55,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One part of the run: which text, how long rows, which share of the whole."""
 
-    name: Literal["stable", "anneal", "chat", "long"]
+    name: Literal["stable", "anneal", "chat", "long", "finish"]
     """Folder of the stage's checkpoint below --out."""
     share: float
     """Share of the run's tokens or seconds."""
@@ -104,10 +111,11 @@ class Stage:
 
 
 STAGES = (
-    Stage(name="stable", share=0.62),
+    Stage(name="stable", share=0.53),
     Stage(name="anneal", share=0.25, weights=ANNEAL_WEIGHTS),
     Stage(name="chat", share=0.10, weights=CHAT_WEIGHTS, peak=0.4),
     Stage(name="long", share=0.03, row_tokens=2048, weights=CHAT_WEIGHTS, peak=0.15),
+    Stage(name="finish", share=0.09, weights=FINISH_WEIGHTS, peak=0.3),
 )
 
 

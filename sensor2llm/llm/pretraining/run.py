@@ -137,12 +137,12 @@ def pretrain(
     config: PretrainConfig,
     *,
     resume: bool = False,
-    stages: tuple[str, ...] = ("stable", "anneal", "chat", "long"),
+    stages: tuple[str, ...] = ("stable", "anneal", "chat", "long", "finish"),
 ) -> dict[str, Any]:
     """Train through the stages and write the model folder `out/model`.
 
     Each stage begins with the weights of the one before; a stable stage that was cut short by
-    Ctrl-C can be annealed at once with `stages=("anneal", "chat", "long")`.
+    Ctrl-C can be annealed at once with `stages=("anneal", "chat", "long", "finish")`.
 
     Raises:
         DataError: the corpus cannot be read.

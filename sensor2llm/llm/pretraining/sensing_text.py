@@ -27,13 +27,13 @@ SYSTEM = (
     "the question.|You are a careful assistant who says so when the answer is not known.]"
 )
 _KINDS = (
-    (11, numbers.MAKERS),
-    (14, comparing.MAKERS),
+    (9, numbers.MAKERS),
+    (22, comparing.MAKERS),
     (12, lists.MAKERS),
-    (26, labels.MAKERS),
-    (14, descriptions.MAKERS),
-    (12, knowledge.MAKERS),
-    (11, manners.MAKERS),
+    (29, labels.MAKERS),
+    (11, descriptions.MAKERS),
+    (9, knowledge.MAKERS),
+    (8, manners.MAKERS),
 )
 _SYSTEM_SHARE = 0.2
 _SPEAKERS = (("Question: ", "Answer: "), ("Q: ", "A: "), ("User: ", "Assistant: "), ("", ""))

@@ -56,7 +56,7 @@ def smoke(corpus, tmp_path_factory):
 
 def test_the_recipe_learns_and_writes_a_plain_hugging_face_folder(smoke):
     out, summary = smoke
-    assert set(summary) == {"stable", "anneal", "chat", "long"}
+    assert set(summary) == {"stable", "anneal", "chat", "long", "finish"}
     lines = [json.loads(x) for x in (out / "stable/metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < losses[0] - 1
