@@ -209,6 +209,7 @@ def write_model(model: LlamaForCausalLM, tokenizer: Path, folder: Path) -> None:
         eos_token_id=ids.eos_token_id,
         pad_token_id=ids.pad_token_id,
         max_new_tokens=128,
+        no_repeat_ngram_size=16,  # a small model that falls into a loop gets out of it
     )
     with replace_folder(folder) as part:
         model.to(torch.bfloat16).save_pretrained(part)
