@@ -18,7 +18,7 @@ LABEL_WORDS = (
 LABEL_WORDINGS = (
     "Options are {all}. Someone told us it was {label}. Your pick?",
     "Use exactly one of these words: {all}. We noticed {label}. Which of them applies?",
-    "There are these classes - {all}. The present one is {label}. Tell me the class.",
+    "Our list of classes holds {all}. The present one is {label}. Tell me the class.",
     "I have some labels, namely {all}. The note says {label}. Which label should I use?",
     "{all}: these are the labels. At the moment it must be {label}. Which label applies?",
     "The observer wrote {label}. Out of {all}, which label should be written down?",
