@@ -14,6 +14,8 @@ import numpy as np
 from tokenization_study.encoded import Encoded, Pieces, Spans, char_spans, flatten, utf8
 
 Fallback = Callable[[int], Spans]
+_WHITE = b" \t\n\r\x0b\x0c"
+_IS_WHITE = np.isin(np.arange(256, dtype=np.uint8), np.frombuffer(_WHITE, np.uint8))
 
 
 def align(
@@ -32,6 +34,8 @@ def align(
     data = [utf8(text) for text in texts]
     spelt, ends = pieces.spelt(ids), np.cumsum(lengths)
     sizes = np.concatenate([[0], ends])[bounds]
+    if (spans := _collapsed_spans(data, spelt, np.diff(sizes), lengths)) is not None:
+        return Encoded(ids=ids, starts=spans[0], stops=spans[1], bounds=bounds)
     # Most texts are spelt as they are, or behind one space: these are laid out all at once.
     places: list[np.ndarray | int | None] = []
     if (alike := _same_shift(data, spelt, np.diff(sizes))) is not None:
@@ -52,6 +56,41 @@ def align(
         elif not data[i].isascii():
             starts[part], stops[part] = char_spans(data[i], starts[part], stops[part])
     return Encoded(ids=ids, starts=starts, stops=stops, bounds=bounds)
+
+
+def _collapsed_spans(
+    data: list[bytes], spelt: np.ndarray, sizes: np.ndarray, lengths: np.ndarray
+) -> Spans | None:
+    """Lay out all at once texts that are spelt behind a space, each white run as one space.
+
+    None where one of them is spelt otherwise, or begins with a space of its own.
+    """
+    whole = np.frombuffer(b"".join(data), np.uint8)
+    kept = ~_IS_WHITE[whole]
+    if not (lengths.all() and sizes.all() and len(data)) or (whole > 127).any():
+        return None
+    counts = np.array([len(part) for part in data], dtype=np.int64)
+    begins = np.cumsum(counts) - counts
+    if not counts.all() or (whole[begins] == ord(" ")).any():
+        return None
+    text = np.repeat(np.arange(len(data)), counts)
+    before = np.concatenate([[0], np.cumsum(kept)])
+    first, last = before[begins][text], before[begins + counts][text]
+    follows = np.concatenate([[False], kept[:-1]])
+    inside = ~kept & follows & (before[:-1] > first) & (before[:-1] < last)
+    chosen = np.flatnonzero(kept | inside)
+    if len(chosen) + len(data) != len(spelt):
+        return None
+    written = np.full(len(spelt), ord(" "), np.uint8)
+    place = np.full(len(spelt), -1, dtype=np.int64)
+    at = np.arange(len(chosen)) + text[chosen] + 1
+    written[at] = np.where(kept[chosen], whole[chosen], ord(" "))
+    place[at] = chosen - begins[text[chosen]]
+    found = np.bincount(text[chosen], minlength=len(data)) + 1
+    if not (np.array_equal(found, sizes) and np.array_equal(written, spelt)):
+        return None
+    ends = np.cumsum(lengths)
+    return np.maximum(place[ends - lengths], 0), place[ends - 1] + 1
 
 
 def _same_shift(data: list[bytes], spelt: np.ndarray, sizes: np.ndarray) -> int | None:
@@ -88,7 +127,7 @@ def _forms(data: bytes) -> Iterator[tuple[bytes, np.ndarray]]:
     if not data.isascii():
         return
     codes = np.frombuffer(data, np.uint8)
-    white = np.isin(codes, np.frombuffer(b" \t\n\r\x0b\x0c", np.uint8))
+    white = _IS_WHITE[codes]
     kept = np.flatnonzero(~white)
     for letters in (data, data.lower()):
         yield b"".join(letters.split()), kept
