@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 
@@ -74,7 +75,8 @@ class SoftPrompt(nn.Module):
             model_config: the language model's configuration; its layers and heads are noted as
                 PEFT notes them (PEFT fills them in on loading where they are not there).
         """
-        from peft import PromptTuningConfig
+        with quiet():
+            from peft import PromptTuningConfig
 
         tokens, width = self.vectors.shape
         # PEFT's field prompt_tuning_init stays RANDOM whatever the start was: with TEXT, PEFT
