@@ -54,10 +54,15 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.ours, text.encode())
 
-    def end(self) -> tuple[int, str]:
-        while self._read(seconds=30):
-            pass
-        return self.process.wait(30), self.said
+    def interrupt(self) -> tuple[int, str]:
+        """Press Ctrl-C until it is heard: between prompt and reading, Python's input misses it."""
+        for _ in range(30):
+            self.type("\x03")
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                if not self._read():
+                    return self.process.wait(30), self.said
+        raise AssertionError(f"Ctrl-C did not end it: {self.said}")
 
     def _read(self, seconds: float = 1.0) -> bool:
         if select.select([self.ours], [], [], seconds)[0]:
@@ -102,8 +107,7 @@ def test_a_conversation_at_a_terminal(chat):
     assert ", ".join(LABELS) in chat.wait_for("\n> ")
     chat.type("/window nowhere.csv\n")
     assert "nowhere.csv does not exist" in chat.wait_for("\n> ")
-    chat.type("\x03")
-    code, said = chat.end()
+    code, said = chat.interrupt()
     assert code == 130
     assert "interrupted" in said
     assert "Traceback" not in said
