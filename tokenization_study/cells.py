@@ -1,10 +1,11 @@
 """Find the numbers in a text, many at once."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from sensor2llm.errors import DataError
 
@@ -196,6 +197,15 @@ def cell_texts(text: str, cells: Cells) -> list[str]:
     """Give the numbers as they stand in the text."""
     pairs = zip(cells.starts.tolist(), cells.stops.tolist(), strict=True)
     return [text[start:stop] for start, stop in pairs]
+
+
+def values_of(cells: Sequence[str]) -> Float[np.ndarray, " cell"]:
+    """Read numbers as they were found; too large a one is infinite."""
+    plain = "\n".join(cells).replace(MINUS, "-").replace(" ", "").split("\n") if cells else []
+    try:
+        return np.array(list(map(float, plain)), dtype=np.float64)
+    except ValueError:
+        return np.array(list(map(value_of, cells)), dtype=np.float64)
 
 
 def value_of(cell: str) -> float:

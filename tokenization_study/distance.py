@@ -30,7 +30,7 @@ def distance_correlation(
     gaps = np.exp2(random.uniform(0, np.log2(len(values) / 2), count)).astype(np.int64)
     left = (random.random(count) * (len(values) - gaps)).astype(np.int64)
     right = left + gaps
-    edits = edit_distances([ids[i] for i in left.tolist()], [ids[i] for i in right.tolist()])
+    edits = edit_distances(ids, left, right)
     return rank_correlation(edits, np.abs(values[right] - values[left])), count
 
 
@@ -49,31 +49,33 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def edit_distances(
-    one: list[tuple[int, ...]], other: list[tuple[int, ...]]
+    lists: Sequence[tuple[int, ...]],
+    left: Int[np.ndarray, " pair"],
+    right: Int[np.ndarray, " pair"],
 ) -> Int[np.ndarray, " pair"]:
-    """Give the edit distance of each pair of token lists (their first 24 tokens)."""
-    a, b = _padded(one, -1), _padded(other, -2)
-    sizes = [np.array([min(len(x), LONGEST_TOKENS) for x in side]) for side in (one, other)]
-    pairs = np.arange(len(one))
+    """Give the edit distance of pairs of token lists, by their numbers (their first 24 tokens)."""
+    columns, sizes = _columns(lists)
+    a, b = np.take(columns, left, axis=1), np.take(columns, right, axis=1)
+    pairs = np.arange(len(left))
     # Row by row over all pairs at once; each pair's answer is read off at its own lengths.
-    before = np.repeat(np.arange(len(b) + 1, dtype=np.int16)[:, None], len(one), axis=1)
-    answer = before[sizes[1], pairs]
+    before = np.repeat(np.arange(len(b) + 1, dtype=np.int8)[:, None], len(left), axis=1)
+    answer = before[sizes[right], pairs]
     for i in range(1, len(a) + 1):
         now = np.full_like(before, i)
         for j in range(1, len(b) + 1):
             swap = before[j - 1] + (a[i - 1] != b[j - 1])
-            np.minimum(np.minimum(before[j], now[j - 1]) + 1, swap, out=now[j])
-        done = sizes[0] == i
-        answer[done] = now[sizes[1][done], pairs[done]]
+            np.minimum(np.minimum(before[j], now[j - 1]) + np.int8(1), swap, out=now[j])
+        done = sizes[left] == i
+        answer[done] = now[sizes[right][done], pairs[done]]
         before = now
     return np.asarray(answer)
 
 
-def _padded(lists: list[tuple[int, ...]], filler: int) -> np.ndarray:
-    """Give lists as columns, filled up below."""
+def _columns(lists: Sequence[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Give the beginnings of lists as columns, filled up below, and their lengths."""
     width = min(max(map(len, lists), default=0), LONGEST_TOKENS)
     sizes = np.array([min(len(ids), width) for ids in lists], dtype=np.int64)
-    out = np.full((len(lists), width), filler, dtype=np.int64)
+    out = np.full((len(lists), width), -1, dtype=np.int32)
     flat = chain.from_iterable(ids[:width] for ids in lists)
-    out[np.arange(width) < sizes[:, None]] = np.fromiter(flat, np.int64, int(sizes.sum()))
-    return np.ascontiguousarray(out.T)
+    out[np.arange(width) < sizes[:, None]] = np.fromiter(flat, np.int32, int(sizes.sum()))
+    return np.ascontiguousarray(out.T), sizes

@@ -1,6 +1,7 @@
 """What a tokenizer makes of texts: ids, and the characters that each token stands for."""
 
 import functools
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ from sensor2llm.errors import DataError
 AT_ONCE = 1 << 15
 """Characters and tokens laid out at once: their arrays stay in the processor's cache."""
 Spans = tuple[np.ndarray, np.ndarray]
+Ids = Sequence[int] | Int[np.ndarray, " token"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +80,14 @@ class Pieces:
             self._bytes += self[token]
         return np.asarray(self._lengths[ids])
 
-    def spelt(self, ids: Int[np.ndarray, " token"]) -> np.ndarray:
-        """Give the bytes of many tokens, one after the other, as uint8."""
-        lengths, known = self.lengths(ids), np.frombuffer(bytes(self._bytes), np.uint8)
+    def spelt(
+        self, ids: Int[np.ndarray, " token"], lengths: Int[np.ndarray, " token"]
+    ) -> np.ndarray:
+        """Give the bytes of many tokens, whose lengths are known, one after the other (uint8)."""
         begins = np.cumsum(lengths) - lengths
         places = np.repeat(self._firsts[ids] - begins, lengths)
         places += np.arange(len(places))
-        return np.asarray(known[places])
+        return np.frombuffer(bytes(self._bytes), np.uint8)[places]
 
 
 def utf8(text: str) -> bytes:
@@ -110,12 +113,13 @@ def char_spans(data: bytes, starts: np.ndarray, stops: np.ndarray) -> Spans:
     return first, np.where(stops > starts, last, first)
 
 
-def flatten(lists: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Give (ids, bounds) of lists of ids."""
-    parts = [np.fromiter(ids, np.int64, len(ids)) for ids in lists]
+def flatten(lists: Iterable[Ids]) -> tuple[np.ndarray, np.ndarray]:
+    """Give (ids, bounds) of lists, or of arrays, of ids."""
+    # array is twice as fast as numpy in reading a list of Python's numbers.
+    parts = [ids if isinstance(ids, np.ndarray) else array("q", ids) for ids in lists]
     bounds = np.zeros(len(parts) + 1, dtype=np.int64)
     np.cumsum([len(part) for part in parts], out=bounds[1:])
-    return np.concatenate([*parts, np.empty(0, np.int64)]), bounds
+    return np.concatenate([*parts, np.empty(0, np.int64)], dtype=np.int64), bounds
 
 
 def in_parts(

@@ -12,7 +12,7 @@ from tokenization_study.config import AuditConfig
 from tokenization_study.distance import distance_correlation
 from tokenization_study.encoded import Encoded
 from tokenization_study.sample import Sample
-from tokenization_study.tally import Pattern, Tally, masks
+from tokenization_study.tally import LONGEST, Pattern, Tally, masks
 from tokenization_study.tokenizers import Tokenizer
 
 
@@ -112,17 +112,19 @@ class Evidence:
         encoded = self.tokenizer.encode(texts)
         return [[text[a:b] for a, b in encoded.of(i)[1] if b > a] for i, text in enumerate(texts)]
 
-    def boundaries(self, texts: Sequence[str], parts: Sequence[str]) -> list[tuple[int, ...]]:
-        """Give where tokens start strictly inside each part of a text, counted from the part.
+    def boundaries(self, texts: Sequence[str], parts: Sequence[str]) -> Int[np.ndarray, " text"]:
+        """Give where tokens start strictly inside each part of a text, as bits (see `Pattern`).
 
         The last occurrence of the part counts.
         """
         encoded = self.tokenizer.encode(texts)
-        found = []
-        for i, (text, part) in enumerate(zip(texts, parts, strict=True)):
-            start = text.rindex(part)
-            places = {a - start for a, b in encoded.of(i)[1] if b > a}
-            found.append(tuple(sorted(p for p in places if 0 < p < len(part))))
+        begins = [text.rindex(part) for text, part in zip(texts, parts, strict=True)]
+        text_of = np.repeat(np.arange(len(texts)), encoded.counts)
+        places = encoded.starts - np.array(begins, dtype=np.int64)[text_of]
+        sizes = np.minimum([len(part) for part in parts], LONGEST)[text_of]
+        inside = (places > 0) & (places < sizes) & (encoded.stops > encoded.starts)
+        found = np.zeros(len(texts), dtype=np.int64)
+        np.bitwise_or.at(found, text_of[inside], np.int64(1) << places[inside])
         return found
 
     def counts(self, texts: Sequence[str]) -> list[int]:

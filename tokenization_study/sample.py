@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from tokenization_study.cells import Cells, cell_texts, find_cells, value_of
+from tokenization_study.cells import Cells, cell_texts, find_cells, values_of
 from tokenization_study.written import Written
 
 SEGMENT_CELLS = 256
@@ -135,7 +135,7 @@ def make_sample(segments: list[Segment], spaced: bool, letters: bool = False) ->
         segment_starts=starts,
         cells=cells,
         texts=texts,
-        values=np.array([value_of(text) for text in texts], dtype=np.float64),
+        values=values_of(texts),
         segment_of=segment_of,
         whole=~first | (begins[segment_of] if len(begins) else first),
     )

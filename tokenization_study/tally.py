@@ -184,7 +184,7 @@ def split_numbers(written: Written, encoded: Encoded) -> Splits:
     starts = token_starts(written, encoded)
     is_start = np.zeros(size, dtype=bool)
     is_start[starts] = True
-    total = np.zeros(size + 1, dtype=np.int64)
+    total = np.zeros(size + 1, dtype=np.int32)
     np.cumsum(is_start, out=total[1:])
     if total[-1] < len(starts):
         # Tokens of part of a character share one: more than one starts there.

@@ -95,7 +95,8 @@ def test_edit_distance_is_the_textbook_one():
     lists = [tuple(random.integers(0, 3, random.integers(0, 6)).tolist()) for _ in range(80)]
     one, other = lists[:40], lists[40:]
     expected = [reference_edits(a, b) for a, b in zip(one, other, strict=True)]
-    assert edit_distances(one, other).tolist() == expected
+    found = edit_distances(lists, np.arange(40), np.arange(40, 80))
+    assert found.tolist() == expected
 
 
 def test_distance_correlation_is_one_for_strokes_and_none_for_few():

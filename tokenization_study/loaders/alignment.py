@@ -11,15 +11,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from tokenization_study.encoded import Encoded, Pieces, Spans, char_spans, flatten, utf8
+from tokenization_study.encoded import Encoded, Ids, Pieces, Spans, char_spans, flatten, utf8
 
 Fallback = Callable[[int], Spans]
 _WHITE = b" \t\n\r\x0b\x0c"
+_BLANK = bytes.maketrans(_WHITE, b" " * len(_WHITE))
 _IS_WHITE = np.isin(np.arange(256, dtype=np.uint8), np.frombuffer(_WHITE, np.uint8))
 
 
 def align(
-    texts: Sequence[str], lists: Sequence[Sequence[int]], pieces: Pieces, fallback: Fallback
+    texts: Sequence[str], lists: Sequence[Ids], pieces: Pieces, fallback: Fallback
 ) -> Encoded:
     """Give the tokens of texts with their characters.
 
@@ -32,75 +33,25 @@ def align(
     ids, bounds = flatten(lists)
     lengths = pieces.lengths(ids)
     data = [utf8(text) for text in texts]
-    spelt, ends = pieces.spelt(ids), np.cumsum(lengths)
+    ends, whole = np.cumsum(lengths), pieces.spelt(ids, lengths).tobytes()
     sizes = np.concatenate([[0], ends])[bounds]
-    if (spans := _collapsed_spans(data, spelt, np.diff(sizes), lengths)) is not None:
-        return Encoded(ids=ids, starts=spans[0], stops=spans[1], bounds=bounds)
+    pairs = zip(data, pairwise(sizes.tolist()), strict=True)
+    places = [_places(part, whole[start:stop]) for part, (start, stop) in pairs]
     # Most texts are spelt as they are, or behind one space: these are laid out all at once.
-    places: list[np.ndarray | int | None] = []
-    if (alike := _same_shift(data, spelt, np.diff(sizes))) is not None:
-        places += [alike] * len(data)
-    else:
-        whole = spelt.tobytes()
-        pairs = zip(data, pairwise(sizes.tolist()), strict=True)
-        places += [_places(part, whole[start:stop]) for part, (start, stop) in pairs]
     shifts = np.array([p if isinstance(p, int) else 0 for p in places], dtype=np.int64)
     stops = ends - np.repeat(sizes[:-1] + shifts, np.diff(bounds))
     starts, stops = np.maximum(stops - lengths, 0), np.maximum(stops, 0)
     for i, place in enumerate(places):
+        if isinstance(place, int) and data[i].isascii():
+            continue
         part = slice(int(bounds[i]), int(bounds[i + 1]))
         if place is None:
             starts[part], stops[part] = fallback(i)
         elif not isinstance(place, int):
             starts[part], stops[part] = _spans(place, lengths[part], data[i])
-        elif not data[i].isascii():
+        else:
             starts[part], stops[part] = char_spans(data[i], starts[part], stops[part])
     return Encoded(ids=ids, starts=starts, stops=stops, bounds=bounds)
-
-
-def _collapsed_spans(
-    data: list[bytes], spelt: np.ndarray, sizes: np.ndarray, lengths: np.ndarray
-) -> Spans | None:
-    """Lay out all at once texts that are spelt behind a space, each white run as one space.
-
-    None where one of them is spelt otherwise, or begins with a space of its own.
-    """
-    whole = np.frombuffer(b"".join(data), np.uint8)
-    kept = ~_IS_WHITE[whole]
-    if not (lengths.all() and sizes.all() and len(data)) or (whole > 127).any():
-        return None
-    counts = np.array([len(part) for part in data], dtype=np.int64)
-    begins = np.cumsum(counts) - counts
-    if not counts.all() or (whole[begins] == ord(" ")).any():
-        return None
-    text = np.repeat(np.arange(len(data)), counts)
-    before = np.concatenate([[0], np.cumsum(kept)])
-    first, last = before[begins][text], before[begins + counts][text]
-    follows = np.concatenate([[False], kept[:-1]])
-    inside = ~kept & follows & (before[:-1] > first) & (before[:-1] < last)
-    chosen = np.flatnonzero(kept | inside)
-    if len(chosen) + len(data) != len(spelt):
-        return None
-    written = np.full(len(spelt), ord(" "), np.uint8)
-    place = np.full(len(spelt), -1, dtype=np.int64)
-    at = np.arange(len(chosen)) + text[chosen] + 1
-    written[at] = np.where(kept[chosen], whole[chosen], ord(" "))
-    place[at] = chosen - begins[text[chosen]]
-    found = np.bincount(text[chosen], minlength=len(data)) + 1
-    if not (np.array_equal(found, sizes) and np.array_equal(written, spelt)):
-        return None
-    ends = np.cumsum(lengths)
-    return np.maximum(place[ends - lengths], 0), place[ends - 1] + 1
-
-
-def _same_shift(data: list[bytes], spelt: np.ndarray, sizes: np.ndarray) -> int | None:
-    """Say that all texts are spelt as they are (0) or all behind a space (1); None: neither."""
-    longer = sizes - np.array([len(part) for part in data], dtype=np.int64)
-    for shift, lead in ((0, b""), (1, b" ")):
-        if (longer == shift).all():
-            whole = np.frombuffer(b"".join(lead + part for part in data), np.uint8)
-            return shift if np.array_equal(whole, spelt) else None
-    return None
 
 
 def _spans(place: np.ndarray, lengths: np.ndarray, data: bytes) -> Spans:
@@ -115,7 +66,7 @@ def _places(data: bytes, spelt: bytes) -> np.ndarray | int | None:
     """Say where each spelt byte stands in the text: a shift, or a place each; None: no form."""
     if spelt == data:
         return 0
-    if spelt == b" " + data:
+    if spelt == b" " + data or spelt == b" " + data.translate(_BLANK).rstrip(b" "):
         return 1
     for form, place in _forms(data):
         if form == spelt:

@@ -32,7 +32,9 @@ class SentencePieceTokenizer:
         return in_parts(texts, self._encode, self._threads)
 
     def _encode(self, texts: Sequence[str]) -> Encoded:
-        return align(texts, self.encode_bare(texts), self._pieces, lambda i: self._spans(texts[i]))
+        # Arrays are handed over as they are; lists of Python's numbers take as long as encoding.
+        found = self._model.encode(list(texts), return_type="numpy", num_threads=self._threads)
+        return align(texts, found, self._pieces, lambda i: self._spans(texts[i]))
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""

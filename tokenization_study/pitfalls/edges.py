@@ -20,18 +20,19 @@ def sign_point(evidence: Evidence) -> Outcome | None:
     places[signs:] += cells.point[rows[signs:]]
     starts, stops = evidence.spans
     token = np.minimum(np.searchsorted(stops, places, side="right"), max(len(starts) - 1, 0))
-    faults = np.ones(len(rows), dtype=bool)
+    begins = ends = places
     if len(starts):
-        faults = (starts[token] != places) | (stops[token] != places + 1)
+        is_there = (starts[token] <= places) & (places < stops[token])
+        begins = np.where(is_there, starts[token], places)
+        ends = np.where(is_there, stops[token], places)
+    # A space in front belongs to the sign's token without harm.
+    letters = np.cumsum([0, *(not character.isspace() for character in joined)])
+    faults = letters[ends] - letters[begins] != 1
     examples: list[Example] = []
-    for i in np.flatnonzero(faults).tolist():
-        is_lost = not len(starts) or not starts[token[i]] <= places[i] < stops[token[i]]
-        piece = "" if is_lost else joined[starts[token[i]] : stops[token[i]]].strip()
-        # A space in front belongs to the sign's token without harm.
-        faults[i] = len(piece) != 1
-        if faults[i] and len(examples) < WORST:
-            row, note = int(rows[i]), f"in the token {piece!r}" if piece else "in no token: lost"
-            examples.append(Example(evidence.sample.texts[row], tuple(evidence.pieces(row)), note))
+    for i in np.flatnonzero(faults)[:WORST].tolist():
+        piece, row = joined[begins[i] : ends[i]].strip(), int(rows[i])
+        note = f"in the token {piece!r}" if piece else "in no token: lost"
+        examples.append(Example(evidence.sample.texts[row], tuple(evidence.pieces(row)), note))
     return share_of(faults.tolist(), "signs and decimal points", examples)
 
 
@@ -166,7 +167,7 @@ def _compare(
     alone = alone or parts
     one = evidence.boundaries(alone, parts)
     other = evidence.boundaries(changed, parts)
-    faults = [a != b for a, b in zip(one, other, strict=True)]
+    faults = (one != other).tolist()
     chosen = spread([i for i, fault in enumerate(faults) if fault])
     first = evidence.split([alone[i] for i in chosen])
     second = evidence.split([changed[i] for i in chosen])

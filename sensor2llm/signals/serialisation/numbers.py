@@ -191,8 +191,11 @@ class ScaledInteger:
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
         numbers = _integers((values.astype(np.float64) - self.offset) / self.scale, self.decimals)
-        cells = map(str, numbers.tolist())
-        return [" ".join(cell) for cell in cells] if self.spaced else list(cells)
+        cells = list(map(str, numbers.tolist()))
+        if not self.spaced or not cells:
+            return cells
+        # All at once: a space between any two characters, commas included.
+        return " ".join(",".join(cells)).split(" , ")
 
     def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
         """Give the values back."""
