@@ -38,16 +38,27 @@ class Encoded:
         """Give the number of tokens of each text."""
         return np.diff(self.bounds)
 
-    def of(self, text: int) -> tuple[list[int], list[tuple[int, int]]]:
-        """Give the ids and the spans of one text."""
-        ids, spans, bounds = self._lists
-        part = slice(bounds[text], bounds[text + 1])
-        return ids[part], spans[part]
+    def ids_of(self, text: int) -> list[int]:
+        """Give the ids of one text."""
+        bounds = self._bounds
+        return self._ids[bounds[text] : bounds[text + 1]]
+
+    def spans_of(self, text: int) -> list[tuple[int, int]]:
+        """Give the spans of one text."""
+        bounds = self._bounds
+        return self._spans[bounds[text] : bounds[text + 1]]
 
     @functools.cached_property
-    def _lists(self) -> tuple[list[int], list[tuple[int, int]], list[int]]:
-        spans = zip(self.starts.tolist(), self.stops.tolist(), strict=True)
-        return self.ids.tolist(), list(spans), self.bounds.tolist()
+    def _bounds(self) -> list[int]:
+        return self.bounds.tolist()
+
+    @functools.cached_property
+    def _ids(self) -> list[int]:
+        return self.ids.tolist()
+
+    @functools.cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        return list(zip(self.starts.tolist(), self.stops.tolist(), strict=True))
 
 
 class Pieces:

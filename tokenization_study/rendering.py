@@ -39,7 +39,7 @@ def render(tokenizer: Tokenizer, serialiser: str, lines: Sequence[str]) -> Rende
     shown = []
     for i, line in enumerate(lines):
         tokens, seen = [], 0
-        for token, (start, stop) in zip(*encoded.of(i), strict=True):
+        for token, (start, stop) in zip(encoded.ids_of(i), encoded.spans_of(i), strict=True):
             # What no token stands for (lost by the tokenizer) is left out, as it is for the model.
             text = line[max(start, seen) : stop] if stop > seen else ""
             if not text and stop > start:

@@ -66,7 +66,7 @@ def small_byte_bpe():
 
 
 def spans(tokenizer, text):
-    return tokenizer.encode([text]).of(0)[1]
+    return tokenizer.encode([text]).spans_of(0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -77,7 +77,7 @@ def test_real_files_split_as_their_reference_libraries_do(family, shared, tokeni
     tokenizer = load_tokenizer(str(tokenizer_files / FAMILIES[family]))
     encoded = tokenizer.encode(STRINGS)
     for i, (text, splits) in enumerate(zip(STRINGS, expected, strict=True)):
-        found = [text[a:b] for a, b in encoded.of(i)[1] if b > a]
+        found = [text[a:b] for a, b in encoded.spans_of(i) if b > a]
         marked = splits.replace("Ġ", " ").replace("▁", " ").replace("##", "")
         wanted = [p.strip() for p in marked.split("|")]
         assert [p.strip() for p in found if p.strip()] == [p for p in wanted if p]
@@ -94,8 +94,9 @@ def check_offsets(tokenizer):
     texts = [*STRINGS, *HARD]
     encoded = tokenizer.encode(texts)
     for i, text in enumerate(texts):
-        ids, found = encoded.of(i)
-        assert (ids, found) == tokenizer.encode([text]).of(0)
+        ids, found = encoded.ids_of(i), encoded.spans_of(i)
+        alone = tokenizer.encode([text])
+        assert (ids, found) == (alone.ids_of(0), alone.spans_of(0))
         assert all(0 <= a <= b <= len(text) for a, b in found)
         assert found == sorted(found)
         covered = {k for a, b in found for k in range(a, b)}
@@ -133,7 +134,7 @@ def test_threads_give_the_same_tokens(tokenizer_files):
 
 def test_the_bundled_tokenizer_needs_no_path():
     tokenizer = load_tokenizer("bundled")
-    assert tokenizer.decode(tokenizer.encode(["0.5"]).of(0)[0]) == "0.5"
+    assert tokenizer.decode(tokenizer.encode(["0.5"]).ids_of(0)) == "0.5"
     assert tokenizer.special_ids
 
 
@@ -146,13 +147,14 @@ def test_tokens_of_part_of_a_character_have_its_span(tmp_path):
     for tokenizer in (hugging, ranks):
         assert spans(tokenizer, "é12🙂3") == [(0, 1), (0, 1), (1, 3), *[(3, 4)] * 4, (4, 5)]
     assert spans(hugging, "1 4") == [(0, 1), (1, 3)], "the space belongs to its token"
-    assert hugging.token_text(hugging.encode(["é"]).of(0)[0][0]) == "<0xC3>"
+    assert hugging.token_text(hugging.encode(["é"]).ids_of(0)[0]) == "<0xC3>"
 
 
 def test_special_tokens_are_recognised_where_the_library_does(tmp_path):
     small_byte_bpe().save(str(tmp_path / "tokenizer.json"))
     tokenizer = load_tokenizer(str(tmp_path))
-    ids, found = tokenizer.encode(["1<|end|>2"]).of(0)
+    encoded = tokenizer.encode(["1<|end|>2"])
+    ids, found = encoded.ids_of(0), encoded.spans_of(0)
     assert set(ids) & tokenizer.special_ids
     assert found == [(0, 1), (1, 8), (8, 9)]
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from tokenization_study.cells import MINUS
+from tokenization_study.cells import MINUS, code_points
 from tokenization_study.evidence import Evidence
 from tokenization_study.pitfalls.outcome import WORST, Example, Outcome, share_of, spread
 
@@ -26,7 +26,8 @@ def sign_point(evidence: Evidence) -> Outcome | None:
         begins = np.where(is_there, starts[token], places)
         ends = np.where(is_there, stops[token], places)
     # A space in front belongs to the sign's token without harm.
-    letters = np.cumsum([0, *(not character.isspace() for character in joined)])
+    blank = [ord(character) for character in set(joined) if character.isspace()]
+    letters = np.concatenate([[0], np.cumsum(~np.isin(code_points(joined), blank))])
     faults = letters[ends] - letters[begins] != 1
     examples: list[Example] = []
     for i in np.flatnonzero(faults)[:WORST].tolist():
@@ -73,11 +74,11 @@ def trailing_space(evidence: Evidence) -> Outcome | None:
     faults: list[bool] = []
     examples: list[Example] = []
     for i, (a, b) in enumerate(pairs):
-        ids = [*heads.of(i)[0], *tails.of(after[i])[0]]
-        differs = ids != wholes.of(i)[0]
+        ids = [*heads.ids_of(i), *tails.ids_of(after[i])]
+        differs = ids != wholes.ids_of(i)
         faults.append(differs)
         if differs and len(examples) < 3:
-            pieces = tuple(f"{a}, {b}"[x:y] for x, y in wholes.of(i)[1] if y > x)
+            pieces = tuple(f"{a}, {b}"[x:y] for x, y in wholes.spans_of(i) if y > x)
             examples.append(Example(f"{a}, {b}", pieces, f"not so after a prompt ending '{a}, '"))
     return share_of(faults, "texts cut behind a space", examples, "made from the values")
 
@@ -134,14 +135,14 @@ def minus_variants(evidence: Evidence) -> Outcome | None:
     one, other = evidence.tokenizer.encode(before), evidence.tokenizer.encode(after)
     bad = evidence.tokenizer.unknown_ids
     faults = [
-        len(one.of(i)[0]) != len(other.of(i)[0]) or bool(bad & set(other.of(i)[0]))
+        len(one.ids_of(i)) != len(other.ids_of(i)) or bool(bad & set(other.ids_of(i)))
         for i in range(len(before))
     ]
     examples = [
         Example(
             f"{before[i]} / {after[i]}",
-            tuple(evidence.tokenizer.token_text(t) for t in other.of(i)[0]),
-            f"{len(one.of(i)[0])} tokens with -, {len(other.of(i)[0])} with U+2212",
+            tuple(evidence.tokenizer.token_text(t) for t in other.ids_of(i)),
+            f"{len(one.ids_of(i))} tokens with -, {len(other.ids_of(i))} with U+2212",
         )
         for i in spread([i for i, fault in enumerate(faults) if fault])
     ]

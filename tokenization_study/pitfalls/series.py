@@ -48,11 +48,10 @@ def several_tokenizations(evidence: Evidence) -> Outcome | None:
 def no_shared_token(evidence: Evidence) -> Outcome | None:
     """Find neighbours in value whose digits have no token in common."""
     rows = evidence.by_value
-    has_digit: dict[int, bool] = {}
-    for token in {t for ids in evidence.cell_ids for t in ids}:
-        has_digit[token] = any(c.isdigit() for c in evidence.tokenizer.token_text(token))
-    tokens = [{t for t in evidence.cell_ids[i] if has_digit[t]} for i in rows.tolist()]
-    faults = [not (a & b) for a, b in pairwise(tokens)]
+    spelt = {t: evidence.tokenizer.token_text(t) for t in set(evidence.encoded.ids.tolist())}
+    with_digit = {token for token, text in spelt.items() if any(map(str.isdigit, text))}
+    tokens = [with_digit.intersection(evidence.cell_ids[i]) for i in rows.tolist()]
+    faults = [one.isdisjoint(other) for one, other in pairwise(tokens)]
     examples = []
     for i in spread([i for i, fault in enumerate(faults) if fault]):
         left, right = int(rows[i]), int(rows[i + 1])
@@ -75,7 +74,7 @@ def period_lost(evidence: Evidence) -> Outcome | None:
     faults: list[bool] = []
     examples: list[Example] = []
     for i, (text, (size, count)) in enumerate(zip(texts, cycles, strict=True)):
-        places = np.array([a for a, b in encoded.of(i)[1] if b > a])
+        places = np.array([a for a, b in encoded.spans_of(i) if b > a])
         cuts = [
             (places[(places >= k * size) & (places < (k + 1) * size)] - k * size).tolist()
             for k in range(1, count)

@@ -19,7 +19,7 @@ def special_unknown(evidence: Evidence) -> Outcome | None:
     examples = []
     if bad:
         text = tally.special_example
-        pieces = evidence.tokenizer.encode([text]).of(0)[0]
+        pieces = evidence.tokenizer.encode([text]).ids_of(0)
         shown = tuple(evidence.tokenizer.token_text(t) for t in pieces)
         note = f"{tally.unknown} unknown and {tally.special} special tokens in all"
         examples.append(Example(text, shown, note))
@@ -33,7 +33,7 @@ def non_reversible(evidence: Evidence) -> Outcome | None:
     faults: list[bool] = []
     examples: list[Example] = []
     for i, text in enumerate(evidence.sample.segments):
-        ids = evidence.encoded.of(i)[0]
+        ids = evidence.encoded.ids_of(i)
         try:
             back = evidence.tokenizer.decode(ids)
         except Exception as error:  # a foreign tokenizer may raise anything: that is the finding
