@@ -12,7 +12,7 @@ from jaxtyping import Int
 from sensor2llm.errors import DataError
 
 AT_ONCE = 1 << 15
-"""Characters and tokens laid out at once: their arrays stay in the processor's cache."""
+"""Characters whose tokens are laid out at once: their arrays stay in the processor's cache."""
 Spans = tuple[np.ndarray, np.ndarray]
 Ids = Sequence[int] | Int[np.ndarray, " token"]
 
@@ -133,16 +133,13 @@ def flatten(lists: Iterable[Ids]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([*parts, np.empty(0, np.int64)], dtype=np.int64), bounds
 
 
-def in_parts(
-    texts: Sequence[str], encode: Callable[[Sequence[str]], Encoded], times: int = 1
-) -> Encoded:
-    """Encode texts some at a time (`times`: for so many threads) and join what is found."""
+def in_parts(texts: Sequence[str], lay_out: Callable[[slice], Encoded]) -> Encoded:
+    """Lay out encoded texts some at a time, and join what is found."""
     sizes = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    part = sizes // (AT_ONCE * times)
-    cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(texts)]
+    cuts = [0, *(np.flatnonzero(np.diff(sizes // AT_ONCE)) + 1).tolist(), len(texts)]
     if len(cuts) == 2:
-        return encode(texts)
-    found = [encode(texts[a:b]) for a, b in pairwise(cuts)]
+        return lay_out(slice(0, len(texts)))
+    found = [lay_out(slice(a, b)) for a, b in pairwise(cuts)]
     return Encoded(
         ids=np.concatenate([one.ids for one in found]),
         starts=np.concatenate([one.starts for one in found]),

@@ -29,12 +29,14 @@ class SentencePieceTokenizer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Give the tokens of texts."""
-        return in_parts(texts, self._encode, self._threads)
-
-    def _encode(self, texts: Sequence[str]) -> Encoded:
         # Arrays are handed over as they are; lists of Python's numbers take as long as encoding.
-        found = self._model.encode(list(texts), return_type="numpy", num_threads=self._threads)
-        return align(texts, found, self._pieces, lambda i: self._spans(texts[i]))
+        ids = self._model.encode(list(texts), return_type="numpy", num_threads=self._threads)
+
+        def lay_out(part: slice) -> Encoded:
+            own = texts[part]
+            return align(own, ids[part], self._pieces, lambda i: self._spans(own[i]))
+
+        return in_parts(texts, lay_out)
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
