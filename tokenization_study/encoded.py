@@ -50,11 +50,11 @@ class Encoded:
 
     @functools.cached_property
     def _bounds(self) -> list[int]:
-        return self.bounds.tolist()
+        return list(self.bounds.tolist())
 
     @functools.cached_property
     def _ids(self) -> list[int]:
-        return self.ids.tolist()
+        return list(self.ids.tolist())
 
     @functools.cached_property
     def _spans(self) -> list[tuple[int, int]]:
@@ -98,7 +98,7 @@ class Pieces:
         begins = np.cumsum(lengths) - lengths
         places = np.repeat(self._firsts[ids] - begins, lengths)
         places += np.arange(len(places))
-        return np.frombuffer(bytes(self._bytes), np.uint8)[places]
+        return np.asarray(np.frombuffer(bytes(self._bytes), np.uint8)[places])
 
 
 def utf8(text: str) -> bytes:
@@ -126,8 +126,7 @@ def char_spans(data: bytes, starts: np.ndarray, stops: np.ndarray) -> Spans:
 
 def flatten(lists: Iterable[Ids]) -> tuple[np.ndarray, np.ndarray]:
     """Give (ids, bounds) of lists, or of arrays, of ids."""
-    # array is twice as fast as numpy in reading a list of Python's numbers.
-    parts = [ids if isinstance(ids, np.ndarray) else array("q", ids) for ids in lists]
+    parts = [array("q", ids) if isinstance(ids, list) else ids for ids in lists]
     bounds = np.zeros(len(parts) + 1, dtype=np.int64)
     np.cumsum([len(part) for part in parts], out=bounds[1:])
     return np.concatenate([*parts, np.empty(0, np.int64)], dtype=np.int64), bounds

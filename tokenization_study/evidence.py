@@ -111,7 +111,9 @@ class Evidence:
         """Give what the tokens of each text stand for, characters as they are."""
         encoded = self.tokenizer.encode(texts)
         spans = map(encoded.spans_of, range(len(texts)))
-        return [[text[a:b] for a, b in own if b > a] for text, own in zip(texts, spans, strict=True)]
+        return [
+            [text[a:b] for a, b in own if b > a] for text, own in zip(texts, spans, strict=True)
+        ]
 
     def boundaries(self, texts: Sequence[str], parts: Sequence[str]) -> Int[np.ndarray, " text"]:
         """Give where tokens start strictly inside each part of a text, as bits (see `Pattern`).

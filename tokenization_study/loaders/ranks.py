@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import tiktoken
 
 from sensor2llm.errors import ConfigError, ModelError
-from tokenization_study.encoded import Encoded, Pieces, char_spans, flatten, utf8
+from tokenization_study.encoded import Encoded, Ids, Pieces, char_spans, flatten, in_parts, utf8
 from tokenization_study.loaders.split_patterns import PATTERN_OF_FILE, PATTERNS
 
 SHORT_TEXT = 1000
@@ -39,23 +40,29 @@ class RankTokenizer:
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Give the tokens of texts."""
         data = [utf8(text) for text in texts]
-        ids, bounds = self._ids(texts)
+        ids = self._ids(texts)
+        return in_parts(texts, lambda part: self._lay_out(data[part], ids[part]))
+
+    def _lay_out(self, data: Sequence[bytes], lists: Sequence[Ids]) -> Encoded:
+        ids, bounds = flatten(lists)
         lengths = self._pieces.lengths(ids)
-        ends = np.cumsum(lengths)
         size = np.array([len(part) for part in data], dtype=np.int64)
         base = np.repeat(np.cumsum(size) - size, np.diff(bounds))
+        ends = np.cumsum(lengths)
         if all(part.isascii() for part in data):
-            return Encoded(ids=ids, starts=ends - lengths - base, stops=ends - base, bounds=bounds)
+            ends -= base
+            return Encoded(ids=ids, starts=ends - lengths, stops=ends, bounds=bounds)
         starts, stops = char_spans(b"".join(data), ends - lengths, ends)
-        letters = np.array([len(text) for text in texts], dtype=np.int64)
+        letters = np.array([len(part.decode()) for part in data], dtype=np.int64)
         base = np.repeat(np.cumsum(letters) - letters, np.diff(bounds))
         return Encoded(ids=ids, starts=starts - base, stops=stops - base, bounds=bounds)
 
-    def _ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _ids(self, texts: Sequence[str]) -> Sequence[Ids]:
         if self._threads > 1:
-            return flatten(self.encode_bare(texts))
-        # A list at a time: it is read while it is still in the processor's cache.
-        return flatten(self._encoding.encode_ordinary(text) for text in texts)
+            return self.encode_bare(texts)
+        # A list at a time: it is read while it is still in the processor's cache, and array is
+        # twice as fast as numpy in reading a list of Python's numbers.
+        return [array("q", self._encoding.encode_ordinary(text)) for text in texts]
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
