@@ -85,8 +85,24 @@ def _raw_names(path: Path, delimiter: str) -> list[str]:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     kind = "Parquet" if path.suffix in PARQUET else "CSV"
+    if kind == "CSV" and not isinstance(error, OSError) and (place := _not_utf8(path)):
+        return DataError(
+            f"{path.name}: line {place[0]} is not UTF-8 (byte 0x{place[1]:02X}); are encodings "
+            "mixed? convert the file to UTF-8"
+        )
     why = " ".join(str(error).split())[:200]
     return DataError(f"{path.name} cannot be read as {kind}, is it truncated? {why}")
+
+
+def _not_utf8(path: Path) -> tuple[int, int] | None:
+    """Give the first line that is no UTF-8, counted from 1, and its first wrong byte."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return number, line[error.start]
+    return None
 
 
 def numbers(table: pa.Table, name: str, path: Path) -> Float64[np.ndarray, " row"]:

@@ -303,6 +303,14 @@ def test_an_empty_or_ragged_file_is_an_error(tmp_path: Path, content, message):
         windows(tmp_path)
 
 
+@pytest.mark.parametrize("rows", [1, 30_000])
+def test_mixed_encodings_are_an_error_that_names_the_place(tmp_path: Path, rows):
+    lines = ["t,ax,ay,az,who,what", *(f"{i},1,2,3,a,b" for i in range(rows)), f"{rows},1,2,3,é,b"]
+    (tmp_path / "walk.csv").write_bytes("\n".join(lines).encode("latin-1"))
+    with pytest.raises(DataError, match=rf"walk.csv: line {rows + 2} is not UTF-8 \(byte 0xE9\)"):
+        windows(tmp_path)
+
+
 def test_a_truncated_parquet_is_an_error(tmp_path: Path):
     pq.write_table(pa.table(columns()), tmp_path / "walk.parquet")
     whole = (tmp_path / "walk.parquet").read_bytes()
