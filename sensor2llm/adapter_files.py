@@ -38,8 +38,9 @@ from sensor2llm.training.record import versions, write_json
 BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-# metrics.json tells of the weights before: it goes when they go.
-REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, BRIDGE, "metrics.json", MANIFEST)
+# Metrics tell of the weights before: they go when those go.
+METRICS = ("metrics.json", "metrics_text.json")
+REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, BRIDGE, *METRICS, MANIFEST)
 
 
 def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:

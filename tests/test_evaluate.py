@@ -38,6 +38,21 @@ def test_json_has_the_promised_keys_and_the_folder_gets_files(folders, capsys):
     assert f"python -m sensor2llm.evaluate {adapter} --data {store}" in card
 
 
+def test_answers_read_from_text_stand_beside_the_scored(folders, capsys, tmp_path):
+    adapter, store = save_adapter(tmp_path / "adapter"), folders[1]
+    text = (adapter, "--data", store, "--llm", llm_folder(), "--by", "text")
+    assert run(*text) == 0
+    assert not (adapter / "metrics.json").exists()
+    assert run(adapter, "--data", store, "--llm", llm_folder()) == 0
+    scored = (adapter / "metrics.json").read_text()
+    assert "--by text" in (adapter / "README.md").read_text()
+    assert run(*text) == 0
+    assert (adapter / "metrics.json").read_text() == scored
+    told = (adapter / "README.md").read_text()
+    assert "## Read from the model's free answer" in told
+    capsys.readouterr()
+
+
 def test_people_read_a_table(folders, capsys, tmp_path):
     adapter, store = folders
     arguments = ("--llm", llm_folder(), "--split", "validation", "--out", tmp_path / "out")

@@ -18,7 +18,6 @@ from sensor2llm.tasks.metrics import confusion_text
 from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
-KEPT = ("metrics.json", "predictions.parquet", "confusion.png", "reliability.png", "README.md")
 
 
 def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
@@ -54,6 +53,7 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
         missing=config.missing,
         batch_size=config.batch_size,
         seed=config.seed,
+        progress_bar=True,
     )
     evaluation.metrics["command"] = command
     if out:
@@ -124,11 +124,12 @@ def _is_own(config: EvaluationConfig) -> bool:
 
 def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
     evaluation.save(out)
-    metrics = evaluation.metrics
-    plot_confusion(metrics["confusion"], metrics["labels"], out / "confusion.png")
+    metrics, suffix = evaluation.metrics, evaluation.suffix
+    kept = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
+    plot_confusion(metrics["confusion"], metrics["labels"], out / kept[-1])
     if evaluation.predictions.probabilities is not None:
-        plot_reliability(evaluation.predictions, out / "reliability.png")
-    if own:
-        write_card(out)
-    kept = [name for name in KEPT if (out / name).is_file()]
+        kept.append("reliability.png")
+        plot_reliability(evaluation.predictions, out / kept[-1])
+    if own and (out / "metrics.json").is_file():
+        kept.append(write_card(out).name)
     logger.info("kept in %s: %s", out, ", ".join(kept))

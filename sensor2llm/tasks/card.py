@@ -10,6 +10,7 @@ from sensor2llm.adapter_card import code, table
 from sensor2llm.errors import ArtefactError
 from sensor2llm.signals.sources.catalogue import SOURCES
 
+TEXT = "metrics_text.json"
 CONTROLS = {
     "majority": "most frequent training label",
     "probe": "logistic regression on the same encoder features, no LLM",
@@ -25,6 +26,8 @@ CONTROLS = {
 def write_card(folder: str | Path, *, title: str | None = None) -> Path:
     """Write `README.md` into an adapter's folder from its manifest and `metrics.json`.
 
+    What was read from free text stands beside it where `metrics_text.json` is there.
+
     Args:
         folder: an adapter that `evaluate` has been run on.
         title: the first line; the folder's name by default.
@@ -36,20 +39,30 @@ def write_card(folder: str | Path, *, title: str | None = None) -> Path:
     manifest, metrics = _read(folder, "sensor2llm.json"), _read(folder, "metrics.json")
     path = folder / "README.md"
     part = path.with_name("README.md.part")
-    part.write_text(card_text(manifest, metrics, title or folder.resolve().name), encoding="utf-8")
+    by_text = _read(folder, TEXT) if (folder / TEXT).is_file() else None
+    text = card_text(manifest, metrics, title or folder.resolve().name, by_text)
+    part.write_text(text, encoding="utf-8")
     part.replace(path)
     return path
 
 
-def card_text(manifest: Mapping[str, Any], metrics: Mapping[str, Any], title: str) -> str:
+def card_text(
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    title: str,
+    by_text: Mapping[str, Any] | None = None,
+) -> str:
     """Return the text of a card with results.
 
     Args:
         manifest: `sensor2llm.json` of the adapter.
         metrics: `metrics.json`, what `evaluate` wrote.
         title: the first line.
+        by_text: what `evaluate --by text` wrote.
     """
     results = ["## Results\n\n" + _results(metrics)]
+    if by_text:
+        results.append("## Read from the model's free answer\n\n" + _by_text(by_text))
     if metrics.get("controls"):
         results.append("## Controls\n\n" + _controls(metrics))
     if metrics.get("missing"):
@@ -67,10 +80,9 @@ def _data(data: Mapping[str, Any]) -> list[str]:
 
 
 def _results(metrics: Mapping[str, Any]) -> str:
-    part, interval = metrics.get("split", "test"), metrics["interval"]
-    between = f" (95 % over subjects: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    part = metrics.get("split", "test")
     rows = [
-        ("macro-F1", f"{metrics['macro_f1']:.3f}{between}"),
+        ("macro-F1", f"{metrics['macro_f1']:.3f}{_between(metrics)}"),
         ("balanced accuracy", f"{metrics['balanced_accuracy']:.3f}"),
         ("accuracy", f"{metrics['accuracy']:.3f}"),
         ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
@@ -83,6 +95,20 @@ def _results(metrics: Mapping[str, Any]) -> str:
     text = table((f"{part} people", "value"), rows)
     command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
     return f"{command}{text}\n\n{by_label}\n\nLLM fingerprint: `{metrics['llm_fingerprint']}`"
+
+
+def _by_text(metrics: Mapping[str, Any]) -> str:
+    rows = [
+        ("macro-F1", f"{metrics['macro_f1']:.3f}{_between(metrics)}"),
+        ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
+    ]
+    command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
+    return command + table((f"{metrics.get('split', 'test')} people", "value"), rows)
+
+
+def _between(metrics: Mapping[str, Any]) -> str:
+    interval = metrics["interval"]
+    return f" (95 % over subjects: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
 
 
 def _controls(metrics: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
     evaluation = evaluate_adapter(model, store, split, controls=True)
     evaluation.metrics["macro_f1"], evaluation.metrics["controls"]["zeroed"]["macro_f1"]
-    evaluation.save("adapters/har")        metrics.json and predictions.parquet
+    evaluation.save("adapters/har")        metrics.json and predictions.parquet; what was read from
+                                           text goes to metrics_text.json, predictions_text.parquet
 
 Windows without a label are left out. Nothing here looks at a part other than `part`, except the
 majority and probe controls, which learn from the training people.
@@ -40,6 +41,7 @@ from sensor2llm.tasks.controls import (
 )
 from sensor2llm.tasks.metrics import Predictions, measure
 from sensor2llm.tasks.probe import FeatureSet
+from sensor2llm.training.bar import ProgressBar
 from sensor2llm.training.record import write_json
 
 Rows = Int[np.ndarray, " window"]
@@ -53,12 +55,17 @@ class Evaluation:
     predictions: Predictions
 
     def save(self, folder: str | Path) -> Path:
-        """Write `metrics.json` and `predictions.parquet`; a reader never sees half a file."""
+        """Write metrics and predictions into a folder; a reader never sees half a file."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_predictions(self.predictions, folder / "predictions.parquet")
-        write_json(folder / "metrics.json", self.metrics)
+        write_predictions(self.predictions, folder / f"predictions{self.suffix}.parquet")
+        write_json(folder / f"metrics{self.suffix}.json", self.metrics)
         return folder
+
+    @property
+    def suffix(self) -> str:
+        """Give what its files' names end with: answers read from text stand beside the scored."""
+        return "_text" if self.metrics["by"] == "text" else ""
 
 
 def evaluate_adapter(
@@ -73,6 +80,7 @@ def evaluate_adapter(
     missing: bool = False,
     batch_size: int = 64,
     seed: int = 0,
+    progress_bar: bool = False,
 ) -> Evaluation:
     """Measure an adapter on its frozen LLM.
 
@@ -87,14 +95,27 @@ def evaluate_adapter(
         missing: also measure with each modality taken away.
         batch_size: windows at a time.
         seed: of the bootstrap and of the controls' draws.
+        progress_bar: show one on stderr.
 
     Raises:
         DataError: no labelled window, or a label that the adapter does not know.
         SpecError: the store's channels, units or rates are not the adapter's.
     """
-    run = _Run(model, AlignedWindows(store, model.adapter), by, batch_size, seed)
+    passes = 1 + controls * (2 + len(DISTORTIONS)) + missing * len(_taken_away(model, store))
+    bar = ProgressBar(progress_bar)
+    run = _Run(model, AlignedWindows(store, model.adapter), by, batch_size, seed, passes, bar)
+    try:
+        return _evaluated(run, split, part, rows, controls, missing)
+    finally:
+        bar.close()
+
+
+def _evaluated(
+    run: "_Run", split: Split, part: str, rows: Rows | None, controls: bool, missing: bool
+) -> Evaluation:
+    by, seed, model, store = run.by, run.seed, run.model, run.windows.store
     rows = run.windows.labelled(split[part] if rows is None else rows)
-    real, windows_per_s = run.predict(rows)
+    real, windows_per_s = run.predict(rows, told="windows as they are")
     metrics = measure(real, seed=seed, windows_per_s=windows_per_s, **run.measured()).to_dict()
     metrics |= {"split": part, "by": by, "llm": model.llm.name, "data": data_facts(store, split)}
     if controls:
@@ -150,6 +171,11 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def _taken_away(model: SensorLanguageModel, store: WindowStore) -> list[tuple[int, str]]:
+    """Give the modalities, with their numbers, that adapter and store both have."""
+    return [(i, name) for i, name in enumerate(model.adapter.spec.names) if name in store.spec]
+
+
 @dataclass
 class _Run:
     """One evaluation: how windows are read and answered."""
@@ -159,6 +185,10 @@ class _Run:
     by: By
     batch_size: int
     seed: int
+    passes: int
+    """How often all windows are answered for."""
+    bar: ProgressBar
+    done: float = 0.0
 
     def measured(self) -> dict[str, Any]:
         llm = self.model.llm
@@ -169,6 +199,7 @@ class _Run:
         self,
         rows: Rows,
         *,
+        told: str,
         heard: Rows | None = None,
         distort: Distortion | None = None,
         model: SensorLanguageModel | None = None,
@@ -177,7 +208,7 @@ class _Run:
         listener, store = model or self.model, self.windows.store
         before = time.perf_counter()
         heard = rows if heard is None else heard
-        said = answer(listener, self._batches(listener, heard, distort), by=self.by)
+        said = answer(listener, self._batches(listener, heard, distort, told), by=self.by)
         seconds = time.perf_counter() - before
         predictions = Predictions(
             labels=self.model.adapter.label_names,
@@ -191,12 +222,14 @@ class _Run:
         return predictions, len(rows) / max(seconds, 1e-9)
 
     def _batches(
-        self, model: SensorLanguageModel, rows: Rows, distort: Distortion | None
+        self, model: SensorLanguageModel, rows: Rows, distort: Distortion | None, told: str
     ) -> Iterator[FeatureBatch]:
         generator = torch.Generator().manual_seed(self.seed)
         for batch in self.windows.batches(rows, self.batch_size):
+            self.bar.update(self.done / self.passes, told)
             with torch.no_grad():
                 yield model.features(distort(batch, generator) if distort else batch)
+            self.done += min(self.batch_size / len(rows), 1.0)
 
     def controls(
         self, real: Predictions, rows: Rows, split: Split
@@ -208,18 +241,20 @@ class _Run:
             yield "probe", compare(real, self._probe(real, rows, split), seed=self.seed)
         drawn = random_llm(self.model.llm, self.seed)
         stranger = SensorLanguageModel(self.model.adapter, drawn, check=False).eval()
-        yield "random_llm", self._compare(real, *self.predict(rows, model=stranger), llm=drawn)
+        found = self.predict(rows, told="control random_llm", model=stranger)
+        yield "random_llm", self._compare(real, *found, llm=drawn)
         for name, distort in DISTORTIONS.items():
-            yield name, self._compare(real, *self.predict(rows, distort=distort))
+            found = self.predict(rows, told=f"control {name}", distort=distort)
+            yield name, self._compare(real, *found)
         heard = rows[other_windows(real.true, self.seed)]
-        yield "another_window", self._compare(real, *self.predict(rows, heard=heard))
+        found = self.predict(rows, told="control another_window", heard=heard)
+        yield "another_window", self._compare(real, *found)
 
     def missing(self, real: Predictions, rows: Rows) -> Iterator[tuple[str, dict[str, Any]]]:
         """Measure with each modality that the store has taken away."""
-        for i, name in enumerate(self.model.adapter.spec.names):
-            if name in self.windows.store.spec:
-                distort = hide_modality(i, name)
-                yield name, self._compare(real, *self.predict(rows, distort=distort))
+        for i, name in _taken_away(self.model, self.windows.store):
+            found = self.predict(rows, told=f"without {name}", distort=hide_modality(i, name))
+            yield name, self._compare(real, *found)
 
     def _compare(
         self, real: Predictions, control: Predictions, windows_per_s: float, llm: Any = None

@@ -1,7 +1,5 @@
 """The progress bar of a run, on stderr."""
 
-from collections.abc import Mapping
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,7 +12,7 @@ from rich.progress import (
 
 
 class ProgressBar:
-    """Show the share of the run that is done, and the loss."""
+    """Show the share of the work that is done, and a word on it."""
 
     def __init__(self, shown: bool):
         columns = (
@@ -29,11 +27,9 @@ class ProgressBar:
         self.task = self.bar.add_task("", total=1.0)
         self.bar.start()
 
-    def update(self, share: float, values: Mapping[str, float]) -> None:
+    def update(self, share: float, told: str) -> None:
         """Move to `share`, 0 to 1."""
-        self.bar.update(
-            self.task, completed=min(share, 1.0), description=f"loss {values['loss']:.3f}"
-        )
+        self.bar.update(self.task, completed=min(share, 1.0), description=told)
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -204,7 +204,7 @@ class _Run:
         p.seconds += seconds
         p.step += 1
         p.rows += len(rows)
-        self.bar.update(self._share(), values)
+        self.bar.update(self._share(), f"loss {values['loss']:.3f}")
         if p.step % self.config.log_every == 0 or p.step == 1:
             self._log(values | {"rows_per_s": len(rows) / seconds})
 

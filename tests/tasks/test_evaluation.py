@@ -119,7 +119,8 @@ def test_read_from_text_has_no_probabilities(model, store, split, tmp_path):
     found = evaluate_adapter(model, store, split, by="text", part="validation")
     assert found.metrics["unparsed_rate"] > 0
     assert found.metrics["brier"] is None
-    table = pq.read_table(found.save(tmp_path) / "predictions.parquet")
+    table = pq.read_table(found.save(tmp_path) / "predictions_text.parquet")
+    assert json.loads((tmp_path / "metrics_text.json").read_text()) == found.metrics
     assert "probability" not in table.column_names
     assert table["predicted"].null_count > 0
 
