@@ -58,7 +58,7 @@ def test_people_read_a_table(folders, capsys, tmp_path):
     arguments = ("--llm", llm_folder(), "--split", "validation", "--out", tmp_path / "out")
     assert run(adapter, "--data", store, *arguments) == 0
     out = capsys.readouterr().out
-    assert "8 windows of 1 people (validation)" in out
+    assert "8 windows of 1 person (validation)" in out
     assert "rows: truth, columns: answer" in out
     assert "calibration error  0." in out
     assert (tmp_path / "out" / "metrics.json").exists()

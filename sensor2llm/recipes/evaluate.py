@@ -9,7 +9,7 @@ from sensor2llm.adapter_files import find_adapter
 from sensor2llm.errors import ConfigError
 from sensor2llm.plots import plot_confusion, plot_reliability
 from sensor2llm.signals.store import WindowStore
-from sensor2llm.tasks.card import CONTROLS, write_card
+from sensor2llm.tasks.card import CONTROLS, people_text, write_card
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
 from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
@@ -66,7 +66,7 @@ def report_text(metrics: dict[str, Any]) -> str:
     interval = metrics["interval"]
     between = f"  ({interval[0]:.3f} to {interval[1]:.3f} over subjects)" if interval else ""
     lines = [
-        f"{metrics['windows']} windows of {metrics['subjects']} people ({metrics['split']})",
+        f"{metrics['windows']} windows of {people_text(metrics['subjects'])} ({metrics['split']})",
         f"macro-F1           {metrics['macro_f1']:.3f}{between}",
         f"balanced accuracy  {metrics['balanced_accuracy']:.3f}",
         f"accuracy           {metrics['accuracy']:.3f}",

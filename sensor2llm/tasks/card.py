@@ -71,10 +71,16 @@ def card_text(
     return base_card(manifest, title=title, data=data, results=results)
 
 
+def people_text(count: int) -> str:
+    """Return a number of people in words."""
+    return f"{count} person" if count == 1 else f"{count} people"
+
+
 def _data(data: Mapping[str, Any]) -> list[str]:
     source = data.get("source") or "not stated"
     licence = next((s.licence for s in SOURCES.values() if s.download in source), "see the source")
-    people = ", ".join(f"{n} people for {part}" for part, n in data.get("people", {}).items())
+    parts = data.get("people", {}).items()
+    people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
     lines = [f"Source: {source}", f"Licence of the data: {licence}"]
     return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines
 
@@ -86,7 +92,7 @@ def _results(metrics: Mapping[str, Any]) -> str:
         ("balanced accuracy", f"{metrics['balanced_accuracy']:.3f}"),
         ("accuracy", f"{metrics['accuracy']:.3f}"),
         ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
-        ("windows", f"{metrics['windows']} of {metrics['subjects']} people"),
+        ("windows", f"{metrics['windows']} of {people_text(metrics['subjects'])}"),
         ("positions a window in the LLM", f"{metrics['tokens_per_window']:g}"),
     ]
     if metrics.get("calibration_error") is not None:
