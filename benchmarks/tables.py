@@ -21,24 +21,27 @@ MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def adapters() -> str:
     """Give a row a released adapter."""
-    head = ("adapter", "data, test people", "macro-F1 (95 % over people)", "no LLM", "text only")
+    score = "macro-F1 by label scoring (95 % over people)"
+    head = ("adapter", "data, test people", score, "by free text", "no LLM", "text only")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         if "controls" in found:
-            lines.append(_adapter_row(path.parent.name, found))
+            read = json.loads(path.with_name("metrics_text.json").read_text(encoding="utf-8"))
+            lines.append(_adapter_row(path.parent.name, found, read))
     commands = [
         f"    {json.loads(p.read_text(encoding='utf-8'))['command']}"
-        for p in sorted((ROOT / "adapters").glob("*/metrics.json"))
+        for p in sorted((ROOT / "adapters").glob("*/metrics*.json"))
     ]
     return "\n".join([*lines, "", *commands]) + "\n"
 
 
-def _adapter_row(name: str, found: Mapping[str, Any]) -> str:
+def _adapter_row(name: str, found: Mapping[str, Any], read: Mapping[str, Any]) -> str:
     controls = found["controls"]
     people = f"{found['data']['source'].split(', http')[0]}, {found['subjects']}"
     return (
         f"| [`{name}`](adapters/{name}) | {people} | {found['macro_f1']:.3f}{_between(found)} "
+        f"| {read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%} "
         f"| {controls['probe']['macro_f1']:.3f} | {controls['text_only']['macro_f1']:.3f} |"
     )
 
