@@ -65,7 +65,8 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
     task = _task(recipe, model, store, split)
-    if recipe.objective != "answer":
+    # Trained on the answers' tokens too, labels need none: what they score is what they are.
+    if recipe.objective == "labels":
         model.measure_prior(task.prior_batches())
     identity = _identity(recipe, model, store, split)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
