@@ -96,6 +96,7 @@ def card_text(record: Mapping[str, Any]) -> str:
         "## How it was made\n\n" + _stage_table(record),
         "```\npython -m sensor2llm.pretrain_llm --corpus CORPUS --out OUT "
         f"--size {record['config']['size']} --tokens {record['tokens']}\n```",
+        *([record["note"]] if "note" in record else []),
         "Learning curve, bits per byte of held-out text:\n\n" + _curve_table(record),
         "## Measured\n\n" + "\n".join(FIGURES),
         "## Limits\n\n- It knows little, invents the rest, and follows short instructions.\n"
