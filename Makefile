@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/python -m sensor2llm.train_adapter --data $(DEMO)/store --encoder $(DEMO)/encoder --out $(DEMO)/adapter
 	$(BIN)/python -m sensor2llm.evaluate $(DEMO)/adapter --data $(DEMO)/store --controls --missing
 	printf '%s\n' "What does an accelerometer measure?" "What is walking?" "/labels" "/save $(DEMO)/chat.md" | \
-	  $(BIN)/python -m sensor2llm.chat $(DEMO)/adapter --window $(DEMO)/store --number 2 --picture $(DEMO)/window.png
+	  $(BIN)/python -m sensor2llm.chat $(DEMO)/adapter --window $(DEMO)/store --number 200 --picture $(DEMO)/window.png
 	@echo "picture: $(DEMO)/window.png   results: $(DEMO)/adapter/README.md   transcript: $(DEMO)/chat.md"
 
 lint: setup

@@ -119,6 +119,36 @@ def comparison() -> str:
     return "\n".join([*lines, "", f"    {found['command']}"]) + "\n"
 
 
+def audit() -> str:
+    """Give the audit's time against bare encoding, and its memory, as `audit_speed` measured."""
+    found = [json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("audit_speed*.json")]
+    found.sort(key=lambda one: int(one["numbers"][0]["values"]))
+    if not found:
+        return ""
+    lines = ["| time of an audit / bare encoding of the same text | values | numbers | raw lines |"]
+    lines.append("|---" * 4 + "|")
+    for one in found:
+        for numbers, raw in zip(one["numbers"], one["raw_lines"], strict=True):
+            names = ", ".join(dict.fromkeys(row["tokenizer"] for row in numbers["bare"]))
+            ratios = f"{numbers['ratio']:.2f} | {raw['ratio']:.2f}"
+            lines.append(f"| {names} | {numbers['values']:,} | {ratios} |")
+    memory, stream = (
+        json.loads((RESULTS / f"audit_{name}.json").read_text(encoding="utf-8"))
+        for name in ("memory", "stream")
+    )
+    few, many = stream["runs"]
+    forms = dict.fromkeys(row["written"] for row in found[0]["numbers"][0]["bare"])
+    told = (
+        f"Numbers are written as {', '.join(forms)}, and writing them counts. Peak memory: "
+        f"{memory['peak_mib']:.0f} MiB for {memory['values']:,} values, "
+        f"{memory['tokenizers']} tokenizers and "
+        f"{memory['serialisers']} forms; {few['peak_mib']:.0f} MiB for {few['lines']:,} lines and "
+        f"{many['peak_mib']:.0f} MiB for {many['lines']:,}."
+    )
+    commands = [f"    {one['command']}" for one in (*found, memory, stream)]
+    return "\n".join([*lines, "", told, "", *commands]) + "\n"
+
+
 def _between(row: Mapping[str, Any]) -> str:
     interval = row["interval"]
     return f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
@@ -134,6 +164,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "repeated": repeated,
     "encoders": encoders,
     "comparison": comparison,
+    "audit": audit,
     "speed": speed,
 }
 

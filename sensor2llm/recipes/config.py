@@ -72,8 +72,8 @@ class Recipe:
     prompt: str = "activity"
     """Prompt template: a name under prompts/ or a YAML file."""
     objective: Literal["answer", "labels", "both"] = "both"
-    """Loss: the answer's tokens (what the LLM writes), all labels' scores against each other (less
-    what each label scores before training), or both."""
+    """Loss: the answer's tokens (what the LLM writes), all labels' scores against each other
+    (alone: less what each label scores before training), or both."""
     loop: LoopConfig = field(default_factory=adapter_loop)
     """How the bridge is trained."""
     out: Path = Path("runs/adapter")

@@ -94,6 +94,19 @@ def test_an_interrupted_run_resumes_to_the_same_adapter(recipe, trained, tmp_pat
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_only_labels_trained_against_each_other_have_a_prior(recipe, trained, tmp_path):
+    assert recipe.objective == "both"
+    assert set(trained.model.adapter.label_prior) == {0.0}
+    alone = replace(
+        recipe,
+        encoder=str(recipe.run / "encoder"),
+        objective="labels",
+        loop=replace(SHORT, epochs=1),
+        out=tmp_path / "labels",
+    )
+    assert max(train_adapter(alone).model.adapter.label_prior) < 0
+
+
 def test_the_encoder_can_be_trained_with_the_bridge(recipe, trained, tmp_path):
     encoder = recipe.run / "encoder"
     changed = replace(recipe, encoder=str(encoder), train_encoder=True, out=tmp_path / "joint")
