@@ -91,14 +91,15 @@ def main() -> None:
         recipe = replace(recipe, data=options.data)
     path = options.out / "results.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
+    command = "python -m benchmarks.adapters " + " ".join(sys.argv[1:])
     for seed in options.seeds:
         for fold in options.folds or [None]:
             if any((run["seed"], run["fold"]) == (seed, fold) for run in runs):
                 continue
             logger.info("seed %d, fold %s, load %.1f", seed, fold, os.getloadavg()[0])
             runs.append(run_one(recipe, seed, fold, options.out, options.encoders))
-            command = "python -m benchmarks.adapters " + " ".join(sys.argv[1:])
             write_json(path, {"command": command, "summary": summary(runs), "runs": runs})
+    write_json(path, {"command": command, "summary": summary(runs), "runs": runs})
     print(json.dumps(summary(runs), indent=1))
 
 

@@ -96,9 +96,15 @@ def summary(runs: list[dict[str, Any]], store: WindowStore) -> dict[str, Any]:
     return found
 
 
-def _short(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Leave the single windows out: what is committed and shown."""
-    return {"runs": [{k: run[k] for k in ("kind", "seed", "fold", "macro_f1")} for run in runs]}
+def _keep(
+    out: Path, command: str, runs: list[dict[str, Any]], store: WindowStore
+) -> dict[str, Any]:
+    """Write results.json, and summary.json without the single windows; give the summary."""
+    found = summary(runs, store)
+    short = [{k: run[k] for k in ("kind", "seed", "fold", "macro_f1")} for run in runs]
+    write_json(out / "results.json", {"command": command, "summary": found, "runs": runs})
+    write_json(out / "summary.json", {"command": command, "summary": found, "runs": short})
+    return found
 
 
 def main() -> None:
@@ -121,10 +127,9 @@ def main() -> None:
                 continue
             both = [run_one(options.data, kind, seed, fold, options.out) for kind in KINDS]
             runs += both
-            write_json(path, {"command": command, "summary": summary(runs, store), "runs": runs})
-            write_json(options.out / "summary.json", json.loads(path.read_text()) | _short(runs))
+            _keep(options.out, command, runs, store)
             logger.info("seed %d fold %d: %s", seed, fold, [run["macro_f1"] for run in both])
-    print(json.dumps(summary(runs, store), indent=1))
+    print(json.dumps(_keep(options.out, command, runs, store), indent=1))
 
 
 if __name__ == "__main__":
