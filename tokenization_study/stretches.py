@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from tokenization_study.cells import Cells, code_points
-from tokenization_study.tally import Splits, Tally, split_numbers
+from tokenization_study.tally import Splits, Tally, distinct, split_numbers
 from tokenization_study.tokenizers import Tokenizer
 from tokenization_study.written import Writer, Written
 
@@ -33,7 +33,7 @@ class Stretches:
         text_of = written.text_of
         edge = (np.diff(text_of, prepend=-1) != 0) + 2 * (np.diff(text_of, append=-1) != 0)
         found = _keys(code_points(written.joined), begins, ends, edge)
-        kinds, self.first, self.place = np.unique(found, return_index=True, return_inverse=True)
+        kinds, self.first, self.place = distinct(found)
         self.keys: list[int] = kinds.tolist()
         self.times = np.bincount(self.place)
         self.is_whole = len(np.unique(text_of)) == len(written.texts)
