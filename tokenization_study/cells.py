@@ -16,6 +16,8 @@ for _characters, _kind in (
     ("0123456789", DIGIT), ("+-", SIGN | ASCII_SIGN), (".", POINT), ("eE", LETTER), (" ", SPACE),
 ):  # fmt: skip
     _TABLE[[ord(character) for character in _characters]] = _kind
+FEW = 1 / 8
+"""Marks a number, below which each mark's number is searched for."""
 _NUMBER = re.compile(
     rf"(?:(?<![\d.])[+\-{MINUS}])?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-]?\d+)?", re.ASCII
 )
@@ -105,10 +107,29 @@ def _spaced_runs(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _count(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Give how many are true in each run."""
-    if not mask.any():
-        return np.zeros(starts.shape, dtype=np.int64)
+    places = np.flatnonzero(mask)
+    if not places.size or _is_one_each(places, starts, stops):
+        return np.full(starts.shape, min(places.size, 1), dtype=np.int64)
+    if places.size < FEW * starts.size:
+        return np.bincount(_inside(places, starts, stops)[1], minlength=len(starts))
     before = _before(mask)
     return np.asarray(before[stops] - before[starts])
+
+
+def _inside(
+    places: np.ndarray, starts: np.ndarray, stops: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the places that lie in a run; give them and their runs' numbers."""
+    run = np.searchsorted(starts, places, side="right") - 1
+    kept = (run >= 0) & (places < stops[run])
+    return places[kept], run[kept]
+
+
+def _is_one_each(places: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> bool:
+    """Say whether each run holds one of the places, and there are no more (the usual case)."""
+    if places.size != starts.size:
+        return False
+    return bool((places >= starts).all() and (places < stops).all())
 
 
 def _before(mask: np.ndarray) -> np.ndarray:
@@ -128,16 +149,19 @@ def _numbers(
     kept[~kept] = _count(digit, starts[~kept], stops[~kept]) > 0
     starts, stops, begins, ends = starts[kept], stops[kept], begins[kept], ends[kept]
     point, letters, inner = ((kinds & kind) != 0 for kind in (POINT, LETTER, SIGN))
-    # The sign of an exponent belongs to it.
-    inner[1:] &= ~(letters[:-1] & ((kinds[1:] & ASCII_SIGN) != 0))
-    points, exponents = (_count(mask, starts, stops) for mask in (point, letters))
-    plain = (points <= 1) & ends & (exponents <= 1)
-    leads = inner[starts]
-    plain &= _count(inner, starts, stops) == leads
+    some_letter = letters.any()
+    if some_letter:
+        # The sign of an exponent belongs to it.
+        inner[1:] &= ~(letters[:-1] & ((kinds[1:] & ASCII_SIGN) != 0))
+    points, leads = _count(point, starts, stops), inner[starts]
+    plain = (points <= 1) & ends
+    if np.count_nonzero(inner) != np.count_nonzero(leads):
+        plain &= _count(inner, starts, stops) == leads
     plain &= begins | (leads & digit[np.minimum(starts + 1, kinds.size - 1)])
-    if exponents.any():
+    if some_letter:
+        exponents = _count(letters, starts, stops)
         before = np.concatenate([[False], digit[:-1]])
-        plain &= _count(letters & ~before, starts, stops) == 0
+        plain &= (exponents <= 1) & (_count(letters & ~before, starts, stops) == 0)
         both = (points > 0) & (exponents > 0)
         plain &= ~_point_in_exponent(point, letters, starts, stops, both)
     if plain.all():
@@ -174,7 +198,16 @@ def _first(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarra
     places = np.flatnonzero(mask)
     if not places.size:
         return np.full(starts.shape, -1, dtype=np.int64)
-    found = places[np.minimum(_before(mask)[starts], places.size - 1)]
+    if _is_one_each(places, starts, stops):
+        return np.asarray(places - starts)
+    if places.size < FEW * starts.size:
+        firsts = np.full(starts.shape, -1, dtype=np.int64)
+        places, run = _inside(places[::-1], starts, stops)
+        firsts[run] = places - starts[run]
+        return firsts
+    few = starts.size < FEW * places.size
+    number = np.searchsorted(places, starts) if few else _before(mask)[starts]
+    found = places[np.minimum(number, places.size - 1)]
     return np.where((found >= starts) & (found < stops), found - starts, -1)
 
 
