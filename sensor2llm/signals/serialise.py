@@ -87,7 +87,11 @@ class TextSerialiser:
 
     def write(self, values: Values) -> str:
         """Give the text of (channel, step) or (step,) values; raises DataError for infinities."""
-        return self.layout.join([self._cells(row) for row in _channels(values)])
+        values = _channels(values)
+        if not self.form.each_alone:
+            return self.layout.join([self._cells(row) for row in values])
+        cells, steps = self._cells(values.ravel()), values.shape[1]
+        return self.layout.join([cells[i : i + steps] for i in range(0, len(cells), steps)])
 
     def _cells(self, row: Shaped[np.ndarray, "step"]) -> list[str]:
         present = ~np.isnan(row)

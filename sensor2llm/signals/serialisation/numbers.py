@@ -5,7 +5,7 @@ what is read back, rounding of the values' own type included.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -20,6 +20,9 @@ LARGEST_INTEGER = 2.0**53
 
 class NumberForm(Protocol):
     """Write finite numbers as texts and read them back."""
+
+    each_alone: ClassVar[bool]
+    """Whether a number's text depends on that number only."""
 
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
@@ -63,6 +66,8 @@ def _integers(values: Values, decimals: int) -> NDArray[np.int64]:
 class Shortest:
     """Write the shortest text that reads back as the same number of the same type."""
 
+    each_alone: ClassVar[bool] = True
+
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
         return values.astype(str).tolist()
@@ -83,6 +88,8 @@ class Shortest:
 @dataclass(frozen=True)
 class Fixed:
     """Write a fixed number of decimals; there is no minus zero."""
+
+    each_alone: ClassVar[bool] = True
 
     decimals: int
 
@@ -108,6 +115,8 @@ class Fixed:
 @dataclass(frozen=True)
 class Significant:
     """Write a fixed number of significant digits without exponent (0.00123, 1.23, 1230)."""
+
+    each_alone: ClassVar[bool] = True
 
     digits: int
 
@@ -140,6 +149,8 @@ class Significant:
 @dataclass(frozen=True)
 class Scientific:
     """Write significant digits with an exponent (1.23e-03)."""
+
+    each_alone: ClassVar[bool] = True
 
     digits: int
 
@@ -183,6 +194,8 @@ class ScaledInteger:
     ranges under their smallest becomes 1 (Gruver et al. 2023, sec. 3).
     """
 
+    each_alone: ClassVar[bool] = True
+
     decimals: int
     scale: float = 1.0
     offset: float = 0.0
@@ -223,6 +236,8 @@ class Bins:
 
     `fitted` takes Chronos' mean scaling: the mean absolute value is one scale.
     """
+
+    each_alone: ClassVar[bool] = True
 
     config: SerialiserConfig
 
@@ -268,6 +283,8 @@ class Delta:
 
     The rounded values are differenced, so that errors do not add up.
     """
+
+    each_alone: ClassVar[bool] = False
 
     decimals: int
 
