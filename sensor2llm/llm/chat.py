@@ -74,7 +74,8 @@ class Chat:
 
     def encode(self, text: str) -> list[int]:
         """Give the token ids of a text as it stands: nothing is added, specials are read."""
-        return self.tokenizer(text, add_special_tokens=False).input_ids
+        # Not verbose: whoever needs the text to fit checks its length and says so in one line.
+        return self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
 
     def answer_ids(self, prompt: str, answer: str) -> list[int]:
         """Give the token ids that follow a rendered prompt when the answer is this text.
