@@ -134,10 +134,20 @@ class SensorLanguageModel(nn.Module):
     def _text_prompt(self, batch: FeatureBatch, soft: Tensor | None, prefix: bool) -> Prompt:
         """Assemble prompts that hold their windows as text; what all begin with is cached."""
         ids = [self.prompting.ids(signal=text) for text in batch.texts or ()]
+        self._check_fits(max(map(len, ids), default=0))
         use = prefix and self._choose(batch).prefix
         shared = self.prompting.prefix_of(ids) if use else None
         rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
         return assemble(self.llm, rows, soft, None, batch=len(ids), prefix=shared)
+
+    def _check_fits(self, prompt: int) -> None:
+        answer, context = self.prompting.answers.table.shape[1], self.llm.context
+        if context is not None and prompt + answer > context:
+            raise DataError(
+                f"a window as text takes {prompt + answer} positions with its prompt and answer, "
+                f"{self.llm.name} holds {context}; write fewer numbers (rate, decimals, "
+                "serialiser), or take an encoder"
+            )
 
     def _choose(self, batch: FeatureBatch) -> Paths:
         """Find out once which shortcuts this LLM takes."""

@@ -9,10 +9,12 @@ from sensor2llm.adapter import FeatureBatch
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
 from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, tail_logits
+from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import Paths, choose_paths, score_each, score_tree
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signal_text import SignalText
 from tests.llm.tiny import FAMILIES
 from tests.models import (
     LABELS,
@@ -120,8 +122,18 @@ def test_text_prompts_of_different_length_equal_single_rows(family, chat):
         assert float(model.loss(given)) == pytest.approx(float(single), abs=1e-5)
 
 
-def test_what_all_text_prompts_begin_with_is_computed_once():
+def test_a_text_that_does_not_fit_the_llm_is_an_error():
+    llm = tiny_llm()
+    adapter = text_adapter(llm)
+    adapter.signal_text = SignalText(form="scientific")
+    model = SensorLanguageModel(adapter, llm).eval()
+    with pytest.raises(DataError, match=r"takes \d+ positions .* holds 256; write fewer numbers"):
+        model.score(windows(2))
+
+
+def test_what_all_text_prompts_begin_with_is_computed_once(monkeypatch):
     llm = tiny_llm("llama", True)
+    monkeypatch.setattr(FrozenLLM, "context", 512)  # rotary positions know no limit
     given = {"unit": "g", "examples": [{"numbers": "1, 2", "label": "rest"}]}
     adapter = text_adapter(llm)
     adapter.template, adapter.form = PromptTemplate.load("activity"), "few_shot"

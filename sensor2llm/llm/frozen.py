@@ -132,6 +132,12 @@ class FrozenLLM:
         return min(self.chat.vocabulary_size, self._rows)
 
     @property
+    def context(self) -> int | None:
+        """Give the positions that the model holds; None: it names no limit."""
+        found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return int(found) if found else None
+
+    @property
     def _rows(self) -> int:
         return int(self.model.get_input_embeddings().num_embeddings)
 

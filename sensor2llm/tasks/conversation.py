@@ -173,7 +173,7 @@ class Conversation:
 
     def _fitting_ids(self, asked: Message) -> list[int]:
         """Give the token ids of the conversation, questions forgotten until it fits."""
-        room = getattr(self.model.llm.model.config, "max_position_embeddings", None)
+        room = self.model.llm.context
         while True:
             ids = self._ids(asked)
             if room is None or len(ids) + self.max_new_tokens <= room:

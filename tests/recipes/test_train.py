@@ -11,6 +11,7 @@ from sensor2llm.adapter import SensorAdapter
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateError
+from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe, to_plain
@@ -115,7 +116,8 @@ def test_the_encoder_can_be_trained_with_the_bridge(recipe, trained, tmp_path):
     assert SensorAdapter.load(changed.out).encoder.fingerprint() != before
 
 
-def test_a_soft_prompt_alone_works_on_a_text_prompt(recipe, tmp_path):
+def test_a_soft_prompt_alone_works_on_a_text_prompt(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(FrozenLLM, "context", 1024)  # rotary positions know no limit
     trained = train_adapter(replace(recipe, encoder="none", out=tmp_path / "text"))
     adapter = SensorAdapter.load(tmp_path / "text")
     assert adapter.encoder is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.loading import load_model
@@ -107,7 +108,7 @@ def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
     asked = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
     texts = ("1, 2", "1, 2, 3, 4, 5, 6, 7, 8, 9")
     positions = prompts.positions_of(asked, texts)
-    monkeypatch.setattr(prompts, "context_of", lambda llm: int(positions[0]))
+    monkeypatch.setattr(FrozenLLM, "context", int(positions[0]))
     said = prompts.ask(asked, prompts.TextRows(texts, np.array([0, 0])), CONFIG)
     assert said.fits.tolist() == [True, False]
     assert said.scored[1] == said.written[1] == -1
@@ -116,8 +117,7 @@ def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
 
 
 def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
-    monkeypatch.setattr(run, "context_of", lambda llm: 1)
-    monkeypatch.setattr(prompts, "context_of", lambda llm: 1)
+    monkeypatch.setattr(FrozenLLM, "context", 1)
     adapter, store, _ = folders
     few = replace(CONFIG, serialisers=("plain",), soft_tokens=0, shots=4)
     found = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())

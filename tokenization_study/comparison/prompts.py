@@ -75,12 +75,6 @@ def text_model(
     return SensorLanguageModel(adapter, llm, objective="both", given=given).eval()
 
 
-def context_of(llm: FrozenLLM) -> int | None:
-    """Give the longest input that an LLM takes, in positions."""
-    found = getattr(llm.model.config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
-
-
 def positions_of(model: SensorLanguageModel, texts: Sequence[str]) -> Int[np.ndarray, " window"]:
     """Count every position of each window: prompt, soft prompt and the longest answer."""
     answer = model.prompting.answers.table.shape[1]
@@ -89,7 +83,7 @@ def positions_of(model: SensorLanguageModel, texts: Sequence[str]) -> Int[np.nda
 
 def fitting(model: SensorLanguageModel, positions: np.ndarray) -> np.ndarray:
     """Say which windows fit the LLM's context."""
-    context = context_of(model.llm)
+    context = model.llm.context
     return np.ones(len(positions), bool) if context is None else positions <= context
 
 
