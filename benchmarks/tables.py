@@ -27,7 +27,8 @@ def adapters() -> str:
     for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         if "controls" in found:
-            read = json.loads(path.with_name("metrics_text.json").read_text(encoding="utf-8"))
+            text = path.with_name("metrics_text.json")
+            read = json.loads(text.read_text(encoding="utf-8")) if text.is_file() else None
             lines.append(_adapter_row(path.parent.name, found, read))
     commands = [
         f"    {json.loads(p.read_text(encoding='utf-8'))['command']}"
@@ -36,13 +37,14 @@ def adapters() -> str:
     return "\n".join([*lines, "", *commands]) + "\n"
 
 
-def _adapter_row(name: str, found: Mapping[str, Any], read: Mapping[str, Any]) -> str:
+def _adapter_row(name: str, found: Mapping[str, Any], read: Mapping[str, Any] | None) -> str:
     controls = found["controls"]
+    told = f"{read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%}" if read else "–"
     people = f"{found['data']['source'].split(', http')[0]}, {found['subjects']}"
     return (
         f"| [`{name}`](adapters/{name}) | {people} | {found['macro_f1']:.3f}{_between(found)} "
-        f"| {read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%} "
-        f"| {controls['probe']['macro_f1']:.3f} | {controls['text_only']['macro_f1']:.3f} |"
+        f"| {told} | {controls['probe']['macro_f1']:.3f} "
+        f"| {controls['text_only']['macro_f1']:.3f} |"
     )
 
 

@@ -105,7 +105,9 @@ def evaluate_adapter(
     bar = ProgressBar(progress_bar)
     run = _Run(model, AlignedWindows(store, model.adapter), by, batch_size, seed, passes, bar)
     try:
-        return _evaluated(run, split, part, rows, controls, missing)
+        found = _evaluated(run, split, part, rows, controls, missing)
+        bar.update(1.0, "measured")
+        return found
     finally:
         bar.close()
 

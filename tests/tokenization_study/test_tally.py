@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tokenization_study.cells import find_cells
-from tokenization_study.tally import LONGEST, masks
+from tokenization_study.tally import LONGEST, distinct, masks
 
 
 def restated(start: int, stop: int, is_start: np.ndarray) -> int:
@@ -23,6 +23,18 @@ def test_boundaries_are_bits_wherever_a_number_starts(text):
         shifted = np.concatenate([np.ones(lead, dtype=bool), is_start])
         pairs = zip(cells.starts.tolist(), cells.stops.tolist(), strict=True)
         assert masks(cells, shifted).tolist() == [restated(a, b, shifted) for a, b in pairs]
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_distinct_keys_are_those_of_numpy(count):
+    random = np.random.default_rng(count)
+    keys = random.integers(0, 40, count).astype(np.uint64) * np.uint64(2**58 + 1)
+    kinds, first, place = distinct(keys)
+    expected, at = np.unique(keys, return_index=True)
+    order = np.argsort(kinds)
+    np.testing.assert_array_equal(kinds[order], expected)
+    np.testing.assert_array_equal(first[order], at)
+    np.testing.assert_array_equal(kinds[place], keys)
 
 
 def test_no_number_has_no_boundaries():
