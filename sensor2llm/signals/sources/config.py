@@ -1,6 +1,7 @@
 """What can be chosen when a published data set is read; numpy-free, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
@@ -19,10 +20,15 @@ class SourceOptions:
     YAML's `overlap`)."""
     window_s: float | None = None
     """Length of a window in seconds (wisdm: 10; a table: its YAML's `window_s`)."""
-    devices: Literal["watch", "phone", "both"] | None = None
-    """Which devices are read (wisdm: both)."""
+    devices: Literal["watch", "phone", "both", "wrist", "chest"] | None = None
+    """Which devices are read (wisdm, hhar: watch, phone or both; wesad: wrist, chest or both)."""
     subjects: Literal["all", "complete"] | None = None
     """`complete` keeps the people who have a file for every sensor of `devices` (wisdm: all)."""
+
+    classes: Literal["all", "stress"] | None = None
+    """wesad: `all` four conditions, or `stress` against the rest."""
+    labels: Path | None = None
+    """wesad's wrist files: the CSV of conditions (subject, start_s, stop_s, label)."""
 
     def __post_init__(self) -> None:
         if self.overlap is not None and not 0 <= self.overlap < 1:
