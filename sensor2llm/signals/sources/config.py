@@ -1,7 +1,6 @@
 """What can be chosen when a published data set is read; numpy-free, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
@@ -27,8 +26,6 @@ class SourceOptions:
 
     classes: Literal["all", "stress"] | None = None
     """wesad: `all` four conditions, or `stress` against the rest."""
-    labels: Path | None = None
-    """wesad's wrist files: the CSV of conditions (subject, start_s, stop_s, label)."""
 
     def __post_init__(self) -> None:
         if self.overlap is not None and not 0 <= self.overlap < 1:
