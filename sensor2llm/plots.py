@@ -5,16 +5,19 @@ Figures are built without pyplot, so nothing global is kept and no display is ne
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.metrics import Predictions, reliability
+
+if TYPE_CHECKING:
+    from sensor2llm.tasks.metrics import Predictions
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's colours, told apart by colour-blind readers."""
@@ -53,7 +56,7 @@ def plot_window(
         _draw_bars(axes[-1], probabilities)
     if answer:
         figure.suptitle(answer, x=0.02, ha="left", fontsize=12, fontweight="bold", wrap=True)
-    return _save(figure, path)
+    return save_picture(figure, path)
 
 
 def plot_confusion(
@@ -77,7 +80,7 @@ def plot_confusion(
             colour = "white" if share[row, column] > 0.6 else "black"
             axis.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour, size=8)
     figure.colorbar(image, ax=axis, label="share of the true label", shrink=0.8)
-    return _save(figure, path)
+    return save_picture(figure, path)
 
 
 def plot_training(
@@ -115,11 +118,14 @@ def plot_training(
     if not lines:
         raise DataError(f"no training record holds {', '.join([*losses, *scores])}")
     figure.legend(handles=lines, loc="outside upper center", ncols=len(lines), frameon=False)
-    return _save(figure, path)
+    return save_picture(figure, path)
 
 
-def plot_reliability(predictions: Predictions, path: str | Path, *, bins: int = 15) -> Path:
+def plot_reliability(predictions: "Predictions", path: str | Path, *, bins: int = 15) -> Path:
     """Draw accuracy against confidence; on the diagonal, probabilities mean what they say."""
+    # Here and not above: scikit-learn takes a second to import, and other pictures do without.
+    from sensor2llm.tasks.metrics import reliability
+
     share, confidence, accuracy = reliability(predictions, bins)
     filled = share > 0
     error = float(np.sum(share * np.abs(confidence - accuracy)))
@@ -131,7 +137,33 @@ def plot_reliability(predictions: Predictions, path: str | Path, *, bins: int = 
     edges = np.linspace(0, 1, bins + 1)
     lower.bar(edges[:-1], share, width=1 / bins, align="edge", color=COLOURS[0], edgecolor="white")
     lower.set(xlabel="confidence", ylabel="share", xlim=(0, 1))
-    return _save(figure, path)
+    return save_picture(figure, path)
+
+
+def check_picture(path: str | Path) -> None:
+    """Raise unless a picture can be written under this name.
+
+    Raises:
+        ConfigError: for a file name that no picture format ends in.
+    """
+    path = Path(path)
+    if path.suffix[1:] not in FigureCanvasBase.get_supported_filetypes():
+        raise ConfigError(
+            f"cannot write a picture as {path.name}; end its name in .png, .svg or .pdf"
+        )
+
+
+def save_picture(figure: Figure, path: str | Path) -> Path:
+    """Write a figure, in the format that its name ends in; gives the path.
+
+    Raises:
+        ConfigError: for a file name that no picture format ends in.
+    """
+    check_picture(path)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=140)
+    return path
 
 
 def _height(modality: Modality, present: bool) -> float:
@@ -190,15 +222,3 @@ def _draw_curve(
         linewidth=1.5, label=key.replace("_", " "),
     )  # fmt: skip
     return line
-
-
-def _save(figure: Figure, path: str | Path) -> Path:
-    path = Path(path)
-    formats = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:] not in formats:
-        raise ConfigError(
-            f"cannot write a picture as {path.name}; end its name in .png, .svg or .pdf"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=140)
-    return path

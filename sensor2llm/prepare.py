@@ -25,6 +25,8 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("name", help=f"{names}, or a TABLE.yaml that describes your own files")
     parser.add_argument("--from", type=Path | None, help="folder that holds the unpacked data")
     parser.add_argument("--out", type=Path, required=True, help="the store to write")
+    said = "picture of one window a class, by default OUT/classes.png; none leaves it out"
+    parser.add_argument("--picture", type=str | None, help=said)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     parser.add_class_arguments(SourceOptions)
     parser.add_class_arguments(SimulationConfig, "simulation")
@@ -32,17 +34,24 @@ def make_parser() -> ArgumentParser:
 
 
 def prepare(argv: list[str] | None) -> None:
-    """Read, cut, write and say what was written."""
-    parser = make_parser()
-    args = parse(parser, argv)
+    """Read, cut, write, draw and say what was written."""
+    args = parse(make_parser(), argv)
     options = {name: args[name] for name in SourceOptions.__dataclass_fields__}
+    picture = None if args.picture == "none" else Path(args.picture or args.out / "classes.png")
 
     from sensor2llm.signals.sources.summary import describe, summarise
     from sensor2llm.signals.sources.writing import write_source
 
+    if picture:
+        from sensor2llm.plots import check_picture
+        from sensor2llm.plots_store import plot_classes
+
+        check_picture(picture)
     source, simulation = SourceOptions(**options), SimulationConfig(**args.simulation)
     store, notes = write_source(args.name, args["from"], args.out, source, simulation)
     summary = summarise(store, notes)
+    if picture:
+        summary["picture"] = str(plot_classes(store, picture))
     print(json.dumps(summary) if args.json else describe(summary))
 
 

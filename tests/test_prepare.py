@@ -53,10 +53,26 @@ def test_the_published_sample_of_uci_har_is_prepared_with_its_split(shared, tmp_
     assert not set(store.published["train"]) & set(store.published["test"])
 
 
+def test_a_picture_of_the_classes_lies_in_the_store_and_goes_with_it(own: Path, capsys):
+    words = [str(own / "own.yaml"), "--out", str(own / "store")]
+    picture = own / "store" / "classes.png"
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["picture"] == str(picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(WindowStore.open(own / "store")) == 5
+    assert main([*words, "--picture", str(own / "new" / "mine.svg")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"picture: {own / 'new' / 'mine.svg'}"
+    assert (own / "new" / "mine.svg").is_file()
+    assert not picture.exists()
+    assert main([*words, "--picture", "none", "--json"]) == 0
+    assert "picture" not in json.loads(capsys.readouterr().out)
+    assert not picture.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["uci"], "unknown data set 'uci'; choose from uci_har, wisdm, simulated"),
+        (["uci"], "unknown data set 'uci'; choose from uci_har, wisdm"),
         (["uci_har"], "no --from was given; download it from https://archive.ics.uci.edu"),
         (["wisdm", "--from", "nowhere"], "nowhere is no folder; download it from"),
         (["simulated", "--from", "x"], "simulated makes its own data"),
@@ -65,6 +81,7 @@ def test_the_published_sample_of_uci_har_is_prepared_with_its_split(shared, tmp_
         (["wisdm", "--window_s", "0"], "window_s must be positive, got 0"),
         (["wisdm", "--simulation.seed", "1"], "wisdm has no option --simulation"),
         (["none.yaml"], "none.yaml does not exist"),
+        (["simulated", "--picture", "a.csv"], "cannot write a picture as a.csv; end its name in"),
     ],
 )
 def test_a_wrong_word_is_one_line_on_stderr_and_exit_code_2(tmp_path, capsys, words, message):

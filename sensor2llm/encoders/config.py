@@ -1,8 +1,14 @@
 """What a signal encoder looks like, as a torch-free dataclass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from sensor2llm.errors import ConfigError
+
+ALWAYS_NAMED = (
+    "kind", "width", "kernels", "strides", "dropout", "aggregator_hidden", "aggregator_width",
+    "pooled_steps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,26 @@ class EncoderConfig:
     """Width of the aggregator's output, to which the pretraining loss is applied."""
     pooled_steps: int = 16
     """Steps a modality that the bridge gets, whatever the window's length."""
+    patches: int = 16
+    """patch_transformer: equal parts in time of a window, one token each."""
+    layers: int = 2
+    """patch_transformer: transformer layers."""
+    heads: int = 4
+    """patch_transformer: attention heads; they divide token_width."""
+    token_width: int = 48
+    """patch_transformer: features a token inside the transformer; a linear layer makes `width`."""
+    feedforward: int = 2
+    """patch_transformer: width of the feed-forward layers, in multiples of token_width."""
+    shared: bool = False
+    """patch_transformer: one transformer for all modalities, each with its own patch embedding."""
+    lstm_stride: int = 4
+    """deepconvlstm: steps averaged to one before the LSTM, which is slow; 1 is the papers'."""
+    resnet_kernel: int = 7
+    """resnet: kernel size of its convolutions, in steps; odd."""
+    resnet_blocks: int = 2
+    """resnet: blocks in each of the three stages."""
+    tabular_layers: int = 1
+    """Hidden layers for a modality without an axis; those after the first are residual blocks."""
 
     def __post_init__(self) -> None:
         """Check the ranges; lists from JSON or YAML become tuples."""
@@ -41,6 +67,39 @@ class EncoderConfig:
             raise ConfigError(f"width must be a positive multiple of 4, got {self.width}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        for name in ("aggregator_hidden", "aggregator_width", "pooled_steps"):
+        for name in (
+            "aggregator_hidden", "aggregator_width", "pooled_steps", "patches", "layers", "heads",
+            "feedforward", "lstm_stride", "resnet_blocks", "tabular_layers",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        """Check what concerns one kind of encoder each."""
+        if self.token_width < 1 or self.token_width % (2 * self.heads):
+            raise ConfigError(
+                f"token_width must be a positive multiple of twice the heads ({self.heads}), "
+                f"got {self.token_width}"
+            )
+        if self.resnet_kernel < 1 or self.resnet_kernel % 2 == 0:
+            raise ConfigError(
+                f"resnet_kernel must be a positive odd number, got {self.resnet_kernel}"
+            )
+        if self.shared and self.kind != "patch_transformer":
+            raise ConfigError(
+                f"shared needs the encoder patch_transformer, got {self.kind!r}; no other kind "
+                "has a part that all modalities can share"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """Give what a fingerprint hashes.
+
+        A field that came after the first release is left out while it has its default, so that an
+        encoder keeps its fingerprint when the configuration grows. Such a default never changes.
+        """
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name in ALWAYS_NAMED or getattr(self, field.name) != field.default
+        }

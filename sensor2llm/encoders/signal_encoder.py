@@ -10,8 +10,9 @@ Notation: B batch, M modality, S step (each modality has its own), W width, A ag
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,10 @@ from torch.nn import functional
 
 from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.temporal_cnn import MODALITY_ENCODERS
-from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.encoders.external import EXTERNAL, fit_modules
+from sensor2llm.encoders.modality_encoders import build_encoders
+from sensor2llm.encoders.tokens import encode_some
+from sensor2llm.errors import ArtefactError
 from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, first_line
 from sensor2llm.manifest import read_manifest as read_folder
 from sensor2llm.signals.dataset import SignalBatch
@@ -41,7 +44,7 @@ class EncoderOutput(NamedTuple):
     steps: dict[str, Float[Tensor, "batch step width"]]
     """Features of each modality's steps, not pooled."""
     pooled: Float[Tensor, "batch modality width"]
-    """Each modality's mean over its steps (global average pooling)."""
+    """Each modality's mean over its steps (global average pooling), or its last step."""
     joint: Float[Tensor, "batch aggregate"]
     """The aggregator's output."""
     present: Bool[Tensor, "batch modality"]
@@ -62,21 +65,46 @@ class SignalEncoder(nn.Module):
     Args:
         spec: modalities, in the order of `SignalBatch.present`'s columns.
         config: kind and sizes.
+        modules: encoders of others, by modality; see `from_modules`.
 
     Raises:
-        ConfigError: the kind is unknown.
+        ConfigError: the kind is unknown, or the modules do not fit.
     """
 
-    def __init__(self, spec: SignalSpec, config: EncoderConfig | None = None) -> None:
+    def __init__(
+        self,
+        spec: SignalSpec,
+        config: EncoderConfig | None = None,
+        modules: Mapping[str, nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.spec, self.config = spec, config or EncoderConfig()
-        if self.config.kind not in MODALITY_ENCODERS:
-            choices = ", ".join(MODALITY_ENCODERS)
-            raise ConfigError(f"unknown encoder {self.config.kind!r}; choose from {choices}")
-        build = MODALITY_ENCODERS[self.config.kind]
-        # A list, not a dict: a modality may be called "values", which ModuleDict refuses.
-        self.modalities = nn.ModuleList(build(m, self.config) for m in spec.modalities)
+        if modules is None:
+            self.modalities, self.backbone = build_encoders(spec, self.config)
+        else:
+            self.config = replace(self.config, kind=EXTERNAL)
+            self.modalities, self.backbone = fit_modules(spec, modules, self.config), None
         self.aggregator = Aggregator(len(spec.modalities), self.config)
+
+    @classmethod
+    def from_modules(
+        cls,
+        spec: SignalSpec,
+        modules: Mapping[str, nn.Module],
+        config: EncoderConfig | None = None,
+    ) -> "SignalEncoder":
+        """Build an encoder of modules that others wrote; `ExternalEncoder` wraps most of them.
+
+        Args:
+            spec: modalities.
+            modules: by modality, what maps (batch, channel, step) to (batch, out_step, width); a
+                modality without an axis may do without.
+            config: width and aggregator; the kind becomes "external".
+
+        Raises:
+            ConfigError: a module is missing or too many, or does not give the width.
+        """
+        return cls(spec, config, modules)
 
     @property
     def width(self) -> int:
@@ -89,18 +117,51 @@ class SignalEncoder(nn.Module):
         pooled = self.pool(steps)
         return EncoderOutput(steps, pooled, self.aggregator(pooled), batch.present)
 
-    def encode_steps(self, batch: SignalBatch) -> dict[str, Float[Tensor, "batch step width"]]:
-        """Give every modality's step features; zeros where it is absent."""
+    def encode_steps(
+        self,
+        batch: SignalBatch,
+        *,
+        token_drop: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Float[Tensor, "batch _step width"]]:
+        """Give every modality's step features; zeros where it is absent.
+
+        Args:
+            batch: normalised windows.
+            token_drop: share of each window's tokens left out at random, in pretraining: patches,
+                or output steps of encoders without patches. Every window keeps as many.
+            generator: source of randomness, on the CPU.
+
+        Raises:
+            ConfigError: the share is not at least 0 and below 1.
+        """
+
+        def encode(
+            encoder: nn.Module, values: Float[Tensor, "row channel step"]
+        ) -> Float[Tensor, "row out width"]:
+            if token_drop:
+                return encode_some(encoder, values, token_drop, generator)
+            return encoder(values)
+
         return {
-            name: self._encode_present(encoder, batch.signals[name], batch.present[:, i])
-            for i, (name, encoder) in enumerate(zip(self.spec.names, self.modalities, strict=True))
+            name: _encode_present(partial(encode, encoder), batch.signals[name], there)
+            for name, encoder, there in zip(
+                self.spec.names, self.modalities, batch.present.T, strict=True
+            )
         }
 
     def pool(
-        self, steps: Mapping[str, Float[Tensor, "batch step width"]]
+        self, steps: Mapping[str, Float[Tensor, "batch _step width"]]
     ) -> Float[Tensor, "batch modality width"]:
-        """Average each modality's features over its steps."""
-        return torch.stack([steps[name].mean(1) for name in self.spec.names], dim=1)
+        """Average each modality's features over its steps; a recurrent encoder's last step is it.
+
+        An encoder says by `pools_last` that its last step has read the whole window.
+        """
+        pooled = [
+            steps[name][:, -1] if getattr(encoder, "pools_last", False) else steps[name].mean(1)
+            for name, encoder in zip(self.spec.names, self.modalities, strict=True)
+        ]
+        return torch.stack(pooled, dim=1)
 
     def features(self, batch: SignalBatch) -> Features:
         """Give each modality's steps, averaged to exactly `config.pooled_steps`."""
@@ -111,29 +172,16 @@ class SignalEncoder(nn.Module):
         ]
         return Features(torch.stack(pooled, dim=1), batch.present)
 
-    def _encode_present(
-        self,
-        encoder: nn.Module,
-        values: Float[Tensor, "batch channel step"],
-        present: Bool[Tensor, " batch"],
-    ) -> Float[Tensor, "batch step width"]:
-        """Encode the rows that have the modality; the others cost nothing and are zeros."""
-        if bool(present.all()):
-            return encoder(values)
-        rows = present.nonzero().squeeze(1)
-        # One zero row stands in where nobody has the modality, to learn the number of steps.
-        encoded = encoder(values[rows] if len(rows) else torch.zeros_like(values[:1]))
-        out = encoded.new_zeros(len(values), *encoded.shape[1:])
-        return out.index_copy(0, rows, encoded[: len(rows)])
-
     def fingerprint(self) -> str:
         """Give "sha256:…" of the spec, the configuration and every weight."""
         digest = hashlib.sha256()
-        head = {"spec": self.spec.to_dict(), "config": asdict(self.config)}
+        head = {"spec": self.spec.to_dict(), "config": self.config.identity()}
         digest.update(json.dumps(head, sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            # As bytes, since NumPy has no bfloat16.
+            flat = tensor.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
         return f"sha256:{digest.hexdigest()}"
 
     def save_pretrained(self, folder: str | Path, extra: Mapping[str, Any] | None = None) -> None:
@@ -159,22 +207,58 @@ class SignalEncoder(nn.Module):
             shutil.copymode(part / MANIFEST, part / WEIGHTS)  # safetensors' is for one's eyes only
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "SignalEncoder":
+    def from_pretrained(
+        cls, folder: str | Path, modules: Mapping[str, nn.Module] | None = None
+    ) -> "SignalEncoder":
         """Read an encoder's folder; `read_manifest` gives what else was saved there.
+
+        Args:
+            folder: what `save_pretrained` wrote.
+            modules: for an encoder with modules of others, ones built as those were, by modality.
 
         Raises:
             ArtefactError: the folder is no encoder, is truncated, or its parts do not fit.
         """
         manifest = read_manifest(folder)
+        kind = manifest.get("encoder", {}).get("kind")
+        if (kind == EXTERNAL) != (modules is not None):
+            raise ArtefactError(_modules_message(folder, kind))
         try:
             spec = SignalSpec.from_dict(manifest["spec"])
-            encoder = cls(spec, EncoderConfig(**manifest["encoder"]))
+            encoder = cls(spec, EncoderConfig(**manifest["encoder"]), modules)
             encoder.load_state_dict(load_file(Path(folder) / WEIGHTS))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            what, advice = "is broken", "train it again"
+            if modules is not None:
+                what, advice = "does not fit the modules", "build them as the saved ones were"
             raise ArtefactError(
-                f"the encoder in '{folder}' is broken ({first_line(error)}); train it again"
+                f"the encoder in '{folder}' {what} ({first_line(error)}); {advice}"
             ) from error
         return encoder.eval()
+
+
+def _encode_present(
+    encode: Callable[[Tensor], Tensor],
+    values: Float[Tensor, "batch channel step"],
+    present: Bool[Tensor, " batch"],
+) -> Float[Tensor, "batch out width"]:
+    """Encode the rows that have the modality; the others cost nothing and are zeros."""
+    if bool(present.all()):
+        return encode(values)
+    rows = present.nonzero().squeeze(1)
+    # One zero row stands in where nobody has the modality, to learn the number of steps.
+    encoded = encode(values[rows] if len(rows) else torch.zeros_like(values[:1]))
+    out = encoded.new_zeros(len(values), *encoded.shape[1:])
+    return out.index_copy(0, rows, encoded[: len(rows)])
+
+
+def _modules_message(folder: str | Path, kind: str) -> str:
+    if kind == EXTERNAL:
+        return (
+            f"the encoder in '{folder}' has modules of others; build them as the saved ones were "
+            "and pass modules={modality: module} to SignalEncoder.from_pretrained"
+        )
+    return f"the encoder in '{folder}' is of kind {kind!r} and takes no modules; leave them out"
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:

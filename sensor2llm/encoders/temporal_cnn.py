@@ -1,4 +1,4 @@
-"""Encoders of one modality: a temporal CNN for steps, a small MLP for a row of values."""
+"""CroSSL's encoder of one modality: three strided convolutions over time."""
 
 import torch
 from jaxtyping import Float
@@ -61,30 +61,6 @@ class TemporalCNN(nn.Module):
         return self.blocks(image).squeeze(2).transpose(1, 2)
 
 
-class RowMLP(nn.Module):
-    """Encode a modality without an axis (a row of values) as one step: Linear, GELU, Linear."""
-
-    def __init__(self, channels: int, steps: int, config: EncoderConfig) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(channels * steps, config.width),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.width, config.width),
-        )
-
-    def forward(
-        self, values: Float[Tensor, "batch channel step"]
-    ) -> Float[Tensor, "batch 1 width"]:
-        """Give one feature vector for the whole row."""
-        return self.layers(values.flatten(1)).unsqueeze(1)
-
-
 def temporal_cnn(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build the encoder of one modality: a `TemporalCNN`, or a `RowMLP` where axis is none."""
-    if modality.axis == "none":
-        return RowMLP(len(modality.channels), modality.steps, config)
+    """Build the temporal CNN of one modality."""
     return TemporalCNN(len(modality.channels), config)
-
-
-MODALITY_ENCODERS = {"temporal_cnn": temporal_cnn}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sensor2llm.pretraining.config import AugmentConfig
+from sensor2llm.pretraining.objective_config import AugmentConfig
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.transforms import Normaliser

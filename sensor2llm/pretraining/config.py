@@ -5,73 +5,19 @@ from typing import Literal, get_args
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
+from sensor2llm.pretraining.objective_config import (
+    AugmentConfig,
+    CocoaConfig,
+    CroSSLConfig,
+    MaskedAutoencoderConfig,
+    MultimodalNCEConfig,
+    Objective,
+    ObjectiveConfig,
+    SimCLRConfig,
+    check_choice,
+)
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
-
-Mask = Literal["spatial", "random"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CroSSLConfig:
-    """Set CroSSL's latent masks and its VICReg coefficients [CroSSL, sec. 3.2 and 3.3].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
-
-    mask: Mask = "spatial"
-    """spatial masks whole modalities, random masks single latent units."""
-    masking_ratio: float = 0.3
-    """Share masked in each of the two views; the paper's is 0.1."""
-    distinct_views: bool = True
-    """Draw again where both views have the same mask (with few modalities most do)."""
-    similarity: float = 25.0
-    """Weight of the invariance term; CroSSL's 10, 10 and 100 leave the variance near collapse."""
-    std: float = 25.0
-    """Weight of the variance term."""
-    covariance: float = 1.0
-    """Weight of the covariance term."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.mask not in ("spatial", "random"):
-            raise ConfigError(f"unknown mask {self.mask!r}; choose from spatial, random")
-        if not 0 <= self.masking_ratio < 1:
-            raise ConfigError(
-                f"masking_ratio must be at least 0 and below 1, got {self.masking_ratio}"
-            )
-        if self.masking_ratio == 0 and self.distinct_views:
-            raise ConfigError("masking_ratio 0 masks nothing, so distinct_views must be false")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Set how training windows are varied; 0 leaves a kind of variation out.
-
-    Raises:
-        ConfigError: a strength is negative.
-    """
-
-    rotation_rad: float = 0.3
-    """Standard deviation of a random 3-D rotation, one a body site: the sensor sits askew."""
-    scale: float = 0.1
-    """Standard deviation of the logarithm of a factor a modality."""
-    shift: float = 0.0
-    """Largest shift in time, as a share of the window; ends are mirrored."""
-    warp: float = 0.0
-    """Standard deviation of the logarithm of a change of pace."""
-    noise: float = 0.0
-    """Standard deviation of added noise, in units of each channel's own deviation."""
-    modality_dropout: float = 0.0
-    """Share of present modalities taken away, never a window's last one."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ConfigError(f"{name} must not be negative, got {value}")
-        if self.modality_dropout >= 1:
-            raise ConfigError(f"modality_dropout must be below 1, got {self.modality_dropout}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +132,19 @@ class EncoderRecipe:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """Kind and sizes."""
     pretrain: bool = True
-    """Pretrain without labels (CroSSL); false gives the supervised baseline with finetune."""
+    """Pretrain without labels; false gives the supervised baseline with finetune."""
+    objective: Objective = "crossl"
+    """What is pretrained for; its options are those of the same name."""
     crossl: CroSSLConfig = field(default_factory=CroSSLConfig)
-    """Masks and loss of the pretraining."""
+    """CroSSL: latent masks, two views, VICReg."""
+    cocoa: CocoaConfig = field(default_factory=CocoaConfig)
+    """COCOA: modalities of one window together, windows apart."""
+    simclr: SimCLRConfig = field(default_factory=SimCLRConfig)
+    """SimCLR: two varied views of each modality."""
+    masked_autoencoder: MaskedAutoencoderConfig = field(default_factory=MaskedAutoencoderConfig)
+    """Masked autoencoder: hidden patches and modalities from what is left."""
+    multimodal_nce: MultimodalNCEConfig = field(default_factory=MultimodalNCEConfig)
+    """Multimodal NCE: pairs of modalities in common spaces."""
     pretrain_loop: LoopConfig = field(default_factory=pretrain_loop)
     """Length, batches and learning rate of the pretraining."""
     finetune: bool = False
@@ -203,9 +159,16 @@ class EncoderRecipe:
     """Seed of both stages, in place of their loops' own."""
 
     def __post_init__(self) -> None:
-        """Hand the seed to both stages."""
+        """Check the choices and hand the seed to both stages."""
+        check_choice("objective", self.objective, get_args(Objective))
         if not (self.pretrain or self.finetune):
             raise ConfigError("nothing to do: set pretrain or finetune to true")
         if self.seed is not None:
             for name in ("pretrain_loop", "finetune_loop"):
                 object.__setattr__(self, name, replace(getattr(self, name), seed=self.seed))
+
+    @property
+    def objective_config(self) -> ObjectiveConfig:
+        """Give the options of the objective that is pretrained for."""
+        chosen: ObjectiveConfig = getattr(self, self.objective)
+        return chosen

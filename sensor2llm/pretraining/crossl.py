@@ -1,13 +1,14 @@
 """CroSSL: two latent-masked views of a window's modality embeddings, joined and compared."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.errors import ConfigError
-from sensor2llm.pretraining.config import CroSSLConfig
-from sensor2llm.pretraining.masking import random_mask, spatial_mask
+from sensor2llm.pretraining.masking import random_mask, spatial_mask, temporal_mask
+from sensor2llm.pretraining.objective_config import CroSSLConfig
 from sensor2llm.pretraining.vicreg import vicreg_loss
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.training.loop import StepLoss
@@ -44,8 +45,8 @@ class CroSSL(nn.Module):
         Raises:
             ConfigError: the batch has fewer than two windows.
         """
-        pooled = self.encoder.pool(self.encoder.encode_steps(batch))
-        a, b = self.views(pooled, batch.present, generator)
+        steps = self.encoder.encode_steps(batch)
+        a, b = self.views(steps, batch.present, generator)
         terms = vicreg_loss(
             a, b,
             similarity=self.config.similarity, std=self.config.std,
@@ -57,12 +58,15 @@ class CroSSL(nn.Module):
 
     def views(
         self,
-        pooled: Float[Tensor, "batch modality width"],
+        steps: Mapping[str, Float[Tensor, "batch _step width"]],
         present: Bool[Tensor, "batch modality"],
         generator: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, "batch aggregate"], Float[Tensor, "batch aggregate"]]:
         """Give the joint embeddings of two masked views."""
         ratio, distinct = self.config.masking_ratio, self.config.distinct_views
+        if self.config.mask == "temporal":
+            return self._temporal_views(steps, present, generator)
+        pooled = self.encoder.pool(steps)
         if self.config.mask == "spatial":
             masks = spatial_mask(present, ratio, generator, distinct=distinct)
         else:
@@ -70,16 +74,24 @@ class CroSSL(nn.Module):
         a, b = (self.encoder.aggregator(pooled * mask) for mask in masks)
         return a, b
 
-
-OBJECTIVES = {"crossl": CroSSL}
-
-
-def build_objective(kind: str, encoder: SignalEncoder, config: CroSSLConfig) -> nn.Module:
-    """Build a pretraining objective by name.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    if kind not in OBJECTIVES:
-        raise ConfigError(f"unknown objective {kind!r}; choose from {', '.join(OBJECTIVES)}")
-    return OBJECTIVES[kind](encoder, config)
+    def _temporal_views(
+        self,
+        steps: Mapping[str, Float[Tensor, "batch _step width"]],
+        present: Bool[Tensor, "batch modality"],
+        generator: torch.Generator | None,
+    ) -> tuple[Float[Tensor, "batch aggregate"], Float[Tensor, "batch aggregate"]]:
+        """Mask before pooling: what is hidden of a modality is a part of its time."""
+        config, names = self.config, self.encoder.spec.names
+        views = temporal_mask(
+            present, [steps[name].shape[1] for name in names], config.masking_ratio,
+            config.mask_span, generator, distinct=config.distinct_views,
+        )  # fmt: skip
+        a, b = (
+            self.encoder.aggregator(
+                self.encoder.pool(
+                    {name: steps[name] * mask for name, mask in zip(names, masks, strict=True)}
+                )
+            )
+            for masks in views
+        )
+        return a, b

@@ -5,6 +5,8 @@ lose everything and lets both views be the same; here rows where that happens ar
 which samples from the same distribution under the condition that it does not happen.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -54,6 +56,41 @@ def spatial_mask(
         Two masks of shape (batch, modality, 1), True where kept.
     """
     return _two_views(present.unsqueeze(-1), ratio, generator, distinct)
+
+
+def temporal_mask(
+    present: Bool[Tensor, "batch modality"],
+    steps: Sequence[int],
+    ratio: float,
+    span: int,
+    generator: torch.Generator | None = None,
+    *,
+    distinct: bool = False,
+) -> tuple[list[Bool[Tensor, "batch _step 1"]], list[Bool[Tensor, "batch _step 1"]]]:
+    """Draw two views that keep each span of latent steps with probability 1 - ratio.
+
+    Args:
+        present: which modalities each window has; absent ones are never kept.
+        steps: latent steps of each modality, before pooling.
+        ratio: share of spans masked, at least 0 and below 1.
+        span: neighbouring steps that are kept or masked together.
+        generator: source of randomness, on the CPU.
+        distinct: also draw again where both views keep the same spans.
+
+    Returns:
+        For each view one mask a modality, (batch, step, 1), True where kept.
+    """
+    spans = [-(-count // span) for count in steps]
+    available = present.repeat_interleave(torch.tensor(spans, device=present.device), dim=1)
+    views = _two_views(available.unsqueeze(-1), ratio, generator, distinct)
+    a, b = (
+        [
+            part.repeat_interleave(span, dim=1)[:, :count]
+            for part, count in zip(view.split(spans, dim=1), steps, strict=True)
+        ]
+        for view in views
+    )
+    return a, b
 
 
 def _two_views(

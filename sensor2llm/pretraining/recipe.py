@@ -43,7 +43,7 @@ def make_encoder(
     encoder, normaliser = None, None
     if recipe.pretrain:
         pretrained = pretrain(
-            store, split, recipe.encoder, recipe.crossl, recipe.pretrain_loop,
+            store, split, recipe.encoder, recipe.objective_config, recipe.pretrain_loop,
             run / "pretrain", resume=resume,
         )  # fmt: skip
         encoder, normaliser = pretrained.encoder, pretrained.normaliser

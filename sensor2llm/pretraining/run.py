@@ -6,7 +6,7 @@ finetuned = finetune(pretrained.encoder, store, split)
 finetuned.encoder.save_pretrained("encoder", manifest(store, finetuned.normaliser))
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import DataError
 from sensor2llm.pretraining.augment import Augmenter
 from sensor2llm.pretraining.config import (
-    CroSSLConfig,
     FinetuneConfig,
     finetune_loop,
     pretrain_loop,
 )
-from sensor2llm.pretraining.crossl import build_objective
 from sensor2llm.pretraining.heads import SignalClassifier
+from sensor2llm.pretraining.objective_config import CroSSLConfig, ObjectiveConfig
+from sensor2llm.pretraining.objectives import build_objective
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
 from sensor2llm.signals.splits import Split, check_leak
 from sensor2llm.signals.store import WindowStore
@@ -41,8 +41,8 @@ EVALUATION_ROWS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrained:
-    """A pretrained encoder, what its input was normalised with, and how the run went."""
+class Trained:
+    """A trained encoder, what its input was normalised with, and how the run went."""
 
     encoder: SignalEncoder
     normaliser: Normaliser
@@ -50,7 +50,14 @@ class Pretrained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetuned(Pretrained):
+class Pretrained(Trained):
+    """A pretrained encoder with the objective's own parts: heads, decoder."""
+
+    objective: nn.Module
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetuned(Trained):
     """A fine-tuned encoder with its plain head."""
 
     classifier: SignalClassifier
@@ -95,14 +102,14 @@ def pretrain(
     store: WindowStore,
     split: Split,
     encoder_config: EncoderConfig | None = None,
-    objective_config: CroSSLConfig | None = None,
+    objective_config: ObjectiveConfig | None = None,
     loop_config: LoopConfig | None = None,
     out: Path | None = None,
     *,
     resume: bool = False,
     progress_bar: bool = True,
 ) -> Pretrained:
-    """Pretrain an encoder on the training people's windows, labels unused.
+    """Pretrain an encoder on the training people's windows, labels unused; by default CroSSL.
 
     Normalisation is fitted on the same windows. The weights of the lowest loss on the validation
     people are kept; their masks are the same at every validation.
@@ -114,7 +121,8 @@ def pretrain(
     loop = loop_config or pretrain_loop()
     normaliser = fit_normaliser(store, split.train)
     encoder = fresh_encoder(store, encoder_config, loop)
-    objective = build_objective("crossl", encoder, objective_config or CroSSLConfig())
+    chosen = objective_config or CroSSLConfig()
+    objective = build_objective(encoder, chosen, normaliser)
     held_out = WindowDataset(store, split.validation, normaliser)
 
     def check() -> Validation | None:
@@ -126,9 +134,11 @@ def pretrain(
         return Validation(-total, {"validation_loss": total}) if losses else None
 
     task = WindowTask(objective, WindowDataset(store, split.train, normaliser), loop, check)
-    identity = _identity(store, split, encoder.config, objective.config)
+    identity = _identity(store, split, encoder.config, chosen) | {"objective": chosen.kind}
     result = fit(task, loop, out, resume=resume, identity=identity, progress_bar=progress_bar)
-    return Pretrained(encoder=encoder.eval(), normaliser=normaliser, result=result)
+    return Pretrained(
+        encoder=encoder.eval(), normaliser=normaliser, result=result, objective=objective.eval()
+    )
 
 
 def finetune(
@@ -140,6 +150,7 @@ def finetune(
     out: Path | None = None,
     *,
     normaliser: Normaliser | None = None,
+    without: Collection[str] = (),
     everyone: bool = False,
     resume: bool = False,
     progress_bar: bool = True,
@@ -156,6 +167,7 @@ def finetune(
         loop_config: how long and how fast.
         out: run folder, or None.
         normaliser: what the encoder was pretrained with; by default fitted on training windows.
+        without: modalities that are missing from all windows.
         everyone: also teach with the validation people. Nothing is then left to choose the epoch
             by: the last weights are kept, after a number of epochs chosen in an earlier run.
         resume: go on from `out`'s checkpoint.
@@ -168,8 +180,8 @@ def finetune(
     config, loop = config or FinetuneConfig(), loop_config or finetune_loop()
     rows = np.concatenate([split.train, split.validation]) if everyone else split.train
     normaliser = normaliser or fit_normaliser(store, rows)
-    train = WindowDataset(store, labelled(store, rows), normaliser)
-    held_out = WindowDataset(store, labelled(store, split.validation), normaliser)
+    train = WindowDataset(store, labelled(store, rows), normaliser, without)
+    held_out = WindowDataset(store, labelled(store, split.validation), normaliser, without)
     torch.manual_seed(loop.seed)
     varied = None if config.freeze_encoder else Augmenter(store.spec, normaliser, config.augment)
     classifier = SignalClassifier(encoder, len(store.label_names), config, varied)
@@ -178,7 +190,8 @@ def finetune(
         return None if everyone or not len(held_out) else _score(classifier, held_out)
 
     task = WindowTask(classifier, train, loop, check)
-    identity = _identity(store, split, encoder.config, config) | {"everyone": everyone}
+    identity = _identity(store, split, encoder.config, config)
+    identity |= {"everyone": everyone, "without": sorted(without)}
     result = fit(task, loop, out, resume=resume, identity=identity, progress_bar=progress_bar)
     return Finetuned(
         encoder=encoder.eval(), normaliser=normaliser, result=result, classifier=classifier.eval()

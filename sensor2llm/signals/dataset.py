@@ -1,6 +1,6 @@
 """Windows as torch batches: read by the batch, normalised, absent modalities zero and masked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ class WindowDataset(Dataset[SignalBatch]):
     """Give some of a store's windows by the batch; a position counts within `indices`.
 
     `normaliser` is one for all windows, one for each person (a mapping from subject to normaliser),
-    or None.
+    or None. Modalities in `without` are taken away from every window.
 
     Example:
         dataset = WindowDataset(store, split.train, fit_normaliser(store, split.train))
@@ -63,9 +63,11 @@ class WindowDataset(Dataset[SignalBatch]):
         store: WindowStore,
         indices: Indices,
         normaliser: Normaliser | Mapping[str, Normaliser] | None = None,
+        without: Collection[str] = (),
     ) -> None:
         self.store = store
         self.indices = np.asarray(indices, dtype=np.int64)
+        self._gone = [store.spec.names.index(store.spec[name].name) for name in without]
         self._statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._group: np.ndarray | None = None
         if normaliser is not None:
@@ -105,6 +107,9 @@ class WindowDataset(Dataset[SignalBatch]):
         signals = self.store.read(rows)
         for column, name in enumerate(self.store.spec.names):
             self._normalise(name, signals[name], rows, present[:, column])
+        for column in self._gone:
+            signals[self.store.spec.names[column]][:] = 0.0
+            present[:, column] = False
         return SignalBatch(
             signals={name: torch.from_numpy(values) for name, values in signals.items()},
             present=torch.from_numpy(present),

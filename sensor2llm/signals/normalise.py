@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.store import Indices, WindowStore
+from sensor2llm.signals.store import Indices, Windows
 
 # Read at a time while fitting, whatever the store's size.
 _CHUNK_BYTES = 2**20
+_VALUE_BYTES = np.dtype(np.float32).itemsize
 Statistics = tuple[Float[np.ndarray, " channel"], Float[np.ndarray, " channel"]]
 
 
@@ -71,7 +72,7 @@ class Normaliser:
         )
 
 
-def fit_normaliser(store: WindowStore, indices: Indices) -> Normaliser:
+def fit_normaliser(store: Windows, indices: Indices) -> Normaliser:
     """Fit means and standard deviations on these windows, over windows and steps.
 
     Only rows where a modality is present count. A channel that never varies gets the scale 1, a
@@ -91,7 +92,7 @@ def fit_normaliser(store: WindowStore, indices: Indices) -> Normaliser:
     return Normaliser(mean=mean, scale=scale)
 
 
-def fit_subject_normalisers(store: WindowStore, indices: Indices) -> dict[str, Normaliser]:
+def fit_subject_normalisers(store: Windows, indices: Indices) -> dict[str, Normaliser]:
     """Fit one normaliser for each person on that person's own windows among these (no labels)."""
     rows = np.asarray(indices, dtype=np.int64)
     people = np.asarray(store.subject_ids)[rows]
@@ -101,11 +102,11 @@ def fit_subject_normalisers(store: WindowStore, indices: Indices) -> dict[str, N
     }
 
 
-def _moments(store: WindowStore, name: str, rows: np.ndarray) -> Statistics:
-    array = np.asarray(store.modality(name))
-    mean, scatter, count = np.zeros(array.shape[1]), np.zeros(array.shape[1]), 0
-    for chunk in _chunks(rows, max(1, _CHUNK_BYTES // array[:1].nbytes)):
-        values = array[chunk].astype(np.float64)
+def _moments(store: Windows, name: str, rows: np.ndarray) -> Statistics:
+    channels, steps = store.spec[name].shape
+    mean, scatter, count = np.zeros(channels), np.zeros(channels), 0
+    for chunk in _chunks(rows, max(1, _CHUNK_BYTES // (channels * steps * _VALUE_BYTES))):
+        values = store.read(chunk, (name,))[name].astype(np.float64)
         # Chan's pairwise update: exact for channels whose mean is large against their spread.
         n, chunk_mean = values.shape[0] * values.shape[2], values.mean(axis=(0, 2))
         shift, total = chunk_mean - mean, count + n

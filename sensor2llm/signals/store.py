@@ -13,7 +13,7 @@ Nothing is read into memory before it is asked for, and writing holds one window
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, Protocol, SupportsIndex
 
 import numpy as np
 
@@ -22,7 +22,66 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
 FORMAT_VERSION = 1
+# Read at a time while a store is iterated over.
+_CHUNK_ROWS = 64
 Indices = Sequence[int] | np.ndarray
+
+
+class Windows(Protocol):
+    """Say what training and evaluation read of windows: a WindowStore, or a view over stores."""
+
+    @property
+    def path(self) -> Path:
+        """Where the windows lie, for messages and records."""
+
+    @property
+    def spec(self) -> SignalSpec:
+        """What every window is checked against."""
+
+    @property
+    def source(self) -> str:
+        """Where the data come from, in words."""
+
+    @property
+    def published(self) -> Mapping[str, Sequence[str]]:
+        """The data set's own split: part -> people."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Labels in the order of their numbers."""
+
+    @property
+    def subject_names(self) -> tuple[str, ...]:
+        """People in the order of their numbers."""
+
+    @property
+    def present(self) -> np.ndarray:
+        """Whether a modality is there: bool (n, modality)."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Label numbers, -1 for none: (n,)."""
+
+    @property
+    def subject_ids(self) -> np.ndarray:
+        """Each window's index into `subject_names`: (n,)."""
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Each window's subject name: (n,)."""
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Each window's start in its recording in seconds: (n,)."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Window]: ...
+
+    def __getitem__(self, row: SupportsIndex) -> Window: ...
+
+    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
 
 
 class WindowStore:
@@ -98,22 +157,10 @@ class WindowStore:
         return self._n
 
     def __iter__(self) -> Iterator[Window]:
-        return (self[i] for i in range(self._n))
+        return windows_of(self, range(self._n))
 
     def __getitem__(self, row: SupportsIndex) -> Window:
-        i = range(self._n)[row]
-        signals = {
-            name: np.array(self._modalities[name][i])
-            for name, present in zip(self.spec.names, self.present[i], strict=True)
-            if present
-        }
-        label = int(self.labels[i])
-        return Window(
-            signals=signals,
-            subject=self.subject_names[int(self.subject_ids[i])],
-            label=self.label_names[label] if label >= 0 else None,
-            start_s=float(self.starts[i]),
-        )
+        return next(windows_of(self, [range(self._n)[row]]))
 
     @property
     def subjects(self) -> np.ndarray:
@@ -124,10 +171,14 @@ class WindowStore:
         """Give one modality of all windows, memory-mapped: (n, channel, step)."""
         return self._modalities[self.spec[name].name]
 
-    def read(self, indices: Indices) -> dict[str, np.ndarray]:
-        """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros."""
+    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros.
+
+        `names` are the modalities to read; by default all, in the spec's order.
+        """
         rows = np.asarray(indices, dtype=np.int64)
-        return {name: np.asarray(array)[rows] for name, array in self._modalities.items()}
+        wanted = self.spec.names if names is None else names
+        return {name: np.asarray(self.modality(name))[rows] for name in wanted}
 
     @staticmethod
     def write(
@@ -158,6 +209,23 @@ class WindowStore:
         from sensor2llm.signals.store_writer import write_store
 
         return write_store(Path(path), spec, windows, label_names, published, source)
+
+
+def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:
+    """Yield these windows of a store or view, read some at a time."""
+    for first in range(0, len(rows), _CHUNK_ROWS):
+        chunk = rows[first : first + _CHUNK_ROWS]
+        signals = store.read(chunk)
+        for i, row in enumerate(chunk):
+            label = int(store.labels[row])
+            there = zip(store.spec.names, store.present[row], strict=True)
+            yield Window(
+                # A copy: a window that is kept must not keep its neighbours.
+                signals={name: signals[name][i].copy() for name, present in there if present},
+                subject=store.subject_names[int(store.subject_ids[row])],
+                label=store.label_names[label] if label >= 0 else None,
+                start_s=float(store.starts[row]),
+            )
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

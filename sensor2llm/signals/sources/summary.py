@@ -33,7 +33,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
 
 
 def describe(summary: Mapping[str, Any]) -> str:
-    """Write a summary for a person to read."""
+    """Write a summary for a person to read; `picture`, where it is given, is the last line."""
     length = f" of {summary['window_s']:g} s" if summary["window_s"] else ""
     lines = [
         f"{summary['store']}: {summary['windows']} windows{length}, {summary['subjects']} people",
@@ -48,4 +48,6 @@ def describe(summary: Mapping[str, Any]) -> str:
     for name, people in summary["published"].items():
         lines.append(f"published split {name}: {people} people")
     lines += [f"note: {count} {name}" for name, count in summary["notes"].items()]
+    if "picture" in summary:
+        lines.append(f"picture: {summary['picture']}")
     return "\n".join(lines)

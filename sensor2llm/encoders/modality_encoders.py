@@ -1,0 +1,57 @@
+"""Which encoders of one modality there are, and how a spec's are built."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.deepconvlstm import deepconvlstm, deepconvlstm_crossl
+from sensor2llm.encoders.external import EXTERNAL
+from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer, patch_transformer
+from sensor2llm.encoders.resnet import resnet
+from sensor2llm.encoders.tabular import tabular
+from sensor2llm.encoders.temporal_cnn import temporal_cnn
+from sensor2llm.errors import ConfigError
+from sensor2llm.signals.spec import Modality, SignalSpec
+
+MODALITY_ENCODERS: dict[str, Callable[[Modality, EncoderConfig], nn.Module]] = {
+    "temporal_cnn": temporal_cnn,
+    "patch_transformer": patch_transformer,
+    "resnet": resnet,
+    "deepconvlstm": deepconvlstm,
+    "deepconvlstm_crossl": deepconvlstm_crossl,
+}
+"""By name, what builds an encoder: (batch, channel, step) to (batch, out_step, width).
+
+An encoder may have `pools_last` (its last step stands for the window, not the mean of all) and
+`patches` with `encode_kept` (it can leave tokens out).
+"""
+
+
+def build_encoders(
+    spec: SignalSpec, config: EncoderConfig
+) -> tuple[nn.ModuleList, Backbone | None]:
+    """Build an encoder a modality, and what they share; a row of values always gets an MLP.
+
+    Raises:
+        ConfigError: the kind is unknown, or needs modules of others.
+    """
+    if config.kind == EXTERNAL:
+        raise ConfigError(
+            "the encoder's modules are of others (kind 'external'), which only Python can pass: "
+            "SignalEncoder.from_modules(spec, modules), or from_pretrained(folder, modules=modules)"
+        )
+    if config.kind not in MODALITY_ENCODERS:
+        choices = ", ".join(MODALITY_ENCODERS)
+        raise ConfigError(f"unknown encoder {config.kind!r}; choose from {choices}")
+    backbone = Backbone(config) if config.shared else None
+
+    def build(modality: Modality) -> nn.Module:
+        if modality.axis == "none":
+            return tabular(modality, config)
+        if backbone is not None:
+            return PatchTransformer(modality, config, backbone)
+        return MODALITY_ENCODERS[config.kind](modality, config)
+
+    # A list, not a dict: a modality may be called "values", which ModuleDict refuses.
+    return nn.ModuleList(build(modality) for modality in spec.modalities), backbone

@@ -1,0 +1,193 @@
+"""A transformer over patches of one modality, for speed, masking and pictures of attention.
+
+A window is cut into equal parts in time, one token each, so that modalities at different rates have
+tokens of the same times. Inside, tokens come first (token, batch, width): attention then needs no
+copies of queries, keys and values, which on a CPU costs as much as the matrix products.
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.signals.spec import Modality
+
+
+class TransformerLayer(nn.Module):
+    """Attend, then feed forward, each after a LayerNorm and added to its input.
+
+    Attention is written out: for a few dozen tokens the backward pass of
+    `scaled_dot_product_attention` takes two to three times as long on a CPU.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        width = config.token_width
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(width)
+        # Each head's query, key and value lie beside each other: (head, query | key | value).
+        self.inputs = nn.Linear(width, 3 * width)
+        self.outputs = nn.Linear(width, width)
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, config.feedforward * width),
+            nn.GELU(),
+            nn.Linear(config.feedforward * width, width),
+            nn.Dropout(config.dropout),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Float[Tensor, "token batch width"]
+    ) -> tuple[Float[Tensor, "token batch width"], Float[Tensor, "row key query"]]:
+        """Give the layer's output and its attention, a row for each (window, head)."""
+        tokens, batch, width = x.shape
+        size = width // self.heads
+        rows = self.inputs(self.attention_norm(x)).view(tokens, batch * self.heads, 3 * size)
+        query, key, value = rows.transpose(0, 1).split(size, dim=-1)
+        scores = torch.baddbmm(
+            query.new_empty(1, 1, 1), key, query.transpose(1, 2), beta=0, alpha=size**-0.5
+        )
+        # Keys stand in the middle, and sums are float32: softmax over a last dimension of few
+        # tokens is four times as slow on a CPU, and in bfloat16 again four times.
+        weights = scores.softmax(1, dtype=torch.float32)
+        mixed = torch.bmm(weights.to(value.dtype).transpose(1, 2), value)
+        mixed = mixed.transpose(0, 1).reshape(tokens, batch, width)
+        x = x + self.dropout(self.outputs(mixed))
+        return x + self.feedforward(x), weights
+
+
+class Backbone(nn.Module):
+    """Run the transformer layers, a LayerNorm, and a linear layer to the encoder's width."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.token_width)
+        self.outputs = nn.Linear(config.token_width, config.width)
+
+    def forward(
+        self, x: Float[Tensor, "token batch inside"]
+    ) -> tuple[Float[Tensor, "batch token width"], list[Float[Tensor, "row key query"]]]:
+        """Give every token's features, and each layer's attention."""
+        attention = []
+        for layer in self.layers:
+            x, weights = layer(x)
+            attention.append(weights)
+        return self.outputs(self.norm(x)).transpose(0, 1), attention
+
+
+class PatchTransformer(nn.Module):
+    """Encode a modality by a transformer over its patches.
+
+    A patch has ceil(steps / patches) steps; the last is filled up with zeros, and a window with
+    fewer steps than `config.patches` has one patch a step. Positions are sinusoids, so a window of
+    another length only has another number of patches.
+
+    Args:
+        modality: channels and steps.
+        config: sizes.
+        backbone: one that other modalities use too; whoever made it registers it. The encoder then
+            has an embedding of its modality, added to every token [VATT, sec. 3.2].
+
+    Attributes:
+        patches: tokens of a window with the modality's number of steps.
+        patch_steps: steps of a patch.
+
+    Example:
+        >>> from sensor2llm.signals.spec import Channel
+        >>> modality = Modality(
+        ...     name="ecg", channels=(Channel(name="I", unit="mV"),), steps=200, rate_hz=100.0
+        ... )
+        >>> PatchTransformer(modality, EncoderConfig(patches=10))(torch.zeros(3, 1, 200)).shape
+        torch.Size([3, 10, 96])
+    """
+
+    def __init__(
+        self, modality: Modality, config: EncoderConfig, backbone: Backbone | None = None
+    ) -> None:
+        super().__init__()
+        self.patch_steps = math.ceil(modality.steps / config.patches)
+        self.patches = math.ceil(modality.steps / self.patch_steps)
+        width = config.token_width
+        self.embedding = nn.Linear(len(modality.channels) * self.patch_steps, width)
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.own_backbone = Backbone(config) if backbone is None else None
+        if backbone is not None:
+            self.modality_embedding = nn.Parameter(torch.randn(width) * 0.02)
+        # In a tuple, a module is no part of this one: the shared weights are saved once, by the
+        # one who holds them.
+        self._shared = (backbone,)
+
+    @property
+    def backbone(self) -> Backbone:
+        """Give the transformer, this encoder's own or the shared one."""
+        backbone = self.own_backbone or self._shared[0]
+        assert backbone is not None
+        return backbone
+
+    def forward(
+        self,
+        values: Float[Tensor, "batch channel step"],
+        visible: Bool[Tensor, "batch patch"] | None = None,
+    ) -> Float[Tensor, "batch patch width"]:
+        """Give one feature vector a patch.
+
+        Args:
+            values: a window each row.
+            visible: where False, the patch is hidden: a learned mask token stands for it, at its
+                position.
+        """
+        return self.backbone(self._embed(values, visible))[0]
+
+    def encode_kept(
+        self, values: Float[Tensor, "batch channel step"], keep: Int[Tensor, "batch kept"]
+    ) -> Float[Tensor, "batch kept width"]:
+        """Encode only the patches with these numbers; the others cost nothing [VATT, DropToken]."""
+        tokens = self._embed(values)
+        index = keep.T.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
+        return self.backbone(tokens.gather(0, index))[0]
+
+    def attention(
+        self, values: Float[Tensor, "batch channel step"]
+    ) -> list[Float[Tensor, "batch head query key"]]:
+        """Give each layer's attention weights; they sum to 1 over the last dimension."""
+        _, layers = self.backbone(self._embed(values))
+        return [rows.unflatten(0, (len(values), -1)).transpose(2, 3) for rows in layers]
+
+    def cut(
+        self, values: Float[Tensor, "batch channel step"]
+    ) -> Float[Tensor, "patch batch value"]:
+        """Give the patches, each channel's steps after another's."""
+        missing = -values.shape[-1] % self.patch_steps
+        parts = functional.pad(values, (0, missing)).unflatten(2, (-1, self.patch_steps))
+        return parts.permute(2, 0, 1, 3).flatten(2)
+
+    def _embed(
+        self,
+        values: Float[Tensor, "batch channel step"],
+        visible: Bool[Tensor, "batch patch"] | None = None,
+    ) -> Float[Tensor, "patch batch inside"]:
+        tokens = self.embedding(self.cut(values))
+        if visible is not None:
+            shown = visible.T.unsqueeze(-1)
+            tokens = torch.where(shown, tokens, self.mask_token.to(tokens.dtype))
+        places = sinusoids(len(tokens), tokens.shape[-1]).to(tokens)
+        if self.own_backbone is None:
+            places = places + self.modality_embedding
+        return tokens + places.unsqueeze(1)
+
+
+def sinusoids(count: int, width: int) -> Float[Tensor, "position width"]:
+    """Give sines, then cosines, of positions at geometric frequencies [Vaswani et al. 2017]."""
+    half = torch.arange(width // 2) / (width // 2)
+    angles = torch.arange(count).unsqueeze(1) * 10000.0**-half
+    return torch.cat((angles.sin(), angles.cos()), dim=1)
+
+
+def patch_transformer(modality: Modality, config: EncoderConfig) -> nn.Module:
+    """Build the patch transformer of one modality, with a backbone of its own."""
+    return PatchTransformer(modality, config)

@@ -1,0 +1,171 @@
+"""Masked autoencoder over patches of several modalities: what is hidden, from what is left.
+
+Patches are equal parts of a window, so modalities at different rates have the same patches. Hidden
+patches of a modality are replaced, in the input, by one learned value a channel; a dropped modality
+is absent from the input. Any encoder can so be pretrained. A small transformer over all modalities'
+features reconstructs the values of what was hidden. Cross-modal reconstruction lets it look at
+other modalities; without it each modality is reconstructed from its own visible patches alone.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import ConfigError
+from sensor2llm.pretraining.joint_decoder import JointDecoder
+from sensor2llm.pretraining.objective_config import MaskedAutoencoderConfig
+from sensor2llm.signals.dataset import SignalBatch
+from sensor2llm.signals.spec import Modality
+from sensor2llm.training.loop import StepLoss
+
+
+class Hidden(NamedTuple):
+    """What the encoder does not see."""
+
+    patches: Bool[Tensor, "batch modality patch"]
+    """Hidden patches of modalities that are seen, and every patch of those that are dropped."""
+    dropped: Bool[Tensor, "batch modality"]
+
+
+class MaskedAutoencoder(nn.Module):
+    """Pretrain an encoder without labels [Fang et al. 2024; He et al. 2022].
+
+    The aggregator takes no part.
+
+    Args:
+        encoder: what is pretrained.
+        config: what is hidden, and how it is reconstructed.
+
+    Raises:
+        ConfigError: the heads do not divide the encoder's width.
+    """
+
+    def __init__(
+        self, encoder: SignalEncoder, config: MaskedAutoencoderConfig | None = None
+    ) -> None:
+        super().__init__()
+        self.encoder, self.config = encoder, config or MaskedAutoencoderConfig()
+        if encoder.width % self.config.heads:
+            raise ConfigError(
+                f"heads {self.config.heads} must divide the encoder's width {encoder.width}"
+            )
+        modalities, patches = encoder.spec.modalities, self.config.patches
+        self.decoder = JointDecoder(
+            encoder.width, len(modalities), patches, self.config.decoder_layers,
+            self.config.heads, self.config.cross_modal,
+        )  # fmt: skip
+        self.fill = nn.ParameterList(torch.zeros(len(m.channels), 1) for m in modalities)
+        self.heads = nn.ModuleList(
+            nn.Linear(encoder.width, len(m.channels) * patch_steps(m, patches)) for m in modalities
+        )
+        encoder.aggregator.requires_grad_(False)
+
+    def forward(self, batch: SignalBatch, generator: torch.Generator | None = None) -> StepLoss:
+        """Give the mean squared error of what is hidden, times the number of windows."""
+        hidden = self.hide(batch.present, generator)
+        decoded, _ = self.decode(batch, hidden)
+        asked = hidden.patches & batch.present.unsqueeze(2)
+        if not self.config.cross_modal:
+            asked = asked & ~hidden.dropped.unsqueeze(2)
+        total, count = decoded.sum() * 0.0, 0.0
+        for i, modality in enumerate(self.encoder.spec.modalities):
+            error, values = self._error(
+                self.heads[i](decoded[:, i]), batch.signals[modality.name], modality, asked[:, i]
+            )
+            total, count = total + error, count + values
+        return StepLoss(total / max(count, 1.0) * len(batch), float(len(batch)))
+
+    def decode(
+        self, batch: SignalBatch, hidden: Hidden
+    ) -> tuple[
+        Float[Tensor, "batch modality patch width"], Float[Tensor, "batch layer head token token"]
+    ]:
+        """Encode what is left and give the decoder's tokens with its attention."""
+        seen = batch.present & ~hidden.dropped
+        signals = {
+            m.name: self._cover(i, m, batch.signals[m.name], hidden.patches[:, i], seen[:, i])
+            for i, m in enumerate(self.encoder.spec.modalities)
+        }
+        left = SignalBatch(signals=signals, present=seen, labels=batch.labels, index=batch.index)
+        steps = self.encoder.encode_steps(left)
+        features = [
+            functional.adaptive_avg_pool1d(
+                steps[name].transpose(1, 2), self.config.patches
+            ).transpose(1, 2)
+            for name in self.encoder.spec.names
+        ]
+        decoded, attention = self.decoder(torch.stack(features, dim=1), seen)
+        return decoded, attention
+
+    @torch.no_grad()
+    def attention(self, batch: SignalBatch) -> Float[Tensor, "layer head token token"]:
+        """Give the decoder's attention with nothing hidden, averaged over whole windows.
+
+        Token i is part `i % patches` of modality `i // patches`.
+        """
+        nothing = Hidden(
+            patches=torch.zeros(
+                *batch.present.shape, self.config.patches, dtype=torch.bool,
+                device=batch.present.device,
+            ),
+            dropped=torch.zeros_like(batch.present),
+        )  # fmt: skip
+        _, weights = self.decode(batch, nothing)
+        return weights[batch.present.all(1)].mean(0)
+
+    def hide(
+        self, present: Bool[Tensor, "batch modality"], generator: torch.Generator | None = None
+    ) -> Hidden:
+        """Draw what the encoder does not see: the same number of patches in every modality."""
+        rows, modalities = present.shape
+        patches = self.config.patches
+        count = round(self.config.masking_ratio * patches)
+        draw = torch.rand(rows, modalities, patches, generator=generator).to(present.device)
+        hidden = draw.argsort(-1).argsort(-1) < count
+        chance = torch.rand(rows, modalities, generator=generator).to(present.device)
+        dropped = present & (chance < self.config.modality_dropout)
+        # The modality with the highest draw stays: a window never loses everything.
+        last = (chance * present - (~present).float()).argmax(1, keepdim=True)
+        dropped = dropped.scatter(1, last, False)
+        return Hidden(patches=hidden | dropped.unsqueeze(2), dropped=dropped)
+
+    def _cover(
+        self,
+        i: int,
+        modality: Modality,
+        values: Float[Tensor, "batch channel step"],
+        hidden: Bool[Tensor, "batch patch"],
+        seen: Bool[Tensor, " batch"],
+    ) -> Float[Tensor, "batch channel step"]:
+        """Put the learned value where patches are hidden, and zeros where the modality is."""
+        size = patch_steps(modality, self.config.patches)
+        covered = hidden.repeat_interleave(size, dim=1)[:, None, : modality.steps]
+        return torch.where(covered, self.fill[i], values) * seen[:, None, None]
+
+    def _error(
+        self,
+        guessed: Float[Tensor, "batch patch value"],
+        values: Float[Tensor, "batch channel step"],
+        modality: Modality,
+        asked: Bool[Tensor, "batch patch"],
+    ) -> tuple[Tensor, float]:
+        """Give the summed squared error of the patches asked for, and how many values they hold."""
+        size, patches = patch_steps(modality, self.config.patches), self.config.patches
+        padding = size * patches - modality.steps
+        target = functional.pad(values, (0, padding)).unflatten(2, (patches, size))
+        target = target.permute(0, 2, 1, 3).flatten(2)
+        real = torch.arange(size * patches, device=values.device) < modality.steps
+        weight = real.view(1, patches, 1, size).expand(1, -1, len(modality.channels), -1).flatten(2)
+        weight = weight * asked.unsqueeze(2)
+        error = (guessed.float() - target).square() * weight
+        return error.sum(), float(weight.sum())
+
+
+def patch_steps(modality: Modality, patches: int) -> int:
+    """Give how many steps of a modality a patch has; the last patches may lack some or all."""
+    return math.ceil(modality.steps / patches)

@@ -1,0 +1,252 @@
+"""Read HHAR [Stisen et al. 2015]: 8 phones at the waist, 4 watches, 9 people, 6 activities.
+
+Layout, as published: `Activity recognition exp/{Phones,Watch}_{accelerometer,gyroscope}.csv` with
+the header `Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt`; a sample a line.
+Modalities: `phone_accel`, `phone_gyro`, `watch_accel`, `watch_gyro` in m/s^2 with gravity and in
+rad/s, all brought to 50 Hz (the devices' own rates are 50 to 200 Hz).
+
+Activities: bike cycling, sit sitting, stand standing, walk walking, stairsup walking upstairs,
+stairsdown walking downstairs. Samples of `null` or of none are dropped and counted.
+
+Recordings. A person carried several devices at once, each with a clock of its own that nothing ties
+to the others. So each device of a person is a recording of its own: a window holds the sensors of
+one device, and the other device kind's modalities are absent. Windows of one person's devices may
+show the same moment: split by subject, never by window. `start_s` counts from the first sample of
+that person on that device. Some phones have no gyroscope.
+
+Clocks. `Arrival_Time` (ms) is the device's time of day when a sample reached the app: one clock for
+both sensors, but with jitter and several samples at one moment. `Creation_Time` (ns) is the
+driver's: even, but it counts from different moments, and on some devices it jumps or runs at
+another speed. The rule:
+1. A device's samples are sorted by arrival, accelerometer and gyroscope together, and cut where the
+   activity changes or nothing arrives for 5 s: a bout.
+2. In a bout, each sensor's creation times are shifted onto the arrivals by the median of their
+   differences. If then at least 99 % of the samples lie within 0.5 s of their arrival, they are
+   the sensor's clock (those that do not are dropped), and samples that repeat a time are dropped.
+3. If not, arrivals are the clock; samples that arrive closer than 3/4 of a 50 Hz step and within
+   the same step are averaged. Bouts timed so are counted.
+4. Values are brought to 50 Hz (filtered first where the sensor is faster). Pauses above 0.5 s are
+   not bridged. Sensors that start or stop less than a window apart are cut to what both measured.
+
+Windows: 2.56 s, half of each is repeated by the next one. There is no published split.
+
+The files hold tens of millions of samples. They are read in pieces, sorted by person and device
+into a temporary folder (32 bytes a sample; `TMPDIR` says where), and used from there: memory holds
+one device of one person.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.motion_tables import (
+    REPEATED,
+    Bout,
+    bout_windows,
+    equal_runs,
+    find_root,
+    is_later,
+    motion_modality,
+    read_batches,
+    stack_floats,
+)
+from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.wisdm_file import average_bursts
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.transforms import resample_irregular
+
+LABELS = {
+    "bike": "cycling",
+    "sit": "sitting",
+    "stand": "standing",
+    "walk": "walking",
+    "stairsup": "walking upstairs",
+    "stairsdown": "walking downstairs",
+}
+NO_ACTIVITY = ("null", "")
+FILES = {
+    "phone_accel": "Phones_accelerometer.csv",
+    "phone_gyro": "Phones_gyroscope.csv",
+    "watch_accel": "Watch_accelerometer.csv",
+    "watch_gyro": "Watch_gyroscope.csv",
+}
+UNITS = {"accel": "m/s^2", "gyro": "rad/s"}
+RATE_HZ, WINDOW_S, OVERLAP = 50.0, 2.56, 0.5
+PAUSE_S, MAX_GAP_S = 5.0, 0.5
+MAX_LAG_S, MIN_AGREEING = 0.5, 0.99
+DOWNLOAD = "https://archive.ics.uci.edu/dataset/344"
+SAMPLE = np.dtype([("arrival", "<i8"), ("creation", "<i8"), ("code", "<i4"), ("values", "<f4", 3)])
+_TYPES = {
+    "Arrival_Time": pa.int64(),
+    "Creation_Time": pa.int64(),
+    **dict.fromkeys("xyz", pa.float32()),
+    **dict.fromkeys(("User", "Device", "gt"), pa.string()),
+}
+
+Device = tuple[str, str]
+"""Person and device, as the files name them."""
+
+
+def read(folder: Path, options: SourceOptions) -> Reading:
+    """Read the data set from the folder that holds (or is) `Activity recognition exp`.
+
+    Raises:
+        ConfigError: For an option that this data set does not have, or devices other than watch,
+            phone or both.
+        DataError: For a missing file, one that is not as published, or an unknown activity.
+    """
+    options.allow("hhar", "overlap", "window_s", "devices")
+    if options.devices not in (None, "both", "watch", "phone"):
+        raise ConfigError(f"hhar has devices watch, phone and both, got {options.devices!r}")
+    kinds = ("watch", "phone") if options.devices in (None, "both") else (options.devices,)
+    below = ("Activity recognition exp",)
+    root = find_root(folder, below, "*_accelerometer.csv", DOWNLOAD)
+    files = {name: root / file for name, file in FILES.items() if name.startswith(kinds)}
+    for path in files.values():
+        if not path.is_file():
+            raise DataError(f"{path} is missing; unpack the whole archive again")
+    spec = make_spec(tuple(files), options.window_s or WINDOW_S)
+    overlap = OVERLAP if options.overlap is None else options.overlap
+    notes: Counter[str] = Counter()
+    return Reading(
+        spec=spec,
+        windows=(
+            window
+            for bout in _all_bouts(files, spec, notes)
+            for window in bout_windows(bout, spec, overlap, notes)
+        ),
+        source=f"HHAR (Stisen et al. 2015), CC BY 4.0, {DOWNLOAD}",
+        label_names=tuple(LABELS.values()),
+        notes=notes,
+    )
+
+
+def make_spec(names: tuple[str, ...] = tuple(FILES), window_s: float = WINDOW_S) -> SignalSpec:
+    """Describe windows of these modalities and this length."""
+    return SignalSpec(
+        window_s=window_s,
+        modalities=tuple(
+            motion_modality(name, "xyz", UNITS[name.split("_")[1]], RATE_HZ, window_s)
+            for name in names
+        ),
+    )
+
+
+def _all_bouts(files: Mapping[str, Path], spec: SignalSpec, notes: Counter[str]) -> Iterator[Bout]:
+    with TemporaryDirectory(prefix="hhar-") as folder:
+        numbers: dict[Device, int] = {}
+        for name, path in files.items():
+            for device, samples in _by_device(path, notes):
+                number = numbers.setdefault(device, len(numbers))
+                with (Path(folder) / f"{number}-{name}").open("ab") as file:
+                    samples.tofile(file)
+        for device in sorted(numbers):
+            stored = {name: Path(folder) / f"{numbers[device]}-{name}" for name in files}
+            samples_of = {
+                name: np.fromfile(path, SAMPLE) for name, path in stored.items() if path.is_file()
+            }
+            yield from device_bouts(device[0], samples_of, spec, notes)
+
+
+def _by_device(path: Path, notes: Counter[str]) -> Iterator[tuple[Device, np.ndarray]]:
+    """Give a file's samples with an activity, piece by piece and device by device."""
+    for batch in read_batches(path, _TYPES):
+        samples = np.empty(len(batch), SAMPLE)
+        samples["arrival"] = batch["Arrival_Time"].to_numpy()
+        samples["creation"] = batch["Creation_Time"].to_numpy()
+        samples["values"] = stack_floats(batch, "xyz").T
+        samples["code"] = _codes(batch["gt"], path)
+        users, devices = (batch[name].dictionary_encode() for name in ("User", "Device"))
+        which = users.indices.to_numpy() * len(devices.dictionary) + devices.indices.to_numpy()
+        kept = samples["code"] >= 0
+        notes["samples without an activity"] += int((~kept).sum())
+        for number in np.unique(which[kept]):
+            user, device = divmod(int(number), len(devices.dictionary))
+            name = users.dictionary[user].as_py(), devices.dictionary[device].as_py()
+            yield name, samples[kept & (which == number)]
+
+
+def _codes(column: pa.Array, path: Path) -> np.ndarray:
+    """Give each sample's index in `LABELS`, -1 for none."""
+    encoded = pc.ascii_trim_whitespace(column).dictionary_encode()
+    names, texts = list(LABELS), encoded.dictionary.to_pylist()
+    for text in texts:
+        if text not in (*names, *NO_ACTIVITY):
+            raise DataError(
+                f"{path.name}: unknown activity {text!r}, expected {', '.join(names)} or null"
+            )
+    codes = [names.index(text) if text in names else -1 for text in texts]
+    return np.array(codes, np.int32)[encoded.indices.to_numpy()]
+
+
+def device_bouts(
+    subject: str, samples_of: Mapping[str, np.ndarray], spec: SignalSpec, notes: Counter[str]
+) -> Iterator[Bout]:
+    """Give the bouts of one device by the rule of this module, in the order of time.
+
+    Args:
+        subject: Who carried it.
+        samples_of: Modality to samples (of dtype `SAMPLE`) in the order of the file.
+        spec: Its window's length says how far the sensors' ends may lie apart.
+        notes: Where what is dropped is counted.
+    """
+    names = list(samples_of)
+    samples = np.concatenate([samples_of[name] for name in names])
+    sensor = np.repeat(np.arange(len(names)), [len(samples_of[name]) for name in names])
+    order = np.argsort(samples["arrival"], kind="stable")
+    samples, sensor = samples[order], sensor[order]
+    cuts = np.diff(samples["code"]) != 0
+    cuts |= np.diff(samples["arrival"]) >= PAUSE_S * 1e3
+    for start, stop in equal_runs(np.r_[0, np.cumsum(cuts)]):
+        zero_ms = int(samples["arrival"][start])
+        parts, own = samples[start:stop], sensor[start:stop]
+        timed = {name: timed_samples(parts[own == i], zero_ms, notes)
+                 for i, name in enumerate(names) if (own == i).sum() > 1}  # fmt: skip
+        if timed:
+            begin_s, values = _at_rate(timed, float(spec.window_s or 0.0))
+            start_s = (zero_ms - int(samples["arrival"][0])) * 1e-3 + begin_s
+            label = list(LABELS.values())[int(parts["code"][0])]
+            yield Bout(subject, label, start_s, values)
+
+
+def timed_samples(
+    samples: np.ndarray, zero_ms: int, notes: Counter[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give one sensor's times in seconds after `zero_ms`, and its values (channel, sample)."""
+    arrival_s = (samples["arrival"] - zero_ms) * 1e-3
+    creation_s = (samples["creation"] - samples["creation"][0]) * 1e-9
+    times_s = creation_s + np.median(arrival_s - creation_s)
+    agrees = np.abs(times_s - arrival_s) <= MAX_LAG_S
+    values = samples["values"].T
+    if agrees.mean() < MIN_AGREEING:
+        notes["bouts of a sensor timed by arrival"] += 1
+        return average_bursts(arrival_s, values, RATE_HZ)
+    notes["samples created at another time than they arrived"] += int((~agrees).sum())
+    times_s, values = times_s[agrees], values[:, agrees]
+    order = np.argsort(times_s, kind="stable")
+    times_s, values = times_s[order], values[:, order]
+    later = is_later(times_s)
+    notes[REPEATED] += int((~later).sum())
+    return times_s[later], values[:, later]
+
+
+def _at_rate(
+    timed: Mapping[str, tuple[np.ndarray, np.ndarray]], window_s: float
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Bring a bout's sensors to 50 Hz from a common start, which is given too, in seconds."""
+    starts = [float(times_s[0]) for times_s, _ in timed.values()]
+    stops = [float(times_s[-1]) for times_s, _ in timed.values()]
+    start_s = max(starts) if max(starts) - min(starts) < window_s else min(starts)
+    stop_s = min(stops) if max(stops) - min(stops) < window_s else max(stops)
+    steps = max(1, int((stop_s - start_s) * RATE_HZ + 1e-6) + 1)
+    return start_s, {
+        name: resample_irregular(times_s, values, RATE_HZ, start_s, steps, max_gap_s=MAX_GAP_S)
+        for name, (times_s, values) in timed.items()
+    }

@@ -1,0 +1,196 @@
+"""Read intervals between heart beats from text files, one beat a line, a folder a class.
+
+Layout: `GROUP/RECORD.txt` in the folder that is given (or in `rr` in it, or the files in the folder
+itself). A line is either one interval, or tab-separated: time in s, interval, and a label, which
+may be left out:
+
+    0.812                          61.352 <tab> 0.8120 <tab> N
+
+Intervals are in s or in ms: where their median is above 10, they are ms. PhysioNet's tool `ann2rr`
+writes the first form (`ann2rr -r nsr001 -a ecg -i s > nsr2db/nsr001.txt`).
+
+    modality   unit   axis                         what
+    rr         ms     event: 60 beats a window     time from the beat before
+
+Intervals outside 0.3 to 2 s, and pauses of the clock above 2 s, are gaps: the recording is cut
+there (nsr2db and chf2db hold such gaps). Option `overlap` (default 0).
+
+Label of a beat: its third column; where that is `unlabelled` or absent, the folder's name. A beat
+whose label is `unknown` has none. Windows that touch two labels are dropped and counted. A file
+`labels.csv` beside the folders (a header `name,label`, then such as `nsr2db,healthy`) gives other
+texts for records, folders and labels, looked up in this order; without it they stay as they are:
+`nsr2db` does not say that these people are healthy.
+
+Subject: the file's stem; files of one stem in two folders are one person. There is no published
+split: split by subject. nsr2db and chf2db differ in more than the illness (age, recorder), so a
+classifier may tell the sets from each other.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.sources.beat_intervals import SPEC, beat_windows
+from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.window import Annotation, Window
+
+LIMITS_S = (0.3, 2.0)
+MAX_MEDIAN_S = 10.0
+UNLABELLED, UNKNOWN = "unlabelled", "unknown"
+
+Column = Float64[np.ndarray, " beat"]
+
+
+def read(folder: Path, options: SourceOptions) -> Reading:
+    """Read the files of every group; each when its windows are taken.
+
+    Raises:
+        ConfigError: For an option that this data set does not have.
+        DataError: For a folder without text files, a line that is not as described, times that go
+            back, values that are no intervals, or a malformed `labels.csv`.
+    """
+    options.allow("rr_intervals", "overlap")
+    paths, names = find_files(folder), read_names(folder)
+    notes: Counter[str] = Counter()
+    return Reading(
+        spec=SPEC,
+        windows=(
+            window
+            for path in paths
+            for window in _windows(path, names, options.overlap or 0.0, notes)
+        ),
+        source=f"inter-beat intervals of {folder.name}",
+        notes=notes,
+    )
+
+
+def find_files(folder: Path) -> list[Path]:
+    """List the text files by group and name.
+
+    Raises:
+        DataError: Where there is none.
+    """
+    for pattern in ("rr/*/*.txt", "*/*.txt", "*.txt"):
+        paths = sorted(folder.glob(pattern))
+        if paths:
+            return paths
+    raise DataError(
+        f"no GROUP/RECORD.txt in {folder}; write a beat a line, such as with PhysioNet's ann2rr"
+    )
+
+
+def read_names(folder: Path) -> Mapping[str, str]:
+    """Read `labels.csv` where there is one: name to label.
+
+    Raises:
+        DataError: For a line that is not `name,label`.
+    """
+    for path in (folder / "labels.csv", folder / "rr" / "labels.csv"):
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as lines:
+                rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
+            for number, row in enumerate(rows, 1):
+                if len(row) != 2 or not all(row) or (number == 1 and row != ["name", "label"]):
+                    expected = "'name,label'" if number == 1 else "such as 'nsr2db,healthy'"
+                    raise DataError(f"labels.csv: row {number} is {row}, expected {expected}")
+            return {name: label for name, label in rows[1:]}
+    return {}
+
+
+def read_beats(path: Path) -> tuple[Column, Column, list[str]]:
+    """Read one file: times and intervals in s, and each beat's label (`unlabelled` without one).
+
+    Raises:
+        DataError: For an empty file, a line that is not as described, times that go back, or
+            values that are mostly no intervals.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [line.split("\t") for line in lines if line.strip()]
+    widths = {len(row) for row in rows}
+    if not rows:
+        raise DataError(f"{path.name} is empty")
+    try:
+        columns = [np.array([float(row[i]) for row in rows]) for i in range(min(*widths, 2))]
+    except ValueError:
+        columns = []
+    if not columns or len(widths) > 1 or max(widths) > 3 or not np.isfinite(columns).all():
+        raise _first_fault(path, lines)
+    intervals = columns[-1] / (1000 if np.median(columns[-1]) > MAX_MEDIAN_S else 1)
+    times = columns[0] if len(columns) > 1 else np.cumsum(intervals)
+    _check(path, times, intervals)
+    labels = [row[2].strip() for row in rows] if 3 in widths else [UNLABELLED] * len(rows)
+    return times, intervals, labels
+
+
+def spans(times_s: Column, first_s: float, labels: list[str]) -> list[tuple[float, float, str]]:
+    """Give the runs of equal labels: start and stop in s, and the label.
+
+    Args:
+        times_s: When each beat is: the end of its interval.
+        first_s: Where the first interval starts.
+        labels: The label of each beat.
+    """
+    changes = [i for i in range(1, len(labels)) if labels[i] != labels[i - 1]]
+    bounds = pairwise([0, *changes, len(labels)])
+    return [
+        (float(times_s[a - 1]) if a else first_s, float(times_s[b - 1]), labels[a])
+        for a, b in bounds
+    ]
+
+
+def _windows(
+    path: Path, names: Mapping[str, str], overlap: float, notes: Counter[str]
+) -> Iterator[Window]:
+    times_s, intervals_s, labels = read_beats(path)
+    group = path.parent.name
+    own = names.get(path.stem) or names.get(group) or group
+    rhythms = [
+        Annotation(start_s, stop_s, own if label == UNLABELLED else names.get(label, label))
+        for start_s, stop_s, label in spans(times_s, float(times_s[0] - intervals_s[0]), labels)
+        if label != UNKNOWN
+    ]
+    return beat_windows(path.stem, times_s, intervals_s, rhythms, LIMITS_S, overlap, notes)
+
+
+def _check(path: Path, times_s: Column, intervals_s: Column) -> None:
+    back = np.flatnonzero(np.diff(times_s) < 0)
+    if back.size:
+        row = int(back[0]) + 1
+        raise DataError(
+            f"{path.name}: beat {row + 1} at {times_s[row]:g} s lies before the one above it, at "
+            f"{times_s[row - 1]:g} s; sort them"
+        )
+    low, high = LIMITS_S
+    share = np.mean((intervals_s >= low) & (intervals_s <= high))
+    if share < 0.5:
+        raise DataError(
+            f"{path.name}: {1 - share:.0%} of the values lie outside {low:g} to {high:g} s, so "
+            "they are no intervals between beats; give intervals, not times of beats"
+        )
+
+
+def _first_fault(path: Path, lines: list[str]) -> DataError:
+    """Say which line is not as described: looked for only once reading has failed."""
+    width = len(next(line for line in lines if line.strip()).split("\t"))
+    for number, line in enumerate(lines, 1):
+        cells = line.split("\t")
+        if line.strip() and (len(cells) != width or width > 3 or not _numbers(cells[:2])):
+            return DataError(
+                f"{path.name}: line {number}: {line[:60]!r}; expected an interval, or time, "
+                "interval and label with tabs between them, the same in every line"
+            )
+    return DataError(f"{path.name}: expected an interval a line")
+
+
+def _numbers(cells: list[str]) -> bool:
+    try:
+        return bool(np.isfinite([float(cell) for cell in cells]).all())
+    except ValueError:
+        return False

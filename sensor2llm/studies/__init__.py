@@ -1,0 +1,1 @@
+"""Studies: grids of pretraining methods, stores, folds and seeds, run and told as tables."""

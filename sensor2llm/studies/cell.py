@@ -1,0 +1,277 @@
+"""Make one cell's encoder and judge it in every way that the study asks for."""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.pretraining.augment import body_site
+from sensor2llm.pretraining.config import ProbeConfig
+from sensor2llm.pretraining.run import finetune, fresh_encoder, labelled, pretrain, windows
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.splits import Split, label_fraction, make_split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.transforms import Normaliser, fit_normaliser
+from sensor2llm.studies.config import StudyConfig
+from sensor2llm.studies.grid import (
+    Cell,
+    Judgement,
+    digest,
+    encoder_config,
+    judgements,
+    loops,
+    missing_subsets,
+)
+from sensor2llm.studies.several import joined_for
+from sensor2llm.tasks.probe import FeatureSet, mlp_probe, probe_metrics
+from sensor2llm.training.config import LoopConfig
+from sensor2llm.training.loop import FitResult
+
+Pooled = Float[np.ndarray, "window modality width"]
+Classify = Callable[[Pooled], Float[np.ndarray, "window label"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """What a cell gives: plain JSON, and every judged window's label by judgement."""
+
+    record: dict[str, Any]
+    rows: Int[np.ndarray, " window"]
+    predicted: Int[np.ndarray, "result window"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """An encoder before labels are learnt."""
+
+    encoder: SignalEncoder
+    normaliser: Normaliser
+    result: FitResult | None
+
+
+def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
+    """Make a cell's encoder and judge it.
+
+    Raises:
+        DataError: a store that cannot be read or split so.
+        ConfigError: an option that there is not.
+    """
+    start = time.monotonic()
+    config = study.stores[cell.store]
+    store = WindowStore.open(config.path)
+    split = make_split(store, replace(config.split, fold=cell.fold))
+    made = make_encoder(study, cell, store, split)
+    pretraining_s = time.monotonic() - start
+    test = labelled(store, split.test)
+    judge = _Judge(study, cell, store, split, made, test)
+    found = [
+        line
+        for judgement in judgements(study, cell, judge.subsets(study.missing.finetuning))
+        for line in judge(judgement)
+    ]
+    record = {
+        "store": cell.store,
+        "method": cell.title,
+        "base": cell.method,
+        "options": cell.options,
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "digest": digest(study, cell),
+        "windows": {part: len(split[part]) for part in ("train", "validation", "test")},
+        "test_people": list(split.subjects(store)["test"]),
+        "pretraining": _pretraining(made.result),
+        "pretraining_s": pretraining_s,
+        "seconds": time.monotonic() - start,
+        "results": [line for line, _ in found],
+    }
+    return CellResult(record=record, rows=test, predicted=np.stack([said for _, said in found]))
+
+
+def make_encoder(study: StudyConfig, cell: Cell, store: WindowStore, split: Split) -> Made:
+    """Pretrain as the cell's method says; without an objective the weights stay random."""
+    method, (loop, _) = study.methods[cell.method], loops(study, cell)
+    config = encoder_config(study, cell)
+    if method.objective is None:
+        encoder = fresh_encoder(store, config, loop).eval()
+        return Made(encoder=encoder, normaliser=fit_normaliser(store, split.train), result=None)
+    objective = objective_options(method.objective, cell.options)
+    seen, taught = store, split
+    if method.pretrain_on:
+        seen, taught = joined_for(study, cell, store, split)
+    trained = pretrain(seen, taught, config, objective, loop, progress_bar=False)
+    normaliser = fit_normaliser(store, split.train) if method.pretrain_on else trained.normaliser
+    return Made(encoder=trained.encoder, normaliser=normaliser, result=trained.result)
+
+
+def objective_options(kind: str, options: dict[str, Any]) -> Any:
+    """Build an objective's options from a study's words.
+
+    Raises:
+        ConfigError: an option that the objective does not have.
+    """
+    from sensor2llm.pretraining.config import EncoderRecipe
+    from sensor2llm.studies.grid import changed
+
+    return changed(getattr(EncoderRecipe(), kind), options, f"options of {kind}")
+
+
+class _Judge:
+    """Judge one encoder: train a head, or all of it, and classify the test people's windows."""
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        cell: Cell,
+        store: WindowStore,
+        split: Split,
+        made: Made,
+        test: Int[np.ndarray, " window"],
+    ) -> None:
+        self.study, self.cell, self.store, self.split = study, cell, store, split
+        self.made, self.test = made, test
+        self.names = store.spec.names
+        self.kept: dict[str, tuple[Pooled, Pooled, Pooled]] = {}
+
+    def subsets(self, kind: Any) -> list[tuple[str, ...]]:
+        """List the sets of modalities that are taken away."""
+        sites = tuple(body_site(name) for name in self.names)
+        return missing_subsets(self.names, sites, kind)
+
+    def __call__(self, judgement: Judgement) -> list[tuple[dict[str, Any], np.ndarray]]:
+        """Give a line, and the labels said, for nothing missing and for each set missing."""
+        start = time.monotonic()
+        teach = Split(train=self._taught(judgement), validation=self.split.validation,
+                      test=self.split.test)  # fmt: skip
+        judge = self._fixed if judgement.use == "fixed" else self._finetuned
+        classify, pooled, chosen = judge(judgement, teach)
+        seconds = time.monotonic() - start
+        gone = [judgement.without]
+        if not judgement.without:
+            gone += self.subsets(self.study.missing.inference)
+        found = []
+        for missing in gone:
+            probabilities = classify(self._cover(pooled, missing))
+            facts = {"missing": list(missing), "chosen": chosen, "seconds": seconds,
+                     "labelled": len(teach.train)}  # fmt: skip
+            found.append(self._line(judgement, probabilities, facts))
+        return found
+
+    def _line(
+        self, judgement: Judgement, probabilities: np.ndarray, facts: dict[str, Any]
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        true = np.asarray(self.store.labels)[self.test]
+        said = probabilities.argmax(1)
+        line = {**asdict(judgement), **facts, **probe_metrics(true, probabilities)}
+        return line, said.astype(np.int16)
+
+    def _taught(self, judgement: Judgement) -> Int[np.ndarray, " window"]:
+        rows = labelled(self.store, self.split.train)
+        if judgement.share == 1:
+            return rows
+        return label_fraction(self.store, rows, judgement.share, judgement.draw, by=judgement.by)
+
+    def _fixed(self, judgement: Judgement, teach: Split) -> tuple[Classify, Pooled, dict[str, Any]]:
+        """Train the released head on the frozen encoder's features."""
+        rows = labelled(self.store, self.split.train)
+        if "fixed" not in self.kept:
+            parts = (rows, labelled(self.store, teach.validation), self.test)
+            train, validation, test = (self._pooled(self.made.encoder, part) for part in parts)
+            self.kept["fixed"] = train, validation, test
+        train, validation, test = self.kept["fixed"]
+        some = np.isin(rows, teach.train)
+        config = ProbeConfig(loop=replace(ProbeConfig().loop, seed=self.cell.seed))
+        classify, chosen = mlp_probe(
+            self._features(self._cover(train[some], judgement.without), rows[some]),
+            self._features(
+                self._cover(validation, judgement.without),
+                labelled(self.store, teach.validation),
+            ),
+            len(self.store.label_names),
+            config,
+        )
+        return lambda pooled: classify(self._read(pooled)), test, chosen
+
+    def _finetuned(
+        self, judgement: Judgement, teach: Split
+    ) -> tuple[Classify, Pooled, dict[str, Any]]:
+        """Train a copy of the encoder together with a head."""
+        _, loop = loops(self.study, self.cell)
+        tuned = finetune(
+            copy.deepcopy(self.made.encoder).requires_grad_(True), self.store, teach,
+            self.study.finetune, planned(loop, len(teach.train), self.study.finetune_min_steps),
+            normaliser=self.made.normaliser, without=judgement.without, progress_bar=False,
+        )  # fmt: skip
+        head = tuned.classifier.head
+
+        @torch.no_grad()
+        def classify(pooled: Pooled) -> np.ndarray:
+            device = next(head.parameters()).device
+            logits = head(torch.from_numpy(pooled).to(device).flatten(1))
+            return logits.softmax(-1).cpu().numpy()
+
+        chosen = {"step": tuned.result.best_step, "validation_macro_f1": tuned.result.best_score}
+        return classify, self._pooled(tuned.encoder, self.test), chosen
+
+    def _features(self, pooled: Pooled, rows: np.ndarray) -> FeatureSet:
+        labels = np.asarray(self.store.labels)[rows]
+        return FeatureSet(features=self._read(pooled), labels=labels)
+
+    @torch.no_grad()
+    def _read(self, pooled: Pooled) -> Float[np.ndarray, "window feature"]:
+        """Give what a fixed encoder's head reads."""
+        if self.study.features == "concatenated":
+            return pooled.reshape(len(pooled), -1)
+        aggregator = self.made.encoder.aggregator
+        device = next(aggregator.parameters()).device
+        return aggregator(torch.from_numpy(pooled).to(device)).cpu().numpy()
+
+    @torch.no_grad()
+    def _pooled(self, encoder: SignalEncoder, rows: np.ndarray) -> Pooled:
+        """Give every window's modality embeddings; a modality's do not depend on the others."""
+        encoder.eval()
+        device = next(encoder.parameters()).device
+        data = WindowDataset(self.store, rows, self.made.normaliser)
+        parts: list[Tensor] = [
+            encoder.pool(encoder.encode_steps(batch)).float().cpu()
+            for batch in windows(data, device)
+        ]
+        return torch.cat(parts).numpy()
+
+    def _cover(self, pooled: Pooled, missing: Sequence[str]) -> Pooled:
+        """Take modalities away: an absent one's embedding is zeros."""
+        if not missing:
+            return pooled
+        kept = np.array([name not in missing for name in self.names])
+        return pooled * kept[None, :, None].astype(pooled.dtype)
+
+
+def planned(loop: LoopConfig, rows: int, min_steps: int) -> LoopConfig:
+    """Give a loop that makes at least `min_steps` steps and validates as often as planned."""
+    per_epoch = max(rows // loop.batch_size, 1)
+    epochs = max(loop.epochs, -(-min_steps // per_epoch))
+    if epochs == loop.epochs:
+        return loop
+    # Few labels make short epochs: validating after each would cost more than training.
+    every = max(per_epoch, min_steps // loop.epochs)
+    return replace(loop, epochs=epochs, validate_every=every)
+
+
+def _pretraining(result: FitResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    losses = [line["validation_loss"] for line in result.history if "validation_loss" in line]
+    return {
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "seconds": result.seconds,
+        "windows_per_s": result.rows_per_s,
+        "ended": result.ended,
+        "validation_loss": losses,
+    }

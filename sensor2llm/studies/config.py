@@ -1,0 +1,223 @@
+"""What a study compares, as torch-free dataclasses: the YAML that `study --config` reads."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.errors import ConfigError
+from sensor2llm.pretraining.config import FinetuneConfig, finetune_loop, pretrain_loop
+from sensor2llm.pretraining.objective_config import Objective, check_choice
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.training.config import LoopConfig
+
+Use = Literal["fixed", "finetuned"]
+LabelsBy = Literal["block", "subject"]
+Missing = Literal["none", "each", "all"]
+Settings = dict[str, Any]
+
+
+def folds_split() -> SplitConfig:
+    """Give the split of a study: folds of people."""
+    return SplitConfig(kind="fold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreConfig:
+    """A labelled window store and what is particular to it."""
+
+    path: Path
+    """The store's folder, made by `prepare`."""
+    split: SplitConfig = field(default_factory=folds_split)
+    """How people are divided; the study's folds set its `fold`."""
+    folds: tuple[int, ...] | None = None
+    """Folds of this store, in place of the study's."""
+    encoder: Settings = field(default_factory=dict)
+    """Changes of the study's encoder, such as `strides: [4, 4, 2]` for high rates."""
+    pretrain_loop: Settings = field(default_factory=dict)
+    """Changes of the study's pretraining loop."""
+    finetune_loop: Settings = field(default_factory=dict)
+    """Changes of the study's fine-tuning loop."""
+
+    def __post_init__(self) -> None:
+        """Lists from YAML become tuples."""
+        if self.folds is not None:
+            object.__setattr__(self, "folds", tuple(self.folds))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """One way to make an encoder: an objective with its options, or labels alone.
+
+    Raises:
+        ConfigError: an objective, a use or a mapping that there is not.
+    """
+
+    objective: Objective | None = None
+    """What is pretrained for; none is the supervised baseline."""
+    options: Settings = field(default_factory=dict)
+    """Options of the objective; a list of values makes one method of each value."""
+    encoder: Settings = field(default_factory=dict)
+    """Changes of the encoder, such as `kind: deepconvlstm`."""
+    use: tuple[Use, ...] = ("fixed", "finetuned")
+    """fixed trains a head on the frozen encoder, finetuned both."""
+    pretrain_on: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Stores to pretrain on in place of the one that is judged: store name to a mapping of its
+    modalities to those of the judged store; all their people teach, without labels."""
+    pretrain_too: bool = True
+    """With `pretrain_on`: also pretrain on the judged store's training people."""
+
+    def __post_init__(self) -> None:
+        """Check the choices; lists from YAML become tuples."""
+        object.__setattr__(self, "use", tuple(self.use))
+        if self.objective is not None:
+            check_choice("objective", self.objective, get_args(Objective))
+        for use in self.use:
+            check_choice("use", use, get_args(Use))
+        if self.objective is None and self.pretrain_on:
+            raise ConfigError("pretrain_on needs an objective")
+
+    def variants(self) -> Iterator[tuple[str, Settings]]:
+        """Give each combination of listed option values: what differs, in words, and the options.
+
+        Options whose own value is a list do not exist, so a list always means several methods.
+        """
+        listed = {name: v for name, v in self.options.items() if isinstance(v, list)}
+        for values in itertools.product(*listed.values()):
+            chosen = dict(zip(listed, values, strict=True))
+            words = " ".join(f"{name}={value}" for name, value in chosen.items())
+            yield words, {**self.options, **chosen}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsConfig:
+    """How many of the training people's labels are used.
+
+    Raises:
+        ConfigError: a share outside (0, 1], or no draw.
+    """
+
+    shares: tuple[float, ...] = (1.0,)
+    """Shares of the labels."""
+    by: tuple[LabelsBy, ...] = ("block",)
+    """block: of each person's windows of each class, in one run; subject: of the people."""
+    draws: int = 1
+    """How often a share below 1 is drawn."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges; lists from YAML become tuples."""
+        object.__setattr__(self, "shares", tuple(self.shares))
+        object.__setattr__(self, "by", tuple(self.by))
+        for by in self.by:
+            check_choice("by", by, get_args(LabelsBy))
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise ConfigError(f"label shares must lie above 0 and up to 1, got {self.shares}")
+        if self.draws < 1:
+            raise ConfigError(f"draws must be at least 1, got {self.draws}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingConfig:
+    """Which modalities are taken away, and when.
+
+    Raises:
+        ConfigError: an unknown choice.
+    """
+
+    inference: Missing = "none"
+    """none; each modality and each device (body site) alone; or all subsets but the empty one."""
+    finetuning: Missing = "none"
+    """The same when labels are learnt; the judged windows then lack these modalities too."""
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        check_choice("inference", self.inference, get_args(Missing))
+        check_choice("finetuning", self.finetuning, get_args(Missing))
+
+
+def study_pretrain_loop() -> LoopConfig:
+    """Give the pretraining loop of a study: batches of 128, early stopping, at most 5 minutes."""
+    return _changed(pretrain_loop(), batch_size=128, learning_rate=2e-3, patience=3,
+                    precision="auto")  # fmt: skip
+
+
+def study_finetune_loop() -> LoopConfig:
+    """Give the fine-tuning loop of a study."""
+    return _changed(finetune_loop(), batch_size=128, learning_rate=2e-3, patience=4,
+                    precision="auto")  # fmt: skip
+
+
+def _changed(loop: LoopConfig, **changes: Any) -> LoopConfig:
+    return LoopConfig(**{**vars(loop), **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A whole study: stores × methods × folds × seeds, and how each encoder is judged.
+
+    Raises:
+        ConfigError: nothing to do, or a name that is not defined.
+    """
+
+    name: str
+    """Title of the report."""
+    stores: dict[str, StoreConfig]
+    """Labelled stores by name."""
+    methods: dict[str, MethodConfig]
+    """Ways to make an encoder by name."""
+    baseline: str = "supervised"
+    """The method that others are compared with, window by window; none where it is not run."""
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Folds of people."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of initial weights, order and masks."""
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    """Label efficiency."""
+    missing: MissingConfig = field(default_factory=MissingConfig)
+    """Missing modalities."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Kind and sizes of every encoder that a method or store does not change."""
+    pretrain_loop: LoopConfig = field(default_factory=study_pretrain_loop)
+    """How every objective is trained."""
+    finetune_loop: LoopConfig = field(default_factory=study_finetune_loop)
+    """How labels are learnt."""
+    finetune_min_steps: int = 300
+    """Optimiser steps that fine-tuning plans at least: few labels get more epochs."""
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """Head, augmentation and label smoothing of fine-tuning."""
+    features: Literal["concatenated", "aggregator"] = "concatenated"
+    """What a fixed encoder's head reads: all modalities' embeddings, or the aggregator's output."""
+    published: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Published cells to stand beside ours: method (and use) to store to what the paper says."""
+    engine: Literal["local", "ray"] = "local"
+    """local: one process a core; ray: a cluster that sees the same store paths."""
+    workers: int | None = None
+    """Processes at a time; by default one a core."""
+    address: str | None = None
+    """ray: the cluster's address; by default a local one is started."""
+    out: Path = Path("runs/study")
+    """Results; cells that are there and still fit are not run again."""
+
+    def __post_init__(self) -> None:
+        """Check names; lists from YAML become tuples."""
+        for name in ("folds", "seeds"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if not getattr(self, name):
+                raise ConfigError(f"a study needs {name}, got none")
+        for name in ("stores", "methods"):
+            if not getattr(self, name):
+                raise ConfigError(f"a study needs {name}, got none")
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"workers must be at least 1, got {self.workers}")
+        for name, method in self.methods.items():
+            self._check_stores(name, method.pretrain_on)
+
+    def _check_stores(self, method: str, wanted: Mapping[str, Any]) -> None:
+        for store in wanted:
+            if store not in self.stores:
+                raise ConfigError(
+                    f"{method}: pretrain_on names the store {store!r}; "
+                    f"stores are {', '.join(self.stores)}"
+                )

@@ -1,0 +1,189 @@
+"""The cells of a study: one a store, method, fold and seed. Each is made and judged by itself."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.errors import ConfigError
+from sensor2llm.studies.config import LabelsBy, Missing, Settings, StudyConfig, Use
+from sensor2llm.training.config import LoopConfig
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One encoder to be made and judged."""
+
+    store: str
+    method: str
+    """The method's name in the study."""
+    variant: str
+    """Which of the method's listed options, in words; empty where nothing is listed."""
+    options: Settings
+    fold: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Give the method with its variant, as tables name it."""
+        return f"{self.method} {self.variant}".strip()
+
+    @property
+    def key(self) -> str:
+        """Give a name for files."""
+        words = f"{self.store}-{self.title}-seed{self.seed}-fold{self.fold}"
+        return re.sub(r"[^A-Za-z0-9_.=-]+", "_", words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One way in which a cell's encoder is judged."""
+
+    use: Use
+    share: float = 1.0
+    by: LabelsBy = "block"
+    draw: int = 0
+    without: tuple[str, ...] = ()
+    """Modalities that are missing when labels are learnt, and afterwards."""
+
+
+def cells(study: StudyConfig) -> list[Cell]:
+    """List a study's cells; folds come last, so that an interrupted study has whole folds."""
+    found = []
+    for seed in study.seeds:
+        folds = {fold for store in study.stores for fold in store_folds(study, store)}
+        for fold in sorted(folds):
+            for name, method in study.methods.items():
+                for variant, options in method.variants():
+                    found += [
+                        Cell(store=store, method=name, variant=variant, options=options,
+                             fold=fold, seed=seed)
+                        for store in judged_stores(study)
+                        if fold in store_folds(study, store)
+                    ]  # fmt: skip
+    return found
+
+
+def judged_stores(study: StudyConfig) -> list[str]:
+    """List the stores that encoders are judged on: all but those with no folds of their own."""
+    return [name for name, store in study.stores.items() if store.folds != ()]
+
+
+def store_folds(study: StudyConfig, store: str) -> tuple[int, ...]:
+    """Give the folds of a store."""
+    own = study.stores[store].folds
+    return study.folds if own is None else own
+
+
+def judgements(study: StudyConfig, cell: Cell, subsets: list[tuple[str, ...]]) -> list[Judgement]:
+    """List how a cell is judged.
+
+    Args:
+        study: names label shares and missing modalities.
+        cell: its method names the uses.
+        subsets: modalities to leave out when labels are learnt, one after the other.
+    """
+    method = study.methods[cell.method]
+    uses: tuple[Use, ...] = method.use if method.objective else ("finetuned",)
+    found = []
+    for use in uses:
+        for share, by, draw in _draws(study):
+            found += [
+                Judgement(use=use, share=share, by=by, draw=draw, without=without)
+                for without in ((), *subsets)
+            ]
+    return found
+
+
+def _draws(study: StudyConfig) -> Iterator[tuple[float, LabelsBy, int]]:
+    for share in study.labels.shares:
+        if share == 1:
+            yield 1.0, "block", 0
+            continue
+        for by in study.labels.by:
+            for draw in range(study.labels.draws):
+                yield share, by, draw
+
+
+def missing_subsets(
+    names: tuple[str, ...], sites: tuple[str, ...], kind: Missing
+) -> list[tuple[str, ...]]:
+    """List sets of modalities to take away; something always stays.
+
+    Args:
+        names: the modalities.
+        sites: the body site of each.
+        kind: none; each modality and each body site alone; all sets.
+    """
+    if kind == "all":
+        sizes = range(1, len(names))
+        return [chosen for size in sizes for chosen in combinations(names, size)]
+    if kind == "none":
+        return []
+    found = [(name,) for name in names] if len(names) > 1 else []
+    pairs = list(zip(names, sites, strict=True))
+    for site in dict.fromkeys(sites):
+        of_site = tuple(name for name, where in pairs if where == site)
+        if 1 < len(of_site) < len(names):
+            found.append(of_site)
+    return found
+
+
+def encoder_config(study: StudyConfig, cell: Cell) -> EncoderConfig:
+    """Give a cell's encoder: the study's, changed by its store, then by its method."""
+    changes = {**study.stores[cell.store].encoder, **study.methods[cell.method].encoder}
+    return changed(study.encoder, changes, f"encoder of {cell.title}")
+
+
+def loops(study: StudyConfig, cell: Cell) -> tuple[LoopConfig, LoopConfig]:
+    """Give a cell's pretraining and fine-tuning loops."""
+    store = study.stores[cell.store]
+    pretraining = changed(study.pretrain_loop, store.pretrain_loop, "pretrain_loop")
+    finetuning = changed(study.finetune_loop, store.finetune_loop, "finetune_loop")
+    return replace(pretraining, seed=cell.seed), replace(finetuning, seed=cell.seed)
+
+
+def changed(config: Any, changes: Settings, what: str) -> Any:
+    """Give a config with some fields changed.
+
+    Raises:
+        ConfigError: a field that there is not.
+    """
+    for name in changes:
+        if name not in config.__dataclass_fields__:
+            known = ", ".join(config.__dataclass_fields__)
+            raise ConfigError(f"{what}: unknown field {name!r}; fields are {known}")
+    return replace(config, **changes)
+
+
+def digest(study: StudyConfig, cell: Cell) -> str:
+    """Give a hash of all that a cell's results follow from."""
+    pretraining, finetuning = loops(study, cell)
+    method, store = study.methods[cell.method], study.stores[cell.store]
+    said = {
+        "format": FORMAT,
+        "cell": asdict(cell),
+        "method": {"objective": method.objective, "on": method.pretrain_on,
+                   "too": method.pretrain_too, "use": method.use},
+        "split": asdict(store.split),
+        "encoder": encoder_config(study, cell).identity(),
+        "loops": [asdict(pretraining), asdict(finetuning), study.finetune_min_steps],
+        "finetune": asdict(study.finetune),
+        "features": study.features,
+        "labels": asdict(study.labels),
+        "missing": asdict(study.missing),
+    }  # fmt: skip
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def store_path(study: StudyConfig, name: str) -> Path:
+    """Give where a store is."""
+    return study.stores[name].path

@@ -1,0 +1,46 @@
+"""Compare ways to make an encoder: a grid of methods, stores, folds and seeds.
+
+python -m sensor2llm.study --config benchmarks/studies/headline.yaml
+python -m sensor2llm.study --config benchmarks/studies/headline.yaml --workers 8 --out runs/headline
+
+Writes OUT/results.json, results.parquet, README.md and pictures. An interrupted study goes on
+where it was; `--report true` only writes what is there.
+"""
+
+from jsonargparse import ArgumentParser
+
+from sensor2llm.command import parse, recipe_parser, to_config
+from sensor2llm.errors import run_verb
+from sensor2llm.studies.config import StudyConfig
+
+
+def make_parser() -> ArgumentParser:
+    """Describe the words that can be typed."""
+    parser = recipe_parser("study", __doc__, StudyConfig)
+    parser.add_argument("--report", type=bool, default=False, help="run nothing, write the report")
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    return parser
+
+
+def study(argv: list[str] | None) -> None:
+    """Run what is missing, write the report and print its tables."""
+    parser = make_parser()
+    args = parse(parser, argv)
+    config = to_config(parser, args, StudyConfig)
+
+    from sensor2llm.studies.report import write_report
+    from sensor2llm.studies.runner import run_study
+
+    if not args.report:
+        run_study(config)
+    command = f"python -m sensor2llm.study --config {args.config[0]}" if args.config else ""
+    print(write_report(config, command, as_json=args.json))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: study(argv))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
