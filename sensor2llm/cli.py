@@ -14,6 +14,7 @@ VERBS = {
     "train_adapter": "train the adapter that lets a frozen LLM hear the signals",
     "evaluate": "measure an adapter or an encoder on a store",
     "classify": "label the windows of a recording",
+    "study": "compare ways to make an encoder, over stores, folds and seeds",
     "chat": "talk with the LLM about a window",
 }
 

@@ -243,6 +243,8 @@ def plot_attention(
         axis.tick_params(length=0, labelsize=8)
         numbers = f"cross {cross[layer, head]:.2f}, aligned {aligned[layer, head]:.2f}"
         axis.set_title(f"layer {layer + 1}, head {head + 1}\n{numbers}", fontsize=8)
+    figure.supylabel("query", fontsize=9)
+    figure.supxlabel("key", fontsize=9)
     return save_picture(figure, path)
 
 
@@ -272,7 +274,8 @@ def _draw_points(axis: Axes, points: Points, names: np.ndarray, one: str, many: 
     for marker in MARKERS:
         rows = [i for i in mixed if look[names[i]][1] == marker]
         colours = [look[names[i]][0] for i in rows]
-        axis.scatter(*points[rows].T, s=12, c=colours, marker=marker, linewidths=0, alpha=0.75)
+        x, y = points[rows].T
+        axis.scatter(x, y, s=12, c=colours, marker=marker, linewidths=0, alpha=0.75)
     axis.set(xticks=[], yticks=[])
     note = "" if told_apart else f"; {len(different)} {many}, colours repeat"
     axis.set_title(f"by {one}{note}", fontsize=10)

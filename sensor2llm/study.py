@@ -3,8 +3,8 @@
 python -m sensor2llm.study --config benchmarks/studies/headline.yaml
 python -m sensor2llm.study --config benchmarks/studies/headline.yaml --workers 8 --out runs/headline
 
-Writes OUT/results.json, results.parquet, README.md and pictures. An interrupted study goes on
-where it was; `--report true` only writes what is there.
+Writes results.json, results.parquet, README.md and pictures. An interrupted study goes on where it
+was; `--tell` only writes what is there.
 """
 
 from jsonargparse import ArgumentParser
@@ -17,7 +17,7 @@ from sensor2llm.studies.config import StudyConfig
 def make_parser() -> ArgumentParser:
     """Describe the words that can be typed."""
     parser = recipe_parser("study", __doc__, StudyConfig)
-    parser.add_argument("--report", type=bool, default=False, help="run nothing, write the report")
+    parser.add_argument("--tell", action="store_true", help="run nothing, tell what is there")
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     return parser
 
@@ -31,7 +31,7 @@ def study(argv: list[str] | None) -> None:
     from sensor2llm.studies.report import write_report
     from sensor2llm.studies.runner import run_study
 
-    if not args.report:
+    if not args.tell:
         run_study(config)
     command = f"python -m sensor2llm.study --config {args.config[0]}" if args.config else ""
     print(write_report(config, command, as_json=args.json))

@@ -1,13 +1,14 @@
 """The verb `evaluate`."""
 
 import json
+import sys
 
 import pytest
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.evaluate import main
-from tests.models import normaliser
+from tests.models import normaliser, text_adapter, tiny_llm
 from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_adapter, save_store
 
@@ -76,8 +77,49 @@ def test_an_encoder_gets_probes(folders, capsys, tmp_path):
     encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
     encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(SPEC).to_dict()})
     assert run(tmp_path / "e", "--data", folders[1]) == 0
-    assert "linear probe" in capsys.readouterr().out
-    assert json.loads((tmp_path / "e" / "metrics.json").read_text())["probes"]
+    out = capsys.readouterr().out
+    assert "linear probe" in out
+    assert "k-NN probe" in out
+    kept = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert {"probes", "knn", "subject_probe", "selectivity"} <= set(kept)
+
+
+PICTURES = {"embeddings_tsne.png", "selectivity.png", "embedding.json"}
+
+
+def test_pictures_of_an_encoder(folders, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)  # it takes half a minute to compile
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(SPEC).to_dict()})
+    pictures = ("--pictures", tmp_path / "pictures", "--split", "validation", "--json")
+    assert run(tmp_path / "e", "--data", folders[1], *pictures) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == PICTURES
+    kept = json.loads((tmp_path / "pictures" / "embedding.json").read_text())
+    assert {name: kept[name] for name in found} == found
+    assert not (tmp_path / "e" / "metrics.json").exists()
+
+
+def test_pictures_of_an_adapters_encoder(folders, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    adapter = save_adapter(tmp_path / "adapter")
+    pictures = ("--llm", llm_folder(), "--pictures", tmp_path / "pictures", "--json")
+    assert run(adapter, "--data", folders[1], *pictures) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "knn" not in found
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == PICTURES
+    kept = json.loads((tmp_path / "pictures" / "embedding.json").read_text())
+    assert set(kept["probes"]) == {"linear"}
+    assert kept["windows"] == found["windows"]
+
+
+def test_pictures_of_a_text_adapter_are_refused_before_anything_is_measured(
+    folders, capsys, tmp_path
+):
+    adapter = text_adapter(tiny_llm()).save(tmp_path / "adapter")
+    assert run(adapter, "--data", folders[1], "--pictures", tmp_path / "p") == 2
+    assert "reads windows as text; it has no encoder" in capsys.readouterr().err
+    assert not (adapter / "metrics.json").exists()
 
 
 def test_an_encoder_has_no_controls(folders, capsys, tmp_path):

@@ -35,13 +35,13 @@ class EncoderConfig:
     """Width of the aggregator's output, to which the pretraining loss is applied."""
     pooled_steps: int = 16
     """Steps a modality that the bridge gets, whatever the window's length."""
-    patches: int = 16
-    """patch_transformer: equal parts in time of a window, one token each."""
+    patches: int = 8
+    """patch_transformer: equal parts in time of a window, one token each; more for long windows."""
     layers: int = 2
     """patch_transformer: transformer layers."""
-    heads: int = 4
+    heads: int = 2
     """patch_transformer: attention heads; they divide token_width."""
-    token_width: int = 48
+    token_width: int = 32
     """patch_transformer: features a token inside the transformer; a linear layer makes `width`."""
     feedforward: int = 2
     """patch_transformer: width of the feed-forward layers, in multiples of token_width."""

@@ -114,6 +114,8 @@ class PatchTransformer(nn.Module):
         self.patches = math.ceil(modality.steps / self.patch_steps)
         width = config.token_width
         self.embedding = nn.Linear(len(modality.channels) * self.patch_steps, width)
+        # Not saved: they follow from the sizes.
+        self.register_buffer("places", sinusoids(self.patches, width), persistent=False)
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.own_backbone = Backbone(config) if backbone is None else None
         if backbone is not None:
@@ -121,6 +123,8 @@ class PatchTransformer(nn.Module):
         # In a tuple, a module is no part of this one: the shared weights are saved once, by the
         # one who holds them.
         self._shared = (backbone,)
+
+    places: Float[Tensor, "patch inside"]
 
     @property
     def backbone(self) -> Backbone:
@@ -175,10 +179,13 @@ class PatchTransformer(nn.Module):
         if visible is not None:
             shown = visible.T.unsqueeze(-1)
             tokens = torch.where(shown, tokens, self.mask_token.to(tokens.dtype))
-        places = sinusoids(len(tokens), tokens.shape[-1]).to(tokens)
+        places = self.places
+        if len(tokens) != len(places):
+            places = sinusoids(len(tokens), places.shape[1]).to(places)
         if self.own_backbone is None:
             places = places + self.modality_embedding
-        return tokens + places.unsqueeze(1)
+        # Data-parallel training wants every parameter in every pass, hidden patches or not.
+        return tokens + (places + 0.0 * self.mask_token).unsqueeze(1)
 
 
 def sinusoids(count: int, width: int) -> Float[Tensor, "position width"]:

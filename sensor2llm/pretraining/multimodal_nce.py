@@ -30,10 +30,9 @@ class MultimodalNCE(nn.Module):
         super().__init__()
         self.encoder, self.config = encoder, config or MultimodalNCEConfig()
         self.pairs = list(combinations(range(len(encoder.spec.names)), 2))
-        self.projections = nn.ModuleList(
-            nn.ModuleList(projection(encoder.width, self.config.projection_width) for _ in range(2))
-            for _ in self.pairs
-        )
+        width = self.config.projection_width
+        self.left = nn.ModuleList(projection(encoder.width, width) for _ in self.pairs)
+        self.right = nn.ModuleList(projection(encoder.width, width) for _ in self.pairs)
         encoder.aggregator.requires_grad_(False)
 
     def forward(self, batch: SignalBatch, generator: torch.Generator | None = None) -> StepLoss:
@@ -42,7 +41,7 @@ class MultimodalNCE(nn.Module):
         steps = self.encoder.encode_steps(batch, token_drop=drop, generator=generator)
         pooled = self.encoder.pool(steps)
         losses, recall = [], []
-        for (i, j), (left, right) in zip(self.pairs, self.projections, strict=True):
+        for (i, j), left, right in zip(self.pairs, self.left, self.right, strict=True):
             rows = batch.present[:, i] & batch.present[:, j]
             if int(rows.sum()) > 1:
                 a, b = left(pooled[rows, i]), right(pooled[rows, j])
@@ -57,7 +56,7 @@ class MultimodalNCE(nn.Module):
         """Give both modalities' vectors in each pair's space, windows that have both only."""
         pooled = self.encoder.pool(self.encoder.encode_steps(batch))
         names, found = self.encoder.spec.names, {}
-        for (i, j), (left, right) in zip(self.pairs, self.projections, strict=True):
+        for (i, j), left, right in zip(self.pairs, self.left, self.right, strict=True):
             rows = batch.present[:, i] & batch.present[:, j]
             found[names[i], names[j]] = (left(pooled[rows, i]), right(pooled[rows, j]))
         return found

@@ -32,7 +32,7 @@ from sensor2llm.pretraining.objective_config import CroSSLConfig, ObjectiveConfi
 from sensor2llm.pretraining.objectives import build_objective
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
 from sensor2llm.signals.splits import Split, check_leak
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import FitResult, Validation, fit
@@ -99,7 +99,7 @@ class WindowTask:
 
 
 def pretrain(
-    store: WindowStore,
+    store: Windows,
     split: Split,
     encoder_config: EncoderConfig | None = None,
     objective_config: ObjectiveConfig | None = None,
@@ -143,7 +143,7 @@ def pretrain(
 
 def finetune(
     encoder: SignalEncoder,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     config: FinetuneConfig | None = None,
     loop_config: LoopConfig | None = None,
@@ -198,9 +198,7 @@ def finetune(
     )
 
 
-def fresh_encoder(
-    store: WindowStore, config: EncoderConfig | None, loop: LoopConfig
-) -> SignalEncoder:
+def fresh_encoder(store: Windows, config: EncoderConfig | None, loop: LoopConfig) -> SignalEncoder:
     """Build an encoder whose random weights follow from the loop's seed."""
     torch.manual_seed(loop.seed)
     return SignalEncoder(store.spec, config)
@@ -213,7 +211,7 @@ def windows(dataset: WindowDataset, device: torch.device) -> Iterator[SignalBatc
         yield dataset.batch(np.asarray(rows)).to(device)
 
 
-def labelled(store: WindowStore, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def labelled(store: Windows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Give the rows that have a label.
 
     Raises:
@@ -236,7 +234,7 @@ def predict(
     return torch.cat(parts).numpy()
 
 
-def manifest(store: WindowStore, normaliser: Normaliser, **recipe: Any) -> dict[str, Any]:
+def manifest(store: Windows, normaliser: Normaliser, **recipe: Any) -> dict[str, Any]:
     """Give what an encoder's folder says beside spec and configuration."""
     return {
         "normaliser": normaliser.to_dict(),
@@ -256,9 +254,7 @@ def _device(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def _identity(
-    store: WindowStore, split: Split, encoder: EncoderConfig, stage: Any
-) -> dict[str, Any]:
+def _identity(store: Windows, split: Split, encoder: EncoderConfig, stage: Any) -> dict[str, Any]:
     """Give what must be equal for a checkpoint to be gone on from."""
     people = {part: list(names) for part, names in split.subjects(store).items()}
     return {

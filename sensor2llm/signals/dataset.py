@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from sensor2llm.errors import DataError
 from sensor2llm.signals.normalise import Normaliser, stack_statistics
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store import Indices, WindowStore
+from sensor2llm.signals.store import Indices, Windows
 from sensor2llm.signals.window import Window
 
 
@@ -60,7 +60,7 @@ class WindowDataset(Dataset[SignalBatch]):
 
     def __init__(
         self,
-        store: WindowStore,
+        store: Windows,
         indices: Indices,
         normaliser: Normaliser | Mapping[str, Normaliser] | None = None,
         without: Collection[str] = (),

@@ -40,7 +40,7 @@ def resample(
     missing = np.isnan(values)
     whole = interpolate_nan(values) if missing.any() else values
     if ratio and abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE:
-        # The line through both ends is taken off first: no ringing from gravity at the edges.
+        # The ends go on along the line through both: no ringing from gravity at the edges.
         result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype="line")
     else:
         steps = max(1, round(values.shape[1] * new_rate_hz / rate_hz))

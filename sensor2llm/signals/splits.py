@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.store import Indices, WindowStore
+from sensor2llm.signals.store import Indices, Windows
 
 PARTS = ("train", "validation", "test")
 
@@ -28,7 +28,7 @@ class Split:
             raise DataError(f"unknown split {part!r}; choose from {', '.join(PARTS)}")
         return getattr(self, part)
 
-    def subjects(self, store: WindowStore) -> dict[str, tuple[str, ...]]:
+    def subjects(self, store: Windows) -> dict[str, tuple[str, ...]]:
         """Give the people of each part: what it takes to make this split again."""
         ids = np.asarray(store.subject_ids)
         return {
@@ -38,7 +38,7 @@ class Split:
 
 
 def split_by_subject(
-    store: WindowStore, seed: int, validation_share: float = 0.15, test_share: float = 0.2
+    store: Windows, seed: int, validation_share: float = 0.15, test_share: float = 0.2
 ) -> Split:
     """Draw test people from all, then validation people from the rest; at least one each.
 
@@ -52,7 +52,7 @@ def split_by_subject(
     return _split_off_validation(store, order[count:], order[:count], validation_share, seed)
 
 
-def published_split(store: WindowStore, seed: int, validation_share: float = 0.2) -> Split:
+def published_split(store: Windows, seed: int, validation_share: float = 0.2) -> Split:
     """Take the data set's own test people; validation people come from its training people.
 
     A published `validation` list is used as it is. People in no list are in no part.
@@ -76,7 +76,7 @@ def published_split(store: WindowStore, seed: int, validation_share: float = 0.2
 
 
 def leave_one_subject_out(
-    store: WindowStore, seed: int = 0, validation_share: float = 0.2
+    store: Windows, seed: int = 0, validation_share: float = 0.2
 ) -> list[Split]:
     """Make one split a person, in the people's order: that person is the test.
 
@@ -89,14 +89,14 @@ def leave_one_subject_out(
 
 
 def _loso(
-    store: WindowStore, people: Sequence[str], i: int, seed: int, validation_share: float
+    store: Windows, people: Sequence[str], i: int, seed: int, validation_share: float
 ) -> Split:
     rest = [person for person in people if person != people[i]]
     return _split_off_validation(store, rest, [people[i]], validation_share, seed)
 
 
 def subject_folds(
-    store: WindowStore, folds: int = 5, seed: int = 0, validation_share: float = 0.2
+    store: Windows, folds: int = 5, seed: int = 0, validation_share: float = 0.2
 ) -> list[Split]:
     """Make `folds` splits: everybody is tested once; validation people come from the others.
 
@@ -114,7 +114,7 @@ def subject_folds(
     ]
 
 
-def make_split(store: WindowStore, config: SplitConfig) -> Split:
+def make_split(store: Windows, config: SplitConfig) -> Split:
     """Make the split that the config names, and check it for leaks.
 
     Raises:
@@ -135,7 +135,7 @@ def make_split(store: WindowStore, config: SplitConfig) -> Split:
     return split
 
 
-def check_leak(store: WindowStore, split: Split) -> None:
+def check_leak(store: Windows, split: Split) -> None:
     """Raise unless no person is in two parts.
 
     Windows overlap only within one person's recording, so this also keeps every overlapping pair
@@ -160,7 +160,7 @@ def check_leak(store: WindowStore, split: Split) -> None:
 
 
 def label_fraction(
-    store: WindowStore,
+    store: Windows,
     indices: Indices,
     fraction: float,
     seed: int,
@@ -200,7 +200,7 @@ def _block(rows: np.ndarray, fraction: float, generator: np.random.Generator) ->
     return rows[start : start + count]
 
 
-def _people(store: WindowStore) -> list[str]:
+def _people(store: Windows) -> list[str]:
     # "2" before "10"; independent of the order in which they were written.
     return sorted(store.subject_names, key=lambda name: (len(name), name))
 
@@ -228,7 +228,7 @@ def _need(given: int, needed: int, purpose: str) -> None:
 
 
 def _split_off_validation(
-    store: WindowStore, rest: Sequence[str], test: Sequence[str], share: float, seed: int
+    store: Windows, rest: Sequence[str], test: Sequence[str], share: float, seed: int
 ) -> Split:
     _need(len(rest), 2, "train and validation")
     # Another stream than the one that drew the test people.
@@ -239,7 +239,7 @@ def _split_off_validation(
     return _checked(store, train=train, validation=validation, test=test)
 
 
-def _checked(store: WindowStore, **people: Iterable[str]) -> Split:
+def _checked(store: Windows, **people: Iterable[str]) -> Split:
     ids = {name: i for i, name in enumerate(store.subject_names)}
     rows = {
         part: np.flatnonzero(np.isin(store.subject_ids, [ids[p] for p in who]))

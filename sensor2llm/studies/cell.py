@@ -17,7 +17,7 @@ from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.pretraining.run import finetune, fresh_encoder, labelled, pretrain, windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, label_fraction, make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.grid import (
@@ -102,7 +102,8 @@ def make_encoder(study: StudyConfig, cell: Cell, store: WindowStore, split: Spli
         encoder = fresh_encoder(store, config, loop).eval()
         return Made(encoder=encoder, normaliser=fit_normaliser(store, split.train), result=None)
     objective = objective_options(method.objective, cell.options)
-    seen, taught = store, split
+    seen: Windows = store
+    taught = split
     if method.pretrain_on:
         seen, taught = joined_for(study, cell, store, split)
     trained = pretrain(seen, taught, config, objective, loop, progress_bar=False)

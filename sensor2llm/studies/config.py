@@ -198,7 +198,9 @@ class StudyConfig:
     address: str | None = None
     """ray: the cluster's address; by default a local one is started."""
     out: Path = Path("runs/study")
-    """Results; cells that are there and still fit are not run again."""
+    """Finished cells; those that are there and still fit are not run again."""
+    report: Path | None = None
+    """Where results.json, results.parquet, README.md and pictures go; by default `out`."""
 
     def __post_init__(self) -> None:
         """Check names; lists from YAML become tuples."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from sensor2llm.encoders.config import EncoderConfig
@@ -127,7 +126,7 @@ def missing_subsets(
         return [chosen for size in sizes for chosen in combinations(names, size)]
     if kind == "none":
         return []
-    found = [(name,) for name in names] if len(names) > 1 else []
+    found: list[tuple[str, ...]] = [(name,) for name in names] if len(names) > 1 else []
     pairs = list(zip(names, sites, strict=True))
     for site in dict.fromkeys(sites):
         of_site = tuple(name for name, where in pairs if where == site)
@@ -182,8 +181,3 @@ def digest(study: StudyConfig, cell: Cell) -> str:
     }  # fmt: skip
     text = json.dumps(said, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def store_path(study: StudyConfig, name: str) -> Path:
-    """Give where a store is."""
-    return study.stores[name].path

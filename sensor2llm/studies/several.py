@@ -1,20 +1,18 @@
 """Pretraining on several stores: other people's sensors under the judged store's names."""
 
-from typing import Any, cast
-
 import numpy as np
 
 from sensor2llm.signals.joined_stores import JoinedStores
 from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.grid import Cell
 
 
 def joined_for(
     study: StudyConfig, cell: Cell, store: WindowStore, split: Split
-) -> tuple[WindowStore, Split]:
+) -> tuple[Windows, Split]:
     """Join the stores that a cell's method pretrains on with the judged one, labels left out.
 
     Rates, lengths, units and names become the judged store's; sensors that another store lacks are
@@ -26,13 +24,13 @@ def joined_for(
         DataError: windows that are too short.
     """
     method = study.methods[cell.method]
-    others: list[Any] = [
+    others = [
         MappedStore(WindowStore.open(study.stores[name].path), names, store.spec)
         for name, names in method.pretrain_on.items()
     ]
-    own: Any = MappedStore(store, {name: name for name in store.spec.names}, store.spec)
+    own = MappedStore(store, {name: name for name in store.spec.names}, store.spec)
     joined = JoinedStores([own, *others], labels=False)
     rest = np.arange(len(store), len(joined))
     train = np.concatenate([split.train, rest]) if method.pretrain_too else rest
     found = Split(train=train, validation=split.validation, test=split.test)
-    return cast("WindowStore", joined), found
+    return joined, found

@@ -1,15 +1,96 @@
-"""Measure an encoder's folder by probes on the people of one part of a store."""
+"""Measure an encoder, its own folder's or an adapter's, by probes on the people of one part."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+import numpy as np
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_files import find_adapter
+from sensor2llm.encoders.signal_encoder import WEIGHTS, SignalEncoder, read_manifest
+from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.pretraining.config import ProbeConfig, ProbeKind
+from sensor2llm.pretraining.run import labelled
+from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.normalise import Normaliser
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks.embedding import (
+    MOST_WINDOWS,
+    Shares,
+    knn_probe,
+    modality_changes,
+    modality_shares,
+    selectivity,
+    spread,
+    subject_probe,
+)
 from sensor2llm.tasks.evaluation import data_facts, recipe_split
 from sensor2llm.tasks.metrics import Predictions, measure
-from sensor2llm.tasks.probe import ProbeResult, probe
+from sensor2llm.tasks.probe import ProbeResult, encoder_features, probe, probe_metrics
+
+
+@dataclass(frozen=True, eq=False)
+class ReadEncoder:
+    """Hold an encoder and what it is used with: its normaliser, and the split of a store."""
+
+    encoder: SignalEncoder
+    normaliser: Normaliser
+    store: WindowStore
+    split: Split
+
+    def dataset(self, part: str) -> WindowDataset:
+        """Give the labelled windows of one part.
+
+        Raises:
+            DataError: there is none.
+        """
+        return WindowDataset(self.store, labelled(self.store, self.split[part]), self.normaliser)
+
+    def shares(self, part: str) -> Shares:
+        """Give the share of each modality in each unit, from at most `MOST_WINDOWS` windows."""
+        rows = spread(self.dataset(part).indices, MOST_WINDOWS)
+        dataset = WindowDataset(self.store, rows, self.normaliser)
+        return modality_shares(*modality_changes(self.encoder, dataset))
+
+
+def read_encoder(name: str | Path, store: WindowStore) -> ReadEncoder:
+    """Read the encoder that a folder holds, an encoder's own or an adapter's, for a store.
+
+    Raises:
+        ArtefactError: the folder is broken.
+        ConfigError: it is an adapter without an encoder, or no folder.
+        SpecError: the store's modalities are not the encoder's.
+    """
+    folder = find_adapter(str(name))
+    if (folder / WEIGHTS).is_file():
+        manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
+        normaliser = Normaliser.from_dict(manifest["normaliser"])
+        recipe = manifest.get("recipe") or {}
+    else:
+        adapter = SensorAdapter.load(folder)
+        if adapter.encoder is None:
+            raise ConfigError(f"'{name}' reads windows as text; it has no encoder to draw or probe")
+        encoder, recipe = adapter.encoder, adapter.recipe
+        normaliser = adapter.normaliser or _as_they_are(encoder.spec)
+    encoder.spec.check_compatible(store.spec)
+    if encoder.spec.names != store.spec.names:
+        raise SpecError(
+            f"'{store.path}' holds {', '.join(store.spec.names)}; probes of this encoder need "
+            f"{', '.join(encoder.spec.names)}, in this order: prepare the store so"
+        )
+    return ReadEncoder(encoder.eval(), normaliser, store, recipe_split(recipe, store))
+
+
+def _as_they_are(spec: SignalSpec) -> Normaliser:
+    sizes = {modality.name: len(modality.channels) for modality in spec.modalities}
+    return Normaliser(
+        mean={name: np.zeros(size) for name, size in sizes.items()},
+        scale={name: np.ones(size) for name, size in sizes.items()},
+    )
 
 
 def evaluate_encoder(
@@ -30,17 +111,85 @@ def evaluate_encoder(
         seed: of the bootstrap.
 
     Returns:
-        The linear probe's metrics as plain JSON, and in `probes` those of every probe.
+        What `measure_encoder` does.
     """
-    manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
-    encoder.spec.check_compatible(store.spec)
-    split = recipe_split(manifest.get("recipe") or {}, store)
-    normaliser = Normaliser.from_dict(manifest["normaliser"])
     kinds: tuple[ProbeKind, ...] = ("linear", "mlp", *(("finetuned",) if finetuned else ()))
-    found = probe(encoder, store, split, normaliser, ProbeConfig(kinds=kinds), part)
+    return measure_encoder(read_encoder(folder, store), kinds=kinds, part=part, seed=seed)
+
+
+def measure_encoder(
+    given: ReadEncoder,
+    *,
+    kinds: Sequence[ProbeKind] = ("linear",),
+    part: str = "test",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure an encoder with probes of its features.
+
+    Args:
+        given: encoder, normaliser, store and split.
+        kinds: probes; the linear one has to be among them.
+        part: whose windows are judged.
+        seed: of the bootstrap.
+
+    Returns:
+        The linear probe's metrics as plain JSON; in `probes` those of every probe, in `knn` those
+        of the nearest neighbours' vote, in `subject_probe` how well the person is read from the
+        embedding, in this part and among the training people (None where it cannot be told), and
+        in `selectivity` how the units of the joint embedding divide among the modalities.
+    """
+    encoder, store, split = given.encoder, given.store, given.split
+    config = ProbeConfig(kinds=tuple(kinds))
+    found = probe(encoder, store, split, given.normaliser, config, part)
     probes = {kind: _probe_metrics(result, store, seed) for kind, result in found.items()}
     facts = {"split": part, "encoder": encoder.fingerprint(), "data": data_facts(store, split)}
-    return {**probes["linear"], **facts, "probes": probes}
+    people = {
+        name: subject_probe(encoder, store, split[name], given.normaliser)
+        for name in dict.fromkeys((part, "train"))
+    }
+    return {
+        **probes["linear"],
+        **facts,
+        "probes": probes,
+        "knn": _probe_metrics(_neighbours(given, part), store, seed),
+        "subject_probe": people,
+        "selectivity": selectivity(given.shares(part), store.spec.names),
+    }
+
+
+def embedding_text(metrics: dict[str, Any]) -> str:
+    """Return what was found of the embedding as text for people, to follow the other results.
+
+    There is none in an adapter's metrics: the text is then empty.
+    """
+    if "knn" not in metrics:
+        return ""
+    knn, share = metrics["knn"], metrics["selectivity"]
+    lines = ["", "", f"k-NN probe         {knn['macro_f1']:.3f}  (k = {knn['chosen']['k']})"]
+    for part, found in metrics["subject_probe"].items():
+        if found:
+            raw = found["raw_statistics"]["accuracy"]
+            lines.append(
+                f"person told        {found['accuracy']:.3f}  ({found['people']} {part} people, "
+                f"chance {found['chance']:.3f}, raw statistics {raw:.3f})"
+            )
+    by_modality = ", ".join(f"{name} {value:.2f}" for name, value in share["share"].items())
+    lines.append(f"selectivity        {share['mean_index']:.3f}  ({by_modality})")
+    return "\n".join(lines)
+
+
+def _neighbours(given: ReadEncoder, part: str) -> ProbeResult:
+    sets = {
+        name: encoder_features(given.encoder, given.dataset(name))
+        for name in dict.fromkeys(("train", "validation", part))
+    }
+    classes = len(given.store.label_names)
+    classify, chosen = knn_probe(sets["train"], sets["validation"], classes)
+    labels, probabilities = sets[part].labels, classify(sets[part].features)
+    return ProbeResult(
+        metrics=probe_metrics(labels, probabilities), probabilities=probabilities,
+        labels=labels, rows=np.asarray(given.dataset(part).indices), chosen=chosen,
+    )  # fmt: skip
 
 
 def _probe_metrics(result: ProbeResult, store: WindowStore, seed: int) -> dict[str, Any]:

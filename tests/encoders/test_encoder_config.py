@@ -1,3 +1,5 @@
+from dataclasses import asdict, fields
+
 import pytest
 
 from sensor2llm.encoders.config import EncoderConfig
@@ -18,8 +20,41 @@ def test_lists_from_json_become_tuples():
         ({"strides": (0, 1, 1)}, "strides must be three positive numbers"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"pooled_steps": 0}, "pooled_steps must be positive, got 0"),
+        ({"patches": 0}, "patches must be positive, got 0"),
+        ({"tabular_layers": -1}, "tabular_layers must be positive, got -1"),
+        (
+            {"token_width": 20, "heads": 4},
+            r"token_width must be a positive multiple of twice the heads \(4\), got 20",
+        ),
+        ({"resnet_kernel": 8}, "resnet_kernel must be a positive odd number, got 8"),
+        ({"shared": True}, "shared needs the encoder patch_transformer, got 'temporal_cnn'"),
     ],
 )
 def test_options_out_of_range_are_refused(option, message):
     with pytest.raises(ConfigError, match=message):
         EncoderConfig(**option)
+
+
+def test_fields_that_came_later_do_not_count_while_they_have_their_default():
+    assert EncoderConfig().identity() == {
+        "kind": "temporal_cnn", "width": 96, "kernels": (24, 16, 8), "strides": (2, 2, 1),
+        "dropout": 0.1, "aggregator_hidden": 64, "aggregator_width": 32, "pooled_steps": 16,
+    }  # fmt: skip
+
+
+def test_every_field_that_is_not_the_default_counts():
+    changed = {
+        "kind": "resnet", "width": 64, "kernels": (3, 3, 3), "strides": (1, 1, 1), "dropout": 0.0,
+        "aggregator_hidden": 8, "aggregator_width": 8, "pooled_steps": 4, "patches": 5,
+        "layers": 3, "heads": 1, "token_width": 64, "feedforward": 3, "lstm_stride": 1,
+        "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2,
+    }  # fmt: skip
+    assert {*changed, "shared"} == {field.name for field in fields(EncoderConfig)}
+    assert EncoderConfig(**changed).identity() == changed
+    assert EncoderConfig(kind="patch_transformer", shared=True).identity()["shared"] is True
+
+
+def test_what_a_manifest_says_builds_the_same_configuration():
+    config = EncoderConfig(kind="resnet", resnet_kernel=15)
+    assert EncoderConfig(**asdict(config)) == config
+    assert EncoderConfig(**config.identity()) == config

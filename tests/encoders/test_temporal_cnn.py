@@ -4,8 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.temporal_cnn import RowMLP, TemporalCNN, temporal_cnn
-from sensor2llm.signals.spec import Channel, Modality
+from sensor2llm.encoders.temporal_cnn import TemporalCNN
 
 
 def restated(cnn: TemporalCNN, values: torch.Tensor) -> torch.Tensor:
@@ -56,13 +55,3 @@ def test_a_batch_of_one_equals_its_row_in_a_batch():
     cnn = TemporalCNN(3, EncoderConfig(width=16)).eval()
     values = torch.randn(5, 3, 64)
     torch.testing.assert_close(cnn(values)[2:3], cnn(values[2:3]), rtol=1e-5, atol=1e-5)
-
-
-def test_a_row_of_values_becomes_one_step_by_an_mlp():
-    channels = (Channel(name="age", unit="a"), Channel(name="bmi", unit="kg/m^2"))
-    modality = Modality(name="row", channels=channels, steps=1, axis="none")
-    encoder = temporal_cnn(modality, EncoderConfig(width=8))
-    assert isinstance(encoder, RowMLP)
-    assert [type(layer).__name__ for layer in encoder.layers if not isinstance(layer, nn.Dropout)] \
-        == ["Linear", "GELU", "Linear"]  # fmt: skip
-    assert encoder(torch.zeros(3, 2, 1)).shape == (3, 1, 8)

@@ -16,7 +16,12 @@ from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify_store
 from sensor2llm.tasks.controls import DISTORTIONS
-from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
+from sensor2llm.tasks.encoder_evaluation import (
+    embedding_text,
+    evaluate_encoder,
+    measure_encoder,
+    read_encoder,
+)
 from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
 from tests.models import LABELS, normaliser, small_model, text_adapter, tiny_llm
 from tests.signals.stores import SPEC, make_windows
@@ -200,3 +205,66 @@ def test_an_encoder_is_judged_by_probes(store, tmp_path):
     assert found["encoder"] == encoder.fingerprint()
     assert "f1_crossl_released" in found
     json.dumps(found)
+
+
+@pytest.fixture(scope="module")
+def long_store(tmp_path_factory):
+    windows = make_windows(each=24, labels=LABELS)
+    return WindowStore.write(tmp_path_factory.mktemp("long") / "store", SPEC, windows)
+
+
+def encoder_folder(folder):
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(folder, {"normaliser": normaliser(SPEC).to_dict()})
+    return folder
+
+
+def test_an_encoders_neighbours_people_and_units_are_measured(long_store, tmp_path):
+    found = evaluate_encoder(encoder_folder(tmp_path / "e"), long_store)
+    linear, knn = found["probes"]["linear"], found["knn"]
+    assert set(knn) == set(linear)
+    assert knn["windows"] == linear["windows"]
+    assert knn["chosen"]["k"] in (1, 5, 15, 45)
+    # One test person cannot be told from others; four training people can.
+    assert found["subject_probe"]["test"] is None
+    read = found["subject_probe"]["train"]
+    assert (read["people"], read["chance"]) == (4, 0.25)
+    units = found["selectivity"]["units"]
+    assert list(units) == list(SPEC.names)
+    assert sum(units.values()) == EncoderConfig().aggregator_width
+    told = embedding_text(found)
+    assert f"k-NN probe         {knn['macro_f1']:.3f}  (k = {knn['chosen']['k']})" in told
+    assert f"person told        {read['accuracy']:.3f}  (4 train people, chance 0.250" in told
+    assert "test people" not in told
+    assert f"selectivity        {found['selectivity']['mean_index']:.3f}  (accel 0." in told
+
+
+def test_an_adapters_encoder_is_read_as_it_is_used(model, store, tmp_path):
+    adapter = model.adapter
+    given = read_encoder(adapter.save(tmp_path / "a"), store)
+    assert given.encoder.fingerprint() == adapter.encoder.fingerprint()
+    assert given.normaliser.to_dict() == adapter.normaliser.to_dict()
+    assert np.array_equal(given.split.test, recipe_split(adapter.recipe, store).test)
+    found = measure_encoder(given)
+    assert set(found["probes"]) == {"linear"}
+
+
+def test_an_encoder_without_normalisation_reads_values_as_they_are(store, tmp_path):
+    adapter = small_model().adapter
+    adapter.normaliser = None
+    given = read_encoder(adapter.save(tmp_path / "a"), store)
+    values = store.read([0])["accel"]
+    assert np.array_equal(given.normaliser.apply("accel", values), values)
+    assert embedding_text({"macro_f1": 0.5}) == ""
+
+
+def test_an_adapter_without_an_encoder_has_no_embedding(store, tmp_path):
+    folder = text_adapter(tiny_llm()).save(tmp_path / "a")
+    with pytest.raises(ConfigError, match="reads windows as text; it has no encoder to draw or"):
+        read_encoder(folder, store)
+
+
+def test_a_store_without_one_of_the_encoders_modalities(tmp_path):
+    folder = encoder_folder(tmp_path / "e")
+    with pytest.raises(SpecError, match=r"holds rr; probes of this encoder need accel, rr, person"):
+        read_encoder(folder, part_of(tmp_path, ("rr",)))

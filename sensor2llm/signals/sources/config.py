@@ -15,10 +15,11 @@ class SourceOptions:
     """
 
     overlap: float | None = None
-    """Share of a window that the next one repeats, from 0 to below 1 (wisdm: 0; a table: its
-    YAML's `overlap`)."""
+    """Share of a window that the next one repeats, from 0 to below 1 (pamap2, mhealth,
+    motionsense, hhar, wesad: 0.5; others: 0; a table: its YAML's `overlap`)."""
     window_s: float | None = None
-    """Length of a window in seconds (wisdm: 10; a table: its YAML's `window_s`)."""
+    """Length of a window in seconds (wisdm, wisdm_v1, capture24, cinc2017: 10; pamap2, mhealth:
+    5.12; motionsense, hhar: 2.56; wesad: 30; a table: its YAML's `window_s`)."""
     devices: Literal["watch", "phone", "both", "wrist", "chest"] | None = None
     """Which devices are read (wisdm, hhar: watch, phone or both; wesad: wrist, chest or both)."""
     subjects: Literal["all", "complete"] | None = None
