@@ -30,6 +30,7 @@ from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.tasks.embedding import (
     Attention,
     Shares,
+    attention_shares,
     cross_modal_share,
     selectivity,
     spread,
@@ -246,6 +247,33 @@ def plot_attention(
     figure.supylabel("query", fontsize=9)
     figure.supxlabel("key", fontsize=9)
     return save_picture(figure, path)
+
+
+def draw_attention(
+    attention: Attention, modalities: Sequence[str], folder: str | Path
+) -> dict[str, Any]:
+    """Write attention.png and attention.json: a masked autoencoder's decoder with nothing hidden.
+
+    Args:
+        attention: weights, averaged over windows; token i is part `i % parts` of modality
+            `i // parts`, as `MaskedAutoencoder.attention` gives them.
+        modalities: their names.
+        folder: where both files go.
+
+    Returns:
+        The shares that attention.json holds.
+
+    Raises:
+        DataError: there are fewer than two modalities.
+    """
+    folder = Path(folder)
+    parts = attention.shape[-1] // len(modalities)
+    owner = np.repeat(np.arange(len(modalities)), parts)
+    times = np.tile(np.arange(parts), len(modalities))
+    shares = attention_shares(attention, owner, times)
+    plot_attention(attention, owner, times, modalities, folder / "attention.png")
+    write_json(folder / "attention.json", shares)
+    return shares
 
 
 def _standardised(features: Float[np.ndarray, "window feature"]) -> np.ndarray:

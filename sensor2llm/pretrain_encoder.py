@@ -1,6 +1,8 @@
-"""Pretrain a signal encoder on a store's training people (CroSSL), and fine-tune it if asked.
+"""Pretrain a signal encoder on a store's training people, and fine-tune it if asked.
 
 python -m sensor2llm.pretrain_encoder --data stores/uci_har --out encoders/uci_har
+python -m sensor2llm.pretrain_encoder --data stores/uci_har --objective masked_autoencoder \
+    --pictures runs/attention --out encoders/uci_har_masked
 python -m sensor2llm.pretrain_encoder --data stores/uci_har --split.kind published \
     --finetune true --out encoders/uci_har_finetuned
 """
@@ -20,6 +22,9 @@ def make_parser() -> ArgumentParser:
     parser = recipe_parser("pretrain_encoder", __doc__, EncoderRecipe)
     parser.add_argument("--data", type=Path, required=True, help="the window store")
     parser.add_argument("--out", type=Path, required=True, help="the encoder's folder to write")
+    parser.add_argument(
+        "--pictures", type=Path | None, help="folder for the masked autoencoder's attention"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return parser
@@ -34,6 +39,12 @@ def pretrain_encoder(argv: list[str] | None) -> None:
     from sensor2llm.pretraining.recipe import make_encoder
 
     summary = make_encoder(recipe, args.data, args.out, resume=args.resume)
+    if args.pictures and (attention := summary["stages"].get("pretrain", {}).get("attention")):
+        import numpy as np
+
+        from sensor2llm.plots_embedding import draw_attention
+
+        draw_attention(np.load(attention), summary["modalities"], args.pictures)
     if args.json:
         print(json.dumps(summary))
         return

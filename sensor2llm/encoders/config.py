@@ -49,6 +49,8 @@ class EncoderConfig:
     """patch_transformer: one transformer for all modalities, each with its own patch embedding."""
     lstm_stride: int = 4
     """deepconvlstm: steps averaged to one before the LSTM, which is slow; 1 is the papers'."""
+    lstm_input_steps: int = 0
+    """deepconvlstm: a longer window is averaged to at most so many steps first; 0 leaves it."""
     resnet_kernel: int = 7
     """resnet: kernel size of its convolutions, in steps; odd."""
     resnet_blocks: int = 2
@@ -73,6 +75,8 @@ class EncoderConfig:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.lstm_input_steps < 0:
+            raise ConfigError(f"lstm_input_steps must not be negative, got {self.lstm_input_steps}")
         self._check_kinds()
 
     def _check_kinds(self) -> None:

@@ -71,7 +71,8 @@ class DeepConvLSTM(nn.Module):
 
     Dropout stands before each LSTM layer; the paper's share is 0.5. The LSTM takes a time in
     proportion to the steps, and on a CPU most of the network's, so `config.lstm_stride` steps are
-    averaged to one before it.
+    averaged to one before it. Long windows (64 Hz for 30 s) also make the convolutions slow:
+    `config.lstm_input_steps` averages neighbouring samples of the input.
 
     Args:
         convolutions: what gives (batch, feature, step), and `features`.
@@ -90,7 +91,7 @@ class DeepConvLSTM(nn.Module):
         self, convolutions: ChannelwiseConvolutions | JointConvolutions, config: EncoderConfig
     ) -> None:
         super().__init__()
-        self.stride = config.lstm_stride
+        self.stride, self.input_steps = config.lstm_stride, config.lstm_input_steps
         self.convolutions = convolutions
         # Two modules, with dropout modules between: pretraining turns those off.
         self.first = nn.LSTM(convolutions.features, LSTM_WIDTH, batch_first=True)
@@ -103,6 +104,9 @@ class DeepConvLSTM(nn.Module):
         self, values: Float[Tensor, "batch channel step"]
     ) -> Float[Tensor, "batch out width"]:
         """Give the LSTM's hidden state at every (averaged) step, in `config.width` features."""
+        if self.input_steps and values.shape[2] > self.input_steps:
+            factor = -(-values.shape[2] // self.input_steps)
+            values = functional.avg_pool1d(values, factor, ceil_mode=True)
         x = self.convolutions(values)
         if self.stride > 1:
             x = functional.avg_pool1d(x, self.stride, ceil_mode=True)

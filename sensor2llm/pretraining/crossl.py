@@ -35,7 +35,7 @@ class CroSSL(nn.Module):
         """Switch modes, but keep the encoder's dropout off."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.Dropout | nn.Dropout2d):
+            if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d):
                 module.eval()
         return self
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sensor2llm.encoders.patch_transformer import sinusoids
+
 
 class JointAttention(nn.Module):
     """Attend over the tokens of all modalities; gives the weights too, for pictures."""
@@ -101,10 +103,3 @@ class JointDecoder(nn.Module):
         own = owner[:, None] == owner[None, :]
         pairs = keys[:, None, :] if self.cross_modal else keys[:, None, :] & own
         return pairs.expand(-1, keys.shape[1], -1)
-
-
-def sinusoids(places: int, width: int) -> Float[Tensor, "place width"]:
-    """Give sinusoidal position embeddings [Vaswani et al. 2017, sec. 3.5]."""
-    rate = torch.exp(-math.log(10_000.0) * torch.arange(0, width, 2) / width)
-    angle = torch.arange(places)[:, None] * rate
-    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width]

@@ -1,5 +1,7 @@
 """Multimodal NCE: pairs of modalities of one window find each other in a common space."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import torch
@@ -50,6 +52,29 @@ class MultimodalNCE(nn.Module):
         mean = torch.stack(losses).mean() if losses else pooled.sum() * 0.0
         found = {"recall_at_1": sum(recall) / len(recall)} if recall else {}
         return StepLoss(mean * len(batch), float(len(batch)), found)
+
+    @torch.no_grad()
+    def recall(
+        self, batches: Iterable[SignalBatch], ks: Sequence[int] = (1, 5, 10)
+    ) -> dict[str, dict[str, float]]:
+        """Give recall@k of each pair over all windows together, with the share that chance finds.
+
+        Returns:
+            "accel, gyro" to {"windows": …, "at_1": …, "chance_at_1": …, …}.
+        """
+        parts: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for batch in batches:
+            for pair, found in self.common(batch).items():
+                parts[pair].append(found)
+        said: dict[str, dict[str, float]] = {}
+        for pair, found in parts.items():
+            a, b = (torch.cat(side) for side in zip(*found, strict=True))
+            numbers = {"windows": float(len(a))}
+            for k in ks:
+                numbers[f"at_{k}"] = recall_at(a, b, k) if len(a) else 0.0
+                numbers[f"chance_at_{k}"] = min(k / max(len(a), 1), 1.0)
+            said[", ".join(pair)] = numbers
+        return said
 
     @torch.no_grad()
     def common(self, batch: SignalBatch) -> dict[tuple[str, str], tuple[Tensor, Tensor]]:

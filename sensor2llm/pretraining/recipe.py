@@ -5,14 +5,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.manifest import check_out
 from sensor2llm.pretraining.config import EncoderRecipe
-from sensor2llm.pretraining.run import finetune, fresh_encoder, manifest, pretrain
+from sensor2llm.pretraining.masked_autoencoder import MaskedAutoencoder
+from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
+from sensor2llm.pretraining.run import (
+    Pretrained,
+    finetune,
+    fresh_encoder,
+    manifest,
+    pretrain,
+    windows,
+)
+from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult
+
+ATTENTION = "attention.npy"
+HELD_OUT_WINDOWS = 1000
+"""Validation windows that an objective's own measures look at."""
 
 
 def make_encoder(
@@ -48,6 +64,8 @@ def make_encoder(
         )  # fmt: skip
         encoder, normaliser = pretrained.encoder, pretrained.normaliser
         stages["pretrain"] = _summary(pretrained.result, "validation_loss")
+        held_out = WindowDataset(store, split.validation[:HELD_OUT_WINDOWS], normaliser)
+        stages["pretrain"] |= _own_measures(pretrained, held_out, run)
     if recipe.finetune:
         encoder = encoder or fresh_encoder(store, recipe.encoder, recipe.finetune_loop)
         tuned = finetune(
@@ -73,6 +91,23 @@ def make_encoder(
         "stages": stages,
         "fingerprint": encoder.fingerprint(),
     }
+
+
+def _own_measures(pretrained: Pretrained, held_out: WindowDataset, run: Path) -> dict[str, Any]:
+    """Give what only one objective can say of the validation people's windows."""
+    objective = pretrained.objective
+    batches = windows(held_out, next(objective.parameters()).device)
+    if isinstance(objective, MultimodalNCE):
+        return {"recall": objective.recall(batches)}
+    if isinstance(objective, MaskedAutoencoder):
+        found = [(objective.attention(batch), int(batch.present.all(1).sum())) for batch in batches]
+        whole = [(weights.cpu().numpy(), count) for weights, count in found if count]
+        if whole and process_state().is_main_process:
+            run.mkdir(parents=True, exist_ok=True)
+            weights, counts = zip(*whole, strict=True)
+            np.save(run / ATTENTION, np.average(weights, axis=0, weights=counts))
+            return {"attention": str(run / ATTENTION)}
+    return {}
 
 
 def parameters(encoder: SignalEncoder) -> int:

@@ -41,10 +41,13 @@ class SimCLR(nn.Module):
 
     def forward(self, batch: SignalBatch, generator: torch.Generator | None = None) -> StepLoss:
         """Give the loss of a normalised batch, summed over its windows."""
-        views = [self._pooled(self.augmenter(batch, generator)) for _ in range(2)]
+        varied = [self.augmenter(batch, generator) for _ in range(2)]
+        views = [self._pooled(view) for view in varied]
+        # The variations may take a modality away from either view.
+        present = varied[0].present & varied[1].present
         losses = []
         for i, project in enumerate(self.projections):
-            rows = batch.present[:, i]
+            rows = present[:, i]
             if int(rows.sum()) > 1:
                 a, b = (project(view[rows, i]) for view in views)
                 losses.append(nt_xent(a, b, self.config.temperature))

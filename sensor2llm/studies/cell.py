@@ -14,6 +14,7 @@ from torch import Tensor
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.pretraining.augment import body_site
 from sensor2llm.pretraining.config import ProbeConfig
+from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
 from sensor2llm.pretraining.run import finetune, fresh_encoder, labelled, pretrain, windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, label_fraction, make_split
@@ -35,6 +36,7 @@ from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import FitResult
 
 Pooled = Float[np.ndarray, "window modality width"]
+RECALL_WINDOWS = 1000
 Classify = Callable[[Pooled], Float[np.ndarray, "window label"]]
 
 
@@ -54,6 +56,8 @@ class Made:
     encoder: SignalEncoder
     normaliser: Normaliser
     result: FitResult | None
+    recall: dict[str, dict[str, float]] | None = None
+    """Cross-modal recall@k on the validation people, where the objective has common spaces."""
 
 
 def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
@@ -88,6 +92,7 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
         "test_people": list(split.subjects(store)["test"]),
         "pretraining": _pretraining(made.result),
         "pretraining_s": pretraining_s,
+        "recall": made.recall,
         "seconds": time.monotonic() - start,
         "results": [line for line, _ in found],
     }
@@ -108,7 +113,14 @@ def make_encoder(study: StudyConfig, cell: Cell, store: WindowStore, split: Spli
         seen, taught = joined_for(study, cell, store, split)
     trained = pretrain(seen, taught, config, objective, loop, progress_bar=False)
     normaliser = fit_normaliser(store, split.train) if method.pretrain_on else trained.normaliser
-    return Made(encoder=trained.encoder, normaliser=normaliser, result=trained.result)
+    recall = None
+    if isinstance(trained.objective, MultimodalNCE):
+        held_out = WindowDataset(seen, taught.validation[:RECALL_WINDOWS], trained.normaliser)
+        device = next(trained.encoder.parameters()).device
+        recall = trained.objective.recall(windows(held_out, device))
+    return Made(
+        encoder=trained.encoder, normaliser=normaliser, result=trained.result, recall=recall
+    )
 
 
 def objective_options(kind: str, options: dict[str, Any]) -> Any:

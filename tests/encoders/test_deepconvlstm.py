@@ -68,6 +68,19 @@ def test_steps_are_averaged_before_the_lstm(build):
 
 
 @pytest.mark.parametrize("build", [deepconvlstm, deepconvlstm_crossl])
+def test_a_long_window_is_averaged_to_at_most_the_steps_asked_for(build):
+    torch.manual_seed(0)
+    values = torch.randn(2, 3, 24)
+    capped = build(ACCEL, EncoderConfig(lstm_stride=1, lstm_input_steps=10)).eval()
+    plain = build(ACCEL, EncoderConfig(lstm_stride=1)).eval()
+    plain.load_state_dict(capped.state_dict())
+    averaged = values.unflatten(2, (8, 3)).mean(3)
+    torch.testing.assert_close(capped(values), plain(averaged))
+    short = values[..., :10]
+    torch.testing.assert_close(capped(short), plain(short))
+
+
+@pytest.mark.parametrize("build", [deepconvlstm, deepconvlstm_crossl])
 def test_another_width_is_a_linear_layer_over_the_hidden_states(build):
     encoder = build(ACCEL, EncoderConfig(width=16))
     assert encoder.outputs.weight.shape == (16, 128)

@@ -47,6 +47,7 @@ def test_every_field_that_is_not_the_default_counts():
         "kind": "resnet", "width": 64, "kernels": (3, 3, 3), "strides": (1, 1, 1), "dropout": 0.0,
         "aggregator_hidden": 8, "aggregator_width": 8, "pooled_steps": 4, "patches": 5,
         "layers": 3, "heads": 1, "token_width": 64, "feedforward": 3, "lstm_stride": 1,
+        "lstm_input_steps": 64,
         "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2,
     }  # fmt: skip
     assert {*changed, "shared"} == {field.name for field in fields(EncoderConfig)}
