@@ -7,7 +7,6 @@ bridge.safetensors                                encoder and projector; none wi
 
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -25,11 +24,20 @@ from sensor2llm.adapter_card import card_text
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.projectors import Projector
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, first_line, read_manifest
+from sensor2llm.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    find_folder,
+    first_line,
+    push_folder,
+    read_manifest,
+)
+from sensor2llm.manifest import released_folder as released_folder
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
@@ -37,10 +45,10 @@ from sensor2llm.training.record import versions, write_json
 
 BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 # Metrics tell of the weights before: they go when those go.
 METRICS = ("metrics.json", "metrics_text.json")
 REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, BRIDGE, *METRICS, MANIFEST)
+FILES = (*REPLACED, "lora/*", "prefix/*")
 
 
 def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
@@ -194,54 +202,29 @@ def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
             )
 
 
-def released_folder() -> Path:
-    """Give the folder of released adapters: the clone's, else the installed package's."""
-    package = Path(__file__).resolve().parent
-    clone = package.parent / "adapters"
-    return clone if clone.is_dir() else package / "_data" / "adapters"
-
-
 def find_adapter(name: str | Path) -> Path:
     """Find an adapter's folder: a folder, a name under `adapters/`, or a hub name.
 
     Raises:
         ArtefactError: it is none of them.
     """
-    path = Path(name).expanduser()
-    for folder in (path, released_folder() / path):
-        if folder.is_dir():
-            return folder
-    if isinstance(name, str) and HUB_NAME.fullmatch(name):
-        return _download(name)
-    known = sorted(p.parent.name for p in released_folder().glob(f"*/{BRIDGE}"))
-    raise ArtefactError(
-        f"no adapter '{name}': there is no such folder, and released are "
-        f"{', '.join(known) or 'none'}; a hub name has the form OWNER/NAME"
-    )
+    return find_folder(name, {"adapter": FILES})
 
 
-def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
+def find_artefact(name: str | Path) -> Path:
+    """Find the folder of an adapter or of an encoder, as `find_adapter` does.
 
-    try:
-        return Path(snapshot_download(name, allow_patterns=[*REPLACED, "lora/*", "prefix/*"]))
-    except (OSError, ValueError) as error:
-        raise ArtefactError(
-            f"no adapter '{name}': no such folder, and the hub does not give it "
-            f"({first_line(error)})"
-        ) from error
+    Raises:
+        ArtefactError: there is neither.
+    """
+    return find_folder(name, {"adapter": FILES, "encoder": ENCODER_FILES})
 
 
 def push_adapter(adapter: SensorAdapter, repo_id: str, *, private: bool) -> str:
     """Upload an adapter's files and return the commit's address."""
-    from huggingface_hub import HfApi
-
-    api = HfApi()
-    api.create_repo(repo_id, private=private, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         save_adapter(adapter, Path(folder))
-        commit = api.upload_folder(repo_id=repo_id, folder_path=folder)
-    return str(commit.commit_url)
+        return push_folder(Path(folder), repo_id, FILES, private=private)
 
 
 def _sha256(path: Path) -> str:

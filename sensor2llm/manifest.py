@@ -1,6 +1,11 @@
-"""The manifest of an artefact's folder: what it is, of which format, and what it says of itself."""
+"""An artefact's folder, adapter or encoder: where it is found, and its manifest.
+
+The manifest says what the folder holds, of which format, and what it says of itself.
+"""
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +13,54 @@ from sensor2llm.errors import ArtefactError, ConfigError
 
 MANIFEST = "sensor2llm.json"
 FORMAT_VERSION = 1
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def released_folder() -> Path:
+    """Give the folder of released artefacts: the clone's, else the installed package's."""
+    package = Path(__file__).resolve().parent
+    clone = package.parent / "adapters"
+    return clone if clone.is_dir() else package / "_data" / "adapters"
+
+
+def released_names(*kinds: str) -> list[str]:
+    """Give the released artefacts of these kinds (adapter, encoder), by name."""
+    found = released_folder().glob(f"*/{MANIFEST}")
+    return sorted(path.parent.name for path in found if _kind(path) in kinds)
+
+
+def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
+    """Find an artefact's folder: one that is there, a released name, or a hub name, in this order.
+
+    Args:
+        name: what was typed.
+        files: by wanted kind (adapter, encoder), what is fetched of a folder on the hub.
+
+    Raises:
+        ArtefactError: it is none of them, or the hub does not give it.
+    """
+    path, kinds = Path(name).expanduser(), " or ".join(files)
+    for folder in (path, released_folder() / path):
+        if folder.is_dir():
+            return folder
+    if isinstance(name, str) and HUB_NAME.fullmatch(name):
+        patterns = dict.fromkeys(pattern for some in files.values() for pattern in some)
+        return _download(name, kinds, list(patterns))
+    known = ", ".join(released_names(*files)) or "none"
+    raise ArtefactError(
+        f"no {kinds} '{name}': there is no such folder, and released are {known}; "
+        "a hub name has the form OWNER/NAME"
+    )
+
+
+def push_folder(folder: Path, repo_id: str, files: Sequence[str], *, private: bool) -> str:
+    """Upload an artefact's files to the Hugging Face hub and return the commit's address."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    api.create_repo(repo_id, private=private, exist_ok=True)
+    commit = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=list(files))
+    return str(commit.commit_url)
 
 
 def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
@@ -19,7 +72,7 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
         verb: what makes one.
 
     Raises:
-        ArtefactError: there is none, or it is of another kind or format.
+        ArtefactError: there is none, it is broken, or it is of another kind or format.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -32,9 +85,14 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
         found, version = manifest["kind"], manifest["format_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"'{path}' is broken ({first_line(error)})") from error
-    if (found, version) != (kind, FORMAT_VERSION):
+    if found != kind:
+        known = ", ".join(released_names(kind)) or "none"
         raise ArtefactError(
-            f"'{folder}' holds kind {found!r} of format {version}, expected {kind!r} of format "
+            f"'{folder}' holds kind {found!r}, expected {kind!r}; released of that kind are {known}"
+        )
+    if version != FORMAT_VERSION:
+        raise ArtefactError(
+            f"'{folder}' holds kind {found!r} of format {version}, expected format "
             f"{FORMAT_VERSION}; use the release of sensor2llm that wrote it"
         )
     return manifest
@@ -52,11 +110,7 @@ def check_out(folder: Path, kind: str) -> None:
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["kind"]
-    except (OSError, ValueError, KeyError, TypeError):
-        found = None
-    if found != kind:
+    if _kind(folder / MANIFEST) != kind:
         raise ConfigError(
             f"'{folder}' exists and is no {kind}; move it away or choose another --out"
         )
@@ -65,3 +119,29 @@ def check_out(folder: Path, kind: str) -> None:
 def first_line(error: BaseException) -> str:
     """Give what an error says, in one line."""
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _kind(manifest: Path) -> Any:
+    """Give the kind that a manifest states; None where it cannot be read."""
+    try:
+        return json.loads(manifest.read_text(encoding="utf-8"))["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _download(name: str, kinds: str, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except LocalEntryNotFoundError as error:
+        raise ArtefactError(
+            f"no {kinds} '{name}': no such folder, the hub cannot be reached, and nothing of that "
+            "name was fetched before; go online (HF_HUB_OFFLINE=0), or give a folder"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ArtefactError(
+            f"no {kinds} '{name}': no such folder, and the hub does not give it "
+            f"({first_line(error)})"
+        ) from error

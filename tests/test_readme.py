@@ -13,8 +13,11 @@ from sensor2llm.prepare import main as prepare
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.train import train_adapter
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table_config import load
+from sensor2llm.signals.window import Window
 from sensor2llm.tasks.recording_file import read_windows
 from sensor2llm.training.config import LoopConfig
 from tests.toy_store import make_store
@@ -22,8 +25,8 @@ from tests.toy_store import make_store
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    return re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)[1]
+def block(language: str, number: int = 0) -> str:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[number]
 
 
 def test_its_python_runs(tmp_path, capsys):
@@ -37,6 +40,19 @@ def test_its_python_runs(tmp_path, capsys):
     code = block("python").replace("runs/demo/adapter", str(adapter))
     exec(compile(code.replace("runs/demo/store", str(store)), "README.md", "exec"), {})
     assert "tensor(" in capsys.readouterr().out
+
+
+def test_an_encoder_of_another_library_fits_in(tmp_path):
+    axes = tuple(Channel(name=axis, unit="g") for axis in "xyz")
+    accel = Modality(name="accel", channels=axes, steps=128, rate_hz=50.0)
+    spec = SignalSpec(modalities=(accel,))
+    window = Window({"accel": np.zeros((3, 128))}, subject="a")
+    store = WindowStore.write(tmp_path / "store", spec, [window])
+    names: dict[str, object] = {}
+    code = block("python", 1).replace("stores/uci_har", str(store.path))
+    exec(compile(code, "README.md", "exec"), names)
+    batch = WindowDataset(store, [0]).batch([0])
+    assert names["encoder"](batch).pooled.shape == (1, 1, 96)
 
 
 def test_its_table_description_is_one_that_is_read(tmp_path):

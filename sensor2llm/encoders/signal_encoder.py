@@ -3,6 +3,7 @@
     encoder = SignalEncoder(spec, EncoderConfig())
     output = encoder(batch)            # steps, pooled and joint embeddings
     encoder.save_pretrained("my-encoder", {"normaliser": normaliser.to_dict()})
+    SignalEncoder.from_pretrained("uci-har-encoder")    a folder, a released name or a hub name
 
 Notation: B batch, M modality, S step (each modality has its own), W width, A aggregate.
 """
@@ -29,13 +30,15 @@ from sensor2llm.encoders.external import EXTERNAL, fit_modules
 from sensor2llm.encoders.modality_encoders import build_encoders
 from sensor2llm.encoders.tokens import encode_some
 from sensor2llm.errors import ArtefactError
-from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, first_line
+from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, find_folder, first_line, push_folder
 from sensor2llm.manifest import read_manifest as read_folder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.training.record import replace_folder, versions, write_json
 
 WEIGHTS = "encoder.safetensors"
+CARD = "README.md"
+FILES = (WEIGHTS, MANIFEST, "metrics.json", CARD)
 
 
 class EncoderOutput(NamedTuple):
@@ -208,17 +211,18 @@ class SignalEncoder(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, modules: Mapping[str, nn.Module] | None = None
+        cls, name: str | Path, modules: Mapping[str, nn.Module] | None = None
     ) -> "SignalEncoder":
-        """Read an encoder's folder; `read_manifest` gives what else was saved there.
+        """Read a saved encoder; `read_manifest` gives what else was saved with it.
 
         Args:
-            folder: what `save_pretrained` wrote.
+            name: a folder that `save_pretrained` wrote, a name under `adapters/` or a hub name.
             modules: for an encoder with modules of others, ones built as those were, by modality.
 
         Raises:
-            ArtefactError: the folder is no encoder, is truncated, or its parts do not fit.
+            ArtefactError: there is none, it is no encoder, is truncated, or its parts do not fit.
         """
+        folder = find_encoder(name)
         manifest = read_manifest(folder)
         kind = manifest.get("encoder", {}).get("kind")
         if (kind == EXTERNAL) != (modules is not None):
@@ -226,15 +230,41 @@ class SignalEncoder(nn.Module):
         try:
             spec = SignalSpec.from_dict(manifest["spec"])
             encoder = cls(spec, EncoderConfig(**manifest["encoder"]), modules)
-            encoder.load_state_dict(load_file(Path(folder) / WEIGHTS))
+            encoder.load_state_dict(load_file(folder / WEIGHTS))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            what, advice = "is broken", "train it again"
+            what, advice = "is broken", "fetch or train it again"
             if modules is not None:
                 what, advice = "does not fit the modules", "build them as the saved ones were"
             raise ArtefactError(
                 f"the encoder in '{folder}' {what} ({first_line(error)}); {advice}"
             ) from error
         return encoder.eval()
+
+    def push_to_hub(self, repo_id: str, folder: str | Path, *, private: bool = True) -> str:
+        """Upload this encoder's folder to the Hugging Face hub and return the commit's address.
+
+        Weights, manifest, metrics and card go; other files there stay behind.
+
+        Args:
+            repo_id: OWNER/NAME.
+            folder: where `save_pretrained` wrote it and `evaluate` its card.
+            private: who sees it; a repository that is there stays as it is.
+
+        Raises:
+            ArtefactError: the folder is of other weights than these, or has no card.
+        """
+        folder = Path(folder)
+        if read_manifest(folder).get("fingerprint") != self.fingerprint():
+            raise ArtefactError(
+                f"'{folder}' holds other weights than this encoder's; save_pretrained('{folder}') "
+                "first, or load what is there"
+            )
+        if not (folder / CARD).is_file():
+            raise ArtefactError(
+                f"'{folder}' has no card ({CARD}), and nothing goes to the hub without one; "
+                f"`python -m sensor2llm.evaluate {folder} --data STORE` writes it"
+            )
+        return push_folder(folder, repo_id, FILES, private=private)
 
 
 def _encode_present(
@@ -261,10 +291,22 @@ def _modules_message(folder: str | Path, kind: str) -> str:
     return f"the encoder in '{folder}' is of kind {kind!r} and takes no modules; leave them out"
 
 
-def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """Read an encoder folder's manifest: spec, config, normaliser and what else was saved.
+def find_encoder(name: str | Path) -> Path:
+    """Find an encoder's folder: a folder, a name under `adapters/`, or a hub name.
+
+    Raises:
+        ArtefactError: it is none of them.
+    """
+    return find_folder(name, {"encoder": FILES})
+
+
+def read_manifest(name: str | Path) -> dict[str, Any]:
+    """Read an encoder's manifest: spec, config, normaliser and what else was saved.
+
+    Args:
+        name: a folder, a name under `adapters/` or a hub name.
 
     Raises:
         ArtefactError: there is none, or it is of another kind or format.
     """
-    return read_folder(Path(folder), "encoder", "pretrain_encoder")
+    return read_folder(find_encoder(name), "encoder", "pretrain_encoder")

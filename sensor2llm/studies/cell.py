@@ -17,10 +17,11 @@ from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
 from sensor2llm.pretraining.run import finetune, fresh_encoder, labelled, pretrain, windows
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import Split, label_fraction, make_split
-from sensor2llm.signals.store import Windows, WindowStore
+from sensor2llm.signals.splits import Split, label_fraction
+from sensor2llm.signals.store import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.studies.config import StudyConfig
+from sensor2llm.studies.data import divide, mark, open_data
 from sensor2llm.studies.grid import (
     Cell,
     Judgement,
@@ -29,6 +30,8 @@ from sensor2llm.studies.grid import (
     judgements,
     loops,
     missing_subsets,
+    objective_config,
+    stores_of,
 )
 from sensor2llm.studies.several import joined_for
 from sensor2llm.tasks.probe import FeatureSet, mlp_probe, probe_metrics
@@ -69,8 +72,8 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
     """
     start = time.monotonic()
     config = study.stores[cell.store]
-    store = WindowStore.open(config.path)
-    split = make_split(store, replace(config.split, fold=cell.fold))
+    store = open_data(config)
+    split = divide(config, store, cell.fold)
     made = make_encoder(study, cell, store, split)
     pretraining_s = time.monotonic() - start
     test = labelled(store, split.test)
@@ -88,6 +91,7 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
         "fold": cell.fold,
         "seed": cell.seed,
         "digest": digest(study, cell),
+        "data": {name: mark(study.stores[name]) for name in stores_of(study, cell)},
         "windows": {part: len(split[part]) for part in ("train", "validation", "test")},
         "test_people": list(split.subjects(store)["test"]),
         "pretraining": _pretraining(made.result),
@@ -99,16 +103,15 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
     return CellResult(record=record, rows=test, predicted=np.stack([said for _, said in found]))
 
 
-def make_encoder(study: StudyConfig, cell: Cell, store: WindowStore, split: Split) -> Made:
+def make_encoder(study: StudyConfig, cell: Cell, store: Windows, split: Split) -> Made:
     """Pretrain as the cell's method says; without an objective the weights stay random."""
     method, (loop, _) = study.methods[cell.method], loops(study, cell)
     config = encoder_config(study, cell)
-    if method.objective is None:
+    objective = objective_config(study, cell)
+    if objective is None:
         encoder = fresh_encoder(store, config, loop).eval()
         return Made(encoder=encoder, normaliser=fit_normaliser(store, split.train), result=None)
-    objective = objective_options(method.objective, cell.options)
-    seen: Windows = store
-    taught = split
+    seen, taught = store, split
     if method.pretrain_on:
         seen, taught = joined_for(study, cell, store, split)
     trained = pretrain(seen, taught, config, objective, loop, progress_bar=False)
@@ -123,18 +126,6 @@ def make_encoder(study: StudyConfig, cell: Cell, store: WindowStore, split: Spli
     )
 
 
-def objective_options(kind: str, options: dict[str, Any]) -> Any:
-    """Build an objective's options from a study's words.
-
-    Raises:
-        ConfigError: an option that the objective does not have.
-    """
-    from sensor2llm.pretraining.config import EncoderRecipe
-    from sensor2llm.studies.grid import changed
-
-    return changed(getattr(EncoderRecipe(), kind), options, f"options of {kind}")
-
-
 class _Judge:
     """Judge one encoder: train a head, or all of it, and classify the test people's windows."""
 
@@ -142,7 +133,7 @@ class _Judge:
         self,
         study: StudyConfig,
         cell: Cell,
-        store: WindowStore,
+        store: Windows,
         split: Split,
         made: Made,
         test: Int[np.ndarray, " window"],
@@ -199,7 +190,7 @@ class _Judge:
             self.kept["fixed"] = train, validation, test
         train, validation, test = self.kept["fixed"]
         some = np.isin(rows, teach.train)
-        config = ProbeConfig(loop=replace(ProbeConfig().loop, seed=self.cell.seed))
+        config = ProbeConfig(loop=replace(self.study.probe_loop, seed=self.cell.seed))
         classify, chosen = mlp_probe(
             self._features(self._cover(train[some], judgement.without), rows[some]),
             self._features(

@@ -8,7 +8,12 @@ from typing import Any, Literal, get_args
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
-from sensor2llm.pretraining.config import FinetuneConfig, finetune_loop, pretrain_loop
+from sensor2llm.pretraining.config import (
+    FinetuneConfig,
+    finetune_loop,
+    pretrain_loop,
+    probe_loop,
+)
 from sensor2llm.pretraining.objective_config import Objective, check_choice
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
@@ -16,7 +21,9 @@ from sensor2llm.training.config import LoopConfig
 Use = Literal["fixed", "finetuned"]
 LabelsBy = Literal["block", "subject"]
 Missing = Literal["none", "each", "all"]
+Validation = Literal["drawn", "previous"]
 Settings = dict[str, Any]
+SUPERVISED = "supervised"
 
 
 def folds_split() -> SplitConfig:
@@ -26,14 +33,25 @@ def folds_split() -> SplitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreConfig:
-    """A labelled window store and what is particular to it."""
+    """A labelled window store and what is particular to it.
+
+    Raises:
+        ConfigError: an unknown choice, or `previous` without leaving one person out.
+    """
 
     path: Path
     """The store's folder, made by `prepare`."""
+    modalities: tuple[str, ...] | None = None
+    """Modalities that take part; by default all."""
+    people: tuple[str, ...] | None = None
+    """People who take part; by default all."""
     split: SplitConfig = field(default_factory=folds_split)
     """How people are divided; the study's folds set its `fold`."""
     folds: tuple[int, ...] | None = None
     """Folds of this store, in place of the study's."""
+    validation: Validation = "drawn"
+    """Who validates: people drawn by the split, or (split kind loso) the person before the one who
+    is left out, in order; the last before the first."""
     encoder: Settings = field(default_factory=dict)
     """Changes of the study's encoder, such as `strides: [4, 4, 2]` for high rates."""
     pretrain_loop: Settings = field(default_factory=dict)
@@ -42,9 +60,16 @@ class StoreConfig:
     """Changes of the study's fine-tuning loop."""
 
     def __post_init__(self) -> None:
-        """Lists from YAML become tuples."""
-        if self.folds is not None:
-            object.__setattr__(self, "folds", tuple(self.folds))
+        """Check the choices; lists from YAML become tuples."""
+        for name in ("folds", "modalities", "people"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("modalities", "people"):
+            if getattr(self, name) == ():
+                raise ConfigError(f"{name} of '{self.path}' is empty; leave it out to take all")
+        check_choice("validation", self.validation, get_args(Validation))
+        if self.validation == "previous" and self.split.kind != "loso":
+            raise ConfigError(f"validation previous needs split kind loso, got {self.split.kind}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +90,8 @@ class MethodConfig:
     """fixed trains a head on the frozen encoder, finetuned both."""
     pretrain_on: dict[str, dict[str, str]] = field(default_factory=dict)
     """Stores to pretrain on in place of the one that is judged: store name to a mapping of its
-    modalities to those of the judged store; all their people teach, without labels."""
+    modalities to those of the judged store; all their people teach, without labels. Such a store
+    is not judged itself: its `folds` are []."""
     pretrain_too: bool = True
     """With `pretrain_on`: also pretrain on the judged store's training people."""
 
@@ -83,8 +109,14 @@ class MethodConfig:
         """Give each combination of listed option values: what differs, in words, and the options.
 
         Options whose own value is a list do not exist, so a list always means several methods.
+
+        Raises:
+            ConfigError: an empty list.
         """
         listed = {name: v for name, v in self.options.items() if isinstance(v, list)}
+        for name, values in listed.items():
+            if not values:
+                raise ConfigError(f"option {name} is an empty list; name at least one value")
         for values in itertools.product(*listed.values()):
             chosen = dict(zip(listed, values, strict=True))
             words = " ".join(f"{name}={value}" for name, value in chosen.items())
@@ -167,7 +199,7 @@ class StudyConfig:
     """Labelled stores by name."""
     methods: dict[str, MethodConfig]
     """Ways to make an encoder by name."""
-    baseline: str = "supervised"
+    baseline: str = SUPERVISED
     """The method that others are compared with, window by window; none where it is not run."""
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Folds of people."""
@@ -187,6 +219,8 @@ class StudyConfig:
     """Optimiser steps that fine-tuning plans at least: few labels get more epochs."""
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     """Head, augmentation and label smoothing of fine-tuning."""
+    probe_loop: LoopConfig = field(default_factory=probe_loop)
+    """How the head on a fixed encoder's standardised features is trained."""
     features: Literal["concatenated", "aggregator"] = "concatenated"
     """What a fixed encoder's head reads: all modalities' embeddings, or the aggregator's output."""
     published: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -211,10 +245,29 @@ class StudyConfig:
         for name in ("stores", "methods"):
             if not getattr(self, name):
                 raise ConfigError(f"a study needs {name}, got none")
+        check_choice("features", self.features, ("concatenated", "aggregator"))
+        check_choice("engine", self.engine, ("local", "ray"))
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"workers must be at least 1, got {self.workers}")
         for name, method in self.methods.items():
             self._check_stores(name, method.pretrain_on)
+        for name, store in self.stores.items():
+            self._check_folds(name, store)
+        if all(store.folds == () for store in self.stores.values()):
+            raise ConfigError("no store is judged: all have folds []")
+        for cell in self.published.values():
+            for store in cell:
+                check_choice("store in published", store, tuple(self.stores))
+        self._check_baseline()
+
+    def _check_baseline(self) -> None:
+        titles = [
+            f"{name} {words}".strip()
+            for name, method in self.methods.items()
+            for words, _ in method.variants()
+        ]
+        if self.baseline not in (SUPERVISED, *titles):
+            raise ConfigError(f"baseline {self.baseline!r} is no method; {', '.join(titles)} are")
 
     def _check_stores(self, method: str, wanted: Mapping[str, Any]) -> None:
         for store in wanted:
@@ -223,3 +276,20 @@ class StudyConfig:
                     f"{method}: pretrain_on names the store {store!r}; "
                     f"stores are {', '.join(self.stores)}"
                 )
+            if self.stores[store].folds != ():
+                raise ConfigError(
+                    f"{method}: pretrain_on names {store}, which is judged, too: its test people "
+                    f"would teach; set stores.{store}.folds to []"
+                )
+
+    def _check_folds(self, name: str, store: StoreConfig) -> None:
+        """Refuse folds that are not there, and one split told several times as several folds."""
+        folds, split = self.folds if store.folds is None else store.folds, store.split
+        if split.kind in ("published", "subject") and len(folds) > 1:
+            raise ConfigError(
+                f"{name}: split kind {split.kind} is the same in every fold; set folds to [0]"
+            )
+        for fold in folds:
+            if fold < 0 or (split.kind == "fold" and fold >= split.folds):
+                last = f" to {split.folds - 1}" if split.kind == "fold" else " or more"
+                raise ConfigError(f"{name}: folds must be 0{last}, got {fold}")

@@ -3,17 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
+from sensor2llm.pretraining.config import EncoderRecipe, probe_loop
+from sensor2llm.pretraining.objective_config import ObjectiveConfig, check_choice
 from sensor2llm.studies.config import LabelsBy, Missing, Settings, StudyConfig, Use
 from sensor2llm.training.config import LoopConfig
 
 FORMAT = 1
+NUMBERS: dict[Any, tuple[type, str]] = {int: (int, "a whole number"), float: (float, "a number")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,12 @@ class Judgement:
 
 
 def cells(study: StudyConfig) -> list[Cell]:
-    """List a study's cells; folds come last, so that an interrupted study has whole folds."""
-    found = []
+    """List a study's cells, fold by fold, so that an interrupted study has whole folds.
+
+    Raises:
+        ConfigError: two cells that files could not tell apart.
+    """
+    found: list[Cell] = []
     for seed in study.seeds:
         folds = {fold for store in study.stores for fold in store_folds(study, store)}
         for fold in sorted(folds):
@@ -67,7 +74,27 @@ def cells(study: StudyConfig) -> list[Cell]:
                         for store in judged_stores(study)
                         if fold in store_folds(study, store)
                     ]  # fmt: skip
+    by_key: dict[str, Cell] = {}
+    for cell in found:
+        other = by_key.setdefault(cell.key, cell)
+        if other is not cell:
+            raise ConfigError(
+                f"{cell.title!r} and {other.title!r} on {cell.store} would both be written as "
+                f"{cell.key}; name methods, stores, folds and seeds so that they differ"
+            )
     return found
+
+
+def check_cells(study: StudyConfig) -> None:
+    """Build every cell's settings, so that a wrong one ends the study before it begins.
+
+    Raises:
+        ConfigError: a field, an option or a value that there is not.
+    """
+    for cell in cells(study):
+        encoder_config(study, cell)
+        loops(study, cell)
+        objective_config(study, cell)
 
 
 def judged_stores(study: StudyConfig) -> list[str]:
@@ -79,6 +106,11 @@ def store_folds(study: StudyConfig, store: str) -> tuple[int, ...]:
     """Give the folds of a store."""
     own = study.stores[store].folds
     return study.folds if own is None else own
+
+
+def stores_of(study: StudyConfig, cell: Cell) -> list[str]:
+    """List the stores that a cell's result follows from, the judged one first."""
+    return [cell.store, *study.methods[cell.method].pretrain_on]
 
 
 def judgements(study: StudyConfig, cell: Cell, subsets: list[tuple[str, ...]]) -> list[Judgement]:
@@ -149,21 +181,77 @@ def loops(study: StudyConfig, cell: Cell) -> tuple[LoopConfig, LoopConfig]:
     return replace(pretraining, seed=cell.seed), replace(finetuning, seed=cell.seed)
 
 
-def changed(config: Any, changes: Settings, what: str) -> Any:
-    """Give a config with some fields changed.
+def objective_config(study: StudyConfig, cell: Cell) -> ObjectiveConfig | None:
+    """Give a cell's objective with its options; none for labels alone.
 
     Raises:
-        ConfigError: a field that there is not.
+        ConfigError: an option that the objective does not have.
     """
-    for name in changes:
-        if name not in config.__dataclass_fields__:
-            known = ", ".join(config.__dataclass_fields__)
-            raise ConfigError(f"{what}: unknown field {name!r}; fields are {known}")
-    return replace(config, **changes)
+    kind = study.methods[cell.method].objective
+    if kind is None:
+        if cell.options:
+            raise ConfigError(f"{cell.title}: options need an objective")
+        return None
+    # Every objective's defaults are a field of the recipe, under its name.
+    found: ObjectiveConfig = changed(
+        getattr(EncoderRecipe(), kind), cell.options, f"options of {kind}"
+    )
+    return found
+
+
+def changed(config: Any, changes: Settings, what: str) -> Any:
+    """Give a config with some fields changed, nested ones by a mapping.
+
+    Raises:
+        ConfigError: a field that there is not, or a value of another kind than the field's.
+    """
+    types = {field.name: field.type for field in fields(config)}
+    values = {}
+    for name, value in changes.items():
+        if name not in types:
+            raise ConfigError(f"{what}: unknown field {name!r}; fields are {', '.join(types)}")
+        old = getattr(config, name)
+        if is_dataclass(old) and isinstance(value, Mapping):
+            values[name] = changed(old, dict(value), f"{what}, {name}")
+        else:
+            values[name] = _checked(value, types[name], old, f"{what}: {name}")
+    try:
+        return replace(config, **values)
+    except TypeError as error:  # a list of what its own check cannot compare
+        raise ConfigError(f"{what}: {error}") from error
+
+
+def _checked(value: Any, kind: Any, old: Any, what: str) -> Any:
+    """Refuse a value that a person's YAML meant otherwise, such as `6 epochs` for 6."""
+    if kind in NUMBERS:
+        number, words = NUMBERS[kind]
+        fits = isinstance(value, (int, number)) and not isinstance(value, bool)
+        if not fits:
+            raise ConfigError(f"{what} must be {words}, got {value!r}")
+        return value
+    if kind is bool and not isinstance(value, bool):
+        raise ConfigError(f"{what} must be true or false, got {value!r}")
+    if kind is str and not isinstance(value, str):
+        raise ConfigError(f"{what} must be a word, got {value!r}")
+    if get_origin(kind) is Literal:
+        check_choice(what, str(value), get_args(kind))
+    if is_dataclass(old) and not isinstance(value, type(old)):
+        raise ConfigError(f"{what} has fields of its own, got {value!r}")
+    return value
 
 
 def digest(study: StudyConfig, cell: Cell) -> str:
-    """Give a hash of all that a cell's results follow from."""
+    """Give a hash of all settings that a cell's results follow from."""
+    text = json.dumps(digested(study, cell), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digested(study: StudyConfig, cell: Cell) -> Settings:
+    """Give all settings that a cell's results follow from; where a store lies is not one.
+
+    A setting that came after the first studies is left out while it has its default, so that
+    finished cells stay finished when the configuration grows. Such a default never changes.
+    """
     pretraining, finetuning = loops(study, cell)
     method, store = study.methods[cell.method], study.stores[cell.store]
     said = {
@@ -179,5 +267,19 @@ def digest(study: StudyConfig, cell: Cell) -> str:
         "labels": asdict(study.labels),
         "missing": asdict(study.missing),
     }  # fmt: skip
-    text = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return said | _later(study, cell)
+
+
+def _later(study: StudyConfig, cell: Cell) -> Settings:
+    """Give the settings of `digested` that are there only where they differ from their default."""
+    said: Settings = {}
+    if study.probe_loop != probe_loop():
+        said["probe_loop"] = asdict(study.probe_loop)
+    if study.stores[cell.store].validation != "drawn":
+        said["validation"] = study.stores[cell.store].validation
+    for name in stores_of(study, cell):
+        store = study.stores[name]
+        chosen = {"modalities": store.modalities, "people": store.people}
+        if any(chosen.values()):
+            said.setdefault("chosen", {})[name] = chosen
+    return said

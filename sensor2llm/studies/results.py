@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 from scipy.stats import wilcoxon
 
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.studies.config import StudyConfig
+from sensor2llm.studies.data import open_data
 from sensor2llm.tasks.metrics import Predictions, f1_by_subject, measure, paired_difference
 
 Run = tuple[int, int, int]
@@ -37,6 +39,8 @@ class Judged:
     """One run's labels for its test people."""
 
     predictions: Predictions
+    rows: Int[np.ndarray, " window"]
+    """The windows' rows in the study's store."""
     line: Mapping[str, Any]
 
 
@@ -59,11 +63,13 @@ def tabulate(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> list[d
 
 
 def _gather(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> Table:
-    stores: dict[str, WindowStore] = {}
+    stores: dict[str, Windows] = {}
     table: Table = defaultdict(dict)
     for record in records:
         name = record["store"]
-        store = stores.setdefault(name, WindowStore.open(study.stores[name].path))
+        if name not in stores:
+            stores[name] = open_data(study.stores[name])
+        store = stores[name]
         rows = record["rows"]
         true, people = np.asarray(store.labels)[rows], store.subjects[rows]
         for line, said in zip(record["results"], record["predicted"], strict=True):
@@ -76,17 +82,20 @@ def _gather(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> Table:
                 subjects=people,
             )  # fmt: skip
             run = (record["fold"], record["seed"], line["draw"])
-            table[row][run] = Judged(predictions=predictions, line=line)
+            table[row][run] = Judged(predictions=predictions, rows=rows, line=line)
     return dict(table)
 
 
 def _baseline(study: StudyConfig, table: Table, row: Row) -> dict[Run, Judged]:
-    """Give the baseline's runs under the same labels and missing modalities."""
-    wanted = Row(
-        store=row.store, method=study.baseline, use="finetuned", share=row.share, by=row.by,
-        without=row.without, missing=row.missing,
-    )  # fmt: skip
-    return {} if wanted == row else table.get(wanted, {})
+    """Give the baseline's runs under the same labels and missing modalities.
+
+    Fine-tuned runs, or where the baseline has none, runs of the row's own use.
+    """
+    for use in ("finetuned", row.use):
+        wanted = replace(row, method=study.baseline, use=use)
+        if wanted in table:
+            return {} if wanted == row else table[wanted]
+    return {}
 
 
 def _summary(row: Row, runs: dict[Run, Judged], baseline: dict[Run, Judged]) -> dict[str, Any]:
@@ -100,7 +109,7 @@ def _summary(row: Row, runs: dict[Run, Judged], baseline: dict[Run, Judged]) -> 
         "missing": list(row.missing),
         "runs": len(judged),
         "people": len(people),
-        "windows": len(together.true),
+        "windows": len(np.unique(np.concatenate([one.rows for one in judged]))),
         "macro_f1": measured.macro_f1,
         "interval": measured.interval,
         "mean_over_people": float(people.mean()),

@@ -9,8 +9,11 @@ import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sensor2llm.errors import DataError, UserError
 from sensor2llm.studies.config import StudyConfig
-from sensor2llm.studies.grid import Cell, cells, digest
+from sensor2llm.studies.data import mark, open_data
+from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
 from sensor2llm.training.record import write_bytes, write_json
 
 CELLS = "cells"
 Answer = tuple[dict[str, Any], bytes]
+Answers = Iterator[tuple[Cell, Answer | Exception]]
 logger = logging.getLogger(__name__)
 
 
@@ -35,36 +40,75 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
         How many cells there are, and how many of them were run now.
 
     Raises:
-        UserError: a cell could not be run; the others are, and stay.
+        UserError: a setting or a store that cannot be, before any cell is run; or a cell could not
+            be run, after all others were.
     """
-    wanted = cells(study)
-    left = [cell for cell in wanted if not is_done(study, cell)]
+    check_cells(study)
+    for store in study.stores.values():
+        open_data(store)
+    wanted, marks = cells(study), dict[str, str]()
+    left = [cell for cell in wanted if not is_done(study, cell, marks)]
+    if left:
+        _run(study, left, len(wanted))
+    return len(wanted), len(left)
+
+
+def _run(study: StudyConfig, left: Sequence[Cell], total: int) -> None:
     folder = study.out / CELLS
     folder.mkdir(parents=True, exist_ok=True)
     engine = _on_ray if study.engine == "ray" else _local
-    failed: list[UserError] = []
+    failed: list[tuple[Cell, Exception]] = []
     with _bar() as bar:
-        task = bar.add_task(study.name, total=len(wanted), completed=len(wanted) - len(left))
+        task = bar.add_task(study.name, total=total, completed=total - len(left))
         for cell, answer in engine(study, left):
-            if isinstance(answer, UserError):
-                failed.append(answer)
-                logger.error("%s: %s", cell.key, answer)
+            if isinstance(answer, Exception):
+                failed.append((cell, answer))
             else:
                 _write(folder, cell, answer)
             bar.advance(task)
     if failed:
-        raise failed[0]
-    return len(wanted), len(left)
+        _fail(failed, len(left))
 
 
-def is_done(study: StudyConfig, cell: Cell) -> bool:
-    """Say whether a cell's result is there and was made by the same settings."""
+def _fail(failed: Sequence[tuple[Cell, Exception]], count: int) -> None:
+    """Name every cell that failed, and raise the first failure; ours in a line, others whole."""
+    cell, error = failed[0]
+    for other, its_error in failed[1:]:
+        logger.error("%s: %s", other.key, " ".join(str(its_error).split()))
+    if not isinstance(error, UserError):
+        raise error
+    raise DataError(
+        f"{len(failed)} of {count} cells could not be run, the others are kept; {cell.key}: {error}"
+    ) from error
+
+
+def is_done(study: StudyConfig, cell: Cell, marks: dict[str, str] | None = None) -> bool:
+    """Say whether a cell's result is there and was made by the same settings and windows.
+
+    Args:
+        study: names `out`.
+        cell: one of its cells.
+        marks: `data.mark` of stores that were asked before; others are put there.
+    """
     path = study.out / CELLS / f"{cell.key}.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        np.load(path.with_suffix(".npz"), allow_pickle=False).close()
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
-    return record.get("digest") == digest(study, cell) and path.with_suffix(".npz").is_file()
+    if not isinstance(record, dict) or record.get("digest") != digest(study, cell):
+        return False
+    # The first studies' cells bear no mark.
+    return record.get("data") in (None, _data(study, cell, {} if marks is None else marks))
+
+
+def _data(study: StudyConfig, cell: Cell, marks: dict[str, str]) -> dict[str, str]:
+    """Give the marks of the stores that a cell's result follows from."""
+    names = stores_of(study, cell)
+    for name in names:
+        if name not in marks:
+            marks[name] = mark(study.stores[name])
+    return {name: marks[name] for name in names}
 
 
 def read_cells(study: StudyConfig) -> list[dict[str, Any]]:
@@ -73,9 +117,9 @@ def read_cells(study: StudyConfig) -> list[dict[str, Any]]:
     Raises:
         DataError: there is none.
     """
-    found = []
+    found, marks = [], dict[str, str]()
     for cell in cells(study):
-        if not is_done(study, cell):
+        if not is_done(study, cell, marks):
             continue
         path = study.out / CELLS / f"{cell.key}.json"
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -109,48 +153,87 @@ def _write(folder: Path, cell: Cell, answer: Answer) -> None:
     write_json(folder / f"{cell.key}.json", record)
 
 
-def _local(study: StudyConfig, left: Sequence[Cell]) -> Iterator[tuple[Cell, Answer | UserError]]:
-    workers = min(study.workers or os.cpu_count() or 1, max(len(left), 1))
+def _local(study: StudyConfig, left: Sequence[Cell]) -> Answers:
+    workers = min(study.workers or os.cpu_count() or 1, len(left))
     if workers == 1:
         for cell in left:
-            yield cell, answer_of(study, cell)
+            yield cell, _caught(partial(answer_of, study, cell))
         return
     # The children read this before they import torch; a thread each is what makes them add up.
     os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("spawn")
+    context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         running = {pool.submit(answer_of, study, cell): cell for cell in left}
         try:
             for future in as_completed(running):
-                yield running[future], future.result()
-        except BaseException:
+                yield running[future], _caught(future.result)
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            # A cell that nobody waits for would run to its end first.
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            if isinstance(error, BrokenExecutor):
+                raise DataError(
+                    "a process was ended from outside, as happens where memory is short; run the "
+                    "study again, with fewer --workers: finished cells are kept"
+                ) from error
             raise
 
 
-def _on_ray(study: StudyConfig, left: Sequence[Cell]) -> Iterator[tuple[Cell, Answer | UserError]]:
+def _caught(give: Callable[[], Answer | UserError]) -> Answer | Exception:
+    """Give a cell's answer, or why there is none; a pool that broke has none at all."""
+    try:
+        return give()
+    except BrokenExecutor:
+        raise
+    except Exception as error:
+        return error
+
+
+def _on_ray(study: StudyConfig, left: Sequence[Cell]) -> Answers:
     """Fan cells out; results come back here and are written here.
 
     A cell whose machine is lost is started again by ray on another.
 
     Raises:
-        DataError: ray is not installed.
+        DataError: ray is not installed, or there is no cluster at the address.
     """
     try:
         import ray
     except ImportError as error:
         raise DataError("engine ray needs ray: pip install 'sensor2llm[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(address=study.address, num_cpus=None if study.address else study.workers,
-                 log_to_driver=False, include_dashboard=False, logging_level="error")  # fmt: skip
+    ours = not ray.is_initialized()
+    if ours:
+        _join_ray(study)
+    # Processes elsewhere start in another folder.
+    stores = {k: replace(v, path=v.path.resolve()) for k, v in study.stores.items()}
+    sent = ray.put(replace(study, stores=stores))
     run = ray.remote(num_cpus=1, max_retries=3)(answer_of)
-    waiting = {run.remote(study, cell): cell for cell in left}
+    waiting = {run.remote(sent, cell): cell for cell in left}
     try:
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(ready[0]), ray.get(ready[0])
+            yield waiting.pop(ready[0]), _caught(partial(ray.get, ready[0]))
     finally:
-        ray.shutdown()
+        for unfinished in waiting:
+            ray.cancel(unfinished)
+        if ours:
+            ray.shutdown()
+
+
+def _join_ray(study: StudyConfig) -> None:
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if study.address is None:
+        options |= {"num_cpus": study.workers, "include_dashboard": False}
+    try:
+        ray.init(address=study.address, **options)
+    except ConnectionError as error:
+        raise DataError(
+            f"no ray cluster at {study.address!r}; start one with `ray start --head`, or leave "
+            "the address out"
+        ) from error
 
 
 def _bar() -> Progress:

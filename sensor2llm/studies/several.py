@@ -5,19 +5,21 @@ import numpy as np
 from sensor2llm.signals.joined_stores import JoinedStores
 from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows, WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.studies.config import StudyConfig
+from sensor2llm.studies.data import open_data
 from sensor2llm.studies.grid import Cell
 
 
 def joined_for(
-    study: StudyConfig, cell: Cell, store: WindowStore, split: Split
+    study: StudyConfig, cell: Cell, store: Windows, split: Split
 ) -> tuple[Windows, Split]:
     """Join the stores that a cell's method pretrains on with the judged one, labels left out.
 
     Rates, lengths, units and names become the judged store's; sensors that another store lacks are
-    missing there. All people of the other stores teach. Of the judged store the training people
-    teach if the method says so; its validation people choose the epoch; its test people stay out.
+    missing there. All people of the other stores teach, but for those who are held out of the
+    judged one where both are from one data set. Of the judged store the training people teach if
+    the method says so; its validation people choose the epoch; its test people stay out.
 
     Raises:
         SpecError: a modality that cannot be mapped so.
@@ -25,12 +27,29 @@ def joined_for(
     """
     method = study.methods[cell.method]
     others = [
-        MappedStore(WindowStore.open(study.stores[name].path), names, store.spec)
+        MappedStore(open_data(study.stores[name]), names, store.spec)
         for name, names in method.pretrain_on.items()
     ]
     own = MappedStore(store, {name: name for name in store.spec.names}, store.spec)
-    joined = JoinedStores([own, *others], labels=False)
-    rest = np.arange(len(store), len(joined))
-    train = np.concatenate([split.train, rest]) if method.pretrain_too else rest
-    found = Split(train=train, validation=split.validation, test=split.test)
+    # The study's names: folders of two stores may be called alike.
+    names = [f"judged {cell.store}", *method.pretrain_on]
+    joined = JoinedStores([own, *others], labels=False, names=names)
+    taught = [split.train] if method.pretrain_too else []
+    start = len(own)
+    for other in others:
+        held_out = _held_out(store, split) if _one_source(store, other) else []
+        taught.append(start + np.flatnonzero(~np.isin(other.subjects, held_out)))
+        start += len(other)
+    found = Split(train=np.concatenate(taught), validation=split.validation, test=split.test)
     return joined, found
+
+
+def _one_source(store: Windows, other: Windows) -> bool:
+    """Say whether two stores hold the same people: one folder, or one data set in other words."""
+    same_folder = store.path.resolve() == other.path.resolve()
+    return same_folder or bool(store.source and store.source == other.source)
+
+
+def _held_out(store: Windows, split: Split) -> list[str]:
+    people = split.subjects(store)
+    return [*people["validation"], *people["test"]]

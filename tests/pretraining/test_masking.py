@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from sensor2llm.pretraining.masking import random_mask, spatial_mask
+from sensor2llm.pretraining.masking import random_mask, spatial_mask, temporal_mask
 
 ROWS = 20_000
 
@@ -97,3 +97,67 @@ def test_ratios_that_no_draw_satisfies_still_end_well(ratio):
 def test_the_same_generator_gives_the_same_masks():
     first, second = (spatial_mask(everything(3, 9), 0.3, generator(5)) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
+
+
+STEPS = (10, 7, 1)
+"""Latent steps of three modalities; with a span of 3 they have 4, 3 and 1 spans."""
+
+
+def temporal(rows: int = 4000, ratio: float = 0.3, *, present=None, distinct=False, seed=0):
+    """Give both views with the steps of all modalities in one row."""
+    present = everything(3, rows) if present is None else present
+    views = temporal_mask(present, STEPS, ratio, 3, generator(seed), distinct=distinct)
+    for view in views:
+        assert [tuple(mask.shape) for mask in view] == [(len(present), s, 1) for s in STEPS]
+    return [torch.cat([mask.squeeze(2) for mask in view], dim=1) for view in views]
+
+
+def spans() -> list[list[int]]:
+    """Give which of all modalities' steps belong to each span, the last of a modality shorter."""
+    found, first = [], 0
+    for steps in STEPS:
+        places = range(first, first + steps)
+        found += [list(places[i : i + 3]) for i in range(0, steps, 3)]
+        first += steps
+    return found
+
+
+def test_temporal_masks_hide_whole_spans_independently():
+    a, b = temporal(ROWS)
+    assert [len(places) for places in spans()] == [3, 3, 3, 1, 3, 3, 1, 1]
+    for view in (a, b):
+        units = torch.stack([view[:, places[0]] for places in spans()], dim=1)
+        for unit, places in enumerate(spans()):
+            assert (view[:, places] == units[:, unit, None]).all()
+            assert share(units[:, unit]) == pytest.approx(0.7, abs=0.015)
+        # Neighbours in one modality, and in two.
+        assert share(units[:, 1] & units[:, 2]) == pytest.approx(0.49, abs=0.015)
+        assert share(units[:, 3] & units[:, 4]) == pytest.approx(0.49, abs=0.015)
+    assert share(a[:, 0] & b[:, 0]) == pytest.approx(0.49, abs=0.015)
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_temporal_masks_leave_something_of_what_is_present_and_nothing_of_what_is_not(distinct):
+    present = torch.rand(4000, 3, generator=generator(3)) < 0.5
+    views = temporal(present=present, ratio=0.8, distinct=distinct)
+    there = present.repeat_interleave(torch.tensor(STEPS), dim=1)
+    for view in views:
+        assert not (view & ~there).any()
+        assert view[present.any(1)].any(1).all()
+    alike = (views[0] == views[1]).all(1)
+    one_span = present.sum(1) + present[:, :2].any(1) <= 1
+    assert alike[one_span].all()
+    assert alike[~one_span].any() != distinct
+
+
+def test_a_span_longer_than_the_window_hides_whole_modalities():
+    view, _ = temporal_mask(everything(3), STEPS, 0.3, 50, generator())
+    for mask in view:
+        assert (mask == mask[:, :1]).all()
+        assert share(mask[:, 0]) == pytest.approx(0.7 / (1 - 0.3**3), abs=0.015)
+
+
+def test_the_same_generator_gives_the_same_temporal_masks():
+    first, second, other = (temporal(9, seed=seed) for seed in (5, 5, 6))
+    assert all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
+    assert not torch.equal(first[0], other[0])

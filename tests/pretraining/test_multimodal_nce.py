@@ -9,6 +9,7 @@ import torch
 
 from sensor2llm.pretraining.multimodal_nce import MultimodalNCE, nce, recall_at
 from sensor2llm.pretraining.objective_config import MultimodalNCEConfig
+from sensor2llm.signals.dataset import SignalBatch
 from tests.pretraining.mixed import (
     PATCHES,
     PRESENT,
@@ -193,10 +194,13 @@ def test_common_gives_each_pairs_space_for_windows_that_have_both():
 
 def test_recall_is_over_all_windows_together_beside_what_chance_finds():
     objective, batch = build().eval(), make_batch(everything(12))
-    parts = [make_batch(everything(12)) for _ in range(2)]
-    for part, rows in zip(parts, (slice(0, 7), slice(7, 12)), strict=True):
-        part.signals = {name: values[rows] for name, values in batch.signals.items()}
-        part.present = batch.present[rows]
+    parts = [
+        SignalBatch(
+            signals={name: values[rows] for name, values in batch.signals.items()},
+            present=batch.present[rows], labels=batch.labels[rows], index=batch.index[rows],
+        )
+        for rows in (slice(0, 7), slice(7, 12))
+    ]  # fmt: skip
     found = objective.recall(parts, ks=(1, 5, 20))
     assert list(found) == [", ".join(pair) for pair in combinations(SPEC.names, 2)]
     for numbers, (a, b) in zip(found.values(), projected(objective, batch), strict=True):

@@ -1,0 +1,119 @@
+"""README's tables of the studies, from the results.json that `study` wrote."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+Line = Mapping[str, Any]
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """Read a study's results, or None where it was not run."""
+    path = RESULTS / name / "results.json"
+    found: dict[str, Any] | None = None
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def by_store(name: str) -> Callable[[], str]:
+    """Give a table writer: a row a method and use, a column a store, all labels, all sensors."""
+
+    def written() -> str:
+        found = read(name)
+        if found is None:
+            return ""
+        lines = [x for x in found["rows"] if x["share"] == 1 and not x["missing"] + x["without"]]
+        stores = list(dict.fromkeys(line["store"] for line in lines))
+        rows: dict[tuple[str, str], dict[str, Line]] = {}
+        for line in lines:
+            rows.setdefault((line["method"], line["use"]), {})[line["store"]] = line
+        cells = [
+            [method, use, *(_with_difference(of_store.get(store)) for store in stores)]
+            for (method, use), of_store in rows.items()
+        ]
+        return _table(["method", "encoder", *stores], cells, found["command"])
+
+    return written
+
+
+def few_labels() -> str:
+    """Give macro-F1 by share of the labels, beside the difference to labels alone."""
+    found = read("few_labels")
+    if found is None:
+        return ""
+    lines = [line for line in found["rows"] if not line["missing"] + line["without"]]
+    columns = list(dict.fromkeys((line["share"], line["by"]) for line in lines))
+    heads = [f"{100 * share:g} %" + " of people" * (by == "subject") for share, by in columns]
+    rows: dict[tuple[str, str], dict[tuple[float, str], Line]] = {}
+    for line in lines:
+        rows.setdefault((line["method"], line["use"]), {})[line["share"], line["by"]] = line
+    cells = [
+        [method, use, *(_with_difference(row.get(column)) for column in columns)]
+        for (method, use), row in rows.items()
+    ]
+    return _table(["method", "encoder", *heads], cells, found["command"])
+
+
+def missing() -> str:
+    """Give macro-F1 with nothing missing, each device missing, and by how many are missing."""
+    found = read("missing")
+    if found is None:
+        return ""
+    lines = [line for line in found["rows"] if line["share"] == 1 and not line["without"]]
+    groups: dict[str, Callable[[Line], bool]] = {
+        "nothing missing": lambda line: not line["missing"],
+        "the watch": lambda line: _device(line, "watch"),
+        "the phone": lambda line: _device(line, "phone"),
+    }
+    for count in sorted({len(line["missing"]) for line in lines} - {0}):
+        groups[f"{count} of 4 (mean)"] = lambda line, count=count: len(line["missing"]) == count
+    rows: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        rows.setdefault((line["method"], line["use"]), []).append(line)
+    cells = [
+        [method, use, *(_mean([x for x in of_row if belongs(x)]) for belongs in groups.values())]
+        for (method, use), of_row in rows.items()
+    ]
+    return _table(["method", "encoder", *groups], cells, found["command"])
+
+
+def _device(line: Line, name: str) -> bool:
+    return len(line["missing"]) == 2 and all(m.startswith(name) for m in line["missing"])
+
+
+def _mean(lines: Sequence[Line]) -> str:
+    if len(lines) == 1:
+        return _with_difference(lines[0])
+    return f"{sum(line['macro_f1'] for line in lines) / len(lines):.3f}" if lines else "–"
+
+
+def _with_difference(line: Line | None) -> str:
+    """Give macro-F1, and the difference to the baseline with its interval where there is one."""
+    if line is None:
+        return "–"
+    told = f"{line['macro_f1']:.3f}"
+    if line["difference"] is not None and line["difference_interval"]:
+        low, high = line["difference_interval"]
+        told += f" ({low:+.3f} to {high:+.3f})"
+    return told
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], command: str) -> str:
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", f"    {command}"]) + "\n"
+
+
+STUDY_TABLES: Mapping[str, Callable[[], str]] = {
+    "headline": by_store("headline"),
+    "few_labels": few_labels,
+    "missing": missing,
+    "reconstruction": by_store("reconstruction"),
+    "masking": by_store("masking"),
+    "others": by_store("others"),
+    "transfer": by_store("transfer"),
+    "uci_har_study": by_store("uci_har_study"),
+}

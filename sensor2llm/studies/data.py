@@ -1,0 +1,122 @@
+"""What a study reads of a store: some of its people and modalities, and how they are divided."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.mapped_store import MappedStore
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.splits import Split, check_leak, leave_one_subject_out, make_split
+from sensor2llm.signals.store import Indices, Windows, WindowStore, windows_of
+from sensor2llm.signals.window import Window
+from sensor2llm.studies.config import StoreConfig
+
+# What says which window is which; a change of the signals alone does not happen by `prepare`.
+MARKED = ("store.json", "labels.npy", "subjects.npy", "starts.npy", "present.npy")
+
+
+def open_data(config: StoreConfig) -> Windows:
+    """Open a study's store with the people and modalities that take part.
+
+    Raises:
+        DataError: no such store, an unknown person, or no window that has any of the modalities.
+        SpecError: an unknown modality.
+    """
+    store: Windows = WindowStore.open(config.path)
+    if config.people is not None:
+        store = SomePeople(store, config.people)
+    if config.modalities is not None:
+        spec = store.spec.subset(config.modalities)
+        store = MappedStore(store, {name: name for name in spec.names}, spec)
+    return store
+
+
+def divide(config: StoreConfig, store: Windows, fold: int) -> Split:
+    """Divide a study's store for a fold.
+
+    Raises:
+        DataError: too few people for it.
+    """
+    split = make_split(store, replace(config.split, fold=fold))
+    if config.validation == "drawn":
+        return split
+    # One split a person, in order; each one's test is a single person.
+    alone = leave_one_subject_out(store, config.split.seed, config.split.validation_share)
+    before = alone[fold - 1].test
+    rest = np.sort(np.concatenate([split.train, split.validation]))
+    found = Split(train=np.setdiff1d(rest, before), validation=before, test=split.test)
+    check_leak(store, found)
+    return found
+
+
+def mark(config: StoreConfig) -> str:
+    """Give a hash of which windows, people and labels a store holds.
+
+    A store that was prepared again with other options has another.
+
+    Raises:
+        DataError: a store that cannot be read.
+    """
+    WindowStore.open(config.path)
+    found = hashlib.sha256()
+    for file in MARKED:
+        found.update((config.path / file).read_bytes())
+    return found.hexdigest()[:16]
+
+
+class SomePeople:
+    """Read the windows of some of a store's people as a store of its own.
+
+    Args:
+        store: a WindowStore, or a view.
+        people: who is kept; their order is the store's.
+
+    Raises:
+        DataError: a person that the store does not have.
+    """
+
+    def __init__(self, store: Windows, people: Sequence[str]) -> None:
+        unknown = [person for person in people if person not in store.subject_names]
+        if unknown:
+            has = ", ".join(store.subject_names)
+            raise DataError(f"'{store.path}' has no person {unknown[0]!r}; it has {has}")
+        self.store, self.people = store, tuple(people)
+        ids = np.asarray(store.subject_ids)
+        kept = [i for i, name in enumerate(store.subject_names) if name in set(people)]
+        self._rows = np.flatnonzero(np.isin(ids, kept))
+        self.subject_names = tuple(store.subject_names[i] for i in kept)
+        self.subject_ids = np.searchsorted(kept, ids[self._rows]).astype(np.int32)
+        self.present = np.asarray(store.present)[self._rows]
+        self.labels = np.asarray(store.labels)[self._rows]
+        self.starts = np.asarray(store.starts)[self._rows]
+        self.path: Path = store.path
+        self.spec: SignalSpec = store.spec
+        self.source: str = store.source
+        self.published: Mapping[str, Sequence[str]] = store.published
+        self.label_names: tuple[str, ...] = store.label_names
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SomePeople, (self.store, self.people)
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Give every window's subject name, shape (n,)."""
+        return np.asarray(self.subject_names)[self.subject_ids]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Window]:
+        return windows_of(self, range(len(self)))
+
+    def __getitem__(self, row: SupportsIndex) -> Window:
+        return next(windows_of(self, [range(len(self))[row]]))
+
+    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros."""
+        return self.store.read(self._rows[np.asarray(indices, dtype=np.int64)], names)
