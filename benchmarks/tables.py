@@ -64,6 +64,32 @@ def speed() -> str:
     return "\n".join([*lines, "", f"    {found['command']}    # {ran}"]) + "\n"
 
 
+def pretraining_speed() -> str:
+    """Give windows a second of each way to pretrain, their ratios, and what the encoders reach."""
+    path = RESULTS / "pretraining_speed.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "speed" not in found:
+        return ""
+    fast, judged = found["speed"], found.get("probe", {"summary": {}})
+    head = ("store", "pretraining", "batch", "windows/s", "linear probe's macro-F1, test people")
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for one in fast["stores"]:
+        reached = judged["summary"].get(one["store"], {})
+        for name, row in one["variants"].items():
+            score = reached.get(name)
+            told = f"{_spread(score)}, {score['seeds']} seeds" if score else "–"
+            cells = (f"{row['title']}, {row['precision']}", row["batch_size"])
+            rate = f"{row['windows_per_s']:,.0f}"
+            lines.append(f"| {one['store']} | {cells[0]} | {cells[1]} | {rate} | {told} |")
+    lines += ["", f"| ratio within one run | {' | '.join(x['store'] for x in fast['stores'])} |"]
+    lines.append("|---" * (1 + len(fast["stores"])) + "|")
+    for name in fast["stores"][0]["ratios"]:
+        values = " | ".join(f"{x['ratios'][name]['ratio']:.1f}" for x in fast["stores"])
+        lines.append(f"| {name.replace('/', ' / ').replace('_', ' ')} | {values} |")
+    commands = [f"    {part['command']}" for part in (fast, judged) if "command" in part]
+    return "\n".join([*lines, "", *commands]) + "\n"
+
+
 def repeated() -> str:
     """Give the adapters' figures over seeds or folds, as `benchmarks.adapters` measured them."""
     probe = "best probe on the same encoder, no LLM"
@@ -183,6 +209,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "comparison": comparison,
     "audit": audit,
     "speed": speed,
+    "pretraining_speed": pretraining_speed,
 }
 
 

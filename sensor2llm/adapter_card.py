@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sensor2llm.signals.sources.catalogue import SOURCES
+
 LIMITS = (
     "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
     "It knows its labels only. A window of anything else still gets one of them.",
@@ -34,9 +36,9 @@ def card_text(
     sections = [
         front_matter(llm),
         f"# {title or f'Sensor adapter for {llm}'}",
-        f"Lets the frozen language model `{llm}` hear windows of {_window(manifest['spec'])} and "
-        f"say which of {len(labels)} labels they show. Not one weight of the model is changed.",
-        "## Signals\n\n" + _signals(manifest["spec"]),
+        f"Lets the frozen language model `{llm}` hear windows of {window_text(manifest['spec'])} "
+        f"and say which of {len(labels)} labels they show. Not one weight of the model is changed.",
+        "## Signals\n\n" + signals_table(manifest["spec"]),
         "## Labels\n\n" + ", ".join(f"`{label}`" for label in labels),
         "## Data\n\n" + bullets(data or ["Source: see recipe.yaml"]),
         *results,
@@ -69,12 +71,14 @@ def code(*commands: str) -> str:
     return "\n".join(["```", *commands, "```"])
 
 
-def _window(spec: Mapping[str, Any]) -> str:
+def window_text(spec: Mapping[str, Any]) -> str:
+    """Say how long a window is and of what, by a spec's plain form."""
     names, length = ", ".join(m["name"] for m in spec["modalities"]), spec.get("window_s")
     return f"{length:g} s of {names}" if length else names
 
 
-def _signals(spec: Mapping[str, Any]) -> str:
+def signals_table(spec: Mapping[str, Any]) -> str:
+    """Write a spec's modalities, channels, units and rates."""
     rows = []
     for m in spec["modalities"]:
         channels = ", ".join(f"{c['name']} ({c['unit']})" for c in m["channels"])
@@ -82,6 +86,31 @@ def _signals(spec: Mapping[str, Any]) -> str:
         rows.append((m["name"], channels, rate, str(m["steps"])))
     head = ("modality", "channels", "rate or axis", "steps a window")
     return f"{table(head, rows)}\n\nAny of them may be missing from a window."
+
+
+def people_text(count: int) -> str:
+    """Give a number of people in words."""
+    return f"{count} person" if count == 1 else f"{count} people"
+
+
+def data_lines(data: Mapping[str, Any]) -> list[str]:
+    """Say where windows came from, by which licence, and how many people are in each part.
+
+    Args:
+        data: what metrics say of their data: source, and people by part.
+    """
+    source = data.get("source") or "not stated"
+    licence = next((s.licence for s in SOURCES.values() if s.download in source), "see the source")
+    parts = data.get("people", {}).items()
+    people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
+    lines = [f"Source: {source}", f"Licence of the data: {licence}"]
+    return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines
+
+
+def between_text(metrics: Mapping[str, Any]) -> str:
+    """Give a score's interval in brackets; nothing where there is none."""
+    interval = metrics["interval"]
+    return f" (95 % over subjects: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
 
 
 def _parts(manifest: Mapping[str, Any]) -> list[str]:

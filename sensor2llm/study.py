@@ -7,6 +7,9 @@ Writes results.json, results.parquet, README.md and pictures. An interrupted stu
 was; `--tell` only writes what is there.
 """
 
+import shlex
+import sys
+
 from jsonargparse import ArgumentParser
 
 from sensor2llm.command import parse, recipe_parser, to_config
@@ -22,7 +25,7 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def study(argv: list[str] | None) -> None:
+def study(argv: list[str]) -> None:
     """Run what is missing, write the report and print its tables."""
     parser = make_parser()
     args = parse(parser, argv)
@@ -33,13 +36,18 @@ def study(argv: list[str] | None) -> None:
 
     if not args.tell:
         run_study(config)
-    command = f"python -m sensor2llm.study --config {args.config[0]}" if args.config else ""
-    print(write_report(config, command, as_json=args.json))
+    print(write_report(config, command_of("sensor2llm.study", argv), as_json=args.json))
+
+
+def command_of(module: str, argv: list[str]) -> str:
+    """Give the command that makes these results again; how they were told is left out."""
+    words = [word for word in argv if word not in ("--tell", "--json")]
+    return shlex.join(["python", "-m", module, *words])
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the verb."""
-    return run_verb(lambda: study(argv))
+    return run_verb(lambda: study(sys.argv[1:] if argv is None else argv))
 
 
 if __name__ == "__main__":

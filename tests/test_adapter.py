@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import yaml
 from peft import PromptTuningConfig
 from safetensors.torch import load_file
 
-from sensor2llm import adapter_files
+from sensor2llm import adapter_files, manifest
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.errors import ArtefactError, ConfigError, SpecError
 from sensor2llm.model import SensorLanguageModel
@@ -21,6 +22,8 @@ from sensor2llm.tasks.loading import load_model
 from tests.llm.tiny import tiny_folder
 from tests.models import LABELS, small_adapter, text_adapter, tiny_llm, windows
 from tests.signals.stores import ACCEL, SPEC
+
+RELEASED = Path(__file__).resolve().parent.parent / "adapters"
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +67,10 @@ def test_the_folder_holds_these_files_and_no_path(saved, tmp_path):
     }
     for path in saved.glob("*.[jym]*"):
         assert str(tmp_path) not in path.read_text(encoding="utf-8")
-    manifest = json.loads((saved / "sensor2llm.json").read_text(encoding="utf-8"))
-    assert manifest["llm"] == "llama-chat"
-    assert manifest["llm_identity"].startswith("sha256:")
-    assert {"torch", "transformers"} <= set(manifest["versions"])
+    stated = json.loads((saved / "sensor2llm.json").read_text(encoding="utf-8"))
+    assert stated["llm"] == "llama-chat"
+    assert stated["llm_identity"].startswith("sha256:")
+    assert {"torch", "transformers"} <= set(stated["versions"])
     recipe = yaml.safe_load((saved / "recipe.yaml").read_text(encoding="utf-8"))
     assert recipe["data"] == {"source": "made up"}
 
@@ -168,10 +171,10 @@ def edit(folder, **changes):
 
 def test_other_formats_and_kinds_are_refused(saved):
     edit(saved, format_version=99)
-    with pytest.raises(ArtefactError, match="'adapter' of format 99, expected 'adapter' of"):
+    with pytest.raises(ArtefactError, match="'adapter' of format 99, expected format 1; use the"):
         SensorAdapter.load(saved)
     edit(saved, format_version=1, kind="encoder")
-    with pytest.raises(ArtefactError, match="holds kind 'encoder'"):
+    with pytest.raises(ArtefactError, match="holds kind 'encoder', expected 'adapter'"):
         SensorAdapter.load(saved)
     edit(saved, kind="adapter", llm_width=7)
     with pytest.raises(ArtefactError, match=r"is broken .*fetch or train it again"):
@@ -185,16 +188,18 @@ def test_other_formats_and_kinds_are_refused(saved):
 
 
 def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monkeypatch):
-    monkeypatch.setattr(adapter_files, "released_folder", lambda: saved.parent)
+    monkeypatch.setattr(manifest, "released_folder", lambda: saved.parent)
     assert SensorAdapter.load("adapter").label_names == LABELS
     with pytest.raises(ArtefactError, match=r"no adapter 'nothing'.*released are adapter;"):
         SensorAdapter.load("nothing")
-    with pytest.raises(ArtefactError, match=r"no adapter 'some/one'.*the hub does not give it"):
+    with pytest.raises(ArtefactError, match=r"no adapter 'some/one'.*the hub cannot be reached"):
         SensorAdapter.load("some/one")
 
 
-def test_released_adapters_are_found_beside_the_package():
-    assert adapter_files.released_folder().name == "adapters"
+def test_released_adapters_are_found_beside_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert adapter_files.find_adapter("uci-har") == RELEASED / "uci-har"
+    assert manifest.released_names("adapter") == ["uci-har", "wisdm-watch", "wisdm-watch-phone"]
 
 
 def test_pushing_uploads_the_saved_files(llm, monkeypatch):
@@ -206,9 +211,8 @@ def test_pushing_uploads_the_saved_files(llm, monkeypatch):
         def create_repo(self, repo_id, **options):
             sent["repo"] = (repo_id, options)
 
-        def upload_folder(self, repo_id, folder_path):
-            from pathlib import Path
-
+        def upload_folder(self, repo_id, folder_path, allow_patterns):
+            assert "README.md" in allow_patterns
             sent["files"] = {p.name for p in Path(folder_path).iterdir()}
             return huggingface_hub.CommitInfo(
                 commit_url="https://huggingface.co/some/one/commit/1",

@@ -37,14 +37,16 @@ class EncoderConfig:
     """Steps a modality that the bridge gets, whatever the window's length."""
     patches: int = 8
     """patch_transformer: equal parts in time of a window, one token each; more for long windows."""
-    layers: int = 2
+    layers: int = 1
     """patch_transformer: transformer layers."""
     heads: int = 2
     """patch_transformer: attention heads; they divide token_width."""
-    token_width: int = 32
+    token_width: int = 48
     """patch_transformer: features a token inside the transformer; a linear layer makes `width`."""
     feedforward: int = 2
     """patch_transformer: width of the feed-forward layers, in multiples of token_width."""
+    spectrum: bool = True
+    """patch_transformer: a token also sees the magnitude spectrum of its patch."""
     shared: bool = False
     """patch_transformer: one transformer for all modalities, each with its own patch embedding."""
     lstm_stride: int = 4

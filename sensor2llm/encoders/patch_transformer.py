@@ -83,6 +83,10 @@ class Backbone(nn.Module):
 class PatchTransformer(nn.Module):
     """Encode a modality by a transformer over its patches.
 
+    A token is embedded from its patch's values and, with `config.spectrum`, the logarithm of each
+    channel's magnitude spectrum: a linear embedding of values alone cannot see a rhythm whatever
+    its phase, which a convolution's nonlinearity can.
+
     A patch has ceil(steps / patches) steps; the last is filled up with zeros, and a window with
     fewer steps than `config.patches` has one patch a step. Positions are sinusoids, so a window of
     another length only has another number of patches.
@@ -112,8 +116,10 @@ class PatchTransformer(nn.Module):
         super().__init__()
         self.patch_steps = math.ceil(modality.steps / config.patches)
         self.patches = math.ceil(modality.steps / self.patch_steps)
-        width = config.token_width
-        self.embedding = nn.Linear(len(modality.channels) * self.patch_steps, width)
+        width, channels = config.token_width, len(modality.channels)
+        self.channels = channels
+        self.bins = self.patch_steps // 2 + 1 if config.spectrum else 0
+        self.embedding = nn.Linear(channels * (self.patch_steps + self.bins), width)
         # Not saved: they follow from the sizes.
         self.register_buffer("places", sinusoids(self.patches, width), persistent=False)
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
@@ -170,12 +176,23 @@ class PatchTransformer(nn.Module):
         parts = functional.pad(values, (0, missing)).unflatten(2, (-1, self.patch_steps))
         return parts.permute(2, 0, 1, 3).flatten(2)
 
+    def _described(
+        self, patches: Float[Tensor, "patch batch value"]
+    ) -> Float[Tensor, "patch batch described"]:
+        """Add each channel's magnitudes at each frequency, so that a shifted step looks alike."""
+        if not self.bins:
+            return patches
+        # In float32: there is no FFT of bfloat16.
+        parts = patches.float().unflatten(2, (self.channels, self.patch_steps))
+        magnitudes = torch.fft.rfft(parts).abs().log1p()
+        return torch.cat((patches, magnitudes.flatten(2).to(patches.dtype)), dim=2)
+
     def _embed(
         self,
         values: Float[Tensor, "batch channel step"],
         visible: Bool[Tensor, "batch patch"] | None = None,
     ) -> Float[Tensor, "patch batch inside"]:
-        tokens = self.embedding(self.cut(values))
+        tokens = self.embedding(self._described(self.cut(values)))
         if visible is not None:
             shown = visible.T.unsqueeze(-1)
             tokens = torch.where(shown, tokens, self.mask_token.to(tokens.dtype))

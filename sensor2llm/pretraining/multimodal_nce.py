@@ -67,8 +67,8 @@ class MultimodalNCE(nn.Module):
             for pair, found in self.common(batch).items():
                 parts[pair].append(found)
         said: dict[str, dict[str, float]] = {}
-        for pair, found in parts.items():
-            a, b = (torch.cat(side) for side in zip(*found, strict=True))
+        for pair, batched in parts.items():
+            a, b = (torch.cat(side) for side in zip(*batched, strict=True))
             numbers = {"windows": float(len(a))}
             for k in ks:
                 numbers[f"at_{k}"] = recall_at(a, b, k) if len(a) else 0.0

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.config import EncoderRecipe, probe_loop
-from sensor2llm.pretraining.objective_config import ObjectiveConfig, check_choice
+from sensor2llm.pretraining.objective_config import ObjectiveConfig
 from sensor2llm.studies.config import LabelsBy, Missing, Settings, StudyConfig, Use
 from sensor2llm.training.config import LoopConfig
 
@@ -234,7 +234,9 @@ def _checked(value: Any, kind: Any, old: Any, what: str) -> Any:
     if kind is str and not isinstance(value, str):
         raise ConfigError(f"{what} must be a word, got {value!r}")
     if get_origin(kind) is Literal:
-        check_choice(what, str(value), get_args(kind))
+        choices = get_args(kind)
+        if value not in choices:
+            raise ConfigError(f"{what} must be one of {', '.join(choices)}, got {value!r}")
     if is_dataclass(old) and not isinstance(value, type(old)):
         raise ConfigError(f"{what} has fields of its own, got {value!r}")
     return value

@@ -2,87 +2,137 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from sensor2llm.plots import COLOURS, save_picture
 
 Line = Mapping[str, Any]
-USES = {"fixed": "o", "finetuned": "s"}
+USES = {"finetuned": ("s", COLOURS[0]), "fixed": ("o", COLOURS[1])}
+# More bands than these hide one another.
+MOST_BANDS = 4
+
+
+class Curve(NamedTuple):
+    """What one line of a picture, and one row of its table, is about."""
+
+    method: str
+    use: str
+    also: str = ""
+
+    def __str__(self) -> str:
+        """Give its name."""
+        return ", ".join(part for part in self if part)
+
+
+Points = Mapping[float, Line]
+"""x to the result there."""
 
 
 def plot_methods(lines: Sequence[Line], path: Path) -> Path:
     """Draw every method's macro-F1 with its interval over people, a panel a store."""
     stores = list(dict.fromkeys(line["store"] for line in lines))
     methods = list(dict.fromkeys(line["method"] for line in lines))
-    figure = Figure(figsize=(1.8 + 3.6 * len(stores), 1.4 + 0.42 * len(methods)),
+    figure = Figure(figsize=(1.8 + 3.6 * len(stores), 1.5 + 0.46 * len(methods)),
                     layout="constrained")  # fmt: skip
     grid = figure.subplots(1, len(stores), sharey=True, squeeze=False)
     for axis, store in zip(grid[0], stores, strict=True):
-        for line in (one for one in lines if one["store"] == store):
-            place = methods.index(line["method"]) + (0.14 if line["use"] == "fixed" else -0.14)
-            low, high = line["interval"] or (line["macro_f1"], line["macro_f1"])
-            colour = COLOURS[0] if line["use"] == "finetuned" else COLOURS[1]
-            axis.plot([low, high], [place, place], color=colour, linewidth=2)
-            axis.plot(line["macro_f1"], place, USES[line["use"]], color=colour, markersize=5)
+        of_store = [line for line in lines if line["store"] == store]
+        for line in of_store:
+            both = len({one["use"] for one in of_store if one["method"] == line["method"]}) > 1
+            shift = 0.15 if line["use"] == "fixed" else -0.15
+            _draw_result(axis, line, methods.index(line["method"]) + shift * both)
+        for place in range(1, len(methods), 2):
+            axis.axhspan(place - 0.5, place + 0.5, color="#f4f4f4", zorder=0)
         axis.set(title=store, xlabel="macro-F1, 95 % over people")
         axis.grid(axis="x", color="#dddddd")
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
     grid[0][0].set_yticks(range(len(methods)), methods)
-    grid[0][0].invert_yaxis()
+    grid[0][0].set_ylim(len(methods) - 0.5, -0.5)
     handles = [
-        grid[0][0].plot([], [], marker, color=colour, label=use)[0]
-        for (use, marker), colour in zip(USES.items(), (COLOURS[1], COLOURS[0]), strict=True)
+        Line2D([], [], marker=marker, color=colour, linewidth=2, markersize=5, label=use)
+        for use, (marker, colour) in USES.items()
+        if any(line["use"] == use for line in lines)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return save_picture(figure, path)
 
 
+def _draw_result(axis: Axes, line: Line, place: float) -> None:
+    marker, colour = USES[line["use"]]
+    low, high = line["interval"] or (line["macro_f1"], line["macro_f1"])
+    axis.plot([low, high], [place, place], color=colour, linewidth=2)
+    axis.plot(line["macro_f1"], place, marker, color=colour, markersize=5)
+
+
 def plot_curves(
-    curves: Mapping[str, Mapping[str, Mapping[float, Line]]],
+    curves: Mapping[str, Mapping[Curve, Points]],
     path: Path,
     *,
     xlabel: str,
     log: bool = False,
+    whole: bool = False,
 ) -> Path:
-    """Draw macro-F1 over a number, a panel a store, a line a method.
+    """Draw macro-F1 over a number, a panel a store, a line a method and use.
+
+    A method has a colour; fixed is dashed where fine-tuned is there, too.
 
     Args:
-        curves: store to line's name to x to the result there.
+        curves: store to what a line is about to x to the result there.
         path: the picture to write.
         xlabel: what x is.
         log: whether x is drawn by its logarithm.
+        whole: whether x counts something.
     """
     figure = Figure(figsize=(1.2 + 4.4 * len(curves), 4.6), layout="constrained")
     grid = figure.subplots(1, len(curves), squeeze=False)
-    names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
-    handles: dict[str, Any] = {}
+    styles = _styles(list(dict.fromkeys(one for lines in curves.values() for one in lines)))
+    handles: dict[Curve, Any] = {}
     for axis, (store, lines) in zip(grid[0], curves.items(), strict=True):
-        for name, points in lines.items():
-            xs = sorted(points)
-            number = names.index(name)
-            colour = COLOURS[number % len(COLOURS)]
-            dashes = "-" if number < len(COLOURS) else "--"
-            (handles[name],) = axis.plot(
-                xs, [points[x]["macro_f1"] for x in xs], dashes, marker="o", markersize=4,
-                color=colour, label=name,
-            )  # fmt: skip
-            spans = [points[x]["interval"] for x in xs if points[x]["interval"]]
-            if len(spans) == len(xs):
-                axis.fill_between(
-                    xs, [s[0] for s in spans], [s[1] for s in spans], color=colour, alpha=0.08,
-                    linewidth=0,
-                )  # fmt: skip
-        axis.set(title=store, xlabel=xlabel, ylabel="macro-F1")
+        for one, points in lines.items():
+            handles[one] = _draw_curve(axis, points, styles[one], len(lines) <= MOST_BANDS)
+            handles[one].set_label(str(one))
+        axis.set(title=store, xlabel=xlabel)
         if log:
             axis.set_xscale("log")
             ticks = sorted({x for points in lines.values() for x in points})
             axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
             axis.set_xticks([], minor=True)
+        if whole:
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(color="#eeeeee")
         axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(handles=list(handles.values()), loc="outside lower center", frameon=False,
-                  ncols=min(len(handles), 3))  # fmt: skip
+    grid[0][0].set_ylabel("macro-F1")
+    shown = [handles[one] for one in styles]
+    columns = min(len(shown), 3 if len(curves) > 1 else 2)
+    figure.legend(handles=shown, loc="outside lower center", frameon=False, ncols=columns)
     return save_picture(figure, path)
+
+
+def _styles(names: Sequence[Curve]) -> dict[Curve, dict[str, Any]]:
+    methods = list(dict.fromkeys(one.method for one in names))
+    uses = {one.use for one in names}
+    found: dict[Curve, dict[str, Any]] = {}
+    for one in names:
+        number = methods.index(one.method)
+        found[one] = {
+            "color": COLOURS[number % len(COLOURS)],
+            "linestyle": "--" if one.use == "fixed" and len(uses) > 1 else "-",
+            "marker": "^" if one.also else ("o", "D")[number // len(COLOURS) % 2],
+        }
+    return found
+
+
+def _draw_curve(axis: Axes, points: Points, style: Mapping[str, Any], band: bool) -> Any:
+    xs = sorted(points)
+    (line,) = axis.plot(xs, [points[x]["macro_f1"] for x in xs], markersize=4, **style)
+    spans = [points[x]["interval"] for x in xs if points[x]["interval"]]
+    if band and len(spans) == len(xs):
+        low, high = zip(*spans, strict=True)
+        axis.fill_between(xs, low, high, color=style["color"], alpha=0.1, linewidth=0)
+    return line

@@ -50,7 +50,7 @@ def test_every_field_that_is_not_the_default_counts():
         "lstm_input_steps": 64,
         "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2,
     }  # fmt: skip
-    assert {*changed, "shared"} == {field.name for field in fields(EncoderConfig)}
+    assert {*changed, "shared", "spectrum"} == {field.name for field in fields(EncoderConfig)}
     assert EncoderConfig(**changed).identity() == changed
     assert EncoderConfig(kind="patch_transformer", shared=True).identity()["shared"] is True
 

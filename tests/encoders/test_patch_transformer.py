@@ -53,7 +53,12 @@ def restated_tokens(encoder: PatchTransformer, window: torch.Tensor) -> torch.Te
         patch = torch.zeros(window.shape[0], size)
         part = window[:, start : start + size]
         patch[:, : part.shape[1]] = part
-        rows.append(encoder.embedding(patch.flatten()))
+        # Each frequency's magnitude by its definition: no FFT here.
+        time, bins = torch.arange(size), torch.arange(size // 2 + 1)
+        angles = 2 * torch.pi * time[:, None] * bins / size
+        magnitudes = torch.hypot(patch @ angles.cos(), patch @ angles.sin())
+        seen = torch.cat((patch.flatten(), (1 + magnitudes).log().flatten()))
+        rows.append(encoder.embedding(seen))
     return torch.stack(rows) + sinusoids(len(rows), CONFIG.token_width)
 
 
@@ -129,6 +134,15 @@ def test_a_hidden_patch_never_matters_but_its_position_does(encoder):
     assert not torch.allclose(hidden[:, 1], hidden[:, 3])
     hidden.sum().backward()
     assert encoder.mask_token.grad.any()
+
+
+def test_without_the_spectrum_a_token_sees_its_values_alone():
+    config = EncoderConfig(kind="patch_transformer", patches=5, spectrum=False)
+    plain = PatchTransformer(modality(20), config)
+    values = torch.randn(3, 2, 20)
+    expected = plain.embedding(plain.cut(values)) + plain.places[:, None]
+    torch.testing.assert_close(plain._embed(values), expected)
+    assert plain.embedding.in_features == 2 * 4
 
 
 def test_attention_sums_to_one_over_the_keys_and_explains_the_output(encoder):

@@ -138,5 +138,5 @@ def test_a_broken_folder_is_a_clear_error(encoder, tmp_path):
     with pytest.raises(ArtefactError, match="is broken"):
         SignalEncoder.from_pretrained(folder)
     (folder / "sensor2llm.json").write_text(json.dumps({"kind": "adapter", "format_version": 1}))
-    with pytest.raises(ArtefactError, match="holds kind 'adapter' of format 1, expected 'encoder'"):
+    with pytest.raises(ArtefactError, match="holds kind 'adapter', expected 'encoder'; released"):
         SignalEncoder.from_pretrained(folder)

@@ -66,18 +66,17 @@ def everything(rows: int) -> torch.Tensor:
 
 
 def windows(people: int = 6, each: int = 12, missing: float = 0.2) -> list[Window]:
-    """Give windows whose pace, phase and level all modalities share."""
+    """Give windows whose level, pace and phase all modalities share."""
     rng = np.random.default_rng(0)
     out = []
     for person in range(people):
         for i in range(each):
-            kind, pace, phase = i % 3, rng.uniform(0.5, 2), rng.uniform(0, 6)
+            kind, level, phase = i % 3, rng.uniform(-3, 3), rng.uniform(0, 6)
             signals = {}
             for modality in SPEC.modalities:
                 time = np.linspace(0, 2, modality.steps)
-                wave = (1 + kind) * np.sin(2 * np.pi * pace * time + phase) + pace
-                noise = rng.normal(0, 0.1, modality.shape)
-                signals[modality.name] = wave + noise
+                wave = level + np.sin(np.pi * (1 + kind) * time + phase)
+                signals[modality.name] = wave + rng.normal(0, 0.1, modality.shape)
             kept = {k: v for k, v in signals.items() if rng.random() >= missing} or signals
             out.append(Window(signals=kept, subject=f"p{person}", label=LABELS[kind], start_s=i))
     return out

@@ -18,7 +18,6 @@ from sensor2llm.pretraining.objective_config import MaskedAutoencoderConfig
 from sensor2llm.signals.dataset import SignalBatch
 from tests.pretraining.mixed import (
     PATCHES,
-    PRESENT,
     SMALL,
     SPEC,
     build_encoder,
@@ -211,9 +210,7 @@ def test_a_dropped_modality_is_reconstructed_from_the_others():
 @pytest.mark.parametrize("cross_modal", [True, False])
 def test_missing_modalities_do_not_count(cross_modal):
     objective = build(cross_modal=cross_modal)
-    losses = [
-        objective(make_batch(fill=fill), generator()).total.item() for fill in (0.0, 50.0)
-    ]
+    losses = [objective(make_batch(fill=fill), generator()).total.item() for fill in (0.0, 50.0)]
     assert losses[0] == losses[1]
 
 

@@ -24,19 +24,20 @@ from sensor2llm.pretraining.objectives import OBJECTIVES, build_objective
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.pretraining.run import pretrain
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import split_by_subject
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.training.config import LoopConfig
-from tests.pretraining.mixed import SMALL, SPEC, build_encoder, make_store
+from tests.pretraining.mixed import SMALL, SPEC, build_encoder, generator, make_store
 
 CONFIGS = {
     "crossl": CroSSLConfig(mask="temporal"),
     "cocoa": CocoaConfig(form="cross_entropy"),
     "simclr": SimCLRConfig(projection_width=8),
     "masked_autoencoder": MaskedAutoencoderConfig(heads=2, patches=5),
-    "multimodal_nce": MultimodalNCEConfig(projection_width=8),
+    "multimodal_nce": MultimodalNCEConfig(projection_width=8, temperature=0.2),
 }
-LOOP = LoopConfig(epochs=10, batch_size=12, learning_rate=1e-2, precision="float32")
+LOOP = LoopConfig(epochs=7, batch_size=12, learning_rate=2e-2, precision="float32")
 every = pytest.mark.parametrize("kind", CONFIGS)
 
 
@@ -77,13 +78,24 @@ def test_every_objective_has_a_name_options_and_a_class():
         assert type(EncoderRecipe(objective=kind).objective_config) is type(config)
 
 
+@torch.no_grad()
+def untrained_loss(store, split, kind, normaliser) -> float:
+    """Give what the validation people cost before the first step."""
+    encoder = run.fresh_encoder(store, SMALL, LOOP)
+    objective = build_objective(encoder, CONFIGS[kind], normaliser).eval()
+    dataset = WindowDataset(store, split.validation, normaliser)
+    found = objective(dataset.batch(range(len(dataset))), generator(LOOP.seed))
+    return float(found.total) / found.weight
+
+
 @every
-def test_the_loss_on_validation_people_falls(kind, trained):
-    result = trained(kind).result
-    losses = [line["validation_loss"] for line in result.history if "validation_loss" in line]
+def test_the_loss_on_validation_people_falls(kind, trained, store, split):
+    found = trained(kind)
+    history = found.result.history
+    losses = [line["validation_loss"] for line in history if "validation_loss" in line]
     assert len(losses) == LOOP.epochs
-    assert result.best_score == -min(losses)
-    assert min(losses) < 0.9 * losses[0]
+    assert found.result.best_score == -min(losses)
+    assert min(losses) < 0.95 * untrained_loss(store, split, kind, found.normaliser)
 
 
 @every
@@ -107,7 +119,7 @@ def test_a_run_broken_off_and_resumed_is_the_run_of_that_seed(
 
     def interrupted(task, rows):
         batches.append(rows)
-        if len(batches) > 17:
+        if len(batches) > 11:
             raise KeyboardInterrupt
         return read(task, rows)
 
@@ -117,7 +129,7 @@ def test_a_run_broken_off_and_resumed_is_the_run_of_that_seed(
             go(store, split, kind, out=tmp_path / "run")
     again = go(store, split, kind, out=tmp_path / "run", resume=True)
     whole = trained(kind)
-    assert again.result.steps == whole.result.steps > 17
+    assert again.result.steps == whole.result.steps > 11
     assert again.encoder.fingerprint() == whole.encoder.fingerprint()
     for name, values in whole.objective.state_dict().items():
         assert torch.equal(again.objective.state_dict()[name], values), name
@@ -143,44 +155,49 @@ def test_a_checkpoint_of_another_objective_is_refused(store, split, tmp_path):
         )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def made(store, tmp_path_factory):
+    """Give the summary and the folder of each objective's recipe, made once."""
+    done = {}
+
+    def make(kind):
+        if kind not in done:
+            out = tmp_path_factory.mktemp(kind) / "encoder"
+            recipe = EncoderRecipe(
+                split=SplitConfig(kind="subject"), encoder=SMALL, objective=kind,
+                pretrain_loop=replace(LOOP, epochs=1), **{kind: CONFIGS[kind]},
+            )  # fmt: skip
+            done[kind] = make_encoder(recipe, store.path, out), out
+        return done[kind]
+
+    return make
+
+
 @every
-def test_a_recipe_names_its_objective_and_makes_an_encoder(kind, store, tmp_path):
-    recipe = EncoderRecipe(
-        split=SplitConfig(kind="subject"), encoder=SMALL, objective=kind,
-        pretrain_loop=replace(LOOP, epochs=1), **{kind: CONFIGS[kind]},
-    )  # fmt: skip
-    summary = make_encoder(recipe, store.path, tmp_path / "encoder")
+def test_a_recipe_names_its_objective_and_makes_an_encoder(kind, made):
+    summary, out = made(kind)
     json.dumps(summary)
-    manifest = read_manifest(tmp_path / "encoder")
-    encoder = SignalEncoder.from_pretrained(tmp_path / "encoder")
+    manifest = read_manifest(out)
+    encoder = SignalEncoder.from_pretrained(out)
     assert summary["fingerprint"] == encoder.fingerprint() == manifest["fingerprint"]
     assert manifest["recipe"]["objective"] == kind
-    written = json.loads((tmp_path / "encoder-run" / "pretrain" / "run.json").read_text())
+    written = json.loads((out.with_name("encoder-run") / "pretrain" / "run.json").read_text())
     assert written["objective"] == kind
     assert written["stage"] == manifest["recipe"][kind]
     assert summary["stages"]["pretrain"]["validation_loss"] is not None
 
 
-def test_a_recipe_of_multimodal_nce_says_what_is_found_across_modalities(store, tmp_path):
-    recipe = EncoderRecipe(
-        split=SplitConfig(kind="subject"), encoder=SMALL, objective="multimodal_nce",
-        pretrain_loop=replace(LOOP, epochs=1), multimodal_nce=CONFIGS["multimodal_nce"],
-    )  # fmt: skip
-    summary = make_encoder(recipe, store.path, tmp_path / "encoder")
-    validated = split_by_subject(store, seed=recipe.split.seed).validation
-    both = np.asarray(store.present)[validated][:, :2].all(1).sum()
+def test_a_recipe_of_multimodal_nce_says_what_is_found_across_modalities(made, store, split):
+    summary, _ = made("multimodal_nce")
+    both = np.asarray(store.present)[split.validation][:, :2].all(1).sum()
     found = summary["stages"]["pretrain"]["recall"]["accel, ecg"]
     assert found["windows"] == both
-    assert found["chance_at_5"] == pytest.approx(5 / both)
+    assert found["chance_at_1"] == pytest.approx(1 / both)
     assert 0 <= found["at_1"] <= found["at_5"] <= found["at_10"] <= 1
 
 
-def test_a_recipe_of_the_masked_autoencoder_keeps_its_attention(store, tmp_path):
-    recipe = EncoderRecipe(
-        split=SplitConfig(kind="subject"), encoder=SMALL, objective="masked_autoencoder",
-        pretrain_loop=replace(LOOP, epochs=1), masked_autoencoder=CONFIGS["masked_autoencoder"],
-    )  # fmt: skip
-    summary = make_encoder(recipe, store.path, tmp_path / "encoder")
+def test_a_recipe_of_the_masked_autoencoder_keeps_its_attention(made):
+    summary, _ = made("masked_autoencoder")
     attention = np.load(summary["stages"]["pretrain"]["attention"])
     assert attention.shape == (1, 2, 20, 20)
     np.testing.assert_allclose(attention.sum(-1), 1, rtol=1e-5)
@@ -193,7 +210,7 @@ def test_one_modality_has_nothing_to_be_contrasted_with(kind):
         build_objective(encoder, CONFIGS[kind])
 
 
-def test_the_others_take_one_modality(store):
+def test_the_others_take_one_modality():
     alone = build_encoder(spec=SPEC.subset(["ecg"]))
     for kind in set(CONFIGS) - set(objectives.CONTRASTS_MODALITIES):
         assert build_objective(alone, CONFIGS[kind]).encoder is alone

@@ -1,13 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from toy_store import LABELS, SPEC, make_batch, make_store
+from toy_store import LABELS, SPEC, make_batch, make_store, windows
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
-from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.errors import ArtefactError, ConfigError, DataError, SpecError
 from sensor2llm.pretraining.config import (
     AugmentConfig,
     CroSSLConfig,
@@ -23,6 +24,7 @@ from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, split_by_subject
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.signals.window import Window
 from sensor2llm.training.config import LoopConfig
 
 SMALL = EncoderConfig(width=16, kernels=(8, 4, 4), aggregator_width=8)
@@ -49,7 +51,7 @@ def test_pretraining_keeps_the_lowest_loss_on_validation_people(store, split):
     loop = LoopConfig(
         epochs=12, batch_size=16, learning_rate=1e-2, precision="float32", log_every=1
     )
-    history = pretrain(store, split, SMALL, CroSSLConfig(), loop, **QUIET).result
+    history = pretrain(store, split, SMALL, loop_config=loop, **QUIET).result
     losses = [x["validation_loss"] for x in history.history if "validation_loss" in x]
     assert len(losses) == loop.epochs
     assert history.best_score == -min(losses)
@@ -63,14 +65,10 @@ def test_pretraining_is_a_function_of_its_seed(store, split, pretrained):
 
 
 def test_pretraining_sees_training_people_alone_and_no_label(store, split, pretrained, tmp_path):
-    others = np.concatenate([split.test])
-    windows = list(store)
-    for i in others:
-        windows[i] = windows[int(split.train[0])].__class__(
-            signals={k: v + 100 for k, v in windows[i].signals.items()},
-            subject=windows[i].subject,
-        )
-    changed = [w.__class__(w.signals, w.subject, None, w.start_s) for w in windows]
+    changed = [Window(w.signals, w.subject, None, w.start_s) for w in store]
+    for i in split.test:
+        far = {k: v + 100 for k, v in changed[i].signals.items()}
+        changed[i] = Window(far, changed[i].subject)
     other = WindowStore.write(tmp_path / "other", SPEC, changed, label_names=LABELS)
     again = pretrain(other, split, SMALL, CroSSLConfig(), LOOP, **QUIET)
     assert again.encoder.fingerprint() == pretrained.encoder.fingerprint()
@@ -118,6 +116,50 @@ def test_everyone_teaches_without_a_validation(store, split):
     assert tuned.result.rows == LOOP.epochs * (rows // 16) * 16
 
 
+def test_finetuning_without_modalities_is_as_if_they_had_never_been_recorded(tmp_path):
+    """Same seed, same predictions as with a store that lacks them: values, masks, variations."""
+    gone = ("watch_gyro", "beats")
+    full = windows(missing=0.2)
+    full = [w for w in full if set(w.signals) - set(gone)]
+    bare = [
+        Window({k: v for k, v in w.signals.items() if k not in gone}, w.subject, w.label, w.start_s)
+        for w in full
+    ]
+    found = []
+    for name, recorded, without in (("full", full, gone), ("bare", bare, ()), ("all", full, ())):
+        store = WindowStore.write(tmp_path / name, SPEC, recorded, label_names=LABELS)
+        split = split_by_subject(store, seed=0)
+        torch.manual_seed(0)
+        tuned = finetune(
+            SignalEncoder(SPEC, SMALL), store, split, FinetuneConfig(), LOOP, without=without,
+            **QUIET,
+        )  # fmt: skip
+        data = WindowDataset(store, split.test, tuned.normaliser, without)
+        found.append((predict(tuned.classifier, data), tuned.result.best_score))
+    (expected, score), others = found[1], found[0::2]
+    np.testing.assert_array_equal(others[0][0], expected)
+    assert others[0][1] == score
+    assert not np.allclose(others[1][0], expected, atol=0.01)
+
+
+def test_a_finetuning_without_other_modalities_is_not_gone_on_from(store, split, tmp_path):
+    def go(without, resume=False):
+        torch.manual_seed(0)
+        loop = replace(LOOP, epochs=1)
+        return finetune(
+            SignalEncoder(SPEC, SMALL), store, split, FinetuneConfig(), loop, tmp_path,
+            without=without, resume=resume, **QUIET,
+        )  # fmt: skip
+
+    go(["beats", "values"])
+    with pytest.raises(ArtefactError, match=r"another configuration \(without differ\)"):
+        go([], resume=True)
+    assert go(("values", "beats"), resume=True).result.steps == len(split.train) // 16
+    assert json.loads((tmp_path / "run.json").read_text())["without"] == ["beats", "values"]
+    with pytest.raises(SpecError, match="unknown modality 'heart'"):
+        go(["heart"])
+
+
 def test_label_smoothing_and_augmentation_are_for_training_alone():
     torch.manual_seed(0)
     calls = []
@@ -148,9 +190,7 @@ def test_heads_are_linear_or_have_one_hidden_layer():
 
 
 def test_windows_without_labels_are_left_out_or_refused(tmp_path):
-    from toy_store import windows
-
-    unlabelled = [w.__class__(w.signals, w.subject) for w in windows(people=3)]
+    unlabelled = [Window(w.signals, w.subject) for w in windows(people=3)]
     store = WindowStore.write(tmp_path / "store", SPEC, unlabelled, label_names=LABELS)
     with pytest.raises(DataError, match="none of the 36 windows has a label"):
         labelled(store, np.arange(len(store)))

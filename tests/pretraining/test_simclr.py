@@ -19,6 +19,8 @@ from tests.pretraining.mixed import (
 )
 
 T = 0.2
+# One window alone has the last modality.
+ONE = torch.tensor([[1, 1, 1, 1]] + [[1, 1, 1, 0]] * 5, dtype=torch.bool)
 
 
 def restated(a: np.ndarray, b: np.ndarray, t: float) -> float:
@@ -80,7 +82,7 @@ def test_perfect_views_cost_next_to_nothing_and_collapsed_ones_the_guess():
     assert float(nt_xent(collapsed, collapsed, 0.1)) == pytest.approx(math.log(9), rel=1e-5)
 
 
-@pytest.mark.parametrize("present", [everything(6), PRESENT], ids=["whole", "gaps"])
+@pytest.mark.parametrize("present", [everything(6), PRESENT, ONE], ids=["whole", "gaps", "one"])
 def test_the_objective_averages_over_modalities_that_two_windows_have(present):
     objective = build()
     seen = watch(objective)

@@ -74,6 +74,38 @@ def test_a_person_without_normaliser_is_named(store):
         WindowDataset(store, [8], fit_subject_normalisers(store, np.arange(8)))
 
 
+@pytest.mark.parametrize("without", [("rr",), ["person", "accel"], {"accel"}])
+def test_what_is_left_out_is_as_if_it_had_never_been_recorded(store, normaliser, without, tmp_path):
+    """A store of the same windows less these modalities; a window may be left with nothing."""
+    kept = [
+        Window({k: v for k, v in w.signals.items() if k not in without}, w.subject, w.label)
+        for w in store
+    ]
+    some = [row for row, window in enumerate(kept) if window.signals]
+    bare = WindowStore.write(tmp_path / "bare", SPEC, [kept[row] for row in some])
+    rows = np.arange(len(some))
+    found = WindowDataset(store, some, normaliser, without).batch(rows)
+    assert_equal(found, WindowDataset(bare, rows, normaliser).batch(rows))
+    for name in without:
+        assert not found.present[:, SPEC.names.index(name)].any()
+    whole = WindowDataset(store, some, normaliser).batch(rows)
+    for name in set(SPEC.names) - set(without):
+        assert torch.equal(found.signals[name], whole.signals[name])
+
+
+def test_leaving_out_changes_neither_the_store_nor_other_data_sets(store):
+    before = WindowDataset(store, np.arange(8)).batch(range(8))
+    nothing = WindowDataset(store, np.arange(8), without=SPEC.names).batch(range(8))
+    assert not nothing.present.any()
+    assert not any(values.any() for values in nothing.signals.values())
+    assert_equal(WindowDataset(store, np.arange(8), without=()).batch(range(8)), before)
+
+
+def test_an_unknown_modality_cannot_be_left_out(store):
+    with pytest.raises(SpecError, match="unknown modality 'gyro'; the spec has accel, rr, person"):
+        WindowDataset(store, [0], without=["gyro"])
+
+
 def test_the_same_generator_gives_the_same_batches(store):
     dataset = WindowDataset(store, np.arange(48))
     first, again = (
