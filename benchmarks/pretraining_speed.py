@@ -101,11 +101,6 @@ VARIANTS: Mapping[str, Variant] = {
         encoder=EncoderConfig(kind="patch_transformer"),
         loop=replace(our_loop(), precision="bf16"),
     ),
-    "patch_transformer_wide": Variant(
-        title="patch transformer, one layer of width 64",
-        encoder=EncoderConfig(kind="patch_transformer", layers=1, token_width=64),
-        loop=replace(our_loop(), precision="float32"),
-    ),
 }  # fmt: skip
 PATCH_TRANSFORMERS = ("patch_transformer_float32", "patch_transformer_bf16")
 RATIOS: tuple[tuple[str, str], ...] = (
@@ -113,7 +108,6 @@ RATIOS: tuple[tuple[str, str], ...] = (
     ("patch_transformer", "temporal_cnn"),
     ("patch_transformer", "temporal_cnn_unstrided"),
     ("patch_transformer", "published"),
-    ("patch_transformer_wide", "temporal_cnn"),
 )
 
 

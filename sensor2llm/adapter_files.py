@@ -37,7 +37,6 @@ from sensor2llm.manifest import (
     push_folder,
     read_manifest,
 )
-from sensor2llm.manifest import released_folder as released_folder
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec

@@ -17,7 +17,7 @@ def _main(argv: list[str] | None) -> None:
     from sensor2llm.tasks.config import EvaluationConfig, Part
 
     parser = verb_parser("evaluate", __doc__)
-    parser.add_argument("adapter", help="folder, released name or hub name; or an encoder's folder")
+    parser.add_argument("adapter", help="folder, released name or hub name; or an encoder's")
     parser.add_argument("--data", type=Path, required=True, metavar="STORE", help="a window store")
     parser.add_argument("--split", type=Part, default="test", help="whose windows")
     parser.add_argument(

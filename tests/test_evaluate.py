@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from sensor2llm import manifest
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.evaluate import main
@@ -82,6 +83,23 @@ def test_an_encoder_gets_probes(folders, capsys, tmp_path):
     assert "k-NN probe" in out
     kept = json.loads((tmp_path / "e" / "metrics.json").read_text())
     assert {"probes", "knn", "subject_probe", "selectivity"} <= set(kept)
+    card = (tmp_path / "e" / "README.md").read_text()
+    assert f"python -m sensor2llm.evaluate {tmp_path / 'e'} --data {folders[1]}" in card
+    assert f"| MLP | {kept['probes']['mlp']['macro_f1']:.3f} " in card
+
+
+def test_a_released_encoder_is_measured_by_name_and_stays_as_it_is(
+    folders, capsys, tmp_path, monkeypatch
+):
+    released = tmp_path / "released"
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(released / "mine", {"normaliser": normaliser(SPEC).to_dict()})
+    monkeypatch.setattr(manifest, "released_folder", lambda: released)
+    before = sorted(path.name for path in (released / "mine").iterdir())
+    assert run("mine", "--data", folders[1], "--out", tmp_path / "out", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["encoder"] == encoder.fingerprint()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+    assert sorted(path.name for path in (released / "mine").iterdir()) == before
 
 
 PICTURES = {"embeddings_tsne.png", "selectivity.png", "embedding.json"}
@@ -130,7 +148,10 @@ def test_an_encoder_has_no_controls(folders, capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("adapter", "store", "message"),
-    [("nothing-here", None, "no adapter 'nothing-here'"), (None, "nowhere", "not a window store")],
+    [
+        ("nothing-here", None, "no adapter or encoder 'nothing-here'"),
+        (None, "nowhere", "not a window store"),
+    ],
 )
 def test_what_is_not_there_is_one_line(folders, capsys, adapter, store, message):
     arguments = (adapter or folders[0], "--data", store or folders[1], "--llm", llm_folder())

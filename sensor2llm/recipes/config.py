@@ -52,7 +52,7 @@ class Recipe:
     label_fraction: float = 1.0
     """Share of each training person's labelled windows a class that is used."""
     encoder: str = NEW
-    """An encoder folder or released name, `new` (made in this run) or `none` (text prompt)."""
+    """An encoder's folder, released name or hub name, `new` (made in this run) or `none` (text)."""
     new_encoder: EncoderRecipe = field(default_factory=new_encoder)
     """How a new encoder is made; its split is the recipe's."""
     train_encoder: bool = False

@@ -1,4 +1,4 @@
-"""The recipe's encoder: a folder's, a released one, or a new one made in this run."""
+"""The recipe's encoder: a folder's, a released one, the hub's, or a new one made in this run."""
 
 import json
 import logging
@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter_files import released_folder
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
-from sensor2llm.errors import ArtefactError, DataError
+from sensor2llm.encoders.signal_encoder import SignalEncoder, find_encoder, read_manifest
+from sensor2llm.errors import DataError
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.signals.splits import Split
@@ -43,21 +42,6 @@ def get_encoder(recipe: Recipe, store: WindowStore, split: Split, resume: bool) 
     heard = load_encoder(folder)
     heard.encoder.spec.check_compatible(store.spec)
     return heard
-
-
-def find_encoder(name: str) -> Path:
-    """Find an encoder by folder or released name.
-
-    Raises:
-        ArtefactError: there is none of that name.
-    """
-    for folder in (Path(name), released_folder() / name, released_folder() / f"{name}-encoder"):
-        if (folder / "sensor2llm.json").is_file():
-            return folder
-    raise ArtefactError(
-        f"no encoder '{name}': neither a folder with sensor2llm.json nor a released name; "
-        "make one with `python -m sensor2llm.pretrain_encoder`, or give new or none"
-    )
 
 
 def load_encoder(folder: Path) -> Heard:

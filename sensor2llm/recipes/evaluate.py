@@ -5,12 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter_files import find_adapter
+from sensor2llm.adapter_card import people_text
+from sensor2llm.adapter_files import find_artefact
 from sensor2llm.errors import ConfigError
 from sensor2llm.plots import plot_confusion, plot_reliability
 from sensor2llm.signals.store import WindowStore
-from sensor2llm.tasks.card import CONTROLS, people_text, write_card
+from sensor2llm.tasks.card import CONTROLS, write_card
 from sensor2llm.tasks.config import EvaluationConfig
+from sensor2llm.tasks.encoder_card import write_encoder_card
 from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
 from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
 from sensor2llm.tasks.loading import load_model
@@ -24,7 +26,7 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """Measure, write the results, and return the metrics as plain JSON.
 
     Results go to `config.out`, else to the folder that was typed where the test people were
-    judged; an adapter's card is written again.
+    judged; the card there is written again.
 
     Args:
         config: what is measured.
@@ -33,7 +35,7 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     Raises:
         UserError: the adapter, the LLM or the store cannot be used, or do not fit.
     """
-    folder = find_adapter(config.adapter)
+    folder = find_artefact(config.adapter)
     store = WindowStore.open(config.data)
     out = config.out or (folder if _is_own(config) else None)
     if _kind(folder) == "encoder":
@@ -41,6 +43,8 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
         if out:
             out.mkdir(parents=True, exist_ok=True)
             write_json(out / "metrics.json", metrics)
+            if out.resolve() == folder.resolve():
+                write_encoder_card(out)
         return metrics
     model = load_model(config.adapter, config.llm)
     evaluation = evaluate_adapter(

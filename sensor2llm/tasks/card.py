@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sensor2llm.adapter_card import between_text, code, data_lines, people_text, table
 from sensor2llm.adapter_card import card_text as base_card
-from sensor2llm.adapter_card import code, table
 from sensor2llm.errors import ArtefactError
-from sensor2llm.signals.sources.catalogue import SOURCES
 
 TEXT = "metrics_text.json"
 CONTROLS = {
@@ -67,28 +66,14 @@ def card_text(
         results.append("## Controls\n\n" + _controls(metrics))
     if metrics.get("missing"):
         results.append("## Missing sensors\n\n" + _missing(metrics))
-    data = _data(metrics.get("data", {}))
+    data = data_lines(metrics.get("data", {}))
     return base_card(manifest, title=title, data=data, results=results)
-
-
-def people_text(count: int) -> str:
-    """Return a number of people in words."""
-    return f"{count} person" if count == 1 else f"{count} people"
-
-
-def _data(data: Mapping[str, Any]) -> list[str]:
-    source = data.get("source") or "not stated"
-    licence = next((s.licence for s in SOURCES.values() if s.download in source), "see the source")
-    parts = data.get("people", {}).items()
-    people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
-    lines = [f"Source: {source}", f"Licence of the data: {licence}"]
-    return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines
 
 
 def _results(metrics: Mapping[str, Any]) -> str:
     part = metrics.get("split", "test")
     rows = [
-        ("macro-F1", f"{metrics['macro_f1']:.3f}{_between(metrics)}"),
+        ("macro-F1", f"{metrics['macro_f1']:.3f}{between_text(metrics)}"),
         ("balanced accuracy", f"{metrics['balanced_accuracy']:.3f}"),
         ("accuracy", f"{metrics['accuracy']:.3f}"),
         ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
@@ -105,16 +90,11 @@ def _results(metrics: Mapping[str, Any]) -> str:
 
 def _by_text(metrics: Mapping[str, Any]) -> str:
     rows = [
-        ("macro-F1", f"{metrics['macro_f1']:.3f}{_between(metrics)}"),
+        ("macro-F1", f"{metrics['macro_f1']:.3f}{between_text(metrics)}"),
         ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
     ]
     command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
     return command + table((f"{metrics.get('split', 'test')} people", "value"), rows)
-
-
-def _between(metrics: Mapping[str, Any]) -> str:
-    interval = metrics["interval"]
-    return f" (95 % over subjects: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
 
 
 def _controls(metrics: Mapping[str, Any]) -> str:

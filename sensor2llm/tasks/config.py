@@ -14,7 +14,7 @@ class EvaluationConfig:
     """Choose what is measured, on whom, and where the results go."""
 
     adapter: str
-    """Folder, released name or hub name of an adapter, or an encoder's folder."""
+    """Folder, released name or hub name of an adapter or of an encoder."""
     data: Path
     """The window store."""
     split: Part = "test"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_files import find_adapter
+from sensor2llm.adapter_files import find_artefact
 from sensor2llm.encoders.signal_encoder import WEIGHTS, SignalEncoder, read_manifest
 from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.pretraining.config import ProbeConfig, ProbeKind
@@ -58,14 +58,18 @@ class ReadEncoder:
 
 
 def read_encoder(name: str | Path, store: WindowStore) -> ReadEncoder:
-    """Read the encoder that a folder holds, an encoder's own or an adapter's, for a store.
+    """Read an encoder, its own folder's or an adapter's, for a store.
+
+    Args:
+        name: folder, released name or hub name of an encoder or of an adapter.
+        store: windows of the encoder's modalities.
 
     Raises:
-        ArtefactError: the folder is broken.
-        ConfigError: it is an adapter without an encoder, or no folder.
+        ArtefactError: there is none, or it is broken.
+        ConfigError: it is an adapter without an encoder.
         SpecError: the store's modalities are not the encoder's.
     """
-    folder = find_adapter(str(name))
+    folder = find_artefact(str(name))
     if (folder / WEIGHTS).is_file():
         manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
         normaliser = Normaliser.from_dict(manifest["normaliser"])

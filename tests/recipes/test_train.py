@@ -7,9 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sensor2llm import manifest
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model import SensorLanguageModel
@@ -156,6 +158,17 @@ def test_an_encoder_that_saw_the_test_people_is_refused(recipe, trained):
     changed = replace(recipe, encoder=str(recipe.run / "encoder"))
     with pytest.raises(DataError, match="leak: the encoder"):
         get_encoder(changed, store, split, resume=False)
+
+
+def test_a_released_encoder_is_taken_by_name(recipe, trained, monkeypatch):
+    monkeypatch.setattr(manifest, "released_folder", lambda: recipe.run)
+    store = WindowStore.open(recipe.data)
+    heard = get_encoder(
+        replace(recipe, encoder="encoder"), store, make_split(store, recipe.split), resume=False
+    )
+    made = SignalEncoder.from_pretrained(recipe.run / "encoder")
+    assert heard.encoder.fingerprint() == made.fingerprint()
+    assert heard.normaliser.to_dict() == trained.model.adapter.normaliser.to_dict()
 
 
 def test_an_unknown_encoder_is_named(recipe):
