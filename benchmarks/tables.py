@@ -3,7 +3,8 @@
     python -m benchmarks.tables            writes README.md
     python -m benchmarks.tables --check    exit code 1 where README.md is not what it would write
 
-Sources: adapters/*/metrics.json (written by `evaluate`) and benchmarks/results/*.json.
+Sources: adapters/*/metrics.json (written by `evaluate`), benchmarks/results/*.json, and the
+studies' benchmarks/results/*/results.json.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from benchmarks.study_tables import STUDY_TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -210,6 +213,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "audit": audit,
     "speed": speed,
     "pretraining_speed": pretraining_speed,
+    **STUDY_TABLES,
 }
 
 
