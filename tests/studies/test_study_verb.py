@@ -37,12 +37,12 @@ def grid(tmp_path_factory) -> Path:
         "workers": 1,
         "out": str(folder / "out"),
     }
-    (folder / "grid.yaml").write_text(yaml.safe_dump(content))
+    (folder / "grid.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return folder / "grid.yaml"
 
 
 def changed(grid: Path, path: Path, **changes) -> Path:
-    path.write_text(yaml.safe_dump(yaml.safe_load(grid.read_text()) | changes))
+    path.write_text(yaml.safe_dump(yaml.safe_load(grid.read_text()) | changes, sort_keys=False))
     return path
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_ends_in_one_line(grid, tmp_path, capsys, changes, words,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--config", "nowhere.yaml"], "recipe file nowhere.yaml does not exist"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml' does not exist"),
         ([], "missing --name"),
     ],
 )
