@@ -29,6 +29,7 @@ class CroSSL(nn.Module):
     def __init__(self, encoder: SignalEncoder, config: CroSSLConfig | None = None) -> None:
         super().__init__()
         self.encoder, self.config = encoder, config or CroSSLConfig()
+        encoder.aggregator.requires_grad_(True)  # other objectives and fine-tuning switch it off
         self.train()
 
     def train(self, mode: bool = True) -> "CroSSL":

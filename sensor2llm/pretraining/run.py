@@ -101,7 +101,7 @@ class WindowTask:
 def pretrain(
     store: Windows,
     split: Split,
-    encoder_config: EncoderConfig | None = None,
+    encoder: EncoderConfig | SignalEncoder | None = None,
     objective_config: ObjectiveConfig | None = None,
     loop_config: LoopConfig | None = None,
     out: Path | None = None,
@@ -114,30 +114,39 @@ def pretrain(
     Normalisation is fitted on the same windows. The weights of the lowest loss on the validation
     people are kept; their masks are the same at every validation.
 
+    Args:
+        store: windows, labelled or not.
+        split: training people teach, validation people choose the epoch.
+        encoder: kind and sizes of a new encoder, or an encoder, which is trained in place: one of
+            others' modules, or one to go on with.
+        objective_config: which objective, and its options.
+        loop_config: how long and how fast.
+        out: run folder, or None.
+        resume: go on from `out`'s checkpoint.
+        progress_bar: show one on stderr.
+
     Raises:
         DataError: a person is in two parts of the split.
     """
     check_leak(store, split)
     loop = loop_config or pretrain_loop()
     normaliser = fit_normaliser(store, split.train)
-    encoder = fresh_encoder(store, encoder_config, loop)
+    made = encoder if isinstance(encoder, SignalEncoder) else fresh_encoder(store, encoder, loop)
     chosen = objective_config or CroSSLConfig()
-    objective = build_objective(encoder, chosen, normaliser)
+    objective = build_objective(made, chosen, normaliser)
     held_out = WindowDataset(store, split.validation, normaliser)
 
     def check() -> Validation | None:
         generator = torch.Generator().manual_seed(loop.seed)
-        losses = [
-            objective(b, generator) for b in windows(held_out, _device(encoder)) if len(b) > 1
-        ]
+        losses = [objective(b, generator) for b in windows(held_out, _device(made)) if len(b) > 1]
         total = sum(float(loss.total) for loss in losses) / max(sum(x.weight for x in losses), 1)
         return Validation(-total, {"validation_loss": total}) if losses else None
 
     task = WindowTask(objective, WindowDataset(store, split.train, normaliser), loop, check)
-    identity = _identity(store, split, encoder.config, chosen) | {"objective": chosen.kind}
+    identity = _identity(store, split, made.config, chosen) | {"objective": chosen.kind}
     result = fit(task, loop, out, resume=resume, identity=identity, progress_bar=progress_bar)
     return Pretrained(
-        encoder=encoder.eval(), normaliser=normaliser, result=result, objective=objective.eval()
+        encoder=made.eval(), normaliser=normaliser, result=result, objective=objective.eval()
     )
 
 
@@ -260,6 +269,6 @@ def _identity(store: Windows, split: Split, encoder: EncoderConfig, stage: Any) 
     return {
         "spec": store.spec.to_dict(),
         "people": people,
-        "encoder": asdict(encoder),
+        "encoder": encoder.identity(),
         "stage": asdict(stage),
     }

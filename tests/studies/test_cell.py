@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import f1_score
-from toy_study import CROSSL, ENCODER, LABELS, LOOP, NAMES, make_study, write_store
+from toy_study import CROSSL, ENCODER, LABELS, LOOP, NAMES, make_spec, make_study, write_store
 
 from sensor2llm.pretraining.config import ProbeConfig, probe_loop
 from sensor2llm.pretraining.run import finetune, labelled, predict, windows
@@ -246,6 +246,21 @@ def test_a_cell_of_some_people_and_modalities_knows_no_others(path, tmp_path):
         (), ("watch_acc",), ("watch_gyro",),
     }  # fmt: skip
     assert sum(result.record["windows"].values()) <= 4 * 12
+
+
+def test_test_people_may_lack_labels_that_others_have(path, tmp_path):
+    lacking = [
+        w for w in open_data(StoreConfig(path=path)) if w.subject != "p1" or w.label != "run"
+    ]
+    store = WindowStore.write(tmp_path / "store", make_spec(), lacking, label_names=LABELS)
+    alone = StoreConfig(path=store.path, split=SplitConfig(kind="loso"))
+    result = run_cell(*_first(make_study(tmp_path, path, stores={"toy": alone}, folds=(0,))))
+    assert result.record["test_people"] == ["p1"]
+    assert 2 not in np.asarray(store.labels)[result.rows]
+
+
+def _first(study):
+    return study, cells(study)[0]
 
 
 def test_few_labels_get_more_epochs_and_are_validated_as_often():

@@ -203,7 +203,7 @@ def test_what_cannot_be_is_one_line(tmp_path, capsys):
     assert main(["wesad", f"--out={tmp_path}", "--from", str(tmp_path)]) == 2
     assert "no 'WESAD/S2'" in capsys.readouterr().err
     assert main(["wesad", f"--out={tmp_path}", "--fold=[0]"]) == 2
-    assert "unknown option '--fold'; did you mean --folds?" in capsys.readouterr().err
+    assert "unknown option '--fold'; did you mean folds?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
         main(["har"])
     assert stop.value.code == 2

@@ -262,6 +262,8 @@ def test_two_processes_give_what_one_gives(study, path, tmp_path):
 def cluster():
     """Give a ray cluster on this machine with two processes."""
     ray = pytest.importorskip("ray")
+    # A machine with other work on it may need longer than ray's minute.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ray's own, of sockets and of its future defaults
         ray.init(
