@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,7 +61,8 @@ class MaskedAutoencoder(nn.Module):
         )  # fmt: skip
         self.fill = nn.ParameterList(torch.zeros(len(m.channels), 1) for m in modalities)
         self.heads = nn.ModuleList(
-            nn.Linear(encoder.width, len(m.channels) * patch_steps(m, patches)) for m in modalities
+            nn.Linear(encoder.width, len(m.channels) * math.ceil(m.steps / patches))
+            for m in modalities
         )
         encoder.aggregator.requires_grad_(False)
 
@@ -106,7 +107,7 @@ class MaskedAutoencoder(nn.Module):
     def attention(self, batch: SignalBatch) -> Float[Tensor, "layer head token token"]:
         """Give the decoder's attention with nothing hidden, averaged over whole windows.
 
-        Token i is part `i % patches` of modality `i // patches`.
+        Where no window has every modality, it is NaN. Token i is part `i % patches` of modality `i // patches`.
         """
         nothing = Hidden(
             patches=torch.zeros(
@@ -143,9 +144,8 @@ class MaskedAutoencoder(nn.Module):
         seen: Bool[Tensor, " batch"],
     ) -> Float[Tensor, "batch channel step"]:
         """Put the learned value where patches are hidden, and zeros where the modality is."""
-        size = patch_steps(modality, self.config.patches)
-        covered = hidden.repeat_interleave(size, dim=1)[:, None, : modality.steps]
-        return torch.where(covered, self.fill[i], values) * seen[:, None, None]
+        covered = hidden[:, patch_of_step(modality.steps, self.config.patches).to(hidden.device)]
+        return torch.where(covered.unsqueeze(1), self.fill[i], values) * seen[:, None, None]
 
     def _error(
         self,
@@ -155,17 +155,29 @@ class MaskedAutoencoder(nn.Module):
         asked: Bool[Tensor, "batch patch"],
     ) -> tuple[Tensor, float]:
         """Give the summed squared error of the patches asked for, and how many values they hold."""
-        size, patches = patch_steps(modality, self.config.patches), self.config.patches
-        padding = size * patches - modality.steps
-        target = functional.pad(values, (0, padding)).unflatten(2, (patches, size))
-        target = target.permute(0, 2, 1, 3).flatten(2)
-        real = torch.arange(size * patches, device=values.device) < modality.steps
-        weight = real.view(1, patches, 1, size).expand(1, -1, len(modality.channels), -1).flatten(2)
+        steps, real = steps_of_patch(modality.steps, self.config.patches)
+        target = values[:, :, steps.to(values.device)].transpose(1, 2).flatten(2)
+        weight = real.to(values.device)[:, None].expand(-1, len(modality.channels), -1).flatten(1)
         weight = weight * asked.unsqueeze(2)
         error = (guessed.float() - target).square() * weight
         return error.sum(), float(weight.sum())
 
 
-def patch_steps(modality: Modality, patches: int) -> int:
-    """Give how many steps of a modality a patch has; the last patches may lack some or all."""
-    return math.ceil(modality.steps / patches)
+def patch_of_step(steps: int, patches: int) -> Int[Tensor, " step"]:
+    """Give each step's patch: equal parts of the window, whatever the rate.
+
+    With fewer steps than patches some patches have no step.
+    """
+    return torch.arange(steps) * patches // steps
+
+
+def steps_of_patch(
+    steps: int, patches: int
+) -> tuple[Int[Tensor, "patch place"], Bool[Tensor, "patch place"]]:
+    """Give each patch's steps, filled up to the longest patch's number, and which are real."""
+    owner = patch_of_step(steps, patches)
+    own = owner == torch.arange(patches).unsqueeze(1)
+    counts = own.sum(1, keepdim=True)
+    place = torch.arange(math.ceil(steps / patches))
+    first = own.int().argmax(1, keepdim=True)
+    return (first + place).clamp(max=steps - 1), place < counts

@@ -22,7 +22,7 @@ class CroSSLConfig:
 
     mask: Mask = "spatial"
     """spatial masks whole modalities, random single latent units, temporal spans of latent steps
-    before they are pooled."""
+    before they are pooled (of a DeepConvLSTM, pooled by its last step, all or nothing)."""
     masking_ratio: float = 0.3
     """Share masked in each of the two views; the paper's is 0.1."""
     mask_span: int = 4

@@ -40,7 +40,7 @@ def build_objective(
     if config.kind in CONTRASTS_MODALITIES and len(encoder.spec.names) < 2:
         raise ConfigError(
             f"{config.kind} contrasts modalities and {encoder.spec.names[0]!r} is the only one; "
-            "take crossl, simclr or masked_autoencoder"
+            "take crossl with mask temporal or random, simclr or masked_autoencoder"
         )
     if config.kind == "simclr":
         return OBJECTIVES[config.kind](encoder, config, normaliser)

@@ -56,6 +56,7 @@ class WindowDataset(Dataset[SignalBatch]):
 
     Raises:
         DataError: If a window's person has no normaliser.
+        SpecError: If a modality in `without` is not in the spec.
     """
 
     def __init__(

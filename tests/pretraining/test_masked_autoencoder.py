@@ -1,7 +1,7 @@
 """The masked autoencoder: what is hidden, what reaches the encoder, the loss value by value.
 
-The spec's modalities have 20, 26, 6 and 1 steps, so that with 4 patches the last one is whole, is
-padded, is padded, or has nothing; with 8 patches some patches have no step at all.
+The spec's modalities have 20, 26, 6 and 1 steps, so that 4 patches are equally long, differ by a
+step, differ by a step, or have nothing but one; with 8 patches more of them have no step at all.
 """
 
 import math
@@ -57,8 +57,8 @@ def changed(batch: SignalBatch, name: str, where: torch.Tensor) -> SignalBatch:
 
 def covered_steps(hidden: torch.Tensor, steps: int) -> torch.Tensor:
     """Say which steps of (batch, patch) hidden patches are hidden."""
-    size = math.ceil(steps / hidden.shape[1])
-    return torch.tensor([[bool(row[s // size]) for s in range(steps)] for row in hidden])
+    count = hidden.shape[1]
+    return torch.tensor([[bool(row[s * count // steps]) for s in range(steps)] for row in hidden])
 
 
 @torch.no_grad()
@@ -76,9 +76,11 @@ def restated(objective: MaskedAutoencoder, batch: SignalBatch, hidden: Hidden) -
             for p in range(objective.config.patches):
                 guess = objective.heads[m](decoded[b, m, p]).double().numpy()
                 if hidden.patches[b, m, p]:
+                    steps = range(modality.steps)
+                    own = [s for s in steps if s * objective.config.patches // len(steps) == p]
                     for c in range(len(values)):
-                        for s in range(p * size, min((p + 1) * size, modality.steps)):
-                            total += (guess[c * size + s - p * size] - values[c, s]) ** 2
+                        for place, s in enumerate(own):
+                            total += (guess[c * size + place] - values[c, s]) ** 2
                             count += 1
     return len(batch) * total / count
 
@@ -219,7 +221,9 @@ def test_perfect_reconstruction_costs_nothing_whatever_lies_beyond_the_end():
     for i, modality in enumerate(SPEC.modalities):
         size = math.ceil(modality.steps / 4)
         pattern = torch.randn(len(modality.channels), size, generator=generator(i))
-        whole = pattern.repeat(1, 4)[:, : modality.steps]
+        parts = [s * 4 // modality.steps for s in range(modality.steps)]
+        places = [parts[:s].count(parts[s]) for s in range(modality.steps)]
+        whole = pattern[:, places]
         batch.signals[modality.name] = whole.expand(5, -1, -1)
         nn.init.zeros_(objective.heads[i].weight)
         with torch.no_grad():
