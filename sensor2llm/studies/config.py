@@ -86,6 +86,10 @@ class MethodConfig:
     """Options of the objective; a list of values makes one method of each value."""
     encoder: Settings = field(default_factory=dict)
     """Changes of the encoder, such as `kind: deepconvlstm`."""
+    pretrain_loop: Settings = field(default_factory=dict)
+    """Changes of the pretraining loop, such as `epochs: 24`."""
+    finetune_loop: Settings = field(default_factory=dict)
+    """Changes of the fine-tuning loop."""
     use: tuple[Use, ...] = ("fixed", "finetuned")
     """fixed trains a head on the frozen encoder, finetuned both."""
     pretrain_on: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -114,8 +118,8 @@ class MethodConfig:
             ConfigError: an empty list.
         """
         listed = {name: v for name, v in self.options.items() if isinstance(v, list)}
-        for name, values in listed.items():
-            if not values:
+        for name, given in listed.items():
+            if not given:
                 raise ConfigError(f"option {name} is an empty list; name at least one value")
         for values in itertools.product(*listed.values()):
             chosen = dict(zip(listed, values, strict=True))
@@ -256,8 +260,8 @@ class StudyConfig:
         if all(store.folds == () for store in self.stores.values()):
             raise ConfigError("no store is judged: all have folds []")
         for cell in self.published.values():
-            for store in cell:
-                check_choice("store in published", store, tuple(self.stores))
+            for published in cell:
+                check_choice("store in published", published, tuple(self.stores))
         self._check_baseline()
 
     def _check_baseline(self) -> None:

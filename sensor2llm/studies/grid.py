@@ -174,10 +174,11 @@ def encoder_config(study: StudyConfig, cell: Cell) -> EncoderConfig:
 
 
 def loops(study: StudyConfig, cell: Cell) -> tuple[LoopConfig, LoopConfig]:
-    """Give a cell's pretraining and fine-tuning loops."""
-    store = study.stores[cell.store]
-    pretraining = changed(study.pretrain_loop, store.pretrain_loop, "pretrain_loop")
-    finetuning = changed(study.finetune_loop, store.finetune_loop, "finetune_loop")
+    """Give a cell's pretraining and fine-tuning loops: the study's, its store's, its method's."""
+    pretraining, finetuning = study.pretrain_loop, study.finetune_loop
+    for part in (study.stores[cell.store], study.methods[cell.method]):
+        pretraining = changed(pretraining, part.pretrain_loop, "pretrain_loop")
+        finetuning = changed(finetuning, part.finetune_loop, "finetune_loop")
     return replace(pretraining, seed=cell.seed), replace(finetuning, seed=cell.seed)
 
 
