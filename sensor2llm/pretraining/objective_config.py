@@ -7,6 +7,7 @@ from sensor2llm.errors import ConfigError
 
 Objective = Literal["crossl", "cocoa", "simclr", "masked_autoencoder", "multimodal_nce"]
 Mask = Literal["spatial", "random", "temporal"]
+COOLEST = 0.05
 CocoaForm = Literal["cross_entropy", "distance"]
 
 
@@ -68,7 +69,9 @@ class CocoaConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_choice("form", self.form, get_args(CocoaForm))
-        check_positive("temperature", self.temperature)
+        # exp(2 / temperature) is computed: below this it leaves float32.
+        if not self.temperature >= COOLEST:
+            raise ConfigError(f"temperature must be at least {COOLEST}, got {self.temperature}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,9 +183,12 @@ def finetune(
         progress_bar: show one on stderr.
 
     Raises:
-        DataError: a person is in two parts, or no training window has a label.
+        DataError: a person is in two parts, no training window has a label, or `without` names
+            every modality.
     """
     check_leak(store, split)
+    if set(store.spec.names) <= set(without):
+        raise DataError(f"without {', '.join(without)} there is no modality left; leave one in")
     config, loop = config or FinetuneConfig(), loop_config or finetune_loop()
     rows = np.concatenate([split.train, split.validation]) if everyone else split.train
     normaliser = normaliser or fit_normaliser(store, rows)

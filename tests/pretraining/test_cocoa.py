@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.cocoa import Cocoa, cocoa_loss
 from sensor2llm.pretraining.objective_config import CocoaConfig
 from tests.pretraining.mixed import PRESENT, build_encoder, everything, make_batch
@@ -136,3 +137,11 @@ def test_every_modality_encoder_learns_and_the_aggregator_stays_as_it_is(form):
 def test_agreeing_modalities_cost_less_than_disagreeing_ones(form):
     z = embeddings(6, 1).expand(6, 4, 5)
     assert loss(z, everything(6), form) < loss(embeddings(), everything(6), form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_coolest_temperature_is_finite_and_a_cooler_one_is_refused(form):
+    coolest = CocoaConfig(form=form, temperature=0.05)
+    assert math.isfinite(float(cocoa_loss(embeddings(), everything(6), coolest)))
+    with pytest.raises(ConfigError, match=r"temperature must be at least 0\.05, got 0\.01"):
+        CocoaConfig(form=form, temperature=0.01)

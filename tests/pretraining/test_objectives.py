@@ -238,7 +238,7 @@ def test_simclr_is_told_what_windows_are_normalised_with():
             lambda: CocoaConfig(form="infonce"),
             "unknown form 'infonce'; choose from cross_entropy, distance",
         ),
-        (lambda: CocoaConfig(temperature=0), "temperature must be positive, got 0"),
+        (lambda: CocoaConfig(temperature=0), "temperature must be at least 0.05, got 0"),
         (lambda: SimCLRConfig(temperature=-1), "temperature must be positive, got -1"),
         (lambda: SimCLRConfig(projection_width=0), "projection_width must be positive, got 0"),
         (lambda: MultimodalNCEConfig(temperature=0), "temperature must be positive, got 0"),

@@ -225,3 +225,9 @@ def test_a_recipe_makes_a_folder_with_everything_to_go_on_from(store, tmp_path):
     assert manifest["recipe"]["finetune_loop"]["seed"] == 3
     assert set(manifest["recipe"]["people"]) == {"train", "validation", "test"}
     assert set(Normaliser.from_dict(manifest["normaliser"]).mean) == set(SPEC.names)
+
+
+def test_something_must_be_left_to_learn_from(store, split):
+    names = store.spec.names
+    with pytest.raises(DataError, match="there is no modality left; leave one in"):
+        finetune(SignalEncoder(SPEC, SMALL), store, split, without=names, **QUIET)
