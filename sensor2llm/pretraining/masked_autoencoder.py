@@ -107,7 +107,8 @@ class MaskedAutoencoder(nn.Module):
     def attention(self, batch: SignalBatch) -> Float[Tensor, "layer head token token"]:
         """Give the decoder's attention with nothing hidden, averaged over whole windows.
 
-        Where no window has every modality, it is NaN. Token i is part `i % patches` of modality `i // patches`.
+        Where no window has every modality, it is NaN. Token i is part `i % patches` of modality
+        `i // patches`.
         """
         nothing = Hidden(
             patches=torch.zeros(
