@@ -89,9 +89,9 @@ def _gather(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> Table:
 def _baseline(study: StudyConfig, table: Table, row: Row) -> dict[Run, Judged]:
     """Give the baseline's runs under the same labels and missing modalities.
 
-    Fine-tuned runs, or where the baseline has none, runs of the row's own use.
+    Runs of the row's own use, or where the baseline has none (labels alone), fine-tuned ones.
     """
-    for use in ("finetuned", row.use):
+    for use in (row.use, "finetuned"):
         wanted = replace(row, method=study.baseline, use=use)
         if wanted in table:
             return {} if wanted == row else table[wanted]
