@@ -80,6 +80,34 @@ def missing() -> str:
     return _table(["method", "encoder", *groups], cells, found["command"])
 
 
+def against_random() -> str:
+    """Give spatial less random masking with each modality, or a device, missing."""
+    found = read("missing_against_random")
+    if found is None:
+        return ""
+    lines = [
+        line for line in found["rows"]
+        if line["method"] == "crossl spatial" and line["share"] == 1
+        and (len(line["missing"]) < 2 or _device(line, "watch") or _device(line, "phone"))
+    ]  # fmt: skip
+    rows: dict[str, dict[str, Line]] = {}
+    for line in lines:
+        rows.setdefault(", ".join(line["missing"]) or "nothing", {})[line["use"]] = line
+    cells = [
+        [missing, *(_difference(of_use.get(use)) for use in ("fixed", "finetuned"))]
+        for missing, of_use in rows.items()
+    ]
+    heads = ["missing", "spatial less random, fixed", "fine-tuned"]
+    return _table(heads, cells, found["command"])
+
+
+def _difference(line: Line | None) -> str:
+    if line is None or line["difference"] is None:
+        return "–"
+    low, high = line["difference_interval"]
+    return f"{line['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def _device(line: Line, name: str) -> bool:
     return len(line["missing"]) == 2 and all(m.startswith(name) for m in line["missing"])
 
@@ -111,6 +139,7 @@ STUDY_TABLES: Mapping[str, Callable[[], str]] = {
     "headline": by_store("headline"),
     "few_labels": few_labels,
     "missing": missing,
+    "against_random": against_random,
     "reconstruction": by_store("reconstruction"),
     "masking": by_store("masking"),
     "others": by_store("others"),
