@@ -15,6 +15,7 @@ Lines = Sequence[Line]
 Curves = dict[str, dict[Curve, dict[float, Line]]]
 """Store to what a line is about to x to the result there."""
 NOTHING = "–"
+SMALLEST_P = 0.001
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -53,7 +54,7 @@ def _method_cells(line: Line) -> list[str]:
         line["method"], line["use"], _with_interval(line),
         f"{line['mean_over_people']:.3f} ± {line['sd_over_people']:.3f}",
         f"{line['f1_crossl_released_of_runs']:.3f}", _difference(line),
-        NOTHING if line["p"] is None else f"{line['p']:.3f}", str(line["runs"]),
+        _probability(line["p"]), str(line["runs"]),
     ]  # fmt: skip
 
 
@@ -217,6 +218,12 @@ def _difference(line: Line) -> str:
     between = line["difference_interval"]
     span = f" ({between[0]:+.3f} to {between[1]:+.3f})" if between else ""
     return f"{line['difference']:+.3f}{span}"
+
+
+def _probability(p: float | None) -> str:
+    if p is None:
+        return NOTHING
+    return f"{p:.3f}" if p >= SMALLEST_P else f"< {SMALLEST_P}"
 
 
 def _is_number(value: object) -> bool:

@@ -68,6 +68,16 @@ def test_loops_are_the_studys_changed_by_the_store_with_the_cells_seed():
     assert finetuning == replace(study.finetune_loop, patience=7, seed=3)
 
 
+def test_a_method_changes_its_stores_loops_in_turn():
+    store = StoreConfig(path=PATH, pretrain_loop={"epochs": 25, "patience": 2})
+    method = replace(CROSSL, pretrain_loop={"epochs": 9}, finetune_loop={"epochs": 4})
+    study = make(stores={"toy": store}, methods={"crossl": method, "supervised": MethodConfig()})
+    pretraining, finetuning = loops(study, only_cell(study))
+    assert pretraining == replace(study.pretrain_loop, epochs=9, patience=2)
+    assert finetuning == replace(study.finetune_loop, epochs=4)
+    assert loops(study, only_cell(study, "supervised"))[0].epochs == 25
+
+
 def test_options_reach_the_objective_nested_ones_too():
     study = with_method(options={"mask": "random", "masking_ratio": [0.1, 0.5]})
     found = [objective_config(study, cell) for cell in cells(study)]
@@ -85,6 +95,7 @@ def test_options_reach_the_objective_nested_ones_too():
         (with_store(encoder={"depth": 8}), "encoder of supervised: unknown field 'depth'"),
         (with_store(pretrain_loop={"epoch": 1}), "pretrain_loop: unknown field 'epoch'; fields"),
         (with_store(finetune_loop={"epoch": 1}), "finetune_loop: unknown field 'epoch'"),
+        (with_method(pretrain_loop={"epoch": 1}), "pretrain_loop: unknown field 'epoch'"),
         (with_method(options={"ratio": 0.1}), "options of crossl: unknown field 'ratio'; fields"),
         (
             with_method(objective="simclr", options={"augment": {"blur": 1}}),
@@ -190,6 +201,8 @@ MATTERS = {
     "store's encoder": with_store(encoder={"strides": [1, 1, 1]}),
     "store's pretraining": with_store(pretrain_loop={"epochs": 3}),
     "store's fine-tuning": with_store(finetune_loop={"epochs": 3}),
+    "method's pretraining": with_method(pretrain_loop={"epochs": 9}),
+    "method's fine-tuning": with_method(finetune_loop={"epochs": 9}),
     "store's people": with_store(people=("p1", "p2", "p3")),
     "store's modalities": with_store(modalities=("watch_acc",)),
     "who validates": with_store(split=SplitConfig(kind="loso"), validation="previous"),

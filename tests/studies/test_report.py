@@ -13,7 +13,7 @@ from sensor2llm.signals.config import SplitConfig
 from sensor2llm.studies.config import LabelsConfig, MethodConfig, StoreConfig
 from sensor2llm.studies.pictures import Curve, plot_curves, plot_methods
 from sensor2llm.studies.report import write_report
-from sensor2llm.studies.sections import table
+from sensor2llm.studies.sections import _probability, table
 
 PNG = b"\x89PNG"
 SHARES = {"supervised": 0.6, "crossl": 0.8, "a | b": 0.7}
@@ -77,6 +77,18 @@ def test_the_table_of_methods_holds_the_numbers(path, tmp_path):
     assert text.endswith("|\n")
     assert cells_of(text, "toy", "crossl") == ["toy", "crossl", "11", "12", "100", "3 of 3"]
     assert (tmp_path / "report" / "methods.png").read_bytes().startswith(PNG)
+
+
+def test_a_small_p_is_not_told_as_none(path, tmp_path):
+    write_cells(
+        make_study(tmp_path, path, folds=(0, 1, 2, 3, 4)),
+        lambda cell, line, true: true if cell.method == "crossl" else (true + 1) % 3,
+    )
+    text = write_report(make_study(tmp_path, path, folds=(0, 1, 2, 3, 4)), COMMAND)
+    # Ten people who are all as much better: a normal approximation, since all ties.
+    assert 0.001 < float(cells_of(text, "crossl", "fixed")[6]) < 0.003
+    assert _probability(0.00099) == "< 0.001"
+    assert _probability(None) == "–"
 
 
 def test_the_json_says_how_and_with_what_it_was_made(path, tmp_path):
