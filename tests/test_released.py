@@ -19,7 +19,10 @@ from sensor2llm.encoders.signal_encoder import read_manifest
 from sensor2llm.errors import ArtefactError
 
 RELEASED = Path(__file__).resolve().parent.parent / "adapters"
-ENCODERS = ("uci-har-encoder", "wisdm-watch-encoder", "wisdm-watch-phone-encoder")
+ENCODERS = (
+    "uci-har-encoder", "wesad-wrist-stress-encoder", "wisdm-watch-encoder",
+    "wisdm-watch-phone-encoder",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -313,6 +313,22 @@ def test_ray_gives_what_one_process_gives(cluster, study, path, tmp_path, monkey
     assert_same(study, other)
 
 
+def test_without_a_cluster_at_the_address_there_is_a_line(study, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def refuse(**options):
+        assert options["address"] == "10.0.0.1:6379"
+        assert not {"num_cpus", "include_dashboard"} & options.keys()
+        raise ConnectionError("Ray is trying to start")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    other = replace(study, engine="ray", address="10.0.0.1:6379", folds=(2,), workers=4)
+    with pytest.raises(DataError, match=r"no ray cluster at '10\.0\.0\.1:6379'; start one with"):
+        run_study(other)
+
+
 def test_without_ray_the_extra_is_named(study, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(DataError, match=r"engine ray needs ray: pip install 'sensor2llm\[ray\]'"):
