@@ -229,7 +229,9 @@ def _join_ray(study: StudyConfig) -> None:
         options |= {"num_cpus": study.workers, "include_dashboard": False}
     try:
         ray.init(address=study.address, **options)
-    except ConnectionError as error:
+    except (ConnectionError, RuntimeError) as error:
+        if study.address is None:
+            raise
         raise DataError(
             f"no ray cluster at {study.address!r}; start one with `ray start --head`, or leave "
             "the address out"

@@ -313,7 +313,8 @@ def test_ray_gives_what_one_process_gives(cluster, study, path, tmp_path, monkey
     assert_same(study, other)
 
 
-def test_without_a_cluster_at_the_address_there_is_a_line(study, monkeypatch):
+@pytest.mark.parametrize("kind", [ConnectionError, RuntimeError])
+def test_without_a_cluster_at_the_address_there_is_a_line(study, monkeypatch, kind):
     ray = pytest.importorskip("ray")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -321,7 +322,7 @@ def test_without_a_cluster_at_the_address_there_is_a_line(study, monkeypatch):
     def refuse(**options):
         assert options["address"] == "10.0.0.1:6379"
         assert not {"num_cpus", "include_dashboard"} & options.keys()
-        raise ConnectionError("Ray is trying to start")
+        raise kind("could not connect")
 
     monkeypatch.setattr(ray, "init", refuse)
     other = replace(study, engine="ray", address="10.0.0.1:6379", folds=(2,), workers=4)
