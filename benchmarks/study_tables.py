@@ -141,6 +141,7 @@ STUDY_TABLES: Mapping[str, Callable[[], str]] = {
     "missing": missing,
     "against_random": against_random,
     "reconstruction": by_store("reconstruction"),
+    "reconstruction_parts": by_store("reconstruction_against_neither"),
     "masking": by_store("masking"),
     "others": by_store("others"),
     "transfer": by_store("transfer"),
