@@ -15,6 +15,8 @@ Line = Mapping[str, Any]
 USES = {"finetuned": ("s", COLOURS[0]), "fixed": ("o", COLOURS[1])}
 # More bands than these hide one another.
 MOST_BANDS = 4
+# Width of a letter of the legend, in inches: names that are cut off say nothing.
+LETTER_IN = 0.085
 
 
 class Curve(NamedTuple):
@@ -89,9 +91,13 @@ def plot_curves(
         log: whether x is drawn by its logarithm.
         whole: whether x counts something.
     """
-    figure = Figure(figsize=(1.2 + 4.4 * len(curves), 4.6), layout="constrained")
-    grid = figure.subplots(1, len(curves), squeeze=False)
     styles = _styles(list(dict.fromkeys(one for lines in curves.values() for one in lines)))
+    width = 1.2 + 4.4 * len(curves)
+    longest = max(len(str(one)) for one in styles)
+    columns = min(len(styles), max(1, int(width / (0.5 + LETTER_IN * longest))))
+    height = 3.8 + 0.22 * -(-len(styles) // columns)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(1, len(curves), squeeze=False)
     handles: dict[Curve, Any] = {}
     for axis, (store, lines) in zip(grid[0], curves.items(), strict=True):
         for one, points in lines.items():
@@ -109,7 +115,6 @@ def plot_curves(
         axis.spines[["top", "right"]].set_visible(False)
     grid[0][0].set_ylabel("macro-F1")
     shown = [handles[one] for one in styles]
-    columns = min(len(shown), 3 if len(curves) > 1 else 2)
     figure.legend(handles=shown, loc="outside lower center", frameon=False, ncols=columns)
     return save_picture(figure, path)
 
