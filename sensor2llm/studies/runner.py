@@ -228,7 +228,8 @@ def _join_ray(study: StudyConfig) -> None:
     if study.address is None:
         options |= {"num_cpus": study.workers, "include_dashboard": False}
     try:
-        ray.init(address=study.address, **options)
+        # "local" starts one of our own; without an address ray joins any that it finds here.
+        ray.init(address=study.address or "local", **options)
     except (ConnectionError, RuntimeError) as error:
         if study.address is None:
             raise

@@ -267,8 +267,9 @@ def cluster():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ray's own, of sockets and of its future defaults
         ray.init(
-            num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-        )
+            "local", num_cpus=2, include_dashboard=False, log_to_driver=False,
+            logging_level=logging.ERROR,
+        )  # fmt: skip
         yield ray
         ray.shutdown()
 
