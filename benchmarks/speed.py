@@ -26,8 +26,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from sensor2llm.adapter import FeatureBatch, SensorAdapter
-from sensor2llm.adapter_files import build_projector
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_parts import build_projector
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
@@ -160,7 +161,7 @@ def _training_step(model: SensorLanguageModel, batch: FeatureBatch) -> Callable[
 
 def _score_each(model: SensorLanguageModel, batch: FeatureBatch) -> None:
     with torch.no_grad():
-        prompt = model._prompt(batch, prefix=False)
+        prompt = model.build.own(batch, prefix=False)
         score_each(model.llm, prompt, model.prompting.answers.ids).softmax(-1)
 
 

@@ -4,60 +4,37 @@
     adapter.save("runs/har")
     adapter = SensorAdapter.load("runs/har")        a folder, a released name or a hub name
 
-Notation: K signal tokens (`signal`), P soft-prompt vectors (`soft`), `width` the LLM's embedding
-width. An adapter knows its LLM only by name and identity; `sensor2llm.model` brings the two
-together.
+`sensor2llm.batches` says what goes in. Notation: K signal tokens (`signal`), P soft-prompt vectors
+(`soft`), `width` the LLM's embedding width. An adapter knows its LLM only by name and identity;
+`sensor2llm.model` brings the two together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.bridge.cross_attention import GatedCrossAttention
+from sensor2llm.bridge.number_head import NumberHead
 from sensor2llm.bridge.projectors import Projector
+from sensor2llm.bridge.step_mix import token_modalities
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.llm.lora import LowRank
+from sensor2llm.llm.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.signal_text import SignalText
+from sensor2llm.signal_text import SignalText, scale_statistics, window_variables
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
-
-
-@dataclass(eq=False)
-class FeatureBatch:
-    """Hold what the adapter makes of windows before the trainable part; this is what is cached.
-
-    Args:
-        labels: index of each window's label; -1 for none.
-        steps: a frozen encoder's pooled steps; None without an encoder.
-        present: which modalities are there; None without an encoder.
-        texts: the windows as text; None with an encoder.
-    """
-
-    labels: Int[Tensor, " batch"]
-    steps: Float[Tensor, "batch modality step feature"] | None = None
-    present: Bool[Tensor, "batch modality"] | None = None
-    texts: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device | str) -> "FeatureBatch":
-        """Move the tensors to a device."""
-        return FeatureBatch(
-            self.labels.to(device),
-            None if self.steps is None else self.steps.to(device),
-            None if self.present is None else self.present.to(device),
-            self.texts,
-        )
 
 
 class SensorAdapter(nn.Module):
@@ -68,7 +45,8 @@ class SensorAdapter(nn.Module):
         label_names: the labels as the data names them.
         label_texts: the labels as the LLM reads and writes them; the names where None.
         template: the prompt template; it is stored with the adapter.
-        form: which of the template's forms is used.
+        templates: of further tasks (question_answering, captioning, regression), by task.
+        form: which of the templates' forms is used.
         llm_name: `bundled` or a hub name, never a path.
         llm_identity: of the LLM that the adapter is trained for.
         normaliser: applied to windows before the encoder; None for none.
@@ -76,6 +54,10 @@ class SensorAdapter(nn.Module):
         projector: encoder steps to K signal tokens; needed with an encoder.
         projector_config: what `projector` was built from.
         soft_prompt: P learned vectors; None for P = 0.
+        cross_attention: gated layers before the LLM's own; with projector kind cross_attention.
+        prefix: learned keys and values of every layer (prefix tuning); None for none.
+        low_rank: low-rank changes of the LLM's linear maps (LoRA); None for none.
+        head: reads a number off the LLM's last hidden state (regression); None for none.
         signal_text: how a window is written where there is no encoder.
         label_prior: subtracted from each label's log-likelihood; zeros where None.
         recipe: the whole run as a plain mapping.
@@ -99,6 +81,11 @@ class SensorAdapter(nn.Module):
         projector: Projector | None = None,
         projector_config: ProjectorConfig | None = None,
         soft_prompt: SoftPrompt | None = None,
+        cross_attention: GatedCrossAttention | None = None,
+        prefix: LearnedPrefix | None = None,
+        low_rank: LowRank | None = None,
+        head: NumberHead | None = None,
+        templates: Mapping[str, PromptTemplate] | None = None,
         signal_text: SignalText | None = None,
         label_prior: Sequence[float] | None = None,
         recipe: Mapping[str, Any] | None = None,
@@ -111,6 +98,9 @@ class SensorAdapter(nn.Module):
         self.normaliser, self.recipe = normaliser, dict(recipe or {})
         self.encoder, self.projector = encoder, projector
         self.projector_config, self.soft_prompt = projector_config, soft_prompt
+        self.cross_attention, self.prefix, self.low_rank = cross_attention, prefix, low_rank
+        self.head = head
+        self.templates = {template.task: template, **(templates or {})}
         self.signal_text = signal_text or SignalText()
         self.label_prior = tuple(label_prior or (0.0,) * len(self.label_names))
         self._check()
@@ -120,6 +110,9 @@ class SensorAdapter(nn.Module):
             raise ConfigError("an encoder needs a projector, and a projector an encoder")
         if (self.projector is None) != (self.projector_config is None):
             raise ConfigError("projector and projector_config belong together; give both")
+        crossing = self.projector_config and self.projector_config.kind == "cross_attention"
+        if bool(crossing) != (self.cross_attention is not None):
+            raise ConfigError("a projector of kind cross_attention and gated layers go together")
         for name in ("label_texts", "label_prior"):
             if len(getattr(self, name)) != len(self.label_names):
                 raise ConfigError(
@@ -129,8 +122,53 @@ class SensorAdapter(nn.Module):
 
     @property
     def signal_tokens(self) -> int:
-        """Give K, the signal tokens of a window; 0 without an encoder."""
+        """Give K, the signal tokens of a window; 0 without an encoder.
+
+        With cross-attention it is one: the mark that says where the window stands in the text.
+        """
+        if self.cross_attention is not None:
+            return 1
         return self.projector_config.tokens if self.projector_config else 0
+
+    @property
+    def token_owners(self) -> tuple[str, ...] | None:
+        """Name the modality that each signal token hears; None where each hears all."""
+        config = self.projector_config
+        if config is None or not config.per_modality or self.cross_attention is not None:
+            return None
+        seen = token_modalities(config, len(self.spec.names))
+        return tuple(self.spec.names[i] for i in seen.int().argmax(1).tolist())
+
+    @property
+    def llm_width(self) -> int | None:
+        """Give the LLM's embedding width; None without an encoder."""
+        if self.cross_attention is not None:
+            return self.cross_attention.mark.shape[-1]
+        return None if self.projector is None else self.projector.out_width
+
+    @property
+    def frozen(self) -> bool:
+        """Say whether the LLM computes with its own weights alone: no LoRA."""
+        return self.low_rank is None
+
+    def template_of(self, task: str | None = None) -> PromptTemplate:
+        """Give the template of a task; the adapter's own where None.
+
+        Raises:
+            ConfigError: the adapter was not made for this task.
+        """
+        if task is None or task == self.template.task:
+            return self.template
+        if task not in self.templates:
+            known = ", ".join(self.templates)
+            raise ConfigError(f"the adapter knows no task {task!r}; its tasks are {known}")
+        return self.templates[task]
+
+    @property
+    def window_variables(self) -> set[str]:
+        """Name the template variables that each window fills itself: values, scale."""
+        known = (t.uses(self.form) for t in self.templates.values() if self.form in t.forms)
+        return set().union(*known) & {"values", "scale"}
 
     @property
     def soft_tokens(self) -> int:
@@ -183,21 +221,31 @@ class SensorAdapter(nn.Module):
 
         A frozen encoder runs without gradients: keep its features and train on them.
         """
+        given = window_variables(batch, self.spec, self.normaliser, self.window_variables)
         if self.encoder is None:
             texts = self.signal_text.rows(batch, self.spec, self.normaliser)
-            return FeatureBatch(batch.labels, texts=texts)
+            return FeatureBatch(batch.labels, texts=texts, given=given)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_encoder):
             found = self.encoder.features(batch)
-        return FeatureBatch(batch.labels, found.steps, found.present)
+        takes_scale = self.projector_config is not None and self.projector_config.scale
+        scale = scale_statistics(batch, self.spec) if takes_scale else None
+        return FeatureBatch(batch.labels, found.steps, found.present, scale=scale, given=given)
 
-    def signal_vectors(self, batch: FeatureBatch) -> Float[Tensor, "batch signal width"] | None:
-        """Project features to K signal tokens; None without an encoder."""
+    def media(self, batch: FeatureBatch) -> Float[Tensor, "batch signal out"] | None:
+        """Project features to K vectors: signal tokens, or media of cross-attention."""
         if self.projector is None:
             return None
         if batch.steps is None or batch.present is None:
             raise ConfigError("this adapter has an encoder; give it encoded features, not texts")
         dtype = next(self.projector.parameters()).dtype
-        return self.projector(batch.steps.to(dtype), batch.present)
+        scale = None if batch.scale is None else batch.scale.to(dtype)
+        return self.projector(batch.steps.to(dtype), batch.present, scale)
+
+    def signal_vectors(self, batch: FeatureBatch) -> Float[Tensor, "batch signal width"] | None:
+        """Give what stands at the signal placeholders; None without an encoder."""
+        if self.cross_attention is not None:
+            return self.cross_attention.mark.expand(len(batch), 1, -1)
+        return self.media(batch)
 
     def soft_vectors(self) -> Float[Tensor, "soft width"] | None:
         """Give the soft prompt; None where P is 0."""

@@ -2,7 +2,8 @@
 
 recipe.yaml README.md sensor2llm.json
 adapter_config.json adapter_model.safetensors     exactly PEFT's; none where P = 0
-bridge.safetensors                                encoder and projector; none without an encoder
+lora/ prefix/                                     the same two files of LoRA and prefix tuning
+bridge.safetensors                                encoder, projector, gated cross-attention
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -21,12 +23,18 @@ from torch import Tensor
 
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.adapter_card import card_text
+from sensor2llm.adapter_parts import (
+    build_cross_attention,
+    build_projector,
+    read_head,
+    read_prefix,
+)
 from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.bridge.projectors import Projector
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
+from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.manifest import (
@@ -46,8 +54,10 @@ BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 # Metrics tell of the weights before: they go when those go.
 METRICS = ("metrics.json", "metrics_text.json")
-REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, BRIDGE, *METRICS, MANIFEST)
+INSIDE = tuple(f"{part}/{name}" for part in ("lora", "prefix") for name in PEFT_FILES)
+REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, *INSIDE, BRIDGE, *METRICS, MANIFEST)
 FILES = (*REPLACED, "lora/*", "prefix/*")
+HASHED = (*PEFT_FILES, *INSIDE, BRIDGE)
 
 
 def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
@@ -62,6 +72,7 @@ def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
         _write_files(adapter, part)
         for name in REPLACED:
             if (part / name).exists():
+                (folder / name).parent.mkdir(exist_ok=True)
                 (part / name).replace(folder / name)
             else:
                 (folder / name).unlink(missing_ok=True)
@@ -73,6 +84,10 @@ def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
 def _write_files(adapter: SensorAdapter, part: Path) -> None:
     if adapter.soft_prompt is not None:
         adapter.soft_prompt.save_peft(part, adapter.llm_name)
+    for name, inside in (("lora", adapter.low_rank), ("prefix", adapter.prefix)):
+        if inside is not None:
+            (part / name).mkdir()
+            inside.save_peft(part / name, adapter.llm_name)
     if tensors := _bridge_tensors(adapter):
         save_file(tensors, part / BRIDGE)
     recipe = yaml.safe_dump(adapter.recipe, sort_keys=False, allow_unicode=True)
@@ -80,12 +95,12 @@ def _write_files(adapter: SensorAdapter, part: Path) -> None:
     manifest = _manifest(adapter)
     card = card_text(manifest, data=_data(adapter.recipe))
     (part / "README.md").write_text(card, encoding="utf-8")
-    hashed = [part / name for name in (*PEFT_FILES, BRIDGE) if (part / name).exists()]
+    hashed = [part / name for name in HASHED if (part / name).exists()]
     for path in hashed:
         shutil.copymode(part / "recipe.yaml", path)  # safetensors' own are for one's eyes only
         with path.open("rb+") as file:
             os.fsync(file.fileno())
-    files = {path.name: _sha256(path) for path in hashed}
+    files = {path.relative_to(part).as_posix(): _sha256(path) for path in hashed}
     write_json(part / MANIFEST, manifest | {"files": files})
 
 
@@ -97,7 +112,12 @@ def _data(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def _bridge_tensors(adapter: SensorAdapter) -> dict[str, Tensor]:
-    parts = {"encoder": adapter.encoder, "projector": adapter.projector}
+    parts = {
+        "encoder": adapter.encoder,
+        "projector": adapter.projector,
+        "cross_attention": adapter.cross_attention,
+        "head": adapter.head,
+    }
     return {
         f"{name}.{key}": tensor.detach().cpu().contiguous()
         for name, module in parts.items()
@@ -116,6 +136,11 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "label_texts": list(a.label_texts),
         "label_prior": list(a.label_prior),
         "template": a.template.to_dict(),
+        "templates": {
+            task: template.to_dict()
+            for task, template in a.templates.items()
+            if template is not a.template
+        },
         "form": a.form,
         "signal_text": a.signal_text.to_dict(),
         "normaliser": None if a.normaliser is None else a.normaliser.to_dict(),
@@ -123,7 +148,13 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "llm_identity": a.llm_identity,
         "encoder": None if a.encoder is None else asdict(a.encoder.config),
         "projector": None if a.projector_config is None else asdict(a.projector_config),
-        "llm_width": None if a.projector is None else len(a.projector.gain),
+        "llm_width": a.llm_width,
+        "llm_layers": None if a.cross_attention is None else a.cross_attention.layers,
+        "llm_hidden": None if a.cross_attention is None else a.cross_attention.width,
+        "target": None if a.head is None else a.head.target.to_dict(),
+        "head_width": None if a.head is None else a.head.leave.in_features,
+        "lora_rank": 0 if a.low_rank is None else a.low_rank.rank,
+        "prefix_tokens": 0 if a.prefix is None else a.prefix.tokens,
         "soft_tokens": a.soft_tokens,
         "trained_parameters": sum(p.numel() for p in a.parameters() if p.requires_grad),
         "versions": versions(),
@@ -151,13 +182,27 @@ def load_adapter(name: str | Path) -> SensorAdapter:
 
 def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
     spec = SignalSpec.from_dict(manifest["spec"])
-    encoder = projector = config = None
+    encoder = projector = config = crossing = head = None
     if manifest["encoder"] is not None:
         encoder = SignalEncoder(spec, EncoderConfig(**manifest["encoder"]))
         config = ProjectorConfig(**manifest["projector"])
-        projector = build_projector(config, encoder, manifest["llm_width"], target_std=1.0)
+        width, layers = manifest["llm_width"], manifest.get("llm_layers")
+        projector = build_projector(config, encoder, width, target_std=1.0)
+        if layers is not None:
+            crossing = build_cross_attention(
+                config, torch.zeros(1, width), layers, manifest["llm_hidden"]
+            )
         tensors = load_file(folder / BRIDGE)
-        for part, module in (("encoder.", encoder), ("projector.", projector)):
+        head = read_head(manifest)
+        modules = {
+            "encoder.": encoder,
+            "projector.": projector,
+            "cross_attention.": crossing,
+            "head.": head,
+        }
+        for part, module in modules.items():
+            if module is None:
+                continue
             state = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
             module.load_state_dict(state)
     recipe = folder / "recipe.yaml"
@@ -176,17 +221,17 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         projector=projector,
         projector_config=config,
         soft_prompt=SoftPrompt.load_peft(folder) if manifest["soft_tokens"] else None,
+        cross_attention=crossing,
+        head=head,
+        low_rank=LowRank.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
+        prefix=read_prefix(folder, manifest),
+        templates={
+            task: PromptTemplate.from_dict(content)
+            for task, content in manifest.get("templates", {}).items()
+        },
         signal_text=SignalText(**manifest["signal_text"]),
         recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
     )
-
-
-def build_projector(
-    config: ProjectorConfig, encoder: SignalEncoder, llm_width: int, target_std: float
-) -> Projector:
-    """Build the projector that fits between an encoder and an LLM of this embedding width."""
-    modalities, steps = len(encoder.spec.modalities), encoder.config.pooled_steps
-    return Projector(config, modalities, steps, encoder.width, llm_width, target_std)
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:

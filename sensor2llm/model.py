@@ -8,8 +8,8 @@
 Notation: `length` positions of a prompt, P soft-prompt vectors, K signal tokens, `width` the LLM's.
 
 Where an encoder hears the window, the prompt is the same text for every window, so one batch is
-one row of ids that meets its vectors by a masked scatter; nothing loops over windows. Without an
-encoder the window stands in the prompt as text, and rows are padded on the left.
+one row of ids that meets its vectors by a masked scatter; nothing loops over windows. Where each
+window has a text of its own (a question, its numbers), rows are padded on the left.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,21 +22,26 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensor2llm.adapter import FeatureBatch, SensorAdapter
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.batches import CLASSIFICATION, AskedBatch, FeatureBatch, Request
+from sensor2llm.bridge.number_head import number_loss
+from sensor2llm.bridge.reprogramming import sample_words
 from sensor2llm.encoders.signal_encoder import Features
-from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.errors import ConfigError, DataError, ModelError
 from sensor2llm.llm.chat import Message
-from sensor2llm.llm.forward import Prompt, assemble, prompt_rows, rows_after, tail_logits
+from sensor2llm.llm.forward import Prompt, last_states, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate_texts, greedy_texts
-from sensor2llm.llm.scoring import Paths, choose_paths, score_each, score_tree
+from sensor2llm.llm.scoring import score_each, score_tree
+from sensor2llm.llm.streaming import stream_text
+from sensor2llm.prompt_builder import PromptBuilder
 from sensor2llm.prompting import Prompting
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.window import Window
 from sensor2llm.training.loop import StepLoss
 
 Objective = Literal["answer", "labels", "both"]
-Batch = FeatureBatch | SignalBatch | Features | Sequence[Window]
+Batch = FeatureBatch | SignalBatch | AskedBatch | Features | Sequence[Window]
 OBJECTIVES = ("answer", "labels", "both")
 
 
@@ -74,8 +79,11 @@ class SensorLanguageModel(nn.Module):
         if check:
             adapter.check_llm(llm.name, llm.identity)
         self.adapter, self.llm, self.objective = adapter.to(llm.device), llm, objective
+        if adapter.projector is not None and adapter.projector.needs_vocabulary:
+            with torch.no_grad():
+                adapter.projector.use_vocabulary(llm.embed(sample_words(llm.vocabulary)[None])[0])
         self.prompting = Prompting(adapter, llm, given)
-        self._paths: Paths | None = None
+        self.build = PromptBuilder(self.adapter, llm, self.prompting, self._evaluating)
 
     @classmethod
     def from_pretrained(
@@ -107,6 +115,8 @@ class SensorLanguageModel(nn.Module):
 
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
+        if isinstance(batch, AskedBatch):
+            return self.features(batch.signals).ask(batch.asked)
         if isinstance(batch, Features):
             labels = torch.full((len(batch.steps),), -1)
             batch = FeatureBatch(labels, batch.steps, batch.present)
@@ -115,54 +125,6 @@ class SensorLanguageModel(nn.Module):
         batch = batch.to(self.llm.device)
         return batch if isinstance(batch, FeatureBatch) else self.adapter.features(batch)
 
-    def _prompt(self, batch: FeatureBatch, *, prefix: bool = True) -> Prompt:
-        """Assemble the classification prompts of a batch."""
-        soft, signal = self.adapter.soft_vectors(), self.adapter.signal_vectors(batch)
-        if batch.texts is not None:
-            return self._text_prompt(batch, soft, prefix)
-        shared = self.prompting.shared
-        return assemble(
-            self.llm,
-            shared.rows,
-            soft,
-            signal,
-            batch=len(batch),
-            prefix=shared.prefix if prefix and self._choose(batch).prefix else None,
-            embedded=shared.embedded,
-        )
-
-    def _text_prompt(self, batch: FeatureBatch, soft: Tensor | None, prefix: bool) -> Prompt:
-        """Assemble prompts that hold their windows as text; what all begin with is cached."""
-        ids = [self.prompting.ids(signal=text) for text in batch.texts or ()]
-        self._check_fits(max(map(len, ids), default=0))
-        use = prefix and self._choose(batch).prefix
-        shared = self.prompting.prefix_of(ids) if use else None
-        rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
-        return assemble(self.llm, rows, soft, None, batch=len(ids), prefix=shared)
-
-    def _check_fits(self, prompt: int) -> None:
-        answer, context = self.prompting.answers.table.shape[1], self.llm.context
-        if context is not None and prompt + answer > context:
-            raise DataError(
-                f"a window as text takes {prompt + answer} positions with its prompt and answer, "
-                f"{self.llm.name} holds {context}; write fewer numbers (rate, decimals, "
-                "serialiser), or take an encoder"
-            )
-
-    def _choose(self, batch: FeatureBatch) -> Paths:
-        """Find out once which shortcuts this LLM takes."""
-        if self._paths is None:
-            with self._evaluating():
-                one = _few_rows(batch)
-                self._paths = Paths(prefix=False)
-                plain = self._prompt(one)
-                self._paths = Paths(prefix=True)
-                cached = self._prompt(one)
-            self._paths = choose_paths(
-                self.llm, plain, cached, self.prompting.answers.tree, self.prompting.answers.ids
-            )
-        return self._paths
-
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> StepLoss:
         """Give the loss summed over the batch's windows; this is what the training loop calls.
 
@@ -170,13 +132,24 @@ class SensorLanguageModel(nn.Module):
             DataError: a window has no label.
         """
         features = self.features(batch)
+        labels = features.asked is None or features.asked[0].answer is None
+        step = self._label_loss(features) if labels else self._asked_loss(features)
+        if self.adapter.head is None:
+            return step
+        # Several processes wait for a gradient of every parameter, whatever the task.
+        untouched = sum(p.sum() * 0 for p in self.adapter.head.parameters())
+        return step._replace(total=step.total + untouched)
+
+    def _label_loss(self, features: FeatureBatch) -> StepLoss:
+        """Sum the loss of each window's label."""
         labels = features.labels
-        if bool((labels < 0).any()):
-            raise DataError("a window to train on has no label; leave such windows out")
-        prompt = self._prompt(features)
-        total = prompt.vectors.new_zeros((), dtype=torch.float32)
+        asked = features.asked or ()
+        if bool((labels < 0).any()) or any(r.task != CLASSIFICATION for r in asked):
+            raise DataError("a window to train on has no label or answer; leave such windows out")
+        prompt = self.build.own(features)
         if self.objective == "answer":
-            total = self._answer_loss(prompt, labels)
+            answers = self.prompting.answers
+            total = self._answer_loss(prompt, answers.table[labels], answers.lengths[labels])
         else:
             scores = self._score(prompt, features)
             chosen = functional.cross_entropy(self._posterior(scores), labels, reduction="sum")
@@ -184,28 +157,64 @@ class SensorLanguageModel(nn.Module):
             total = chosen - right if self.objective == "both" else chosen
         return StepLoss(total, float(len(labels)))
 
+    def _asked_loss(self, batch: FeatureBatch) -> StepLoss:
+        """Sum the negative log-likelihood of each window's own answer."""
+        answers = [asked.answer for asked in batch.asked or ()]
+        if None in answers:
+            raise DataError("a window to train on has no answer; leave such windows out")
+        texts = self.prompting.row_texts(batch)
+        prompt = self.build.rows(batch, [self.prompting.encode_row(text) for text in texts])
+        said = [self.prompting.answer_row(t, a or "") for t, a in zip(texts, answers, strict=True)]
+        longest = max(map(len, said))
+        end = self.llm.end_of_turn_id
+        table = torch.tensor([[*ids, *[end] * (longest - len(ids))] for ids in said])
+        lengths = torch.tensor([len(ids) for ids in said])
+        device = self.llm.device
+        total = self._answer_loss(prompt, table.to(device), lengths.to(device))
+        numbers = [asked.number for asked in batch.asked or ()]
+        if self.adapter.head is not None and None not in numbers:
+            values = torch.tensor(numbers, dtype=torch.float32, device=device)
+            total = total + number_loss(self.adapter.head, last_states(self.llm, prompt), values)
+        return StepLoss(total, float(len(batch)))
+
+    def numbers(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """Give the number head's estimates, in the target's unit, for windows that are asked.
+
+        Raises:
+            ConfigError: the adapter has no number head.
+        """
+        if self.adapter.head is None:
+            raise ConfigError("the adapter estimates no number; train one with the task regression")
+        with self._evaluating():
+            features = self.features(batch)
+            if features.asked is None:
+                features = features.ask([Request("regression")] * len(features))
+            return self.adapter.head(last_states(self.llm, self.build.own(features))).float()
+
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Give the mean loss a window."""
         step = self(batch)
         return step.total / step.weight
 
-    def _answer_loss(self, prompt: Prompt, labels: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+    def _answer_loss(
+        self, prompt: Prompt, table: Int[Tensor, "batch token"], lengths: Int[Tensor, " batch"]
+    ) -> Float[Tensor, ""]:
         """Sum the negative log-likelihood of the answers' tokens; logits at those places only."""
-        longest = int(self.prompting.answers.lengths[labels].max())
-        targets = self.prompting.answers.table[labels, :longest]
+        longest = int(lengths.max())
+        targets = table[:, :longest]
         logits = tail_logits(self.llm, prompt, targets[:, :-1]).float()
         each = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        places = torch.arange(longest, device=labels.device)
-        counted = places < self.prompting.answers.lengths[labels][:, None]
+        places = torch.arange(longest, device=lengths.device)
+        counted = places < lengths[:, None]
         return (each.view_as(targets) * counted).sum()
 
     def log_likelihoods(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's log-likelihood as the answer, end of turn included, in nats."""
         features = self.features(batch)
-        return self._score(self._prompt(features), features)
+        return self._score(self.build.own(features), features)
 
     def _score(self, prompt: Prompt, features: FeatureBatch) -> Float[Tensor, "batch label"]:
-        if self._choose(features).tree:
+        if self.build.paths(features).tree:
             return score_tree(self.llm, prompt, self.prompting.answers.tree)
         return score_each(self.llm, prompt, self.prompting.answers.ids)
 
@@ -253,18 +262,18 @@ class SensorLanguageModel(nn.Module):
             messages: a whole conversation instead of the template's; it must hold P and K
                 placeholders.
         """
+        if self.adapter.cross_attention is not None or self.adapter.prefix is not None:
+            raise ModelError(
+                "this adapter reaches into the LLM's layers (cross-attention or a learned "
+                "prefix): embeddings alone do not hold what it hears; use generate or score"
+            )
         with self._evaluating():
-            features = self.features(batch)
-            texts = features.texts or (None,)
-            given = [
-                messages or self.prompting.messages(signal=t, question=question) for t in texts
-            ]
-            ids = [self.llm.encode(self.llm.render(m)) for m in given]
-            rows = prompt_rows(self.llm, ids)
-            soft, signal = self.adapter.soft_vectors(), self.adapter.signal_vectors(features)
-            n = len(features)
-            vectors = assemble(self.llm, rows, soft, signal, batch=n).vectors
-        return vectors, rows.attention_mask.expand(n, -1), rows.position_ids.expand(n, -1)
+            prompt = self.build.given(self.features(batch), question, messages)
+        n, shape = len(prompt), prompt.positions.shape
+        mask = torch.ones(shape, dtype=torch.long, device=prompt.vectors.device)
+        if prompt.mask is not None:
+            mask = prompt.mask
+        return prompt.vectors, mask.expand(n, -1), prompt.positions.expand(n, -1)
 
     def generate(
         self,
@@ -279,32 +288,61 @@ class SensorLanguageModel(nn.Module):
         """Let the LLM answer in its own words, one text a window.
 
         Args:
-            batch: windows, a batch or cached features.
+            batch: windows, a batch or cached features; what they are asked where it says so.
             question: the template's `question`.
             messages: a whole conversation instead of the template's.
             max_new_tokens: where an answer is cut off.
             temperature: 0 takes the likeliest token each time; above, tokens are drawn.
             seed: of the drawing.
         """
-        vectors, mask, _ = self.embed(batch, question=question, messages=messages)
-        return generate_texts(
-            self.llm,
-            vectors,
-            mask,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed,
-        )
+        with self._evaluating():
+            prompt = self.build.given(self.features(batch), question, messages)
+            return self._say(prompt, max_new_tokens, temperature, seed)
 
-    def write(self, batch: Batch, *, max_new_tokens: int = 32) -> list[str]:
-        """Let the LLM answer the template greedily, as `generate` does, from its cached prefix.
+    def reply(
+        self,
+        messages: Sequence[Message],
+        heard: Sequence[FeatureBatch],
+        *,
+        max_new_tokens: int = 32,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> str:
+        """Let the LLM answer one conversation in which several windows stand.
 
         Args:
-            batch: windows, a batch or cached features.
+            messages: with every window's placeholders at its place.
+            heard: features of each window, in the order of their places.
+            max_new_tokens: where the answer is cut off.
+            temperature: 0 takes the likeliest token each time; above, tokens are drawn.
+            seed: of the drawing.
+
+        Raises:
+            ModelError: there are more places than windows, or fewer.
+        """
+        ids = self.llm.encode(self.llm.render(messages))
+        with self._evaluating():
+            prompt = self.build.conversation(ids, heard)
+            return self._say(prompt, max_new_tokens, temperature, seed)[0]
+
+    def _say(self, prompt: Prompt, most: int, temperature: float, seed: int) -> list[str]:
+        chosen: dict[str, Any] = {
+            "max_new_tokens": most, "temperature": temperature, "seed": seed,
+        }  # fmt: skip
+        if prompt.prefix is None:
+            return generate_texts(self.llm, prompt, **chosen)
+        rows = (prompt.row(i) for i in range(len(prompt)))
+        return ["".join(stream_text(self.llm, row, **chosen)).strip() for row in rows]
+
+    def write(self, batch: Batch, *, max_new_tokens: int = 32) -> list[str]:
+        """Let the LLM answer greedily, as `generate` does, from its cached prefix.
+
+        Args:
+            batch: windows, a batch or cached features; what they are asked where it says so.
             max_new_tokens: where an answer is cut off.
         """
         with self._evaluating():
-            return greedy_texts(self.llm, self._prompt(self.features(batch)), max_new_tokens)
+            return greedy_texts(self.llm, self.build.own(self.features(batch)), max_new_tokens)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -316,16 +354,3 @@ class SensorLanguageModel(nn.Module):
                 yield
         finally:
             self.train(training)
-
-
-def _few_rows(batch: FeatureBatch) -> FeatureBatch:
-    """Give one row; of texts the shortest and the longest, so that padding is tried as well."""
-    if batch.texts is not None:
-        order = sorted(range(len(batch)), key=lambda i: len(batch.texts[i]))  # type: ignore[index]
-        chosen = sorted({order[0], order[-1]})
-        return FeatureBatch(batch.labels[chosen], texts=tuple(batch.texts[i] for i in chosen))
-    return FeatureBatch(
-        batch.labels[:1],
-        None if batch.steps is None else batch.steps[:1],
-        None if batch.present is None else batch.present[:1],
-    )

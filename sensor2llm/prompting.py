@@ -1,5 +1,7 @@
 """What an adapter's prompt and labels are to one LLM: text, token ids, and what never changes."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +13,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.batches import CLASSIFICATION, FeatureBatch, Request
 from sensor2llm.bridge.slots import PaddedRows
+from sensor2llm.errors import TemplateError
 from sensor2llm.llm.chat import SIGNAL, SOFT, Message
 from sensor2llm.llm.forward import Prefix, compute_prefix, prompt_rows
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
+
+# Prompts that differ by window are few where only the question differs.
+KEPT_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -51,39 +58,132 @@ class Prompting:
     ) -> None:
         self.adapter, self.llm, self.given = adapter, llm, dict(given or {})
         self._before: tuple[tuple[int, ...], Prefix | None] = ((), None)
+        self._encoded: dict[str, list[int]] = {}
+        self._answered: dict[tuple[str, str], list[int]] = {}
 
-    def messages(self, *, signal: str | None = None, question: str | None = None) -> list[Message]:
+    def messages(
+        self,
+        *,
+        signal: str | None = None,
+        question: str | None = None,
+        asked: Request | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> list[Message]:
         """Render the template's messages.
 
         Args:
             signal: the window as text; K placeholders where None.
             question: the template's `question`, where it has one.
+            asked: another task than the adapter's own, its variables and way to ask.
+            given: variables that come from the window.
 
         Raises:
             TemplateError: the form needs a variable that an adapter does not have.
+            ConfigError: the adapter knows no such task.
         """
+        text = SIGNAL * self.adapter.signal_tokens if signal is None else signal
+        own: dict[str, Any] = {"signal": text, "numbers": text}
+        own |= {"soft": SOFT * self.adapter.soft_tokens}
+        own |= {"signals": {name: SIGNAL * n for name, n in self._places.items()}}
+        more = {} if question is None else {"question": question}
+        return self._render(asked, own | dict(given or {}) | more)
+
+    def _render(self, asked: Request | None, known: Mapping[str, Any]) -> list[Message]:
         adapter = self.adapter
-        text = SIGNAL * adapter.signal_tokens if signal is None else signal
-        given = {
-            "soft": SOFT * adapter.soft_tokens,
-            "signal": text,
-            "numbers": text,
+        asked = asked or Request(adapter.template.task)
+        variables = {
             "labels": list(adapter.label_texts),
             "modalities": list(adapter.spec.names),
             "window_s": adapter.spec.window_s,
             **self.given,
+            **known,
+            **asked.given,
         }
-        if question is not None:
-            given["question"] = question
-        return list(adapter.template.messages(adapter.form, **given))
+        template = adapter.template_of(asked.task)
+        form = self.form_of(asked.task)
+        return list(template.messages(form, paraphrase=asked.paraphrase, **variables))
 
-    def text(self, *, signal: str | None = None, question: str | None = None) -> str:
-        """Give exactly what the LLM's tokenizer gets, placeholders included."""
-        return self.llm.render(self.messages(signal=signal, question=question))
+    def form_of(self, task: str) -> str:
+        """Give the form that a task's template is used in: the adapter's own, or `encoded`."""
+        adapter = self.adapter
+        own = task == adapter.template.task or adapter.form in adapter.template_of(task).forms
+        return adapter.form if own else "encoded"
 
-    def ids(self, *, signal: str | None = None, question: str | None = None) -> list[int]:
-        """Give the prompt's token ids."""
-        return self.llm.encode(self.text(signal=signal, question=question))
+    @property
+    def _places(self) -> Counter[str]:
+        """Count the signal tokens of each modality; empty where each token hears all."""
+        return Counter(self.adapter.token_owners or ())
+
+    def order(self, asked: Request | None = None) -> tuple[int, ...] | None:
+        """Give the signal tokens in the order in which a prompt has their modalities.
+
+        None: as they come. A modality that has no place in the prompt is left out.
+
+        Raises:
+            TemplateError: a modality has more than one place, or cannot have one of its own.
+        """
+        task = (asked or Request(self.adapter.template.task)).task
+        template = self.adapter.template_of(task)
+        if "signals" not in template.uses(self.form_of(task)):
+            return None
+        owners = self.adapter.token_owners
+        if owners is None:
+            raise TemplateError(
+                f"prompt '{template.name}' has a place for each modality, and this bridge's "
+                "tokens hear all of them; train with projector.per_modality: true"
+            )
+        marks = {name: f"\ue000{name}\ue001" for name in owners}
+        blank = _Blank()
+        known = {"soft": "", "signal": "", "numbers": "", "values": blank, "scale": ""}
+        text = " ".join(
+            m["content"] for m in self._render(asked, {**known, "question": "", "signals": marks})
+        )
+        found = re.findall("\ue000(.*?)\ue001", text)
+        for name, count in Counter(found).items():
+            if count > 1:
+                raise TemplateError(
+                    f"prompt '{template.name}' has {count} places for {name!r} and there is one "
+                    "window; leave one"
+                )
+        return tuple(i for name in found for i, owner in enumerate(owners) if owner == name)
+
+    def text(self, **given: Any) -> str:
+        """Give exactly what the LLM's tokenizer gets, placeholders included; see `messages`."""
+        return self.llm.render(self.messages(**given))
+
+    def ids(self, **given: Any) -> list[int]:
+        """Give the prompt's token ids; see `messages`."""
+        return self.llm.encode(self.text(**given))
+
+    def row_texts(self, batch: FeatureBatch) -> list[str]:
+        """Give the prompt of every window of a batch."""
+        n = len(batch)
+        texts, given, asked = batch.texts or (None,) * n, batch.given, batch.asked
+        return [
+            self.text(
+                signal=texts[i],
+                given=given[i] if given else None,
+                asked=asked[i] if asked else None,
+            )
+            for i in range(n)
+        ]
+
+    def encode_row(self, text: str) -> list[int]:
+        """Give a prompt's token ids; the latest are kept."""
+        if text not in self._encoded:
+            if len(self._encoded) >= KEPT_ROWS:
+                self._encoded.clear()
+            self._encoded[text] = self.llm.encode(text)
+        return self._encoded[text]
+
+    def answer_row(self, text: str, answer: str) -> list[int]:
+        """Give the token ids of an answer behind a prompt; the latest are kept."""
+        key = (text, answer)
+        if key not in self._answered:
+            if len(self._answered) >= KEPT_ROWS:
+                self._answered.clear()
+            self._answered[key] = self.llm.answer_ids(text, answer)
+        return self._answered[key]
 
     @cached_property
     def shared(self) -> SharedPrompt:
@@ -107,6 +207,11 @@ class Prompting:
         self._before = (tuple(shared), compute_prefix(self.llm, [*shared, self.llm.pad_id]))
         return self._before[1]
 
+    @property
+    def classifies(self) -> bool:
+        """Say whether the adapter has labels to choose from."""
+        return bool(self.adapter.label_names) and self.adapter.template.task == CLASSIFICATION
+
     @cached_property
     def answer_texts(self) -> tuple[str, ...]:
         """Give what the assistant says for each label."""
@@ -120,10 +225,19 @@ class Prompting:
         Raises:
             ConfigError: two labels are the same text to the LLM, or one is empty.
         """
-        before = self.text(signal="" if self.adapter.encoder is None else None)
+        unknown = {"values": _Blank(), "scale": ""}
+        signal = "" if self.adapter.encoder is None else None
+        before = self.text(signal=signal, given=unknown)
         ids = tuple(tuple(self.llm.answer_ids(before, text)) for text in self.answer_texts)
         end, longest = self.llm.end_of_turn_id, max(map(len, ids))
         tree = LabelTree.build([i[:-1] for i in ids], end, self.answer_texts)
         table = torch.tensor([[*i, *[end] * (longest - len(i))] for i in ids])
         lengths = torch.tensor([len(i) for i in ids])
         return Answers(ids, table.to(self.llm.device), lengths.to(self.llm.device), tree)
+
+
+class _Blank(dict[str, str]):
+    """Stand for whatever numbers a window has, where only the order of places is asked."""
+
+    def __missing__(self, name: str) -> str:
+        return ""

@@ -1,10 +1,17 @@
-"""A window as text, for prompts without an encoder: what is true of it, or its numbers."""
+"""A window as text, for prompts without an encoder: what is true of it, or its numbers.
 
-from collections.abc import Mapping
+Beside an encoder, single numbers of a window may stand in a prompt as text (`{{ values.age }}`),
+and each channel's mean and spread (`{{ scale }}`).
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.dataset import SignalBatch
@@ -64,16 +71,7 @@ class SignalText:
         self, batch: SignalBatch, spec: SignalSpec, normaliser: Normaliser | None
     ) -> tuple[str, ...]:
         """Write every window of a normalised batch, in the data's own units."""
-        values = {name: tensor.cpu().numpy() for name, tensor in batch.signals.items()}
-        if normaliser is not None:
-            values = {name: normaliser.undo(name, array) for name, array in values.items()}
-        there = batch.present.cpu().numpy()
-        return tuple(
-            self.write(
-                Window({n: values[n][row] for i, n in enumerate(spec.names) if there[row, i]}), spec
-            )
-            for row in range(len(batch))
-        )
+        return tuple(self.write(window, spec) for window in _windows(batch, spec, normaliser))
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return plain JSON types."""
@@ -84,3 +82,85 @@ class SignalText:
             return values
         parts = np.array_split(values, self.steps, axis=1)
         return np.stack([part.mean(axis=1) for part in parts], axis=1)
+
+
+def window_variables(
+    batch: SignalBatch, spec: SignalSpec, normaliser: Normaliser | None, names: Collection[str]
+) -> tuple[dict[str, Any], ...] | None:
+    """Give the template variables that each window of a normalised batch fills itself.
+
+    Args:
+        batch: normalised windows.
+        spec: of the windows.
+        normaliser: what undoes the normalisation.
+        names: which are wanted: `values` (numbers without an axis, by channel; "unknown" where
+            they are missing) and `scale` (a line a modality).
+    """
+    if not names:
+        return None
+    windows = _windows(batch, spec, normaliser)
+    tellers = {"values": _values, "scale": _scale_text}
+    return tuple({name: tellers[name](window, spec) for name in names} for window in windows)
+
+
+def scale_statistics(
+    batch: SignalBatch, spec: SignalSpec
+) -> Float[Tensor, "batch modality statistic"]:
+    """Give each channel's mean and spread, in units of the training data's spread.
+
+    Modalities with fewer channels than the widest are filled with zeros.
+    """
+    count = count_statistics(spec)
+    widest = count // 2
+    found = torch.zeros(len(batch), len(spec.names), count, device=batch.present.device)
+    for i, name in enumerate(spec.names):
+        values = batch.signals[name].float()
+        channels = values.shape[1]
+        found[:, i, :channels] = values.mean(-1)
+        found[:, i, widest : widest + channels] = values.std(-1, correction=0)
+    return found
+
+
+def count_statistics(spec: SignalSpec) -> int:
+    """Say how many statistics a modality has: a mean and a spread for each possible channel."""
+    return 2 * max(len(modality.channels) for modality in spec.modalities)
+
+
+def _windows(batch: SignalBatch, spec: SignalSpec, normaliser: Normaliser | None) -> list[Window]:
+    values = {name: tensor.cpu().numpy() for name, tensor in batch.signals.items()}
+    if normaliser is not None:
+        values = {name: normaliser.undo(name, array) for name, array in values.items()}
+    there = batch.present.cpu().numpy()
+    return [
+        Window({n: values[n][row] for i, n in enumerate(spec.names) if there[row, i]})
+        for row in range(len(batch))
+    ]
+
+
+def _values(window: Window, spec: SignalSpec) -> dict[str, str]:
+    """Write the numbers of modalities without an axis, by channel."""
+    return {
+        channel: _number(window.signals[m.name][row, 0]) if m.name in window.signals else "unknown"
+        for m in spec.modalities
+        if m.axis == "none"
+        for row, channel in enumerate(m.channel_names)
+    }
+
+
+def _scale_text(window: Window, spec: SignalSpec) -> str:
+    lines = []
+    for m in spec.modalities:
+        if m.name not in window.signals:
+            lines.append(f"{m.name}: missing")
+            continue
+        values = window.signals[m.name]
+        told = (
+            f"{c.name} {_number(row.mean())} +- {_number(row.std())} {c.unit}"
+            for c, row in zip(m.channels, values, strict=True)
+        )
+        lines.append(f"{m.name}: {', '.join(told)}")
+    return "; ".join(lines)
+
+
+def _number(value: float) -> str:
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")

@@ -5,7 +5,7 @@ import functools
 import torch
 
 from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_files import build_projector
+from sensor2llm.adapter_parts import build_projector
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from sensor2llm.adapter import FeatureBatch
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
 from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, tail_logits
@@ -38,9 +38,9 @@ def built(family: str) -> SensorLanguageModel:
 def model(request):
     """Give a family's model, built once; what a test changes is put back."""
     model = built(request.param)
-    paths = model._paths
+    paths = model.build._paths
     yield model
-    model.objective, model._paths = "answer", paths
+    model.objective, model.build._paths = "answer", paths
     model.zero_grad()
     model.eval()
 
@@ -67,7 +67,7 @@ def test_labels_scored_over_a_tree_equal_each_label_scored_alone(model):
 
 def test_every_tiny_family_takes_tree_and_prefix(model):
     model.score(windows(1))
-    assert model._paths == Paths(prefix=True, tree=True)
+    assert model.build._paths == Paths(prefix=True, tree=True)
     assert model.prompting.shared.prefix is not None
 
 
@@ -75,7 +75,7 @@ def test_slower_paths_give_the_same_scores(model):
     features = model.features(windows(3))
     fast = model.log_likelihoods(features)
     for paths in (Paths(prefix=False), Paths(tree=False), Paths(prefix=False, tree=False)):
-        model._paths = paths
+        model.build._paths = paths
         torch.testing.assert_close(model.log_likelihoods(features), fast, atol=2e-5, rtol=0)
 
 
@@ -145,7 +145,7 @@ def test_what_all_text_prompts_begin_with_is_computed_once(monkeypatch):
     assert prefix.length > 20
     assert model.prompting.prefix_of(ids[:2]) is prefix
     assert all(row[: prefix.length] == ids[0][: prefix.length] for row in ids)
-    cached, plain = model._prompt(batch), model._prompt(batch, prefix=False)
+    cached, plain = model.build.own(batch), model.build.own(batch, prefix=False)
     assert cached.prefix is not None
     assert plain.prefix is None
     assert cached.vectors.shape[1] < plain.vectors.shape[1]
@@ -195,7 +195,7 @@ def test_gradients_reach_projector_and_soft_prompt_and_never_the_llm(model):
 def test_prefix_changes_no_gradient(model):
     grads = []
     for paths in (Paths(), Paths(prefix=False)):
-        model._paths = paths
+        model.build._paths = paths
         model.zero_grad()
         model.loss(windows(4)).backward()
         grads.append(model.adapter.soft_prompt.vectors.grad.clone())
@@ -271,7 +271,7 @@ def test_embed_gives_what_the_base_model_scores(model):
         ).logits[:, -1]
     first = torch.tensor([i[0] for i in model.prompting.answers.ids])
     features = model.features(windows(2))
-    prompt = model._prompt(features)
+    prompt = model.build.own(features)
     ours = tail_logits(model.llm, prompt, torch.zeros(1, 0, dtype=torch.long))[:, 0]
     torch.testing.assert_close(logits[:, first], ours[:, first], atol=1e-5, rtol=0)
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 from sensor2llm.errors import ConfigError
 
-PROJECTOR_KINDS = ("linear", "mlp", "perceiver")
+PROJECTOR_KINDS = ("linear", "mlp", "perceiver", "qformer", "reprogramming", "cross_attention")
+WITH_HEADS = ("perceiver", "qformer", "reprogramming", "cross_attention")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,30 +17,40 @@ class ProjectorConfig:
         ConfigError: for a kind that there is not, or a size that cannot be.
     """
 
-    kind: Literal["linear", "mlp", "perceiver"] = "mlp"
-    """What turns encoder steps into signal tokens."""
+    kind: Literal["linear", "mlp", "perceiver", "qformer", "reprogramming", "cross_attention"] = (
+        "mlp"
+    )
+    """What turns encoder steps into signal tokens; with cross_attention the LLM's layers look at
+    a perceiver's vectors, and no token of the prompt is spent."""
     tokens: int = 8
-    """Signal tokens a window, however long it is (K)."""
+    """Signal tokens a window, however long it is (K); of cross_attention, the vectors looked at."""
     hidden: int = 256
-    """Width inside the mlp and the perceiver."""
+    """Width inside every kind but linear."""
     depth: int = 2
-    """Perceiver blocks."""
+    """Blocks of perceiver, qformer and cross_attention."""
     heads: int = 4
-    """Attention heads of a perceiver block."""
+    """Attention heads of every kind but linear and mlp."""
     dropout: float = 0.1
     """Share of features dropped in training."""
     per_modality: bool = False
     """Whether each token sees one modality only (the tokens are split over the modalities)."""
+    prototypes: int = 128
+    """Learned mixtures of the LLM's word vectors that reprogramming chooses from."""
+    every: int = 2
+    """With cross_attention: a gated layer stands before each n-th layer of the LLM."""
+    scale: bool = False
+    """Whether each modality's own level and spread reach the tokens as one more encoder step;
+    an encoder that normalises every window has lost them."""
 
     def __post_init__(self) -> None:
         """Check the kind and the sizes."""
         if self.kind not in PROJECTOR_KINDS:
             choices = ", ".join(PROJECTOR_KINDS)
             raise ConfigError(f"unknown projector '{self.kind}'; choose from {choices}")
-        for name in ("tokens", "hidden", "depth", "heads"):
+        for name in ("tokens", "hidden", "depth", "heads", "prototypes", "every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
-        if self.kind == "perceiver" and self.hidden % self.heads:
+        if self.kind in WITH_HEADS and self.hidden % self.heads:
             raise ConfigError(f"hidden must be a multiple of heads={self.heads}, got {self.hidden}")

@@ -2,14 +2,16 @@
 
     projector = Projector(config, modalities=3, steps=16, in_width=96, out_width=llm.width,
                           target_std=llm.embedding_std)
-    tokens = projector(steps, present)               (batch, K, width)
+    tokens = projector(steps, present)               (batch, K, projector.out_width)
 
 Notation: `modality` and `step` are the encoder's, `feature` its width; `token` is one of the K
 signal tokens, `width` the language model's.
 
 What the kinds share stands in `Projector`: an absent modality is replaced by a learned vector
 before anything looks at it, steps are normalised, and every token leaves with the language
-model's own embedding scale, times a gain that is learned from 1.
+model's own embedding scale, times a gain that is learned from 1. Only `cross_attention` gives no
+tokens for a prompt: its K vectors are as wide as the projector inside, on the scale of a norm, for
+the layers that look at them.
 """
 
 from collections.abc import Callable
@@ -19,58 +21,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.errors import ConfigError, ModelError
-
-
-def token_modalities(config: ProjectorConfig, modalities: int) -> Bool[Tensor, "token modality"]:
-    """Say which modalities each token may see: all of them, or one with `per_modality`.
-
-    Raises:
-        ConfigError: where there are fewer tokens than modalities to share them.
-    """
-    if not config.per_modality:
-        return torch.ones(config.tokens, modalities, dtype=torch.bool)
-    if config.tokens < modalities:
-        raise ConfigError(
-            f"per_modality needs a token for each of {modalities} modalities, got {config.tokens}"
-        )
-    owner = torch.arange(config.tokens) * modalities // config.tokens
-    return nn.functional.one_hot(owner, modalities).bool()
-
-
-class StepMix(nn.Module):
-    """Mix each modality's steps into one vector a token; starts as the plain average."""
-
-    owner: Tensor
-
-    def __init__(self, seen: Bool[Tensor, "token modality"], steps: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((len(seen), steps), 1 / steps))
-        self.register_buffer("owner", seen.int().argmax(dim=1), persistent=False)
-        self.joint = bool(seen.all())
-
-    def forward(
-        self, steps: Float[Tensor, "batch modality step feature"]
-    ) -> Float[Tensor, "batch token mixed"]:
-        """Give (batch, token, modality x feature), or only the token's own modality's features."""
-        if self.joint:
-            return torch.einsum("bmsf,ks->bkmf", steps, self.weight).flatten(2)
-        return torch.einsum("bksf,ks->bkf", steps[:, self.owner], self.weight)
-
-
-class TokenLinear(nn.Module):
-    """One linear map a token."""
-
-    def __init__(self, tokens: int, in_width: int, out_width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(tokens, in_width, out_width) / in_width**0.5)
-        self.bias = nn.Parameter(torch.zeros(tokens, out_width))
-
-    def forward(
-        self, features: Float[Tensor, "batch token mixed"]
-    ) -> Float[Tensor, "batch token width"]:
-        """Map each token's features with its own matrix."""
-        return torch.einsum("bkf,kfw->bkw", features, self.weight) + self.bias
+from sensor2llm.bridge.perceiver import Perceiver
+from sensor2llm.bridge.qformer import QFormer
+from sensor2llm.bridge.reprogramming import Reprogramming
+from sensor2llm.bridge.step_mix import StepMix, TokenLinear, token_modalities
+from sensor2llm.bridge.window_scale import ScaleStep
+from sensor2llm.errors import ModelError
 
 
 def linear(
@@ -101,74 +57,13 @@ def mlp(
     )
 
 
-class PerceiverBlock(nn.Module):
-    """Latents attend to steps and to themselves, then pass a feed-forward layer [Flamingo]."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.norm_latents = nn.LayerNorm(width)
-        self.norm_steps = nn.LayerNorm(width)
-        self.attention = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, 4 * width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
-        )
-
-    def forward(
-        self,
-        latents: Float[Tensor, "batch token hidden"],
-        steps: Float[Tensor, "batch position hidden"],
-        hidden_from: Bool[Tensor, "token key"],
-    ) -> Float[Tensor, "batch token hidden"]:
-        """Update the latents; `hidden_from` marks the keys that a token must not see."""
-        query = self.norm_latents(latents)
-        keys = torch.cat([self.norm_steps(steps), query], dim=1)
-        seen, _ = self.attention(query, keys, keys, attn_mask=hidden_from, need_weights=False)
-        latents = latents + seen
-        return latents + self.feed_forward(latents)
-
-
-class Perceiver(nn.Module):
-    """K learned latents that attend to every step, each with its modality and position."""
-
-    hidden_from: Tensor
-
-    def __init__(
-        self, config: ProjectorConfig, modalities: int, steps: int, in_width: int, out_width: int
-    ) -> None:
-        super().__init__()
-        width = config.hidden
-        self.enter = nn.Linear(in_width, width)
-        self.latents = nn.Parameter(torch.randn(config.tokens, width))
-        self.modality = nn.Parameter(0.1 * torch.randn(modalities, 1, width))
-        self.position = nn.Parameter(0.1 * torch.randn(1, steps, width))
-        self.blocks = nn.ModuleList(
-            PerceiverBlock(width, config.heads, config.dropout) for _ in range(config.depth)
-        )
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out_width))
-        seen = token_modalities(config, modalities)
-        same = seen.int() @ seen.int().T > 0
-        keys = torch.cat([seen.repeat_interleave(steps, dim=1), same], dim=1)
-        self.register_buffer("hidden_from", ~keys, persistent=False)
-
-    def forward(
-        self, steps: Float[Tensor, "batch modality step feature"]
-    ) -> Float[Tensor, "batch token width"]:
-        """Read all steps into the latents."""
-        positions = (self.enter(steps) + self.modality + self.position).flatten(1, 2)
-        latents = self.latents.expand(len(steps), -1, -1)
-        for block in self.blocks:
-            latents = block(latents, positions, self.hidden_from)
-        return self.leave(latents)
-
-
 PROJECTORS: dict[str, Callable[[ProjectorConfig, int, int, int, int], nn.Module]] = {
     "linear": linear,
     "mlp": mlp,
     "perceiver": Perceiver,
+    "qformer": QFormer,
+    "reprogramming": Reprogramming,
+    "cross_attention": Perceiver,
 }
 
 
@@ -180,8 +75,19 @@ class Projector(nn.Module):
         modalities: how many the encoder has, present or not.
         steps: encoder steps of each modality.
         in_width: the encoder's width.
-        out_width: the language model's embedding width.
-        target_std: the standard deviation of the language model's embeddings.
+        out_width: the language model's embedding width; cross_attention leaves it aside.
+        target_std: the standard deviation of the language model's embeddings; likewise.
+        vocabulary: the language model's word vectors, as for `use_vocabulary`.
+        statistics: numbers that tell the scale of a modality; read where `config.scale` is set.
+
+    Attributes:
+        out_width: the width of the vectors that it gives.
+        statistics: numbers of a modality that `forward` wants as `scale`; 0: none.
+        needs_vocabulary: whether `use_vocabulary` must come before `forward`.
+
+    Raises:
+        ConfigError: for fewer tokens than modalities that split them, or a scale without
+            statistics.
 
     Example:
         >>> projector = Projector(ProjectorConfig(), 2, 16, 96, 64, target_std=0.02)
@@ -199,30 +105,68 @@ class Projector(nn.Module):
         in_width: int,
         out_width: int,
         target_std: float,
+        *,
+        vocabulary: Float[Tensor, "word width"] | None = None,
+        statistics: int = 0,
     ) -> None:
         super().__init__()
+        if config.kind == "cross_attention":
+            out_width, target_std = config.hidden, 1.0
         self.shape = (modalities, steps, in_width)
+        self.out_width = out_width
+        self.statistics = statistics if config.scale else 0
         self.missing = nn.Parameter(torch.randn(modalities, in_width))
         self.norm_in = nn.LayerNorm(in_width)
-        self.body = PROJECTORS[config.kind](config, modalities, steps, in_width, out_width)
+        seen_steps = steps + config.scale
+        self.body = PROJECTORS[config.kind](config, modalities, seen_steps, in_width, out_width)
         self.norm_out = nn.LayerNorm(out_width, elementwise_affine=False)
         self.gain = nn.Parameter(torch.ones(out_width))
         self.register_buffer("target_std", torch.tensor(float(target_std)))
+        self.scale = ScaleStep(modalities, statistics, in_width) if config.scale else None
+        if vocabulary is not None:
+            self.use_vocabulary(vocabulary)
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """Say whether the language model's word vectors are wanted and not there."""
+        return isinstance(self.body, Reprogramming) and self.body.vocabulary is None
+
+    def use_vocabulary(self, embeddings: Float[Tensor, "word width"]) -> None:
+        """Give reprogramming the language model's word vectors; other kinds want none.
+
+        They are not part of the projector's state, as they are the language model's: a projector
+        that was loaded is given them anew. All rows will do, or those of
+        `reprogramming.sample_words(vocabulary)`, to which all are thinned.
+
+        Raises:
+            ModelError: for vectors of another width than the language model's.
+        """
+        if isinstance(self.body, Reprogramming):
+            self.body.use_vocabulary(embeddings)
 
     def forward(
         self,
         steps: Float[Tensor, "batch modality step feature"],
         present: Bool[Tensor, "batch modality"],
+        scale: Float[Tensor, "batch modality statistic"] | None = None,
     ) -> Float[Tensor, "batch token width"]:
         """Project steps; what stands where `present` is false never matters.
 
         Raises:
-            ModelError: where the steps have another shape than the projector was built for.
+            ModelError: where the steps or the scale have another shape than the projector was
+                built for, or the word vectors of the language model are wanted and not there.
         """
         if tuple(steps.shape[1:]) != self.shape:
             raise ModelError(
                 f"encoder steps are (modality, step, width) {tuple(steps.shape[1:])}, but the "
                 f"projector was built for {self.shape}; use the encoder that it was trained with"
+            )
+        if self.scale is not None:
+            steps = torch.cat([steps, self.scale(scale, present).to(steps.dtype)], dim=2)
+        elif scale is not None:
+            raise ModelError(
+                "the projector was built without scale, got statistics of the windows; leave "
+                "them out, or train with scale: true"
             )
         here = present[:, :, None, None]
         stand_in = self.missing[None, :, None, :].to(steps.dtype)

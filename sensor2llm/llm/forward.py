@@ -13,7 +13,7 @@ reaches nothing before it. Rows with padding carry it on their left.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,7 @@ from transformers import DynamicCache
 from sensor2llm.bridge.slots import PaddedRows, pad_left, place
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Prompt:
         positions: position ids of every position, prefix included; one row where all are alike.
         mask: 1 at tokens, 0 at padding; None where no row is padded.
         prefix: what is already computed of every row; None for nothing.
+        reach: what acts inside the LLM while this prompt is run.
     """
 
     vectors: Float[Tensor, "batch rest width"]
     positions: Int[Tensor, "row length"]
     mask: Int[Tensor, "row length"] | None = None
     prefix: Prefix | None = None
+    reach: Reach = field(default_factory=Reach)
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -72,6 +75,7 @@ class Prompt:
             vectors=self.vectors[one],
             positions=self.positions if shared else self.positions[one],
             mask=self.mask if shared or self.mask is None else self.mask[one],
+            reach=self.reach.row(index),
         )
 
 
@@ -167,16 +171,33 @@ def tail_logits(
     offsets = torch.arange(tail) if tree is None else torch.tensor(tree.depths)
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
-    return llm.model(
-        inputs_embeds=vectors,
-        attention_mask=_mask(prompt, tail, tree, vectors.dtype),
-        position_ids=positions.expand(batch, -1),
-        past_key_values=prompt.prefix.cache(batch) if prompt.prefix else None,
-        use_cache=False,
-        # An index tensor, not a count: the count gives a slice that is not contiguous, and the
-        # output head is many times slower on it.
-        logits_to_keep=torch.arange(rest - tail - 1, rest, device=vectors.device),
-    ).logits
+    with prompt.reach.into(llm):
+        return llm.model(
+            inputs_embeds=vectors,
+            attention_mask=_mask(prompt, tail, tree, vectors.dtype),
+            position_ids=positions.expand(batch, -1),
+            past_key_values=prompt.prefix.cache(batch) if prompt.prefix else None,
+            use_cache=False,
+            # An index tensor, not a count: the count gives a slice that is not contiguous, and
+            # the output head is many times slower on it.
+            logits_to_keep=torch.arange(rest - tail - 1, rest, device=vectors.device),
+        ).logits
+
+
+def last_states(llm: FrozenLLM, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
+    """Give the last layer's hidden state at each prompt's last position."""
+    batch, rest = prompt.vectors.shape[:2]
+    with prompt.reach.into(llm):
+        found = llm.model(
+            inputs_embeds=prompt.vectors,
+            attention_mask=_mask(prompt, 0, None, prompt.vectors.dtype),
+            position_ids=prompt.positions[:, -rest:].expand(batch, -1),
+            past_key_values=prompt.prefix.cache(batch) if prompt.prefix else None,
+            use_cache=False,
+            output_hidden_states=True,
+            logits_to_keep=torch.tensor([rest - 1], device=prompt.vectors.device),
+        )
+    return found.hidden_states[-1][:, -1]
 
 
 def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype) -> Tensor | None:

@@ -138,6 +138,16 @@ class FrozenLLM:
         return int(found) if found else None
 
     @property
+    def layers(self) -> int:
+        """Give the number of decoder layers."""
+        return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @property
+    def hidden_width(self) -> int:
+        """Give the width of the hidden states; some families embed in another one (OPT)."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    @property
     def _rows(self) -> int:
         return int(self.model.get_input_embeddings().num_embeddings)
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache, NoRepeatNGramLogitsProcessor
+from transformers import NoRepeatNGramLogitsProcessor
 
 from sensor2llm.llm.forward import Prompt
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import stop_ids
+from sensor2llm.llm.generation import Steps, stop_ids
 
 # Small models fall into loops; a phrase of so many tokens is not said twice in one answer.
 LONGEST_REPEAT = 6
@@ -27,7 +27,7 @@ def stream_text(
 
     Args:
         llm: the frozen LLM.
-        prompt: one row, without a cached prefix.
+        prompt: one row.
         max_new_tokens: where the answer is cut off.
         temperature: 0 is greedy; above, tokens are drawn with `seed`.
         seed: of the drawing.
@@ -50,23 +50,17 @@ def _tokens(
 ) -> Iterator[int]:
     generator = torch.Generator().manual_seed(seed)
     ends, repeats = set(stop_ids(llm)), NoRepeatNGramLogitsProcessor(LONGEST_REPEAT)
-    cache, vectors, positions = DynamicCache(), prompt.vectors, prompt.positions
     said: list[int] = []
+    steps = Steps(llm, prompt)
     while len(said) < count:
-        with torch.no_grad():
-            logits = llm.model(
-                inputs_embeds=vectors, position_ids=positions, past_key_values=cache, use_cache=True
-            ).logits[0, -1]
         before = torch.tensor([said], dtype=torch.long)
-        logits = repeats(before, logits.float().cpu()[None])[0]
-        logits[llm.suppressed_ids] = -torch.inf
+        logits = repeats(before, steps.logits()[:1].cpu())[0]
         token = _choose(logits, temperature, generator)
         if token in ends:
             return
         said.append(token)
         yield token
-        vectors = llm.embed(torch.tensor([[token]]))
-        positions = positions[:, -1:] + 1
+        steps.append(torch.tensor([token], device=llm.device))
 
 
 def _choose(

@@ -6,7 +6,9 @@
 
 A file holds `name`, `version`, `task`, `description`, `variables` (name: what it means) and
 `forms`: each form has `user`, and may have `system` and `answer`. An encoded form says where the
-learned vectors go with `{{ soft }}` and `{{ signal }}`.
+learned vectors go: `{{ soft }}`, and `{{ signal }}` or a place for each modality,
+`{{ signals.spirogram }}`. A user part may be a list: ways to say the same, the first of which
+asks when something is measured; training draws from all of them.
 """
 
 from collections.abc import Mapping
@@ -31,6 +33,9 @@ PLACEHOLDERS = ("soft", "signal")
 VARIABLES = {
     "soft": "the soft prompt's placeholders",
     "signal": "the signal tokens' placeholders",
+    "signals": "the placeholders of each modality's signal tokens, by name",
+    "values": "numbers of the window as text, by name: values.age",
+    "scale": "each channel's mean and spread as text, in its unit",
     "labels": "the labels to choose from, a list",
     "label": "the true label, in an answer",
     "numbers": "the window's values as text",
@@ -71,8 +76,8 @@ class PromptTemplate:
     """What is asked, in one sentence."""
     variables: Mapping[str, str]
     """The variables that a form may use, each with its meaning."""
-    forms: Mapping[str, Mapping[str, str]]
-    """Form name -> part (system, user, answer) -> jinja text."""
+    forms: Mapping[str, Mapping[str, Any]]
+    """Form name -> part (system, user, answer) -> jinja text; `user` may be a list of texts."""
 
     def __post_init__(self) -> None:
         """Parse every part once, so that a broken template fails on loading."""
@@ -124,13 +129,29 @@ class PromptTemplate:
             "forms": forms,
         }
 
-    def messages(self, form: str, **variables: Any) -> list[dict[str, str]]:
+    def paraphrases(self, form: str) -> int:
+        """Say how many ways there are to ask in this form."""
+        return len(_ways(self._form(form)["user"]))
+
+    def uses(self, form: str) -> set[str]:
+        """Give the variables that a form's messages expect, in any of its ways to ask."""
+        parts = self._form(form)
+        texts = [*_ways(parts["user"]), parts.get("system", "")]
+        return set().union(*(used(text) for text in texts))
+
+    def messages(self, form: str, *, paraphrase: int = 0, **variables: Any) -> list[dict[str, str]]:
         """Render a form into chat messages: the system's where there is one, and the user's.
+
+        Args:
+            form: which form.
+            paraphrase: which of its ways to ask, from 0.
+            **variables: what its text expects.
 
         Raises:
             TemplateError: for an unknown form, an unknown variable, or one that is missing.
         """
-        parts = self._form(form)
+        parts = dict(self._form(form))
+        parts["user"] = _ways(parts["user"])[paraphrase]
         return [
             {"role": part, "content": self._render(form, part, parts[part], variables)}
             for part in ("system", "user")
@@ -168,20 +189,24 @@ class PromptTemplate:
         where = f"prompt '{self.name}', form {form}"
         if not isinstance(parts, Mapping) or "user" not in parts or set(parts) - set(PARTS):
             raise TemplateError(f"{where} needs a user part and may have system and answer parts")
-        for part, text in parts.items():
+        for part, text in ((name, way) for name in parts for way in _ways(parts[name])):
             try:
                 unknown = sorted(used(text) - set(self.variables))
             except (JinjaError, TypeError) as error:
                 raise TemplateError(f"{where}, {part} is no jinja template: {error}") from error
             if unknown:
                 raise TemplateError(self._unknown(unknown[0], f"{where}, {part} uses it"))
-        if form == "encoded":
-            written = used(parts["user"])
-            for placeholder in PLACEHOLDERS:
-                if placeholder not in written:
-                    raise TemplateError(
-                        f"{where} must say where the vectors go: {{{{ {placeholder} }}}} is missing"
-                    )
+        for text in _ways(parts["user"]) if form == "encoded" else ():
+            self._check_places(where, used(text))
+
+    def _check_places(self, where: str, written: set[str]) -> None:
+        for placeholder in PLACEHOLDERS:
+            if placeholder not in written and not (
+                placeholder == "signal" and "signals" in written
+            ):
+                raise TemplateError(
+                    f"{where} must say where the vectors go: {{{{ {placeholder} }}}} is missing"
+                )
 
     def _unknown(self, variable: str, where: str) -> str:
         known = ", ".join(self.variables)
@@ -208,6 +233,10 @@ def find(name_or_path: str | Path) -> Path:
 def names() -> list[str]:
     """List the templates that come with the package."""
     return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
+
+
+def _ways(text: Any) -> list[str]:
+    return list(text) if isinstance(text, list | tuple) and text else [text]
 
 
 def used(text: str) -> set[str]:

@@ -12,13 +12,47 @@ from typing import Literal
 
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.errors import ConfigError
-from sensor2llm.llm.config import SoftPromptConfig
+from sensor2llm.llm.config import LowRankConfig, PrefixConfig, SoftPromptConfig
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.training.config import LoopConfig
 
 NEW, NONE = "new", "none"
+TASKS = ("classification", "question_answering", "captioning", "regression")
+CLASSIFICATION, QUESTION_ANSWERING, CAPTIONING, REGRESSION = TASKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskMix:
+    """Say how one task takes part in training."""
+
+    weight: float = 1.0
+    """Share of the batches, against the other tasks' weights."""
+    prompt: str | None = None
+    """Prompt template; by default the recipe's, `question`, `caption` or `estimate`."""
+    per_window: int = 4
+    """Questions asked of a window, or captions written for it."""
+    questions: tuple[str, ...] = ()
+    """Templates of questions; all of them where empty."""
+    hide: float = 0.0
+    """Share of the modalities that are taken away, so that their absence can be asked for."""
+    target: str | None = None
+    """What is estimated (regression): a fact's key (`heart_rate.heart_rate`), or the channel of a
+    modality without an axis (`lungs.fev1`), which the encoder must not hear."""
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ConfigError(f"a task's weight must not be negative, got {self.weight:g}")
+        if self.per_window < 1:
+            raise ConfigError(f"per_window must be positive, got {self.per_window}")
+        if not 0 <= self.hide < 1:
+            raise ConfigError(f"hide must be at least 0 and below 1, got {self.hide:g}")
+
+
+def only_classification() -> dict[str, TaskMix]:
+    """Give the one task of an adapter that says labels."""
+    return {CLASSIFICATION: TaskMix()}
 
 
 def new_encoder() -> EncoderRecipe:
@@ -51,6 +85,8 @@ class Recipe:
     """Who trains, validates and tests."""
     label_fraction: float = 1.0
     """Share of each training person's labelled windows a class that is used."""
+    shots: int | None = None
+    """Labelled windows a class, of all training people together (few-shot); all where unset."""
     encoder: str = NEW
     """An encoder's folder, released name or hub name, `new` (made in this run) or `none` (text)."""
     new_encoder: EncoderRecipe = field(default_factory=new_encoder)
@@ -69,8 +105,19 @@ class Recipe:
     """The bridge from encoder steps to signal tokens."""
     soft_prompt: SoftPromptConfig = field(default_factory=SoftPromptConfig)
     """The learned prompt."""
+    prefix: PrefixConfig = field(default_factory=PrefixConfig)
+    """Learned keys and values of every layer (prefix tuning)."""
+    lora: LowRankConfig = field(default_factory=LowRankConfig)
+    """Low-rank changes of the language model's own maps; with them it is not frozen."""
     prompt: str = "activity"
     """Prompt template: a name under prompts/ or a YAML file."""
+    tasks: dict[str, TaskMix] = field(default_factory=only_classification)
+    """What is trained, mixed by weights: classification, question_answering, captioning,
+    regression."""
+    align_epochs: int = 0
+    """First so many epochs on captions with the projector alone, then the tasks (two stages)."""
+    modality_dropout: float = 0.0
+    """Share of a window's modalities that training takes away; one always stays."""
     objective: Literal["answer", "labels", "both"] = "both"
     """Loss: the answer's tokens (what the LLM writes), all labels' scores against each other
     (alone: less what each label scores before training), or both."""
@@ -84,6 +131,24 @@ class Recipe:
             raise ConfigError(f"label_fraction must lie in (0, 1], got {self.label_fraction}")
         if self.train_encoder and self.encoder == NONE:
             raise ConfigError("train_encoder needs an encoder; encoder is none")
+        self._check_tasks()
+
+    def _check_tasks(self) -> None:
+        for task in self.tasks:
+            if task not in TASKS:
+                raise ConfigError(f"unknown task {task!r}; choose from {', '.join(TASKS)}")
+        if not any(mix.weight for mix in self.tasks.values()):
+            raise ConfigError("no task has a weight above 0; give one")
+        if self.shots is not None and self.shots < 1:
+            raise ConfigError(f"shots must be positive, got {self.shots}")
+        if not 0 <= self.modality_dropout < 1:
+            raise ConfigError(
+                f"modality_dropout must be at least 0 and below 1, got {self.modality_dropout:g}"
+            )
+        if self.align_epochs < 0:
+            raise ConfigError(f"align_epochs must not be negative, got {self.align_epochs}")
+        if self.encoder == NONE and set(self.tasks) != {CLASSIFICATION}:
+            raise ConfigError("tasks other than classification need an encoder; encoder is none")
 
     @property
     def run(self) -> Path:

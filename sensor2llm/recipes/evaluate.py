@@ -17,6 +17,7 @@ from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
 from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
+from sensor2llm.tasks.missing import summary_lines
 from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
@@ -90,15 +91,27 @@ def report_text(metrics: dict[str, Any]) -> str:
         )
     for title in ("controls", "missing"):
         if found := metrics.get(title):
-            lines += ["", f"{title:<18} macro-F1  answers changed"]
-            lines += [_line(name, row) for name, row in found.items()]
+            lines += ["", *_table(title, found)]
+    if summary := metrics.get("missing_summary"):
+        lines += ["", *summary_lines(summary)]
     lines += ["", confusion_text(metrics["confusion"], metrics["labels"])]
     return "\n".join(lines)
 
 
-def _line(name: str, found: dict[str, Any]) -> str:
-    told = f"  {CONTROLS[name]}" if name in CONTROLS else ""
-    return f"{name:<18} {found['macro_f1']:>8.3f}  {found['flip_rate']:>15.1%}{told}"
+def _table(title: str, found: dict[str, dict[str, Any]]) -> list[str]:
+    """Give a line a control; the probe judges the same windows where there is one."""
+    width = max(18, *map(len, found))
+    probed = any("probe_flip_rate" in row for row in found.values())
+    head = f"{title:<{width}} macro-F1  answers changed"
+    lines = [head + "  without an LLM  its answers changed" * probed]
+    for name, row in found.items():
+        line = f"{name:<{width}} {row['macro_f1']:>8.3f}  {row['flip_rate']:>15.1%}"
+        if "probe_flip_rate" in row:
+            line += f"  {row['probe_macro_f1']:>14.3f}  {row['probe_flip_rate']:>19.1%}"
+        elif probed:
+            line += " " * 37
+        lines.append(f"{line}  {CONTROLS.get(name, '')}".rstrip())
+    return lines
 
 
 def _of_encoder(folder: Path, store: WindowStore, config: EvaluationConfig) -> dict[str, Any]:

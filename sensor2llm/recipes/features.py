@@ -1,13 +1,16 @@
 """A frozen encoder's features, computed once and kept memory-mapped in bf16."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sensor2llm.adapter import FeatureBatch, SensorAdapter
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.training.record import write_json
 
@@ -18,7 +21,8 @@ class FeatureStore:
     """Features of some of a store's windows: 2 bytes a value, read by the row.
 
     Args:
-        folder: `steps.bf16`, `present.npy` and `features.json`, written by `write`.
+        folder: `steps.bf16`, `present.npy`, `features.json` and, where the adapter wants them,
+            `scale.npy` and `given.json`, written by `write`.
         labels: the windows' labels, in the same order.
     """
 
@@ -32,6 +36,9 @@ class FeatureStore:
             folder / "steps.bf16", np.int16, "r", shape=(len(labels), modalities, *shape)
         )
         self.labels = labels
+        scale, given = folder / "scale.npy", folder / "given.json"
+        self.scale = np.load(scale, mmap_mode="r") if scale.is_file() else None
+        self.given = json.loads(given.read_text(encoding="utf-8")) if given.is_file() else None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,7 +47,11 @@ class FeatureStore:
         """Read rows by their position."""
         steps = torch.from_numpy(self.steps[rows]).view(torch.bfloat16)
         return FeatureBatch(
-            torch.from_numpy(self.labels[rows]), steps, torch.from_numpy(self.present[rows])
+            torch.from_numpy(self.labels[rows]),
+            steps,
+            torch.from_numpy(self.present[rows]),
+            scale=None if self.scale is None else torch.from_numpy(self.scale[rows]),
+            given=None if self.given is None else tuple(self.given[row] for row in rows),
         )
 
     @classmethod
@@ -58,7 +69,8 @@ class FeatureStore:
         mark = folder / "features.json"
         if not (mark.is_file() and mark.read_text(encoding="utf-8") == _text(key)):
             folder.mkdir(parents=True, exist_ok=True)
-            mark.unlink(missing_ok=True)
+            for old in (mark, folder / "scale.npy", folder / "given.json"):
+                old.unlink(missing_ok=True)
             cls._compute(folder, adapter, dataset)
             write_json(mark, key)
         return cls(folder, np.asarray(dataset.labels, dtype=np.int64))
@@ -67,7 +79,8 @@ class FeatureStore:
     @torch.no_grad()
     def _compute(folder: Path, adapter: SensorAdapter, dataset: WindowDataset) -> None:
         device = next(adapter.parameters()).device
-        present, shape = [], (0, 0)
+        present, shape, scale = [], (0, 0), []
+        given: list[Mapping[str, Any]] = []
         with (folder / "steps.bf16").open("wb") as file:
             for start in range(0, len(dataset), ROWS_AT_ONCE):
                 rows = np.arange(start, min(start + ROWS_AT_ONCE, len(dataset)))
@@ -78,8 +91,14 @@ class FeatureStore:
                 steps.view(torch.int16).numpy().tofile(file)
                 present.append(found.present.cpu().numpy())
                 shape = (steps.shape[2], steps.shape[3])
+                scale += [] if found.scale is None else [found.scale.cpu().numpy()]
+                given += found.given or []
         np.save(folder / "present.npy", np.concatenate(present))
         np.save(folder / "shape.npy", np.array(shape))
+        if scale:
+            np.save(folder / "scale.npy", np.concatenate(scale))
+        if given:
+            write_json(folder / "given.json", given)
 
 
 def _text(key: dict[str, object]) -> str:

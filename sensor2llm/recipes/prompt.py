@@ -11,10 +11,10 @@ from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.prompting import Prompting
+from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import Heard, load_encoder
-from sensor2llm.recipes.train import build_adapter, load_llm
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, make_split

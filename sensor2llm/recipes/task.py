@@ -1,87 +1,136 @@
-"""Adapter training as the one loop wants it."""
+"""Adapter training as the one loop wants it: one task, or several mixed by weights."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from sensor2llm.adapter import FeatureBatch
+from sensor2llm.batches import CLASSIFICATION, AskedBatch
 from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.dataset import SignalBatch
+from sensor2llm.recipes.sources import Source, TaskBatch, draw_hidden, hide
 from sensor2llm.training.loop import Validation
 
 SCORED_AT_ONCE = 128
 VALIDATION_ROWS = 2048
-
-
-class Rows(Protocol):
-    """Windows by position: kept features, or signals that still have to be encoded."""
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Give every row's label."""
-
-    def batch(self, rows: NDArray[np.int64]) -> FeatureBatch | SignalBatch:
-        """Read rows."""
-
-    def __len__(self) -> int: ...
+Judge = Callable[[SensorLanguageModel, Source], Mapping[str, float]]
+"""Gives figures of a task on its validation items; `score`, from 0 to 1, is the one that counts."""
 
 
 class AdapterTask:
-    """Train an adapter on labelled windows and validate it by label scoring.
+    """Train an adapter and validate it task by task.
 
     Args:
         model: adapter and frozen LLM; what takes gradients is trained.
-        train: training windows, all labelled.
-        validation: windows of the validation people, all labelled.
-        batch_size: rows an optimiser step.
-        seed: of the order of rows.
+        train: items of each task.
+        validation: items of the validation people, task by task.
+        batch_size: items an optimiser step; all of one task.
+        seed: of the order of items.
+        judges: how each task but classification is judged, by its name.
+        modality_dropout: share of a window's modalities that training takes away.
     """
 
     def __init__(
-        self, model: SensorLanguageModel, train: Rows, validation: Rows, batch_size: int, seed: int
+        self,
+        model: SensorLanguageModel,
+        train: Sequence[Source],
+        validation: Sequence[Source],
+        batch_size: int,
+        seed: int,
+        judges: Mapping[str, Judge] | None = None,
+        modality_dropout: float = 0.0,
     ):
-        self.module, self.train, self.validation = model, train, validation
+        self.module, self.train, self.validation = model, list(train), list(validation)
         self.batch_size, self.seed = batch_size, seed
+        self.judges: dict[str, Judge] = {CLASSIFICATION: judge_labels, **(judges or {})}
+        self.modality_dropout = modality_dropout
+        self.first = np.cumsum([0, *(len(source) for source in self.train)])
+        self.epoch = 0
 
     def batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
-        """Give an epoch's batches: a permutation; the rest that fills no batch is left out."""
-        size = min(self.batch_size, len(self.train))
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
-        return np.split(order[: len(order) // size * size], len(order) // size)
+        """Give an epoch's batches.
 
-    def collate(self, rows: NDArray[np.int64]) -> FeatureBatch | SignalBatch:
-        """Read training rows."""
-        return self.train.batch(rows)
+        An epoch is a permutation of the first task's items, the rest that fills no batch left
+        out; the others give batches by their weights against its own.
+        """
+        self.epoch = epoch
+        lead = self.train[0]
+        size = min(self.batch_size, len(lead))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(lead))
+        found = np.split(order[: len(order) // size * size], len(order) // size)
+        if len(self.train) == 1:
+            return found
+        generator = np.random.default_rng([self.seed, epoch, 1])
+        count = len(found)
+        for number, source in enumerate(self.train[1:], start=1):
+            wanted = round(count * source.weight / lead.weight)
+            found += self._drawn(number, source, wanted, generator)
+        return [found[i] for i in generator.permutation(len(found))]
+
+    def _drawn(
+        self, number: int, source: Source, count: int, generator: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
+        """Draw so many batches of a task; items come again once all have come."""
+        size = min(self.batch_size, len(source))
+        rounds = -(-count * size // len(source))
+        if not rounds:
+            return []
+        order = np.concatenate([generator.permutation(len(source)) for _ in range(rounds)])
+        items = order[: count * size] + self.first[number]
+        return list(items.reshape(count, size))
+
+    def collate(self, rows: NDArray[np.int64]) -> TaskBatch:
+        """Read training items, which are of one task."""
+        number = int(np.searchsorted(self.first, rows[0], side="right")) - 1
+        generator = np.random.default_rng([self.seed, self.epoch, int(rows[0]), len(rows)])
+        batch = self.train[number].batch(rows - self.first[number], generator)
+        if not self.modality_dropout:
+            return batch
+        present = batch.signals.present if isinstance(batch, AskedBatch) else batch.present
+        assert present is not None
+        hidden = draw_hidden(present.numpy(), self.modality_dropout, generator)
+        return hide(batch, torch.from_numpy(hidden))
 
     def validate(self) -> Validation | None:
-        """Give macro-F1 and the negative log-likelihood of the right label, by label scoring."""
-        if not len(self.validation):
+        """Give each task's figures; the score is their mean, by the tasks' weights."""
+        sources = [source for source in self.validation if len(source)]
+        if not sources:
             return None
-        # An even spread over people and classes where there are more windows than needed.
-        count = min(len(self.validation), VALIDATION_ROWS)
-        rows = np.linspace(0, len(self.validation) - 1, count).astype(np.int64)
-        labels = np.asarray(self.validation.labels)[rows]
-        probabilities = np.concatenate(list(self._scores(rows)))
-        macro_f1 = f1_score(labels, probabilities.argmax(1), average="macro", zero_division=0.0)
-        right = np.maximum(probabilities[np.arange(count), labels], 1e-12)
-        figures = {
-            "validation_macro_f1": float(macro_f1),
-            "validation_loss": float(-np.log(right).mean()),
-        }
-        return Validation(float(macro_f1), figures)
+        scores: list[float] = []
+        figures: dict[str, float] = {}
+        for source in sources:
+            found = dict(self.judges[source.task](self.module, source))
+            scores.append(found.pop("score"))
+            figures |= {f"validation_{name}": value for name, value in found.items()}
+        weights = [source.weight for source in sources]
+        return Validation(float(np.average(scores, weights=weights)), figures)
 
-    def _scores(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        device = self.module.llm.device
-        for start in range(0, len(rows), SCORED_AT_ONCE):
-            batch = self.validation.batch(rows[start : start + SCORED_AT_ONCE])
-            yield self.module.score(batch.to(device)).float().cpu().numpy()
-
-    def prior_batches(self, windows: int = 256) -> Iterator[FeatureBatch | SignalBatch]:
+    def prior_batches(self, windows: int = 256) -> Iterator[TaskBatch]:
         """Give some training windows to measure the label prior on."""
-        rows = np.linspace(0, len(self.train) - 1, min(windows, len(self.train))).astype(np.int64)
-        for part in np.array_split(rows, max(1, len(rows) // SCORED_AT_ONCE)):
-            yield self.train.batch(part).to(torch.device(self.module.llm.device))
+        labels = next(source for source in self.train if source.task == CLASSIFICATION)
+        for part in spread_items(labels, windows):
+            yield labels.batch(part).to(torch.device(self.module.llm.device))
+
+
+def spread_items(source: Source, most: int) -> Iterator[NDArray[np.int64]]:
+    """Give batches of at most so many items, spread evenly over people and classes."""
+    rows = np.linspace(0, len(source) - 1, min(most, len(source))).astype(np.int64)
+    yield from (rows[i : i + SCORED_AT_ONCE] for i in range(0, len(rows), SCORED_AT_ONCE))
+
+
+def judge_labels(model: SensorLanguageModel, source: Source) -> dict[str, float]:
+    """Give macro-F1 and the negative log-likelihood of the right label, by label scoring."""
+    parts = list(spread_items(source, VALIDATION_ROWS))
+    labels = source.labels[np.concatenate(parts)]
+    device = model.llm.device
+    probabilities = np.concatenate(
+        [model.score(source.batch(part).to(device)).float().cpu().numpy() for part in parts]
+    )
+    macro_f1 = f1_score(labels, probabilities.argmax(1), average="macro", zero_division=0.0)
+    right = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
+    return {
+        "score": float(macro_f1),
+        "macro_f1": float(macro_f1),
+        "loss": float(-np.log(right).mean()),
+    }

@@ -1,33 +1,29 @@
 """Turn a recipe into an adapter: data, encoder, bridge, training, the adapter's folder."""
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_files import build_projector
-from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ModelError
-from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.soft_prompt import SoftPrompt
-from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.manifest import check_out
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
-from sensor2llm.prompting import Prompting
-from sensor2llm.recipes.config import NONE, Recipe, to_plain
+from sensor2llm.recipes.asking import Part, make_head, make_source
+from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm
+from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, NONE, REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import Heard, get_encoder
+from sensor2llm.recipes.encoder import get_encoder
 from sensor2llm.recipes.features import FeatureStore
-from sensor2llm.recipes.task import AdapterTask, Rows
+from sensor2llm.recipes.sources import Rows, Source
+from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import Split, label_fraction, make_split
+from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store import WindowStore
-from sensor2llm.signals.transforms import fit_normaliser
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
 from sensor2llm.training.record import write_json
@@ -64,11 +60,13 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
-    task = _task(recipe, model, store, split)
+    parts = _parts(recipe, model, store, split)
+    task = make_task(recipe, model, parts, recipe.tasks)
     # Trained on the answers' tokens too, labels need none: what they score is what they are.
     if recipe.objective == "labels":
         model.measure_prior(task.prior_batches())
     identity = _identity(recipe, model, store, split)
+    _align(recipe, model, parts, resume, identity)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
     if llm.fingerprint() != before:
         raise ModelError("the language model's weights changed in training; this must not happen")
@@ -78,81 +76,85 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     return Trained(model, store, split, result, before)
 
 
-def load_llm(recipe: Recipe) -> FrozenLLM:
-    """Load the recipe's frozen language model."""
-    return FrozenLLM.load(
-        recipe.llm,
-        dtype=recipe.llm_dtype,
-        quantization=recipe.llm_quantization,
-        random_weights=recipe.llm_random_weights,
-        seed=recipe.loop.seed,
-    )
-
-
-def check_prompt(recipe: Recipe, store: WindowStore, llm: FrozenLLM) -> None:
-    """Render the prompt and every label once, before anything is trained.
-
-    Raises:
-        TemplateError: the template cannot be read, or needs what an adapter does not have.
-        ConfigError: two labels are the same text to the LLM, or one is empty.
-    """
-    template = PromptTemplate.load(recipe.prompt)
-    bare = SensorAdapter(
-        spec=store.spec,
-        label_names=store.label_names,
-        template=template,
-        llm_name=llm.name,
-        llm_identity="",
-    )
-    _ = Prompting(bare, llm).answers
-
-
-def build_adapter(
-    recipe: Recipe, store: WindowStore, split: Split, heard: Heard | None, llm: FrozenLLM
-) -> SensorAdapter:
-    """Build the untrained adapter; what takes gradients is drawn from the loop's seed."""
-    torch.manual_seed(recipe.loop.seed)
-    encoder = heard.encoder if heard else None
-    if encoder is not None:
-        encoder.requires_grad_(recipe.train_encoder)
-        encoder.aggregator.requires_grad_(False)  # the bridge reads steps, never the joint vector
-    return SensorAdapter(
-        spec=encoder.spec if encoder else store.spec,
-        label_names=store.label_names,
-        template=PromptTemplate.load(recipe.prompt),
-        form="encoded",
-        llm_name=llm.name,
-        llm_identity=llm.identity,
-        normaliser=heard.normaliser if heard else fit_normaliser(store, split.train),
-        encoder=encoder,
-        projector=_projector(recipe, encoder, llm),
-        projector_config=recipe.projector if encoder else None,
-        soft_prompt=_soft_prompt(recipe, llm),
-        recipe=to_plain(recipe),
-    )
-
-
-def _projector(recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM) -> Any:
-    if encoder is None:
-        return None
-    return build_projector(recipe.projector, encoder, llm.width, llm.embedding_std)
-
-
-def _soft_prompt(recipe: Recipe, llm: FrozenLLM) -> SoftPrompt | None:
-    config = recipe.soft_prompt
-    return SoftPrompt.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
-
-
-def _task(
+def _parts(
     recipe: Recipe, model: SensorLanguageModel, store: WindowStore, split: Split
+) -> dict[str, Part]:
+    """Read both parts' windows; a number to estimate is measured on the training windows."""
+    parts = {
+        "train": _part(recipe, model.adapter, store, "train", split.train),
+        "validation": _part(recipe, model.adapter, store, "validation", split.validation),
+    }
+    regression = recipe.tasks.get(REGRESSION)
+    if regression is not None and regression.weight:
+        model.adapter.head = make_head(regression, parts["train"], model.llm).to(model.llm.device)
+    return parts
+
+
+def _align(
+    recipe: Recipe,
+    model: SensorLanguageModel,
+    parts: Mapping[str, Part],
+    resume: bool,
+    identity: dict[str, Any],
+) -> None:
+    """Train the projector alone on captions first, where the recipe has two stages."""
+    if not recipe.align_epochs:
+        return
+    adapter = model.adapter
+    held = [p for p in adapter.parameters() if p.requires_grad]
+    own = {id(p) for m in (adapter.projector, adapter.cross_attention) if m for p in m.parameters()}
+    for parameter in held:
+        parameter.requires_grad_(id(parameter) in own)
+    mix = recipe.tasks.get(CAPTIONING, TaskMix(per_window=1))
+    try:
+        task = make_task(recipe, model, parts, {CAPTIONING: replace(mix, weight=1.0)})
+        loop = replace(recipe.loop, epochs=recipe.align_epochs)
+        fit(task, loop, recipe.run / "align", resume=resume, identity=identity)
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
+
+
+def make_task(
+    recipe: Recipe,
+    model: SensorLanguageModel,
+    parts: Mapping[str, Part],
+    tasks: Mapping[str, TaskMix],
 ) -> AdapterTask:
-    train = labelled(store, split.train)
-    if recipe.label_fraction < 1:
-        train = label_fraction(store, train, recipe.label_fraction, recipe.loop.seed)
-    parts = {"train": train, "validation": labelled(store, split.validation)}
-    rows = {name: _rows(recipe, model.adapter, store, name, part) for name, part in parts.items()}
+    """Make every task's items of the training and the validation windows."""
+    adapter, judges = model.adapter, {}
+    target = adapter.head.target if adapter.head else None
+    made: dict[str, list[Source]] = {"train": [], "validation": []}
+    for task in sorted(tasks, key=lambda name: name != CLASSIFICATION):
+        if not tasks[task].weight:
+            continue
+        for name, part in parts.items():
+            source, judge = make_source(task, tasks[task], part, adapter, target)
+            made[name].append(source)
+        if judge is not None:
+            judges[task] = judge
     size, seed = recipe.loop.batch_size, recipe.loop.seed
-    return AdapterTask(model, rows["train"], rows["validation"], size, seed)
+    return AdapterTask(
+        model, made["train"], made["validation"], size, seed, judges, recipe.modality_dropout
+    )
+
+
+def _part(
+    recipe: Recipe,
+    adapter: SensorAdapter,
+    store: WindowStore,
+    name: str,
+    positions: NDArray[np.int64],
+) -> Part:
+    """Give one part's windows: labelled ones, and where few are wanted, those few."""
+    if set(recipe.tasks) == {CLASSIFICATION}:
+        positions = labelled(store, positions)
+    if name == "train" and recipe.label_fraction < 1:
+        positions = label_fraction(store, positions, recipe.label_fraction, recipe.loop.seed)
+    if name == "train" and recipe.shots is not None:
+        positions = few_shots(store, positions, recipe.shots, recipe.loop.seed)
+    seed = 2 * recipe.loop.seed + (name != "train")
+    return Part(store, positions, _rows(recipe, adapter, store, name, positions), seed)
 
 
 def _rows(
@@ -171,6 +173,8 @@ def _rows(
         "normaliser": adapter.normaliser.to_dict() if adapter.normaliser else None,
         "store": str(store.path.resolve()),
         "rows": [len(rows), int(rows.sum())],
+        "scale": recipe.projector.scale,
+        "given": sorted(adapter.window_variables),
     }
     with process_state().main_process_first():
         return FeatureStore.write(recipe.run / "features" / name, adapter, dataset, key)
@@ -192,6 +196,11 @@ def _identity(
         "prompt": model.adapter.template.to_dict(),
         "people": {part: list(names) for part, names in split.subjects(store).items()},
         "label_fraction": recipe.label_fraction,
+        "shots": recipe.shots,
+        "tasks": {task: asdict(mix) for task, mix in recipe.tasks.items()},
+        "align_epochs": recipe.align_epochs,
+        "modality_dropout": recipe.modality_dropout,
+        "inside": [asdict(recipe.prefix), asdict(recipe.lora)],
     }
 
 

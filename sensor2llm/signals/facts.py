@@ -18,9 +18,14 @@ Which facts a modality has follows from its axis and units:
 | heart_rate | one channel in bpm, or inter-beat intervals |
 | rmssd, irregularity | inter-beat intervals (event axis in ms or s; named ibi, rr, nn or beat) |
 
+A word is read from a number with bounds (intensity, trend) or from the largest of three
+(orientation). Where that number up to 10 % larger or smaller gives another word, the fact names the
+other word too (`near`): whoever judges a statement can let both pass.
+
 Nothing here is a diagnosis.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,13 +50,18 @@ STILL_G, MODERATE_G, VIGOROUS_G = 0.0167, 0.091, 0.414
 walking [Vähä-Ypyä et al. 2015, Clin. Physiol. Funct. Imaging 35], 91 and 414 mg are 3 and 6 METs
 [Vähä-Ypyä et al. 2015, PLoS ONE 10(8)]. They were found at the hip; a wrist reads higher."""
 
+NEAR = 1.1
+"""How many times larger or smaller a number may be for a word that is near."""
+
 
 @dataclass(frozen=True)
 class Fact:
     """One thing that is true of a window.
 
     `value` is a number, a word, one number a channel, or None where the thing is not there (no
-    regular steps); `modality` is empty for facts about the window as a whole.
+    regular steps); `modality` is empty for facts about the window as a whole. `number` is what the
+    word of an intensity was read from (mean amplitude deviation in g); `near` holds the other words
+    that fit within `NEAR`.
     """
 
     name: str
@@ -59,6 +69,8 @@ class Fact:
     value: FactValue
     unit: str
     text: str
+    number: float | None = None
+    near: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -165,8 +177,16 @@ def _level(modality: Modality, values: Values) -> Iterator[Fact]:
 
 
 def _trend(modality: Modality, values: Values) -> Iterator[Fact]:
-    word = trend(values[0])
-    yield Fact("trend", modality.name, word, "", f"{modality.name}: {word}")
+    strength = _trend_strength(values[0])
+    word = _trend_word(strength)
+    near = _near(_trend_word, strength)
+    yield Fact("trend", modality.name, word, "", f"{modality.name}: {word}", near=near)
+
+
+def _near(word_of: Callable[[float], str], number: float) -> tuple[str, ...]:
+    """Give the other words of a number that is up to 10 % larger or smaller."""
+    words = dict.fromkeys((word_of(number / NEAR), word_of(number * NEAR)))
+    return tuple(word for word in words if word != word_of(number))
 
 
 def trend(values: Float[np.ndarray, "step"]) -> str:
@@ -175,20 +195,39 @@ def trend(values: Float[np.ndarray, "step"]) -> str:
     It rises or falls where a straight line explains at least half of the variance (p < 0.01) and
     changes over the window by at least 2 % of the mean absolute value.
     """
-    from scipy.special import stdtr
+    return _trend_word(_trend_strength(values))
 
+
+def _trend_word(strength: float) -> str:
+    if abs(strength) < 1:
+        return "steady"
+    return "rising" if strength > 0 else "falling"
+
+
+def _trend_strength(values: Float[np.ndarray, "step"]) -> float:
+    """Give how many times steeper the line is than it has to be; below zero if it falls.
+
+    A steeper line through the same scatter has the statistic and the change grow alike.
+    """
     count = len(values)
     if count < 4 or np.ptp(values) <= 1e-9 * np.abs(values).max():
-        return "steady"
+        return 0.0
     time = np.arange(count) - (count - 1) / 2
     centred = values - values.mean()
     change = float(centred @ time / (time @ time)) * (count - 1)
     explained = min(float((centred @ time) ** 2 / (time @ time * (centred @ centred))), 1 - 1e-12)
     statistic = np.sqrt(explained * (count - 2) / (1 - explained))
-    clear = explained >= 0.5 and 2 * stdtr(count - 2, -statistic) < 0.01
-    if not clear or abs(change) < 0.02 * np.abs(values).mean():
-        return "steady"
-    return "rising" if change > 0 else "falling"
+    clear = float(statistic) / _least_statistic(count)
+    matters = abs(change) / (0.02 * float(np.abs(values).mean()))
+    return float(np.copysign(min(clear, matters), change))
+
+
+@functools.cache
+def _least_statistic(count: int) -> float:
+    """Give the t statistic from which a line explains half of the variance, with p < 0.01."""
+    from scipy.special import stdtrit
+
+    return max(float(np.sqrt(count - 2)), float(stdtrit(count - 2, 0.995)))
 
 
 def _frequency(modality: Modality, values: Values) -> Iterator[Fact]:
@@ -208,7 +247,8 @@ def _acceleration(modality: Modality, values: Values) -> Iterator[Fact]:
     deviation = float(np.abs(norm - norm.mean()).mean())
     word = intensity(deviation)
     text = f"{modality.name}: {word} (mean amplitude deviation {1000 * deviation:.0f} mg)"
-    yield Fact("intensity", modality.name, word, "", text)
+    near = _near(intensity, deviation)
+    yield Fact("intensity", modality.name, word, "", text, number=deviation, near=near)
     yield _orientation(modality, mean)
     if modality.rate_hz:
         yield _steps(modality, in_g, word == "still")
@@ -224,12 +264,18 @@ def intensity(deviation_g: float) -> str:
 
 
 def _orientation(modality: Modality, mean: Float[np.ndarray, "3"]) -> Fact:
-    axis = int(np.abs(mean).argmax())
-    share = float(np.abs(mean[axis]) / np.linalg.norm(mean))
-    word = ("-" if mean[axis] < 0 else "+") + modality.channel_names[axis]
+    size = np.abs(mean)
+    axis = int(size.argmax())
+    share = float(size[axis] / np.linalg.norm(mean))
+    words = [
+        ("-" if value < 0 else "+") + name
+        for value, name in zip(mean, modality.channel_names, strict=True)
+    ]
+    word = words[axis]
+    near = tuple(words[i] for i in range(3) if i != axis and size[i] * NEAR >= size[axis])
     angle = np.degrees(np.arccos(min(share, 1.0)))
     text = f"{modality.name}: gravity lies along {word} ({angle:.0f} degrees off)"
-    return Fact("orientation", modality.name, word, "", text)
+    return Fact("orientation", modality.name, word, "", text, near=near)
 
 
 def _steps(modality: Modality, in_g: Values, still: bool) -> Fact:

@@ -194,6 +194,30 @@ def label_fraction(
     return np.sort(np.concatenate(kept))
 
 
+def few_shots(
+    store: Windows, indices: Indices, shots: int, seed: int
+) -> Int[np.ndarray, " window"]:
+    """Draw so many windows of each label, of as many different people as there are.
+
+    A label with fewer windows gives all it has.
+
+    Raises:
+        DataError: If no window is labelled.
+    """
+    rows = np.asarray(indices, dtype=np.int64)
+    labels, people = np.asarray(store.labels)[rows], np.asarray(store.subject_ids)[rows]
+    if not (labels >= 0).any():
+        raise DataError("none of these windows has a label")
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for label in np.unique(labels[labels >= 0]):
+        order = generator.permutation(np.flatnonzero(labels == label))
+        # Everybody's first windows come before anybody's second.
+        turn = np.array([np.sum(people[order[:i]] == people[order[i]]) for i in range(len(order))])
+        chosen.append(rows[order[np.argsort(turn, kind="stable")[:shots]]])
+    return np.sort(np.concatenate(chosen))
+
+
 def _block(rows: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
     count = _at_least(fraction, len(rows))
     start = int(generator.integers(len(rows) - count + 1))

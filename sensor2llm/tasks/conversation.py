@@ -10,18 +10,16 @@ question is answered with all of them in view.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message
-from sensor2llm.llm.forward import assemble, prompt_rows
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.window import Window
@@ -60,11 +58,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class _Exchange:
-    """What one turn is to the LLM: messages, and the signal tokens that they hold."""
+    """What one turn is to the LLM: messages, and the windows that they hold."""
 
     messages: tuple[Message, ...]
-    window: bool
-    signal: Float[Tensor, "1 signal width"] | None = None
+    heard: tuple[FeatureBatch, ...] = ()
 
 
 class Conversation:
@@ -108,13 +105,14 @@ class Conversation:
         features = self.model.features([replace(window, label=None)])
         text = None if features.texts is None else features.texts[0]
         adapter, prompting = self.model.adapter, self.model.prompting
-        asked = prompting.messages(signal=text)
+        given = None if features.given is None else features.given[0]
+        asked = prompting.messages(signal=text, given=given)
         if self._exchanges:
             # A system message stands at the beginning of a conversation only.
             asked = [message for message in asked if message["role"] != "system"]
         said = prompting.answer_texts[adapter.label_names.index(prediction.label)]
         messages = (*asked, {"role": "assistant", "content": said})
-        self._exchanges.append(_Exchange(messages, True, adapter.signal_vectors(features)))
+        self._exchanges.append(_Exchange(messages, (features,)))
         self.turns.append(Turn("window", name, said, prediction))
         return prediction
 
@@ -133,9 +131,9 @@ class Conversation:
         """
         asked: Message = {"role": "user", "content": question}
         ids = self._fitting_ids(asked)
-        rows = prompt_rows(self.model.llm, [ids])
+        heard = [window for exchange in self._exchanges for window in exchange.heard]
         with torch.no_grad():
-            prompt = assemble(self.model.llm, rows, self._soft(), self._signal(), batch=1)
+            prompt = self.model.build.conversation(ids, heard)
         pieces: list[str] = []
         for piece in stream_text(
             self.model.llm,
@@ -148,7 +146,7 @@ class Conversation:
             yield piece
         said = "".join(pieces).strip()
         answer: Message = {"role": "assistant", "content": said}
-        self._exchanges.append(_Exchange((asked, answer), False))
+        self._exchanges.append(_Exchange((asked, answer)))
         self.turns.append(Turn("question", question, said))
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,7 +176,7 @@ class Conversation:
             ids = self._ids(asked)
             if room is None or len(ids) + self.max_new_tokens <= room:
                 return ids
-            oldest = next((e for e in self._exchanges if not e.window), None)
+            oldest = next((e for e in self._exchanges if not e.heard), None)
             if oldest is None:
                 raise ModelError(
                     f"the conversation takes {len(ids)} positions and an answer up to "
@@ -189,14 +187,6 @@ class Conversation:
     def _ids(self, asked: Message) -> list[int]:
         messages = [message for exchange in self._exchanges for message in exchange.messages]
         return self.model.llm.encode(self.model.llm.render([*messages, asked]))
-
-    def _soft(self) -> Float[Tensor, "soft width"] | None:
-        soft, windows = self.model.adapter.soft_vectors(), sum(e.window for e in self._exchanges)
-        return None if soft is None or not windows else soft.repeat(windows, 1)
-
-    def _signal(self) -> Float[Tensor, "1 signal width"] | None:
-        heard: Sequence[Tensor] = [e.signal for e in self._exchanges if e.signal is not None]
-        return torch.cat(list(heard), dim=1) if heard else None
 
 
 def _markdown(turn: Turn) -> str:

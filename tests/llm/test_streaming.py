@@ -25,8 +25,7 @@ def prompt(llm):
 def test_greedy_pieces_equal_generate(family):
     llm = tiny_llm(family)
     given = prompt(llm)
-    mask = given.positions.new_ones(given.positions.shape)
-    whole = generate_texts(llm, given.vectors, mask, max_new_tokens=5)
+    whole = generate_texts(llm, given, max_new_tokens=5)
     streamed = "".join(stream_text(llm, given, max_new_tokens=5))
     assert readable(streamed) == readable(whole[0])
 

@@ -38,7 +38,8 @@ def template(user: str, form: str = "zero_shot", **changes) -> PromptTemplate:
 
 
 def test_the_tasks_of_the_source_documents_are_there():
-    assert names() == ["activity", "atrial_fibrillation", "caption", "question", "stress"]
+    asked = {"activity", "atrial_fibrillation", "caption", "estimate", "question", "stress"}
+    assert asked <= set(names())
     for name in ("activity", "atrial_fibrillation", "caption", "stress"):
         assert {"zero_shot", "few_shot", "encoded"} <= set(PromptTemplate.load(name).forms)
 

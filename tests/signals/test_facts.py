@@ -164,6 +164,26 @@ def test_a_trend_needs_a_clear_line_and_a_change_that_matters():
     assert trend(np.random.default_rng(0).normal(70, 5, 50)) == "steady"
 
 
+def test_words_that_ten_percent_would_change_are_named_as_near():
+    values = np.zeros((3, 250))
+    values[0], values[1], values[2] = 0.7, -0.65, 0.3
+    assert _facts("acc", ["g"] * 3, values)["acc.orientation"].near == ("-c1",)
+    for percent, word, near in (
+        (1.95, "steady", ("rising",)),
+        (2.1, "rising", ("steady",)),
+        (-1.95, "steady", ("falling",)),
+        (1.5, "steady", ()),
+        (3.0, "rising", ()),
+    ):
+        ramp = 100 + np.linspace(-percent / 2, percent / 2, 20)
+        found = _facts("eda", ["uS"], [ramp], rate_hz=4.0)["eda.trend"]
+        assert (found.value, found.near) == (word, near)
+    # Five percent less of a deviation of 92 mg would be light.
+    found = _facts("acc", ["g"] * 3, _walk(1.9, 0.092 * np.pi / 2))["acc.intensity"]
+    assert (found.value, found.near) == ("moderate", ("light",))
+    assert found.number == pytest.approx(0.092, rel=0.01)
+
+
 def test_mean_and_spread_are_per_channel():
     found = _facts("eda", ["uS", "degC"], [[1, 3], [30, 30]], rate_hz=4.0)
     assert found["eda.mean"].value == (2.0, 30.0)

@@ -51,7 +51,7 @@ def test_the_answer_depends_on_the_signal(model):
     def logits(window):
         conversation = Conversation(model)
         conversation.attach(window)
-        return conversation._exchanges[0].signal
+        return model.adapter.signal_vectors(conversation._exchanges[0].heard[0])
 
     assert not torch.equal(logits(windows()[0]), logits(windows()[3]))
 
@@ -63,7 +63,11 @@ def test_two_windows_keep_their_own_signal_tokens(model):
     conversation.ask("Which was faster?")
     ids = conversation._ids({"role": "user", "content": "And now?"})
     assert ids.count(model.llm.signal_id) == 2 * model.adapter.signal_tokens
-    assert conversation._signal().shape[1] == 2 * model.adapter.signal_tokens
+    heard = [window for exchange in conversation._exchanges for window in exchange.heard]
+    prompt = model.build.conversation(ids, heard)
+    places = (torch.tensor(ids) == model.llm.signal_id).nonzero()[:, 0]
+    vectors = torch.cat([model.adapter.signal_vectors(window) for window in heard], dim=1)
+    torch.testing.assert_close(prompt.vectors[0, places], vectors[0])
 
 
 def test_the_same_seed_says_the_same(model):
@@ -84,7 +88,7 @@ def test_old_questions_are_forgotten_before_the_context_is_full(model):
     room = model.llm.model.config.max_position_embeddings
     assert len(conversation._fitting_ids({"role": "user", "content": "?"})) + 16 <= room
     assert len(conversation._exchanges) < 9
-    assert sum(exchange.window for exchange in conversation._exchanges) == 1
+    assert sum(len(exchange.heard) for exchange in conversation._exchanges) == 1
     assert len(conversation.turns) == 9
 
 
@@ -105,7 +109,7 @@ def test_an_adapter_without_an_encoder_talks_about_its_text():
     conversation = Conversation(SensorLanguageModel(text_adapter(llm), llm), max_new_tokens=3)
     conversation.attach(windows()[0])
     assert isinstance(conversation.ask("Why?"), str)
-    assert conversation._signal() is None
+    assert conversation._exchanges[0].heard[0].steps is None
 
 
 def test_saved_as_json_and_as_markdown(model, tmp_path):

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from sensor2llm.adapter import FeatureBatch, SensorAdapter
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.recipes.sources import Source
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.tasks.classification import parse_label
 from sensor2llm.training.config import LoopConfig
@@ -140,7 +142,7 @@ def learn_prompt(
 ) -> None:
     """Train the soft prompt of a text model; an interrupted run goes on."""
     kept = [
-        rows.some(np.flatnonzero(fitting(model, positions_of(model, rows.texts))))
+        Source.of_labels(rows.some(np.flatnonzero(fitting(model, positions_of(model, rows.texts)))))
         for rows in (train, validation)
     ]
     loop = LoopConfig(
@@ -152,6 +154,6 @@ def learn_prompt(
         ema_decay=0.98,
         seed=config.seed,
     )
-    task = AdapterTask(model, kept[0], kept[1], BATCH, config.seed)
+    task = AdapterTask(model, kept[:1], kept[1:], BATCH, config.seed)
     fit(task, loop, folder, resume=True, identity=identity)
     model.eval()

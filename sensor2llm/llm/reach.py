@@ -1,0 +1,66 @@
+"""What reaches into the LLM's layers while a prompt is run: gated cross-attention, LoRA."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sensor2llm.bridge.cross_attention import GatedCrossAttention
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.hooks import Hook, active, decoder_layers
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Hold what gated cross-attention hears in a batch of prompts.
+
+    Args:
+        layers: the gated layers.
+        media: of each window of each row.
+        window_of: how many windows stand at or before each position after the cached prefix.
+    """
+
+    layers: GatedCrossAttention
+    media: Float[Tensor, "batch window medium width"]
+    window_of: Int[Tensor, "row length"]
+
+    def row(self, index: int) -> "Crossing":
+        """Give one row's."""
+        one = slice(index, index + 1)
+        shared = len(self.window_of) == 1
+        return replace(
+            self,
+            media=self.media[one],
+            window_of=self.window_of if shared else self.window_of[one],
+        )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Say what acts inside the LLM during a prompt's forwards; nothing by default."""
+
+    hooks: tuple[Hook, ...] = ()
+    crossing: Crossing | None = None
+
+    @contextmanager
+    def into(self, llm: FrozenLLM) -> Iterator[None]:
+        """Let it act for one forward, or for a whole generation."""
+        crossing, hooks = self.crossing, list(self.hooks)
+        if crossing is not None:
+            pairs = crossing.layers.hooks(
+                decoder_layers(llm.model), crossing.media, crossing.window_of
+            )
+            hooks += [Hook(module, before=before) for module, before in pairs]
+        with active(hooks):
+            yield
+
+    def row(self, index: int) -> "Reach":
+        """Give one row's."""
+        return replace(self, crossing=self.crossing.row(index) if self.crossing else None)
+
+
+def count_windows(ids: Int[Tensor, "row length"], signal_id: int) -> Int[Tensor, "row length"]:
+    """Count the windows whose mark stands at or before each position."""
+    return (ids == signal_id).long().cumsum(1)

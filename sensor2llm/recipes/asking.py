@@ -1,0 +1,176 @@
+"""From a recipe's tasks to what is trained and validated: items, and how they are judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.bridge.number_head import NumberHead, Target, fit_target
+from sensor2llm.errors import ConfigError
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.recipes.config import (
+    CAPTIONING,
+    CLASSIFICATION,
+    QUESTION_ANSWERING,
+    REGRESSION,
+    TaskMix,
+)
+from sensor2llm.recipes.sources import Rows, Source
+from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks import captioning, question_answering, regression
+
+JUDGED_ITEMS = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Hold the windows of some people: where they are in the store, and their features."""
+
+    store: WindowStore
+    positions: Int[np.ndarray, " window"]
+    rows: Rows
+    seed: int
+
+
+def make_source(
+    task: str, mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None = None
+) -> tuple[Source, Judge | None]:
+    """Make a task's items of some windows, and what judges answers to them.
+
+    Raises:
+        ConfigError: a regression without a target.
+    """
+    if task == CLASSIFICATION:
+        ways = adapter.template_of(task).paraphrases(adapter.form)
+        labelled = np.flatnonzero(np.asarray(part.rows.labels) >= 0)
+        return Source(part.rows, labelled, weight=mix.weight, paraphrases=ways), None
+    source, judge = MAKERS[task](mix, part, adapter, target)
+    return source, judge
+
+
+def _questions(
+    mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
+) -> tuple[Source, Judge]:
+    known = question_answering.facts_of_rows(part.store, part.positions)
+    items = question_answering.make_items(
+        known,
+        part.store.spec,
+        seed=part.seed,
+        per_window=mix.per_window,
+        hide=mix.hide,
+        templates=mix.questions or None,
+    )
+    asked, hidden = items.requests, _aligned(items, part, adapter)
+    source = Source(part.rows, items.at, QUESTION_ANSWERING, mix.weight, asked, hidden)
+    return source, partial(_judge_texts, QUESTION_ANSWERING, _true_answers(items))
+
+
+def _captions(
+    mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
+) -> tuple[Source, Judge]:
+    known = question_answering.facts_of_rows(part.store, part.positions)
+    items = captioning.make_captions(
+        known, part.store.spec, seed=part.seed, per_window=mix.per_window, hide=mix.hide
+    )
+    ways = adapter.template_of(CAPTIONING).paraphrases("encoded")
+    hidden = _aligned(items, part, adapter)
+    source = Source(part.rows, items.at, CAPTIONING, mix.weight, items.requests, hidden, ways)
+    return source, partial(_judge_texts, CAPTIONING, _true_captions(items))
+
+
+def _numbers(
+    mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
+) -> tuple[Source, Judge]:
+    if target is None:
+        raise ConfigError("the task regression needs a target: a fact's key, or label")
+    values, _ = regression.target_values(part.store, part.positions, target.name)
+    there = np.flatnonzero(~np.isnan(values))
+    asked = regression.requests(values[there], target)
+    source = Source(part.rows, there, REGRESSION, mix.weight, asked)
+    return source, partial(_judge_numbers, values[there], target)
+
+
+MAKERS: Mapping[str, Callable[..., tuple[Source, Judge]]] = {
+    QUESTION_ANSWERING: _questions,
+    CAPTIONING: _captions,
+    REGRESSION: _numbers,
+}
+
+
+def make_head(mix: TaskMix, part: Part, llm: FrozenLLM) -> NumberHead:
+    """Build the number head of a regression from its training windows.
+
+    Raises:
+        ConfigError: there is no target, or no window has it.
+    """
+    if mix.target is None:
+        raise ConfigError("the task regression needs a target: a fact's key, or label")
+    values, unit = regression.target_values(part.store, part.positions, mix.target)
+    known = torch.from_numpy(values[~np.isnan(values)])
+    return NumberHead(llm.hidden_width, fit_target(mix.target, unit, known))
+
+
+def _aligned(
+    items: question_answering.Items | captioning.Captions, part: Part, adapter: SensorAdapter
+) -> np.ndarray | None:
+    """Put what is hidden into the adapter's order of modalities; None where nothing is."""
+    if not items.hidden.any():
+        return None
+    order = [part.store.spec.names.index(name) for name in adapter.spec.names]
+    return items.hidden[:, order]
+
+
+def _true_answers(items: question_answering.Items) -> Callable[[np.ndarray, list[str]], dict]:
+    def judged(chosen: np.ndarray, said: list[str]) -> dict[str, float]:
+        return question_answering.shares(items.take(chosen), said)
+
+    return judged
+
+
+def _true_captions(items: captioning.Captions) -> Callable[[np.ndarray, list[str]], dict]:
+    def judged(chosen: np.ndarray, said: list[str]) -> dict[str, float]:
+        return captioning.shares(items.take(chosen), said)
+
+    return judged
+
+
+def _judge_texts(
+    task: str,
+    judged: Callable[[np.ndarray, list[str]], dict[str, float]],
+    model: SensorLanguageModel,
+    source: Source,
+) -> dict[str, float]:
+    """Let the model answer some items and give the share of true statements."""
+    longest = {
+        QUESTION_ANSWERING: question_answering.LONGEST_ANSWER,
+        CAPTIONING: captioning.LONGEST_CAPTION,
+    }[task]
+    chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
+    said: list[str] = []
+    for start in range(0, len(chosen), SCORED_AT_ONCE):
+        batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
+        said += model.write(batch, max_new_tokens=longest)
+    found = judged(chosen, said)
+    return {"score": found["true"], **{f"{task}_{name}": v for name, v in found.items()}}
+
+
+def _judge_numbers(
+    values: np.ndarray, target: Target, model: SensorLanguageModel, source: Source
+) -> dict[str, float]:
+    """Give the number head's error, and how much of the mean's error it takes away."""
+    chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
+    parts = [
+        model.numbers(source.batch(chosen[i : i + SCORED_AT_ONCE]).to(model.llm.device))
+        for i in range(0, len(chosen), SCORED_AT_ONCE)
+    ]
+    found = torch.cat(parts).cpu().numpy()
+    nobody = np.zeros(len(chosen), dtype=np.int64)
+    measured = regression.errors(values[chosen], found, nobody, mean=target.mean)
+    score = max(0.0, 1 - measured["mae"] / max(measured["mae_of_mean"], 1e-12))
+    return {"score": score, "regression_mae": measured["mae"]}

@@ -1,0 +1,141 @@
+"""Build what a recipe says: the frozen LLM, and an adapter whose weights are still untrained."""
+
+from typing import Any
+
+import torch
+
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_parts import build_cross_attention, build_projector
+from sensor2llm.bridge.cross_attention import GatedCrossAttention
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.lora import LowRank
+from sensor2llm.llm.prefix_tuning import LearnedPrefix
+from sensor2llm.llm.soft_prompt import SoftPrompt
+from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.prompting import Prompting
+from sensor2llm.recipes.config import (
+    CAPTIONING,
+    CLASSIFICATION,
+    QUESTION_ANSWERING,
+    REGRESSION,
+    Recipe,
+    to_plain,
+)
+from sensor2llm.recipes.encoder import Heard
+from sensor2llm.signals.splits import Split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.transforms import fit_normaliser
+
+PROMPTS = {QUESTION_ANSWERING: "question", CAPTIONING: "caption", REGRESSION: "estimate"}
+
+
+def load_llm(recipe: Recipe) -> FrozenLLM:
+    """Load the recipe's frozen language model."""
+    return FrozenLLM.load(
+        recipe.llm,
+        dtype=recipe.llm_dtype,
+        quantization=recipe.llm_quantization,
+        random_weights=recipe.llm_random_weights,
+        seed=recipe.loop.seed,
+    )
+
+
+def check_prompt(recipe: Recipe, store: WindowStore, llm: FrozenLLM) -> None:
+    """Render the prompt and every label once, before anything is trained.
+
+    Raises:
+        TemplateError: the template cannot be read, or needs what an adapter does not have.
+        ConfigError: two labels are the same text to the LLM, or one is empty.
+    """
+    first, *others = load_templates(recipe).values()
+    bare = SensorAdapter(
+        spec=store.spec,
+        label_names=store.label_names,
+        template=first,
+        templates={template.task: template for template in others},
+        llm_name=llm.name,
+        llm_identity="",
+    )
+    prompting = Prompting(bare, llm)
+    if prompting.classifies:
+        _ = prompting.answers
+
+
+def load_templates(recipe: Recipe) -> dict[str, PromptTemplate]:
+    """Give the prompt template of every task, the adapter's own first.
+
+    Raises:
+        TemplateError: one cannot be read.
+    """
+    tasks = sorted(recipe.tasks, key=lambda task: task != CLASSIFICATION)
+    found = {}
+    for task in tasks:
+        name = recipe.prompt if task == CLASSIFICATION else PROMPTS[task]
+        found[task] = PromptTemplate.load(recipe.tasks[task].prompt or name)
+    return found
+
+
+def build_adapter(
+    recipe: Recipe, store: WindowStore, split: Split, heard: Heard | None, llm: FrozenLLM
+) -> SensorAdapter:
+    """Build the untrained adapter; what takes gradients is drawn from the loop's seed."""
+    torch.manual_seed(recipe.loop.seed)
+    encoder = heard.encoder if heard else None
+    if encoder is not None:
+        encoder.requires_grad_(recipe.train_encoder)
+        encoder.aggregator.requires_grad_(False)  # the bridge reads steps, never the joint vector
+    templates = load_templates(recipe)
+    if recipe.align_epochs:
+        templates.setdefault(CAPTIONING, PromptTemplate.load(PROMPTS[CAPTIONING]))
+    return SensorAdapter(
+        spec=encoder.spec if encoder else store.spec,
+        label_names=store.label_names,
+        template=next(iter(templates.values())),
+        templates=templates,
+        form="encoded",
+        llm_name=llm.name,
+        llm_identity=llm.identity,
+        normaliser=heard.normaliser if heard else fit_normaliser(store, split.train),
+        encoder=encoder,
+        projector=_projector(recipe, encoder, llm),
+        projector_config=recipe.projector if encoder else None,
+        soft_prompt=_soft_prompt(recipe, llm),
+        cross_attention=_cross_attention(recipe, encoder, llm),
+        prefix=_prefix(recipe, llm),
+        low_rank=_low_rank(recipe, llm),
+        recipe=to_plain(recipe),
+    )
+
+
+def _projector(recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM) -> Any:
+    if encoder is None:
+        return None
+    return build_projector(recipe.projector, encoder, llm.width, llm.embedding_std)
+
+
+def _cross_attention(
+    recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM
+) -> GatedCrossAttention | None:
+    if encoder is None or recipe.projector.kind != "cross_attention":
+        return None
+    # The mark starts as a line break, which a prompt may have there anyway.
+    ids = torch.tensor([llm.encode("\n")[-1:]])
+    with torch.no_grad():
+        mark = llm.embed(ids)[0].float().cpu()
+    return build_cross_attention(recipe.projector, mark, llm.layers, llm.hidden_width)
+
+
+def _soft_prompt(recipe: Recipe, llm: FrozenLLM) -> SoftPrompt | None:
+    config = recipe.soft_prompt
+    return SoftPrompt.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
+
+
+def _prefix(recipe: Recipe, llm: FrozenLLM) -> LearnedPrefix | None:
+    config = recipe.prefix
+    return LearnedPrefix.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
+
+
+def _low_rank(recipe: Recipe, llm: FrozenLLM) -> LowRank | None:
+    config = recipe.lora
+    return LowRank.start(config, llm, seed=recipe.loop.seed) if config.rank else None

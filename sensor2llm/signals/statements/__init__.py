@@ -1,0 +1,1 @@
+"""Questions, answers and captions whose facts are computed from the signal, and their checker."""

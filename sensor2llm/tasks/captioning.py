@@ -1,0 +1,74 @@
+"""Captions whose statements are computed from the signal, and how true written captions are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from sensor2llm.batches import Request
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.statements.captions import describe
+from sensor2llm.signals.statements.claims import Tally, judge
+from sensor2llm.tasks.question_answering import Facts, take_away
+
+TASK = "captioning"
+LONGEST_CAPTION = 96
+
+
+@dataclass(frozen=True, eq=False)
+class Captions:
+    """Hold windows with a true caption each; fields as `Items` of question answering has them."""
+
+    at: Int[np.ndarray, " item"]
+    captions: tuple[str, ...]
+    facts: tuple[Facts, ...]
+    hidden: Bool[np.ndarray, "item modality"]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, chosen: Int[np.ndarray, " chosen"]) -> "Captions":
+        """Give some of the items."""
+        places = chosen.tolist()
+        return Captions(
+            self.at[chosen],
+            tuple(self.captions[i] for i in places),
+            tuple(self.facts[i] for i in places),
+            self.hidden[chosen],
+        )
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Give what the model is asked, with the true captions."""
+        return tuple(Request(TASK, {}, caption) for caption in self.captions)
+
+
+def make_captions(
+    known: Sequence[Facts], spec: SignalSpec, *, seed: int, per_window: int = 1, hide: float = 0.0
+) -> Captions:
+    """Describe windows, each `per_window` times; `hide` as in `make_items`."""
+    captions, told, hidden = [], [], []
+    at = np.repeat(np.arange(len(known)), per_window)
+    for number, window in enumerate(at.tolist()):
+        rng = np.random.default_rng([seed, number])
+        left, gone = take_away(known[window], spec, hide, rng)
+        captions.append(describe(left, rng))
+        told.append(left)
+        hidden.append([name in gone for name in spec.names])
+    shape = (len(at), len(spec.names))
+    return Captions(at, tuple(captions), tuple(told), np.array(hidden, dtype=bool).reshape(shape))
+
+
+def shares(items: Captions, said: Sequence[str]) -> dict[str, float]:
+    """Give the share of true statements, and of parts that state nothing that can be checked.
+
+    Returns:
+        `true` and `unparsed`, of all statements and parts; `statements`: how many a caption.
+    """
+    found = sum((judge(t, known) for t, known in zip(said, items.facts, strict=True)), Tally())
+    return {
+        "true": found.true_share,
+        "unparsed": found.unparsed / max(found.total, 1),
+        "statements": found.total / max(len(items), 1),
+    }

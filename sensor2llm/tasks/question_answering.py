@@ -1,0 +1,191 @@
+"""Questions about windows whose answers are computed from the signal, and how true answers are.
+
+    facts = facts_of_rows(store, rows)
+    items = make_items(facts, seed=0, per_window=4)
+    said = answer_items(model, batches)
+    shares(items, said)["true"]                    share of true statements
+
+An item is a question about one window, some of whose modalities may have been taken away.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from sensor2llm.batches import Request
+from sensor2llm.model import Batch, SensorLanguageModel
+from sensor2llm.signals.facts import Fact, facts
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.statements.checking import Verdict, check, differs
+from sensor2llm.signals.statements.questions import (
+    QuestionAnswer,
+    ask,
+    balanced,
+    frequent_answer,
+    most_frequent_answers,
+)
+from sensor2llm.signals.store import Windows
+
+TASK = "question_answering"
+LONGEST_ANSWER = 24
+Facts = Mapping[str, Fact]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Hold questions about windows.
+
+    Args:
+        at: each item's window, by its position among the windows they were made of.
+        questions: with their true answers.
+        facts: what is true of each item's window without what was taken away.
+        hidden: modalities taken away from each item.
+    """
+
+    at: Int[np.ndarray, " item"]
+    questions: tuple[QuestionAnswer, ...]
+    facts: tuple[Facts, ...]
+    hidden: Bool[np.ndarray, "item modality"]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, chosen: Int[np.ndarray, " chosen"]) -> "Items":
+        """Give some of the items."""
+        places = chosen.tolist()
+        return Items(
+            self.at[chosen],
+            tuple(self.questions[i] for i in places),
+            tuple(self.facts[i] for i in places),
+            self.hidden[chosen],
+        )
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Give what the model is asked, with the true answers."""
+        return tuple(
+            Request(TASK, {"question": item.question}, item.answer) for item in self.questions
+        )
+
+
+def facts_of_rows(store: Windows, rows: Int[np.ndarray, " window"]) -> list[Facts]:
+    """Compute the facts of some of a store's windows, in their order."""
+    return [facts(store[int(row)], store.spec) for row in rows]
+
+
+def without(known: Facts, spec: SignalSpec, gone: Sequence[str]) -> Facts:
+    """Give what is true of a window after some modalities were taken away."""
+    if not gone:
+        return known
+    before = known["missing"].value
+    assert isinstance(before, tuple)
+    names = tuple(name for name in spec.names if name in gone or name in before)
+    text = f"missing: {', '.join(names)}"
+    left = {key: fact for key, fact in known.items() if fact.modality not in gone}
+    return {**left, "missing": replace(known["missing"], value=names, text=text)}
+
+
+def make_items(
+    known: Sequence[Facts],
+    spec: SignalSpec,
+    *,
+    seed: int,
+    per_window: int = 4,
+    hide: float = 0.0,
+    templates: Sequence[str] | None = None,
+) -> Items:
+    """Draw questions about windows, as many with the answer yes as with no.
+
+    Args:
+        known: facts of each window.
+        spec: of the windows.
+        seed: of what is hidden, and of the questions and their wording.
+        per_window: at most so many questions a window.
+        hide: share of the modalities that are taken away; one always stays.
+        templates: which questions; all where None.
+    """
+    asked, left, gone = [], [], []
+    for number, whole in enumerate(known):
+        rng = np.random.default_rng([seed, number])
+        told, away = take_away(whole, spec, hide, rng)
+        asked.append(ask(told, rng, templates))
+        left.append(told)
+        gone.append([name in away for name in spec.names])
+    rng = np.random.default_rng([seed, len(known)])
+    kept = {id(pair) for pair in balanced([pair for pairs in asked for pair in pairs], rng)}
+    at, questions = [], []
+    for number, pairs in enumerate(asked):
+        chosen = [pair for pair in pairs if id(pair) in kept]
+        for choice in rng.permutation(len(chosen))[:per_window].tolist():
+            at.append(number)
+            questions.append(chosen[choice])
+    hidden = np.array([gone[number] for number in at], dtype=bool)
+    return Items(
+        np.array(at, dtype=np.int64),
+        tuple(questions),
+        tuple(left[number] for number in at),
+        hidden.reshape(len(at), len(spec.names)),
+    )
+
+
+def take_away(
+    known: Facts, spec: SignalSpec, share: float, rng: np.random.Generator
+) -> tuple[Facts, tuple[str, ...]]:
+    """Take each modality away with probability `share`; one that is drawn always stays.
+
+    Returns:
+        what is true of the window that is left, and the names that were taken away.
+    """
+    missing = known["missing"].value
+    assert isinstance(missing, tuple)
+    there = [name for name in spec.names if name not in missing]
+    lost = rng.random(len(there)) < share
+    if len(there):
+        lost[rng.integers(len(there))] = False
+    gone = tuple(name for name, away in zip(there, lost, strict=True) if away)
+    return without(known, spec, gone), gone
+
+
+def answer_items(
+    model: SensorLanguageModel, batches: Iterable[Batch], longest: int = LONGEST_ANSWER
+) -> list[str]:
+    """Let the model answer what its windows are asked."""
+    return [text for batch in batches for text in model.write(batch, max_new_tokens=longest)]
+
+
+def shares(items: Items, said: Sequence[str]) -> dict[str, float]:
+    """Give the shares of answers that are true, false and no answer to their question."""
+    verdicts = judge(items, said)
+    return {v.value: float(np.mean([x == v for x in verdicts])) for v in Verdict}
+
+
+def judge(items: Items, said: Sequence[str]) -> list[Verdict]:
+    """Say of each answer whether it is true of its item's window."""
+    return [
+        check(question, text, known)
+        for question, text, known in zip(items.questions, said, items.facts, strict=True)
+    ]
+
+
+def frequent_answers(train: Items, items: Items) -> list[str]:
+    """Answer each question with what is most frequently true of training windows."""
+    known = most_frequent_answers(train.questions)
+    return [frequent_answer(known, question.asked) for question in items.questions]
+
+
+def differing(items: Items, others: Sequence[Facts]) -> Bool[np.ndarray, " item"]:
+    """Say of each item whether its question has clearly another answer for another window.
+
+    Args:
+        items: questions.
+        others: facts of the other window of each item.
+    """
+    return np.array(
+        [
+            differs(question, known, other)
+            for question, known, other in zip(items.questions, items.facts, others, strict=True)
+        ],
+        dtype=bool,
+    )
