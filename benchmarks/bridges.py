@@ -3,9 +3,9 @@
     python -m benchmarks.bridges --data stores/uci_har --encoder uci-har-encoder --out runs/bridges
 
 Each bridge is trained, saved, loaded and measured in a process of its own, so that its memory is
-its own; a bridge that is in OUT/results.json is not measured again. Label scoring on the test people,
-whom no encoder and no bridge has seen; nothing is chosen here but each bridge's epoch, on the
-validation people. Windows a second are of CPU time in one thread, as other work may run beside it.
+its own; a bridge that is in OUT/results.json is not measured again. Label scoring on the test
+people, whom no encoder and no bridge has seen; nothing is chosen here but each bridge's epoch, on
+the validation people. Windows a second are of CPU time in one thread, as other work may run beside.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.result_tables import RESULT_TABLES
 from benchmarks.study_tables import STUDY_TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -214,6 +215,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "speed": speed,
     "pretraining_speed": pretraining_speed,
     **STUDY_TABLES,
+    **RESULT_TABLES,
 }
 
 

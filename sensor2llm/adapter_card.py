@@ -36,10 +36,10 @@ def card_text(
     sections = [
         front_matter(llm),
         f"# {title or f'Sensor adapter for {llm}'}",
-        f"Lets the frozen language model `{llm}` hear windows of {window_text(manifest['spec'])} "
-        f"and say which of {len(labels)} labels they show. Not one weight of the model is changed.",
+        f"Lets the language model `{llm}` hear windows of {window_text(manifest['spec'])} "
+        f"and {_does(manifest)}. {_frozen(manifest)}",
         "## Signals\n\n" + signals_table(manifest["spec"]),
-        "## Labels\n\n" + ", ".join(f"`{label}`" for label in labels),
+        *(["## Labels\n\n" + ", ".join(f"`{label}`" for label in labels)] if labels else []),
         "## Data\n\n" + bullets(data or ["Source: see recipe.yaml"]),
         *results,
         "## Adapter\n\n" + bullets(_parts(manifest)),
@@ -113,11 +113,40 @@ def between_text(metrics: Mapping[str, Any]) -> str:
     return f" (95 % over subjects: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
 
 
+def _does(manifest: Mapping[str, Any]) -> str:
+    """Say what the adapter is asked."""
+    others = {
+        "question_answering": "answer questions about them",
+        "captioning": "describe them",
+        "regression": "estimate a number",
+    }
+    own = manifest.get("template", {}).get("task", "classification")
+    tasks = [own, *manifest.get("templates", {})]
+    labels = f"say which of {len(manifest['label_texts'])} labels they show"
+    told = [others.get(task, labels) for task in tasks]
+    return f"{', '.join(told[:-1])} and {told[-1]}" if told[1:] else told[0]
+
+
+def _frozen(manifest: Mapping[str, Any]) -> str:
+    rank = manifest.get("lora_rank", 0)
+    if rank:
+        return (
+            f"**Not frozen:** LoRA of rank {rank} changes what the model's linear maps compute; "
+            "its stored weights stay as they are."
+        )
+    return "The model is frozen: not one of its weights is changed."
+
+
 def _parts(manifest: Mapping[str, Any]) -> list[str]:
     projector = manifest["projector"]
     tokens = projector["tokens"] if projector else 0
+    kind = projector.get("kind", "mlp") if projector else ""
+    bridge = f"{kind}, {tokens} vectors a window" if projector else "none: windows as text"
+    prefix = manifest.get("prefix_tokens", 0)
     return [
-        f"Soft prompt: {manifest['soft_tokens']} vectors; signal tokens a window: {tokens}",
+        f"Bridge: {bridge}",
+        f"Soft prompt: {manifest['soft_tokens']} vectors"
+        + (f"; learned prefix: {prefix} positions" if prefix else ""),
         f"Trained parameters: {manifest['trained_parameters']:,}",
         f"Language model identity: `{manifest['llm_identity']}`",
     ]

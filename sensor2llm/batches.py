@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sensor2llm.signals.dataset import SignalBatch
+from sensor2llm.signals.spec import Modality, SignalSpec
 
 CLASSIFICATION = "classification"
 
@@ -103,8 +104,30 @@ class FeatureBatch:
         """Ask these windows something else."""
         return replace(self, asked=None if asked is None else tuple(asked))
 
+    def told(self, spec: SignalSpec) -> tuple[Mapping[str, Any], ...] | None:
+        """Give each window's own template variables; of a modality that is not there, nothing.
+
+        `given` was written when the features were; modalities may have been hidden since.
+
+        Args:
+            spec: of the windows; its modalities are `present`'s columns.
+        """
+        if self.given is None or self.present is None or bool(self.present.all()):
+            return self.given
+        absent = [
+            [m for m, there in zip(spec.modalities, row, strict=True) if not there]
+            for row in self.present.tolist()
+        ]
+        return tuple(
+            _without(given, gone) if gone else given
+            for given, gone in zip(self.given, absent, strict=True)
+        )
+
     def hide(self, hidden: Bool[Tensor, "batch modality"]) -> "FeatureBatch":
-        """Take modalities away; an encoder hears each by itself, so the others' steps stay."""
+        """Take modalities away; an encoder hears each by itself, so the others' steps stay.
+
+        What the prompt says of them goes too: see `told`.
+        """
         assert self.present is not None
         return replace(self, present=self.present & ~hidden.to(self.present.device))
 
@@ -133,6 +156,18 @@ class AskedBatch:
     def to(self, device: torch.device | str) -> "AskedBatch":
         """Move the signals to a device."""
         return AskedBatch(self.signals.to(device), self.asked)
+
+
+def _without(given: Mapping[str, Any], gone: Sequence[Modality]) -> dict[str, Any]:
+    """Say of modalities what `signal_text.window_variables` says of missing ones."""
+    told, names = dict(given), [modality.name for modality in gone]
+    if "values" in told:
+        rows = (modality.channel_names for modality in gone if modality.axis == "none")
+        told["values"] = {**told["values"], **{name: "unknown" for row in rows for name in row}}
+    if "scale" in told:
+        lines = ((line.partition(":")[0], line) for line in told["scale"].split("; "))
+        told["scale"] = "; ".join(f"{m}: missing" if m in names else line for m, line in lines)
+    return told
 
 
 def hide_signals(batch: SignalBatch, hidden: Bool[Tensor, "batch modality"]) -> SignalBatch:

@@ -1,17 +1,19 @@
-"""Label the windows of a recording.
+"""Label the windows of recordings.
 
 python -m sensor2llm.classify ADAPTER walk.csv
 python -m sensor2llm.classify ADAPTER walk.parquet --overlap 0.5 --out labels.csv
+python -m sensor2llm.classify ADAPTER archive --out labels --engine ray --workers 8
 
 FILE is CSV or Parquet whose columns are named as the adapter's channels (accel.x, or x where one
-modality has it; time_s if there is one), a .npz of ready windows, or a TABLE.yaml.
+modality has it; time_s if there is one), a .npz of ready windows, a TABLE.yaml, a window store, or
+a folder of files and stores. Several recordings' results go into a folder.
 """
 
 import json
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from sensor2llm.errors import run_verb
 
@@ -31,33 +33,32 @@ sys.modules[__name__].__class__ = _Verb
 def _main(argv: list[str] | None) -> None:
     from sensor2llm.command import parse, verb_parser
 
-    parser = verb_parser("classify", __doc__)
-    parser.add_argument("adapter", help="folder, released name or hub name of an adapter")
-    parser.add_argument("file", type=Path, help="the recording")
-    parser.add_argument("--out", type=Path | None, help="write a .csv, .parquet or .json here")
-    parser.add_argument("--overlap", type=float, default=0.0, help="share that windows overlap")
-    parser.add_argument("--batch_size", type=int, default=64, help="windows at a time")
-    parser.add_argument("--llm", type=str | None, help="another place of the adapter's LLM")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add = (parser := verb_parser("classify", __doc__)).add_argument
+    add("adapter", help="folder, released name or hub name of an adapter")
+    add("file", type=Path, nargs="+", help="recordings, window stores, folders of them")
+    add("--out", type=Path | None, help="a .csv, .parquet or .json for one; a folder for several")
+    add("--overlap", type=float, default=0.0, help="share that windows overlap")
+    add("--batch_size", type=int, default=64, help="windows at a time")
+    add("--llm", type=str | None, help="another place of the adapter's LLM")
+    add("--engine", type=Literal["local", "ray"], default="local", help="what spreads several")
+    add("--workers", type=int | None, help="ray's processes; else one a GPU, or one a core")
+    add("--address", type=str | None, help="of a ray cluster; else one on this machine")
+    add("--resume", action="store_true", help="go on with what is in --out")
+    add("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
 
-    from sensor2llm.tasks.labelling import check_out, label_file, prediction_row, write_rows
-    from sensor2llm.tasks.loading import load_model
+    from sensor2llm.tasks.archive import label_archive, needs_folder
+    from sensor2llm.tasks.archive_ray import choose_engine
+    from sensor2llm.tasks.labelling import Labelling, tell_rows
 
-    if options.out:
-        check_out(options.out)
-    model = load_model(options.adapter, options.llm)
-    found = label_file(model, options.file, overlap=options.overlap, batch_size=options.batch_size)
-    rows = [prediction_row(prediction) for prediction in found]
-    if options.out:
-        write_rows(rows, options.out)
-    if options.json:
-        print(json.dumps({"file": options.file.name, "windows": rows}, ensure_ascii=False))
-    elif options.out:
-        print(f"{len(rows)} windows -> {options.out}")
-    else:
-        for row in rows:
-            print(f"{row['start_s']:>10.2f} s  {row['probability']:.2f}  {row['label']}")
+    who = Labelling(**{name: options[name] for name in Labelling.__dataclass_fields__})
+    engine = choose_engine(options.engine, options.workers, options.address)
+    if not (engine or options.resume or needs_folder(options.file, options.out)):
+        print(tell_rows(who, options.file[0], options.out, as_json=options.json))
+        return
+    result = label_archive(options.file, options.out, who, engine=engine, resume=options.resume)
+    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result)
+    result.check()
 
 
 def main(argv: list[str] | None = None) -> int:

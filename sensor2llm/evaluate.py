@@ -1,6 +1,7 @@
 """Measure an adapter, or an encoder by probes, on labelled windows of people it has not seen.
 
 python -m sensor2llm.evaluate ADAPTER --data STORE --controls --missing
+python -m sensor2llm.evaluate ADAPTER --data STORE --task question_answering
 python -m sensor2llm.evaluate ENCODER --data STORE --pictures FOLDER
 """
 
@@ -14,7 +15,7 @@ from sensor2llm.errors import run_verb
 
 def _main(argv: list[str] | None) -> None:
     from sensor2llm.command import parse, verb_parser
-    from sensor2llm.tasks.config import EvaluationConfig, Part
+    from sensor2llm.tasks.config import EvaluationConfig, Part, Task
 
     parser = verb_parser("evaluate", __doc__)
     parser.add_argument("adapter", help="folder, released name or hub name; or an encoder's")
@@ -23,8 +24,11 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument(
         "--by", type=Literal["score", "text"], default="score", help="score labels, or read text"
     )
+    parser.add_argument("--task", type=Task, default="classification", help="what is asked")
     parser.add_argument("--controls", action="store_true", help="also measure every control")
-    parser.add_argument("--missing", action="store_true", help="also without each modality")
+    parser.add_argument(
+        "--missing", action="store_true", help="also without every subset of the modalities"
+    )
     parser.add_argument("--finetuned", action="store_true", help="also the fine-tuned encoder")
     parser.add_argument("--pictures", type=Path | None, metavar="FOLDER", help="of the embeddings")
     parser.add_argument("--out", type=Path | None, help="folder of the results (the adapter's own)")
@@ -40,6 +44,12 @@ def _main(argv: list[str] | None) -> None:
     from sensor2llm.tasks.encoder_evaluation import embedding_text, read_encoder
 
     chosen = {name: options[name] for name in EvaluationConfig.__dataclass_fields__}
+    if options.task != "classification":
+        from sensor2llm.recipes.evaluate_task import evaluate_task, task_text
+
+        found = evaluate_task(EvaluationConfig(**chosen), f"python -m sensor2llm.evaluate {typed}")
+        print(json.dumps(found, ensure_ascii=False) if options.json else task_text(found))
+        return
     # Before the minutes of measuring: there may be no encoder to draw.
     drawn = options.pictures and read_encoder(options.adapter, WindowStore.open(options.data))
     metrics = evaluate(EvaluationConfig(**chosen), command=f"python -m sensor2llm.evaluate {typed}")

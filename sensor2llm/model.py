@@ -108,10 +108,11 @@ class SensorLanguageModel(nn.Module):
     def tokens_per_window(self) -> int:
         """Give the positions of one window: template, P, K and the longest answer.
 
-        Without an encoder the window's own text comes on top.
+        What a window's prompt says as text (numbers without an encoder, values) comes on top.
         """
-        text = "" if self.adapter.encoder is None else None
-        return len(self.prompting.ids(signal=text)) + self.prompting.answers.table.shape[1]
+        return (
+            len(self.prompting.ids(**self.prompting.bare)) + self.prompting.answers.table.shape[1]
+        )
 
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
@@ -163,9 +164,10 @@ class SensorLanguageModel(nn.Module):
         if None in answers:
             raise DataError("a window to train on has no answer; leave such windows out")
         texts = self.prompting.row_texts(batch)
-        prompt = self.build.rows(batch, [self.prompting.encode_row(text) for text in texts])
         said = [self.prompting.answer_row(t, a or "") for t, a in zip(texts, answers, strict=True)]
         longest = max(map(len, said))
+        rows = [self.prompting.encode_row(text) for text in texts]
+        prompt = self.build.rows(batch, rows, answer=longest)
         end = self.llm.end_of_turn_id
         table = torch.tensor([[*ids, *[end] * (longest - len(ids))] for ids in said])
         lengths = torch.tensor([len(ids) for ids in said])

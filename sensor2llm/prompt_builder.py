@@ -15,7 +15,7 @@ from torch import Tensor
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.bridge.slots import PaddedRows
-from sensor2llm.errors import DataError, ModelError
+from sensor2llm.errors import DataError, ModelError, TemplateError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prefix, Prompt, assemble, prompt_rows, rows_after
 from sensor2llm.llm.frozen import FrozenLLM
@@ -56,13 +56,26 @@ class PromptBuilder:
         return self._assemble(batch, shared.rows, used, shared.embedded)
 
     def rows(
-        self, batch: FeatureBatch, ids: Sequence[Sequence[int]], prefix: bool = True
+        self,
+        batch: FeatureBatch,
+        ids: Sequence[Sequence[int]],
+        prefix: bool = True,
+        answer: int | None = None,
     ) -> Prompt:
-        """Assemble prompts that differ by window; what all begin with is cached."""
-        # A token is at least one character, so the answer's length in characters is enough.
-        answer = max((len(a.answer or "") for a in batch.asked or ()), default=0)
-        if not answer and self.prompting.classifies:
-            answer = self.prompting.answers.table.shape[1]
+        """Assemble prompts that differ by window; what all begin with is cached.
+
+        Args:
+            batch: features of the windows.
+            ids: token ids of each prompt.
+            prefix: take what is cached, where this LLM allows it.
+            answer: tokens of the longest answer that is to follow; the labels' where None.
+
+        Raises:
+            DataError: the LLM does not hold prompt and answer.
+        """
+        if answer is None:
+            labels = self.prompting.classifies
+            answer = self.prompting.answers.table.shape[1] if labels else 0
         self._check_fits(max(map(len, ids), default=0), answer)
         use = prefix and self.paths(batch).prefix
         shared = self.prompting.prefix_of(ids) if use else None
@@ -141,6 +154,12 @@ class PromptBuilder:
             return signal
         rows = [row if order is None else row[list(order)]
                 for row, order in zip(signal, orders, strict=True)]  # fmt: skip
+        counts = sorted({len(row) for row in rows})
+        if len(counts) > 1:
+            raise TemplateError(
+                f"the prompts of one batch have places for {counts} signal tokens; give each way "
+                "to ask the same modalities, or ask them in batches of their own"
+            )
         return torch.stack(rows)
 
     def _reach(self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int) -> Reach:
@@ -195,13 +214,8 @@ class PromptBuilder:
         """Assemble prompts of a conversation, or of the template with a question."""
         if messages is not None:
             texts = [self.llm.render(messages)]
-        elif question is not None and features.asked is None:
-            texts = [
-                self.prompting.text(signal=text, question=question)
-                for text in features.texts or (None,)
-            ]
         else:
-            texts = self.prompting.row_texts(features)
+            texts = self.prompting.row_texts(features, None if features.asked else question)
             texts = texts[:1] if features.alike else texts
         rows = prompt_rows(self.llm, [self.llm.encode(text) for text in texts])
         return self._assemble(features, rows, None, windows=windows)

@@ -20,6 +20,7 @@ from sensor2llm.llm.chat import SIGNAL, SOFT, Message
 from sensor2llm.llm.forward import Prefix, compute_prefix, prompt_rows
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.templates import PromptTemplate
 
 # Prompts that differ by window are few where only the question differs.
 KEPT_ROWS = 20_000
@@ -101,6 +102,7 @@ class Prompting:
         }
         template = adapter.template_of(asked.task)
         form = self.form_of(asked.task)
+        self._has_places(template, form)
         return list(template.messages(form, paraphrase=asked.paraphrase, **variables))
 
     def form_of(self, task: str) -> str:
@@ -109,10 +111,25 @@ class Prompting:
         own = task == adapter.template.task or adapter.form in adapter.template_of(task).forms
         return adapter.form if own else "encoded"
 
+    def _has_places(self, template: PromptTemplate, form: str) -> bool:
+        """Say whether a form has a place for each modality.
+
+        Raises:
+            TemplateError: it has, and each signal token hears all modalities.
+        """
+        adapter, found = self.adapter, "signals" in template.uses(form)
+        if found and adapter.encoder is not None and adapter.token_owners is None:
+            raise TemplateError(
+                f"prompt '{template.name}' has a place for each modality, and this bridge's "
+                "tokens hear all of them; train with projector.per_modality: true"
+            )
+        return found
+
     @property
-    def _places(self) -> Counter[str]:
-        """Count the signal tokens of each modality; empty where each token hears all."""
-        return Counter(self.adapter.token_owners or ())
+    def _places(self) -> dict[str, int]:
+        """Count the signal tokens of each modality; none without an encoder."""
+        owners = self.adapter.token_owners or ()
+        return {name: owners.count(name) for name in self.adapter.spec.names}
 
     def order(self, asked: Request | None = None) -> tuple[int, ...] | None:
         """Give the signal tokens in the order in which a prompt has their modalities.
@@ -124,20 +141,18 @@ class Prompting:
         """
         task = (asked or Request(self.adapter.template.task)).task
         template = self.adapter.template_of(task)
-        if "signals" not in template.uses(self.form_of(task)):
-            return None
         owners = self.adapter.token_owners
-        if owners is None:
-            raise TemplateError(
-                f"prompt '{template.name}' has a place for each modality, and this bridge's "
-                "tokens hear all of them; train with projector.per_modality: true"
-            )
+        if not self._has_places(template, self.form_of(task)) or owners is None:
+            return None
         marks = {name: f"\ue000{name}\ue001" for name in owners}
-        blank = _Blank()
-        known = {"soft": "", "signal": "", "numbers": "", "values": blank, "scale": ""}
+        blank, whole = _Blank(), "\ue002"
+        known = {"soft": "", "signal": whole, "numbers": "", "values": blank, "scale": ""}
         text = " ".join(
             m["content"] for m in self._render(asked, {**known, "question": "", "signals": marks})
         )
+        # Of several ways to ask, one may have a single place for all.
+        if whole in text:
+            return None
         found = re.findall("\ue000(.*?)\ue001", text)
         for name, count in Counter(found).items():
             if count > 1:
@@ -155,13 +170,20 @@ class Prompting:
         """Give the prompt's token ids; see `messages`."""
         return self.llm.encode(self.text(**given))
 
-    def row_texts(self, batch: FeatureBatch) -> list[str]:
-        """Give the prompt of every window of a batch."""
+    def row_texts(self, batch: FeatureBatch, question: str | None = None) -> list[str]:
+        """Give the prompt of every window of a batch.
+
+        Args:
+            batch: features of the windows.
+            question: the template's `question`, for all of them.
+        """
         n = len(batch)
-        texts, given, asked = batch.texts or (None,) * n, batch.given, batch.asked
+        texts, asked = batch.texts or (None,) * n, batch.asked
+        given = batch.told(self.adapter.spec)
         return [
             self.text(
                 signal=texts[i],
+                question=question,
                 given=given[i] if given else None,
                 asked=asked[i] if asked else None,
             )
@@ -208,6 +230,12 @@ class Prompting:
         return self._before[1]
 
     @property
+    def bare(self) -> dict[str, Any]:
+        """Give the variables of a prompt in which no window says anything of its own as text."""
+        signal = "" if self.adapter.encoder is None else None
+        return {"signal": signal, "given": {"values": _Blank(), "scale": ""}}
+
+    @property
     def classifies(self) -> bool:
         """Say whether the adapter has labels to choose from."""
         return bool(self.adapter.label_names) and self.adapter.template.task == CLASSIFICATION
@@ -225,9 +253,7 @@ class Prompting:
         Raises:
             ConfigError: two labels are the same text to the LLM, or one is empty.
         """
-        unknown = {"values": _Blank(), "scale": ""}
-        signal = "" if self.adapter.encoder is None else None
-        before = self.text(signal=signal, given=unknown)
+        before = self.text(**self.bare)
         ids = tuple(tuple(self.llm.answer_ids(before, text)) for text in self.answer_texts)
         end, longest = self.llm.end_of_turn_id, max(map(len, ids))
         tree = LabelTree.build([i[:-1] for i in ids], end, self.answer_texts)

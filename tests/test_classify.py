@@ -1,6 +1,7 @@
 """The verb `classify`."""
 
 import json
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -70,3 +71,52 @@ def test_a_cell_that_is_no_number(given, tmp_path, capsys):
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert "row 3, column 'accel.z': 'oops' is not a number" in error
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Give a folder of two recordings, of three windows and of one."""
+    (tmp_path / "archive" / "ann").mkdir(parents=True)
+    save_recording(tmp_path / "archive" / "ann" / "walk.csv")
+    save_recording(tmp_path / "archive" / "run.csv", seconds=2.0)
+    return tmp_path / "archive"
+
+
+def test_a_folder_goes_into_a_folder(given, archive, tmp_path, capsys):
+    out = tmp_path / "labels"
+    assert run((given[0], archive), "--out", out) == 0
+    assert capsys.readouterr().out == f"2 recordings, 4 windows -> {out}\n"
+    rows = pq.read_table(out / "parts").to_pylist()
+    found = {(row["file"], row["window"], row["start_s"]) for row in rows}
+    walk = [("archive/ann/walk.csv", i, 2.0 * i) for i in range(3)]
+    assert found == {*walk, ("archive/run.csv", 0, 0.0)}
+    assert all(row["label"] in LABELS for row in rows)
+
+    assert run((given[0], archive), "--out", out) == 2
+    assert "labels' holds results; go on with --resume" in capsys.readouterr().err
+    assert run((given[0], archive), "--out", out, "--resume", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"out": str(out), "recordings": 2, "windows": 4, "failed": {}}
+
+
+def test_several_files_need_a_folder(given, archive, capsys):
+    adapter, file = map(str, given)
+    assert main([adapter, file, str(archive / "run.csv"), "--llm", llm_folder()]) == 2
+    assert "the results of several recordings need a folder: --out" in capsys.readouterr().err
+
+
+def test_a_recording_that_cannot_be_read_does_not_stop_the_others(given, archive, tmp_path, capsys):
+    (archive / "bad.csv").write_text("time_s,accel.x\n0,oops\n")
+    assert run((given[0], archive), "--out", tmp_path / "labels") == 2
+    said = capsys.readouterr()
+    assert said.out == f"2 recordings, 4 windows -> {tmp_path / 'labels'}\n"
+    (error,) = [line for line in said.err.splitlines() if line.startswith("error")]
+    assert error.startswith("error: 1 of 3 recordings could not be read, the others are done;")
+    assert "archive/bad.csv: bad.csv" in error
+
+
+def test_without_ray_there_is_one_line(given, archive, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run((given[0], archive), "--out", tmp_path / "labels", "--engine", "ray") == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error == ['error: engine ray needs ray: pip install "sensor2llm[ray]"']

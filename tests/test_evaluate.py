@@ -67,6 +67,41 @@ def test_people_read_a_table(folders, capsys, tmp_path):
     assert not (tmp_path / "out" / "README.md").exists()
 
 
+def test_people_read_controls_and_missing_sensors_beside_the_probe(folders, capsys, tmp_path):
+    adapter, store = folders
+    arguments = ("--llm", llm_folder(), "--controls", "--missing", "--out", tmp_path / "out")
+    assert run(adapter, "--data", store, *arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    head = "macro-F1  answers changed  without an LLM  its answers changed"
+    assert [line.split(maxsplit=1) for line in lines if head in line] == [
+        ["controls", head],
+        ["missing", head],
+    ]
+    for name, one in (
+        ("same_class", found["controls"]["same_class"]),
+        ("accel+person", found["missing"]["accel+person"]),
+    ):
+        (line,) = (line for line in lines if line.startswith(name))
+        assert line.split()[1:5] == [
+            f"{one['macro_f1']:.3f}", f"{one['flip_rate']:.1%}",
+            f"{one['probe_macro_f1']:.3f}", f"{one['probe_flip_rate']:.1%}",
+        ]  # fmt: skip
+    (majority,) = (line for line in lines if line.startswith("majority"))
+    assert majority.endswith("most frequent training label")
+    loss = found["missing_summary"]["by_number"][1]["mean_loss"]
+    assert any(line.startswith(f"2 of 3 taken away: {loss:.1f} points of") for line in lines)
+
+
+def test_people_read_controls_without_a_probe_where_nothing_is_encoded(folders, capsys, tmp_path):
+    adapter = text_adapter(tiny_llm()).save(tmp_path / "adapter")
+    assert run(adapter, "--data", folders[1], "--llm", llm_folder(), "--missing") == 0
+    out = capsys.readouterr().out
+    assert "macro-F1  answers changed\n" in out
+    assert "1 of 3 taken away: " in out
+    assert "without an LLM" not in out
+
+
 def test_validation_people_leave_the_adapters_own_results(folders, capsys):
     adapter, store = folders
     (adapter / "metrics.json").write_text("{}")

@@ -8,10 +8,11 @@ import pytest
 
 from benchmarks import tables
 from sensor2llm.cli import VERBS
+from sensor2llm.command import read_recipe
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.prepare import main as prepare
 from sensor2llm.pretraining.config import EncoderRecipe
-from sensor2llm.recipes.config import Recipe
+from sensor2llm.recipes.config import TASKS, Recipe
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
@@ -42,6 +43,13 @@ def test_its_python_runs(tmp_path, capsys):
     assert "tensor(" in capsys.readouterr().out
 
 
+def test_its_mixture_of_tasks_is_a_recipe(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(block("yaml"), encoding="utf-8")
+    recipe = read_recipe(tmp_path / "recipe.yaml", Recipe)
+    assert set(recipe.tasks) == set(TASKS)
+    assert recipe.shots == 5
+
+
 def test_an_encoder_of_another_library_fits_in(tmp_path):
     axes = tuple(Channel(name=axis, unit="g") for axis in "xyz")
     accel = Modality(name="accel", channels=axes, steps=128, rate_hz=50.0)
@@ -56,7 +64,7 @@ def test_an_encoder_of_another_library_fits_in(tmp_path):
 
 
 def test_its_table_description_is_one_that_is_read(tmp_path):
-    (tmp_path / "mine.yaml").write_text(block("yaml"), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(block("yaml", 1), encoding="utf-8")
     table = load(tmp_path / "mine.yaml")
     assert table.spec.names == ("wrist_accel", "heart")
 
@@ -71,7 +79,7 @@ def test_ones_own_data_become_a_store_and_a_new_file_of_the_kind_is_read(tmp_pat
             heart = f"{70 + shift}" if row % 50 == 0 else ""
             lines.append(f"{20 * row},p{shift},walk,{x:.3f},{y:.3f},{z:.3f},{heart}")
         (tmp_path / name).write_text("\n".join(lines) + "\n")
-    (tmp_path / "mine.yaml").write_text(block("yaml"), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(block("yaml", 1), encoding="utf-8")
     assert prepare([str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "mine")]) == 0
     store = WindowStore.open(tmp_path / "mine")
     assert store.subject_names == ("p0", "p1")

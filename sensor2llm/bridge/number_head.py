@@ -1,9 +1,9 @@
 """A number read off the language model's last hidden state, beside what it writes."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -54,8 +54,10 @@ class NumberHead(nn.Module):
         return self.standard(states) * self.target.scale + self.target.mean
 
     def standard(self, states: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
-        """Give the number less the training mean, in units of the training spread."""
-        return self.leave(self.norm(states.to(self.norm.weight.dtype))).squeeze(1)
+        """Give the number less the training mean, in units of the training spread, in float32."""
+        found = self.leave(self.norm(states.to(self.norm.weight.dtype)))
+        # Autocast leaves bfloat16, in which a mean far from zero would swallow the difference.
+        return found.squeeze(1).float()
 
     def standardise(self, values: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """Bring values in the target's unit onto the same scale."""
@@ -68,27 +70,19 @@ def number_loss(
     """Sum the Huber loss, which a few odd values do not rule, on the standardised scale."""
     found = head.standard(states)
     expected = head.standardise(values.to(found))
-    return nn.functional.smooth_l1_loss(found.float(), expected.float(), reduction="sum")
+    return nn.functional.smooth_l1_loss(found, expected, reduction="sum")
 
 
-def fit_target(
-    name: str, unit: str, values: Float[Tensor, " window"], *, digits: int = 3
-) -> Target:
-    """Measure a target's mean and spread, and choose decimals that say its spread in steps.
+def fit_target(name: str, unit: str, values: Float[Tensor, " window"]) -> Target:
+    """Measure a target's mean and spread, and choose decimals: a step is a tenth of the spread.
 
     Args:
         name: what is estimated.
         unit: its unit.
-        values: of the training windows.
-        digits: about so many significant digits of the spread's range.
+        values: of the training windows; where they are all alike, the spread counts as 1.
     """
     spread = float(values.std(correction=0)) or 1.0
-    # A hundredth of the spread is far below what is learnt: no digit more is written.
-    decimals = max(0, int(torch.ceil(-torch.log10(torch.tensor(spread / 10))).item()))
-    return Target(
-        name=name,
-        unit=unit,
-        mean=float(values.mean()),
-        scale=spread,
-        decimals=min(decimals, digits),
-    )
+    # A hundredth of the spread is far below what is learnt: no digit more is written. Rounded,
+    # because the logarithm of a power of ten may lie a little above a whole number.
+    decimals = max(0, math.ceil(round(1 - math.log10(spread), 9)))
+    return Target(name=name, unit=unit, mean=float(values.mean()), scale=spread, decimals=decimals)

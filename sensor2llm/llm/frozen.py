@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sensor2llm.errors import ModelError
 from sensor2llm.llm import identity
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
@@ -28,6 +29,7 @@ from sensor2llm.llm.checkpoint import (
     read_model,
     read_tokenizer,
 )
+from sensor2llm.llm.hooks import decoder_layers
 
 SAMPLED_TOKENS = 4096
 
@@ -42,6 +44,8 @@ class FrozenLLM:
         width: the width of `inputs_embeds`.
         soft_id, signal_id: ids of the placeholders; beyond the tokenizer's own.
         end_of_turn_id: the token that ends the assistant's turn.
+        checkpointing: recompute every decoder layer in the backward pass instead of holding what
+            it computed; `sensor2llm.llm.reach` sees to it.
 
     Example:
         >>> llm = FrozenLLM.load("bundled", dtype="float32")
@@ -51,7 +55,13 @@ class FrozenLLM:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, name: str, read_identity: Callable[[], str]
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        read_identity: Callable[[], str],
+        *,
+        checkpointing: bool = False,
     ) -> None:
         """Freeze a model.
 
@@ -60,8 +70,15 @@ class FrozenLLM:
             tokenizer: its tokenizer; the placeholders are added to it.
             name: what a person calls it.
             read_identity: says which checkpoint it is; called when first asked.
+            checkpointing: hold less and compute more in training.
+
+        Raises:
+            ModelError: its decoder layers are not found, and they are to be checkpointed.
         """
-        self.model = model.eval().requires_grad_(False)
+        self.model = _kept_as_loaded(model.eval().requires_grad_(False))
+        self.checkpointing = checkpointing
+        if checkpointing:
+            _check_layers(model, name)
         self.tokenizer = tokenizer
         self.name = name
         self._read_identity = read_identity
@@ -84,6 +101,7 @@ class FrozenLLM:
         attention: str = "auto",
         random_weights: bool = False,
         seed: int = 0,
+        checkpointing: bool = False,
     ) -> "FrozenLLM":
         """Load a language model.
 
@@ -96,6 +114,7 @@ class FrozenLLM:
                 architecture has it (Gemma 2 has not) and eager elsewhere.
             random_weights: draw new weights from `seed` in the same architecture (a control).
             seed: the seed of random weights.
+            checkpointing: hold less and compute more in training.
 
         Raises:
             ModelError: for a name that is neither, a folder without configuration, tokenizer or
@@ -112,9 +131,10 @@ class FrozenLLM:
                 model = read_model(source, kind, attention, quantization, place)
             folder = cached_folder(source)
         label = name if name == "bundled" or isinstance(source, str) else folder.resolve().name
+        named = partial(identity.stored_identity, folder)
         if random_weights:
-            return cls(model, tokenizer, label, partial(identity.random_identity, folder, seed))
-        return cls(model, tokenizer, label, partial(identity.stored_identity, folder))
+            named = partial(identity.random_identity, folder, seed)
+        return cls(model, tokenizer, label, named, checkpointing=checkpointing)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -194,3 +214,26 @@ class FrozenLLM:
     def identity(self) -> str:
         """Say which checkpoint this is, whatever type it was loaded in."""
         return self._read_identity()
+
+
+def _check_layers(model: Any, name: str) -> None:
+    try:
+        decoder_layers(model)
+    except ModelError as error:
+        raise ModelError(
+            f"{name} ({type(model).__name__}) has no list of decoder layers to recompute; train "
+            "without llm_checkpointing"
+        ) from error
+
+
+def _kept_as_loaded(model: Any) -> Any:
+    """Keep 4-bit weights in the layout that they were loaded in.
+
+    On CPUs that multiply bfloat16, bitsandbytes packs them anew in the first forward without
+    gradients. That rounds their scales to 16 bits, so that the model is another one afterwards,
+    and fails on maps narrower than 64.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.bridge.cross_attention import GatedCrossAttention
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.hooks import Hook, active, decoder_layers
+from sensor2llm.llm.recomputation import recomputed
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,19 @@ class Reach:
 
     @contextmanager
     def into(self, llm: FrozenLLM) -> Iterator[None]:
-        """Let it act for one forward, or for a whole generation."""
+        """Let it act for one forward, or for a whole generation.
+
+        Where gradients are taken and the LLM is checkpointed, it acts once more in the backward
+        pass, which may come when this is over.
+        """
         crossing, hooks = self.crossing, list(self.hooks)
         if crossing is not None:
             pairs = crossing.layers.hooks(
                 decoder_layers(llm.model), crossing.media, crossing.window_of
             )
             hooks += [Hook(module, before=before) for module, before in pairs]
-        with active(hooks):
+        recompute = llm.checkpointing and torch.is_grad_enabled()
+        with recomputed(decoder_layers(llm.model), hooks) if recompute else active(hooks):
             yield
 
     def row(self, index: int) -> "Reach":

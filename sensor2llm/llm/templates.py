@@ -11,13 +11,14 @@ learned vectors go: `{{ soft }}`, and `{{ signal }}` or a place for each modalit
 asks when something is measured; training draws from all of them.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import StrictUndefined, UndefinedError, meta, nodes
+from jinja2 import StrictUndefined, Template, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -148,10 +149,17 @@ class PromptTemplate:
             **variables: what its text expects.
 
         Raises:
-            TemplateError: for an unknown form, an unknown variable, or one that is missing.
+            TemplateError: for an unknown form or way to ask, an unknown variable, or one that is
+                missing.
         """
         parts = dict(self._form(form))
-        parts["user"] = _ways(parts["user"])[paraphrase]
+        ways = _ways(parts["user"])
+        if not 0 <= paraphrase < len(ways):
+            raise TemplateError(
+                f"prompt '{self.name}', form {form} has {len(ways)} ways to ask, counted from 0; "
+                f"got paraphrase {paraphrase}"
+            )
+        parts["user"] = ways[paraphrase]
         return [
             {"role": part, "content": self._render(form, part, parts[part], variables)}
             for part in ("system", "user")
@@ -179,7 +187,7 @@ class PromptTemplate:
         if unknown:
             raise TemplateError(self._unknown(unknown[0], f"prompt '{self.name}' was given it"))
         try:
-            return ENVIRONMENT.from_string(text).render(**variables).strip()
+            return _compiled(text).render(**variables).strip()
         except UndefinedError as error:
             raise TemplateError(f"{where} cannot be filled: {error}; give it a value") from error
         except (SecurityError, JinjaError, TypeError, ValueError) as error:
@@ -189,7 +197,12 @@ class PromptTemplate:
         where = f"prompt '{self.name}', form {form}"
         if not isinstance(parts, Mapping) or "user" not in parts or set(parts) - set(PARTS):
             raise TemplateError(f"{where} needs a user part and may have system and answer parts")
-        for part, text in ((name, way) for name in parts for way in _ways(parts[name])):
+        texts = [(name, parts[name]) for name in parts if name != "user"]
+        for part, text in [*texts, *(("user", way) for way in _ways(parts["user"]))]:
+            if not isinstance(text, str):
+                raise TemplateError(
+                    f"{where}, {part} must be text, got {text!r}; only user may be a list of texts"
+                )
             try:
                 unknown = sorted(used(text) - set(self.variables))
             except (JinjaError, TypeError) as error:
@@ -199,7 +212,7 @@ class PromptTemplate:
         for text in _ways(parts["user"]) if form == "encoded" else ():
             self._check_places(where, used(text))
 
-    def _check_places(self, where: str, written: set[str]) -> None:
+    def _check_places(self, where: str, written: Set[str]) -> None:
         for placeholder in PLACEHOLDERS:
             if placeholder not in written and not (
                 placeholder == "signal" and "signals" in written
@@ -239,7 +252,14 @@ def _ways(text: Any) -> list[str]:
     return list(text) if isinstance(text, list | tuple) and text else [text]
 
 
-def used(text: str) -> set[str]:
+# Every window of a batch has its prompt rendered: compiling takes far longer than that.
+@functools.lru_cache(maxsize=256)
+def _compiled(text: str) -> Template:
+    return ENVIRONMENT.from_string(text)
+
+
+@functools.lru_cache(maxsize=256)
+def used(text: str) -> frozenset[str]:
     """Give the variables that a jinja text expects from outside."""
     tree: nodes.Template = ENVIRONMENT.parse(text)
-    return set(meta.find_undeclared_variables(tree))
+    return frozenset(meta.find_undeclared_variables(tree))

@@ -38,6 +38,7 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
         quantization=recipe.llm_quantization,
         random_weights=recipe.llm_random_weights,
         seed=recipe.loop.seed,
+        checkpointing=recipe.llm_checkpointing,
     )
 
 

@@ -99,6 +99,8 @@ class Recipe:
     """Number format of the language model's weights."""
     llm_quantization: Literal["8bit", "4bit"] | None = None
     """Load the language model in 8 or 4 bit (bitsandbytes)."""
+    llm_checkpointing: bool = False
+    """Recompute the language model's layers in the backward pass: less memory, more time."""
     llm_random_weights: bool = False
     """A control: the same architecture with random weights."""
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from sensor2llm.batches import CLASSIFICATION, AskedBatch
+from sensor2llm.errors import DataError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.recipes.config import CAPTIONING, QUESTION_ANSWERING
 from sensor2llm.recipes.sources import Source, TaskBatch, draw_hidden, hide
 from sensor2llm.training.loop import Validation
 
@@ -28,7 +30,11 @@ class AdapterTask:
         batch_size: items an optimiser step; all of one task.
         seed: of the order of items.
         judges: how each task but classification is judged, by its name.
-        modality_dropout: share of a window's modalities that training takes away.
+        modality_dropout: share of a window's modalities that training takes away; not where
+            answers are computed from what is there (questions, captions: they have `hide`).
+
+    Raises:
+        DataError: a task has nothing to train on.
     """
 
     def __init__(
@@ -41,6 +47,12 @@ class AdapterTask:
         judges: Mapping[str, Judge] | None = None,
         modality_dropout: float = 0.0,
     ):
+        for source in train:
+            if not len(source):
+                raise DataError(
+                    f"the task {source.task} has no window to train on; choose other data, or "
+                    "leave the task out"
+                )
         self.module, self.train, self.validation = model, list(train), list(validation)
         self.batch_size, self.seed = batch_size, seed
         self.judges: dict[str, Judge] = {CLASSIFICATION: judge_labels, **(judges or {})}
@@ -84,8 +96,10 @@ class AdapterTask:
         """Read training items, which are of one task."""
         number = int(np.searchsorted(self.first, rows[0], side="right")) - 1
         generator = np.random.default_rng([self.seed, self.epoch, int(rows[0]), len(rows)])
-        batch = self.train[number].batch(rows - self.first[number], generator)
-        if not self.modality_dropout:
+        source = self.train[number]
+        batch = source.batch(rows - self.first[number], generator)
+        # An answer about a sensor that was taken away would be made up.
+        if not self.modality_dropout or source.task in (QUESTION_ANSWERING, CAPTIONING):
             return batch
         present = batch.signals.present if isinstance(batch, AskedBatch) else batch.present
         assert present is not None

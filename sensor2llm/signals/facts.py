@@ -17,65 +17,52 @@ Which facts a modality has follows from its axis and units:
 | intensity, step_rate, orientation | three channels of acceleration |
 | heart_rate | one channel in bpm, or inter-beat intervals |
 | rmssd, irregularity | inter-beat intervals (event axis in ms or s; named ibi, rr, nn or beat) |
+| fev1, fvc, fev1_fvc | a spirogram: a time axis with a channel `volume` in L, of one blow |
 
 A word is read from a number with bounds (intensity, trend) or from the largest of three
 (orientation). Where that number up to 10 % larger or smaller gives another word, the fact names the
 other word too (`near`): whoever judges a statement can let both pass.
 
+FEV1 is the volume breathed out in the first second, FVC that of the whole blow [Miller et al. 2005,
+Eur. Respir. J. 26]; the window begins where the blow begins.
+
 Nothing here is a diagnosis.
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
 
 from sensor2llm.errors import SpecError
-from sensor2llm.signals.periodicity import dominant_frequency, step_rate
-from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
+from sensor2llm.signals.fact_tellers import heart, lungs, movement
+from sensor2llm.signals.fact_tellers.fact import (
+    NEAR,
+    Fact,
+    FactValue,
+    Teller,
+    Values,
+    near_words,
+    shared_unit,
+    written,
+)
+from sensor2llm.signals.fact_tellers.movement import MODERATE_G, STILL_G, VIGOROUS_G, intensity
+from sensor2llm.signals.periodicity import strongest_frequency
+from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Window
 
-Values = Float[np.ndarray, "channel step"]
-FactValue = float | str | tuple[float, ...] | tuple[str, ...] | None
-
-_G_PER_UNIT = {"g": 1.0, "mg": 1e-3, "m/s^2": 1 / 9.80665}
-_MS_PER_UNIT = {"ms": 1.0, "s": 1000.0}
-_BEAT_WORDS = ("ibi", "rr", "nn", "beat")
-_ONE_FOOT_WORDS = ("ankle", "shank", "shin", "foot")
-
-STILL_G, MODERATE_G, VIGOROUS_G = 0.0167, 0.091, 0.414
-"""Bounds of the mean amplitude deviation in g: 16.7 mg parts sedentary activities from slow
-walking [Vähä-Ypyä et al. 2015, Clin. Physiol. Funct. Imaging 35], 91 and 414 mg are 3 and 6 METs
-[Vähä-Ypyä et al. 2015, PLoS ONE 10(8)]. They were found at the hip; a wrist reads higher."""
-
-NEAR = 1.1
-"""How many times larger or smaller a number may be for a word that is near."""
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing that is true of a window.
-
-    `value` is a number, a word, one number a channel, or None where the thing is not there (no
-    regular steps); `modality` is empty for facts about the window as a whole. `number` is what the
-    word of an intensity was read from (mean amplitude deviation in g); `near` holds the other words
-    that fit within `NEAR`.
-    """
-
-    name: str
-    modality: str
-    value: FactValue
-    unit: str
-    text: str
-    number: float | None = None
-    near: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """The fact's key among the facts of a window."""
-        return f"{self.modality}.{self.name}" if self.modality else self.name
+__all__ = [
+    "MODERATE_G",
+    "NEAR",
+    "STILL_G",
+    "VIGOROUS_G",
+    "Fact",
+    "FactValue",
+    "facts",
+    "intensity",
+    "trend",
+]
 
 
 def facts(window: Window, spec: SignalSpec) -> dict[str, Fact]:
@@ -116,9 +103,6 @@ def _present(window: Window, modality: Modality) -> Values | None:
     return np.stack(bridged)
 
 
-Teller = Callable[[Modality, Values], Iterator[Fact]]
-
-
 def _tellers(modality: Modality) -> list[Teller]:
     if modality.axis == "none":
         return [_row]
@@ -127,34 +111,18 @@ def _tellers(modality: Modality) -> list[Teller]:
         tellers.append(_trend)
     if modality.axis == "time":
         tellers.append(_frequency)
-    if len(modality.channels) == 3 and _unit(modality) in _G_PER_UNIT:
-        tellers.append(_acceleration)
-    if len(modality.channels) == 1 and _unit(modality) == "bpm":
-        tellers.append(_heart_rate)
-    if modality.axis == "event" and _unit(modality) in _MS_PER_UNIT and _says_beats(modality):
-        tellers.append(_intervals)
-    return tellers
-
-
-def _unit(modality: Modality) -> str:
-    """Give the unit all channels share, or an empty text."""
-    units = {canonical_unit(unit) for unit in modality.units}
-    return units.pop() if len(units) == 1 else ""
-
-
-def _says_beats(modality: Modality) -> bool:
-    names = f"{modality.name} {modality.channel_names[0]}".lower().replace("_", " ").split()
-    return any(name.startswith(word) for name in names for word in _BEAT_WORDS)
-
-
-def _number(value: float) -> str:
-    """Write three significant digits without exponent."""
-    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+    kinds: tuple[tuple[bool, Teller], ...] = (
+        (movement.is_acceleration(modality), movement.tell_acceleration),
+        (heart.is_heart_rate(modality), heart.tell_heart_rate),
+        (heart.is_beats(modality), heart.tell_beats),
+        (lungs.is_spirogram(modality), lungs.tell_lungs),
+    )
+    return tellers + [tell for fits, tell in kinds if fits]
 
 
 def _listed(modality: Modality, numbers: list[float]) -> str:
     with_unit = [
-        f"{_number(number)} {unit}".strip()
+        f"{written(number)} {unit}".strip()
         for number, unit in zip(numbers, modality.units, strict=True)
     ]
     if len(numbers) == 1:
@@ -165,7 +133,7 @@ def _listed(modality: Modality, numbers: list[float]) -> str:
 
 def _row(modality: Modality, values: Values) -> Iterator[Fact]:
     numbers = values[:, 0].tolist()
-    unit = _unit(modality)
+    unit = shared_unit(modality)
     text = f"{modality.name}: {_listed(modality, numbers)}"
     yield Fact("value", modality.name, tuple(numbers), unit, text)
 
@@ -173,20 +141,14 @@ def _row(modality: Modality, values: Values) -> Iterator[Fact]:
 def _level(modality: Modality, values: Values) -> Iterator[Fact]:
     for name, numbers in (("mean", values.mean(axis=1)), ("spread", values.std(axis=1))):
         text = f"{modality.name}: {name} {_listed(modality, numbers.tolist())}"
-        yield Fact(name, modality.name, tuple(numbers.tolist()), _unit(modality), text)
+        yield Fact(name, modality.name, tuple(numbers.tolist()), shared_unit(modality), text)
 
 
 def _trend(modality: Modality, values: Values) -> Iterator[Fact]:
     strength = _trend_strength(values[0])
     word = _trend_word(strength)
-    near = _near(_trend_word, strength)
+    near = near_words(_trend_word, strength)
     yield Fact("trend", modality.name, word, "", f"{modality.name}: {word}", near=near)
-
-
-def _near(word_of: Callable[[float], str], number: float) -> tuple[str, ...]:
-    """Give the other words of a number that is up to 10 % larger or smaller."""
-    words = dict.fromkeys((word_of(number / NEAR), word_of(number * NEAR)))
-    return tuple(word for word in words if word != word_of(number))
 
 
 def trend(values: Float[np.ndarray, "step"]) -> str:
@@ -231,79 +193,8 @@ def _least_statistic(count: int) -> float:
 
 
 def _frequency(modality: Modality, values: Values) -> Iterator[Fact]:
-    found = dominant_frequency(values, float(modality.rate_hz or 1.0))
+    found = strongest_frequency(values, float(modality.rate_hz or 1.0))
     if found is not None:
-        text = f"{modality.name}: strongest frequency {found:.2f} Hz"
-        yield Fact("dominant_frequency", modality.name, found, "Hz", text)
-
-
-def _acceleration(modality: Modality, values: Values) -> Iterator[Fact]:
-    in_g = values * _G_PER_UNIT[_unit(modality)]
-    mean = in_g.mean(axis=1)
-    # Linear acceleration has no gravity: norm and axes mean something else there.
-    if not 0.5 <= np.linalg.norm(mean) <= 2.0:
-        return
-    norm = np.linalg.norm(in_g, axis=0)
-    deviation = float(np.abs(norm - norm.mean()).mean())
-    word = intensity(deviation)
-    text = f"{modality.name}: {word} (mean amplitude deviation {1000 * deviation:.0f} mg)"
-    near = _near(intensity, deviation)
-    yield Fact("intensity", modality.name, word, "", text, number=deviation, near=near)
-    yield _orientation(modality, mean)
-    if modality.rate_hz:
-        yield _steps(modality, in_g, word == "still")
-
-
-def intensity(deviation_g: float) -> str:
-    """Give `still`, `light`, `moderate` or `vigorous` for a mean amplitude deviation in g."""
-    if deviation_g < STILL_G:
-        return "still"
-    if deviation_g < MODERATE_G:
-        return "light"
-    return "moderate" if deviation_g < VIGOROUS_G else "vigorous"
-
-
-def _orientation(modality: Modality, mean: Float[np.ndarray, "3"]) -> Fact:
-    size = np.abs(mean)
-    axis = int(size.argmax())
-    share = float(size[axis] / np.linalg.norm(mean))
-    words = [
-        ("-" if value < 0 else "+") + name
-        for value, name in zip(mean, modality.channel_names, strict=True)
-    ]
-    word = words[axis]
-    near = tuple(words[i] for i in range(3) if i != axis and size[i] * NEAR >= size[axis])
-    angle = np.degrees(np.arccos(min(share, 1.0)))
-    text = f"{modality.name}: gravity lies along {word} ({angle:.0f} degrees off)"
-    return Fact("orientation", modality.name, word, "", text, near=near)
-
-
-def _steps(modality: Modality, in_g: Values, still: bool) -> Fact:
-    one_foot = any(word in modality.name.lower() for word in _ONE_FOOT_WORDS)
-    rate = None if still else step_rate(in_g, float(modality.rate_hz or 1.0), one_foot)
-    text = f"{modality.name}: no regular steps"
-    if rate is not None:
-        text = f"{modality.name}: {rate:.2f} steps a second ({60 * rate:.0f} a minute)"
-    return Fact("step_rate", modality.name, rate, "Hz", text)
-
-
-def _heart_rate(modality: Modality, values: Values) -> Iterator[Fact]:
-    rate = float(values.mean())
-    text = f"{modality.name}: heart rate {rate:.0f} bpm"
-    yield Fact("heart_rate", modality.name, rate, "bpm", text)
-
-
-def _intervals(modality: Modality, values: Values) -> Iterator[Fact]:
-    intervals = values[0] * _MS_PER_UNIT[_unit(modality)]
-    mean = float(intervals.mean())
-    if mean <= 0:
-        return
-    yield from _heart_rate(modality, np.array([[60_000 / mean]]))
-    if len(intervals) < 2:
-        return
-    rmssd = float(np.sqrt(np.mean(np.diff(intervals) ** 2)))
-    text = f"{modality.name}: RMSSD {rmssd:.0f} ms"
-    yield Fact("rmssd", modality.name, rmssd, "ms", text)
-    share = rmssd / mean
-    text = f"{modality.name}: successive intervals differ by {100 * share:.0f} % of their mean"
-    yield Fact("irregularity", modality.name, share, "1", text)
+        rate, share = found
+        text = f"{modality.name}: strongest frequency {rate:.2f} Hz"
+        yield Fact("dominant_frequency", modality.name, rate, "Hz", text, number=share)

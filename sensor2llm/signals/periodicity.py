@@ -17,6 +17,18 @@ def dominant_frequency(values: Float[np.ndarray, "channel step"], rate_hz: float
     The straight line is taken out first; frequencies of less than two periods a window do not
     count. None where the window is too short (16 steps) or constant.
     """
+    found = strongest_frequency(values, rate_hz)
+    return None if found is None else found[0]
+
+
+def strongest_frequency(
+    values: Float[np.ndarray, "channel step"], rate_hz: float
+) -> tuple[float, float] | None:
+    """Give the dominant frequency in Hz, and the share of all power that its peak holds.
+
+    The peak is all that lies nearer to it than the window resolves (the main lobe of the Hann
+    window, 1.5 periods a window to either side). Noise spreads its power; a rhythm does not.
+    """
     steps = values.shape[1]
     if steps < 16:
         return None
@@ -31,7 +43,8 @@ def dominant_frequency(values: Float[np.ndarray, "channel step"], rate_hz: float
     peak = int(total.argmax())
     if total[peak] <= (1e-9 * steps) ** 2 * float(np.mean(numbers**2)):
         return None
-    return peak * rate_hz / (4 * steps)
+    share = float(total[max(0, peak - 6) : peak + 7].sum() / total.sum())
+    return peak * rate_hz / (4 * steps), share
 
 
 def step_rate(

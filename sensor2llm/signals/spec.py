@@ -12,7 +12,7 @@ spec = SignalSpec(modalities=(accel,), window_s=2.56)
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -41,14 +41,35 @@ def canonical_unit(unit: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """Name one row of a modality and its unit (`"x"` in `"m/s^2"`)."""
+    """Name one row of a modality, its unit (`"x"` in `"m/s^2"`), and what its values can be.
+
+    `low` and `high` are the least and the greatest value that can be right; None for no bound. A
+    window outside of them is refused, as an age of 670 years is a slip and no age.
+
+    Raises:
+        SpecError: If the name is empty, or the bounds cannot be.
+    """
 
     name: str
     unit: str
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
             raise SpecError("a channel needs a name, got ''")
+        low, high = self.bounds
+        if math.isnan(low) or math.isnan(high) or low > high:
+            raise SpecError(
+                f"bounds of channel {self.name!r} must be numbers, low up to high, "
+                f"got {self.low} and {self.high}"
+            )
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Give the least and the greatest value; infinite where there is no bound."""
+        low = -math.inf if self.low is None else self.low
+        return low, math.inf if self.high is None else self.high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +161,11 @@ class Modality:
         raise SpecError(f"window has {self.name!r} {given}, the spec expects {expected}; {advice}")
 
     def check_values(self, values: np.ndarray) -> None:
-        """Raise unless `values` has shape (channel, step) of this modality and is finite.
+        """Raise unless `values` has shape (channel, step), is finite and within the bounds.
 
         Raises:
-            SpecError: If it has another shape (a transposed one is recognised), NaN or infinity.
+            SpecError: If it has another shape (a transposed one is recognised), NaN or infinity, or
+                a value that a channel cannot have.
         """
         if values.shape != self.shape:
             given, expected = f"of shape {values.shape}", f"{self.shape} (channel, step)"
@@ -154,6 +176,16 @@ class Modality:
             bad = int(values.size - np.isfinite(values).sum())
             self._refuse(f"with {bad} NaN or infinite values", "finite ones",
                          "fill them, or leave the modality out of the window")  # fmt: skip
+        # Stored values are float32: 0.1 is not beyond a bound of 0.1.
+        for channel, row in zip(self.channels, np.asarray(values, np.float32), strict=True):
+            if (channel.low, channel.high) == (None, None):
+                continue
+            low, high = (np.float32(bound) for bound in channel.bounds)
+            outside = row[(row < low) | (row > high)]
+            if outside.size:
+                self._refuse(f"with {channel.name} {outside[0]:g} {channel.unit}".rstrip(),
+                             f"{low:g} to {high:g}",
+                             "mend the value or its unit, or leave the modality out")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,10 +244,13 @@ class SignalSpec:
         return SignalSpec(modalities=kept, window_s=window_s)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON types; `from_dict` is the inverse."""
+        """Give plain JSON types; `from_dict` is the inverse.
+
+        Bounds that are not set are left out, so that specs keep the fingerprint that they had.
+        """
         plain = asdict(self)
         for modality in plain["modalities"]:
-            modality["channels"] = list(modality["channels"])
+            modality["channels"] = [_plain_channel(channel) for channel in modality["channels"]]
         return {**plain, "modalities": list(plain["modalities"])}
 
     @classmethod
@@ -231,8 +266,23 @@ class SignalSpec:
         except (KeyError, TypeError, AttributeError) as error:
             raise SpecError(f"not a signal spec: {error}") from error
 
+    def without_gaps(self, window: "Window") -> "Window":
+        """Give the window without rows of values (axis none) that hold NaN: they are missing.
+
+        A row is missing as a whole: what stands in for it is learned for the row.
+        """
+        gaps = {
+            name
+            for name, values in window.signals.items()
+            if name in self and self[name].axis == "none" and np.isnan(values).any()
+        }
+        kept = {name: values for name, values in window.signals.items() if name not in gaps}
+        return replace(window, signals=kept) if gaps else window
+
     def check(self, window: "Window") -> None:
         """Raise unless the window fits: known modalities, shapes (channel, step), finite values.
+
+        Values outside a channel's bounds do not fit.
 
         Raises:
             SpecError: If it does not fit; the message names both sides.
@@ -261,6 +311,11 @@ class SignalSpec:
                 f"window has the unknown modality {name!r}, the spec expects "
                 f"{', '.join(self.names)}; rename it or leave it out"
             )
+
+
+def _plain_channel(channel: Mapping[str, Any]) -> dict[str, Any]:
+    unset = {bound for bound in ("low", "high") if channel[bound] is None}
+    return {name: value for name, value in channel.items() if name not in unset}
 
 
 def _modality(fields: Mapping[str, Any]) -> Modality:

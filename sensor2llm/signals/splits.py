@@ -213,9 +213,17 @@ def few_shots(
     for label in np.unique(labels[labels >= 0]):
         order = generator.permutation(np.flatnonzero(labels == label))
         # Everybody's first windows come before anybody's second.
-        turn = np.array([np.sum(people[order[:i]] == people[order[i]]) for i in range(len(order))])
-        chosen.append(rows[order[np.argsort(turn, kind="stable")[:shots]]])
+        chosen.append(rows[order[np.argsort(_turns(people[order]), kind="stable")[:shots]]])
     return np.sort(np.concatenate(chosen))
+
+
+def _turns(people: np.ndarray) -> np.ndarray:
+    """Count at each place how often its person came before."""
+    by_person = np.argsort(people, kind="stable")
+    sorted_people = people[by_person]
+    turns = np.empty(len(people), np.int64)
+    turns[by_person] = np.arange(len(people)) - np.searchsorted(sorted_people, sorted_people)
+    return turns
 
 
 def _block(rows: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:

@@ -1,13 +1,14 @@
 """The card of an adapter that was measured: its README.md with the results in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter_card import between_text, code, data_lines, people_text, table
+from sensor2llm.adapter_card import between_text, bullets, code, data_lines, people_text, table
 from sensor2llm.adapter_card import card_text as base_card
 from sensor2llm.errors import ArtefactError
+from sensor2llm.tasks.missing import summary_lines
 
 TEXT = "metrics_text.json"
 CONTROLS = {
@@ -19,6 +20,7 @@ CONTROLS = {
     "time_shuffled": "steps of the signal in random order",
     "time_reversed": "signal backwards",
     "another_window": "signal of a window with another label",
+    "same_class": "signal of another window with the same label, of another person if there is one",
 }
 
 
@@ -98,23 +100,46 @@ def _by_text(metrics: Mapping[str, Any]) -> str:
 
 
 def _controls(metrics: Mapping[str, Any]) -> str:
-    rows = [("this adapter", f"{metrics['macro_f1']:.3f}", "", "")]
+    head = ["what the model gets", "macro-F1", "adapter minus this", "answers changed"]
+    rows = [["this adapter", f"{metrics['macro_f1']:.3f}", "", ""]]
     for name, found in metrics["controls"].items():
         between = found.get("model_minus_control_interval")
         difference = f"{found['model_minus_control']:+.3f}"
         if between:
             difference += f" ({between[0]:+.3f} to {between[1]:+.3f})"
         told = CONTROLS.get(name, name)
-        rows.append((told, f"{found['macro_f1']:.3f}", difference, f"{found['flip_rate']:.0%}"))
-    return table(("what the model gets", "macro-F1", "adapter minus this", "answers changed"), rows)
+        rows.append([told, f"{found['macro_f1']:.3f}", difference, f"{found['flip_rate']:.0%}"])
+    return _probed_table(head, rows, [metrics, *metrics["controls"].values()])
 
 
 def _missing(metrics: Mapping[str, Any]) -> str:
+    measured = metrics["missing"]
+    # What was measured before there were subsets says of no modality that it was taken away.
+    names = sorted(measured, key=lambda name: len(measured[name].get("taken_away", [name])))
+    found = [measured[name] for name in names]
     rows = [
-        (name, f"{found['macro_f1']:.3f}", f"{found['flip_rate']:.0%}")
-        for name, found in metrics["missing"].items()
+        [name.replace("+", " + "), f"{one['macro_f1']:.3f}", f"{one['flip_rate']:.0%}"]
+        for name, one in zip(names, found, strict=True)
     ]
-    return table(("taken away", "macro-F1", "answers changed"), rows)
+    text = _probed_table(["taken away", "macro-F1", "answers changed"], rows, found)
+    summary = metrics.get("missing_summary")
+    return text + "\n\n" + bullets(summary_lines(summary)) if summary else text
+
+
+def _probed_table(
+    head: list[str], rows: list[list[str]], found: Sequence[Mapping[str, Any]]
+) -> str:
+    """Write a table, with what the probe makes of the same windows where that was measured."""
+    if not any("probe_flip_rate" in one for one in found):
+        return table(head, rows)
+    probed = [
+        [f"{one['probe_macro_f1']:.3f}", f"{one['probe_flip_rate']:.0%}"]
+        if "probe_flip_rate" in one
+        else ["", ""]
+        for one in found
+    ]
+    head = [*head, "macro-F1 without an LLM", "its answers changed"]
+    return table(head, [[*row, *cells] for row, cells in zip(rows, probed, strict=True)])
 
 
 def _read(folder: Path, name: str) -> Mapping[str, Any]:

@@ -4,20 +4,23 @@ for prediction in classify(model, windows):
 prediction.label, prediction.probabilities[prediction.label], prediction.start_s
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from sensor2llm.adapter import FeatureBatch
+from sensor2llm.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.halving import Halving
 from sensor2llm.tasks.metrics import Predictions
 
 By = Literal["score", "text"]
@@ -61,19 +64,32 @@ class Answered:
 
 
 def classify(
-    model: SensorLanguageModel, windows: Sequence[Window], *, batch_size: int = 64
+    model: SensorLanguageModel,
+    windows: Sequence[Window],
+    *,
+    batch_size: int = 64,
+    halving: Halving | None = None,
 ) -> list[Prediction]:
     """Label windows, with the probability of every label.
 
+    Args:
+        model: the model.
+        windows: of the adapter's spec; their own labels are not looked at.
+        batch_size: windows a forward.
+        halving: of the run that these windows belong to; a new one where None.
+
     Raises:
         SpecError: a window does not fit the adapter's spec.
+        ConfigError: the device's memory does not suffice for half a batch.
     """
     _check_batch_size(batch_size)
+    halving = halving or Halving()
     names, found = model.adapter.label_names, []
     for start in range(0, len(windows), batch_size):
         part = windows[start : start + batch_size]
         unlabelled = [Window(w.signals, w.subject, None, w.start_s) for w in part]
-        for window, row in zip(part, model.score(unlabelled).tolist(), strict=True):
+        rows = [row for scores in halving(model.score, unlabelled) for row in scores.tolist()]
+        for window, row in zip(part, rows, strict=True):
             best = max(range(len(names)), key=row.__getitem__)
             shares = dict(zip(names, row, strict=True))
             found.append(Prediction(names[best], shares, window.start_s, window.subject))
@@ -99,15 +115,45 @@ def classify_store(
 
     Raises:
         SpecError: the store's channels, units, axes or rates are not the adapter's.
+        ConfigError: the device's memory does not suffice for half a batch.
     """
-    return answer(model, store_batches(model, store, indices, batch_size), by=by)
+    return answer(model, _read(model, store, indices, batch_size), by=by)
 
 
 def answer(
-    model: SensorLanguageModel, batches: Iterator[FeatureBatch], *, by: By = "score"
+    model: SensorLanguageModel,
+    batches: Iterable[FeatureBatch | SignalBatch],
+    *,
+    by: By = "score",
+    halving: Halving | None = None,
 ) -> Answered:
-    """Label batches of cached features; see `classify_store`."""
-    return ANSWERERS[_check_by(by)](model, batches)
+    """Label batches of windows or of their cached features; see `classify_store`.
+
+    Args:
+        model: the model.
+        batches: of signals, or of features.
+        by: `score` or `text`.
+        halving: of the run that these batches belong to; a new one where None.
+    """
+    work, halving = partial(answer_batch, model, by=by), halving or Halving()
+    return joined(model, [part for batch in batches for part in halving(work, batch)], by=by)
+
+
+def answer_batch(
+    model: SensorLanguageModel, batch: FeatureBatch | SignalBatch, *, by: By = "score"
+) -> Answered:
+    """Label one batch in one go."""
+    return ANSWERERS[_check_by(by)](model, batch)
+
+
+def joined(model: SensorLanguageModel, parts: Sequence[Answered], *, by: By = "score") -> Answered:
+    """Put the answers of batches one after the other."""
+    predicted = np.concatenate([np.zeros(0, np.int64), *(part.predicted for part in parts)])
+    if _check_by(by) == "text":
+        return Answered(predicted, texts=tuple(text for part in parts for text in part.texts or ()))
+    none = np.zeros((0, len(model.adapter.label_names)), np.float32)
+    known = (part.probabilities for part in parts if part.probabilities is not None)
+    return Answered(predicted, np.concatenate([none, *known]))
 
 
 def store_batches(
@@ -120,12 +166,13 @@ def store_batches(
 
     Raises:
         SpecError: the store's channels, units, axes or rates are not the adapter's.
+        ConfigError: the device's memory does not suffice for half a batch.
     """
-    _check_batch_size(batch_size)
-    rows = np.asarray(indices, dtype=np.int64)
-    for batch in AlignedWindows(store, model.adapter).batches(rows, batch_size):
+    halving = Halving()
+    for batch in _read(model, store, indices, batch_size):
         with torch.no_grad():
-            yield model.features(batch)
+            encoded = halving(model.features, batch)
+        yield from encoded
 
 
 def predictions(
@@ -165,27 +212,36 @@ def parse_label(text: str, answers: Sequence[str]) -> int:
     return next((i for i, known in enumerate(answers) if _plain(known) == said), -1)
 
 
+def _read(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    indices: Sequence[int] | np.ndarray,
+    batch_size: int,
+) -> Iterator[SignalBatch]:
+    _check_batch_size(batch_size)
+    rows = np.asarray(indices, dtype=np.int64)
+    return AlignedWindows(store, model.adapter).batches(rows, batch_size)
+
+
 def _plain(text: str) -> str:
     return " ".join(text.lower().split()).strip(" .,:;!?\"'`*")
 
 
-def _by_score(model: SensorLanguageModel, batches: Iterator[FeatureBatch]) -> Answered:
-    parts = [model.score(batch).float().cpu().numpy() for batch in batches]
-    labels = len(model.adapter.label_names)
-    probabilities = np.concatenate(parts) if parts else np.zeros((0, labels), np.float32)
+def _by_score(model: SensorLanguageModel, batch: FeatureBatch | SignalBatch) -> Answered:
+    probabilities = model.score(batch).float().cpu().numpy()
     return Answered(probabilities.argmax(1), probabilities)
 
 
-def _by_text(model: SensorLanguageModel, batches: Iterator[FeatureBatch]) -> Answered:
+def _by_text(model: SensorLanguageModel, batch: FeatureBatch | SignalBatch) -> Answered:
     answers = model.prompting.answer_texts
     # One token more than the longest label, so that an answer that goes on is not taken for one.
     most = int(model.prompting.answers.lengths.max()) + 1
-    texts = [t for batch in batches for t in model.write(batch, max_new_tokens=most)]
+    texts = model.write(batch, max_new_tokens=most)
     predicted = np.array([parse_label(t, answers) for t in texts], dtype=np.int64)
     return Answered(predicted, texts=tuple(texts))
 
 
-ANSWERERS: dict[str, Callable[[SensorLanguageModel, Iterator[FeatureBatch]], Answered]] = {
+ANSWERERS: dict[str, Callable[[SensorLanguageModel, FeatureBatch | SignalBatch], Answered]] = {
     "score": _by_score,
     "text": _by_text,
 }

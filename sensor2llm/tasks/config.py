@@ -7,6 +7,7 @@ from typing import Literal
 from sensor2llm.errors import ConfigError
 
 Part = Literal["test", "validation", "train"]
+Task = Literal["classification", "question_answering", "captioning", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +22,12 @@ class EvaluationConfig:
     """Whose windows."""
     by: Literal["score", "text"] = "score"
     """Score every label, or read the LLM's free answer."""
+    task: Task = "classification"
+    """What is asked; all but classification have controls of their own."""
     controls: bool = False
     """Also measure every control."""
     missing: bool = False
-    """Also measure without each modality."""
+    """Also measure without every subset of the modalities."""
     finetuned: bool = False
     """Of an encoder: also fine-tune a copy of it with a plain head."""
     out: Path | None = None

@@ -1,25 +1,24 @@
 """Controls: what the numbers are when the LLM cannot have listened.
 
 An adapter that hears its signal loses its score when the signal is taken away, put out of order
-or swapped for that of another window. Majority and a probe without an LLM say what the task costs.
+or swapped for that of a window with another label, and mostly keeps its answers where the other
+window has the same label. `sensor2llm.tasks.control_probe` says what this does without an LLM.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 from transformers import AutoModelForCausalLM
 
 from sensor2llm.errors import DataError
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
-from sensor2llm.tasks.probe import FeatureSet, linear_probe
 
 Distortion = Callable[[SignalBatch, torch.Generator], SignalBatch]
 
@@ -65,6 +64,17 @@ def hide_modality(position: int, name: str) -> Distortion:
     return distort
 
 
+def hide_modalities(gone: Sequence[tuple[int, str]]) -> Distortion:
+    """Return a distortion that takes several modalities away, given as (position, name)."""
+
+    def distort(batch: SignalBatch, generator: torch.Generator) -> SignalBatch:
+        for position, name in gone:
+            batch = hide_modality(position, name)(batch, generator)
+        return batch
+
+    return distort
+
+
 def other_windows(labels: Int[np.ndarray, " window"], seed: int = 0) -> Int[np.ndarray, " window"]:
     """Choose for each window another one with another label.
 
@@ -91,6 +101,35 @@ def other_windows(labels: Int[np.ndarray, " window"], seed: int = 0) -> Int[np.n
     return partners
 
 
+def same_class_windows(
+    labels: Int[np.ndarray, " window"], subjects: Shaped[np.ndarray, " window"], seed: int = 0
+) -> Int[np.ndarray, " window"]:
+    """Draw for each window another one with the same label.
+
+    It is of another person wherever another person has the label, and else of the same person. A
+    window that is the only one with its label keeps its own signal.
+
+    Args:
+        labels: label of each window.
+        subjects: who each window is from.
+        seed: of the draw.
+    """
+    generator = np.random.default_rng(seed)
+    partners = np.arange(len(labels))
+    for label in np.unique(labels):
+        alike = np.flatnonzero(labels == label)
+        for person in np.unique(subjects[alike]):
+            own = subjects[alike] == person
+            others = alike[~own]
+            if len(others):
+                partners[alike[own]] = generator.choice(others, own.sum())
+            elif len(alike) > 1:
+                # One draw fewer than windows; who is drawn at or after oneself moves on by one.
+                drawn = generator.integers(len(alike) - 1, size=len(alike))
+                partners[alike] = alike[drawn + (drawn >= np.arange(len(alike)))]
+    return partners
+
+
 def majority(real: Predictions, train_labels: Int[np.ndarray, " window"]) -> Predictions:
     """Predict the most frequent label of the training windows, with their shares as probability."""
     known = train_labels[train_labels >= 0]
@@ -102,25 +141,6 @@ def majority(real: Predictions, train_labels: Int[np.ndarray, " window"]) -> Pre
         predicted=np.full(len(real.true), int(share.argmax())),
         probabilities=np.tile(share, (len(real.true), 1)),
     )
-
-
-def probe(
-    real: Predictions,
-    train: FeatureSet,
-    validation: FeatureSet,
-    evaluated: Float[np.ndarray, "window feature"],
-) -> Predictions:
-    """Predict with logistic regression on the encoder's features, without any LLM.
-
-    Args:
-        real: the model's predictions of the evaluated windows.
-        train: features and labels that it is fitted on.
-        validation: features and labels that its regularisation is chosen on.
-        evaluated: features of the evaluated windows.
-    """
-    classify, _ = linear_probe(train, validation, len(real.labels), ProbeConfig())
-    probabilities = classify(evaluated)
-    return replace(real, predicted=probabilities.argmax(1), probabilities=probabilities)
 
 
 def random_llm(llm: FrozenLLM, seed: int = 0) -> FrozenLLM:

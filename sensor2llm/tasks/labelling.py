@@ -1,7 +1,8 @@
 """Label every window of a recording, and write a row a window."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,42 @@ from pyarrow import csv, parquet
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
+from sensor2llm.tasks.halving import Halving
+from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.recording_file import read_windows
 
 SUFFIXES = (".csv", ".parquet", ".json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelling:
+    """Say who labels what, alike in every process.
+
+    Args:
+        adapter: folder, released name or hub name.
+        llm: another place of the adapter's LLM.
+        overlap: share of a window that the next one repeats, 0 up to below 1.
+        batch_size: windows at a time.
+
+    Raises:
+        ConfigError: an overlap or a batch size that cannot be.
+    """
+
+    adapter: str
+    llm: str | None = None
+    overlap: float = 0.0
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < 1:
+            raise ConfigError(f"overlap must be from 0 to below 1, got {self.overlap:g}")
+        _check_batch_size(self.batch_size)
+
+    def load(self) -> SensorLanguageModel:
+        """Load the adapter with its LLM; see `load_model`."""
+        return load_model(self.adapter, self.llm)
 
 
 def label_file(
@@ -29,13 +62,27 @@ def label_file(
     """
     windows = read_windows(file, model.adapter.spec, overlap)
     first = True
-    while part := list(islice(windows, batch_size)):
+    for prediction in label_windows(model, windows, batch_size):
         first = False
-        yield from classify(model, part, batch_size=batch_size)
+        yield prediction
     if first:
         length = model.adapter.spec.window_s
         told = f"of {length:g} s " if length else ""
         raise DataError(f"{Path(file).name} holds no whole window {told}without gaps")
+
+
+def label_windows(
+    model: SensorLanguageModel, windows: Iterable[Window], batch_size: int = 64
+) -> Iterator[Prediction]:
+    """Label windows as they come, a batch at a time.
+
+    Raises:
+        SpecError: a window does not fit the adapter's spec.
+    """
+    _check_batch_size(batch_size)
+    coming, halving = iter(windows), Halving()
+    while part := list(islice(coming, batch_size)):
+        yield from classify(model, part, batch_size=batch_size, halving=halving)
 
 
 def prediction_row(prediction: Prediction) -> dict[str, Any]:
@@ -44,6 +91,37 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
     who = {"subject": p.subject} if p.subject not in (None, "unknown") else {}
     row = {"start_s": p.start_s, **who, "label": p.label, "probability": p.probabilities[p.label]}
     return row | {f"p_{name}": share for name, share in p.probabilities.items()}
+
+
+def tell_rows(
+    labelling: Labelling, file: Path, out: Path | None = None, *, as_json: bool = False
+) -> str:
+    """Label one recording and give what a verb prints of it.
+
+    Args:
+        labelling: who labels, and how windows are cut.
+        file: the recording.
+        out: a file to write the rows to.
+        as_json: give one JSON object instead of lines.
+
+    Raises:
+        ConfigError: `out` cannot be written.
+        DataError: the recording cannot be read, or holds no whole window.
+    """
+    if out:
+        check_out(out)
+    model, overlap, size = labelling.load(), labelling.overlap, labelling.batch_size
+    found = label_file(model, file, overlap=overlap, batch_size=size)
+    rows = [prediction_row(prediction) for prediction in found]
+    if out:
+        write_rows(rows, out)
+    if as_json:
+        return json.dumps({"file": file.name, "windows": rows}, ensure_ascii=False)
+    if out:
+        return f"{len(rows)} windows -> {out}"
+    return "\n".join(
+        f"{row['start_s']:>10.2f} s  {row['probability']:.2f}  {row['label']}" for row in rows
+    )
 
 
 def check_out(path: Path) -> None:
@@ -71,3 +149,8 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be positive, got {batch_size}")

@@ -96,7 +96,7 @@ def make_items(
     hide: float = 0.0,
     templates: Sequence[str] | None = None,
 ) -> Items:
-    """Draw questions about windows, as many with the answer yes as with no.
+    """Draw questions about windows, from as many with the answer yes as with no at each key.
 
     Args:
         known: facts of each window.

@@ -70,7 +70,7 @@ def evaluate_questions(
 
     Raises:
         ConfigError: the adapter answers no questions.
-        DataError: there is no window, or all are one person's.
+        DataError: there is no window or no question, or all windows are one person's.
     """
     if TASK not in model.adapter.templates:
         raise ConfigError(
@@ -78,10 +78,14 @@ def evaluate_questions(
         )
     bar = ProgressBar(progress_bar)
     aligned = AlignedWindows(store, model.adapter)
-    rows = _spread(split[part], windows)
+    rows = spread(split[part], windows)
     known = facts_of_rows(store, rows)
     given: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
     items = make_items(known, store.spec, seed=seed, **given)
+    if not len(items):
+        raise DataError(
+            "these windows answer none of the questions; choose others, or more windows"
+        )
     train = _train_items(store, split, seed, given)
     others = other_people(np.asarray(store.subject_ids)[rows][items.at], seed)
     heard = rows[items.at]
@@ -163,7 +167,7 @@ def _answers(
 
 
 def _train_items(store: WindowStore, split: Split, seed: int, given: dict[str, Any]) -> Items:
-    rows = _spread(split["train"], TRAIN_WINDOWS)
+    rows = spread(split["train"], TRAIN_WINDOWS)
     return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **given)
 
 
@@ -186,7 +190,12 @@ def _names(store: WindowStore, hidden: np.ndarray) -> tuple[str, ...]:
     return tuple(name for name, gone in zip(store.spec.names, hidden, strict=True) if gone)
 
 
-def _spread(rows: Int[np.ndarray, " window"], most: int | None) -> Int[np.ndarray, " window"]:
+def spread(rows: Int[np.ndarray, " window"], most: int | None) -> Int[np.ndarray, " window"]:
+    """Give at most so many rows, spread evenly over people and recordings.
+
+    Raises:
+        DataError: there is none.
+    """
     if len(rows) == 0:
         raise DataError("no window to ask about; choose another --split or store")
     if most is None or len(rows) <= most:

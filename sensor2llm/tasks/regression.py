@@ -21,7 +21,7 @@ from sensor2llm.signals.store import Windows
 
 TASK = "regression"
 LABEL = "label"
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)")
 
 
 def target_values(
@@ -39,7 +39,7 @@ def target_values(
 
     Raises:
         ConfigError: no window has such a fact, or it is no number.
-        DataError: the labels are no numbers.
+        DataError: the labels are no numbers, or no window has one.
     """
     if name == LABEL:
         return _label_values(store, rows), ""
@@ -50,9 +50,8 @@ def target_values(
         if name in found and isinstance(found[name].value, float):
             values[place], unit = found[name].value, found[name].unit
     if np.isnan(values).all():
-        raise ConfigError(
-            f"no window has the number {name!r}; choose from label, {', '.join(sorted(known))}"
-        )
+        choices = ", ".join([LABEL, *sorted(known)])
+        raise ConfigError(f"no window has the number {name!r}; choose from {choices}")
     return values, unit
 
 
@@ -63,7 +62,10 @@ def _label_values(store: Windows, rows: Int[np.ndarray, " window"]) -> Float[np.
         raise DataError(
             f"target label needs labels that are numbers, got {', '.join(store.label_names)}"
         ) from error
-    return numbers[np.asarray(store.labels)[rows]]
+    values = numbers[np.asarray(store.labels)[rows]]
+    if np.isnan(values).all():
+        raise DataError("target label needs labelled windows, and none of these has a label")
+    return values
 
 
 def requests(values: Float[np.ndarray, " window"], target: Target) -> tuple[Request, ...]:

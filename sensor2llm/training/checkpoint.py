@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sensor2llm.errors import ArtefactError
 from sensor2llm.training.record import replace_folder, write_json
-from sensor2llm.training.weights import Weights, copy_weights
+from sensor2llm.training.weights import Weights
 
 
 @dataclass(kw_only=True)
@@ -37,7 +37,7 @@ def save_checkpoint(
     progress: RunState,
     config: Mapping[str, Any],
     weights: Mapping[str, Weights],
-    optimizers: Sequence[torch.optim.Optimizer],
+    states: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write a checkpoint; the old one stays whole until the new one is.
 
@@ -45,13 +45,13 @@ def save_checkpoint(
         folder: where it goes.
         progress: where the run stands.
         config: what must be equal to go on from here.
-        weights: named sets of tensors, such as `module`, `best` and `average`.
-        optimizers: whose state is kept.
+        weights: named sets of tensors on the CPU, such as `module`, `best` and `average`.
+        states: of the optimisers, with whole tensors.
     """
     with replace_folder(folder) as part:
         for name, tensors in weights.items():
-            save_file(copy_weights(tensors), part / f"{name}.safetensors")
-        torch.save([o.state_dict() for o in optimizers], part / "optimizers.pt")
+            save_file(dict(tensors), part / f"{name}.safetensors")
+        torch.save(list(states), part / "optimizers.pt")
         write_json(part / "progress.json", {"progress": vars(progress), "config": dict(config)})
 
 

@@ -6,6 +6,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env, set_seed
 
+from sensor2llm.errors import ConfigError
 from sensor2llm.training.config import LoopConfig
 
 
@@ -20,7 +21,16 @@ def use_cpu() -> bool:
 
 
 def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
-    """Build the accelerator: devices and processes are its business, precision is the config's."""
+    """Build the accelerator: devices and processes are its business, precision is the config's.
+
+    Raises:
+        ConfigError: DeepSpeed is asked for.
+    """
+    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+        raise ConfigError(
+            "DeepSpeed makes the optimiser's step itself, which this training loop does not hand "
+            "over; launch with benchmarks/accelerate/fsdp.yaml, which shards the same"
+        )
     set_seed(config.seed)
     tracked = config.tracker == "tensorboard" and out is not None
     accelerator = Accelerator(

@@ -10,13 +10,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -26,13 +26,16 @@ from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_check
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import autocast, build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
+from sensor2llm.training.memory import Parts
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
+from sensor2llm.training.sharding import Shards, wants_shards, whole, whole_states
 from sensor2llm.training.task import StepLoss, TrainingTask, Validation
 from sensor2llm.training.weights import (
     copy_weights,
     follow,
     kept,
+    load_weights,
     move_states,
     scale_gradients,
     trainable,
@@ -106,6 +109,8 @@ class _Run:
         self.main = self.accelerator.is_main_process
         if not any(p.requires_grad for p in task.module.parameters()):
             raise ConfigError("nothing to train: no parameter takes a gradient")
+        device, sharded = self.accelerator.device, wants_shards(self.accelerator)
+        self.shards = Shards(task.module, device) if sharded else None
         self.optimizers = build_optimizers(task.module, config)
         self.identity = identity | {"loop": _resumable(config)}
         self.progress = RunState()
@@ -115,8 +120,9 @@ class _Run:
         found = bool(out and resume and (out / "checkpoint" / "progress.json").is_file())
         if found and out:
             self._load(out / "checkpoint")
-        self.module = self.accelerator.prepare(task.module)
-        move_states(self.optimizers, self.accelerator.device)
+        root = self.shards.root if self.shards else None
+        self.module: Any = root or self.accelerator.prepare(task.module)
+        move_states(self.optimizers, device)
         self.file = None
         if out and self.main:
             self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
@@ -128,14 +134,18 @@ class _Run:
         self.saved_at = time.monotonic()
         self.validated_at = -1
         self.interrupt = HeldInterrupt()
+        processes = self.accelerator.num_processes
+        self.parts = Parts(config.gradient_accumulation, self.optimizers, processes)
 
     def go(self) -> FitResult:
         """Train to the end, an early stop or Ctrl-C, which is kept for the end of a step."""
         with self.interrupt:
             ended = self._trained()
             if final := self.best or self.average:
-                self.task.module.load_state_dict(final, strict=False)
+                load_weights(self.task.module, final)
             self._save()
+            if self.shards:
+                self.shards.undo()
         for tracker in self.accelerator.trackers:
             tracker.finish()  # the processes' group stays: another stage may follow
         self._stop_if_asked()
@@ -168,7 +178,7 @@ class _Run:
                 due = self.config.validate_every and p.step % self.config.validate_every == 0
                 if due and self._validate():
                     return "early"
-                if time.monotonic() - self.saved_at > self.config.checkpoint_every_s:
+                if self._save_is_due():
                     self._save()
             p.epoch, p.batch = p.epoch + 1, 0
             if not self.config.validate_every and self._validate():
@@ -188,6 +198,11 @@ class _Run:
         """Stop between two steps, in every process after the same one."""
         if self._sum(float(self.interrupt.asked)):
             raise KeyboardInterrupt
+
+    def _save_is_due(self) -> bool:
+        """Ask the clock; of processes that hold shards, which save together, the first one's."""
+        due = time.monotonic() - self.saved_at > self.config.checkpoint_every_s
+        return bool(self._sum(float(due and self.main))) if self.shards else due
 
     def _share(self) -> float:
         if self.config.budget_s:
@@ -215,40 +230,51 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
         self.task.module.train()
-        total, weight, metrics = self._gradients(rows)
+        world = self.accelerator.num_processes
+        total, weight, metrics = self.parts(
+            lambda parts: self._gradients(rows, parts), -(-len(rows) // world)
+        )
         weight = float(self._sum(weight))
-        scale = self.accelerator.num_processes / max(weight, 1e-9)
+        scale = world / max(weight, 1e-9)
         parameters = [p for p in self.module.parameters() if p.grad is not None]
         scale_gradients(parameters, scale)
         values = {"loss": float(self._sum(total)) / max(weight, 1e-9), **metrics}
         if self.config.max_grad_norm:
             norm = nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
-            values["grad_norm"] = float(norm)
+            values["grad_norm"] = float(whole(norm))
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         follow(self.average, self.task.module, self.config.ema_decay)
         return values | {"learning_rate": self.config.learning_rate * factor}
 
-    def _gradients(self, rows: NDArray[np.int64]) -> tuple[float, float, dict[str, float]]:
-        """Add up gradients of this process's share of the batch."""
+    def _gradients(
+        self, rows: NDArray[np.int64], count: int
+    ) -> tuple[float, float, dict[str, float]]:
+        """Add up gradients of this process's share of the batch, computed in so many parts."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         seed = np.random.SeedSequence([self.config.seed, self.progress.step, rank])
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
         torch.manual_seed(int(seed.generate_state(2)[1]))
         device, precision = self.accelerator.device, self.config.precision
-        parts = np.array_split(rows[rank::world], self.config.gradient_accumulation)
+        parts = np.array_split(rows[rank::world], count)
         parts = [part for part in parts if len(part)] or [rows[:1]]
         total, weight, metrics = 0.0, 0.0, {}
         for i, part in enumerate(parts):
             batch = self.task.collate(part).to(device)
             last = i == len(parts) - 1
-            with _sync(self.accelerator, self.module, last), autocast(device, precision):
+            with self._exchange(last), autocast(device, precision):
                 step = self.module(batch, generator)
                 self.accelerator.backward(step.total)
             total, weight = total + float(step.total.detach()), weight + float(step.weight)
             metrics = {k: float(v) for k, v in step.metrics.items()}
         return total, weight, metrics
+
+    def _exchange(self, last: bool) -> AbstractContextManager[Any]:
+        """Let processes exchange gradients with a batch's last part only."""
+        if last:
+            return contextlib.nullcontext()
+        return self.shards.apart() if self.shards else self.accelerator.no_sync(self.module)
 
     def _sum(self, value: float) -> float:
         if self.accelerator.num_processes == 1:
@@ -262,12 +288,13 @@ class _Run:
         self.validated_at = p.step
         current = copy_weights(trainable(module)) if self.average else {}
         if self.average:
-            module.load_state_dict(self.average, strict=False)
+            load_weights(module, self.average)
         module.eval()
-        with torch.no_grad():
+        whole_for_now = self.shards.together() if self.shards else contextlib.nullcontext()
+        with torch.no_grad(), whole_for_now:
             found = self.task.validate()
         if found is None:
-            module.load_state_dict(current, strict=False)
+            load_weights(module, current)
             return False
         if p.best_score is None or found.score > p.best_score:
             p.best_score, p.best_step, p.worse = found.score, p.step, 0
@@ -275,7 +302,7 @@ class _Run:
         else:
             p.worse += 1
         if current:
-            module.load_state_dict(current, strict=False)
+            load_weights(module, current)
         self._log({"validation_score": found.score, **found.metrics})
         return bool(self.config.patience and p.worse >= self.config.patience)
 
@@ -288,20 +315,20 @@ class _Run:
 
     def _save(self) -> None:
         self.saved_at = time.monotonic()
-        if not (self.out and self.main):
+        # Whole weights need all processes, and only one writes.
+        if not (self.out and (self.main or self.shards)):
             return
-        weights = {"module": kept(self.task.module), "best": self.best, "average": self.average}
-        save_checkpoint(
-            self.out / "checkpoint",
-            self.progress,
-            self.identity,
-            {name: tensors for name, tensors in weights.items() if tensors},
-            self.optimizers,
-        )
+        weights = {"module": copy_weights(kept(self.task.module))}
+        weights |= {"best": self.best, "average": self.average}
+        weights = {name: tensors for name, tensors in weights.items() if tensors}
+        states = whole_states(self.optimizers)
+        if self.main:
+            folder = self.out / "checkpoint"
+            save_checkpoint(folder, self.progress, self.identity, weights, states)
 
     def _load(self, folder: Path) -> None:
         self.progress, weights, states = load_checkpoint(folder, self.identity)
-        self.task.module.load_state_dict(weights["module"], strict=False)
+        load_weights(self.task.module, weights["module"])
         self.best, self.average = weights.get("best", {}), weights.get("average", self.average)
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
@@ -312,11 +339,8 @@ class _Run:
         return planned if self.config.steps is None else min(planned, self.config.steps)
 
 
-def _sync(accelerator: Accelerator, module: nn.Module, last: bool) -> Any:
-    return contextlib.nullcontext() if last else accelerator.no_sync(module)
-
-
 def _resumable(config: LoopConfig) -> dict[str, Any]:
     """Give the settings that must be equal to go on; how often to log or save may change."""
     free = {"log_every", "checkpoint_every_s", "tracker", "epochs", "steps", "budget_s", "patience"}
+    free |= {"gradient_accumulation"}  # the steps stay the same
     return {name: value for name, value in asdict(config).items() if name not in free}

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from sensor2llm.training.sharding import sharded_like, whole
+
 Weights = Mapping[str, Tensor]
 
 
@@ -20,15 +22,22 @@ def kept(module: nn.Module) -> dict[str, Tensor]:
 
 
 def copy_weights(weights: Weights) -> dict[str, Tensor]:
-    """Copy tensors to contiguous CPU memory of their own."""
-    return {name: w.detach().cpu().clone().contiguous() for name, w in weights.items()}
+    """Copy tensors, whole ones, to contiguous CPU memory of their own; all processes of shards."""
+    return {name: whole(w.detach()).cpu().clone().contiguous() for name, w in weights.items()}
+
+
+def load_weights(module: nn.Module, weights: Weights) -> None:
+    """Give a module these weights, whole in every process; what is not named stays."""
+    own = module.state_dict()
+    parts = {name: sharded_like(w, own[name]) if name in own else w for name, w in weights.items()}
+    module.load_state_dict(parts, strict=False)
 
 
 def follow(average: Weights, module: nn.Module, decay: float) -> None:
-    """Move a running average, in place, towards a module's trainable parameters."""
+    """Move a running average, in place, towards a module's trainable parameters; all processes."""
     current = trainable(module)
     for name, value in average.items():
-        value.lerp_(current[name].detach().to(value), 1 - decay)
+        value.lerp_(whole(current[name].detach()).to(value), 1 - decay)
 
 
 def scale_gradients(parameters: Sequence[Tensor], factor: float) -> None:
@@ -37,9 +46,9 @@ def scale_gradients(parameters: Sequence[Tensor], factor: float) -> None:
 
 
 def move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
-    """Bring loaded optimiser state to where the parameters are."""
+    """Bring loaded optimiser state to where the parameters, or their parts, are."""
     for optimizer in optimizers:
-        for state in optimizer.state.values():
+        for parameter, state in optimizer.state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.dim() > 0:
-                    state[name] = value.to(device)
+                    state[name] = sharded_like(value.to(device), parameter)

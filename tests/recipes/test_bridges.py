@@ -66,3 +66,6 @@ def test_every_bridge_is_trained_saved_and_read_again(recipe, name, tmp_path):
     assert model.llm.fingerprint() == trained.fingerprint
     assert model.write(windows, max_new_tokens=4) == trained.model.write(windows, max_new_tokens=4)
     assert len(model.generate(windows[:2], max_new_tokens=4)) == 2
+    card = (tmp_path / name / "README.md").read_text()
+    assert ("Not frozen" in card) == ("lora" in given)
+    assert ("not one of its weights is changed" in card) == ("lora" not in given)

@@ -10,6 +10,7 @@ from sensor2llm.batches import Request
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
+from sensor2llm.evaluate import main as evaluate
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe, TaskMix
@@ -130,3 +131,37 @@ def test_one_modality_always_stays():
     assert left.any(axis=1).all()
     assert (hidden <= present).all()
     assert hidden[1::2].mean() > 0.5
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if task != "classification"])
+def test_each_task_is_measured_by_the_verb(recipe, trained, task, tmp_path, capsys):
+    given = [str(recipe.out), "--data", str(recipe.data), "--task", task, "--out", str(tmp_path)]
+    assert evaluate([*given, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads((tmp_path / f"metrics_{task}.json").read_text())
+    assert found["subjects"] > 1
+    if task == "regression":
+        assert found["unit"] == "bpm"
+        assert found["head"]["mae_of_mean"] == pytest.approx(found["text"]["mae_of_mean"])
+    else:
+        assert 0 <= found["true"] <= 1
+    assert evaluate(given) == 0
+    assert "people (test)" in capsys.readouterr().out
+
+
+def test_tasks_have_controls_of_their_own(recipe, trained, capsys):
+    given = [str(recipe.out), "--data", str(recipe.data), "--task", "captioning"]
+    assert evaluate([*given, "--controls"]) == 2
+    assert "--task captioning has controls of its own" in capsys.readouterr().err
+
+
+def test_a_task_that_was_not_trained_cannot_be_measured(recipe, tmp_path, capsys):
+    few = replace(recipe, tasks={"classification": TaskMix()}, align_epochs=0, out=tmp_path / "a")
+    train_adapter(few)
+    for task, told in (
+        ("question_answering", "the adapter answers no questions"),
+        ("captioning", "the adapter writes no captions"),
+        ("regression", "the adapter estimates no number"),
+    ):
+        assert evaluate([str(tmp_path / "a"), "--data", str(recipe.data), "--task", task]) == 2
+        assert told in capsys.readouterr().err

@@ -184,6 +184,56 @@ def test_words_that_ten_percent_would_change_are_named_as_near():
     assert found.number == pytest.approx(0.092, rel=0.01)
 
 
+@pytest.fixture(scope="module")
+def blows():
+    return list(_windows(SimulationConfig(scenario="spirometry", subjects=12, missing_share=0.0)))
+
+
+def test_lung_volumes_are_those_of_the_simulated_blow(blows):
+    for found, truth in blows:
+        assert abs(found["spirogram.fev1"].value - truth.values["fev1_l"]) < 0.05
+        assert abs(found["spirogram.fvc"].value - truth.values["fvc_l"]) < 0.05
+        ratio = truth.values["fev1_l"] / truth.values["fvc_l"]
+        assert abs(found["spirogram.fev1_fvc"].value - ratio) < 0.02
+    assert np.ptp([truth.values["fev1_l"] for _, truth in blows]) > 0.5
+
+
+def _blow(volume, rate_hz=10.0, name="volume", unit="L", axis="time"):
+    values = np.stack([np.asarray(volume, np.float32), np.zeros(len(volume), np.float32)])
+    channels = (Channel(name=name, unit=unit), Channel(name="flow", unit="L/s"))
+    rate_hz = rate_hz if axis == "time" else None
+    blow = Modality(name="blow", channels=channels, steps=len(volume), axis=axis, rate_hz=rate_hz)
+    found = facts(Window(signals={"blow": values}), SignalSpec(modalities=(blow,)))
+    return {key.removeprefix("blow."): fact for key, fact in found.items()}
+
+
+def test_fev1_is_the_volume_after_a_second_and_fvc_that_at_the_end():
+    volume = np.linspace(0, 4, 41)  # 0.1 L each 0.1 s, over 4 s.
+    found = _blow(volume)
+    assert found["fev1"].value == pytest.approx(1.0)
+    assert found["fvc"].value == pytest.approx(4.0)
+    assert found["fev1_fvc"].value == pytest.approx(0.25)
+    assert [found[name].text for name in ("fev1", "fvc", "fev1_fvc")] == [
+        "blow: FEV1 1.00 L", "blow: FVC 4.00 L", "blow: FEV1/FVC 0.25"
+    ]  # fmt: skip
+    assert [found[name].unit for name in ("fev1", "fvc", "fev1_fvc")] == ["L", "L", "1"]
+    # 1 s lies between two samples of 0.4 s.
+    assert _blow(volume, rate_hz=2.5)["fev1"].value == pytest.approx(0.25)
+
+
+def test_only_a_second_of_breathed_out_litres_tells_of_the_lungs():
+    volume = np.linspace(0, 4, 41)
+    assert _blow(volume[:11])["fev1"].value == pytest.approx(1.0)
+    for found in (
+        _blow(volume[:10]),
+        _blow(-volume),
+        _blow(volume, name="vol"),
+        _blow(volume, unit="mL"),
+        _blow(volume, axis="event"),
+    ):
+        assert not {"fev1", "fvc", "fev1_fvc"} & set(found)
+
+
 def test_mean_and_spread_are_per_channel():
     found = _facts("eda", ["uS", "degC"], [[1, 3], [30, 30]], rate_hz=4.0)
     assert found["eda.mean"].value == (2.0, 30.0)

@@ -16,7 +16,7 @@ from sensor2llm.signals.simulate import (
     simulated_labels,
     simulated_spec,
 )
-from sensor2llm.signals.simulation.spirometry import predicted_l
+from sensor2llm.signals.simulation.spirometry import draw_patient, expiration, predicted_l
 
 SMALL = SimulationConfig(subjects=2, sessions=1, missing_share=0.0)
 
@@ -174,6 +174,26 @@ def test_fev1_and_fvc_can_be_read_off_the_spirogram():
         ratios[truth.label].append(truth.values["fev1_l"] / truth.values["fvc_l"])
     assert np.mean(ratios["healthy"]) > 0.74
     assert np.mean(ratios["asthma"]) < 0.68
+
+
+def test_a_blow_tells_the_obstruction_and_nothing_else_of_the_label():
+    for seed in range(5):
+        patient = draw_patient(np.random.default_rng(seed))
+        one, other = (
+            expiration(replace(patient, asthma=ill), np.random.default_rng(1))
+            for ill in (False, True)
+        )
+        np.testing.assert_array_equal(one, other)
+        tighter = replace(patient, ratio=patient.ratio - 0.1)
+        flow, slowed = (expiration(p, np.random.default_rng(1))[1] for p in (patient, tighter))
+        assert slowed[5:25].mean() < flow[5:25].mean()
+
+
+def test_people_are_within_the_bounds_of_their_row():
+    spec = simulated_spec(_of("spirometry"))
+    assert spec["body"].channels[0].bounds == (20, 80)
+    for recording in simulate(_of("spirometry", subjects=100)):
+        spec["body"].check_values(recording.tracks["body"].values)
 
 
 def test_predicted_volumes_are_those_of_the_reference():

@@ -85,6 +85,75 @@ def test_broken_json_is_a_spec_error():
         SignalSpec.from_dict({"channels": 3})
 
 
+def person(**bounds) -> SignalSpec:
+    age = Channel(name="age", unit="years", **bounds)
+    row = replace(ROW, channels=(age, Channel(name="male", unit="")))
+    return SignalSpec(modalities=(row,))
+
+
+def aged(years: float, male: float = 0.0) -> Window:
+    return Window({"person": np.array([[years], [male]])})
+
+
+def test_bounds_go_round_through_json_and_unset_ones_leave_no_trace():
+    spec = person(low=20, high=80)
+    assert SignalSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    [row] = spec.to_dict()["modalities"]
+    assert row["channels"] == [
+        {"name": "age", "unit": "years", "low": 20, "high": 80},
+        {"name": "male", "unit": ""},
+    ]
+
+
+def test_values_within_the_bounds_fit_the_bounds_included():
+    for years in (20, 54.5, 80):
+        person(low=20, high=80).check(aged(years, male=1e9))
+    person(low=0.1).check(aged(0.1))
+    person(high=80).check(aged(-1e9))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "years", "message"),
+    [
+        ({"low": 20, "high": 80}, 670, "'person' with age 670 years, the spec expects 20 to 80; "),
+        ({"low": 20, "high": 80}, -3, "'person' with age -3 years, the spec expects 20 to 80; "),
+        (
+            {"low": 20},
+            19,
+            "the spec expects 20 to inf; mend the value or its unit, or leave the mo",
+        ),
+    ],
+)
+def test_a_value_outside_the_bounds_is_named(bounds, years, message):
+    with pytest.raises(SpecError, match=message):
+        person(**bounds).check(aged(years))
+
+
+@pytest.mark.parametrize("bounds", [{"low": 3, "high": 2}, {"low": float("nan")}])
+def test_bounds_must_be_numbers_in_their_order(bounds):
+    with pytest.raises(SpecError, match="bounds of channel 'age' must be numbers, low up to high"):
+        person(**bounds)
+    plain = person().to_dict()
+    plain["modalities"][0]["channels"][0] |= {"low": "young"}
+    with pytest.raises(SpecError, match="not a signal spec"):
+        SignalSpec.from_dict(plain)
+
+
+def test_bounds_do_not_decide_whether_data_are_compatible():
+    person(low=20, high=80).check_compatible(person())
+    person().check_compatible(person(low=20, high=80))
+
+
+def test_a_row_with_a_gap_is_missing_and_a_signal_with_one_is_not():
+    beats = np.full((1, 60), np.nan)
+    given = Window({"rr": beats, "person": np.array([[np.nan]])}, "anna", "rest", 3.0)
+    found = SPEC.without_gaps(given)
+    assert list(found.signals) == ["rr"]
+    assert (found.subject, found.label, found.start_s) == ("anna", "rest", 3.0)
+    whole = Window({"rr": beats, "person": np.array([[54.0]])})
+    assert SPEC.without_gaps(whole) is whole
+
+
 def test_windows_with_any_subset_of_modalities_fit():
     SPEC.check(Window({"rr": np.zeros((1, 60))}))
     SPEC.check(Window({"watch_accel": np.zeros((3, 50)), "person": np.zeros((1, 1))}))

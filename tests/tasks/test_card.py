@@ -7,6 +7,7 @@ import pytest
 from sensor2llm.errors import ArtefactError
 from sensor2llm.signals.sources.catalogue import SOURCES
 from sensor2llm.tasks.card import write_card
+from sensor2llm.tasks.missing import missing_summary
 from tests.signals.stores import SPEC
 
 FOUND = {
@@ -77,6 +78,40 @@ def test_a_card_has_data_results_controls_and_limits(folder):
     assert "Not a medical device" in text
     assert "base_model: bundled" in text
     assert "Trained parameters: 12,345" in text
+
+
+def test_a_card_shows_what_the_probe_makes_of_altered_windows(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    probed = {"probe_macro_f1": 0.25, "probe_flip_rate": 0.4}
+    metrics["controls"] = {"majority": CONTROL, "same_class": CONTROL | probed}
+    metrics["missing"] = {
+        "accel+rr": CONTROL | probed | {"taken_away": ["accel", "rr"]},
+        "accel": CONTROL | probed | {"taken_away": ["accel"], "model_minus_control": 0.2},
+    }
+    metrics["missing_summary"] = missing_summary(metrics["missing"], count=3, probe_macro_f1=0.75)
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = write_card(folder).read_text()
+    probe_heads = "answers changed | macro-F1 without an LLM | its answers changed |"
+    assert text.count(probe_heads) == 2
+    assert "| this adapter | 0.500 |  |  |  |  |" in text
+    numbers = "0.100 | +0.400 (+0.300 to +0.500) | 80% |"
+    assert f"| most frequent training label | {numbers}  |  |" in text
+    swapped = "signal of another window with the same label, of another person if there is one"
+    assert f"| {swapped} | {numbers} 0.250 | 40% |" in text
+    single, pair = "| accel | 0.100 | 80% | 0.250 | 40% |", "| accel + rr | 0.100 | 80% | 0.250 |"
+    assert 0 < text.index(single) < text.index(pair)
+    for line in (
+        "- 1 of 3 taken away: 20.0 points of macro-F1 lost without accel; without an LLM 50.0.",
+        "- 2 of 3 taken away: 40.0 points of macro-F1 lost without accel+rr; without an LLM 50.0.",
+    ):
+        assert line in text
+
+
+def test_a_card_of_what_was_measured_before_there_were_probes_and_subsets(folder):
+    text = write_card(folder).read_text()
+    assert "without an LLM" not in text
+    assert "| taken away | macro-F1 | answers changed |" in text
+    assert "taken away:" not in text
 
 
 def test_a_card_without_controls(folder):

@@ -10,14 +10,14 @@ from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.tasks.controls import (
     DISTORTIONS,
     compare,
+    hide_modalities,
     hide_modality,
     majority,
     other_windows,
-    probe,
     random_llm,
+    same_class_windows,
 )
 from sensor2llm.tasks.metrics import Predictions
-from sensor2llm.tasks.probe import FeatureSet
 from tests.llm.tiny import tiny_folder
 
 
@@ -89,6 +89,15 @@ def test_hiding_one_modality_leaves_the_other():
     assert torch.equal(hidden.signals["heart"], batch().signals["heart"])
 
 
+def test_hiding_several_is_hiding_one_after_the_other():
+    both = hide_modalities([(0, "accel"), (1, "heart")])(batch(), torch.Generator())
+    assert not both.present.any()
+    assert not any(values.any() for values in both.signals.values())
+    one = hide_modalities([(1, "heart")])(batch(), torch.Generator())
+    assert one.present.tolist() == [[True, False]] * 4
+    assert torch.equal(one.signals["accel"], batch().signals["accel"])
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_another_window_is_of_another_label_and_given_once(seed):
     labels = np.random.default_rng(seed).integers(4, size=100)
@@ -108,6 +117,25 @@ def test_another_window_needs_two_labels():
         other_windows(np.zeros(5, dtype=int))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_class_is_heard_from_another_person(seed):
+    rng = np.random.default_rng(seed)
+    labels, subjects = rng.integers(4, size=100), np.array(list("abcde"))[rng.integers(5, size=100)]
+    partners = same_class_windows(labels, subjects, seed)
+    assert np.array_equal(labels[partners], labels)
+    assert (subjects[partners] != subjects).all()
+    assert np.array_equal(partners, same_class_windows(labels, subjects, seed))
+    assert not np.array_equal(partners, same_class_windows(labels, subjects, seed + 1))
+
+
+def test_the_same_class_is_heard_from_the_same_person_where_nobody_else_has_it():
+    labels, subjects = np.array([0, 0, 0, 1, 1, 2]), np.array(["a", "a", "a", "a", "b", "b"])
+    drawn = np.array([same_class_windows(labels, subjects, seed) for seed in range(40)])
+    assert [set(column) for column in drawn[:, :3].T] == [{1, 2}, {0, 2}, {0, 1}]
+    # One window of each of two people can only be swapped; a label's only window stays.
+    assert (drawn[:, 3:] == [4, 3, 5]).all()
+
+
 def test_majority_says_the_training_windows_most_frequent_label():
     control = majority(real(), np.array([2, 2, 2, 0, -1, -1, -1, -1]))
     assert set(control.predicted) == {2}
@@ -117,22 +145,6 @@ def test_majority_says_the_training_windows_most_frequent_label():
 def test_majority_needs_a_training_label():
     with pytest.raises(DataError, match="no labelled training window"):
         majority(real(), np.array([-1]))
-
-
-def features(labels, seed=0):
-    noise = np.random.default_rng(seed).normal(0, 0.1, (len(labels), 3))
-    return FeatureSet(features=np.eye(3)[labels] + noise, labels=labels)
-
-
-@pytest.mark.parametrize("known", [3, 2])
-def test_probe_finds_the_labels_that_it_saw(known):
-    evaluated, rng = real(), np.random.default_rng(1)
-    train, validation = (features(rng.integers(known, size=n)) for n in (90, 30))
-    found = probe(evaluated, train, validation, np.eye(3)[evaluated.true])
-    told = evaluated.true < known
-    assert np.array_equal(found.predicted[told], evaluated.true[told])
-    assert found.probabilities.sum(1) == pytest.approx(1)
-    assert not found.probabilities[:, known:].any()
 
 
 def test_random_llm_has_the_shapes_and_none_of_the_weights():

@@ -9,13 +9,11 @@ import pytest
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError, DataError, SpecError
-from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify_store
-from sensor2llm.tasks.controls import DISTORTIONS
 from sensor2llm.tasks.encoder_evaluation import (
     embedding_text,
     evaluate_encoder,
@@ -51,7 +49,7 @@ def split(store):
 
 @pytest.fixture(scope="module")
 def whole(model, store, split):
-    return evaluate_adapter(model, store, split, controls=True, missing=True, batch_size=5)
+    return evaluate_adapter(model, store, split, batch_size=5)
 
 
 def test_metrics_are_those_of_the_parts_windows(model, store, split, whole):
@@ -65,40 +63,6 @@ def test_metrics_are_those_of_the_parts_windows(model, store, split, whole):
     assert whole.metrics["tokens_per_window"] == model.tokens_per_window
     assert whole.metrics["windows_per_s"] > 0
     assert whole.metrics["data"]["people"] == {"train": 4, "validation": 1, "test": 1}
-
-
-def test_every_control_is_of_the_same_kind(whole):
-    controls = whole.metrics["controls"]
-    assert set(controls) == {"majority", "probe", "random_llm", "another_window", *DISTORTIONS}
-    own = set(whole.metrics) - {"controls", "missing", "split", "by", "llm", "data"}
-    for found in controls.values():
-        assert own <= set(found)
-        assert found["windows"] == whole.metrics["windows"]
-        assert 0 <= found["flip_rate"] <= 1
-
-
-def test_without_a_signal_every_window_gets_the_same_answer(whole):
-    confusion = np.array(whole.metrics["controls"]["text_only"]["confusion"])
-    assert (confusion.sum(0) > 0).sum() == 1
-
-
-def test_a_random_llm_is_another_llm(whole):
-    drawn = whole.metrics["controls"]["random_llm"]["llm_fingerprint"]
-    assert drawn != whole.metrics["llm_fingerprint"]
-
-
-def test_missing_takes_each_modality_away(whole):
-    assert list(whole.metrics["missing"]) == list(SPEC.names)
-
-
-def test_an_evaluation_is_deterministic(model, store, split, whole):
-    again = evaluate_adapter(model, store, split, controls=True, batch_size=5)
-    drop = {"windows_per_s"}
-    for name, found in again.metrics["controls"].items():
-        before = whole.metrics["controls"][name]
-        assert {k: v for k, v in found.items() if k not in drop} == {
-            k: v for k, v in before.items() if k not in drop
-        }
 
 
 def test_saved_files(whole, store, split, tmp_path):
@@ -128,14 +92,6 @@ def test_read_from_text_has_no_probabilities(model, store, split, tmp_path):
     assert json.loads((tmp_path / "metrics_text.json").read_text()) == found.metrics
     assert "probability" not in table.column_names
     assert table["predicted"].null_count > 0
-
-
-def test_an_adapter_without_an_encoder_has_no_probe(store, split):
-    llm = tiny_llm()
-    model = SensorLanguageModel(text_adapter(llm), llm).eval()
-    controls = evaluate_adapter(model, store, split, controls=True).metrics["controls"]
-    assert "probe" not in controls
-    assert "text_only" in controls
 
 
 def part_of(tmp_path, names, labels=LABELS, spec=SPEC):

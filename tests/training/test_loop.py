@@ -10,6 +10,7 @@ from torch import nn
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.loop import fit
+from sensor2llm.training.memory import Parts, is_out_of_memory
 from sensor2llm.training.optimizers import build_optimizers
 from tests.training.toy import ToyTask
 
@@ -204,3 +205,82 @@ def test_a_second_ctrl_c_is_not_held_back_and_keeps_the_checkpoint_there_was(tmp
         fit(task, CONFIG, tmp_path, resume=True, progress_bar=False)
     assert (tmp_path / "checkpoint" / "progress.json").read_bytes() == before
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+def short_of_memory(most: int, error: Exception = FULL, on_call: int = 1, **changes):
+    """Train where passes over more than `most` rows fail, from the given pass on."""
+    task, calls = ToyTask(), []
+    forward = task.module.forward
+
+    def limited(batch, generator=None):
+        calls.append(len(batch[0]))
+        if len(calls) >= on_call and calls[-1] > most:
+            raise error
+        return forward(batch, generator)
+
+    task.module.forward = limited
+    fit(task, replace(CONFIG, **changes), progress_bar=False)
+    return weights(task), calls
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FULL,
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+    ],
+)
+def test_a_device_out_of_memory_halves_the_batch_and_the_steps_stay_the_same(error, caplog):
+    found, calls = short_of_memory(6, error)
+    assert calls == [12] + [6, 6] * 32
+    assert torch.equal(found, weights(run(replace(CONFIG, gradient_accumulation=2))[0]))
+    torch.testing.assert_close(found, weights(run()[0]), rtol=1e-5, atol=1e-6)
+    assert [line.getMessage() for line in caplog.records if line.levelname == "WARNING"] == [
+        "the device ran out of memory with 12 rows at a time; going on with 6 at a time, 2 parts "
+        "a batch, which gives the same steps"
+    ]
+
+
+def test_gradients_of_the_attempt_that_failed_are_dropped():
+    # Its first part went through; the second one fails, in the third step.
+    found, calls = short_of_memory(3, on_call=6, gradient_accumulation=2)
+    assert calls[:8] == [6] * 6 + [3, 3]
+    torch.testing.assert_close(found, weights(run()[0]), rtol=1e-5, atol=1e-6)
+
+
+def test_memory_that_runs_out_a_second_time_ends_the_run_in_one_line():
+    message = (
+        r"^the device ran out of memory with 6 rows at a time, though the batch was halved before; "
+        r"raise the loop's gradient_accumulation above 2, which gives the same steps, or take "
+        r"a smaller model, or of an adapter's llm its llm_checkpointing or llm_quantization 4bit$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        short_of_memory(5)
+    with pytest.raises(ConfigError, match="ran out of memory on a single row; take a smaller"):
+        short_of_memory(0, gradient_accumulation=12)
+
+
+def test_one_of_several_processes_is_not_halved_alone():
+    def fail(_parts):
+        raise FULL
+
+    with pytest.raises(ConfigError, match="with 8 rows at a time in one of 2 processes; raise the"):
+        Parts(1, [], processes=2)(fail, 8)
+
+
+def test_other_errors_are_no_lack_of_memory():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        short_of_memory(6, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_a_run_goes_on_in_more_parts_than_it_began_with(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(out=tmp_path, stop_at=13)
+    resumed, _ = run(replace(CONFIG, gradient_accumulation=2), tmp_path, resume=True)
+    torch.testing.assert_close(weights(resumed), weights(run()[0]), rtol=1e-5, atol=1e-6)

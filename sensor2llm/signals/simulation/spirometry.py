@@ -1,12 +1,12 @@
 """Forced expirations with known FEV1 and FVC, beside age, sex, height and body mass index.
 
 Sources of the numbers:
-    predicted FEV1 and FVC from age and height: NHANES III, Caucasian adults from 20 years
+    predicted FEV1 and FVC from age and height: NHANES III, Caucasian adults from 20 to 80 years
         [Hankinson et al. 1999, Am. J. Respir. Crit. Care Med., table 4]; spread between people
         about 13 % [same, lower limits of normal].
-    emptying: two compartments, fast and slow; obstruction moves volume to the slow one, which
-        hollows the flow-volume curve [Mead 1978, Am. Rev. Respir. Dis.]. FEV1 and FVC are read off
-        the curve itself before noise, 1 s after the start and at its end (6 s)
+    emptying: two compartments, fast and slow; obstruction moves volume to the slow one and slows
+        it down, which hollows the flow-volume curve [Mead 1978, Am. Rev. Respir. Dis.]. FEV1 and
+        FVC are read off the curve itself before noise, 1 s after the start and at its end (6 s)
         [Miller et al. 2005, Eur. Respir. J.].
     airway obstruction as in asthma: FEV1/FVC lowered by about 0.17; blows of one effort agree
         within 150 ml [Miller et al. 2005].
@@ -26,7 +26,15 @@ from sensor2llm.signals.window import Recording, Track
 LABELS = ("healthy", "asthma")
 RATE_HZ, WINDOW_S, BLOWS = 50.0, 6.0, 3
 FAST_S, RISE_S = 0.3, 0.04
+OPEN_RATIO, LOWERED = 0.8, 0.17
 PATIENT_SHARE = 0.5
+# The ages are those of the reference equations; height and index are those of living adults.
+BODY = (
+    Channel(name="age", unit="years", low=20, high=80),
+    Channel(name="male", unit="", low=0, high=1),
+    Channel(name="height", unit="m", low=1.2, high=2.3),
+    Channel(name="bmi", unit="kg/m^2", low=10, high=70),
+)
 # Constant, age, age squared, height in cm squared.
 PREDICTED_L: Mapping[tuple[str, bool], tuple[float, float, float, float]] = {
     ("fev1", True): (0.5536, -0.01303, -0.000172, 0.00014098),
@@ -68,9 +76,7 @@ def spec(config: SimulationConfig) -> SignalSpec:
         steps=round(WINDOW_S * RATE_HZ),
         rate_hz=RATE_HZ,
     )
-    columns = (("age", "years"), ("male", ""), ("height", "m"), ("bmi", "kg/m^2"))
-    channels = tuple(Channel(name=name, unit=unit) for name, unit in columns)
-    body = Modality(name="body", channels=channels, steps=1, axis="none")
+    body = Modality(name="body", channels=BODY, steps=1, axis="none")
     return SignalSpec(modalities=(spirogram, body), window_s=WINDOW_S)
 
 
@@ -100,7 +106,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     ratio = predicted_l("fev1", age, male, height) / fvc + float(rng.normal(0, 0.035))
     asthma = bool(rng.random() < PATIENT_SHARE)
     if asthma:
-        ratio -= float(np.clip(rng.normal(0.17, 0.06), 0.05, 0.35))
+        ratio -= float(np.clip(rng.normal(LOWERED, 0.06), 0.05, 0.35))
     return Patient(
         age=age,
         male=male,
@@ -117,7 +123,8 @@ def expiration(
 ) -> tuple[Float[np.ndarray, "step"], Float[np.ndarray, "step"]]:
     """Give volume in L and flow in L/s of one forced expiration, without noise."""
     time_s = np.arange(round(WINDOW_S * RATE_HZ)) / RATE_HZ
-    slow_s = 2.0 if patient.asthma else 1.2
+    # By how open the airways are and never by the label: all that a blow tells is the obstruction.
+    slow_s = 1.2 + 0.8 * float(np.clip((OPEN_RATIO - patient.ratio) / LOWERED, 0, 1.5))
     left_fast, left_slow = np.exp(-1 / FAST_S), np.exp(-1 / slow_s)
     fast = np.clip((left_slow - (1 - patient.ratio)) / (left_slow - left_fast), 0.05, 0.98)
     emptied = 1 - fast * np.exp(-time_s / FAST_S) - (1 - fast) * np.exp(-time_s / slow_s)

@@ -8,7 +8,7 @@ import numpy as np
 from sensor2llm.signals.facts import Fact
 from sensor2llm.signals.statements.answers import Answers, Axes, Number, Value, Words
 from sensor2llm.signals.statements.naming import Facts
-from sensor2llm.signals.statements.template import Asked, modalities_with
+from sensor2llm.signals.statements.template import Asked, is_clear, modalities_with
 
 STEPS = Number(
     unit="steps a second",
@@ -116,7 +116,7 @@ class Reading:
     def truth(self, asked: Asked, facts: Facts) -> Value | None:
         """Give the fact's value, not rounded; None where the modality lacks the fact."""
         fact = self.fact(asked, facts)
-        return None if fact is None else self.answers.of(fact)
+        return None if fact is None or not is_clear(fact) else self.answers.of(fact)
 
     def fact(self, asked: Asked, facts: Facts) -> Fact | None:
         """Give the fact that is asked for."""

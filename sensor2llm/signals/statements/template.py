@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sensor2llm.signals.facts import Fact
 from sensor2llm.signals.statements.answers import Value
 from sensor2llm.signals.statements.naming import Facts
 
@@ -73,6 +74,18 @@ class Template(Protocol):
         """Say whether an answer is true of a window, within the tolerance."""
 
 
+CLEAR_SHARE = 0.4
+"""Share of a signal's power that its strongest frequency holds where it is asked for: in walking
+half of it lies there, in what somebody sitting still shows a quarter."""
+
+
 def modalities_with(facts: Facts, name: str) -> list[str]:
-    """Give the modalities that have a fact of this name."""
-    return [fact.modality for fact in facts.values() if fact.name == name]
+    """Give the modalities that have a fact of this name, clearly."""
+    return [fact.modality for fact in facts.values() if fact.name == name and is_clear(fact)]
+
+
+def is_clear(fact: Fact) -> bool:
+    """Say whether a fact can be asked for: noise has a strongest frequency too, which is none."""
+    if fact.name != "dominant_frequency" or fact.number is None:
+        return True
+    return fact.number >= CLEAR_SHARE

@@ -1,7 +1,8 @@
 """All templates of questions, by name.
 
 Grid: how the true answer is rounded when it is written. Tolerance: how far an answer may lie from
-the fact, which is not rounded, to count as true; of two tolerances the larger holds.
+the fact, which is not rounded, to count as true; of two tolerances the larger holds. A dominant
+frequency is asked for where it holds at least 40 % of the signal's power.
 
 | template | answer and grid | tolerance |
 |---|---|---|

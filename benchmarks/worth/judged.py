@@ -1,0 +1,99 @@
+"""Figures of one run, kept so that an interrupted benchmark goes on, and their differences."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.worth.training import Bench
+from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
+from sensor2llm.training.record import write_json
+
+PROBE_PENALTY = 0.1
+"""The inverse penalty of logistic regression, fixed as nothing else is chosen on labels either."""
+
+
+def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Read a run's figures, or make and keep them."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, make())
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return known
+
+
+def judge(
+    bench: Bench, predicted: Int[np.ndarray, " window"], labels: Sequence[str]
+) -> dict[str, Any]:
+    """Measure what was said of the judged windows, and keep it for paired differences."""
+    found = measure(said_of(bench, predicted, labels))
+    return {
+        "macro_f1": found.macro_f1,
+        "interval": found.interval,
+        "windows": found.windows,
+        "subjects": found.subjects,
+        "predicted": np.asarray(predicted).tolist(),
+    }
+
+
+def said_of(
+    bench: Bench, predicted: Int[np.ndarray, " window"] | Sequence[int], labels: Sequence[str]
+) -> Predictions:
+    """Put what was said beside the truth."""
+    return Predictions(
+        labels=tuple(labels),
+        true=bench.labels("test"),
+        predicted=np.asarray(predicted, dtype=np.int64),
+        subjects=bench.subjects("test"),
+    )
+
+
+def difference(
+    bench: Bench, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Give the mean difference of macro-F1 of runs that belong in pairs, and its range.
+
+    The interval is over people, of the pair whose difference is in the middle.
+    """
+    names = bench.store.label_names
+    pairs = [
+        paired_difference(
+            said_of(bench, one["predicted"], names), said_of(bench, other["predicted"], names)
+        )
+        for one, other in zip(first, second, strict=True)
+    ]
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    values = [value for value, _ in pairs]
+    return {
+        "macro_f1": float(np.mean(values)),
+        "each": values,
+        "interval": ordered[len(ordered) // 2][1],
+    }
+
+
+def without_predictions(result: Any) -> Any:
+    """Leave out what only differences need; it would fill the results' file."""
+    if isinstance(result, dict):
+        return {k: without_predictions(v) for k, v in result.items() if k != "predicted"}
+    return [without_predictions(v) for v in result] if isinstance(result, list) else result
+
+
+def fit_probe(
+    features: np.ndarray, labels: Int[np.ndarray, " window"], penalty: float = PROBE_PENALTY
+) -> Pipeline:
+    """Fit logistic regression to standardised features."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=2000))
+    return model.fit(features, labels)
+
+
+def probabilities(probe: Pipeline, features: np.ndarray, count: int) -> np.ndarray:
+    """Give the probability of every label; zero for those that the probe never met."""
+    found = np.zeros((len(features), count))
+    found[:, probe[-1].classes_] = probe.predict_proba(features)
+    return found

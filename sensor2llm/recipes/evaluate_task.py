@@ -1,0 +1,120 @@
+"""Measure an adapter on another task than labels, and keep what was found beside it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sensor2llm.adapter_files import find_adapter
+from sensor2llm.errors import ConfigError
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.splits import Split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks.card import write_card
+from sensor2llm.tasks.config import EvaluationConfig
+from sensor2llm.tasks.evaluation import data_facts, recipe_split
+from sensor2llm.tasks.loading import load_model
+from sensor2llm.tasks.question_evaluation import evaluate_questions
+from sensor2llm.tasks.task_evaluation import evaluate_captions, evaluate_numbers
+from sensor2llm.training.record import write_json
+
+
+def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
+    """Measure, write `metrics_TASK.json`, and return the metrics as plain JSON.
+
+    Results go to `config.out`, else to the adapter's own folder where the test people were judged;
+    the card there is written again.
+
+    Raises:
+        UserError: the adapter, the LLM or the store cannot be used, or the adapter lacks the task.
+    """
+    if config.controls or config.missing or config.by == "text":
+        raise ConfigError(
+            f"--task {config.task} has controls of its own; leave out --by, --controls and "
+            "--missing"
+        )
+    folder = find_adapter(config.adapter)
+    store = WindowStore.open(config.data)
+    model = load_model(config.adapter, config.llm)
+    split = recipe_split(model.adapter.recipe, store)
+    metrics = {
+        **MEASURES[config.task](model, store, split, config),
+        "task": config.task,
+        "llm_fingerprint": model.llm.fingerprint(),
+        "data": data_facts(store, split),
+        "command": command,
+    }
+    out = config.out or (folder if config.split == "test" else None)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / f"metrics_{config.task}.json", metrics)
+        if out.resolve() == folder.resolve() and (out / "metrics.json").is_file():
+            write_card(out)
+    return metrics
+
+
+def task_text(metrics: Mapping[str, Any]) -> str:
+    """Return a task's metrics as text for people."""
+    lines = [f"{metrics['windows']} windows of {metrics['subjects']} people ({metrics['split']})"]
+    if metrics["task"] == "regression":
+        for way in ("text", "head"):
+            found = metrics[way]
+            lines.append(
+                f"by {way:<6} mean absolute error {found['mae']:.3g} {metrics['unit']} "
+                f"(always the mean: {found['mae_of_mean']:.3g}), unparsed "
+                f"{found['unparsed_rate']:.1%}"
+            )
+        return "\n".join(lines)
+    told = {
+        "true": "true statements",
+        "swapped_true": "true though another person's window was heard",
+        "frequent_true": "true by the most frequent training answer",
+        "training_true": "true of captions of training windows",
+        "unparsed": "no answer to the question",
+        "follows": "answers that change where the truth differs",
+    }
+    lines += [
+        f"{metrics[k]:>7.1%}  {text}" for k, text in told.items() if metrics.get(k) is not None
+    ]
+    for name, found in metrics.get("by_template", {}).items():
+        lines.append(
+            f"  {name:<26} {found['true']:.1%} true of {found['questions']} "
+            f"(swapped {found['swapped_true']:.1%}, most frequent {found['frequent_true']:.1%})"
+        )
+    return "\n".join(lines)
+
+
+def _questions(
+    model: SensorLanguageModel, store: WindowStore, split: Split, config: EvaluationConfig
+) -> dict[str, Any]:
+    tasks = model.adapter.recipe.get("tasks") or {}
+    mix = tasks.get("question_answering") or {}
+    return evaluate_questions(
+        model,
+        store,
+        split,
+        part=config.split,
+        templates=mix.get("questions") or None,
+        hide=float(mix.get("hide", 0.0)),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        progress_bar=True,
+    )
+
+
+def _captions(
+    model: SensorLanguageModel, store: WindowStore, split: Split, config: EvaluationConfig
+) -> dict[str, Any]:
+    size, seed = config.batch_size, config.seed
+    return evaluate_captions(model, store, split, part=config.split, batch_size=size, seed=seed)
+
+
+def _numbers(
+    model: SensorLanguageModel, store: WindowStore, split: Split, config: EvaluationConfig
+) -> dict[str, Any]:
+    return evaluate_numbers(model, store, split, part=config.split, batch_size=config.batch_size)
+
+
+MEASURES: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "question_answering": _questions,
+    "captioning": _captions,
+    "regression": _numbers,
+}

@@ -1,0 +1,138 @@
+"""Measure captions and numbers on people that an adapter has not seen; questions stand alone.
+
+metrics = evaluate_captions(model, store, split)      share of true statements, and controls
+metrics = evaluate_numbers(model, store, split)       error by text and by the head, in the unit
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from sensor2llm.batches import AskedBatch, Request
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.splits import Split
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks import captioning, regression
+from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.question_answering import facts_of_rows
+from sensor2llm.tasks.question_evaluation import other_people, spread
+
+
+def evaluate_captions(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    split: Split,
+    *,
+    part: str = "test",
+    windows: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Let the model describe windows, and check every statement.
+
+    Returns:
+        `true`, `unparsed` and `statements` of what it wrote; `swapped_true` where it heard another
+        person's window; `training_true`, of captions of training windows put in their place.
+
+    Raises:
+        ConfigError: the adapter writes no captions.
+        DataError: there is no window, or all are one person's.
+    """
+    _check_task(model, captioning.TASK, "writes no captions")
+    rows = spread(split[part], windows)
+    known = facts_of_rows(store, rows)
+    items = captioning.make_captions(known, store.spec, seed=seed)
+    aligned = AlignedWindows(store, model.adapter)
+    others = other_people(np.asarray(store.subject_ids)[rows], seed)
+    requests = [Request(captioning.TASK)] * len(rows)
+    longest = captioning.LONGEST_CAPTION
+    said = write_rows(model, aligned, rows, requests, longest, batch_size)
+    swapped = write_rows(model, aligned, rows[others], requests, longest, batch_size)
+    taught = spread(split["train"], len(rows))
+    train = captioning.make_captions(facts_of_rows(store, taught), store.spec, seed=seed + 1)
+    again = [train.captions[i % len(train)] for i in range(len(items))]
+    return {
+        **captioning.shares(items, said),
+        "swapped_true": captioning.shares(items, swapped)["true"],
+        "training_true": captioning.shares(items, again)["true"],
+        "examples": said[:5],
+        **_whose(store, rows, part),
+    }
+
+
+def evaluate_numbers(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    split: Split,
+    *,
+    part: str = "test",
+    windows: int | None = None,
+    batch_size: int = 64,
+) -> dict[str, Any]:
+    """Estimate the target of windows, by text and by the number head.
+
+    Returns:
+        `text` and `head`, each what `regression.errors` gives; `target`, `unit`.
+
+    Raises:
+        ConfigError: the adapter estimates no number.
+        DataError: no window has the target.
+    """
+    _check_task(model, regression.TASK, "estimates no number")
+    head = model.adapter.head
+    assert head is not None, "an adapter of the task regression has a head"
+    target = head.target
+    rows = spread(split[part], windows)
+    values, _ = regression.target_values(store, rows, target.name)
+    rows, true = rows[~np.isnan(values)], values[~np.isnan(values)]
+    aligned = AlignedWindows(store, model.adapter)
+    requests = [Request(regression.TASK)] * len(rows)
+    said = write_rows(model, aligned, rows, requests, 16, batch_size)
+    found = [
+        model.numbers(AskedBatch(aligned.batch(part_rows), tuple(requests[: len(part_rows)])))
+        for part_rows in _parts(rows, batch_size)
+    ]
+    numbers = np.concatenate([part.cpu().numpy() for part in found])
+    subjects = np.asarray(store.subjects)[rows]
+    return {
+        "target": target.name,
+        "unit": target.unit,
+        "text": regression.errors(true, regression.read_numbers(said), subjects, mean=target.mean),
+        "head": regression.errors(true, numbers, subjects, mean=target.mean),
+        **_whose(store, rows, part),
+    }
+
+
+def write_rows(
+    model: SensorLanguageModel,
+    aligned: AlignedWindows,
+    rows: Int[np.ndarray, " window"],
+    requests: Sequence[Request],
+    longest: int,
+    batch_size: int = 64,
+) -> list[str]:
+    """Let the model answer a request about each of these rows of a store."""
+    said: list[str] = []
+    for start, part in zip(range(0, len(rows), batch_size), _parts(rows, batch_size), strict=True):
+        asked = tuple(requests[start : start + len(part)])
+        said += model.write(AskedBatch(aligned.batch(part), asked), max_new_tokens=longest)
+    return said
+
+
+def _parts(rows: Int[np.ndarray, " window"], size: int) -> list[Int[np.ndarray, " part"]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _check_task(model: SensorLanguageModel, task: str, told: str) -> None:
+    if task not in model.adapter.templates:
+        raise ConfigError(f"the adapter {told}; train one with the task {task}")
+
+
+def _whose(store: WindowStore, rows: Int[np.ndarray, " window"], part: str) -> dict[str, Any]:
+    if not len(rows):
+        raise DataError("no window has the target; choose another --split or store")
+    people = len(np.unique(np.asarray(store.subject_ids)[rows]))
+    return {"split": part, "windows": len(rows), "subjects": people}

@@ -1,0 +1,298 @@
+"""What the LLM is worth: words, sources, scores, matching, shots, questions, joint, the page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from benchmarks.llm_worth import SETS
+from benchmarks.worth.joint import JointPart, Together, labelled_among
+from benchmarks.worth.judged import kept, without_predictions
+from benchmarks.worth.label_words import FILE, LabelWords
+from benchmarks.worth.matching import by_embedding, by_spelling, by_text, said_with
+from benchmarks.worth.questions import HELD_TEMPLATES, QuestionsPart
+from benchmarks.worth.shots import ShotsPart
+from benchmarks.worth.table import report, verdict
+from benchmarks.worth.training import RANDOM, TRAINED, Bench
+from benchmarks.worth.word_scores import PRIORS, Scored, score_words, with_words
+from benchmarks.worth.word_sources import WordSource
+from benchmarks.worth.words import LISTED_PROMPT, WordsPart
+from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import ConfigError
+from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.recipes.config import Recipe
+from sensor2llm.recipes.encoder import Heard
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.simulate import simulate_store
+from sensor2llm.signals.simulation.config import SimulationConfig
+from sensor2llm.signals.splits import make_split
+from sensor2llm.signals.transforms import fit_normaliser
+from sensor2llm.training.config import LoopConfig
+from tests.llm.tiny import tiny_folder
+
+LOOP = LoopConfig(epochs=2, steps=2, batch_size=8, learning_rate=1e-2, precision="float32")
+PARTICLES = {"a", "the", "on", "in", "of", "to", "and", "at", "with", "by", "from", "for"}
+
+
+@pytest.fixture(scope="module")
+def benches(tmp_path_factory) -> dict[str, Bench]:
+    """Give two data sets of simulated people whose sensors and labels differ."""
+    folder = tmp_path_factory.mktemp("worth")
+    found = {}
+    for name, scenario, bout_s in (("moves", "activity", 15), ("feels", "rhythm", 150)):
+        config = SimulationConfig(scenario=scenario, subjects=6, sessions=1, bout_s=bout_s)
+        store = simulate_store(folder / f"{name}-store", config)
+        recipe = Recipe(
+            data=store.path,
+            split=SplitConfig(kind="subject", test_share=0.4),
+            llm=str(tiny_folder("llama")),
+            llm_dtype="float32",
+            projector=ProjectorConfig(tokens=2, hidden=16),
+            loop=LOOP,
+            out=folder / name,
+        )
+        split = make_split(store, recipe.split)
+        torch.manual_seed(0)
+        encoder = SignalEncoder(store.spec, EncoderConfig(width=8, pooled_steps=4)).eval()
+        heard = Heard(encoder, fit_normaliser(store, split.train))
+        found[name] = Bench(recipe, store, split, heard, windows=12)
+    return found
+
+
+@pytest.fixture(scope="module")
+def bench(benches) -> Bench:
+    return benches["moves"]
+
+
+@pytest.fixture(scope="module")
+def words(bench) -> LabelWords:
+    names = bench.store.label_names
+    return LabelWords(
+        names,
+        tuple((name, f"{name} now") for name in names),
+        tuple((f"first {i}", f"second {i}") for i in range(len(names))),
+    )
+
+
+@pytest.mark.parametrize("data_set", list(yaml.safe_load(FILE.read_text())))
+def test_held_out_words_share_no_word_with_training(data_set):
+    names = list(yaml.safe_load(FILE.read_text())[data_set])
+    words = LabelWords.load(data_set, names)
+    trained = {part for known in words.train for word in known for part in word.split()}
+    held = {part for known in words.held_out for word in known for part in word.split()}
+    assert not (held & trained) - PARTICLES
+    assert [known[0] for known in words.train] == names
+
+
+def test_every_data_set_of_the_benchmark_has_words():
+    assert set(SETS) <= set(yaml.safe_load(FILE.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "message"),
+    [
+        ((("a",), ("b",)), (("a",), ("c",)), "label words must differ; 'a' stands there twice"),
+        ((("a",), ("b",)), (("c",), ("d", "e")), "equally many held-out words, got {'a': 1, 'b'"),
+        ((("a",), ("b",)), ((), ()), "every label needs equally many held-out words"),
+    ],
+)
+def test_words_that_cannot_be_judged_are_refused(train, held_out, message):
+    with pytest.raises(ConfigError, match=message):
+        LabelWords(("a", "b"), train, held_out)
+
+
+def test_data_sets_and_labels_without_words_are_named():
+    with pytest.raises(ConfigError, match="no label words for 'nowhere' in label_words"):
+        LabelWords.load("nowhere", ["walking"])
+    with pytest.raises(ConfigError, match="no words for 'flying' of 'uci_har'; add them"):
+        LabelWords.load("uci_har", ["walking", "flying"])
+
+
+def test_a_set_has_one_held_out_word_of_every_label(words):
+    assert words.sets[1] == tuple(f"second {i}" for i in range(len(words.names)))
+    assert len(words.sets) == 2
+
+
+def test_training_words_are_drawn_anew_and_never_held_out(bench, words):
+    source = WordSource(bench.rows("train"), np.arange(4), words=words)
+    label = int(source.labels[0])
+    drawn = {
+        source.batch(np.array([0]), np.random.default_rng(seed)).asked[0].answer
+        for seed in range(20)
+    }
+    assert drawn == set(words.train[label])
+
+
+def test_a_listed_prompt_holds_a_word_of_every_label_and_the_answer(bench, words):
+    source = WordSource(bench.rows("train"), np.arange(1), words=words, listed=True)
+    orders = set()
+    for seed in range(10):
+        request = source.request(1, np.random.default_rng(seed))
+        listed = request.given["labels"]
+        assert request.answer in listed
+        assert request.answer in words.train[1]
+        assert all(sum(word in known for word in listed) == 1 for known in words.train)
+        orders.add(tuple(listed))
+    assert len(orders) > 5
+
+
+def test_words_are_scored_as_labels_of_that_name_would_be(bench, words):
+    model = bench.untrained(TRAINED).eval()
+    rows = bench.rows("test"), bench.rows("train")
+    every = [word for chosen in words.sets for word in chosen]
+    together, alone = score_words(model, every, *rows), score_words(model, words.sets[1], *rows)
+    count = len(words.names)
+    torch.testing.assert_close(
+        torch.from_numpy(together.words(range(count, 2 * count)).test),
+        torch.from_numpy(alone.test),
+        atol=1e-3,
+        rtol=0,
+    )
+    assert model.adapter.label_names == bench.store.label_names
+
+
+def test_a_prompt_that_lists_labels_lists_the_new_words(bench, words):
+    model = bench.untrained(TRAINED, prompt=str(LISTED_PROMPT))
+    assert ", ".join(words.sets[0]) in with_words(model, words.sets[0]).prompting.text()
+
+
+def test_what_is_taken_off_a_word_needs_no_label():
+    train = np.log(np.array([[0.5, 0.5], [0.1, 0.9]]))
+    scored = Scored(np.log([[0.4, 0.6]]), train, np.log([0.2, 0.8]))
+    assert PRIORS["training windows"](scored) == pytest.approx(train.mean(0))
+    assert PRIORS["mean probability"](scored) == pytest.approx(np.log([0.3, 0.7]))
+    assert PRIORS["silence"](scored) == pytest.approx(np.log([0.2, 0.8]))
+    assert scored.predict("none").tolist() == [1]
+    assert scored.predict("silence").tolist() == [0]
+
+
+def test_matchers_find_words_that_are_spelled_alike(bench, words):
+    new = [f"{name} now!" for name in words.names]
+    own = np.arange(len(new))
+    assert by_spelling(new, words).tolist() == own.tolist()
+    llm = bench.llms[TRAINED]
+    assert by_embedding(llm, [known[1] for known in words.train], words).tolist() == own.tolist()
+    assert by_text(llm, new, words.names).shape == own.shape
+
+
+def test_a_probe_says_the_word_that_its_label_is_matched_to():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
+    assert said_with(probabilities, np.array([2, 2, 0])).tolist() == [2, 0]
+
+
+def test_the_words_part_runs_and_goes_on_without_training_again(bench, words, tmp_path):
+    part = WordsPart(bench, words, tmp_path)
+    found = part.run()
+    assert set(found["runs"]["listed"][TRAINED]["by_prior"]) == set(PRIORS)
+    assert len(found["runs"]["own"][RANDOM]["unseen"]) == len(words.sets)
+    again = WordsPart(replace_llms(bench), words, tmp_path).run()
+    assert json.dumps(without_predictions(again)) == json.dumps(without_predictions(found))
+    page = report({"words": again})
+    assert "random-weight LLM, trained on several words a label" in page
+    assert "20 points were wished: " in page
+
+
+def replace_llms(bench: Bench) -> Bench:
+    """Give the same data set without its LLMs: whoever trained again would fail."""
+    again = Bench(bench.recipe, bench.store, bench.split, bench.heard, bench.windows)
+    again.__dict__["llms"] = {}
+    return again
+
+
+def test_shots_fit_every_method_to_the_same_windows(bench, tmp_path):
+    part = ShotsPart(bench, (0,), tmp_path)
+    found = part.run()
+    assert set(found["shots"]) == {"1", "5"}
+    seen = json.loads((tmp_path / f"5-{TRAINED.replace(' ', '_')}-seed0" / "run.json").read_text())
+    labels = np.asarray(bench.labels("train"))[seen["windows"]]
+    assert np.unique(labels, return_counts=True)[1].max() <= 5
+    other = json.loads((tmp_path / f"5-{RANDOM.replace(' ', '_')}-seed0" / "run.json").read_text())
+    assert other["windows"] == seen["windows"]
+    assert "1 a class, against the probe: the LLM" in report({"shots": found})
+
+
+def test_questions_held_out_are_none_of_training(bench, tmp_path):
+    part = QuestionsPart(bench, tmp_path, windows=20)
+    asked = part.asked("train", "templates")
+    assert {q.asked.template for q in asked.new.questions} <= set(HELD_TEMPLATES)
+    assert not {q.asked.template for q in asked.known.questions} & set(HELD_TEMPLATES)
+    wordings = part.asked("train", "wordings")
+    new = {q.question for q in wordings.new.questions}
+    assert new
+    assert not new & {q.question for q in wordings.known.questions}
+    found = part.run()
+    assert set(found["wordings"]) == {TRAINED, RANDOM, "no LLM", "frequent"}
+    assert "Held-out templates: " in report({"questions": found})
+
+
+def test_one_bridge_hears_each_data_set_at_its_own_place(benches):
+    together = Together(benches)
+    rows, feels = together.rows("feels", "test"), benches["feels"].rows("test")
+    chosen = np.arange(3)
+    read, own = rows.batch(chosen), feels.batch(chosen)
+    first = len(benches["moves"].store.spec.names)
+    assert torch.equal(read.steps[:, first:], own.steps)
+    assert torch.equal(read.present[:, first:], own.present)
+    assert not read.present[:, :first].any()
+    names = [together.labels[i] for i in rows.labels[chosen].tolist()]
+    assert names == [benches["feels"].store.label_names[i] for i in own.labels.tolist()]
+
+
+def test_labels_of_two_data_sets_with_one_text_are_one(benches):
+    twice = Together({"a": benches["moves"], "b": benches["moves"]})
+    assert twice.labels == benches["moves"].store.label_names
+    assert twice.numbers("b").tolist() == list(range(len(twice.labels)))
+
+
+def test_a_window_gets_a_label_of_its_own_data_set(benches):
+    together = Together(benches)
+    model, rows = together.untrained(TRAINED).eval(), together.rows("feels", "test")
+    numbers = together.numbers("feels")
+    said = labelled_among(model, rows, numbers)
+    scores = model.score(rows.batch(np.arange(len(rows))))[:, torch.from_numpy(numbers)]
+    assert said.tolist() == scores.argmax(1).tolist()
+
+
+def test_encoders_of_different_shape_are_refused(benches):
+    other = benches["feels"]
+    encoder = SignalEncoder(other.store.spec, EncoderConfig(width=4, pooled_steps=4))
+    wrong = Bench(other.recipe, other.store, other.split, Heard(encoder, other.heard.normaliser))
+    with pytest.raises(ConfigError, match=r"encoders of one shape, got .*\(4, 4\), \(4, 8\)"):
+        Together({"moves": benches["moves"], "feels": wrong})
+
+
+def test_the_joint_part_takes_as_many_steps_a_data_set(benches, tmp_path):
+    found = JointPart(Together(benches), tmp_path).run()
+    assert found["cost"][TRAINED]["steps"] == len(benches) * LOOP.steps
+    each = found["data_sets"]["feels"]["one each"][TRAINED]
+    assert each["cost"]["steps"] == LOOP.steps
+    assert "one adapter for all is" in report({"joint": found})
+
+
+def test_a_run_that_is_kept_is_not_made_again(tmp_path):
+    path = tmp_path / "run.json"
+    assert kept(path, lambda: {"value": 1}) == {"value": 1}
+    assert kept(path, lambda: {"value": 2}) == {"value": 1}
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        ((0.1, 0.3), "the LLM adds, +20.0 points"),
+        ((-0.1, 0.3), "the LLM adds nothing, +20.0 points"),
+        ((-0.3, -0.1), "the LLM is worse, +20.0 points"),
+    ],
+)
+def test_the_page_says_plainly_what_the_llm_adds(interval, said):
+    assert said in verdict("Here", {"macro_f1": 0.2, "interval": interval})
+
+
+def test_the_listed_prompt_is_a_template():
+    template = PromptTemplate.load(LISTED_PROMPT)
+    assert "labels" in template.uses("encoded")
+    assert Path(LISTED_PROMPT).is_file()
