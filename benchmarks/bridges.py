@@ -6,6 +6,7 @@ Each bridge is trained, saved, loaded and measured in a process of its own, so t
 its own; a bridge that is in OUT/results.json is not measured again. Label scoring on the test
 people, whom no encoder and no bridge has seen; nothing is chosen here but each bridge's epoch, on
 the validation people. Windows a second are of CPU time in one thread, as other work may run beside.
+A soft prompt alone, on the window as text, stands in the study's comparison.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from benchmarks.machine import record
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
 from sensor2llm.errors import run_verb
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig, SoftPromptConfig
-from sensor2llm.recipes.config import NONE, Recipe, adapter_loop
+from sensor2llm.recipes.config import Recipe, adapter_loop
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.record import write_json
 
@@ -46,12 +47,11 @@ def bridges() -> dict[str, dict[str, Any]]:
         for kind in PROJECTOR_KINDS
     }
     mlp, nothing = found["mlp"], SoftPromptConfig(tokens=0)
-    found["mlp, no soft prompt"] = {**mlp, "soft_prompt": nothing}
-    found["mlp, scale"] = {"projector": replace(mlp["projector"], scale=True)}
     prefix = PrefixConfig(tokens=8)
     found["mlp, prefix tuning"] = {**mlp, "prefix": prefix, "soft_prompt": nothing}
     found["mlp, LoRA (not frozen)"] = {**mlp, "lora": LowRankConfig(rank=8)}
-    found["soft prompt alone, facts as text"] = {"encoder": NONE}
+    found["mlp, scale"] = {"projector": replace(mlp["projector"], scale=True)}
+    found["mlp, no soft prompt"] = {**mlp, "soft_prompt": nothing}
     return found
 
 
@@ -63,10 +63,11 @@ def measure(name: str, data: Path, encoder: str, epochs: int, out: Path) -> dict
     from sensor2llm.tasks.loading import load_model
 
     torch.set_num_threads(1)
-    given = {"encoder": encoder, **bridges()[name]}
+    given = bridges()[name]
     folder = out / name.replace(", ", "-").replace(" ", "_")
     recipe = Recipe(
         data=data,
+        encoder=encoder,
         split=SplitConfig(kind="published"),
         loop=replace(adapter_loop(), epochs=epochs, patience=0),
         out=folder,
@@ -96,9 +97,8 @@ def measure(name: str, data: Path, encoder: str, epochs: int, out: Path) -> dict
         "best_step": trained.result.best_step,
         "steps": trained.result.steps,
         "llm_fingerprint": trained.fingerprint,
-        "settings": {key: asdict(value) for key, value in bridges()[name].items()
-                     if not isinstance(value, str)},
-    }  # fmt: skip
+        "settings": {key: asdict(value) for key, value in given.items()},
+    }
 
 
 @contextmanager

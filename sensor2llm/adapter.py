@@ -167,8 +167,11 @@ class SensorAdapter(nn.Module):
     @property
     def window_variables(self) -> set[str]:
         """Name the template variables that each window fills itself: values, scale."""
-        known = (t.uses(self.form) for t in self.templates.values() if self.form in t.forms)
-        return set().union(*known) & {"values", "scale"}
+        found: set[str] = set()
+        for template in self.templates.values():
+            form = self.form if self.form in template.forms else "encoded"
+            found |= template.uses(form) if form in template.forms else set()
+        return found & {"values", "scale"}
 
     @property
     def soft_tokens(self) -> int:

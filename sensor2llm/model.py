@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.answer_loss import answer_loss, asked_loss
 from sensor2llm.batches import CLASSIFICATION, AskedBatch, FeatureBatch, Request
-from sensor2llm.bridge.number_head import number_loss
 from sensor2llm.bridge.reprogramming import sample_words
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ConfigError, DataError, ModelError
 from sensor2llm.llm.chat import Message
-from sensor2llm.llm.forward import Prompt, last_states, tail_logits
+from sensor2llm.llm.forward import Prompt, last_states
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate_texts, greedy_texts
 from sensor2llm.llm.scoring import score_each, score_tree
@@ -106,13 +106,17 @@ class SensorLanguageModel(nn.Module):
 
     @property
     def tokens_per_window(self) -> int:
-        """Give the positions of one window: template, P, K and the longest answer.
+        """Give the positions of one window: template, P, K and the longest label.
 
-        What a window's prompt says as text (numbers without an encoder, values) comes on top.
+        What a window's prompt says as text (numbers without an encoder, values, a question) comes
+        on top, and so does the answer to a question.
         """
-        return (
-            len(self.prompting.ids(**self.prompting.bare)) + self.prompting.answers.table.shape[1]
-        )
+        task = self.adapter.template.task
+        asked = Request(task, {} if self.prompting.classifies else {"question": ""})
+        prompt = len(self.prompting.ids(asked=asked, **self.prompting.bare))
+        if not self.prompting.classifies:
+            return prompt
+        return prompt + self.prompting.answers.table.shape[1]
 
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
@@ -134,7 +138,7 @@ class SensorLanguageModel(nn.Module):
         """
         features = self.features(batch)
         labels = features.asked is None or features.asked[0].answer is None
-        step = self._label_loss(features) if labels else self._asked_loss(features)
+        step = self._label_loss(features) if labels else asked_loss(self.build, features)
         if self.adapter.head is None:
             return step
         # Several processes wait for a gradient of every parameter, whatever the task.
@@ -150,34 +154,13 @@ class SensorLanguageModel(nn.Module):
         prompt = self.build.own(features)
         if self.objective == "answer":
             answers = self.prompting.answers
-            total = self._answer_loss(prompt, answers.table[labels], answers.lengths[labels])
+            total = answer_loss(self.llm, prompt, answers.table[labels], answers.lengths[labels])
         else:
             scores = self._score(prompt, features)
             chosen = functional.cross_entropy(self._posterior(scores), labels, reduction="sum")
             right = scores.gather(1, labels[:, None]).sum()
             total = chosen - right if self.objective == "both" else chosen
         return StepLoss(total, float(len(labels)))
-
-    def _asked_loss(self, batch: FeatureBatch) -> StepLoss:
-        """Sum the negative log-likelihood of each window's own answer."""
-        answers = [asked.answer for asked in batch.asked or ()]
-        if None in answers:
-            raise DataError("a window to train on has no answer; leave such windows out")
-        texts = self.prompting.row_texts(batch)
-        said = [self.prompting.answer_row(t, a or "") for t, a in zip(texts, answers, strict=True)]
-        longest = max(map(len, said))
-        rows = [self.prompting.encode_row(text) for text in texts]
-        prompt = self.build.rows(batch, rows, answer=longest)
-        end = self.llm.end_of_turn_id
-        table = torch.tensor([[*ids, *[end] * (longest - len(ids))] for ids in said])
-        lengths = torch.tensor([len(ids) for ids in said])
-        device = self.llm.device
-        total = self._answer_loss(prompt, table.to(device), lengths.to(device))
-        numbers = [asked.number for asked in batch.asked or ()]
-        if self.adapter.head is not None and None not in numbers:
-            values = torch.tensor(numbers, dtype=torch.float32, device=device)
-            total = total + number_loss(self.adapter.head, last_states(self.llm, prompt), values)
-        return StepLoss(total, float(len(batch)))
 
     def numbers(self, batch: Batch) -> Float[Tensor, " batch"]:
         """Give the number head's estimates, in the target's unit, for windows that are asked.
@@ -197,18 +180,6 @@ class SensorLanguageModel(nn.Module):
         """Give the mean loss a window."""
         step = self(batch)
         return step.total / step.weight
-
-    def _answer_loss(
-        self, prompt: Prompt, table: Int[Tensor, "batch token"], lengths: Int[Tensor, " batch"]
-    ) -> Float[Tensor, ""]:
-        """Sum the negative log-likelihood of the answers' tokens; logits at those places only."""
-        longest = int(lengths.max())
-        targets = table[:, :longest]
-        logits = tail_logits(self.llm, prompt, targets[:, :-1]).float()
-        each = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        places = torch.arange(longest, device=lengths.device)
-        counted = places < lengths[:, None]
-        return (each.view_as(targets) * counted).sum()
 
     def log_likelihoods(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's log-likelihood as the answer, end of turn included, in nats."""

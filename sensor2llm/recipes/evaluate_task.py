@@ -46,7 +46,7 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / f"metrics_{config.task}.json", metrics)
-        if out.resolve() == folder.resolve() and (out / "metrics.json").is_file():
+        if out.resolve() == folder.resolve():
             write_card(out)
     return metrics
 

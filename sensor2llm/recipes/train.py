@@ -206,8 +206,9 @@ def _identity(
 
 def _summary(model: SensorLanguageModel, result: FitResult, fingerprint: str) -> dict[str, Any]:
     trainable = sum(p.numel() for p in model.adapter.parameters() if p.requires_grad)
+    labels_alone = set(model.adapter.templates) == {CLASSIFICATION}
     return {
-        "validation_macro_f1": result.best_score,
+        "validation_macro_f1" if labels_alone else "validation_score": result.best_score,
         "steps": result.steps,
         "windows_per_s": result.rows_per_s,
         "ended": result.ended,

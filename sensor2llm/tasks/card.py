@@ -9,6 +9,7 @@ from sensor2llm.adapter_card import between_text, bullets, code, data_lines, peo
 from sensor2llm.adapter_card import card_text as base_card
 from sensor2llm.errors import ArtefactError
 from sensor2llm.tasks.missing import summary_lines
+from sensor2llm.tasks.task_card import TASKS, read_tasks, task_section
 
 TEXT = "metrics_text.json"
 CONTROLS = {
@@ -25,9 +26,10 @@ CONTROLS = {
 
 
 def write_card(folder: str | Path, *, title: str | None = None) -> Path:
-    """Write `README.md` into an adapter's folder from its manifest and `metrics.json`.
+    """Write `README.md` into an adapter's folder from its manifest and what was measured.
 
-    What was read from free text stands beside it where `metrics_text.json` is there.
+    What was read from free text stands beside the scores where `metrics_text.json` is there, and
+    each further task where `metrics_TASK.json` is.
 
     Args:
         folder: an adapter that `evaluate` has been run on.
@@ -37,11 +39,13 @@ def write_card(folder: str | Path, *, title: str | None = None) -> Path:
         ArtefactError: where the manifest or the metrics are missing or no JSON.
     """
     folder = Path(folder)
-    manifest, metrics = _read(folder, "sensor2llm.json"), _read(folder, "metrics.json")
+    manifest, tasks = _read(folder, "sensor2llm.json"), read_tasks(folder)
+    alone = bool(tasks) and not (folder / "metrics.json").is_file()
+    metrics = {} if alone else _read(folder, "metrics.json")
     path = folder / "README.md"
     part = path.with_name("README.md.part")
     by_text = _read(folder, TEXT) if (folder / TEXT).is_file() else None
-    text = card_text(manifest, metrics, title or folder.resolve().name, by_text)
+    text = card_text(manifest, metrics, title or folder.resolve().name, by_text, tasks)
     part.write_text(text, encoding="utf-8")
     part.replace(path)
     return path
@@ -52,23 +56,29 @@ def card_text(
     metrics: Mapping[str, Any],
     title: str,
     by_text: Mapping[str, Any] | None = None,
+    tasks: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """Return the text of a card with results.
 
     Args:
         manifest: `sensor2llm.json` of the adapter.
-        metrics: `metrics.json`, what `evaluate` wrote.
+        metrics: `metrics.json`, what `evaluate` wrote; empty where labels were not measured.
         title: the first line.
         by_text: what `evaluate --by text` wrote.
+        tasks: what `evaluate --task` wrote, by task.
     """
-    results = ["## Results\n\n" + _results(metrics)]
+    results = ["## Results\n\n" + _results(metrics)] if metrics else []
+    results += [
+        f"## {TASKS[task]}\n\n{task_section(found)}" for task, found in (tasks or {}).items()
+    ]
     if by_text:
         results.append("## Read from the model's free answer\n\n" + _by_text(by_text))
     if metrics.get("controls"):
         results.append("## Controls\n\n" + _controls(metrics))
     if metrics.get("missing"):
         results.append("## Missing sensors\n\n" + _missing(metrics))
-    data = data_lines(metrics.get("data", {}))
+    measured = [metrics, *(tasks or {}).values()]
+    data = data_lines(next((found["data"] for found in measured if found.get("data")), {}))
     return base_card(manifest, title=title, data=data, results=results)
 
 
