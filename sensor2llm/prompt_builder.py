@@ -197,9 +197,8 @@ class PromptBuilder:
                 plain = self.own(one)
                 self._paths = Paths(prefix=not inside)
                 cached = self.own(one)
-            self._paths = choose_paths(
-                self.llm, plain, cached, self.prompting.answers.tree, self.prompting.answers.ids
-            )
+                answers = self.prompting.answers
+                self._paths = choose_paths(self.llm, plain, cached, answers.tree, answers.ids)
             if inside:
                 self._paths = replace(self._paths, prefix=False)
         return self._paths

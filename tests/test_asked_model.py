@@ -8,6 +8,8 @@ import torch
 from sensor2llm.batches import AskedBatch, Request
 from sensor2llm.bridge.number_head import NumberHead, Target
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.llm.config import LowRankConfig
+from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model import SensorLanguageModel
 from tests.models import small_adapter, small_model, tiny_llm, windows
@@ -143,3 +145,14 @@ def test_what_cannot_be_asked_is_said():
         model.loss(asked_of(model, [ASKED[0], Request("captioning")]))
     with pytest.raises(DataError, match="has no label or answer"):
         model.loss(asked_of(model, [Request("captioning")]))
+
+
+def test_shortcuts_are_chosen_without_dropout_also_in_training():
+    llm = tiny_llm()
+    lora = LowRank.start(LowRankConfig(rank=4, dropout=0.5), llm)
+    with torch.no_grad():
+        for weights in lora.up.values():
+            weights.normal_()
+    model = SensorLanguageModel(small_adapter(llm, low_rank=lora), llm, objective="labels").train()
+    model.loss(windows(4))
+    assert model.build.paths(model.features(windows(1))).tree

@@ -200,6 +200,7 @@ def _identity(
         "tasks": {task: asdict(mix) for task, mix in recipe.tasks.items()},
         "align_epochs": recipe.align_epochs,
         "modality_dropout": recipe.modality_dropout,
+        "llm_loaded": [recipe.llm_dtype, recipe.llm_quantization],
         "inside": [asdict(recipe.prefix), asdict(recipe.lora)],
     }
 

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.training.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 # CUDA and MPS say the first, the CPU's allocator the second, cuBLAS the third.
-SIGNS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Halving:
@@ -76,13 +76,6 @@ class Halving:
             self.most,
         )
         return []
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error means that a device, or the machine, has no memory left."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
 def cut(batch: Batch, start: int, stop: int) -> Batch:
