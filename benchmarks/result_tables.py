@@ -1,12 +1,16 @@
-"""README's tables of benchmarks that write their own: benchmarks/results/NAME/table.md."""
+"""README's tables of benchmarks that write their own, and of the adapter that answers questions."""
 
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-RESULTS = Path(__file__).resolve().parent / "results"
-NAMES = ("bridges", "questions", "rhythm", "stress", "asthma", "quantised", "llm_worth")
+from sensor2llm.tasks.task_card import SHARES, question_table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+QUESTIONS = ROOT / "adapters" / "uci-har-questions" / "metrics_question_answering.json"
+NAMES = ("bridges", "rhythm", "stress", "asthma", "quantised", "llm_worth")
 
 
 def written(name: str) -> str:
@@ -19,4 +23,18 @@ def written(name: str) -> str:
     return f"{table}\n\n    {found['command']}\n"
 
 
-RESULT_TABLES: Mapping[str, Callable[[], str]] = {name: partial(written, name) for name in NAMES}
+def questions() -> str:
+    """Give the shares of true answers of the released adapter, by kind of question."""
+    if not QUESTIONS.is_file():
+        return ""
+    found = json.loads(QUESTIONS.read_text(encoding="utf-8"))
+    told = "; ".join(f"{text} {found[name]:.1%}" for name, text in SHARES.items() if name in found)
+    people = f"{found['windows']:,} windows of {found['subjects']} test people"
+    parts = (question_table(found), f"{people}, all questions: {told}.", f"    {found['command']}")
+    return "\n\n".join(parts) + "\n"
+
+
+RESULT_TABLES: Mapping[str, Callable[[], str]] = {
+    "questions": questions,
+    **{name: partial(written, name) for name in NAMES},
+}
