@@ -5,6 +5,7 @@ from typing import Any
 
 from sensor2llm.signals.sources.catalogue import SOURCES
 
+CLASSIFICATION = "classification"
 LIMITS = (
     "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
     "It knows its labels only. A window of anything else still gets one of them.",
@@ -33,13 +34,14 @@ def card_text(
         results: sections of what was measured, each with its heading.
     """
     llm, labels = manifest["llm"], manifest["label_texts"]
+    says_labels = CLASSIFICATION in _tasks(manifest)
     sections = [
         front_matter(llm),
         f"# {title or f'Sensor adapter for {llm}'}",
         f"Lets the language model `{llm}` hear windows of {window_text(manifest['spec'])} "
         f"and {_does(manifest)}. {_frozen(manifest)}",
         "## Signals\n\n" + signals_table(manifest["spec"]),
-        *(["## Labels\n\n" + ", ".join(f"`{label}`" for label in labels)] if labels else []),
+        *(["## Labels\n\n" + ", ".join(f"`{name}`" for name in labels)] if says_labels else []),
         "## Data\n\n" + bullets(data or ["Source: see recipe.yaml"]),
         *results,
         "## Adapter\n\n" + bullets(_parts(manifest)),
@@ -120,11 +122,14 @@ def _does(manifest: Mapping[str, Any]) -> str:
         "captioning": "describe them",
         "regression": "estimate a number",
     }
-    own = manifest.get("template", {}).get("task", "classification")
-    tasks = [own, *manifest.get("templates", {})]
     labels = f"say which of {len(manifest['label_texts'])} labels they show"
-    told = [others.get(task, labels) for task in tasks]
+    told = [others.get(task, labels) for task in _tasks(manifest)]
     return f"{', '.join(told[:-1])} and {told[-1]}" if told[1:] else told[0]
+
+
+def _tasks(manifest: Mapping[str, Any]) -> list[str]:
+    own = manifest.get("template", {}).get("task", CLASSIFICATION)
+    return [own, *manifest.get("templates", {})]
 
 
 def _frozen(manifest: Mapping[str, Any]) -> str:
