@@ -199,7 +199,8 @@ def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monke
 def test_released_adapters_are_found_beside_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert adapter_files.find_adapter("uci-har") == RELEASED / "uci-har"
-    assert manifest.released_names("adapter") == ["uci-har", "wisdm-watch", "wisdm-watch-phone"]
+    released = manifest.released_names("adapter")
+    assert released == ["uci-har", "uci-har-questions", "wisdm-watch", "wisdm-watch-phone"]
 
 
 def test_pushing_uploads_the_saved_files(llm, monkeypatch):
