@@ -8,6 +8,7 @@ from sensor2llm.adapter import SensorAdapter
 from sensor2llm.adapter_parts import build_cross_attention, build_projector
 from sensor2llm.bridge.cross_attention import GatedCrossAttention
 from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import TemplateError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.prefix_tuning import LearnedPrefix
@@ -17,6 +18,7 @@ from sensor2llm.prompting import Prompting
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
+    NONE,
     QUESTION_ANSWERING,
     REGRESSION,
     Recipe,
@@ -46,10 +48,17 @@ def check_prompt(recipe: Recipe, store: WindowStore, llm: FrozenLLM) -> None:
     """Render the prompt and every label once, before anything is trained.
 
     Raises:
-        TemplateError: the template cannot be read, or needs what an adapter does not have.
+        TemplateError: the template cannot be read, needs what an adapter does not have, or has a
+            place for each modality where the bridge's tokens hear all.
         ConfigError: two labels are the same text to the LLM, or one is empty.
     """
     first, *others = load_templates(recipe).values()
+    apart = recipe.projector.per_modality and recipe.encoder != NONE
+    if "signals" in first.uses("encoded") and not apart:
+        raise TemplateError(
+            f"prompt '{first.name}' has a place for each modality; train with an encoder and "
+            "projector.per_modality: true"
+        )
     bare = SensorAdapter(
         spec=store.spec,
         label_names=store.label_names,

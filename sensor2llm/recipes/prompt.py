@@ -15,7 +15,7 @@ from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import Heard, load_encoder
-from sensor2llm.signal_text import SignalText
+from sensor2llm.signal_text import SignalText, window_variables
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, make_split
 from sensor2llm.signals.store import WindowStore
@@ -40,10 +40,13 @@ def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
         return _untrained_prompt(recipe, store, split, llm, form)
     adapter = build_adapter(recipe, store, split, _encoder(recipe, store), llm)
     prompting = Prompting(adapter, llm)
-    if adapter.encoder is not None:
-        return prompting.text()
     first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
-    return prompting.text(signal=adapter.signal_text.rows(first, store.spec, adapter.normaliser)[0])
+    told = window_variables(first, adapter.spec, adapter.normaliser, adapter.window_variables)
+    given = told[0] if told else None
+    if adapter.encoder is not None:
+        return prompting.text(given=given)
+    [text] = adapter.signal_text.rows(first, store.spec, adapter.normaliser)
+    return prompting.text(signal=text, given=given)
 
 
 def _untrained_prompt(

@@ -214,13 +214,16 @@ def collate_windows(
 ) -> SignalBatch:
     """Put windows that are not in a store into one batch; `index` counts from 0.
 
+    A row of values (axis none) with NaN is missing.
+
     Raises:
         SpecError: If a window does not fit the spec.
         DataError: If a label is not among `label_names` (labels are -1 without `label_names`).
     """
     signals = {m.name: np.zeros((len(windows), *m.shape), np.float32) for m in spec.modalities}
     present = np.zeros((len(windows), len(spec.names)), np.bool_)
-    for row, window in enumerate(windows):
+    for row, given in enumerate(windows):
+        window = spec.without_gaps(given)
         spec.check(window)
         for name, values in window.signals.items():
             signals[name][row] = values

@@ -116,7 +116,8 @@ def _write_arrays(
         present = grow("present", np.bool_, (len(zeros),))
         label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
         starts = grow("starts", np.float64, ())
-        for n, window in enumerate(windows, start=1):
+        for n, given in enumerate(windows, start=1):
+            window = spec.without_gaps(given)
             _check(window, spec, n - 1)
             for name, array in arrays.items():
                 array.append(window.signals.get(name, zeros[name]))

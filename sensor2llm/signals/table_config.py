@@ -17,6 +17,9 @@ The description lies beside the files, or names their folder:
         axis: event                   # one row a beat
         steps: 60
         columns: [{column: rr, name: interval, unit: ms}]
+      person:
+        axis: none                    # a row of values; low and high say what can be
+        columns: [{column: age, unit: years, low: 20, high: 80}]
 
 Anything else in it is an error that names what is known.
 """
@@ -151,7 +154,7 @@ def _columns(plain: Any, where: str) -> tuple[tuple[str, ...], tuple[Channel, ..
     for entry in plain:
         _keys(
             entry,
-            ("column", "name", "unit"),
+            ("column", "name", "unit", "low", "high"),
             required=("column", "unit"),
             where=f"columns of {where}",
         )
@@ -161,9 +164,23 @@ def _columns(plain: Any, where: str) -> tuple[tuple[str, ...], tuple[Channel, ..
                 f"('1' where it has none), got {entry['unit']!r}"
             )
     channels = tuple(
-        Channel(name=str(entry.get("name", entry["column"])), unit=entry["unit"]) for entry in plain
+        Channel(
+            name=str(entry.get("name", entry["column"])),
+            unit=entry["unit"],
+            **_bounds(entry, where),
+        )
+        for entry in plain
     )
     return tuple(str(entry["column"]) for entry in plain), channels
+
+
+def _bounds(entry: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Read the least and the greatest value that a column can have, where they are given."""
+    return {
+        bound: _number(entry[bound], f"{bound} of column {entry['column']!r} of {where}")
+        for bound in ("low", "high")
+        if entry.get(bound) is not None
+    }
 
 
 def _time(plain: Any, timed: bool) -> tuple[str | None, str]:

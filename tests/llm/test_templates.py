@@ -11,6 +11,8 @@ from tests.llm.tiny import tiny_folder
 VALUES = {
     "soft": SOFT * 8,
     "signal": SIGNAL * 8,
+    "signals": {"spirogram": SIGNAL * 6, "body": SIGNAL * 2},
+    "values": {"age": "67", "male": "1", "bmi": "28.9"},
     "labels": ["walking", "sitting"],
     "label": "sitting",
     "numbers": "0.1 0.2 0.3",
@@ -62,7 +64,8 @@ def test_every_form_renders_from_the_standard_variables(name, form):
         assert text.index("9.9 9.8") < text.index("walking", text.index("9.9")) < text.index("0.1")
 
 
-@pytest.mark.parametrize("name", names())
+# A sentence that holds values as words has no such budget.
+@pytest.mark.parametrize("name", [name for name in names() if name != "asthma"])
 def test_encoded_prompts_leave_the_budget_to_the_signal(name):
     """The words of an encoded prompt, the chat template's included, are few."""
     llm = FrozenLLM.load(str(tiny_folder("qwen2")))

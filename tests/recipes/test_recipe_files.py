@@ -28,20 +28,26 @@ ENCODER = EncoderRecipe(
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Recipe:
-    """Simulate two stores' worth of people, and an encoder of each scenario."""
+def made(tmp_path_factory) -> dict[str, Recipe]:
+    """Simulate people in motion and people who breathe out, with an encoder for each."""
     folder = tmp_path_factory.mktemp("files")
-    simulate_store(folder / "store", SimulationConfig(subjects=8, sessions=1, bout_s=10))
-    recipe = Recipe(
-        data=folder / "store",
-        llm=str(tiny_folder("llama")),
-        llm_dtype="float32",
-        new_encoder=ENCODER,
-        loop=SHORT,
-        out=folder / "first",
-    )
-    train_adapter(recipe)
-    return replace(recipe, encoder=str(folder / "first-run" / "encoder"))
+    found = {}
+    for scenario in ("activity", "spirometry"):
+        bout_s = 10 if scenario == "activity" else None
+        config = SimulationConfig(scenario=scenario, subjects=8, sessions=1, bout_s=bout_s)
+        simulate_store(folder / scenario, config)
+        recipe = Recipe(
+            data=folder / scenario,
+            llm=str(tiny_folder("llama")),
+            llm_dtype="float32",
+            new_encoder=ENCODER,
+            loop=SHORT,
+            out=folder / f"{scenario}-adapter",
+        )
+        train_adapter(recipe)
+        encoder = str(folder / f"{scenario}-adapter-run" / "encoder")
+        found[scenario] = replace(recipe, encoder=encoder)
+    return found
 
 
 def test_there_is_a_recipe_of_each_kind():
@@ -52,15 +58,15 @@ def test_there_is_a_recipe_of_each_kind():
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_file_trains_a_few_steps(name, made, tmp_path):
     given = read_recipe(RECIPES[name], Recipe)
-    assert given.data is not None
+    base = made["spirometry" if given.prompt == "asthma" else "activity"]
     tasks = {task: small(mix) for task, mix in given.tasks.items()}
     recipe = replace(
         given,
-        data=made.data,
+        data=base.data,
         split=SplitConfig(),
-        encoder=NEW if given.encoder == NEW else made.encoder,
+        encoder=NEW if given.encoder == NEW else base.encoder,
         new_encoder=ENCODER,
-        llm=made.llm,
+        llm=base.llm,
         llm_dtype="float32",
         llm_quantization=None,
         tasks=tasks,
