@@ -20,7 +20,8 @@ def written(name: str) -> str:
         return ""
     table = (folder / "table.md").read_text(encoding="utf-8").rstrip()
     found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return f"{table}\n\n    {found['command']}\n"
+    told = found["command"] in table
+    return f"{table}\n" if told else f"{table}\n\n    {found['command']}\n"
 
 
 def questions() -> str:
