@@ -35,7 +35,22 @@ def questions() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def conversation() -> str:
+    """Give how often the second window of a chat is answered as it is alone."""
+    path = RESULTS / "conversation_uci-har.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    told = (
+        f"{found['second_equals_alone']:.1%} of {found['pairs']} second answers are what the model "
+        f"writes for that window alone, {found['first_again']:.1%} the first answer again; "
+        f"{found['second_right']:.1%} are right, alone {found['alone_right']:.1%}."
+    )
+    return f"{told}\n\n    {found['command']}\n"
+
+
 RESULT_TABLES: Mapping[str, Callable[[], str]] = {
     "questions": questions,
+    "conversation": conversation,
     **{name: partial(written, name) for name in NAMES},
 }
