@@ -31,6 +31,7 @@ from benchmarks.worth.table import report
 from benchmarks.worth.training import Bench
 from benchmarks.worth.words import WordsPart
 from sensor2llm.errors import run_verb
+from sensor2llm.model import OBJECTIVES
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe, adapter_loop
 from sensor2llm.signals.config import SplitConfig
@@ -56,6 +57,7 @@ def recipe_of(name: str, part: str, options: argparse.Namespace) -> Recipe:
         data=options.stores / name,
         split=split,
         encoder=encoder,
+        objective=options.objective,
         loop=replace(adapter_loop(), steps=steps, epochs=steps, patience=0, ema_decay=decay),
         out=options.out / name,
     )
@@ -64,7 +66,7 @@ def recipe_of(name: str, part: str, options: argparse.Namespace) -> Recipe:
 def kept_in(part: str, options: argparse.Namespace) -> Path:
     """Give the folder of a part's runs; another budget has another one."""
     steps = options.steps or STEPS[part]
-    return options.out / f"{part}-{steps}-steps-{options.windows}-windows"
+    return options.out / f"{part}-{steps}-steps-{options.windows}-windows-{options.objective}"
 
 
 def words(options: argparse.Namespace) -> dict[str, Any]:
@@ -113,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     given.add_argument("--data", default="uci_har", choices=SETS, help="data set; joint takes all")
     given.add_argument("--stores", type=Path, default=Path("stores"), help="folder of the stores")
     given.add_argument("--steps", type=int, help=f"of each training; {STEPS} unless told")
+    given.add_argument("--objective", default="labels", choices=OBJECTIVES, help="not of questions")
     given.add_argument("--windows", type=int, default=1000, help="judged windows, spread evenly")
     given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the part shots")
     given.add_argument("--threads", type=int, default=1)

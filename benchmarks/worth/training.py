@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,7 +34,11 @@ from sensor2llm.signals.store import WindowStore
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import fit
 
+if TYPE_CHECKING:
+    from benchmarks.worth.drawn_words import DrawnWords
+
 TRAINED, RANDOM = "bundled LLM", "random-weight LLM"
+PRIOR_WINDOWS = 64
 LLMS: Mapping[str, bool] = {TRAINED: False, RANDOM: True}
 """The two language models by their names in tables: whether the weights are random."""
 
@@ -129,7 +133,7 @@ class Bench:
 
 
 def train(
-    model: SensorLanguageModel,
+    model: "SensorLanguageModel | DrawnWords",
     sources: Sequence[Source],
     loop: LoopConfig,
     run: Path,
@@ -145,17 +149,23 @@ def train(
         identity: what else must be equal for a checkpoint to fit.
 
     Returns:
-        steps, items seen, and CPU seconds of this process.
+        steps, items seen, the last loss, and CPU seconds of this process.
     """
-    task = AdapterTask(model, sources, [], loop.batch_size, loop.seed)
-    encoder = model.adapter.encoder
-    known = {"llm": model.llm.identity, "encoder": encoder.fingerprint() if encoder else None}
+    task = AdapterTask(model, sources, [], loop.batch_size, loop.seed)  # type: ignore[arg-type]
+    bare = model if isinstance(model, SensorLanguageModel) else model.model
+    encoder = bare.adapter.encoder
+    known = {"llm": bare.llm.identity, "encoder": encoder.fingerprint() if encoder else None}
+    known["objective"] = bare.objective
     before = time.process_time()
+    # As train_adapter does; a run that is gone on with starts from the same weights.
+    if bare.objective == "labels":
+        model.measure_prior(task.prior_batches(PRIOR_WINDOWS))
     result = fit(task, loop, run, resume=True, identity=known | dict(identity))
     model.eval()
     return {
         "steps": result.steps,
         "items": result.rows,
+        "loss": [line["loss"] for line in result.history if "loss" in line][-1:],
         "cpu_s": round(time.process_time() - before, 1),
     }
 

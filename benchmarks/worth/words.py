@@ -1,8 +1,12 @@
 """Part `words`: labels called by words that training never said.
 
-Three trainings on each language model. `own` says the data's label words, as `train_adapter` does.
-`several` says one of several words for the label, drawn anew each time. `listed` does so too, and
-its prompt names a word of every label to choose from, so that reading the list is enough.
+Three trainings on each language model. `own` has the data's label words, as `train_adapter` does.
+`several` calls the labels by other words at every step. `listed` does so too, and its prompt names
+a word of every label to choose from, so that reading the list is enough.
+
+The loss is the cross-entropy over the labels' scores (objective `labels`): random weights can be
+fitted to it. What they cannot learn is to say words, so that an answer's likelihood would judge
+that and not what words mean.
 
 Without a language model, the probe says the label that the new word is matched to (`matching`).
 """
@@ -15,17 +19,18 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score
 
+from benchmarks.worth.drawn_words import DrawnWords, WordSet, draw_sets
 from benchmarks.worth.judged import difference, fit_probe, judge, kept, probabilities
 from benchmarks.worth.label_words import LabelWords
 from benchmarks.worth.matching import by_embedding, by_spelling, by_text, said_with
 from benchmarks.worth.training import LLMS, RANDOM, TRAINED, Bench, train
-from benchmarks.worth.word_scores import HEADLINE, PRIORS, Scored, score_words
-from benchmarks.worth.word_sources import WordSource
+from benchmarks.worth.word_scores import HEADLINE, OWN, PRIORS, Scored, score_training, score_words
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.recipes.sources import Source
 
 LISTED_PROMPT = Path(__file__).resolve().parents[1] / "data" / "listed_activity.yaml"
 STYLES = ("own", "several", "listed")
+DRAWN_SETS = 16
 
 
 @dataclass(eq=False)
@@ -59,40 +64,56 @@ class WordsPart:
 
     def one(self, style: str, llm: str) -> dict[str, Any]:
         """Train one bridge and judge it by its own and by unseen words."""
-        prompt = str(LISTED_PROMPT) if style == "listed" else self.bench.recipe.prompt
-        objective = self.bench.recipe.objective if style == "own" else "answer"
-        model = self.bench.untrained(llm, prompt=prompt, objective=objective)
-        identity = {"part": "words", "style": style, "words": self.words.train}
+        recipe, names = self.bench.recipe, self.words.names
+        prompt = str(LISTED_PROMPT) if style == "listed" else recipe.prompt
+        model = self.bench.untrained(llm, prompt=prompt)
+        before = self._before(model, style)
+        sets = self._training_sets(style)
+        module = DrawnWords(model, sets, objective=recipe.objective)
+        identity = {"part": "words", "style": style, "sets": [chosen.words for chosen in sets]}
         run = self._file(style, llm).with_suffix("")
-        cost = train(model, [self._source(style)], self.bench.recipe.loop, run, identity)
-        own = self._score(model, [self.words.names], style)[0]
-        unseen = self._score(model, self.words.sets, style)
-        names = self.words.names
+        source = Source.of_labels(self.bench.rows("train"))
+        cost = train(module, [source], recipe.loop, run, identity)
+        own, *unseen = self._score(model, style, before)
         return {
-            "own": judge(self.bench, own.predict(), names),
+            "own": judge(self.bench, own.predict(OWN), names),
             "unseen": [judge(self.bench, scored.predict(), names) for scored in unseen],
             "by_prior": {prior: self._mean(unseen, prior) for prior in PRIORS},
             "cost": cost,
         }
 
-    def _source(self, style: str) -> Source:
-        rows = self.bench.rows("train")
+    def _training_sets(self, style: str) -> tuple[WordSet, ...]:
         if style == "own":
-            return Source.of_labels(rows)
-        at = np.arange(len(rows))
-        return WordSource(rows, at, words=self.words, listed=style == "listed")
+            return (WordSet.of(self.words.names),)
+        return draw_sets(
+            self.words,
+            DRAWN_SETS,
+            shuffled=style == "listed",
+            seed=self.bench.recipe.loop.seed,
+        )
+
+    def _asked_at_once(self, style: str) -> list[tuple[str, ...]]:
+        """Give the label sets: alone where the prompt lists them, else all in one forward."""
+        sets = [self.words.names, *self.words.sets]
+        return sets if style == "listed" else [tuple(word for words in sets for word in words)]
+
+    def _before(self, model: SensorLanguageModel, style: str) -> list[np.ndarray]:
+        rows = self.bench.rows("train")
+        return [score_training(model, w, rows).mean(0) for w in self._asked_at_once(style)]
 
     def _score(
-        self, model: SensorLanguageModel, sets: tuple[tuple[str, ...], ...] | list, style: str
+        self, model: SensorLanguageModel, style: str, before: list[np.ndarray]
     ) -> list[Scored]:
-        """Score by each label set: alone where the prompt lists it, else all in one forward."""
+        """Score by the labels' own names, then by each set of unseen words."""
         rows = self.bench.rows("test"), self.bench.rows("train")
-        if style == "listed":
-            return [score_words(model, words, *rows) for words in sets]
-        every = [word for words in sets for word in words]
-        scored, count = score_words(model, every, *rows), len(self.words.names)
-        starts = range(0, len(every), count)
-        return [scored.words(range(start, start + count)) for start in starts]
+        asked = zip(self._asked_at_once(style), before, strict=True)
+        scored = [score_words(model, words, *rows, known) for words, known in asked]
+        count = len(self.words.names)
+        return [
+            part.words(range(start, start + count))
+            for part in scored
+            for start in range(0, part.test.shape[1], count)
+        ]
 
     def _mean(self, unseen: list[Scored], prior: str) -> float:
         true = self.bench.labels("test")

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from benchmarks.llm_worth import SETS
+from benchmarks.worth.drawn_words import DrawnWords, WordSet, draw_sets
 from benchmarks.worth.joint import JointPart, Together, labelled_among
 from benchmarks.worth.judged import kept, without_predictions
 from benchmarks.worth.label_words import FILE, LabelWords
@@ -18,7 +19,6 @@ from benchmarks.worth.shots import ShotsPart
 from benchmarks.worth.table import report, verdict
 from benchmarks.worth.training import RANDOM, TRAINED, Bench
 from benchmarks.worth.word_scores import PRIORS, Scored, score_words, with_words
-from benchmarks.worth.word_sources import WordSource
 from benchmarks.worth.words import LISTED_PROMPT, WordsPart
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
@@ -53,6 +53,7 @@ def benches(tmp_path_factory) -> dict[str, Bench]:
             llm=str(tiny_folder("llama")),
             llm_dtype="float32",
             projector=ProjectorConfig(tokens=2, hidden=16),
+            objective="labels",
             loop=LOOP,
             out=folder / name,
         )
@@ -118,35 +119,37 @@ def test_a_set_has_one_held_out_word_of_every_label(words):
     assert len(words.sets) == 2
 
 
-def test_training_words_are_drawn_anew_and_never_held_out(bench, words):
-    source = WordSource(bench.rows("train"), np.arange(4), words=words)
-    label = int(source.labels[0])
-    drawn = {
-        source.batch(np.array([0]), np.random.default_rng(seed)).asked[0].answer
-        for seed in range(20)
-    }
-    assert drawn == set(words.train[label])
+def test_drawn_sets_call_every_label_by_a_training_word(words):
+    sets = draw_sets(words, 12, shuffled=True, seed=0)
+    for chosen in sets:
+        assert all(chosen.words[p] in known for p, known in zip(chosen.places, words.train))
+    assert {sets[0].words[place] for place in sets[0].places} == set(words.names)
+    assert len({chosen.words for chosen in sets}) > 8
+    assert draw_sets(words, 2, shuffled=False, seed=0)[0] == WordSet.of(words.names)
 
 
-def test_a_listed_prompt_holds_a_word_of_every_label_and_the_answer(bench, words):
-    source = WordSource(bench.rows("train"), np.arange(1), words=words, listed=True)
-    orders = set()
-    for seed in range(10):
-        request = source.request(1, np.random.default_rng(seed))
-        listed = request.given["labels"]
-        assert request.answer in listed
-        assert request.answer in words.train[1]
-        assert all(sum(word in known for word in listed) == 1 for known in words.train)
-        orders.add(tuple(listed))
-    assert len(orders) > 5
+def test_a_step_by_drawn_words_is_a_step_of_a_model_with_these_labels(bench, words):
+    model = bench.untrained(TRAINED)
+    chosen = draw_sets(words, 2, shuffled=True, seed=1)[1]
+    drawn = DrawnWords(model, [chosen], objective="labels").eval()
+    batch = bench.rows("train").batch(np.arange(6))
+    expected = -torch.log(
+        with_words(model, [chosen.words[place] for place in chosen.places])
+        .score(batch)
+        .gather(1, batch.labels[:, None])
+    ).sum()
+    torch.testing.assert_close(drawn(batch).total, expected, atol=1e-3, rtol=1e-4)
+    names = {name for name, _ in drawn.named_parameters()}
+    assert names == {f"model.{name}" for name, _ in model.named_parameters()}
 
 
 def test_words_are_scored_as_labels_of_that_name_would_be(bench, words):
     model = bench.untrained(TRAINED).eval()
     rows = bench.rows("test"), bench.rows("train")
     every = [word for chosen in words.sets for word in chosen]
-    together, alone = score_words(model, every, *rows), score_words(model, words.sets[1], *rows)
     count = len(words.names)
+    together = score_words(model, every, *rows, np.zeros(2 * count))
+    alone = score_words(model, words.sets[1], *rows, np.zeros(count))
     torch.testing.assert_close(
         torch.from_numpy(together.words(range(count, 2 * count)).test),
         torch.from_numpy(alone.test),
@@ -163,9 +166,10 @@ def test_a_prompt_that_lists_labels_lists_the_new_words(bench, words):
 
 def test_what_is_taken_off_a_word_needs_no_label():
     train = np.log(np.array([[0.5, 0.5], [0.1, 0.9]]))
-    scored = Scored(np.log([[0.4, 0.6]]), train, np.log([0.2, 0.8]))
+    scored = Scored(np.log([[0.4, 0.6]]), train, np.log([0.3, 0.7]), np.log([0.2, 0.8]))
     assert PRIORS["training windows"](scored) == pytest.approx(train.mean(0))
     assert PRIORS["mean probability"](scored) == pytest.approx(np.log([0.3, 0.7]))
+    assert PRIORS["before training"](scored) == pytest.approx(np.log([0.3, 0.7]))
     assert PRIORS["silence"](scored) == pytest.approx(np.log([0.2, 0.8]))
     assert scored.predict("none").tolist() == [1]
     assert scored.predict("silence").tolist() == [0]
