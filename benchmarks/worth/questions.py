@@ -110,7 +110,7 @@ class QuestionsPart:
     def one(self, style: str, llm: str) -> dict[str, Any]:
         """Train one bridge and ask it."""
         bench, train_items = self.bench, self.asked("train", style).known
-        model = bench.untrained(llm, tasks=TASKS)
+        model = bench.untrained(llm, tasks=TASKS, objective="answer")
         at = self._at("train")[train_items.at]
         source = Source(bench.rows("train"), at, QUESTION_ANSWERING, asked=train_items.requests)
         identity = {"part": "questions", "style": style, "items": len(train_items)}

@@ -37,8 +37,8 @@ PRIORS: dict[str, Callable[["Scored"], Float[np.ndarray, " word"]]] = {
 }
 """What is taken off each word's log-likelihood: its mean over training windows; the logarithm of
 its mean probability there [Batch calibration, arXiv:2309.17249]; its mean there before the bridge
-was trained, which is the label prior of `train_adapter`; what it scores where the encoder's features
-are zero [Contextual calibration, arXiv:2102.09690]; nothing."""
+was trained, which is the label prior of `train_adapter`; what it scores where the features are
+zero [Contextual calibration, arXiv:2102.09690]; nothing."""
 HEADLINE, OWN = "training windows", "before training"
 """For unseen words and for an adapter's own; named before anything was measured."""
 

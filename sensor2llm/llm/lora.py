@@ -10,7 +10,6 @@ LoRA is not one around a frozen LLM. The files are exactly PEFT's (adapter_confi
 adapter_model.safetensors of LoRA), so that `peft.PeftModel.from_pretrained` gives the same logits.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -20,8 +19,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
@@ -29,7 +27,12 @@ from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.hooks import Hook
-from sensor2llm.llm.soft_prompt import CONFIG_FILE, WEIGHTS_FILE
+from sensor2llm.llm.peft_files import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    read_peft_config,
+    read_peft_tensors,
+)
 
 KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<part>[AB])\.weight")
 # PEFT's other kinds of LoRA compute something else, and not all of them show in the tensors.
@@ -216,38 +219,6 @@ def linear_maps(model: nn.Module) -> dict[str, tuple[int, int]]:
         if isinstance(given, int) and isinstance(out, int):
             found[name] = (given, out)
     return found
-
-
-def read_peft_config(path: Path, kind: str, what: str) -> dict[str, Any]:
-    """Read an adapter_config.json of one PEFT type.
-
-    Raises:
-        ArtefactError: it is missing, no configuration of PEFT's, or of another type.
-    """
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        found = config["peft_type"]
-    except FileNotFoundError as error:
-        raise ArtefactError(f"{path} is missing; expected the files of {what}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{path} is no PEFT configuration ({error})") from error
-    if found != kind:
-        raise ArtefactError(f"{path} is of PEFT type {found}; expected {kind}")
-    return config
-
-
-def read_peft_tensors(path: Path, what: str) -> dict[str, Tensor]:
-    """Read an adapter_model.safetensors.
-
-    Raises:
-        ArtefactError: it is missing or broken.
-    """
-    try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise ArtefactError(f"{path} is missing; expected the tensors of {what}") from error
-    except SafetensorError as error:
-        raise ArtefactError(f"{path} is broken ({error}); copy the adapter again") from error
 
 
 def _own(weights: Tensor) -> nn.Parameter:

@@ -28,8 +28,13 @@ from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.config import PrefixConfig
 from sensor2llm.llm.forward import Prefix, Prompt, compute_prefix
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.lora import read_peft_config, read_peft_tensors
-from sensor2llm.llm.soft_prompt import CONFIG_FILE, KEY, WEIGHTS_FILE
+from sensor2llm.llm.peft_files import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    read_peft_config,
+    read_peft_tensors,
+)
+from sensor2llm.llm.soft_prompt import KEY
 
 
 class LearnedPrefix(nn.Module):

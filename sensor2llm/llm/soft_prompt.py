@@ -5,22 +5,25 @@ adapter_model.safetensors of prompt tuning), so that `peft.PeftModel.from_pretra
 same vectors. PEFT puts them in front of everything, this package at their placeholder.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.peft_files import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    read_peft_config,
+    read_peft_tensors,
+)
 
-CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 KEY = "prompt_embeddings"
 
 
@@ -107,7 +110,7 @@ class SoftPrompt(nn.Module):
             ArtefactError: for a missing or truncated file, another PEFT type, or another width.
         """
         folder = Path(folder)
-        config = _read_config(folder / CONFIG_FILE)
+        config = read_peft_config(folder / CONFIG_FILE, "PROMPT_TUNING", "a soft prompt")
         vectors = _read_vectors(folder / WEIGHTS_FILE)
         stated = (config.get("num_virtual_tokens"), config.get("token_dim"))
         if tuple(vectors.shape) != stated:
@@ -123,26 +126,8 @@ class SoftPrompt(nn.Module):
         return cls(vectors)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        kind = config["peft_type"]
-    except FileNotFoundError as error:
-        raise ArtefactError(f"{path} is missing; expected the files of a soft prompt") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{path} is no PEFT configuration ({error})") from error
-    if kind != "PROMPT_TUNING":
-        raise ArtefactError(f"{path} is of PEFT type {kind}; expected PROMPT_TUNING")
-    return config
-
-
 def _read_vectors(path: Path) -> Tensor:
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError as error:
-        raise ArtefactError(f"{path} is missing; expected the soft prompt's vectors") from error
-    except SafetensorError as error:
-        raise ArtefactError(f"{path} is broken ({error}); copy the adapter again") from error
+    tensors = read_peft_tensors(path, "a soft prompt")
     if set(tensors) != {KEY}:
         raise ArtefactError(f"{path} holds {sorted(tensors)}; expected {KEY} and nothing else")
     return tensors[KEY]

@@ -122,7 +122,9 @@ def test_a_set_has_one_held_out_word_of_every_label(words):
 def test_drawn_sets_call_every_label_by_a_training_word(words):
     sets = draw_sets(words, 12, shuffled=True, seed=0)
     for chosen in sets:
-        assert all(chosen.words[p] in known for p, known in zip(chosen.places, words.train))
+        assert all(
+            chosen.words[p] in known for p, known in zip(chosen.places, words.train, strict=True)
+        )
     assert {sets[0].words[place] for place in sets[0].places} == set(words.names)
     assert len({chosen.words for chosen in sets}) > 8
     assert draw_sets(words, 2, shuffled=False, seed=0)[0] == WordSet.of(words.names)

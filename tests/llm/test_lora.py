@@ -14,7 +14,7 @@ from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.hooks import active
 from sensor2llm.llm.lora import LowRank, linear_maps
-from sensor2llm.llm.soft_prompt import CONFIG_FILE, WEIGHTS_FILE
+from sensor2llm.llm.peft_files import CONFIG_FILE, WEIGHTS_FILE
 from tests.llm.tiny import FAMILIES, tiny_folder
 
 IDS = torch.tensor([[5, 9, 33, 2, 17], [4, 8, 12, 90, 1]])

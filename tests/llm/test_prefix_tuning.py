@@ -15,9 +15,9 @@ from sensor2llm.llm.forward import Prompt, assemble, compute_prefix, prompt_rows
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import greedy_texts
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.peft_files import CONFIG_FILE, WEIGHTS_FILE
 from sensor2llm.llm.prefix_tuning import LearnedPrefix, behind
 from sensor2llm.llm.scoring import score_each, score_tree
-from sensor2llm.llm.soft_prompt import CONFIG_FILE, WEIGHTS_FILE
 from tests.llm.tiny import FAMILIES, tiny_folder
 
 each_family = pytest.mark.parametrize("family", FAMILIES)

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.soft_prompt import CONFIG_FILE, WEIGHTS_FILE, SoftPrompt
+from sensor2llm.llm.peft_files import CONFIG_FILE, WEIGHTS_FILE
+from sensor2llm.llm.soft_prompt import SoftPrompt
 from tests.llm.tiny import tiny_folder
 
 
