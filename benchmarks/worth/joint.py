@@ -11,6 +11,7 @@ there is no store and no saved folder of all of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,10 @@ class JointPart:
         """Train and judge what is missing."""
         benches = self.together.benches
         found: dict[str, Any] = {"labels": self.together.labels, "data_sets": {}}
-        one = {llm: kept(self._file("all", llm), lambda: self.all(llm)) for llm in LLMS}  # noqa: B023
+        one = {llm: kept(self._file("all", llm), partial(self.all, llm)) for llm in LLMS}
         for name, bench in benches.items():
-            each = {llm: kept(self._file(name, llm), lambda: self.each(name, llm)) for llm in LLMS}  # noqa: B023
-            probe = kept(self._file(name, PROBE), lambda: self.probe(name))  # noqa: B023
+            each = {llm: kept(self._file(name, llm), partial(self.each, name, llm)) for llm in LLMS}
+            probe = kept(self._file(name, PROBE), partial(self.probe, name))
             found["data_sets"][name] = {
                 "one adapter": {llm: one[llm][name] for llm in LLMS},
                 "one each": each,

@@ -12,7 +12,7 @@ training answer, as if somebody had told it, and `frequent` answers every questi
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,10 @@ class QuestionsPart:
         """Train and judge what is missing."""
         found: dict[str, Any] = {"data": self.bench.store.source, "held_out": HELD_TEMPLATES}
         for style in STYLES:
-            runs = {llm: kept(self._file(style, llm), lambda: self.one(style, llm)) for llm in LLMS}  # noqa: B023
-            heads = kept(self._file(style, "no LLM"), lambda: self.heads(style))  # noqa: B023
+            runs = {
+                llm: kept(self._file(style, llm), partial(self.one, style, llm)) for llm in LLMS
+            }
+            heads = kept(self._file(style, "no LLM"), partial(self.heads, style))
             found[style] = {**runs, **heads}
         return found
 

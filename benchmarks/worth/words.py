@@ -12,7 +12,7 @@ Without a language model, the probe says the label that the new word is matched 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ class WordsPart:
     def run(self) -> dict[str, Any]:
         """Train and judge what is missing."""
         runs = {
-            style: {llm: kept(self._file(style, llm), lambda: self.one(style, llm)) for llm in LLMS}  # noqa: B023
+            style: {
+                llm: kept(self._file(style, llm), partial(self.one, style, llm)) for llm in LLMS
+            }
             for style in STYLES
         }
         return {
