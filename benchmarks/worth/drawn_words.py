@@ -14,7 +14,7 @@ from torch import nn
 from benchmarks.worth.label_words import LabelWords
 from benchmarks.worth.word_scores import with_words
 from sensor2llm.batches import FeatureBatch
-from sensor2llm.model import Objective, SensorLanguageModel
+from sensor2llm.model import Batch, Objective, SensorLanguageModel
 from sensor2llm.training.loop import StepLoss
 
 
@@ -85,7 +85,7 @@ class DrawnWords(nn.Module):
         places = torch.tensor(self.sets[number].places, device=batch.labels.device)
         return asked(replace(batch, labels=places[batch.labels]), generator)
 
-    def measure_prior(self, batches: Iterable[FeatureBatch]) -> None:
+    def measure_prior(self, batches: Iterable[Batch]) -> None:
         """Set every set's label prior, before training; see `SensorLanguageModel`."""
         known = list(batches)
         for asked in self.asked:

@@ -86,6 +86,9 @@ class QuestionsPart:
             found[style] = {**runs, **heads}
         return found
 
+    def _kept(self, style: str, llm: str) -> dict[str, Any]:
+        return kept(self._file(style, llm), partial(self.one, style, llm))
+
     def _file(self, style: str, method: str) -> Path:
         return self.out / f"{style}-{method.replace(' ', '_')}.json"
 

@@ -108,7 +108,7 @@ class Bench:
 
     def _write(self, part: str) -> FeatureStore:
         adapter, rows = self.untrained(TRAINED).adapter, self.positions(part)
-        key = {
+        key: dict[str, object] = {
             "encoder": self.heard.encoder.fingerprint(),
             "store": str(self.store.path.resolve()),
             "rows": [len(rows), int(rows.sum())],
@@ -138,7 +138,7 @@ def train(
     loop: LoopConfig,
     run: Path,
     identity: Mapping[str, Any],
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Train for the loop's steps, going on where an earlier call was interrupted.
 
     Args:
@@ -165,7 +165,7 @@ def train(
     return {
         "steps": result.steps,
         "items": result.rows,
-        "loss": [line["loss"] for line in result.history if "loss" in line][-1:],
+        "loss": [line["loss"] for line in result.history if "loss" in line][-1],
         "cpu_s": round(time.process_time() - before, 1),
     }
 

@@ -120,7 +120,9 @@ def score_words(
 
 
 @torch.no_grad()
-def _likelihoods(model: SensorLanguageModel, batches: Iterable[FeatureBatch]) -> NDArray:
+def _likelihoods(
+    model: SensorLanguageModel, batches: Iterable[FeatureBatch]
+) -> NDArray[np.float64]:
     model.eval()
     found = [model.log_likelihoods(batch.to(model.llm.device)).double().cpu() for batch in batches]
     return torch.cat(found).numpy()

@@ -11,6 +11,7 @@ that and not what words mean.
 Without a language model, the probe says the label that the new word is matched to (`matching`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -63,6 +64,9 @@ class WordsPart:
             "differences": {style: self._difference(runs[style]) for style in STYLES},
             "matching": kept(self.out / "matching.json", self.matching),
         }
+
+    def _kept(self, style: str, llm: str) -> dict[str, Any]:
+        return kept(self._file(style, llm), partial(self.one, style, llm))
 
     def one(self, style: str, llm: str) -> dict[str, Any]:
         """Train one bridge and judge it by its own and by unseen words."""
@@ -131,19 +135,12 @@ class WordsPart:
     def matching(self) -> dict[str, Any]:
         """Judge the probe by words that are matched to labels without hearing a window."""
         names, sets = self.words.names, self.words.sets
-        matchers = {
-            "spelling": lambda new: by_spelling(new, self.words),
-            **{
-                f"{what}, {name}": lambda new, llm=llm, match=match, given=given: match(
-                    llm, new, given
-                )
-                for name, llm in self.bench.llms.items()
-                for what, match, given in (
-                    ("word vectors", by_embedding, self.words),
-                    ("reading", by_text, names),
-                )
-            },
+        matchers: dict[str, Callable[[list[str]], np.ndarray]] = {
+            "spelling": partial(by_spelling, words=self.words)
         }
+        for name, llm in self.bench.llms.items():
+            matchers[f"word vectors, {name}"] = partial(by_embedding, llm, words=self.words)
+            matchers[f"reading, {name}"] = partial(by_text, llm, names=names)
         found: dict[str, Any] = {"own": judge(self.bench, self._probed.argmax(1), names)}
         for name, match in matchers.items():
             # All words at once, as a label prior is taken off over the words.
