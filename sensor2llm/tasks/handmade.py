@@ -231,7 +231,10 @@ def skin_conductance_features(values: Float[np.ndarray, " step"], rate_hz: float
 
 
 def acceleration_features(values: Float[np.ndarray, "3 step"], rate_hz: float) -> Features:
-    """Give mean, spread, absolute integral and peak frequency of each axis and of the norm."""
+    """Give mean, spread, absolute integral and peak frequency of each axis and of the norm.
+
+    The peak frequency is 0 where nothing moves.
+    """
     found: Features = {}
     for name, row in zip((*"xyz", "norm"), [*values, np.linalg.norm(values, axis=0)], strict=True):
         frequency = dominant_frequency(row[None], rate_hz)
@@ -239,7 +242,7 @@ def acceleration_features(values: Float[np.ndarray, "3 step"], rate_hz: float) -
             f"{name}_mean": float(row.mean()),
             f"{name}_sd": float(row.std()),
             f"{name}_absolute_integral": float(np.abs(row).sum() / rate_hz),
-            f"{name}_peak_hz": np.nan if frequency is None else frequency,
+            f"{name}_peak_hz": frequency or 0.0,
         }
     return found
 

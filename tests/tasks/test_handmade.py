@@ -150,7 +150,7 @@ def test_acceleration_gives_axes_norm_and_peak_frequency():
     assert found["x_peak_hz"] == pytest.approx(2.0, abs=0.05)
     assert found["z_mean"] == 1.0
     assert found["z_absolute_integral"] == pytest.approx(10.0)
-    assert np.isnan(found["y_peak_hz"])
+    assert found["y_peak_hz"] == 0.0
     assert found["norm_mean"] == pytest.approx(np.linalg.norm(values, axis=0).mean())
 
 

@@ -32,10 +32,13 @@ from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.sources.beat_intervals import SPEC
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
+from sensor2llm.tasks.handmade import handmade_features
 from sensor2llm.tasks.metrics import Predictions, bootstrap_interval
 from sensor2llm.training.config import LoopConfig
+from tests import toy_store
 from tests.llm.tiny import tiny_folder
 
 SPREAD_MS = {"N": 20.0, "AFIB": 150.0}
@@ -296,14 +299,36 @@ def test_the_recipe_is_by_folds_of_people_and_has_its_prompt(module):
     assert {ADAPTER, "gradient boosting"} <= set(module.METHODS)
 
 
+def test_the_features_store_has_the_same_windows_with_a_row_of_values_a_sensor(tmp_path):
+    source = toy_store.make_store(tmp_path)
+    made = stress.feature_store(source, tmp_path / "features")
+    assert made.spec.names == tuple(f"{name}_features" for name in source.spec.names)
+    for name in ("labels", "starts", "subjects"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(source, name))
+    table = handmade_features(source, [5])
+    row = np.concatenate([made[5].signals[name][:, 0] for name in made.spec.names])
+    np.testing.assert_allclose(row, table.values[0].astype(np.float32))
+    again = stress.feature_store(source, tmp_path / "features")
+    assert len(again) == len(source)
+
+
+def test_a_sensor_whose_features_cannot_be_computed_is_missing(tmp_path):
+    pulse = Modality(name="bvp", channels=(Channel(name="bvp", unit="1"),), steps=640, rate_hz=64.0)
+    spec = SignalSpec(modalities=(pulse, toy_store.SPEC["values"]), window_s=10.0)
+    flat = Window({"bvp": np.ones((1, 640)), "values": np.ones((2, 1))}, "p", "rest")
+    source = WindowStore.write(tmp_path / "flat", spec, [flat])
+    made = stress.feature_store(source, tmp_path / "features")
+    assert made.present.tolist() == [[False, True]]
+
+
 def test_a_part_of_the_folds_is_no_report(store, tmp_path, capsys):
     options = Namespace(
-        recipe=rhythm.RECIPE, methods=["gradient boosting"], folds=[0, 1], out=tmp_path,
-        report=tmp_path / "report.json", data=store.path,
+        recipe=rhythm.RECIPE, methods=["gradient boosting"], folds=[0, 1], out=tmp_path / "out",
+        report=tmp_path / "report.json", data=store.path, hear="features",
     )  # fmt: skip
-    found = stress.run(options)
+    found = stress.compare(options)
     pooled_folds.tell(found, options)
-    assert (tmp_path / "results.json").is_file()
+    assert (tmp_path / "out" / "results.json").is_file()
     assert not options.report.is_file()
     assert "| gradient boosting |" in capsys.readouterr().out
     whole = Namespace(**vars(options) | {"folds": [4, 3, 2, 1, 0], "methods": [ADAPTER]})
