@@ -106,14 +106,15 @@ class SensorLanguageModel(nn.Module):
 
     @property
     def tokens_per_window(self) -> int:
-        """Give the positions of one window: template, P, K and the longest label.
+        """Give the positions of one window: template, P, K, a learned prefix, the longest label.
 
         What a window's prompt says as text (numbers without an encoder, values, a question) comes
         on top, and so does the answer to a question.
         """
         task = self.adapter.template.task
         asked = Request(task, {} if self.prompting.classifies else {"question": ""})
-        prompt = len(self.prompting.ids(asked=asked, **self.prompting.bare))
+        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
+        prompt = learned + len(self.prompting.ids(asked=asked, **self.prompting.bare))
         if not self.prompting.classifies:
             return prompt
         return prompt + self.prompting.answers.table.shape[1]

@@ -174,9 +174,10 @@ class PromptBuilder:
 
     def _check_fits(self, prompt: int, answer: int) -> None:
         context = self.llm.context
-        if context is not None and prompt + answer > context:
+        taken = prompt + answer + (self.adapter.prefix.tokens if self.adapter.prefix else 0)
+        if context is not None and taken > context:
             raise DataError(
-                f"a window as text takes {prompt + answer} positions with its prompt and answer, "
+                f"a window as text takes {taken} positions with its prompt and answer, "
                 f"{self.llm.name} holds {context}; write fewer numbers (rate, decimals, "
                 "serialiser), or take an encoder"
             )

@@ -66,6 +66,12 @@ def test_every_bridge_is_trained_saved_and_read_again(recipe, name, tmp_path):
     assert model.llm.fingerprint() == trained.fingerprint
     assert model.write(windows, max_new_tokens=4) == trained.model.write(windows, max_new_tokens=4)
     assert len(model.generate(windows[:2], max_new_tokens=4)) == 2
+    learned = given["prefix"].tokens if "prefix" in given else 0
+    assert model.tokens_per_window == learned + len(model.prompting.ids()) + longest(model)
     card = (tmp_path / name / "README.md").read_text()
     assert ("Not frozen" in card) == ("lora" in given)
     assert ("not one of its weights is changed" in card) == ("lora" not in given)
+
+
+def longest(model):
+    return max(map(len, model.prompting.answers.ids))
