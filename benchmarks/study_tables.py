@@ -39,22 +39,26 @@ def by_store(name: str) -> Callable[[], str]:
     return written
 
 
-def few_labels() -> str:
-    """Give macro-F1 by share of the labels, beside the difference to labels alone."""
-    found = read("few_labels")
-    if found is None:
-        return ""
-    lines = [line for line in found["rows"] if not line["missing"] + line["without"]]
-    columns = list(dict.fromkeys((line["share"], line["by"]) for line in lines))
-    heads = [f"{100 * share:g} %" + " of people" * (by == "subject") for share, by in columns]
-    rows: dict[tuple[str, str], dict[tuple[float, str], Line]] = {}
-    for line in lines:
-        rows.setdefault((line["method"], line["use"]), {})[line["share"], line["by"]] = line
-    cells = [
-        [method, use, *(_with_difference(row.get(column)) for column in columns)]
-        for (method, use), row in rows.items()
-    ]
-    return _table(["method", "encoder", *heads], cells, found["command"])
+def by_share(name: str) -> Callable[[], str]:
+    """Give a table writer: macro-F1 by share of the labels, beside the difference to labels alone."""
+
+    def written() -> str:
+        found = read(name)
+        if found is None:
+            return ""
+        lines = [line for line in found["rows"] if not line["missing"] + line["without"]]
+        columns = list(dict.fromkeys((line["share"], line["by"]) for line in lines))
+        heads = [f"{100 * share:g} %" + " of people" * (by == "subject") for share, by in columns]
+        rows: dict[tuple[str, str], dict[tuple[float, str], Line]] = {}
+        for line in lines:
+            rows.setdefault((line["method"], line["use"]), {})[line["share"], line["by"]] = line
+        cells = [
+            [method, use, *(_with_difference(row.get(column)) for column in columns)]
+            for (method, use), row in rows.items()
+        ]
+        return _table(["method", "encoder", *heads], cells, found["command"])
+
+    return written
 
 
 def missing() -> str:
@@ -137,13 +141,13 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], command: str) ->
 
 STUDY_TABLES: Mapping[str, Callable[[], str]] = {
     "headline": by_store("headline"),
-    "few_labels": few_labels,
+    "few_labels": by_share("few_labels"),
     "missing": missing,
     "against_random": against_random,
     "reconstruction": by_store("reconstruction"),
     "reconstruction_parts": by_store("reconstruction_against_neither"),
     "masking": by_store("masking"),
     "others": by_store("others"),
-    "transfer": by_store("transfer"),
+    "transfer": by_share("transfer"),
     "uci_har_study": by_store("uci_har_study"),
 }
