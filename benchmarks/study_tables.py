@@ -40,7 +40,7 @@ def by_store(name: str) -> Callable[[], str]:
 
 
 def by_share(name: str) -> Callable[[], str]:
-    """Give a table writer: macro-F1 by share of the labels, beside the difference to labels alone."""
+    """Give a table writer: macro-F1 by share of labels, and the difference to labels alone."""
 
     def written() -> str:
         found = read(name)
