@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.worth.training import Bench
-from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
+from sensor2llm.tasks.metrics import Predictions, mean_difference, measure, paired_difference
 from sensor2llm.training.record import write_json
 
 PROBE_PENALTY = 0.1
@@ -57,23 +57,20 @@ def said_of(
 def difference(
     bench: Bench, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Give the mean difference of macro-F1 of runs that belong in pairs, and its range.
+    """Give the mean difference of macro-F1 of runs that belong in pairs.
 
-    The interval is over people, of the pair whose difference is in the middle.
+    The interval is of that mean, over people: all pairs are resampled by the same ones.
     """
     names = bench.store.label_names
     pairs = [
-        paired_difference(
-            said_of(bench, one["predicted"], names), said_of(bench, other["predicted"], names)
-        )
+        (said_of(bench, one["predicted"], names), said_of(bench, other["predicted"], names))
         for one, other in zip(first, second, strict=True)
     ]
-    ordered = sorted(pairs, key=lambda pair: pair[0])
-    values = [value for value, _ in pairs]
+    mean, interval = mean_difference(pairs)
     return {
-        "macro_f1": float(np.mean(values)),
-        "each": values,
-        "interval": ordered[len(ordered) // 2][1],
+        "macro_f1": mean,
+        "each": [paired_difference(*pair)[0] for pair in pairs],
+        "interval": interval,
     }
 
 
