@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from benchmarks.pooled_scores import table as pooled_table
+from benchmarks.rhythm import alarm_table
 from sensor2llm.tasks.task_card import SHARES, question_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 QUESTIONS = ROOT / "adapters" / "uci-har-questions" / "metrics_question_answering.json"
-NAMES = ("bridges", "rhythm", "stress", "asthma", "quantised", "llm_worth")
+NAMES = ("bridges", "asthma", "quantised", "llm_worth")
 
 
 def written(name: str) -> str:
@@ -19,9 +21,27 @@ def written(name: str) -> str:
     if not (folder / "table.md").is_file():
         return ""
     table = (folder / "table.md").read_text(encoding="utf-8").rstrip()
-    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    told = found["command"] in table
-    return f"{table}\n" if told else f"{table}\n\n    {found['command']}\n"
+    if not (folder / "results.json").is_file():
+        return f"{table}\n"
+    command = json.loads((folder / "results.json").read_text(encoding="utf-8"))["command"]
+    return f"{table}\n" if command in table else f"{table}\n\n    {command}\n"
+
+
+def pooled(name: str) -> str:
+    """Give what methods reach on all folds' test people together, and their false alarms."""
+    path = RESULTS / name / "results.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    parts = [pooled_table(found["rows"])]
+    if found.get("false_alarms"):
+        parts.append(alarm_table(found["false_alarms"]))
+    used = found["data"].get("used")
+    if used:
+        kept = ", ".join(f"{count:,} {label}" for label, count in used.items())
+        gone = ", ".join(f"{count:,} {why}" for why, count in found["data"]["left out"].items())
+        parts.append(f"Windows: {kept}. Left out: {gone}.")
+    return "\n\n".join([*parts, f"    {found['command']}"]) + "\n"
 
 
 def questions() -> str:
@@ -53,4 +73,5 @@ RESULT_TABLES: Mapping[str, Callable[[], str]] = {
     "questions": questions,
     "conversation": conversation,
     **{name: partial(written, name) for name in NAMES},
+    **{name: partial(pooled, name) for name in ("rhythm", "stress")},
 }

@@ -1,7 +1,7 @@
 """All parts' figures as one page of Markdown, and in sentences whether the LLM adds anything.
 
-A sentence is made from the figures: the LLM adds where the interval of the paired difference lies
-above zero, and nothing where it does not.
+A sentence is made from the figures: the LLM adds where the 95 % interval of the paired difference,
+over people and over word sets or seeds, lies above zero, and nothing where it reaches zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -134,7 +134,7 @@ def verdict(told: str, difference: Figures, wished: float | None = None) -> str:
     interval = difference["interval"]
     low, high = (100 * bound for bound in interval) if interval else (points, points)
     sure = "adds" if low > 0 else "adds nothing" if high >= 0 else "is worse"
-    text = f"- {told}: the LLM {sure}, {points:+.1f} points ({low:+.1f} to {high:+.1f} over people)"
+    text = f"- {told}: the LLM {sure}, {points:+.1f} points ({low:+.1f} to {high:+.1f})"
     if wished is None:
         return f"{text}."
     reached = "reached" if points >= wished else "not reached"

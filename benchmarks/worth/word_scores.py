@@ -40,7 +40,7 @@ its mean probability there [Batch calibration, arXiv:2309.17249]; its mean there
 was trained, which is the label prior of `train_adapter`; what it scores where the features are
 zero [Contextual calibration, arXiv:2102.09690]; nothing."""
 HEADLINE, OWN = "training windows", "before training"
-"""For unseen words and for an adapter's own; named before anything was measured."""
+"""For unseen words and for an adapter's own; chosen before any of these figures was seen."""
 
 
 @dataclass(frozen=True, eq=False)
