@@ -195,48 +195,17 @@ def paired_difference(
     Raises:
         DataError: where the two do not judge the same windows.
     """
-    return mean_difference([(first, second)], score, draws=draws, level=level, seed=seed)
-
-
-def mean_difference(
-    pairs: Sequence[tuple[Predictions, Predictions]],
-    score: Score = "macro_f1",
-    *,
-    draws: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, Interval | None]:
-    """Return the mean of several pairs' differences; all are resampled by the same subjects.
-
-    Args:
-        pairs: predictions, the first less the second.
-        score: what is compared.
-        draws: of the bootstrap.
-        level: of the interval.
-        seed: of the bootstrap.
-
-    Raises:
-        DataError: where the two of a pair do not judge the same windows.
-    """
-    found, drawn = [], []
-    for first, second in pairs:
-        _check_same(first, second)
-        counts = [subject_confusions(p) for p in (first, second)]
-        found.append(float(np.subtract(*(score_confusion(c.sum(0), score) for c in counts))))
-        drawn.append([_resampled(c, score, draws, seed) for c in counts])
-    known = [(a, b) for a, b in drawn if a is not None and b is not None]
-    if len(known) < len(drawn):
-        return float(np.mean(found)), None
-    differences = np.mean([a - b for a, b in known], axis=0)
-    return float(np.mean(found)), _percentiles(differences, level)
-
-
-def _check_same(first: Predictions, second: Predictions) -> None:
     same = len(first.true) == len(second.true) and first.labels == second.labels
     if not same or not (
         np.array_equal(first.true, second.true) and np.array_equal(first.subjects, second.subjects)
     ):
         raise DataError("a paired difference needs predictions of the same windows, in one order")
+    counts = [subject_confusions(p) for p in (first, second)]
+    difference = float(np.subtract(*(score_confusion(c.sum(0), score) for c in counts)))
+    drawn = [_resampled(c, score, draws, seed) for c in counts]
+    if drawn[0] is None or drawn[1] is None:
+        return difference, None
+    return difference, _percentiles(drawn[0] - drawn[1], level)
 
 
 def calibration_error(predictions: Predictions, bins: int = 15) -> float:

@@ -11,7 +11,7 @@ import yaml
 from benchmarks.llm_worth import SETS
 from benchmarks.worth.drawn_words import DrawnWords, WordSet, draw_sets
 from benchmarks.worth.joint import JointPart, Together, labelled_among
-from benchmarks.worth.judged import difference, kept, said_of, without_predictions
+from benchmarks.worth.judged import difference, kept, without_predictions
 from benchmarks.worth.label_words import FILE, LabelWords
 from benchmarks.worth.matching import by_embedding, by_spelling, by_text, said_with
 from benchmarks.worth.questions import HELD_TEMPLATES, QuestionsPart
@@ -32,7 +32,6 @@ from sensor2llm.signals.simulate import simulate_store
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.transforms import fit_normaliser
-from sensor2llm.tasks.metrics import paired_difference
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 
@@ -281,21 +280,13 @@ def test_the_joint_part_takes_as_many_steps_a_data_set(benches, tmp_path):
     assert "one adapter for all is" in report({"joint": found})
 
 
-def test_a_difference_lies_in_its_interval_and_of_one_pair_is_the_paired_one(bench):
+def test_a_difference_is_the_mean_of_its_pairs(bench):
     labels, names = bench.labels("test"), bench.store.label_names
-    wrong = (labels + 1) % len(names)
-    right, half = ({"predicted": p} for p in (labels, np.where(np.arange(12) % 2, labels, wrong)))
-    bad = {"predicted": wrong}
-    one = difference(bench, [right], [half])
-    expected, _ = paired_difference(
-        *(said_of(bench, run["predicted"], names) for run in (right, half))
-    )
-    assert one["macro_f1"] == pytest.approx(expected)
-    assert one["interval"][0] <= expected <= one["interval"][1]
-    # Ahead by one word set and behind by the other: nothing that is sure.
+    right = {"predicted": labels}
+    bad = {"predicted": (labels + 1) % len(names)}
     both = difference(bench, [right, bad], [bad, right])
+    assert both["each"] == pytest.approx([1, -1])
     assert both["macro_f1"] == pytest.approx(0)
-    assert both["interval"] == pytest.approx([-1, 1])
 
 
 def test_a_run_that_is_kept_is_not_made_again(tmp_path):
@@ -305,15 +296,18 @@ def test_a_run_that_is_kept_is_not_made_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"),
+    ("interval", "each", "said"),
     [
-        ((0.1, 0.3), "the LLM adds, +20.0 points"),
-        ((-0.1, 0.3), "the LLM adds nothing, +20.0 points"),
-        ((-0.3, -0.1), "the LLM is worse, +20.0 points"),
+        ((0.1, 0.3), (0.2,), "the LLM adds, +20.0 points (+10.0 to +30.0 over people)."),
+        ((0.1, 0.3), (0.5, -0.1), "the LLM adds nothing that is sure, +20.0 points"),
+        ((-0.1, 0.3), (0.2,), "the LLM adds nothing that is sure, +20.0 points"),
+        ((-0.3, -0.1), (-0.2, -0.1), "the LLM is worse, -15.0 points"),
+        (None, (0.2, 0.2), "over people; single pairs +20.0 to +20.0)."),
     ],
 )
-def test_the_page_says_plainly_what_the_llm_adds(interval, said):
-    assert said in verdict("Here", {"macro_f1": 0.2, "interval": interval})
+def test_the_page_says_plainly_what_the_llm_adds(interval, each, said):
+    figures = {"macro_f1": float(np.mean(each)), "interval": interval, "each": list(each)}
+    assert said in verdict("Here", figures)
 
 
 def test_the_listed_prompt_is_a_template():

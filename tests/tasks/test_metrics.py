@@ -13,7 +13,6 @@ from sensor2llm.tasks.metrics import (
     brier,
     calibration_error,
     confusion_text,
-    mean_difference,
     measure,
     paired_difference,
     reliability,
@@ -198,23 +197,3 @@ def test_lengths_that_differ_are_said():
 def test_calibration_needs_probabilities():
     with pytest.raises(DataError, match="--by score"):
         calibration_error(predictions())
-
-
-def test_a_mean_of_differences_is_resampled_as_one():
-    rng = np.random.default_rng(0)
-    true, subjects = rng.integers(0, 3, 120), np.repeat(list("abcdef"), 20)
-
-    def said(share):
-        predicted = np.where(rng.random(120) < share, true, (true + 1) % 3)
-        labels = ("x", "y", "z")
-        return Predictions(labels=labels, true=true, predicted=predicted, subjects=subjects)
-
-    good, middle, bad = said(0.9), said(0.6), said(0.3)
-    mean, (low, high) = mean_difference([(good, middle), (bad, middle)])
-    parts = [paired_difference(good, middle)[0], paired_difference(bad, middle)[0]]
-    assert mean == pytest.approx(np.mean(parts))
-    assert low < mean < high
-    assert mean_difference([(good, bad)]) == paired_difference(good, bad)
-    # Opposite differences cancel in every draw, whoever is drawn.
-    zero, between = mean_difference([(good, middle), (middle, good)])
-    assert (zero, *between) == pytest.approx((0.0, 0.0, 0.0))
