@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.worth.training import Bench
-from sensor2llm.tasks.metrics import Predictions, mean_difference, measure, paired_difference
+from sensor2llm.tasks.metrics import Predictions, measure
 from sensor2llm.training.record import write_json
 
 PROBE_PENALTY = 0.1

@@ -1,8 +1,8 @@
 """All parts' figures as one page of Markdown, and in sentences whether the LLM adds anything.
 
-A sentence is made from the figures: the LLM adds where the mean difference's 95 % interval over
-people lies above zero and every single pair (word set, seed) does; it is worse where both lie
-below; else it adds nothing that is sure.
+A sentence is made from the figures: the LLM adds where the mean difference's 95 % interval, over
+people and over word sets or seeds, lies above zero, and is worse where it lies below; where it
+holds zero, the LLM adds nothing that is sure.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -132,11 +132,9 @@ SECTIONS: Mapping[str, Callable[[Figures], str]] = {
 def verdict(told: str, difference: Figures, wished: float | None = None) -> str:
     """Say what the figures say: how far ahead the LLM is, and whether that is more than chance."""
     points, each = 100 * difference["macro_f1"], [100 * value for value in difference["each"]]
-    interval = difference["interval"] or (difference["macro_f1"],) * 2
-    low, high = (100 * bound for bound in interval)
-    lowest, highest = min(low, *each), max(high, *each)
-    sure = "adds" if lowest > 0 else "is worse" if highest < 0 else "adds nothing that is sure"
-    text = f"- {told}: the LLM {sure}, {points:+.1f} points ({low:+.1f} to {high:+.1f} over people"
+    low, high = (100 * bound for bound in difference["interval"])
+    sure = "adds" if low > 0 else "is worse" if high < 0 else "adds nothing that is sure"
+    text = f"- {told}: the LLM {sure}, {points:+.1f} points ({low:+.1f} to {high:+.1f}"
     text += f"; single pairs {min(each):+.1f} to {max(each):+.1f})" if len(each) > 1 else ")"
     if wished is None:
         return f"{text}."

@@ -11,7 +11,7 @@ import yaml
 from benchmarks.llm_worth import SETS
 from benchmarks.worth.drawn_words import DrawnWords, WordSet, draw_sets
 from benchmarks.worth.joint import JointPart, Together, labelled_among
-from benchmarks.worth.judged import difference, kept, without_predictions
+from benchmarks.worth.judged import difference, kept, said_of, without_predictions
 from benchmarks.worth.label_words import FILE, LabelWords
 from benchmarks.worth.matching import by_embedding, by_spelling, by_text, said_with
 from benchmarks.worth.questions import HELD_TEMPLATES, QuestionsPart
@@ -32,6 +32,7 @@ from sensor2llm.signals.simulate import simulate_store
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.transforms import fit_normaliser
+from sensor2llm.tasks.metrics import paired_difference
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 
@@ -280,13 +281,20 @@ def test_the_joint_part_takes_as_many_steps_a_data_set(benches, tmp_path):
     assert "one adapter for all is" in report({"joint": found})
 
 
-def test_a_difference_is_the_mean_of_its_pairs(bench):
+def test_a_difference_is_the_mean_of_its_pairs_and_as_unsure_as_they_differ(bench):
     labels, names = bench.labels("test"), bench.store.label_names
-    right = {"predicted": labels}
-    bad = {"predicted": (labels + 1) % len(names)}
+    right, bad = {"predicted": labels}, {"predicted": (labels + 1) % len(names)}
     both = difference(bench, [right, bad], [bad, right])
     assert both["each"] == pytest.approx([1, -1])
     assert both["macro_f1"] == pytest.approx(0)
+    assert both["interval"] == pytest.approx([-1, 1])
+    half = {"predicted": np.where(np.arange(12) % 2, labels, bad["predicted"])}
+    one = difference(bench, [right], [half])
+    expected, _ = paired_difference(
+        *(said_of(bench, run["predicted"], names) for run in (right, half))
+    )
+    assert one["macro_f1"] == pytest.approx(expected)
+    assert one["interval"][0] <= expected <= one["interval"][1]
 
 
 def test_a_run_that_is_kept_is_not_made_again(tmp_path):
@@ -298,11 +306,9 @@ def test_a_run_that_is_kept_is_not_made_again(tmp_path):
 @pytest.mark.parametrize(
     ("interval", "each", "said"),
     [
-        ((0.1, 0.3), (0.2,), "the LLM adds, +20.0 points (+10.0 to +30.0 over people)."),
-        ((0.1, 0.3), (0.5, -0.1), "the LLM adds nothing that is sure, +20.0 points"),
-        ((-0.1, 0.3), (0.2,), "the LLM adds nothing that is sure, +20.0 points"),
+        ((0.1, 0.3), (0.2,), "the LLM adds, +20.0 points (+10.0 to +30.0)."),
+        ((-0.1, 0.3), (0.5, -0.1), "nothing that is sure, +20.0 points (-10.0 to +30.0; single pa"),
         ((-0.3, -0.1), (-0.2, -0.1), "the LLM is worse, -15.0 points"),
-        (None, (0.2, 0.2), "over people; single pairs +20.0 to +20.0)."),
     ],
 )
 def test_the_page_says_plainly_what_the_llm_adds(interval, each, said):
