@@ -9,6 +9,9 @@ What is done is kept in OUT and not made again, so that an interrupted part goes
 `benchmarks/results/llm_worth/PART.json` (`--results`), and all parts together to `table.md` there,
 which says in words where the LLM adds nothing. Training runs for `--steps` steps and is judged as
 it ends; nothing is chosen on test or validation people.
+
+The objective is `labels` unless told. Random weights can be fitted to it, but hardly to saying
+words (`--objective both`): there they would lose for want of training, and not of meaning.
 """
 
 import argparse

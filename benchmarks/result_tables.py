@@ -12,7 +12,7 @@ from sensor2llm.tasks.task_card import SHARES, question_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 QUESTIONS = ROOT / "adapters" / "uci-har-questions" / "metrics_question_answering.json"
-NAMES = ("bridges", "asthma", "quantised", "llm_worth")
+NAMES = ("bridges", "asthma", "quantised")
 
 
 def written(name: str) -> str:
@@ -25,6 +25,16 @@ def written(name: str) -> str:
         return f"{table}\n"
     command = json.loads((folder / "results.json").read_text(encoding="utf-8"))["command"]
     return f"{table}\n" if command in table else f"{table}\n\n    {command}\n"
+
+
+def worth() -> str:
+    """Give what the LLM is worth, part by part, its headings as plain bold lines."""
+    path = RESULTS / "llm_worth" / "table.md"
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8").strip().split("\n")[1:]
+    told = (f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines)
+    return "\n".join(told).strip() + "\n"
 
 
 def pooled(name: str) -> str:
@@ -71,6 +81,7 @@ def conversation() -> str:
 
 RESULT_TABLES: Mapping[str, Callable[[], str]] = {
     "questions": questions,
+    "llm_worth": worth,
     "conversation": conversation,
     **{name: partial(written, name) for name in NAMES},
     **{name: partial(pooled, name) for name in ("rhythm", "stress")},

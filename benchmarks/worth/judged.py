@@ -12,9 +12,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.worth.training import Bench
-from sensor2llm.tasks.metrics import Predictions, measure
+from sensor2llm.tasks.metrics import Predictions, measure, score_confusion, subject_confusions
 from sensor2llm.training.record import write_json
 
+DRAWS = 2000
 PROBE_PENALTY = 0.1
 """The inverse penalty of logistic regression, fixed as nothing else is chosen on labels either."""
 
@@ -57,21 +58,39 @@ def said_of(
 def difference(
     bench: Bench, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Give the mean difference of macro-F1 of runs that belong in pairs.
+    """Give the mean difference of macro-F1 of runs that belong in pairs, and its 95 % interval.
 
-    The interval is of that mean, over people: all pairs are resampled by the same ones.
+    People are drawn again, the same ones in every run, and so are the pairs (word sets, seeds),
+    where there are several: what is said holds for other people and other words.
     """
     names = bench.store.label_names
-    pairs = [
-        (said_of(bench, one["predicted"], names), said_of(bench, other["predicted"], names))
-        for one, other in zip(first, second, strict=True)
+    counts = [
+        [subject_confusions(said_of(bench, run["predicted"], names)) for run in pair]
+        for pair in zip(first, second, strict=True)
     ]
-    mean, interval = mean_difference(pairs)
+    each = [_gain(one.sum(0), other.sum(0)) for one, other in counts]
+    generator = np.random.default_rng(0)
+    people, pairs = len(counts[0][0]), len(counts)
+    heads = _drawn(generator, people)
+    gains = [
+        _gain(np.tensordot(heads, one, axes=1), np.tensordot(heads, other, axes=1))
+        for one, other in counts
+    ]
+    drawn = (_drawn(generator, pairs) / pairs * np.stack(gains, axis=1)).sum(1)
     return {
-        "macro_f1": mean,
-        "each": [paired_difference(*pair)[0] for pair in pairs],
-        "interval": interval,
+        "macro_f1": float(np.mean(each)),
+        "each": [float(value) for value in each],
+        "interval": np.quantile(drawn, (0.025, 0.975)).tolist(),
     }
+
+
+def _gain(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return score_confusion(first, "macro_f1") - score_confusion(second, "macro_f1")
+
+
+def _drawn(generator: np.random.Generator, count: int) -> Int[np.ndarray, "draw item"]:
+    """Say how often each of so many items is drawn, with replacement, in each draw."""
+    return generator.multinomial(count, np.full(count, 1 / count), size=DRAWS)
 
 
 def without_predictions(result: Any) -> Any:
