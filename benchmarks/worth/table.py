@@ -111,10 +111,10 @@ def joint_section(found: Figures) -> str:
             one, each = part["one adapter"][llm], part["one each"][llm]
             points = 100 * part["differences"][llm]["macro_f1"]
             rows.append((name, llm, _f1(one), _f1(each), f"{points:+.1f}"))
-            within = "within" if points >= -JOINT_POINTS else "more than"
+            far = "at most" if points >= -JOINT_POINTS else "more than"
             if llm == TRAINED:
                 verdicts.append(
-                    f"- {name}: one adapter for all is {within} {JOINT_POINTS:g} points of its own."
+                    f"- {name}: one for all is {far} {JOINT_POINTS:g} points behind its own."
                 )
         rows.append((name, HEADS, "", _f1(part[HEADS]), ""))
     head = ("data set", "method", "one for all, macro-F1", "one each, macro-F1", "points")

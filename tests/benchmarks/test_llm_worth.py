@@ -278,7 +278,7 @@ def test_the_joint_part_takes_as_many_steps_a_data_set(benches, tmp_path):
     assert found["cost"][TRAINED]["steps"] == len(benches) * LOOP.steps
     each = found["data_sets"]["feels"]["one each"][TRAINED]
     assert each["cost"]["steps"] == LOOP.steps
-    assert "one adapter for all is" in report({"joint": found})
+    assert "points behind its own." in report({"joint": found})
 
 
 def test_a_difference_is_the_mean_of_its_pairs_and_as_unsure_as_they_differ(bench):
