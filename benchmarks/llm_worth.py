@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import record
-from benchmarks.worth.joint import JointPart, Together
+from benchmarks.worth.joint import ANY, JointPart, Together, write_joined
 from benchmarks.worth.judged import without_predictions
 from benchmarks.worth.label_words import LabelWords
 from benchmarks.worth.questions import QuestionsPart
@@ -100,7 +100,15 @@ def joint(options: argparse.Namespace) -> dict[str, Any]:
     """Run the part `joint` on all data sets."""
     recipes = {name: recipe_of(name, "joint", options) for name in SETS}
     benches = {name: Bench.open(recipe, options.windows) for name, recipe in recipes.items()}
-    return JointPart(Together(benches), kept_in("joint", options)).run()
+    stores = {options.stores / name: split for name, (_, split) in SETS.items()}
+    joined = replace(
+        recipes["uci_har"],
+        data=write_joined(stores, options.out / "joined-store"),
+        encoder="+".join(encoder for encoder, _ in SETS.values()),
+        out=options.out / "joined",
+    )
+    together = Together(Bench.open(joined, ANY), benches)
+    return JointPart(together, kept_in("joint", options)).run()
 
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {

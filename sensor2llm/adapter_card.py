@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sensor2llm.signals.sources.catalogue import SOURCES
+from sensor2llm.signals.spec import SignalSpec
 
 CLASSIFICATION = "classification"
 LIMITS = (
@@ -75,8 +76,9 @@ def code(*commands: str) -> str:
 
 def window_text(spec: Mapping[str, Any]) -> str:
     """Say how long a window is and of what, by a spec's plain form."""
-    names, length = ", ".join(m["name"] for m in spec["modalities"]), spec.get("window_s")
-    return f"{length:g} s of {names}" if length else names
+    names = ", ".join(m["name"] for m in spec["modalities"])
+    length = SignalSpec.from_dict(spec).length_text
+    return f"{length} of {names}" if length else names
 
 
 def signals_table(spec: Mapping[str, Any]) -> str:

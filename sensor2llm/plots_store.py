@@ -59,7 +59,7 @@ def plot_classes(store: Windows, path: str | Path, seed: int = 0) -> Path:
         for axis, modality in zip(panels, modalities, strict=True):
             _draw(axis, modality, window.signals.get(modality.name))
             if modality.rate_hz:
-                axis.set_xlim(0, store.spec.window_s)
+                axis.set_xlim(0, store.spec.length_s(modality.name))
     for axis in places[len(windows) :].flat:
         axis.set_visible(False)
     for i, modality in enumerate(modalities):
@@ -105,7 +105,7 @@ def _typical(store: Windows, rows: np.ndarray) -> int:
 
 
 def _heading(store: Windows, drawn: int) -> str:
-    length = f" of {store.spec.window_s:g} s" if store.spec.window_s else ""
+    length = f" of {store.spec.length_text}" if store.spec.length_text else ""
     classes = len(set(np.asarray(store.labels).tolist()) - {-1})
     some = f" ({drawn} most frequent of {classes})" if classes > drawn else ""
     each = f" a class{some}" if classes else ""
@@ -176,7 +176,7 @@ def _name_steps(
     grid: Shaped[np.ndarray, "band modality column"], modalities: Sequence[Modality]
 ) -> None:
     """Write seconds below each band; where axes differ, below each modality."""
-    shared = all(m.axis == "time" for m in modalities)
+    shared = all(m.axis == "time" and m.window_s is None for m in modalities)
     for i, modality in enumerate(modalities):
         for axis in grid[:, i].flat:
             if shared and i < len(modalities) - 1:

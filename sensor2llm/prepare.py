@@ -3,6 +3,7 @@
 python -m sensor2llm.prepare uci_har --from data --out stores/uci_har
 python -m sensor2llm.prepare wisdm --from data --out stores/wisdm --devices watch --overlap 0.5
 python -m sensor2llm.prepare my_table.yaml --out stores/mine
+python -m sensor2llm.prepare joined --stores stores/uci_har stores/wisdm --out stores/both
 python -m sensor2llm.prepare simulated --out stores/simulated --simulation.subjects 20
 """
 
@@ -20,11 +21,13 @@ from sensor2llm.signals.sources.config import SourceOptions
 
 def make_parser() -> ArgumentParser:
     """Describe the words that can be typed."""
-    names = ", ".join([*SOURCES, "simulated"])
+    names = ", ".join([*SOURCES, "simulated", "joined"])
     parser = verb_parser("prepare", __doc__)
     parser.add_argument("name", help=f"{names}, or a TABLE.yaml that describes your own files")
     parser.add_argument("--from", type=Path | None, help="folder that holds the unpacked data")
     parser.add_argument("--out", type=Path, required=True, help="the store to write")
+    told = "window stores that joined puts side by side, each with its own sensors and windows"
+    parser.add_argument("--stores", type=Path, nargs="+", default=[], help=told)
     said = "picture of one window a class, by default OUT/classes.png; none leaves it out"
     parser.add_argument("--picture", type=str | None, help=said)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
@@ -48,7 +51,7 @@ def prepare(argv: list[str] | None) -> None:
 
         check_picture(picture)
     source, simulation = SourceOptions(**options), SimulationConfig(**args.simulation)
-    store, notes = write_source(args.name, args["from"], args.out, source, simulation)
+    store, notes = write_source(args.name, args["from"], args.out, source, simulation, args.stores)
     summary = summarise(store, notes)
     if picture:
         summary["picture"] = str(plot_classes(store, picture))

@@ -95,7 +95,7 @@ class Prompting:
         variables = {
             "labels": list(adapter.label_texts),
             "modalities": list(adapter.spec.names),
-            "window_s": adapter.spec.window_s,
+            "window_s": lengths[0] if len(lengths := adapter.spec.lengths_s) == 1 else None,
             **self.given,
             **known,
             **asked.given,

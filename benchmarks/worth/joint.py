@@ -1,15 +1,13 @@
-"""Part `joint`: one bridge over several data sets against one bridge each.
+"""Part `joint`: one adapter over several data sets against one adapter each.
 
-The data sets differ in sensors, rates, window lengths and labels. Each is heard by its own frozen
-encoder; all encoders' modalities side by side are the one projector's, and those of the other data
-sets are missing sensors. A label text that two sets share is one label. At use, a window is given
-one of its own data set's labels. Every bridge takes as many steps on a data set as any other.
-
-The one adapter is made of features: a spec has one window length, and these sets have several, so
-there is no store and no saved folder of all of them.
+The data sets differ in sensors, rates, window lengths and labels. They stand side by side in one
+store (`prepare joined`), each is heard by its own frozen encoder, and the encoders are joined to
+one: the sensors of the other data sets are missing sensors. A label text that two sets share is one
+label. At use, a window is given one of its own data set's labels. Every bridge takes as many steps
+on a data set as any other. The one adapter is saved like any (`OUT/adapter-LLM`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,119 +19,82 @@ from numpy.typing import NDArray
 
 from benchmarks.worth.judged import difference, fit_probe, judge, kept
 from benchmarks.worth.training import LLMS, Bench, chunks, train
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.batches import FeatureBatch
-from sensor2llm.bridge.projectors import Projector
-from sensor2llm.errors import ConfigError
-from sensor2llm.llm.soft_prompt import SoftPrompt
-from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.errors import DataError
 from sensor2llm.model import SensorLanguageModel
-from sensor2llm.recipes.sources import Rows, Source
+from sensor2llm.recipes.sources import Source
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.side_by_side import put_side_by_side
+from sensor2llm.signals.store import WindowStore
 
 PROBE = "one head each, no LLM"
+ANY = 1_000_000
+"""More windows than a part has: of the joined store, all are at hand."""
 
 
-@dataclass(frozen=True, eq=False)
-class AmongAll:
-    """Read one data set's features as part of all data sets' modalities and labels.
-
-    Args:
-        rows: its features.
-        first: how many modalities stand before its own.
-        modalities: of all data sets.
-        numbers: each of its labels' number among all labels.
-    """
-
-    rows: Rows
-    first: int
-    modalities: int
-    numbers: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Give every row's label, numbered among all."""
-        return self.numbers[np.asarray(self.rows.labels)]
-
-    def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
-        """Read rows; the other data sets' modalities are absent."""
-        read = self.rows.batch(rows)
-        assert isinstance(read, FeatureBatch)
-        assert read.steps is not None
-        assert read.present is not None
-        n, own, *shape = read.steps.shape
-        here = slice(self.first, self.first + own)
-        steps = read.steps.new_zeros(n, self.modalities, *shape)
-        present = torch.zeros(n, self.modalities, dtype=torch.bool)
-        steps[:, here], present[:, here] = read.steps, read.present
-        return FeatureBatch(torch.from_numpy(self.labels[rows]), steps, present)
+def write_joined(stores: Mapping[Path, SplitConfig], path: Path) -> Path:
+    """Put stores side by side in a store at `path`, each with its split, unless it is there."""
+    if not (path / "store.json").is_file():
+        opened = [WindowStore.open(store) for store in stores]
+        reading = put_side_by_side(opened, list(stores.values()))
+        WindowStore.write(
+            path,
+            reading.spec,
+            reading.windows,
+            label_names=reading.label_names,
+            published=reading.published,
+            source=reading.source,
+            parts=reading.parts,
+        )
+    return path
 
 
+@dataclass(eq=False)
 class Together:
-    """Several data sets for one bridge.
+    """Several data sets in one store, and each alone.
 
     Args:
-        benches: by name; their encoders have one width and one number of pooled steps.
+        bench: the joined store, with all its windows and the joined encoder.
+        benches: the data sets alone, by the names that they have in the joined store.
 
     Raises:
-        ConfigError: the encoders' features differ in shape.
+        DataError: the joined store is of other data sets, or has them in another order.
     """
 
-    def __init__(self, benches: Mapping[str, Bench]) -> None:
-        self.benches = dict(benches)
-        encoders = [bench.heard.encoder for bench in self.benches.values()]
-        shapes = {(e.config.pooled_steps, e.width) for e in encoders}
-        if len(shapes) > 1:
-            raise ConfigError(
-                f"one bridge needs encoders of one shape, got (steps, width) {sorted(shapes)}; "
-                "make them with the same width and pooled_steps"
+    bench: Bench
+    benches: Mapping[str, Bench]
+
+    def __post_init__(self) -> None:
+        parts, names = list(self.bench.store.parts), list(self.benches)
+        if parts != names:
+            raise DataError(f"the joined store holds {parts}, expected {names}; prepare it again")
+        lengths = [len(bench.store) for bench in self.benches.values()]
+        starts = np.cumsum([0, *lengths[:-1]]).tolist()
+        self._first = dict(zip(self.benches, starts, strict=True))
+
+    def source(self, name: str, part: str) -> Source:
+        """Give the windows that a data set alone has in a part, as the joined encoder hears them.
+
+        Raises:
+            DataError: the joined split has not all of them in that part.
+        """
+        wanted = self._first[name] + self.benches[name].positions(part)
+        at = np.flatnonzero(np.isin(self.bench.positions(part), wanted))
+        if len(at) != len(wanted):
+            raise DataError(
+                f"{len(wanted)} {part} windows of '{name}', of which the joined store has "
+                f"{len(at)} in that part; split both alike"
             )
-        self.shape = shapes.pop()
-        counts = [len(e.spec.modalities) for e in encoders]
-        starts = np.cumsum([0, *counts[:-1]]).tolist()
-        self.first = dict(zip(self.benches, starts, strict=True))
-        self.modalities = sum(counts)
-        every = (name for b in self.benches.values() for name in b.store.label_names)
-        self.labels = tuple(dict.fromkeys(every))
+        return Source(self.bench.rows(part), at)
 
     def numbers(self, name: str) -> NDArray[np.int64]:
         """Give the number among all labels of each label of one data set."""
-        return np.array([self.labels.index(n) for n in self.benches[name].store.label_names])
-
-    def rows(self, name: str, part: str) -> AmongAll:
-        """Give one data set's features among all."""
-        rows = self.benches[name].rows(part)
-        return AmongAll(rows, self.first[name], self.modalities, self.numbers(name))
-
-    def untrained(self, llm: str) -> SensorLanguageModel:
-        """Build one bridge for all, by the first data set's recipe."""
-        first = next(iter(self.benches.values()))
-        recipe, frozen = first.recipe, first.llms[llm]
-        torch.manual_seed(recipe.loop.seed)
-        soft = recipe.soft_prompt
-        adapter = SensorAdapter(
-            spec=first.store.spec,
-            label_names=self.labels,
-            template=PromptTemplate.load(recipe.prompt),
-            llm_name=frozen.name,
-            llm_identity=frozen.identity,
-            encoder=first.heard.encoder.requires_grad_(False),
-            projector=Projector(
-                recipe.projector, self.modalities, *self.shape, frozen.width, frozen.embedding_std
-            ),
-            projector_config=recipe.projector,
-            soft_prompt=SoftPrompt.start(soft, frozen, seed=recipe.loop.seed)
-            if soft.tokens
-            else None,
-        )
-        return SensorLanguageModel(adapter, frozen, objective=recipe.objective)
+        known = self.bench.store.label_names
+        return np.array([known.index(label) for label in self.benches[name].store.label_names])
 
 
 @dataclass(eq=False)
 class JointPart:
-    """Measure one bridge over all data sets against one each.
+    """Measure one adapter over all data sets against one each.
 
     Args:
         together: the data sets.
@@ -145,8 +106,8 @@ class JointPart:
 
     def run(self) -> dict[str, Any]:
         """Train and judge what is missing."""
-        benches = self.together.benches
-        found: dict[str, Any] = {"labels": self.together.labels, "data_sets": {}}
+        benches, labels = self.together.benches, self.together.bench.store.label_names
+        found: dict[str, Any] = {"labels": labels, "data_sets": {}}
         one = {llm: kept(self._file("all", llm), partial(self.all, llm)) for llm in LLMS}
         for name, bench in benches.items():
             each = {llm: kept(self._file(name, llm), partial(self.each, name, llm)) for llm in LLMS}
@@ -166,29 +127,29 @@ class JointPart:
         return self.out / f"{name}-{method.replace(' ', '_').replace(',', '')}.json"
 
     def all(self, llm: str) -> dict[str, Any]:
-        """Train one bridge on all data sets, and judge it on each."""
-        together, first = self.together, next(iter(self.together.benches.values()))
-        model = together.untrained(llm)
-        sources = [Source.of_labels(together.rows(name, "train")) for name in together.benches]
-        loop = first.recipe.loop
-        steps = (loop.steps or 0) * len(sources)
-        loop = replace(loop, steps=steps, epochs=max(steps, 1))
+        """Train one adapter on all data sets, save it, and judge it on each."""
+        together, bench = self.together, self.together.bench
+        model = bench.untrained(llm)
+        sources = [together.source(name, "train") for name in together.benches]
+        steps = (bench.recipe.loop.steps or 0) * len(sources)
+        loop = replace(bench.recipe.loop, steps=steps, epochs=max(steps, 1))
         run = self._file("all", llm).with_suffix("")
-        cost = train(model, sources, loop, run, {"part": "joint", "labels": together.labels})
+        cost = train(model, sources, loop, run, {"part": "joint", "labels": len(sources)})
         found: dict[str, Any] = {"cost": cost}
-        for name, bench in together.benches.items():
-            said = labelled_among(model, together.rows(name, "test"), together.numbers(name))
-            found[name] = judge(bench, said, bench.store.label_names)
+        for name, own in together.benches.items():
+            said = labelled_among(model, together.source(name, "test"), together.numbers(name))
+            found[name] = judge(own, said, own.store.label_names)
+        model.adapter.save(self.out / f"adapter-{llm.replace(' ', '_')}")
         return found
 
     def each(self, name: str, llm: str) -> dict[str, Any]:
-        """Train a bridge on one data set, and judge it."""
+        """Train an adapter on one data set, and judge it."""
         bench = self.together.benches[name]
         model, run = bench.untrained(llm), self._file(name, llm).with_suffix("")
         sources = [Source.of_labels(bench.rows("train"))]
         cost = train(model, sources, bench.recipe.loop, run, {"part": "joint", "set": name})
         own = np.arange(len(bench.store.label_names))
-        said = labelled_among(model, bench.rows("test"), own)
+        said = labelled_among(model, Source.of_labels(bench.rows("test")), own)
         return judge(bench, said, bench.store.label_names) | {"cost": cost}
 
     def probe(self, name: str) -> dict[str, Any]:
@@ -199,12 +160,12 @@ class JointPart:
 
 
 def labelled_among(
-    model: SensorLanguageModel, rows: Rows, numbers: Sequence[int] | NDArray[np.int64]
+    model: SensorLanguageModel, windows: Source, numbers: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Give each window the likeliest of some labels, by its place among these."""
-    columns = torch.as_tensor(np.asarray(numbers))
+    columns = torch.from_numpy(numbers)
     found = []
-    for chosen in chunks(len(rows)):
-        scores = model.score(rows.batch(chosen).to(model.llm.device)).cpu()
+    for chosen in chunks(len(windows)):
+        scores = model.score(windows.batch(chosen).to(model.llm.device)).cpu()
         found.append(scores[:, columns].argmax(1).numpy())
     return np.concatenate(found)

@@ -1,6 +1,7 @@
 """What a signal encoder looks like, as a torch-free dataclass."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any
 
 from sensor2llm.errors import ConfigError
@@ -9,6 +10,8 @@ ALWAYS_NAMED = (
     "kind", "width", "kernels", "strides", "dropout", "aggregator_hidden", "aggregator_width",
     "pooled_steps",
 )  # fmt: skip
+OF_ALL = ("width", "pooled_steps", "aggregator_hidden", "aggregator_width", "shared", "by_modality")
+"""What all modalities have alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class EncoderConfig:
     """resnet: blocks in each of the three stages."""
     tabular_layers: int = 1
     """Hidden layers for a modality without an axis; those after the first are residual blocks."""
+    by_modality: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
+    """Other settings for some modalities, by name: `{watch_bvp: {strides: [4, 4, 2]}}`."""
 
     def __post_init__(self) -> None:
         """Check the ranges; lists from JSON or YAML become tuples."""
@@ -80,6 +85,26 @@ class EncoderConfig:
         if self.lstm_input_steps < 0:
             raise ConfigError(f"lstm_input_steps must not be negative, got {self.lstm_input_steps}")
         self._check_kinds()
+        self._check_modalities()
+
+    def of(self, modality: str) -> "EncoderConfig":
+        """Give the settings of one modality's encoder."""
+        return replace(self, **{"by_modality": {}, **self.by_modality.get(modality, {})})
+
+    def _check_modalities(self) -> None:
+        known = {f.name for f in fields(self)} - set(OF_ALL)
+        lists = {name: _tuples(settings) for name, settings in self.by_modality.items()}
+        object.__setattr__(self, "by_modality", lists)
+        for modality, settings in self.by_modality.items():
+            if not isinstance(settings, Mapping) or not settings.keys() <= known:
+                given = ", ".join(settings) if isinstance(settings, Mapping) else repr(settings)
+                raise ConfigError(
+                    f"by_modality of {modality!r} must name settings of one modality's encoder "
+                    f"({', '.join(sorted(known))}), got {given}"
+                )
+            self.of(modality)
+        if self.by_modality and self.shared:
+            raise ConfigError("a shared encoder has one setting for all; leave by_modality out")
 
     def _check_kinds(self) -> None:
         """Check what concerns one kind of encoder each."""
@@ -105,7 +130,19 @@ class EncoderConfig:
         encoder keeps its fingerprint when the configuration grows. Such a default never changes.
         """
         return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name in ALWAYS_NAMED or getattr(self, field.name) != field.default
+            known.name: getattr(self, known.name)
+            for known in fields(self)
+            if known.name in ALWAYS_NAMED or getattr(self, known.name) != _default(known)
         }
+
+
+def _tuples(settings: Any) -> Any:
+    """Make tuples of the lists that JSON and YAML have."""
+    if not isinstance(settings, Mapping):
+        return settings
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+
+
+def _default(known: Field[Any]) -> Any:
+    made = known.default_factory
+    return known.default if made is MISSING else made()

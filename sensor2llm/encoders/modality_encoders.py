@@ -36,22 +36,29 @@ def build_encoders(
     Raises:
         ConfigError: the kind is unknown, or needs modules of others.
     """
+    if unknown := sorted(config.by_modality.keys() - set(spec.names)):
+        raise ConfigError(
+            f"by_modality names the unknown modality {unknown[0]!r}; the spec has "
+            f"{', '.join(spec.names)}"
+        )
     if config.kind == EXTERNAL:
         raise ConfigError(
             "the encoder's modules are of others (kind 'external'), which only Python can pass: "
             "SignalEncoder.from_modules(spec, modules), or from_pretrained(folder, modules=modules)"
         )
-    if config.kind not in MODALITY_ENCODERS:
-        choices = ", ".join(MODALITY_ENCODERS)
-        raise ConfigError(f"unknown encoder {config.kind!r}; choose from {choices}")
+    for kind in {config.kind, *(config.of(name).kind for name in config.by_modality)}:
+        if kind not in MODALITY_ENCODERS:
+            choices = ", ".join(MODALITY_ENCODERS)
+            raise ConfigError(f"unknown encoder {kind!r}; choose from {choices}")
     backbone = Backbone(config) if config.shared else None
 
     def build(modality: Modality) -> nn.Module:
+        own = config.of(modality.name)
         if modality.axis == "none":
-            return tabular(modality, config)
+            return tabular(modality, own)
         if backbone is not None:
             return PatchTransformer(modality, config, backbone)
-        return MODALITY_ENCODERS[config.kind](modality, config)
+        return MODALITY_ENCODERS[own.kind](modality, own)
 
     # A list, not a dict: a modality may be called "values", which ModuleDict refuses.
     return nn.ModuleList(build(modality) for modality in spec.modalities), backbone

@@ -252,6 +252,7 @@ def manifest(store: Windows, normaliser: Normaliser, **recipe: Any) -> dict[str,
         "normaliser": normaliser.to_dict(),
         "label_names": list(store.label_names),
         "source": store.source,
+        "parts": dict(store.parts),
         "recipe": recipe,
     }
 

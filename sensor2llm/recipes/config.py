@@ -88,7 +88,8 @@ class Recipe:
     shots: int | None = None
     """Labelled windows a class, of all training people together (few-shot); all where unset."""
     encoder: str = NEW
-    """An encoder's folder, released name or hub name, `new` (made in this run) or `none` (text)."""
+    """An encoder's folder, released name or hub name, several joined by + (each hears its own data
+    set's sensors), `new` (made in this run) or `none` (text)."""
     new_encoder: EncoderRecipe = field(default_factory=new_encoder)
     """How a new encoder is made; its split is the recipe's."""
     train_encoder: bool = False

@@ -1,15 +1,18 @@
-"""The recipe's encoder: a folder's, a released one, the hub's, or a new one made in this run."""
+"""The recipe's encoder: a folder's, a released one, the hub's, several as one, or a new one."""
 
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sensor2llm.encoders.joined import join_encoders
 from sensor2llm.encoders.signal_encoder import SignalEncoder, find_encoder, read_manifest
-from sensor2llm.errors import DataError
+from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
+from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.transforms import Normaliser
@@ -37,18 +40,38 @@ def get_encoder(recipe: Recipe, store: WindowStore, split: Split, resume: bool) 
     """
     if recipe.encoder == NEW:
         return load_encoder(_make(recipe, store, resume))
-    folder = find_encoder(recipe.encoder)
-    check_people(folder, store, split)
-    heard = load_encoder(folder)
+    folders = find_encoders(recipe.encoder)
+    for folder in folders:
+        check_people(folder, store, split)
+    heard = load_encoder(*folders)
     heard.encoder.spec.check_compatible(store.spec)
     return heard
 
 
-def load_encoder(folder: Path) -> Heard:
-    """Load an encoder folder with its normalisation."""
-    stated = read_manifest(folder).get("normaliser")
-    normaliser = Normaliser.from_dict(stated) if stated else None
-    return Heard(SignalEncoder.from_pretrained(folder), normaliser)
+def find_encoders(name: str) -> list[Path]:
+    """Find the encoder of a recipe, or each of those that are joined by `+`.
+
+    Raises:
+        ArtefactError: one of them is not there.
+    """
+    if "+" not in name or Path(name).is_dir():
+        return [find_encoder(name)]
+    return [find_encoder(part.strip()) for part in name.split("+")]
+
+
+def load_encoder(*folders: Path) -> Heard:
+    """Load an encoder's folder with its normalisation; several become one.
+
+    Raises:
+        ConfigError: they cannot be joined, or only some of them normalise what they hear.
+    """
+    stated = [read_manifest(folder).get("normaliser") for folder in folders]
+    encoders = [SignalEncoder.from_pretrained(folder) for folder in folders]
+    known = [Normaliser.from_dict(plain) for plain in stated if plain]
+    if known and len(known) < len(folders):
+        raise ConfigError("one of the joined encoders has no normalisation; pretrain it again")
+    normaliser = merge(known) if known else None
+    return Heard(encoders[0] if len(encoders) == 1 else join_encoders(encoders), normaliser)
 
 
 def check_people(folder: Path, store: WindowStore, split: Split) -> None:
@@ -58,16 +81,27 @@ def check_people(folder: Path, store: WindowStore, split: Split) -> None:
         DataError: naming the people.
     """
     manifest = read_manifest(folder)
-    if manifest.get("source") != store.source:
-        return
     stated = manifest.get("recipe", {}).get("people", {})
-    taught = set(stated.get("train", ())) | set(stated.get("validation", ()))
-    leaked = sorted(taught & set(split.subjects(store)["test"]))
+    people = [*stated.get("train", ()), *stated.get("validation", ())]
+    taught = set(_sources(people, manifest.get("source"), manifest.get("parts", {})))
+    tested = split.subjects(store)["test"]
+    origins = _sources(tested, store.source, store.parts)
+    leaked = [who for who, origin in zip(tested, origins, strict=True) if origin in taught]
     if leaked:
         raise DataError(
             f"leak: the encoder '{folder}' was made with people who are tested here "
-            f"({', '.join(leaked[:5])}); use the same split for both"
+            f"({', '.join(sorted(leaked)[:5])}); use the same split for both"
         )
+
+
+def _sources(
+    people: Iterable[str], source: str | None, parts: Mapping[str, str]
+) -> list[tuple[str | None, str]]:
+    """Give each person's data set and name there; of data sets side by side, its own."""
+    if not parts:
+        return [(source, person) for person in people]
+    named = (person.split("/", 1) for person in people)
+    return [(parts.get(name), person) for name, person in named]
 
 
 def _make(recipe: Recipe, store: WindowStore, resume: bool) -> Path:

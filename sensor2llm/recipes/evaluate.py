@@ -89,6 +89,8 @@ def report_text(metrics: dict[str, Any]) -> str:
         lines.append(
             f"{kind + ' probe':<17}  {found['macro_f1']:.3f}  (released metric {released:.3f})"
         )
+    for name, own in metrics.get("data_sets", {}).items():
+        lines.append(f"{name:<17}  {own['macro_f1']:.3f}  ({own['windows']} windows)")
     for title in ("controls", "missing"):
         if found := metrics.get(title):
             lines += ["", *_table(title, found)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.adapter import SensorAdapter
-from sensor2llm.encoders.signal_encoder import SignalEncoder, find_encoder
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.pretraining.run import labelled
@@ -14,7 +14,7 @@ from sensor2llm.prompting import Prompting
 from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import Heard, load_encoder
+from sensor2llm.recipes.encoder import Heard, find_encoders, load_encoder
 from sensor2llm.signal_text import SignalText, window_variables
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, make_split
@@ -85,4 +85,4 @@ def _encoder(recipe: Recipe, store: WindowStore) -> Heard | None:
         return None
     if recipe.encoder == NEW:
         return Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
-    return load_encoder(find_encoder(recipe.encoder))
+    return load_encoder(*find_encoders(recipe.encoder))

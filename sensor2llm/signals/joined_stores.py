@@ -7,19 +7,19 @@ both = JoinedStores(views, labels=False)
 pretrain(both, make_split(both, SplitConfig(kind="subject")))
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.store import Indices, Windows, windows_of
-from sensor2llm.signals.window import Window
+from sensor2llm.signals.store import Indices, Windows
+from sensor2llm.signals.store_view import StoreView
 
 
-class JoinedStores:
+class JoinedStores(StoreView):
     """Read several stores of one spec as one, a store's rows after the other's.
 
     A person is named `store/person`, so that people of two stores are never taken for one. Labels
@@ -44,7 +44,8 @@ class JoinedStores:
         self.spec = self.stores[0].spec
         self.path = Path("+".join(self.names))
         self.source = "; ".join(dict.fromkeys(store.source for store in self.stores))
-        self.published: dict[str, list[str]] = {}
+        self.published = {}
+        self.parts = {n: s.source for n, s in zip(self.names, self.stores, strict=True)}
         texts = chain.from_iterable(store.label_names for store in self.stores if labels)
         self.label_names = tuple(dict.fromkeys(texts))
         self.subject_names = tuple(
@@ -89,20 +90,6 @@ class JoinedStores:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JoinedStores, (self.stores, self.kept, self.names)
-
-    @property
-    def subjects(self) -> np.ndarray:
-        """Give every window's subject name, shape (n,)."""
-        return np.asarray(self.subject_names)[self.subject_ids]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __iter__(self) -> Iterator[Window]:
-        return windows_of(self, range(len(self)))
-
-    def __getitem__(self, row: SupportsIndex) -> Window:
-        return next(windows_of(self, [range(len(self))[row]]))
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Read windows of any of the stores; a store that has none of these rows is not touched.

@@ -9,10 +9,10 @@ WindowStore's windows takes a view of them (`sensor2llm.signals.store.Windows`);
 `WindowStore.write(path, view.spec, view)` makes a store of it, converted once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import pi
-from typing import Any, Literal, SupportsIndex, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,8 +21,8 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.scale import GRAVITY
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
-from sensor2llm.signals.store import Indices, Windows, windows_of
-from sensor2llm.signals.window import Window
+from sensor2llm.signals.store import Indices, Windows
+from sensor2llm.signals.store_view import StoreView
 
 Place = Literal["start", "centre", "end"]
 _SHARES: Mapping[Place, float] = {"start": 0.0, "centre": 0.5, "end": 1.0}
@@ -61,7 +61,7 @@ class _Conversion:
         return values.take(cut, axis=2) * self.factors
 
 
-class MappedStore:
+class MappedStore(StoreView):
     """Read a store's windows in a common spec: names, units, rates and window length.
 
     Channels are matched by position. Accelerations in g, mg and m/s^2, turn rates in deg/s and
@@ -93,10 +93,14 @@ class MappedStore:
             raise DataError(f"unknown place {place!r}; choose from {choices}")
         self.store, self.modalities, self.spec, self.place = store, dict(modalities), spec, place
         _check_names(store, self.modalities)
-        spare_s = _spare_s(store, self.modalities, spec)
-        offset_s = spare_s * _SHARES[place]
+        offsets_s = {
+            theirs: _spare_s(store, theirs, spec, ours) * _SHARES[place]
+            for theirs, ours in self.modalities.items()
+        }
         self._conversions = {
-            ours: _conversion(store, store.spec[theirs], spec[ours], offset_s, _SHARES[place])
+            ours: _conversion(
+                store, store.spec[theirs], spec[ours], offsets_s[theirs], _SHARES[place]
+            )
             for theirs, ours in self.modalities.items()
         }
         there = _present(store, self.modalities, spec)
@@ -105,30 +109,16 @@ class MappedStore:
             raise DataError(f"no window of '{store.path}' has {' or '.join(self.modalities)}")
         self.present = there[self._rows]
         self.labels = np.asarray(store.labels)[self._rows]
-        self.starts = np.asarray(store.starts)[self._rows] + offset_s
+        timed = [s for name, s in offsets_s.items() if store.spec[name].axis == "time"]
+        self.starts = np.asarray(store.starts)[self._rows] + min(timed, default=0.0)
         people, ids = np.unique(np.asarray(store.subject_ids)[self._rows], return_inverse=True)
         self.subject_ids = ids.astype(np.int32)
         self.subject_names = tuple(store.subject_names[person] for person in people.tolist())
-        self.path, self.source = store.path, store.source
-        self.published, self.label_names = store.published, store.label_names
+        self._take_words(store)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The store pickles as its path; the arrays here are made again from it.
         return MappedStore, (self.store, self.modalities, self.spec, self.place)
-
-    @property
-    def subjects(self) -> np.ndarray:
-        """Give every window's subject name, shape (n,)."""
-        return np.asarray(self.subject_names)[self.subject_ids]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Window]:
-        return windows_of(self, range(len(self)))
-
-    def __getitem__(self, row: SupportsIndex) -> Window:
-        return next(windows_of(self, [range(len(self))[row]]))
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Read windows in the common spec: name -> float32 (batch, channel, step), absent zeros.
@@ -167,11 +157,11 @@ def _present(store: Windows, modalities: Mapping[str, str], spec: SignalSpec) ->
     return present
 
 
-def _spare_s(store: Windows, modalities: Mapping[str, str], spec: SignalSpec) -> float:
+def _spare_s(store: Windows, name: str, spec: SignalSpec, common: str) -> float:
     """Give how much longer the store's windows are, in seconds (0 where nothing has a clock)."""
-    if not any(store.spec[name].rate_hz for name in modalities):
+    theirs, ours = store.spec.length_s(name) or 0.0, spec.length_s(common) or 0.0
+    if not theirs:
         return 0.0
-    theirs, ours = store.spec.window_s or 0.0, spec.window_s or 0.0
     # A millionth: 2.56 s that was computed from steps and a rate.
     if theirs < ours * (1 - 1e-6):
         raise DataError(

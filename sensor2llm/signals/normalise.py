@@ -123,6 +123,14 @@ def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
+def merge(normalisers: Sequence[Normaliser]) -> Normaliser:
+    """Give one normaliser with the modalities of all, which have different names."""
+    return Normaliser(
+        mean={name: values for one in normalisers for name, values in one.mean.items()},
+        scale={name: values for one in normalisers for name, values in one.scale.items()},
+    )
+
+
 def stack_statistics(
     normalisers: Sequence[Normaliser], name: str
 ) -> tuple[Float[np.ndarray, "person channel"], Float[np.ndarray, "person channel"]]:

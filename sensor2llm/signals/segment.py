@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.resample import (
     MAX_GAP_S,
     fill_short_gaps,
@@ -77,7 +77,8 @@ def segment(
 
     Raises:
         DataError: If an option is out of range.
-        SpecError: If a track's channels or units do not fit the spec.
+        SpecError: If a track's channels or units do not fit the spec, or the spec gives the tracks
+            windows of different lengths.
     """
     rules = _Rules(
         overlap=overlap,
@@ -115,7 +116,8 @@ def _windows(
     recording: Recording, tracks: Mapping[str, Track], spec: SignalSpec, rules: _Rules
 ) -> Iterator[Window]:
     labels = _Labels(recording.annotations, rules)
-    for start_s, stop_s in _extents(tracks, spec, rules):
+    length_s = _length_s(tracks, spec)
+    for start_s, stop_s in _extents(tracks, length_s, rules):
         signals = {}
         for name, track in tracks.items():
             values = _cut(track, start_s, stop_s, rules)
@@ -126,11 +128,22 @@ def _windows(
             yield Window(signals, recording.subject, label, start_s)
 
 
-def _extents(tracks: Mapping[str, Track], spec: SignalSpec, rules: _Rules) -> Iterator[Span]:
+def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
+    lengths = {name: spec.length_s(name) for name in tracks}
+    timed = {name: length for name, length in lengths.items() if length is not None}
+    if len(set(timed.values())) > 1:
+        told = ", ".join(f"{name} {length:g} s" for name, length in timed.items())
+        raise SpecError(
+            f"one recording is cut into windows of one length, the spec expects {told}; cut the "
+            "sensors of each length on their own"
+        )
+    return max(timed.values(), default=0.0)
+
+
+def _extents(tracks: Mapping[str, Track], length_s: float, rules: _Rules) -> Iterator[Span]:
     kinds = {axis: [t for t in tracks.values() if t.modality.axis == axis]
              for axis in ("time", "event", "none")}  # fmt: skip
     if kinds["time"]:
-        length_s = float(spec.window_s or 0.0)
         slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
         for start_s, stop_s in _measured_spans(kinds["time"], rules.max_gap_s):
             count = math.floor(

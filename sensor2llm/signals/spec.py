@@ -77,7 +77,8 @@ class Modality:
     """Describe one sensor: its channels, and how many steps of which axis a window has.
 
     `axis` is `time` (regular samples, `rate_hz` given), `event` (one step a beat or a breath) or
-    `none` (a row of values: one step).
+    `none` (a row of values: one step). `window_s` is this sensor's length of a window in seconds,
+    where it is not the spec's.
 
     Raises:
         SpecError: If the fields do not fit each other.
@@ -88,6 +89,7 @@ class Modality:
     steps: int
     axis: Axis = "time"
     rate_hz: float | None = None
+    window_s: float | None = None
 
     def __post_init__(self) -> None:
         channels = tuple(self.channels)
@@ -120,6 +122,11 @@ class Modality:
             self.rate_hz is None or not math.isfinite(self.rate_hz) or self.rate_hz <= 0
         ):
             raise SpecError(f"{self.name!r} needs a rate in Hz above 0, got {self.rate_hz}")
+        if self.window_s is not None and not (self.axis == "time" and self.window_s > 0):
+            raise SpecError(
+                f"window_s of {self.name!r} must be positive, and only a time axis has one, "
+                f"got {self.window_s:g} on axis {self.axis!r}"
+            )
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -193,7 +200,8 @@ class SignalSpec:
     """Describe every modality that a window may hold; any of them may be absent from a window.
 
     `window_s` is the length in seconds of windows that have a time axis; without it, the length
-    is taken from the modalities' steps and rates.
+    is taken from the modalities' steps and rates. A modality may have a length of its own, as where
+    data sets stand side by side.
 
     Raises:
         SpecError: If names repeat, or steps and rates do not fit the window's length.
@@ -214,13 +222,31 @@ class SignalSpec:
             self._check_steps(modality)
 
     def _check_steps(self, modality: Modality) -> None:
-        exact = (self.window_s or 0.0) * (modality.rate_hz or 0.0)
+        length_s = self.length_s(modality.name) or 0.0
+        exact = length_s * (modality.rate_hz or 0.0)
         # Half a step off is rounding (2.56 s of 20 Hz); one step or more is a mistake.
         if abs(exact - modality.steps) > 0.5 + 1e-6:
             raise SpecError(
                 f"{modality.name!r} has {modality.steps} steps at {modality.rate_hz:g} Hz, but "
-                f"a window of {self.window_s:g} s has {round(exact)}; change one of the three"
+                f"a window of {length_s:g} s has {round(exact)}; change one of the three"
             )
+
+    def length_s(self, name: str) -> float | None:
+        """Give how many seconds a window of one modality lasts; None without a time axis."""
+        modality = self[name]
+        return (modality.window_s or self.window_s) if modality.axis == "time" else None
+
+    @property
+    def lengths_s(self) -> tuple[float, ...]:
+        """Give the different lengths of its modalities' windows in seconds, the shortest first."""
+        found = {self.length_s(name) for name in self.names}
+        return tuple(sorted(length for length in found if length is not None))
+
+    @property
+    def length_text(self) -> str:
+        """Say how long windows are: "2.56 s", "2.56 to 30 s", or nothing without a time axis."""
+        ends = dict.fromkeys(self.lengths_s[:1] + self.lengths_s[-1:])
+        return " to ".join(f"{length:g}" for length in ends) + " s" * bool(ends)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -237,20 +263,29 @@ class SignalSpec:
         return name in self.names
 
     def subset(self, names: Iterable[str]) -> "SignalSpec":
-        """Give the spec with only these modalities, in this spec's order."""
+        """Give the spec with only these modalities, in this spec's order.
+
+        Where those that are left have one length, it is the spec's.
+        """
         wanted = {self[name].name for name in names}
         kept = tuple(m for m in self.modalities if m.name in wanted)
-        window_s = self.window_s if any(m.axis == "time" for m in kept) else None
-        return SignalSpec(modalities=kept, window_s=window_s)
+        found = (self.length_s(m.name) for m in kept)
+        lengths = {length for length in found if length is not None}
+        if len(lengths) == 1:
+            kept = tuple(replace(m, window_s=None) for m in kept)
+        return SignalSpec(modalities=kept, window_s=max(lengths, default=None))
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse.
 
-        Bounds that are not set are left out, so that specs keep the fingerprint that they had.
+        Bounds and lengths that are not set are left out, so that specs keep the fingerprint that
+        they had.
         """
         plain = asdict(self)
         for modality in plain["modalities"]:
             modality["channels"] = [_plain_channel(channel) for channel in modality["channels"]]
+            if modality["window_s"] is None:
+                del modality["window_s"]
         return {**plain, "modalities": list(plain["modalities"])}
 
     @classmethod

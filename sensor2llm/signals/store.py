@@ -1,6 +1,7 @@
 """WindowStore: windows of any number of people in one folder of memory-mapped arrays.
 
-    store.json        format version, spec, label names, subjects, published splits, source, n
+    store.json        format version, spec, label names, subjects, published splits, source, n;
+                      of data sets side by side also their names and sources (parts)
     <modality>.npy    float32 (n, channel, step); rows of an absent modality are zeros
     present.npy       bool (n, modality)
     labels.npy        int64 (n,), -1 where a window has no label
@@ -45,6 +46,10 @@ class Windows(Protocol):
     @property
     def published(self) -> Mapping[str, Sequence[str]]:
         """The data set's own split: part -> people."""
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Of data sets side by side, name -> source; people are named `name/person`."""
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -104,6 +109,7 @@ class WindowStore:
             self.subject_names: tuple[str, ...] = tuple(meta["subjects"])
             self.published: dict[str, list[str]] = dict(meta["published"])
             self.source: str = meta["source"]
+            self.parts: dict[str, str] = dict(meta.get("parts", {}))
             self._n = int(meta["n"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
@@ -188,6 +194,7 @@ class WindowStore:
         label_names: Sequence[str] | None = None,
         published: Mapping[str, Sequence[str]] | None = None,
         source: str = "",
+        parts: Mapping[str, str] | None = None,
     ) -> "WindowStore":
         """Write windows one by one into a new store and open it.
 
@@ -200,6 +207,7 @@ class WindowStore:
             label_names: Labels in the order of their numbers; by default in order of appearance.
             published: The data set's own split: `{"train": [subject, …], "test": [subject, …]}`.
             source: Where the data come from, in words.
+            parts: Of data sets side by side, name -> source; people are named `name/person`.
 
         Raises:
             DataError: If something else is at `path`, a label is unknown, a window has no subject
@@ -208,7 +216,7 @@ class WindowStore:
         """
         from sensor2llm.signals.store_writer import write_store
 
-        return write_store(Path(path), spec, windows, label_names, published, source)
+        return write_store(Path(path), spec, windows, label_names, published, source, parts)
 
 
 def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:

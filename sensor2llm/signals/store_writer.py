@@ -1,6 +1,7 @@
 """Write a WindowStore in one pass: files grow a window at a time, the folder appears at the end."""
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ class GrowingArray:
     def __init__(self, path: Path, dtype: type, shape: tuple[int, ...]) -> None:
         self._file = path.open("w+b")
         self._dtype, self._shape, self._rows = np.dtype(dtype), shape, 0
+        self._row_bytes = self._dtype.itemsize * math.prod(shape)
         self._body = self._write_header()
 
     def _write_header(self) -> int:
@@ -42,12 +44,18 @@ class GrowingArray:
         self._file.write(np.ascontiguousarray(row, dtype=self._dtype).tobytes())
         self._rows += 1
 
+    def skip(self) -> None:
+        """Add one row of zeros as a hole in the file, which takes no room on the disk."""
+        self._file.seek(self._row_bytes, os.SEEK_CUR)
+        self._rows += 1
+
     def __enter__(self) -> "GrowingArray":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._file:
             if kind is None:
+                self._file.truncate(self._body + self._rows * self._row_bytes)
                 self._file.seek(0)
                 body = self._write_header()
                 assert body == self._body, "the .npy header outgrew its padding"
@@ -78,6 +86,7 @@ def write_store(
     label_names: Sequence[str] | None,
     published: Mapping[str, Sequence[str]] | None,
     source: str,
+    parts: Mapping[str, str] | None = None,
 ) -> WindowStore:
     """Write a store beside `path` and rename it; see `WindowStore.write`."""
     if path.exists() and not _may_replace(path):
@@ -90,6 +99,7 @@ def write_store(
         meta = _write_arrays(partial, spec, windows, label_names)
         splits = {name: list(people) for name, people in (published or {}).items()}
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
+        meta |= {"parts": dict(parts)} if parts else {}
         _write_json(partial / "store.json", meta)
         partial.chmod(0o777 & ~_umask())
         _replace(partial, path)
@@ -106,21 +116,21 @@ def _write_arrays(
     label_names: Sequence[str] | None,
 ) -> dict[str, Any]:
     labels, subjects, n = _Names(label_names), _Names(None), 0
-    zeros = {m.name: np.zeros(m.shape, np.float32) for m in spec.modalities}
     with ExitStack() as stack:
 
         def grow(name: str, dtype: type, shape: tuple[int, ...]) -> GrowingArray:
             return stack.enter_context(GrowingArray(folder / f"{name}.npy", dtype, shape))
 
         arrays = {m.name: grow(m.name, np.float32, m.shape) for m in spec.modalities}
-        present = grow("present", np.bool_, (len(zeros),))
+        present = grow("present", np.bool_, (len(arrays),))
         label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
         starts = grow("starts", np.float64, ())
         for n, given in enumerate(windows, start=1):
             window = spec.without_gaps(given)
             _check(window, spec, n - 1)
             for name, array in arrays.items():
-                array.append(window.signals.get(name, zeros[name]))
+                values = window.signals.get(name)
+                array.skip() if values is None else array.append(values)
             present.append(np.array([name in window.signals for name in arrays]))
             label_ids.append(-1 if window.label is None else labels.number(window.label))
             subject_ids.append(subjects.number(str(window.subject)))

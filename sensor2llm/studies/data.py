@@ -1,19 +1,17 @@
 """What a study reads of a store: some of its people and modalities, and how they are divided."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.mapped_store import MappedStore
-from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits import Split, check_leak, leave_one_subject_out, make_split
-from sensor2llm.signals.store import Indices, Windows, WindowStore, windows_of
-from sensor2llm.signals.window import Window
+from sensor2llm.signals.store import Indices, Windows, WindowStore
+from sensor2llm.signals.store_view import StoreView
 from sensor2llm.studies.config import StoreConfig
 
 # What says which window is which; a change of the signals alone does not happen by `prepare`.
@@ -69,7 +67,7 @@ def mark(config: StoreConfig) -> str:
     return found.hexdigest()[:16]
 
 
-class SomePeople:
+class SomePeople(StoreView):
     """Read the windows of some of a store's people as a store of its own.
 
     Args:
@@ -94,28 +92,11 @@ class SomePeople:
         self.present = np.asarray(store.present)[self._rows]
         self.labels = np.asarray(store.labels)[self._rows]
         self.starts = np.asarray(store.starts)[self._rows]
-        self.path: Path = store.path
-        self.spec: SignalSpec = store.spec
-        self.source: str = store.source
-        self.published: Mapping[str, Sequence[str]] = store.published
-        self.label_names: tuple[str, ...] = store.label_names
+        self.spec = store.spec
+        self._take_words(store)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SomePeople, (self.store, self.people)
-
-    @property
-    def subjects(self) -> np.ndarray:
-        """Give every window's subject name, shape (n,)."""
-        return np.asarray(self.subject_names)[self.subject_ids]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Window]:
-        return windows_of(self, range(len(self)))
-
-    def __getitem__(self, row: SupportsIndex) -> Window:
-        return next(windows_of(self, [range(len(self))[row]]))
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros."""

@@ -97,7 +97,15 @@ def _results(metrics: Mapping[str, Any]) -> str:
     by_label = table(("label", "F1"), [(k, f"{v:.3f}") for k, v in metrics["f1_by_label"].items()])
     text = table((f"{part} people", "value"), rows)
     command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
+    if sets := metrics.get("data_sets"):
+        text += "\n\n" + _data_sets(sets)
     return f"{command}{text}\n\n{by_label}\n\nLLM fingerprint: `{metrics['llm_fingerprint']}`"
+
+
+def _data_sets(sets: Mapping[str, Mapping[str, Any]]) -> str:
+    scores = {name: f"{own['macro_f1']:.3f}{between_text(own)}" for name, own in sets.items()}
+    rows = [(n, scores[n], f"{own['windows']}", f"{own['subjects']}") for n, own in sets.items()]
+    return table(("data set", "macro-F1", "windows", "people"), rows)
 
 
 def _by_text(metrics: Mapping[str, Any]) -> str:

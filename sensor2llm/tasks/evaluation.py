@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.side_by_side import own_split
 from sensor2llm.signals.splits import Split, make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
@@ -124,6 +125,8 @@ def _evaluated(
     metrics = measure(real.predictions, seed=passes.seed, **passes.facts(), **speed).to_dict()
     metrics |= {"split": part, "by": passes.by, "llm": passes.model.llm.name}
     metrics["data"] = data_facts(store, split)
+    if len(store.parts) > 1:
+        metrics["data_sets"] = by_data_set(real.predictions, passes.seed)
     probe = fit_probe(passes, real, split, needed=controls)
     if controls:
         metrics["controls"] = dict(run_controls(passes, real, probe, split))
@@ -132,12 +135,35 @@ def _evaluated(
     return Evaluation(metrics, real.predictions)
 
 
+def by_data_set(predictions: Predictions, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Measure each of several data sets side by side, whose people are named `data set/person`."""
+    owners = np.array([str(person).split("/", 1)[0] for person in predictions.subjects])
+    found = {}
+    for name in dict.fromkeys(owners.tolist()):
+        here = owners == name
+        own = measure(
+            Predictions(
+                labels=predictions.labels,
+                true=predictions.true[here],
+                predicted=predictions.predicted[here],
+                subjects=predictions.subjects[here],
+            ),
+            seed=seed,
+        ).to_dict()
+        kept = ("macro_f1", "interval", "balanced_accuracy", "accuracy", "windows", "subjects")
+        found[name] = {key: own[key] for key in kept}
+    return found
+
+
 def recipe_split(recipe: Mapping[str, Any], store: WindowStore) -> Split:
     """Make the split again that an adapter or an encoder was trained with.
 
-    Without one in the recipe it is the published split of the store, or one by subject.
+    Without one in the recipe it is the published split of the store, or one by subject. A store
+    that an adapter learned side by side with others has the part of that split that it brought.
     """
     known = recipe.get("split")
+    if known and known.get("kind") == "published" and not store.published:
+        return make_split(store, own_split(store))
     if known is None:
         published = bool(store.published.get("train") and store.published.get("test"))
         return make_split(store, SplitConfig(kind="published" if published else "subject"))

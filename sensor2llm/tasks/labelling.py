@@ -66,8 +66,8 @@ def label_file(
         first = False
         yield prediction
     if first:
-        length = model.adapter.spec.window_s
-        told = f"of {length:g} s " if length else ""
+        length = model.adapter.spec.length_text
+        told = f"of {length} " if length else ""
         raise DataError(f"{Path(file).name} holds no whole window {told}without gaps")
 
 

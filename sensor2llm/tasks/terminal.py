@@ -175,6 +175,6 @@ def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
     if not 1 <= number <= len(found):
         raise DataError(
             f"{Path(file).name} has {len(found) if number > 0 else 'its'} windows of "
-            f"{spec.window_s or 0:g} s; there is no number {number}"
+            f"{spec.length_text}; there is no number {number}"
         )
     return found[-1]

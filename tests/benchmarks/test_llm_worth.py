@@ -1,6 +1,7 @@
 """What the LLM is worth: words, sources, scores, matching, shots, questions, joint, the page."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import yaml
 
 from benchmarks.llm_worth import SETS
 from benchmarks.worth.drawn_words import DrawnWords, WordSet, draw_sets
-from benchmarks.worth.joint import JointPart, Together, labelled_among
+from benchmarks.worth.joint import ANY, JointPart, Together, labelled_among, write_joined
 from benchmarks.worth.judged import difference, kept, said_of, without_predictions
 from benchmarks.worth.label_words import FILE, LabelWords
 from benchmarks.worth.matching import by_embedding, by_spelling, by_text, said_with
@@ -20,18 +21,24 @@ from benchmarks.worth.table import report, verdict
 from benchmarks.worth.training import RANDOM, TRAINED, Bench
 from benchmarks.worth.word_scores import PRIORS, Scored, score_words, with_words
 from benchmarks.worth.words import LISTED_PROMPT, WordsPart
+from sensor2llm.adapter import SensorAdapter
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.joined import join_encoders
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.errors import ConfigError
+from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.model import SensorLanguageModel
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.encoder import Heard
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.simulate import simulate_store
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.splits import make_split
+from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.transforms import fit_normaliser
+from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.tasks.metrics import paired_difference
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
@@ -237,48 +244,67 @@ def test_questions_held_out_are_none_of_training(bench, tmp_path):
     assert "Held-out templates: " in report({"questions": found})
 
 
-def test_one_bridge_hears_each_data_set_at_its_own_place(benches):
-    together = Together(benches)
-    rows, feels = together.rows("feels", "test"), benches["feels"].rows("test")
+@pytest.fixture(scope="module")
+def together(benches, tmp_path_factory) -> Together:
+    stores = {bench.store.path: bench.recipe.split for bench in benches.values()}
+    first = benches["moves"].recipe
+    path = write_joined(stores, tmp_path_factory.mktemp("joined") / "store")
+    store = WindowStore.open(path)
+    named = {bench.store.path.name: bench for bench in benches.values()}
+    encoder = join_encoders([bench.heard.encoder for bench in benches.values()])
+    normaliser = merge([bench.heard.normaliser for bench in benches.values()])
+    recipe = replace(first, data=path, split=SplitConfig(kind="published"), out=path.parent / "all")
+    split = make_split(store, recipe.split)
+    return Together(Bench(recipe, store, split, Heard(encoder, normaliser), ANY), named)
+
+
+def test_one_adapter_hears_each_data_set_at_its_own_place(together, benches):
+    source, feels = together.source("feels-store", "test"), benches["feels"].rows("test")
     chosen = np.arange(3)
-    read, own = rows.batch(chosen), feels.batch(chosen)
+    read, own = source.batch(chosen), feels.batch(chosen)
     first = len(benches["moves"].store.spec.names)
     assert torch.equal(read.steps[:, first:], own.steps)
     assert torch.equal(read.present[:, first:], own.present)
     assert not read.present[:, :first].any()
-    names = [together.labels[i] for i in rows.labels[chosen].tolist()]
+    names = [together.bench.store.label_names[i] for i in source.labels[chosen].tolist()]
     assert names == [benches["feels"].store.label_names[i] for i in own.labels.tolist()]
 
 
-def test_labels_of_two_data_sets_with_one_text_are_one(benches):
-    twice = Together({"a": benches["moves"], "b": benches["moves"]})
-    assert twice.labels == benches["moves"].store.label_names
-    assert twice.numbers("b").tolist() == list(range(len(twice.labels)))
-
-
-def test_a_window_gets_a_label_of_its_own_data_set(benches):
-    together = Together(benches)
-    model, rows = together.untrained(TRAINED).eval(), together.rows("feels", "test")
-    numbers = together.numbers("feels")
-    said = labelled_among(model, rows, numbers)
-    scores = model.score(rows.batch(np.arange(len(rows))))[:, torch.from_numpy(numbers)]
+def test_a_window_gets_a_label_of_its_own_data_set(together):
+    model, source = together.bench.untrained(TRAINED).eval(), together.source("feels-store", "test")
+    numbers = together.numbers("feels-store")
+    said = labelled_among(model, source, numbers)
+    scores = model.score(source.batch(np.arange(len(source))))[:, torch.from_numpy(numbers)]
     assert said.tolist() == scores.argmax(1).tolist()
 
 
-def test_encoders_of_different_shape_are_refused(benches):
-    other = benches["feels"]
-    encoder = SignalEncoder(other.store.spec, EncoderConfig(width=4, pooled_steps=4))
-    wrong = Bench(other.recipe, other.store, other.split, Heard(encoder, other.heard.normaliser))
-    with pytest.raises(ConfigError, match=r"encoders of one shape, got .*\(4, 4\), \(4, 8\)"):
-        Together({"moves": benches["moves"], "feels": wrong})
+def test_another_order_or_another_split_of_the_joined_store_is_refused(together):
+    turned = dict(reversed(together.benches.items()))
+    with pytest.raises(DataError, match=r"holds \['moves-store', 'feels-store'\], expected"):
+        Together(together.bench, turned)
+    bench = together.bench
+    other = make_split(bench.store, SplitConfig(kind="subject", seed=4))
+    wrong = Bench(bench.recipe, bench.store, other, bench.heard, ANY)
+    with pytest.raises(DataError, match="in that part; split both alike"):
+        Together(wrong, together.benches).source("feels-store", "test")
 
 
-def test_the_joint_part_takes_as_many_steps_a_data_set(benches, tmp_path):
-    found = JointPart(Together(benches), tmp_path).run()
-    assert found["cost"][TRAINED]["steps"] == len(benches) * LOOP.steps
-    each = found["data_sets"]["feels"]["one each"][TRAINED]
-    assert each["cost"]["steps"] == LOOP.steps
+def test_the_joint_part_takes_as_many_steps_a_data_set_and_saves_its_adapter(together, tmp_path):
+    found = JointPart(together, tmp_path).run()
+    assert found["cost"][TRAINED]["steps"] == len(together.benches) * LOOP.steps
+    part = found["data_sets"]["feels-store"]
+    assert part["one each"][TRAINED]["cost"]["steps"] == LOOP.steps
     assert "points behind its own." in report({"joint": found})
+    model = SensorLanguageModel(
+        SensorAdapter.load(tmp_path / "adapter-bundled_LLM"), together.bench.llms[TRAINED]
+    ).eval()
+    own = together.benches["feels-store"]
+    said = labelled_among(
+        model, together.source("feels-store", "test"), together.numbers("feels-store")
+    )
+    assert said.tolist() == part["one adapter"][TRAINED]["predicted"]
+    evaluation = evaluate_adapter(model, own.store, own.split, rows=own.positions("test"))
+    assert evaluation.metrics["windows"] == len(said)
 
 
 def test_a_difference_is_the_mean_of_its_pairs_and_as_unsure_as_they_differ(bench):

@@ -49,6 +49,7 @@ def test_every_field_that_is_not_the_default_counts():
         "layers": 3, "heads": 1, "token_width": 64, "feedforward": 3, "lstm_stride": 1,
         "lstm_input_steps": 64,
         "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2,
+        "by_modality": {"bvp": {"strides": (4, 4, 2)}},
     }  # fmt: skip
     assert {*changed, "shared", "spectrum"} == {field.name for field in fields(EncoderConfig)}
     assert EncoderConfig(**changed).identity() == changed

@@ -152,7 +152,7 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
 
         return read(Path(name), path, options)
     if name not in SOURCES:
-        known = ", ".join([*SOURCES, "simulated"])
+        known = ", ".join([*SOURCES, "simulated", "joined"])
         raise ConfigError(f"unknown data set {name!r}; choose from {known}, or give a TABLE.yaml")
     source = SOURCES[name]
     if path is None or not path.is_dir():

@@ -20,6 +20,8 @@ class Reading:
     """Label texts in their published order; `None` leaves the order of appearance."""
     published: Mapping[str, Sequence[str]] | None = None
     """Published splits, split name to subjects; `None` where there is none."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Of data sets side by side: name -> source; people are named `name/person`."""
     total: int | None = None
     """How many windows come, where that is known beforehand."""
     notes: Counter[str] = field(default_factory=Counter)

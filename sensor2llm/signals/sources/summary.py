@@ -23,6 +23,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
         "source": store.source,
         "windows": len(store),
         "window_s": store.spec.window_s,
+        "length": store.spec.length_text,
         "subjects": len(set(store.subjects.tolist())),
         "classes": dict(zip(store.label_names, counts, strict=True)),
         "unlabelled": int((labels < 0).sum()),
@@ -34,7 +35,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
 
 def describe(summary: Mapping[str, Any]) -> str:
     """Write a summary for a person to read; `picture`, where it is given, is the last line."""
-    length = f" of {summary['window_s']:g} s" if summary["window_s"] else ""
+    length = f" of {summary['length']}" if summary["length"] else ""
     lines = [
         f"{summary['store']}: {summary['windows']} windows{length}, {summary['subjects']} people",
         f"source: {summary['source']}",

@@ -1,6 +1,6 @@
 """Write a source into a store, with a progress bar on stderr."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.progress import track
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.signals.side_by_side import put_side_by_side
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.sources.catalogue import open_source
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.store import WindowStore
 
 
@@ -20,10 +22,12 @@ def write_source(
     out: Path,
     options: SourceOptions,
     simulation: SimulationConfig,
+    stores: Sequence[Path] = (),
 ) -> tuple[WindowStore, Mapping[str, int]]:
     """Write `name` (see `open_source`) to the store `out`; nothing half written is left.
 
-    `path` holds the data (none for `simulated`); `simulation` says what `simulated` makes.
+    `path` holds the data (none for `simulated`); `simulation` says what `simulated` makes, and
+    `stores` what `joined` puts side by side.
 
     Returns:
         The store, and counts of what was dropped or mended.
@@ -32,12 +36,17 @@ def write_source(
         ConfigError: For an unknown name, or an option that it does not have.
         DataError: For files that are not as published, or described.
     """
+    if stores and name != "joined":
+        raise ConfigError(f"{name} has no option --stores; only joined has")
     if name == "simulated":
         options.allow("simulated", *(f"simulation.{field.name}" for field in fields(simulation)))
         return _simulated(path, out, simulation), {}
     if simulation != SimulationConfig():
         raise ConfigError(f"{name} has no option --simulation; only simulated has")
-    reading, console = open_source(name, path, options), Console(stderr=True)
+    reading = (
+        _joined(path, options, stores) if name == "joined" else open_source(name, path, options)
+    )
+    console = Console(stderr=True)
     windows = track(
         reading.windows,
         description=f"preparing {Path(name).stem}",
@@ -53,8 +62,16 @@ def write_source(
         label_names=reading.label_names,
         published=reading.published,
         source=reading.source,
+        parts=reading.parts,
     )
     return store, reading.notes
+
+
+def _joined(path: Path | None, options: SourceOptions, stores: Sequence[Path]) -> Reading:
+    options.allow("joined", "stores")
+    if path is not None:
+        raise ConfigError(f"joined reads stores (--stores A B); leave --from {path} out")
+    return put_side_by_side([WindowStore.open(store) for store in stores])
 
 
 def _simulated(path: Path | None, out: Path, config: SimulationConfig) -> WindowStore:

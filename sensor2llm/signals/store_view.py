@@ -1,0 +1,50 @@
+"""What every view of window stores has: the same words as a store, over rows of its own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import SupportsIndex
+
+import numpy as np
+
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store import Indices, Windows, windows_of
+from sensor2llm.signals.window import Window
+
+
+class StoreView:
+    """Read windows that lie in other stores; a view sets these, and says how `read` goes."""
+
+    path: Path
+    spec: SignalSpec
+    source: str
+    published: Mapping[str, Sequence[str]]
+    parts: Mapping[str, str]
+    label_names: tuple[str, ...]
+    subject_names: tuple[str, ...]
+    present: np.ndarray
+    labels: np.ndarray
+    subject_ids: np.ndarray
+    starts: np.ndarray
+
+    def _take_words(self, store: Windows) -> None:
+        """Take over what a view of one store does not change."""
+        self.path, self.source, self.published = store.path, store.source, store.published
+        self.parts, self.label_names = store.parts, store.label_names
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Give every window's subject name, shape (n,)."""
+        return np.asarray(self.subject_names)[self.subject_ids]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Window]:
+        return windows_of(self, range(len(self)))
+
+    def __getitem__(self, row: SupportsIndex) -> Window:
+        return next(windows_of(self, [range(len(self))[row]]))
+
+    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
+        raise NotImplementedError
