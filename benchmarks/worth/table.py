@@ -99,6 +99,11 @@ def questions_section(found: Figures) -> str:
             f"- Held-out {style}: {gain:+.1f} points of true answers against random weights, "
             f"{usual:+.1f} against each question's most frequent answer."
         )
+        if runs[RANDOM]["known"]["true"] < runs["frequent"]["known"]["true"]:
+            verdicts.append(
+                "- Random weights are below the most frequent answer on known questions too: they "
+                "did not learn to write in these steps, so the difference to them says little."
+            )
     head = ("held out", "method", "known questions, true", "held-out ones, true", "window swapped")
     return _section("Questions that no head was trained for", found, table(head, rows), *verdicts)
 

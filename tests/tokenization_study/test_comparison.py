@@ -10,6 +10,8 @@ import pytest
 from sensor2llm.errors import ConfigError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.signals.simulate import simulate_store
+from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.loading import load_model
 from tests.models import small_adapter, text_adapter, tiny_llm
@@ -148,6 +150,18 @@ def test_reduced_numbers_have_the_stated_rate_and_decimals(folders):
     assert values.shape[1] == texts.modality.steps * 4.0 / texts.modality.rate_hz
     np.testing.assert_array_equal(values, np.round(values, 2))
     assert len(texts.write("plain", [0])[0].split("\n")) == len(texts.modality.channels)
+
+
+def test_beats_have_no_rate_and_are_written_whole(tmp_path):
+    store = simulate_store(
+        tmp_path / "beats", SimulationConfig(scenario="rhythm", subjects=3, sessions=1, bout_s=150)
+    )
+    texts = WindowTexts(store, np.arange(len(store)), replace(CONFIG, decimals=0))
+    assert texts.rate_hz is None
+    whole = store[0].signals[texts.modality.name]
+    np.testing.assert_array_equal(texts.reduced(0), np.round(whole))
+    assert texts.reduction.endswith(f"(1 channel), all {whole.shape[1]} of a window, 0 decimals")
+    assert "rate_hz" not in texts.given("plain")
 
 
 def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path):

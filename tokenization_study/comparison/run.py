@@ -309,6 +309,7 @@ class _Comparison:
             "context": self.model.llm.context,
             "data": self.store.source,
             "windows": len(self.test),
+            "index": self.test.tolist(),
             "people": len(np.unique(people)),
             "labels": list(self.model.adapter.label_names),
             "reduction": self.texts.reduction,

@@ -29,8 +29,10 @@ class WindowTexts:
         train: training windows; scales of serialisers are taken from some of them.
         config: modality, rate and decimals of raw numbers.
 
+    A modality without a rate (beats, a row of values) is written whole.
+
     Raises:
-        ConfigError: the store has no such modality, or it has no rate.
+        ConfigError: the store has no such modality.
     """
 
     store: WindowStore
@@ -47,34 +49,32 @@ class WindowTexts:
         name = self.config.modality or (PREFERRED if PREFERRED in names else names[0])
         if name not in names:
             raise ConfigError(f"no modality '{name}' in the store; choose from {', '.join(names)}")
-        modality = self.store.spec.modalities[names.index(name)]
-        if not modality.rate_hz:
-            raise ConfigError(f"modality '{name}' has no rate to be reduced; choose another")
-        return modality
+        return self.store.spec.modalities[names.index(name)]
 
     @property
-    def rate_hz(self) -> float:
-        """Give the rate of reduced windows: never above the modality's own."""
-        assert self.modality.rate_hz
-        return min(self.config.rate_hz, self.modality.rate_hz)
+    def rate_hz(self) -> float | None:
+        """Give the rate of reduced windows: never above the modality's own; None without one."""
+        own = self.modality.rate_hz
+        return None if own is None else min(self.config.rate_hz, own)
 
     @property
     def reduction(self) -> str:
         """Say what is left out of raw rows."""
         m = self.modality
-        return (
-            f"{m.name} alone ({len(m.channels)} channels), from {m.rate_hz:g} Hz to "
-            f"{self.rate_hz:g} Hz by a polyphase filter, {self.config.decimals} decimals"
-        )
+        fewer = f"all {m.steps} of a window"
+        if m.rate_hz:
+            fewer = f"from {m.rate_hz:g} Hz to {self.rate_hz:g} Hz by a polyphase filter"
+        channels = "1 channel" if len(m.channels) == 1 else f"{len(m.channels)} channels"
+        return f"{m.name} alone ({channels}), {fewer}, {self.config.decimals} decimals"
 
     def reduced(self, row: int) -> Float[np.ndarray, "channel step"] | None:
         """Give a window's numbers as raw rows write them; None where the modality is missing."""
         values = self.store[row].signals.get(self.modality.name)
         if values is None:
             return None
-        assert self.modality.rate_hz
-        fewer = resample(values, self.modality.rate_hz, self.rate_hz)
-        return np.round(fewer.astype(np.float64), self.config.decimals) + 0.0
+        if self.modality.rate_hz and self.rate_hz:
+            values = resample(values, self.modality.rate_hz, self.rate_hz)
+        return np.round(values.astype(np.float64), self.config.decimals) + 0.0
 
     def serialiser(self, name: str) -> Serialiser:
         """Give a serialiser whose scale suits the training windows."""
@@ -107,5 +107,6 @@ class WindowTexts:
         if form == FACTS:
             return {}
         units = sorted({channel.unit for channel in self.modality.channels})
-        given = {"modalities": [self.modality.name], "rate_hz": f"{self.rate_hz:g}"}
+        given: dict[str, Any] = {"modalities": [self.modality.name]}
+        given |= {"rate_hz": f"{self.rate_hz:g}"} if self.rate_hz else {}
         return given | ({"unit": units[0]} if len(units) == 1 and units[0] else {})
