@@ -25,6 +25,7 @@ from sensor2llm.errors import DataError, UserError
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
+from sensor2llm.training.ray_cluster import ray_cluster
 from sensor2llm.training.record import write_bytes, write_json
 
 CELLS = "cells"
@@ -198,45 +199,19 @@ def _on_ray(study: StudyConfig, left: Sequence[Cell]) -> Answers:
     Raises:
         DataError: ray is not installed, or there is no cluster at the address.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise DataError("engine ray needs ray: pip install 'sensor2llm[ray]'") from error
-    ours = not ray.is_initialized()
-    if ours:
-        _join_ray(study)
     # Processes elsewhere start in another folder.
     stores = {k: replace(v, path=v.path.resolve()) for k, v in study.stores.items()}
-    sent = ray.put(replace(study, stores=stores))
-    run = ray.remote(num_cpus=1, max_retries=3)(answer_of)
-    waiting = {run.remote(sent, cell): cell for cell in left}
-    try:
-        while waiting:
-            ready, _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(ready[0]), _caught(partial(ray.get, ready[0]))
-    finally:
-        for unfinished in waiting:
-            ray.cancel(unfinished)
-        if ours:
-            ray.shutdown()
-
-
-def _join_ray(study: StudyConfig) -> None:
-    import ray
-
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if study.address is None:
-        options |= {"num_cpus": study.workers, "include_dashboard": False}
-    try:
-        # "local" starts one of our own; without an address ray joins any that it finds here.
-        ray.init(address=study.address or "local", **options)
-    except (ConnectionError, RuntimeError) as error:
-        if study.address is None:
-            raise
-        raise DataError(
-            f"no ray cluster at {study.address!r}; start one with `ray start --head`, or leave "
-            "the address out"
-        ) from error
+    with ray_cluster(study.workers, study.address) as ray:
+        sent = ray.put(replace(study, stores=stores))
+        run = ray.remote(num_cpus=1, max_retries=3)(answer_of)
+        waiting = {run.remote(sent, cell): cell for cell in left}
+        try:
+            while waiting:
+                ready, _ = ray.wait(list(waiting), num_returns=1)
+                yield waiting.pop(ready[0]), _caught(partial(ray.get, ready[0]))
+        finally:
+            for unfinished in waiting:
+                ray.cancel(unfinished)
 
 
 def _bar() -> Progress:

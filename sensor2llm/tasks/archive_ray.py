@@ -4,10 +4,9 @@ Ray starts a process that was ended again and repeats its parts. A part whose fi
 labelled again, so that a repeated part changes nothing.
 """
 
-import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.adapter_files import find_adapter
-from sensor2llm.errors import ConfigError, DataError, UserError
+from sensor2llm.errors import ConfigError, UserError
 from sensor2llm.tasks import archive_parts
 from sensor2llm.tasks.archive_parts import Engine, LabelPart, Outcome, Outcomes, Part
 from sensor2llm.tasks.labelling import Labelling
+from sensor2llm.training.ray_cluster import ray_cluster
 
 # More blocks than this cost ray more than the parts that are repeated after a kill.
 MOST_BLOCKS = 4096
@@ -60,14 +60,9 @@ def on_ray(
     Raises:
         DataError: ray is not installed, or there is no cluster at the address.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise DataError('engine ray needs ray: pip install "sensor2llm[ray]"') from error
     if not parts:
         return
-    with _joined(workers, address):
+    with ray_cluster(workers, address) as ray:
         gpus, cores = (int(ray.cluster_resources().get(kind, 0)) for kind in ("GPU", "CPU"))
         most = gpus or max(cores, 1)
         context = ray.data.DataContext.get_current()
@@ -116,30 +111,3 @@ def _placed(labelling: Labelling) -> Labelling:
     if llm is not None and Path(llm).exists():
         llm = str(Path(llm).resolve())
     return replace(labelling, adapter=adapter, llm=llm)
-
-
-@contextlib.contextmanager
-def _joined(workers: int | None, address: str | None) -> Iterator[None]:
-    """Use the cluster that is there, join one, or start one; leave as it was found."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        options |= {"num_cpus": workers, "include_dashboard": False}
-    try:
-        # "local" starts one of our own; without an address ray joins any that it finds here.
-        ray.init(address=address or "local", **options)
-    except (ConnectionError, RuntimeError) as error:
-        if address is None:
-            raise
-        raise DataError(
-            f"no ray cluster at {address!r}; start one with `ray start --head`, or leave "
-            "the address out"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

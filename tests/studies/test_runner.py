@@ -333,5 +333,5 @@ def test_without_a_cluster_at_the_address_there_is_a_line(study, monkeypatch, ki
 
 def test_without_ray_the_extra_is_named(study, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(DataError, match=r"engine ray needs ray: pip install 'sensor2llm\[ray\]'"):
+    with pytest.raises(DataError, match=r'engine ray needs ray: pip install "sensor2llm\[ray\]"'):
         run_study(replace(study, engine="ray", folds=(2,)))
