@@ -78,8 +78,8 @@ def _described(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]
             )
         ours, theirs = spec[entry.modality.name], entry.modality
         if theirs.axis == ours.axis:
-            same = {"steps": ours.steps, "rate_hz": ours.rate_hz, "window_s": ours.window_s}
-            theirs = replace(theirs, **same)
+            # Rows are cut to the expected grid at once; only units are left to be converted.
+            theirs = replace(theirs, steps=ours.steps, rate_hz=ours.rate_hz, window_s=ours.window_s)
         entries.append(replace(entry, modality=theirs))
     kept = tuple(entry.modality for entry in entries)
     length = spec.subset(modality.name for modality in kept).window_s
