@@ -6,7 +6,8 @@ python -m sensor2llm.classify ADAPTER archive --out labels --engine ray --worker
 
 FILE is CSV or Parquet whose columns are named as the adapter's channels (accel.x, or x where one
 modality has it; time_s if there is one), a .npz of ready windows, a TABLE.yaml, a window store, or
-a folder of files and stores. Several recordings' results go into a folder.
+a folder of files and stores. Several recordings' results go into a folder. Other units and rates
+are converted; of stored windows that are longer than the adapter's, the centre is heard.
 """
 
 import json

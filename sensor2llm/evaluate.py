@@ -51,7 +51,9 @@ def _main(argv: list[str] | None) -> None:
         print(json.dumps(found, ensure_ascii=False) if options.json else task_text(found))
         return
     # Before the minutes of measuring: there may be no encoder to draw.
-    drawn = options.pictures and read_encoder(options.adapter, WindowStore.open(options.data))
+    drawn = options.pictures and read_encoder(
+        options.adapter, WindowStore.open(options.data), quiet=True
+    )
     metrics = evaluate(EvaluationConfig(**chosen), command=f"python -m sensor2llm.evaluate {typed}")
     told = report_text(metrics) + embedding_text(metrics)
     print(json.dumps(metrics, ensure_ascii=False) if options.json else told)

@@ -15,8 +15,9 @@ from sensor2llm import adapter_files
 from sensor2llm.cli import VERBS, _installed
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.signals.spec import Channel
+from sensor2llm.signals.spec import Channel, SignalSpec
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.window import Window
 from tests.models import normaliser
 from tests.signals.stores import ACCEL, SPEC, make_windows
 from tests.verbs import llm_folder, save_adapter, save_recording, save_store
@@ -232,16 +233,21 @@ def test_a_file_that_is_cut_short(told, tmp_path, suffix, kind):
     assert file.name in told("classify", "ADAPTER", file, "--llm", "LLM")
 
 
-def test_a_store_in_other_units_than_the_adapters(told, tmp_path):
-    channels = tuple(Channel(name=c.name, unit="m/s^2") for c in ACCEL.channels)
+def test_a_store_that_cannot_be_brought_to_the_adapters_spec(told, tmp_path):
+    channels = tuple(Channel(name=c.name, unit="mV") for c in ACCEL.channels)
     modalities = (replace(ACCEL, channels=channels), *SPEC.modalities[1:])
     spec = replace(SPEC, modalities=modalities)
     WindowStore.write(tmp_path / "store", spec, make_windows())
     line = told("evaluate", "ADAPTER", "--data", tmp_path / "store", "--llm", "LLM")
-    assert "m/s^2" in line
-    assert "g" in line
+    assert "in mV, the spec expects g" in line
     line = told("train_adapter", *FINE["train_adapter"], "--data", tmp_path / "store")
-    assert "m/s^2" in line
+    assert "mV" in line
+    short = SignalSpec(modalities=(replace(ACCEL, steps=8),))
+    windows = [Window({"accel": np.ones((3, 8))}, who, "rest") for who in ("s1", "s2", "s3")]
+    WindowStore.write(tmp_path / "short", short, windows)
+    for verb in (("evaluate", "ADAPTER", "--data"), ("classify", "ADAPTER")):
+        line = told(*verb, tmp_path / "short", "--llm", "LLM")
+        assert "in windows of 1 s, the spec expects 2 s; prepare windows of 2 s or more" in line
 
 
 def train(*words: object) -> tuple[object, ...]:

@@ -6,8 +6,9 @@ from typing import Any
 from sensor2llm.adapter_files import find_adapter
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.tasks.card import write_card
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.evaluation import data_facts, recipe_split
@@ -32,8 +33,9 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
             "--missing"
         )
     folder = find_adapter(config.adapter)
-    store = WindowStore.open(config.data)
+    opened = WindowStore.open(config.data)
     model = load_model(config.adapter, config.llm)
+    store = fitted(opened, model.adapter.spec)
     split = recipe_split(model.adapter.recipe, store)
     metrics = {
         **MEASURES[config.task](model, store, split, config),
@@ -83,7 +85,7 @@ def task_text(metrics: Mapping[str, Any]) -> str:
 
 
 def _questions(
-    model: SensorLanguageModel, store: WindowStore, split: Split, config: EvaluationConfig
+    model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
 ) -> dict[str, Any]:
     tasks = model.adapter.recipe.get("tasks") or {}
     mix = tasks.get("question_answering") or {}
@@ -101,14 +103,14 @@ def _questions(
 
 
 def _captions(
-    model: SensorLanguageModel, store: WindowStore, split: Split, config: EvaluationConfig
+    model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
 ) -> dict[str, Any]:
     size, seed = config.batch_size, config.seed
     return evaluate_captions(model, store, split, part=config.split, batch_size=size, seed=seed)
 
 
 def _numbers(
-    model: SensorLanguageModel, store: WindowStore, split: Split, config: EvaluationConfig
+    model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
 ) -> dict[str, Any]:
     return evaluate_numbers(model, store, split, part=config.split, batch_size=config.batch_size)
 

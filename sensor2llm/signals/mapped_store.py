@@ -177,7 +177,7 @@ def _conversion(
     _check_fit(store, theirs, ours)
     spare_steps = theirs.steps - ours.steps
     start = offset_s * ours.rate_hz if ours.rate_hz else share * spare_steps
-    factors = [_factor(a, b) for a, b in zip(theirs.units, ours.units, strict=True)]
+    factors = [unit_factor(a, b) for a, b in zip(theirs.units, ours.units, strict=True)]
     return _Conversion(
         name=theirs.name,
         factors=np.array(factors, np.float32)[:, None],
@@ -201,13 +201,18 @@ def _check_fit(store: Windows, theirs: Modality, ours: Modality) -> None:
         given, wanted = (", ".join(m.channel_names) for m in (theirs, ours))
         refuse(f"channels {given}", wanted, "map one with as many channels")
     for given, wanted in zip(theirs.units, ours.units, strict=True):
-        if _factor(given, wanted) is None:
+        if unit_factor(given, wanted) is None:
             refuse(f"unit {given}", wanted, "no conversion is known; name a unit it can be in")
     if not ours.rate_hz and theirs.steps < ours.steps:
         refuse(f"{theirs.steps} steps", str(ours.steps), f"take at most {theirs.steps}")
 
 
-def _factor(given: str, wanted: str) -> float | None:
+def unit_factor(given: str, wanted: str) -> float | None:
+    """Give what a value in one unit is multiplied by to be in another; None where nothing is known.
+
+    Example:
+        unit_factor("g", "m/s^2")
+    """
     given, wanted = canonical_unit(given), canonical_unit(wanted)
     if given == wanted:
         return 1.0

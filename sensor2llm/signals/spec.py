@@ -271,9 +271,12 @@ class SignalSpec:
         kept = tuple(m for m in self.modalities if m.name in wanted)
         found = (self.length_s(m.name) for m in kept)
         lengths = {length for length in found if length is not None}
+        window_s = max(lengths, default=None)
         if len(lengths) == 1:
             kept = tuple(replace(m, window_s=None) for m in kept)
-        return SignalSpec(modalities=kept, window_s=max(lengths, default=None))
+        elif any(m.axis == "time" and m.window_s is None for m in kept):
+            window_s = self.window_s
+        return SignalSpec(modalities=kept, window_s=window_s)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse.

@@ -10,25 +10,26 @@ from jaxtyping import Int
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.errors import DataError
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.store import Windows
 
 
 class AlignedWindows:
     """Read a store by the batch as an adapter expects it.
 
-    Modalities that the store lacks are absent from every window. Labels are numbered as the
-    adapter's; -1 is no label.
+    Modalities that the store lacks are absent from every window. Other units and rates and longer
+    windows are converted as they are read, and `store` is then the view that does so; rows mean
+    the same in both. Labels are numbered as the adapter's; -1 is no label.
 
     Raises:
-        SpecError: if channels, units, axes, rates or steps differ, or a modality is unknown.
+        SpecError: if the windows cannot be brought to the adapter's spec; see `fitted`.
         DataError: if a window's label is none of the adapter's.
     """
 
-    def __init__(self, store: WindowStore, adapter: SensorAdapter) -> None:
-        adapter.spec.check_compatible(store.spec)
-        self.store, self.adapter = store, adapter
+    def __init__(self, store: Windows, adapter: SensorAdapter) -> None:
+        self.store, self.adapter = fitted(store, adapter.spec), adapter
         self.labels = _renumber(store, adapter.label_names)
-        self._dataset = WindowDataset(store, np.arange(len(store)), adapter.normaliser)
+        self._dataset = WindowDataset(self.store, np.arange(len(store)), adapter.normaliser)
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> SignalBatch:
         """Read these rows of the store."""
@@ -47,7 +48,7 @@ class AlignedWindows:
         return rows[self.labels[rows] >= 0]
 
 
-def _renumber(store: WindowStore, label_names: tuple[str, ...]) -> Int[np.ndarray, " window"]:
+def _renumber(store: Windows, label_names: tuple[str, ...]) -> Int[np.ndarray, " window"]:
     given = np.asarray(store.labels)
     for number in np.unique(given[given >= 0]).tolist():
         if store.label_names[number] not in label_names:

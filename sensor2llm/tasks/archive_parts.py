@@ -19,7 +19,8 @@ from pyarrow import parquet
 
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.store import WindowStore, windows_of
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.labelling import Labelling, label_file, label_windows, prediction_row
 
@@ -191,9 +192,10 @@ def _rows(
         size, overlap = labelling.batch_size, labelling.overlap
         found = label_file(model, part.path, overlap=overlap, batch_size=size)
     else:
-        store = WindowStore.open(part.path)
-        model.adapter.spec.check_compatible(store.spec)
-        windows = (store[row] for row in range(*part.rows))
+        # A store is told of once, with its first part.
+        opened, later = WindowStore.open(part.path), part.rows[0] > 0
+        store = fitted(opened, model.adapter.spec, quiet=later)
+        windows = windows_of(store, range(*part.rows))
         found = label_windows(model, windows, labelling.batch_size)
     first = part.rows[0] if part.rows else 0
     for number, prediction in enumerate(found, first):

@@ -17,7 +17,9 @@ from sensor2llm.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.dataset import SignalBatch
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.fitting import fit_windows
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store import Windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.halving import Halving
@@ -67,6 +69,7 @@ def classify(
     model: SensorLanguageModel,
     windows: Sequence[Window],
     *,
+    spec: SignalSpec | None = None,
     batch_size: int = 64,
     halving: Halving | None = None,
 ) -> list[Prediction]:
@@ -74,16 +77,20 @@ def classify(
 
     Args:
         model: the model.
-        windows: of the adapter's spec; their own labels are not looked at.
+        windows: their own labels are not looked at.
+        spec: what the windows were measured in (a store's `spec`); the adapter's where None. Units
+            and rates are converted, of longer windows the centre is heard.
         batch_size: windows a forward.
         halving: of the run that these windows belong to; a new one where None.
 
     Raises:
-        SpecError: a window does not fit the adapter's spec.
+        SpecError: a window does not fit its spec, or cannot be brought to the adapter's.
         ConfigError: the device's memory does not suffice for half a batch.
     """
     _check_batch_size(batch_size)
     halving = halving or Halving()
+    if spec is not None:
+        windows = list(fit_windows(windows, spec, model.adapter.spec))
     names, found = model.adapter.label_names, []
     for start in range(0, len(windows), batch_size):
         part = windows[start : start + batch_size]
@@ -98,7 +105,7 @@ def classify(
 
 def classify_store(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     indices: Sequence[int] | np.ndarray,
     *,
     by: By = "score",
@@ -108,13 +115,13 @@ def classify_store(
 
     Args:
         model: the model.
-        store: holds the windows, in their own units.
+        store: holds the windows; they are brought to the adapter's spec where they are not of it.
         indices: which of its windows.
         by: `score` compares all labels, `text` reads the LLM's own answer.
         batch_size: windows a forward.
 
     Raises:
-        SpecError: the store's channels, units, axes or rates are not the adapter's.
+        SpecError: the store's windows cannot be brought to the adapter's spec.
         ConfigError: the device's memory does not suffice for half a batch.
     """
     return answer(model, _read(model, store, indices, batch_size), by=by)
@@ -158,14 +165,14 @@ def joined(model: SensorLanguageModel, parts: Sequence[Answered], *, by: By = "s
 
 def store_batches(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     indices: Sequence[int] | np.ndarray,
     batch_size: int = 64,
 ) -> Iterator[FeatureBatch]:
     """Encode a store's windows in order, for scoring or to be cached; labels are the adapter's.
 
     Raises:
-        SpecError: the store's channels, units, axes or rates are not the adapter's.
+        SpecError: the store's windows cannot be brought to the adapter's spec.
         ConfigError: the device's memory does not suffice for half a batch.
     """
     halving = Halving()
@@ -177,7 +184,7 @@ def store_batches(
 
 def predictions(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     indices: Sequence[int] | np.ndarray,
     *,
     by: By = "score",
@@ -189,7 +196,8 @@ def predictions(
         DataError: a window has no label, or one that the adapter does not know.
     """
     rows = np.asarray(indices, dtype=np.int64)
-    true = AlignedWindows(store, model.adapter).labels[rows]
+    aligned = AlignedWindows(store, model.adapter)
+    store, true = aligned.store, aligned.labels[rows]
     if (true < 0).any():
         raise DataError(
             f"{int((true < 0).sum())} of {len(rows)} windows have no label; leave them out"
@@ -214,7 +222,7 @@ def parse_label(text: str, answers: Sequence[str]) -> int:
 
 def _read(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     indices: Sequence[int] | np.ndarray,
     batch_size: int,
 ) -> Iterator[SignalBatch]:

@@ -17,7 +17,7 @@ import numpy as np
 from sensor2llm.errors import DataError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks.control_probe import ControlProbe, why_no_probe
 from sensor2llm.tasks.controls import (
     DISTORTIONS,
@@ -128,7 +128,7 @@ def run_missing(
     return {"missing": measured, "missing_summary": summary}
 
 
-def shared_modalities(model: SensorLanguageModel, store: WindowStore) -> tuple[str, ...]:
+def shared_modalities(model: SensorLanguageModel, store: Windows) -> tuple[str, ...]:
     """Name the modalities that adapter and store both have, in the adapter's order."""
     return tuple(name for name in model.adapter.spec.names if name in store.spec)
 

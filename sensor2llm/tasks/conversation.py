@@ -22,6 +22,8 @@ from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.fitting import fit_windows
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
 
@@ -95,12 +97,21 @@ class Conversation:
         self._exchanges: list[_Exchange] = []
 
     @torch.no_grad()
-    def attach(self, window: Window, name: str = "window") -> Prediction:
+    def attach(
+        self, window: Window, name: str = "window", *, spec: SignalSpec | None = None
+    ) -> Prediction:
         """Let the model hear a window, and return its label with probabilities.
 
+        Args:
+            window: what is heard.
+            name: what the window is called.
+            spec: what it was measured in, as for `classify`; the adapter's where None.
+
         Raises:
-            SpecError: the window does not fit the adapter.
+            SpecError: the window does not fit the adapter, and cannot be made to.
         """
+        if spec is not None:
+            (window,) = fit_windows([window], spec, self.model.adapter.spec, name)
         (prediction,) = classify(self.model, [window])
         features = self.model.features([replace(window, label=None)])
         text = None if features.texts is None else features.texts[0]

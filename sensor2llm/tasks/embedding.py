@@ -26,7 +26,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.pretraining.run import windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.normalise import Normaliser
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks.probe import FeatureSet, Fitted, encoder_features
 
 NEIGHBOURS = (1, 5, 15, 45)
@@ -77,7 +77,7 @@ def knn_probe(
     return classify, {"k": k, "validation_macro_f1": score}
 
 
-def subject_blocks(store: WindowStore, rows: Rows) -> tuple[Rows, Rows]:
+def subject_blocks(store: Windows, rows: Rows) -> tuple[Rows, Rows]:
     """Cut every person's windows of every class into an early and a late half.
 
     No early window overlaps a late one of the same person, of whatever class: the early one gives
@@ -108,7 +108,7 @@ def subject_blocks(store: WindowStore, rows: Rows) -> tuple[Rows, Rows]:
 
 def subject_probe(
     encoder: SignalEncoder,
-    store: WindowStore,
+    store: Windows,
     rows: Rows,
     normaliser: Normaliser,
     most: int = MOST_WINDOWS,
@@ -162,7 +162,7 @@ def _discriminant(
     return {"accuracy": float(accuracy_score(true, guessed)), "balanced_accuracy": float(recall)}
 
 
-def raw_statistics(store: WindowStore, rows: Rows) -> Float[np.ndarray, "window statistic"]:
+def raw_statistics(store: Windows, rows: Rows) -> Float[np.ndarray, "window statistic"]:
     """Give mean and standard deviation of every channel, in its own unit; absent ones are zeros."""
     read = [values.astype(np.float64) for values in store.read(rows).values()]
     return np.concatenate([f(v, axis=2) for v in read for f in (np.mean, np.std)], axis=1)

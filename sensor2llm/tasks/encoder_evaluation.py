@@ -14,10 +14,11 @@ from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.pretraining.config import ProbeConfig, ProbeKind
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks.embedding import (
     MOST_WINDOWS,
     Shares,
@@ -39,7 +40,7 @@ class ReadEncoder:
 
     encoder: SignalEncoder
     normaliser: Normaliser
-    store: WindowStore
+    store: Windows
     split: Split
 
     def dataset(self, part: str) -> WindowDataset:
@@ -57,12 +58,13 @@ class ReadEncoder:
         return modality_shares(*modality_changes(self.encoder, dataset))
 
 
-def read_encoder(name: str | Path, store: WindowStore) -> ReadEncoder:
+def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> ReadEncoder:
     """Read an encoder, its own folder's or an adapter's, for a store.
 
     Args:
         name: folder, released name or hub name of an encoder or of an adapter.
-        store: windows of the encoder's modalities.
+        store: windows of the encoder's modalities; brought to its spec where they are not of it.
+        quiet: log nothing of that.
 
     Raises:
         ArtefactError: there is none, or it is broken.
@@ -80,7 +82,7 @@ def read_encoder(name: str | Path, store: WindowStore) -> ReadEncoder:
             raise ConfigError(f"'{name}' reads windows as text; it has no encoder to draw or probe")
         encoder, recipe = adapter.encoder, adapter.recipe
         normaliser = adapter.normaliser or _as_they_are(encoder.spec)
-    encoder.spec.check_compatible(store.spec)
+    store = fitted(store, encoder.spec, quiet=quiet)
     if encoder.spec.names != store.spec.names:
         raise SpecError(
             f"'{store.path}' holds {', '.join(store.spec.names)}; probes of this encoder need "
@@ -99,7 +101,7 @@ def _as_they_are(spec: SignalSpec) -> Normaliser:
 
 def evaluate_encoder(
     folder: str | Path,
-    store: WindowStore,
+    store: Windows,
     *,
     part: str = "test",
     finetuned: bool = False,
@@ -196,7 +198,7 @@ def _neighbours(given: ReadEncoder, part: str) -> ProbeResult:
     )  # fmt: skip
 
 
-def _probe_metrics(result: ProbeResult, store: WindowStore, seed: int) -> dict[str, Any]:
+def _probe_metrics(result: ProbeResult, store: Windows, seed: int) -> dict[str, Any]:
     predictions = Predictions(
         labels=store.label_names,
         true=result.labels,

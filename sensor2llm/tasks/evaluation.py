@@ -22,9 +22,11 @@ import pyarrow.parquet as pq
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.fitting import conversions
+from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.side_by_side import own_split
 from sensor2llm.signals.splits import Split, make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.classification import By
 from sensor2llm.tasks.control_run import (
@@ -64,7 +66,7 @@ class Evaluation:
 
 def evaluate_adapter(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     *,
     part: str = "test",
@@ -94,7 +96,7 @@ def evaluate_adapter(
     Raises:
         DataError: no labelled window, or a label that the adapter does not know.
         ConfigError: the device's memory does not suffice for half a batch.
-        SpecError: the store's channels, units or rates are not the adapter's.
+        SpecError: the store's windows cannot be brought to the adapter's spec.
     """
     windows, bar = AlignedWindows(store, model.adapter), ProgressBar(progress_bar)
     subsets = missing_subsets(shared_modalities(model, store)) if missing else []
@@ -155,7 +157,7 @@ def by_data_set(predictions: Predictions, seed: int = 0) -> dict[str, dict[str, 
     return found
 
 
-def recipe_split(recipe: Mapping[str, Any], store: WindowStore) -> Split:
+def recipe_split(recipe: Mapping[str, Any], store: Windows) -> Split:
     """Make the split again that an adapter or an encoder was trained with.
 
     Without one in the recipe it is the published split of the store, or one by subject. A store
@@ -173,10 +175,16 @@ def recipe_split(recipe: Mapping[str, Any], store: WindowStore) -> Split:
         raise ConfigError(f"the recipe's split cannot be read ({error}); train again") from error
 
 
-def data_facts(store: WindowStore, split: Split) -> dict[str, Any]:
-    """Return what a card says of the data: source, and how many people are in each part."""
+def data_facts(store: Windows, split: Split) -> dict[str, Any]:
+    """Return what a card says of the data: source, and how many people are in each part.
+
+    `converted` says what was brought to the adapter's spec, where anything was.
+    """
     people = {part: len(who) for part, who in split.subjects(store).items()}
-    return {"source": store.source, "store": store.path.name, "people": people}
+    facts = {"source": store.source, "store": store.path.name, "people": people}
+    if isinstance(store, MappedStore) and (told := conversions(store.store.spec, store.spec)):
+        facts["converted"] = told
+    return facts
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:

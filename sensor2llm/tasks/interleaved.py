@@ -14,6 +14,8 @@ from dataclasses import replace
 from sensor2llm.errors import DataError
 from sensor2llm.llm.chat import SIGNAL, SOFT, Message
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.fitting import fit_windows
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
 PLACE = "{window}"
@@ -65,6 +67,7 @@ def say(
     model: SensorLanguageModel,
     parts: Sequence[str | Window],
     *,
+    spec: SignalSpec | None = None,
     max_new_tokens: int = 64,
     temperature: float = 0.0,
     seed: int = 0,
@@ -74,17 +77,20 @@ def say(
     Args:
         model: adapter with an encoder, and LLM.
         parts: texts and windows in their order.
+        spec: what the windows were measured in, as for `classify`; the adapter's where None.
         max_new_tokens: where the answer is cut off.
         temperature: 0 takes the likeliest token each time; above, tokens are drawn.
         seed: of the drawing.
 
     Raises:
         DataError: the adapter has no encoder, so that windows have no place in a text.
-        SpecError: a window does not fit the adapter.
+        SpecError: a window does not fit the adapter, and cannot be made to.
     """
     if model.adapter.encoder is None:
         raise DataError("this adapter reads windows as text; write their numbers yourself")
     windows = [replace(part, label=None) for part in parts if isinstance(part, Window)]
+    if spec is not None:
+        windows = list(fit_windows(windows, spec, model.adapter.spec))
     heard = [model.features([window]) for window in windows]
     return model.reply(
         [message_of(model, parts)],

@@ -30,7 +30,7 @@ from sensor2llm.pretraining.heads import build_head
 from sensor2llm.pretraining.run import finetune, labelled, predict, windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import StepLoss, Validation, fit
@@ -63,7 +63,7 @@ class ProbeResult:
 
 def probe(
     encoder: SignalEncoder,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     normaliser: Normaliser,
     config: ProbeConfig | None = None,
@@ -258,7 +258,7 @@ class _FeatureTask:
 
 def _finetuned(
     encoder: SignalEncoder,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     normaliser: Normaliser,
     config: ProbeConfig,

@@ -21,7 +21,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.statements.checking import Verdict
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.question_answering import (
     LONGEST_ANSWER,
@@ -41,7 +41,7 @@ TRAIN_WINDOWS = 4000
 
 def evaluate_questions(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     *,
     part: str = "test",
@@ -78,7 +78,8 @@ def evaluate_questions(
         )
     bar = ProgressBar(progress_bar)
     aligned = AlignedWindows(store, model.adapter)
-    rows = spread(split[part], windows)
+    # What is true is computed of what is heard.
+    store, rows = aligned.store, spread(split[part], windows)
     known = facts_of_rows(store, rows)
     given: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
     items = make_items(known, store.spec, seed=seed, **given)
@@ -166,7 +167,7 @@ def _answers(
     return said
 
 
-def _train_items(store: WindowStore, split: Split, seed: int, given: dict[str, Any]) -> Items:
+def _train_items(store: Windows, split: Split, seed: int, given: dict[str, Any]) -> Items:
     rows = spread(split["train"], TRAIN_WINDOWS)
     return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **given)
 
@@ -186,7 +187,7 @@ def other_people(subjects: Int[np.ndarray, " item"], seed: int) -> Int[np.ndarra
     return partners
 
 
-def _names(store: WindowStore, hidden: np.ndarray) -> tuple[str, ...]:
+def _names(store: Windows, hidden: np.ndarray) -> tuple[str, ...]:
     return tuple(name for name, gone in zip(store.spec.names, hidden, strict=True) if gone)
 
 

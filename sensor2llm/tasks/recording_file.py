@@ -1,12 +1,13 @@
 """A file of one's own, cut into the windows that an adapter expects.
 
     CSV, Parquet    columns that bear the channels' names (see `table_spec`)
-    .npz            ready windows: an array (window, channel, step) a modality
+    .npz            ready windows: an array (window, channel, step) a modality (see `table_npz`)
     TABLE.yaml      a description of files whose columns have other names (see `table_config`)
-    STORE           a window store: its windows as they are
+    STORE           a window store: a window for each of its windows
 
 A recording at another rate is brought to the spec's; labels in the file are not read. Values in
-columns without a description are taken to be in the spec's units.
+columns without a description are taken to be in the spec's units. Where a store, a description or a
+.npz says other units or rates they are converted, and of longer windows the centre is kept.
 """
 
 import logging
@@ -18,11 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.fitting import fit_windows, fitted
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table import file_windows, find_files, read_rows, recordings
 from sensor2llm.signals.table_config import Table, TableModality, load
 from sensor2llm.signals.table_file import column_names
+from sensor2llm.signals.table_npz import npz_spec
 from sensor2llm.signals.table_rates import TOLERANCE, observed_rate_hz
 from sensor2llm.signals.table_spec import TIMES, table_for
 from sensor2llm.signals.transforms import segment
@@ -44,7 +47,7 @@ def read_windows(path: str | Path, spec: SignalSpec, overlap: float = 0.0) -> It
 
     Raises:
         DataError: for a missing, empty, truncated or unknown file, a missing column, a bad cell.
-        SpecError: for a description or windows that do not fit `spec`.
+        SpecError: for a description or windows that cannot be brought to `spec`.
     """
     path = Path(path)
     if not path.exists():
@@ -61,9 +64,7 @@ def read_windows(path: str | Path, spec: SignalSpec, overlap: float = 0.0) -> It
 
 
 def _stored(path: Path, spec: SignalSpec) -> Iterator[Window]:
-    store = WindowStore.open(path)
-    spec.check_compatible(store.spec)
-    return (store[row] for row in range(len(store)))
+    return iter(fitted(WindowStore.open(path), spec))
 
 
 def _described(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]:
@@ -75,22 +76,28 @@ def _described(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]
                 f"{path.name} describes the unknown modality {entry.modality.name!r}; the adapter "
                 f"expects {', '.join(spec.names)}"
             )
-        ours = spec[entry.modality.name]
-        given = replace(entry.modality, steps=ours.steps, rate_hz=ours.rate_hz)
-        ours.check_compatible(given)
-        entries.append(replace(entry, modality=ours))
-    spec = spec.subset(entry.modality.name for entry in entries)
+        ours, theirs = spec[entry.modality.name], entry.modality
+        if theirs.axis == ours.axis:
+            # Rows are cut to the expected grid at once; only units are left to be converted.
+            theirs = replace(theirs, steps=ours.steps, rate_hz=ours.rate_hz, window_s=ours.window_s)
+        entries.append(replace(entry, modality=theirs))
+    kept = tuple(entry.modality for entry in entries)
+    length = spec.subset(modality.name for modality in kept).window_s
+    given = SignalSpec(modalities=kept, window_s=length)
     # Whatever the labels are, they are not read: these windows are to be classified.
-    table = replace(table, spec=spec, modalities=tuple(entries), label=None, labels=None)
+    table = replace(table, spec=given, modalities=tuple(entries), label=None, labels=None)
     files = find_files(table, path.parent)
-    return (window for file in files for window in file_windows(file, table, Counter()))
+    windows = (window for file in files for window in file_windows(file, table, Counter()))
+    return fit_windows(windows, given, spec, path.name)
 
 
 def _named(path: Path, spec: SignalSpec, overlap: float) -> Iterator[Window]:
     table = replace(table_for(path, spec, overlap), label=None)
-    if path.suffix != ".npz":
-        _say_what_is_ignored(path, table)
-    if path.suffix == ".npz" or table.time is None:
+    if path.suffix == ".npz":
+        windows = file_windows(path, table, Counter())
+        return fit_windows(windows, npz_spec(path, spec), spec, path.name)
+    _say_what_is_ignored(path, table)
+    if table.time is None:
         return file_windows(path, table, Counter())
     return _timed(path, table)
 

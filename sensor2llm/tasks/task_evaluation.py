@@ -14,7 +14,7 @@ from sensor2llm.batches import AskedBatch, Request
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks import captioning, regression
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.question_answering import facts_of_rows
@@ -23,7 +23,7 @@ from sensor2llm.tasks.question_evaluation import other_people, spread
 
 def evaluate_captions(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     *,
     part: str = "test",
@@ -42,10 +42,11 @@ def evaluate_captions(
         DataError: there is no window, or all are one person's.
     """
     _check_task(model, captioning.TASK, "writes no captions")
-    rows = spread(split[part], windows)
+    aligned = AlignedWindows(store, model.adapter)
+    # What is true is computed of what is heard.
+    store, rows = aligned.store, spread(split[part], windows)
     known = facts_of_rows(store, rows)
     items = captioning.make_captions(known, store.spec, seed=seed)
-    aligned = AlignedWindows(store, model.adapter)
     others = other_people(np.asarray(store.subject_ids)[rows], seed)
     requests = [Request(captioning.TASK)] * len(rows)
     longest = captioning.LONGEST_CAPTION
@@ -65,7 +66,7 @@ def evaluate_captions(
 
 def evaluate_numbers(
     model: SensorLanguageModel,
-    store: WindowStore,
+    store: Windows,
     split: Split,
     *,
     part: str = "test",
@@ -85,10 +86,10 @@ def evaluate_numbers(
     head = model.adapter.head
     assert head is not None, "an adapter of the task regression has a head"
     target = head.target
-    rows = spread(split[part], windows)
+    aligned = AlignedWindows(store, model.adapter)
+    store, rows = aligned.store, spread(split[part], windows)
     values, _ = regression.target_values(store, rows, target.name)
     rows, true = rows[~np.isnan(values)], values[~np.isnan(values)]
-    aligned = AlignedWindows(store, model.adapter)
     requests = [Request(regression.TASK)] * len(rows)
     said = write_rows(model, aligned, rows, requests, 16, batch_size)
     found = [
@@ -131,7 +132,7 @@ def _check_task(model: SensorLanguageModel, task: str, told: str) -> None:
         raise ConfigError(f"the adapter {told}; train one with the task {task}")
 
 
-def _whose(store: WindowStore, rows: Int[np.ndarray, " window"], part: str) -> dict[str, Any]:
+def _whose(store: Windows, rows: Int[np.ndarray, " window"], part: str) -> dict[str, Any]:
     if not len(rows):
         raise DataError("no window has the target; choose another --split or store")
     people = len(np.unique(np.asarray(store.subject_ids)[rows]))

@@ -154,6 +154,17 @@ def test_a_row_with_a_gap_is_missing_and_a_signal_with_one_is_not():
     assert SPEC.without_gaps(whole) is whole
 
 
+def test_a_subset_keeps_lengths_that_are_longer_than_the_specs():
+    slow = Modality(
+        name="light", channels=(Channel(name="lux", unit="lx"),), steps=9, rate_hz=1, window_s=9.0
+    )
+    accel = Modality(name="accel", channels=(Channel(name="x", unit="g"),), steps=40, rate_hz=20.0)
+    rr = Modality(name="rr", channels=(Channel(name="rr", unit="ms"),), steps=5, axis="event")
+    spec = SignalSpec(modalities=(accel, slow, rr), window_s=2.0)
+    assert spec.subset(["accel", "light"]).lengths_s == (2.0, 9.0)
+    assert spec.subset(["light"]).length_s("light") == spec.subset(["light"]).window_s == 9.0
+
+
 def test_windows_with_any_subset_of_modalities_fit():
     SPEC.check(Window({"rr": np.zeros((1, 60))}))
     SPEC.check(Window({"watch_accel": np.zeros((3, 50)), "person": np.zeros((1, 1))}))

@@ -19,8 +19,10 @@ from sensor2llm.tasks import archive_parts
 from sensor2llm.tasks.archive import label_archive, needs_folder
 from sensor2llm.tasks.archive_parts import find_recordings, label_part
 from sensor2llm.tasks.archive_ray import choose_engine, on_ray
+from sensor2llm.tasks.classification import classify
 from sensor2llm.tasks.labelling import Labelling, label_file, prediction_row
 from tests.models import small_model
+from tests.signals.stores import FOREIGN, make_foreign
 from tests.verbs import llm_folder, save_adapter, save_recording, save_store
 
 NAMES = [f"archive/p{i // 3}/walk{i}.csv" for i in range(6)]
@@ -198,6 +200,25 @@ def test_a_store_is_labelled_by_ranges_of_rows(given, tmp_path, monkeypatch):
     for row in (0, 25, 47):
         assert found["store", row]["subject"] == store[row].subject
         assert found["store", row]["start_s"] == store[row].start_s
+
+
+def test_a_store_of_another_spec_has_a_row_a_window_and_is_told_of_once(
+    given, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(archive_parts, "STORE_ROWS", 20)
+    store = WindowStore.write(tmp_path / "store", FOREIGN, make_foreign())
+    with caplog.at_level(logging.INFO):
+        label_archive([store.path], tmp_path / "out", given[0]).check()
+    (told,) = (text for text in caplog.messages if "converted" in text)
+    assert told.startswith(f"{store.path} is converted to what is expected: accel: m/s^2 to g")
+    found = results(tmp_path / "out")
+    assert {row for _, row in found} == set(range(48))
+    expected = classify(given[0].load(), list(store), spec=FOREIGN)
+    for row in (0, 25, 47):
+        plain = prediction_row(expected[row])
+        assert found["store", row]["subject"] == plain["subject"]
+        assert found["store", row]["start_s"] == plain["start_s"] == store.starts[row] + 0.5
+        assert found["store", row]["probability"] == pytest.approx(plain["probability"], abs=1e-5)
 
 
 def test_a_bug_does_not_keep_the_others_from_being_done(given, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sensor2llm.errors import ConfigError, DataError, SpecError
+from sensor2llm.signals.fitting import fit_windows
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import (
@@ -18,7 +19,7 @@ from sensor2llm.tasks.classification import (
 )
 from sensor2llm.tasks.metrics import measure
 from tests.models import LABELS, small_model, windows
-from tests.signals.stores import SPEC
+from tests.signals.stores import FOREIGN, SPEC, make_foreign
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,33 @@ def test_windows_are_classified_whatever_their_own_label_says(model):
     assert classify(model, [window])[0].label in LABELS
     with pytest.raises(SpecError, match="unknown modality 'nose'"):
         classify(model, [Window({"nose": np.zeros((1, 4))})])
+
+
+def test_windows_of_another_spec_are_heard_in_the_adapters(model):
+    given = list(make_foreign(people=1))
+    found = classify(model, given, spec=FOREIGN)
+    expected = classify(model, list(fit_windows(given, FOREIGN, SPEC)))
+    assert found == expected
+    assert [p.start_s for p in found] == [w.start_s + 0.5 for w in given]
+    assert classify(model, windows(5), spec=SPEC) == classify(model, windows(5))
+    with pytest.raises(SpecError, match=r"of shape \(3, 48\), the spec expects \(3, 16\)"):
+        classify(model, given)
+
+
+def test_a_store_of_another_spec_gives_what_its_windows_give(model, tmp_path, caplog):
+    store = WindowStore.write(tmp_path / "s", FOREIGN, make_foreign(labels=LABELS))
+    rows = np.array([41, 1, 8])
+    with caplog.at_level("INFO"):
+        found = predictions(model, store, rows, batch_size=2)
+    assert sum("is converted to what is expected" in text for text in caplog.messages) == 1
+    given = [store[int(i)] for i in rows]
+    expected = classify(model, given, spec=FOREIGN)
+    shares = [list(p.probabilities.values()) for p in expected]
+    np.testing.assert_allclose(found.probabilities, shares, atol=1e-5)
+    assert [LABELS[i] for i in found.true] == [w.label for w in given]
+    assert found.subjects.tolist() == ["s6", "s1", "s2"]
+    assert found.starts.tolist() == [p.start_s for p in expected]
+    assert found.index.tolist() == rows.tolist()
 
 
 def test_a_store_gives_what_its_windows_give(model, store):

@@ -12,6 +12,7 @@ from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify
 from sensor2llm.tasks.conversation import Conversation
 from tests.models import LABELS, small_model, text_adapter, tiny_llm, windows
+from tests.signals.stores import FOREIGN, make_foreign
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,14 @@ def test_attaching_gives_the_label_that_classify_gives(model):
     (expected,) = classify(model, windows()[:1])
     assert said.label == expected.label
     assert sum(said.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_window_of_another_spec_is_heard_in_the_adapters(model):
+    window = next(make_foreign())
+    said = Conversation(model).attach(window, "lab 1", spec=FOREIGN)
+    assert said == classify(model, [window], spec=FOREIGN)[0]
+    with pytest.raises(SpecError, match=r"of shape \(3, 48\)"):
+        Conversation(model).attach(window)
 
 
 def test_the_streamed_pieces_are_the_answer_and_are_kept(model):

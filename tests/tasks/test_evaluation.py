@@ -10,6 +10,7 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
@@ -22,7 +23,7 @@ from sensor2llm.tasks.encoder_evaluation import (
 )
 from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
 from tests.models import LABELS, normaliser, small_model, text_adapter, tiny_llm
-from tests.signals.stores import SPEC, make_windows
+from tests.signals.stores import FOREIGN, SPEC, make_foreign, make_windows
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,48 @@ def test_a_store_with_some_modalities_only(model, tmp_path):
     found = evaluate_adapter(model, store, make_split(store, SplitConfig()), missing=True)
     assert found.metrics["windows"] == 8
     assert list(found.metrics["missing"]) == ["rr"]
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("foreign")
+    windows = make_foreign(labels=LABELS)
+    return WindowStore.write(folder / "raw", FOREIGN, windows, label_names=LABELS[::-1])
+
+
+def test_a_store_of_another_spec_is_judged_as_one_that_was_converted(model, foreign, tmp_path):
+    view = fitted(foreign, SPEC)
+    written = WindowStore.write(tmp_path / "s", view.spec, view, label_names=LABELS[::-1])
+    split = make_split(foreign, SplitConfig())
+    found = evaluate_adapter(model, foreign, split, missing=True)
+    expected = evaluate_adapter(model, written, split, missing=True)
+    assert found.metrics["windows"] == len(split.test)
+    assert found.metrics["data"].pop("converted") == (
+        "accel: m/s^2 to g, 16 Hz to 8 Hz, 3 s to the 2 s at the centre; "
+        "rr: 7 steps to the 5 at the centre"
+    )
+    assert found.metrics["data"]["people"] == expected.metrics["data"]["people"]
+    for name in ("macro_f1", "confusion", "subjects", "missing_summary"):
+        assert found.metrics[name] == expected.metrics[name]
+    for name in ("subjects", "true", "starts", "index"):
+        ours, theirs = getattr(found.predictions, name), getattr(expected.predictions, name)
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_allclose(
+        found.predictions.probabilities, expected.predictions.probabilities, atol=1e-6
+    )
+
+
+def test_an_encoder_is_judged_on_a_store_of_another_spec(foreign, tmp_path, caplog):
+    spec = SPEC.subset(["accel", "rr"])
+    encoder = SignalEncoder(spec, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(spec).to_dict()})
+    with caplog.at_level("INFO"):
+        given = read_encoder(tmp_path / "e", foreign)
+        read_encoder(tmp_path / "e", foreign, quiet=True)
+    assert sum("is converted" in text for text in caplog.messages) == 1
+    assert given.store.spec == spec
+    assert len(given.store) == len(foreign)
+    assert "converted" in measure_encoder(given)["data"]
 
 
 def test_an_unknown_label(model, tmp_path):

@@ -1,13 +1,18 @@
 """Windows between texts: each is heard at its own place."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.errors import DataError, ModelError
+from sensor2llm.errors import DataError, ModelError, SpecError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.fitting import fit_windows
 from sensor2llm.tasks.interleaved import fill, message_of, only, say
 from tests.models import small_adapter, small_model, text_adapter, tiny_llm, windows
+from tests.signals.stores import FOREIGN, make_foreign
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,19 @@ def test_an_answer_to_two_windows_is_the_llms_own(model):
     first, second = windows()[:2]
     said = say(model, ["A ", first, " B ", second, " Which?"], max_new_tokens=4)
     assert said == say(model, ["A ", first, " B ", second, " Which?"], max_new_tokens=4)
+
+
+def test_windows_of_another_spec_are_heard_in_the_adapters(model, monkeypatch):
+    first, second = itertools.islice(make_foreign(), 2)
+    heard = []
+    monkeypatch.setattr(type(model), "reply", lambda _self, _texts, of, **_: heard.extend(of))
+    say(model, ["A ", first, " B ", second], spec=FOREIGN)
+    fitting = fit_windows([first, second], FOREIGN, model.adapter.spec)
+    for found, window in zip(heard, fitting, strict=True):
+        expected = model.features([replace(window, label=None)])
+        torch.testing.assert_close(found.steps, expected.steps)
+    with pytest.raises(SpecError, match=r"of shape \(3, 48\)"):
+        say(model, ["A ", first])
 
 
 def test_one_sensor_of_a_window_can_stand_alone(model):

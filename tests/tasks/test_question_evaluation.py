@@ -3,6 +3,7 @@
 The first model computes every answer from the signals that it is given; the second says yes.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,10 +12,13 @@ import pytest
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.facts import facts
-from sensor2llm.signals.simulate import simulated_labels
+from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.simulate import simulate, simulated_labels
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits import Split, split_by_subject
 from sensor2llm.signals.statements.checking import Verdict, check, true_answer
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks import question_evaluation
 from sensor2llm.tasks.question_answering import facts_of_rows, make_items
@@ -95,6 +99,21 @@ def test_who_computes_answers_from_the_signal_is_always_right(hearing, items):
     assert found["questions"] == len(items)
     assert all(row["true"] == 1.0 for row in found["by_template"].values())
     assert sum(row["questions"] for row in found["by_template"].values()) == len(items)
+
+
+def test_the_truth_is_that_of_what_is_heard_of_longer_windows(tmp_path):
+    longer = SignalSpec(
+        modalities=tuple(replace(m, steps=2 * m.steps) for m in SPEC.modalities), window_s=10.0
+    )
+    recordings = simulate(CONFIG)
+    windows = (w for r in recordings for w in segment(r, longer, label_rule="none"))
+    store = WindowStore.write(tmp_path / "store", longer, windows)
+    split = split_by_subject(store, seed=0, validation_share=0.2, test_share=0.4)
+    known = facts_of_rows(fitted(store, SPEC), split.test)
+    items = make_items(known, SPEC, seed=0, per_window=PER_WINDOW, hide=HIDE)
+    found = run((store, split), truthful(items))
+    assert found["true"] == 1.0
+    assert found["questions"] == len(items)
 
 
 def test_who_hears_the_signal_answers_otherwise_wherever_the_truth_is_another(hearing):

@@ -1,5 +1,7 @@
 """A file of one's own becomes the adapter's windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -8,6 +10,8 @@ import pytest
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.window import Window
 from sensor2llm.tasks.recording_file import read_windows
 
 ACCEL = Modality(
@@ -127,6 +131,60 @@ def test_ready_windows(tmp_path):
     assert np.array_equal(windows[2].signals["accel"], values[2])
 
 
+def test_ready_windows_that_say_what_they_are(tmp_path, caplog):
+    time = np.arange(400) / 100 - 0.5
+    both = np.stack([np.sin(time), np.cos(time)])[None] * 9.80665
+    said = {"accel": both, "accel.rate_hz": 100.0, "accel.unit": ["m/s^2", "m/s^2"]}
+    np.savez(tmp_path / "walk.npz", starts=[7.0], **said)
+    with caplog.at_level("INFO"):
+        (window,) = read_windows(tmp_path / "walk.npz", SPEC)
+    # The centre 2 s of 4 s that began half a second early.
+    assert window.start_s == 8.0
+    expected = np.sin(0.5 + np.arange(50) / 25)
+    assert window.signals["accel"][0] == pytest.approx(expected, abs=1e-3)
+    (told,) = caplog.messages
+    assert told == (
+        "walk.npz is converted to what is expected: accel: m/s^2 to g, 100 Hz to 25 Hz, "
+        "4 s to the 2 s at the centre"
+    )
+
+
+def test_ready_windows_of_a_slow_sensor_beside_a_fast_one(tmp_path):
+    given = {"accel": np.ones((1, 2, 204)), "accel.rate_hz": 80.0, "heart": np.ones((1, 1, 3))}
+    np.savez(tmp_path / "walk.npz", **given)
+    (window,) = read_windows(tmp_path / "walk.npz", BOTH)
+    assert {name: v.shape for name, v in window.signals.items()} == {
+        "accel": (2, 50), "heart": (1, 2),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"accel.rate_hz": 50.0}, "in windows of 1 s, the spec expects 2 s; prepare windows of 2"),
+        ({"accel.rate_hz": "fast"}, r"walk.npz: 'accel.rate_hz' must be one number, got fast"),
+        ({"accel.rate_hz": 0}, "'accel' needs a rate in Hz above 0, got 0"),
+        ({"accel.unit": ["g"] * 3}, "holds 3 units; give one, or one for each of x, y"),
+        ({"accel.unit": "rad/s"}, "in rad/s, the spec expects g; convert it or name the right"),
+        ({"accel": np.ones((2, 50)), "accel.unit": "g"}, r"has shape \(2, 50\); expected \(window"),
+    ],
+)
+def test_ready_windows_that_cannot_be_converted(tmp_path, said, message):
+    np.savez(tmp_path / "walk.npz", **{"accel": np.ones((1, 2, 50)), **said})
+    with pytest.raises(SpecError, match=message):
+        list(read_windows(tmp_path / "walk.npz", SPEC))
+
+
+def test_a_store_at_another_rate(tmp_path):
+    fast = SignalSpec(modalities=(replace(ACCEL, rate_hz=50.0, steps=200),), window_s=4.0)
+    time = np.arange(200) / 50
+    windows = [Window({"accel": np.stack([np.sin(time), np.cos(time)])}, "me", start_s=3.0)]
+    store = WindowStore.write(tmp_path / "store", fast, windows)
+    (window,) = read_windows(store.path, SPEC)
+    assert window.start_s == 4.0
+    assert window.signals["accel"][1] == pytest.approx(np.cos(1 + np.arange(50) / 25), abs=1e-3)
+
+
 def test_truncated_npz(tmp_path):
     np.savez(tmp_path / "windows.npz", accel=np.zeros((3, 2, 50), np.float32))
     whole = (tmp_path / "windows.npz").read_bytes()
@@ -159,9 +217,20 @@ def test_a_description_of_other_columns_at_another_rate(tmp_path):
     assert [window.signals["accel"].shape for window in windows] == [(2, 50)] * 3
 
 
+def test_a_description_in_another_unit_is_converted(tmp_path):
+    windows = list(read_windows(describe(tmp_path, unit="m/s^2"), SPEC))
+    stated = list(read_windows(describe(tmp_path), SPEC))
+    for window, g in zip(windows, stated, strict=True):
+        factors = np.array([[1 / 9.80665], [1.0]])
+        np.testing.assert_allclose(
+            window.signals["accel"], g.signals["accel"] * factors, rtol=1e-5, atol=1e-7
+        )
+        assert window.start_s == g.start_s
+
+
 def test_a_description_with_the_wrong_unit(tmp_path):
-    with pytest.raises(SpecError, match=r"in m/s\^2, the spec expects g"):
-        list(read_windows(describe(tmp_path, unit="m/s^2"), SPEC))
+    with pytest.raises(SpecError, match=r"in mV, the spec expects g"):
+        list(read_windows(describe(tmp_path, unit="mV"), SPEC))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from sensor2llm.adapter_files import find_adapter
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
 from sensor2llm.tasks.loading import load_model
@@ -107,7 +107,7 @@ class _Comparison:
 
     model: SensorLanguageModel
     folder: Path
-    store: WindowStore
+    store: Windows
     out: Path
     config: ComparisonConfig
 
@@ -115,6 +115,8 @@ class _Comparison:
         if self.model.adapter.encoder is None:
             raise ConfigError("compare needs an adapter with an encoder; this one reads text")
         self.windows = AlignedWindows(self.store, self.model.adapter)
+        # Numbers are written of the windows that the adapter hears.
+        self.store = self.windows.store
         self.kept = RowStore(self.out / "rows")
         self.texts = WindowTexts(self.store, self.split.train, self.config)
 

@@ -13,7 +13,7 @@ from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.serialise import Serialiser, SerialiserConfig, make_serialiser
 from sensor2llm.signals.spec import Modality
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from tokenization_study.comparison.config import FACTS, ComparisonConfig
 
 PREFERRED = "total_acc"
@@ -35,7 +35,7 @@ class WindowTexts:
         ConfigError: the store has no such modality.
     """
 
-    store: WindowStore
+    store: Windows
     train: np.ndarray
     config: ComparisonConfig
 
