@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.pretraining.augment import body_site
@@ -35,7 +34,7 @@ from sensor2llm.studies.grid import (
     stores_of,
 )
 from sensor2llm.studies.several import joined_for
-from sensor2llm.tasks.probe import FeatureSet, mlp_probe, probe_metrics
+from sensor2llm.tasks.probe import FeatureSet, mlp_probe, modality_embeddings, probe_metrics
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import FitResult
 
@@ -241,17 +240,8 @@ class _Judge:
         device = next(aggregator.parameters()).device
         return aggregator(torch.from_numpy(pooled).to(device)).cpu().numpy()
 
-    @torch.no_grad()
     def _pooled(self, encoder: SignalEncoder, rows: np.ndarray) -> Pooled:
-        """Give every window's modality embeddings; a modality's do not depend on the others."""
-        encoder.eval()
-        device = next(encoder.parameters()).device
-        data = WindowDataset(self.store, rows, self.made.normaliser)
-        parts: list[Tensor] = [
-            encoder.pool(encoder.encode_steps(batch)).float().cpu()
-            for batch in windows(data, device)
-        ]
-        return torch.cat(parts).numpy()
+        return modality_embeddings(encoder, WindowDataset(self.store, rows, self.made.normaliser))
 
     def _cover(self, pooled: Pooled, missing: Sequence[str]) -> Pooled:
         """Take modalities away: an absent one's embedding is zeros."""

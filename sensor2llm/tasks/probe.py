@@ -141,15 +141,23 @@ def f1_crossl_released(
 
 
 @torch.no_grad()
-def encoder_features(encoder: SignalEncoder, dataset: WindowDataset) -> FeatureSet:
-    """Give the concatenated modality embeddings of a data set's windows."""
+def modality_embeddings(
+    encoder: SignalEncoder, dataset: WindowDataset
+) -> Float[np.ndarray, "window modality width"]:
+    """Give every window's modality embeddings; a modality's do not depend on the others."""
     encoder.eval()
     device = next(encoder.parameters()).device
     parts = [
-        encoder.pool(encoder.encode_steps(batch)).flatten(1).cpu()
+        encoder.pool(encoder.encode_steps(batch)).float().cpu()
         for batch in windows(dataset, device)
     ]
-    return FeatureSet(features=torch.cat(parts).numpy(), labels=dataset.labels)
+    return torch.cat(parts).numpy()
+
+
+def encoder_features(encoder: SignalEncoder, dataset: WindowDataset) -> FeatureSet:
+    """Give the concatenated modality embeddings of a data set's windows."""
+    embeddings = modality_embeddings(encoder, dataset)
+    return FeatureSet(features=embeddings.reshape(len(embeddings), -1), labels=dataset.labels)
 
 
 Classify = Callable[[np.ndarray], np.ndarray]
