@@ -61,18 +61,36 @@ def by_share(name: str) -> Callable[[], str]:
     return written
 
 
-def missing() -> str:
-    """Give macro-F1 with nothing missing, each device missing, and by how many are missing."""
-    found = read("missing")
-    if found is None:
-        return ""
-    lines = [line for line in found["rows"] if line["share"] == 1 and not line["without"]]
+def by_missing(name: str, taught: bool = False) -> Callable[[], str]:
+    """Give a table writer: nothing missing, each device, and by how many are missing.
+
+    Args:
+        name: of the study.
+        taught: take the rows where the same sensors were missing when labels were learnt.
+    """
+
+    def written() -> str:
+        found = read(name)
+        if found is None:
+            return ""
+        lines = [
+            line for line in found["rows"]
+            if line["share"] == 1 and line["without"] == (line["missing"] if taught else [])
+        ]  # fmt: skip
+        return _by_missing(lines, found["command"])
+
+    return written
+
+
+def _by_missing(lines: Sequence[Line], command: str) -> str:
     groups: dict[str, Callable[[Line], bool]] = {
         "nothing missing": lambda line: not line["missing"],
         "the watch": lambda line: _device(line, "watch"),
         "the phone": lambda line: _device(line, "phone"),
     }
-    for count in sorted({len(line["missing"]) for line in lines} - {0}):
+    shown = ("watch", "phone")
+    sets = {tuple(line["missing"]) for line in lines if not any(_device(line, x) for x in shown)}
+    for count in sorted({len(names) for names in sets} - {0}):
         groups[f"{count} of 4 (mean)"] = lambda line, count=count: len(line["missing"]) == count
     rows: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
@@ -81,7 +99,7 @@ def missing() -> str:
         [method, use, *(_mean([x for x in of_row if belongs(x)]) for belongs in groups.values())]
         for (method, use), of_row in rows.items()
     ]
-    return _table(["method", "encoder", *groups], cells, found["command"])
+    return _table(["method", "encoder", *groups], cells, command)
 
 
 def against_random() -> str:
@@ -142,7 +160,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], command: str) ->
 STUDY_TABLES: Mapping[str, Callable[[], str]] = {
     "headline": by_store("headline"),
     "few_labels": by_share("few_labels"),
-    "missing": missing,
+    "missing": by_missing("missing"),
+    "missing_finetuning": by_missing("missing_finetuning", taught=True),
     "against_random": against_random,
     "reconstruction": by_store("reconstruction"),
     "reconstruction_parts": by_store("reconstruction_against_neither"),
