@@ -11,6 +11,7 @@ for the other case: the same sensor in several data sets.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
@@ -72,14 +73,21 @@ def put_side_by_side(
             it has none (drawn by person where there are fewer than five).
 
     Raises:
-        DataError: there are fewer than two, two have one name, or a store has too few people for
-            its split.
+        DataError: there are fewer than two, two have one name or are of the same people, or a store
+            has too few people for its split.
     """
     names = [store.path.name for store in stores]
     if len(stores) < 2:
         raise DataError(f"side by side stand two stores or more, got {len(stores)}; name others")
     if len(set(names)) < len(names):
         raise DataError(f"two stores are called alike ({', '.join(names)}); rename a folder")
+    for (a, first), (b, second) in combinations(zip(names, stores, strict=True), 2):
+        both = set(first.subject_names) & set(second.subject_names)
+        if first.source == second.source and both:
+            raise DataError(
+                f"'{a}' and '{b}' are of the same people ({min(both)}, …), who could be taught as "
+                "one and tested as the other; prepare the sensors of one data set together"
+            )
     spec, mapped = side_by_side({name: s.spec for name, s in zip(names, stores, strict=True)})
     views = [
         MappedStore(store, mapped[name], spec) for name, store in zip(names, stores, strict=True)
