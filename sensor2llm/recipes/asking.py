@@ -22,7 +22,7 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import Rows, Source
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
 
 JUDGED_ITEMS = 512
@@ -32,7 +32,7 @@ JUDGED_ITEMS = 512
 class Part:
     """Hold the windows of some people: where they are in the store, and their features."""
 
-    store: WindowStore
+    store: Windows
     positions: Int[np.ndarray, " window"]
     rows: Rows
     seed: int

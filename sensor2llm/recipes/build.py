@@ -26,7 +26,7 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.encoder import Heard
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.signals.transforms import fit_normaliser
 
 PROMPTS = {QUESTION_ANSWERING: "question", CAPTIONING: "caption", REGRESSION: "estimate"}
@@ -44,7 +44,7 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
     )
 
 
-def check_prompt(recipe: Recipe, store: WindowStore, llm: FrozenLLM) -> None:
+def check_prompt(recipe: Recipe, store: Windows, llm: FrozenLLM) -> None:
     """Render the prompt and every label once, before anything is trained.
 
     Raises:
@@ -87,7 +87,7 @@ def load_templates(recipe: Recipe) -> dict[str, PromptTemplate]:
 
 
 def build_adapter(
-    recipe: Recipe, store: WindowStore, split: Split, heard: Heard | None, llm: FrozenLLM
+    recipe: Recipe, store: Windows, split: Split, heard: Heard | None, llm: FrozenLLM
 ) -> SensorAdapter:
     """Build the untrained adapter; what takes gradients is drawn from the loop's seed."""
     torch.manual_seed(recipe.loop.seed)

@@ -12,9 +12,10 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder, find_encoder, read
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
+from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
@@ -30,12 +31,12 @@ class Heard:
     normaliser: Normaliser | None
 
 
-def get_encoder(recipe: Recipe, store: WindowStore, split: Split, resume: bool) -> Heard:
+def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> Heard:
     """Load the recipe's encoder, or make a new one on the training people.
 
     Raises:
         ArtefactError: there is no such encoder, or it is broken.
-        SpecError: the store's channels, units or rates are not the encoder's.
+        SpecError: the store's windows cannot be brought to what the encoder hears.
         DataError: the encoder was made with people who are test people here.
     """
     if recipe.encoder == NEW:
@@ -44,7 +45,7 @@ def get_encoder(recipe: Recipe, store: WindowStore, split: Split, resume: bool) 
     for folder in folders:
         check_people(folder, store, split)
     heard = load_encoder(*folders)
-    heard.encoder.spec.check_compatible(store.spec)
+    fitted(store, heard.encoder.spec, quiet=True)
     return heard
 
 
@@ -74,7 +75,7 @@ def load_encoder(*folders: Path) -> Heard:
     return Heard(encoders[0] if len(encoders) == 1 else join_encoders(encoders), normaliser)
 
 
-def check_people(folder: Path, store: WindowStore, split: Split) -> None:
+def check_people(folder: Path, store: Windows, split: Split) -> None:
     """Refuse an encoder that learned from people of the same data who are tested here.
 
     Raises:
@@ -104,7 +105,7 @@ def _sources(
     return [(parts.get(name), person) for name, person in named]
 
 
-def _make(recipe: Recipe, store: WindowStore, resume: bool) -> Path:
+def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
     """Make a new encoder in the run folder, or take the one that an interrupted run finished."""
     folder, stages = recipe.run / "encoder", replace(recipe.new_encoder, split=recipe.split)
     key = json.loads(json.dumps({"stages": asdict(stages), "store": str(store.path.resolve())}))

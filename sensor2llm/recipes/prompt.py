@@ -18,7 +18,7 @@ from sensor2llm.recipes.encoder import Heard, find_encoders, load_encoder
 from sensor2llm.signal_text import SignalText, window_variables
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import Split, make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 
 ENCODED, FEW_SHOT = "encoded", "few_shot"
 NUMBERS = SignalText(form="fixed", steps=16)
@@ -50,7 +50,7 @@ def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
 
 
 def _untrained_prompt(
-    recipe: Recipe, store: WindowStore, split: Split, llm: FrozenLLM, form: str
+    recipe: Recipe, store: Windows, split: Split, llm: FrozenLLM, form: str
 ) -> str:
     adapter = SensorAdapter(
         spec=store.spec,
@@ -68,7 +68,7 @@ def _untrained_prompt(
     return Prompting(adapter, llm, given).text(signal=NUMBERS.write(window, store.spec))
 
 
-def _examples(store: WindowStore, split: Split, shown: int) -> Iterator[dict[str, str]]:
+def _examples(store: Windows, split: Split, shown: int) -> Iterator[dict[str, str]]:
     """Give the first training window of each label, the one that is asked about left out."""
     rows = [row for row in labelled(store, split.train).tolist() if row != shown]
     for label in range(len(store.label_names)):
@@ -79,7 +79,7 @@ def _examples(store: WindowStore, split: Split, shown: int) -> Iterator[dict[str
                 break
 
 
-def _encoder(recipe: Recipe, store: WindowStore) -> Heard | None:
+def _encoder(recipe: Recipe, store: Windows) -> Heard | None:
     """Give the recipe's encoder, a new one before its training."""
     if recipe.encoder == NONE:
         return None

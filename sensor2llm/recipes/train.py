@@ -22,8 +22,9 @@ from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.sources import Rows, Source
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store import Windows
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
 from sensor2llm.training.record import write_json
@@ -36,7 +37,7 @@ class Trained:
     """An adapter that was trained and saved, and how the run went."""
 
     model: SensorLanguageModel
-    store: WindowStore
+    store: Windows
     split: Split
     result: FitResult
     fingerprint: str
@@ -51,11 +52,13 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
         UserError: the data, the LLM, the encoder or the prompt cannot be used as given.
     """
     check_out(recipe.out, "adapter")
-    store = open_data(recipe)
+    store: Windows = open_data(recipe)
     split = make_split(store, recipe.split)
     llm = load_llm(recipe)
     check_prompt(recipe, store, llm)
     heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
+    # A ready encoder may hear other units or rates; rows, people and labels stay the same.
+    store = fitted(store, heard.encoder.spec) if heard else store
     before = llm.fingerprint()
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
@@ -77,7 +80,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
 
 
 def _parts(
-    recipe: Recipe, model: SensorLanguageModel, store: WindowStore, split: Split
+    recipe: Recipe, model: SensorLanguageModel, store: Windows, split: Split
 ) -> dict[str, Part]:
     """Read both parts' windows; a number to estimate is measured on the training windows."""
     parts = {
@@ -142,7 +145,7 @@ def make_task(
 def _part(
     recipe: Recipe,
     adapter: SensorAdapter,
-    store: WindowStore,
+    store: Windows,
     name: str,
     positions: NDArray[np.int64],
 ) -> Part:
@@ -160,7 +163,7 @@ def _part(
 def _rows(
     recipe: Recipe,
     adapter: SensorAdapter,
-    store: WindowStore,
+    store: Windows,
     name: str,
     rows: NDArray[np.int64],
 ) -> Rows:
@@ -181,7 +184,7 @@ def _rows(
 
 
 def _identity(
-    recipe: Recipe, model: SensorLanguageModel, store: WindowStore, split: Split
+    recipe: Recipe, model: SensorLanguageModel, store: Windows, split: Split
 ) -> dict[str, Any]:
     """Give what must be equal for a checkpoint to be gone on from."""
     encoder = model.adapter.encoder

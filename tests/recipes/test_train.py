@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -21,8 +22,10 @@ from sensor2llm.recipes.encoder import get_encoder
 from sensor2llm.recipes.prompt import prompt_of
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 from tests.toy_store import make_store
@@ -181,3 +184,30 @@ def test_a_recipe_that_cannot_be_is_refused():
         Recipe(label_fraction=0.0)
     with pytest.raises(ConfigError, match="needs an encoder"):
         Recipe(encoder="none", train_encoder=True)
+
+
+def test_a_ready_encoder_hears_a_store_in_other_units_and_rates(recipe, trained, tmp_path):
+    """The bridge learns of the same features, so that the adapter is the same."""
+    store = WindowStore.open(recipe.data)
+    accel = store.spec["watch_accel"]
+    fine = replace(accel, steps=80, rate_hz=40.0)
+    other = replace(fine, channels=tuple(replace(c, unit="mg") for c in accel.channels))
+    spec = replace(
+        store.spec,
+        modalities=tuple(other if m.name == accel.name else m for m in store.spec.modalities),
+    )
+    view = MappedStore(store, {name: name for name in spec.names}, spec)
+    WindowStore.write(tmp_path / "mg", spec, view, store.label_names, source=store.source)
+    encoder = str(recipe.run / "encoder")
+    ours = train_adapter(replace(recipe, encoder=encoder, out=tmp_path / "ours"))
+    theirs = train_adapter(
+        replace(recipe, encoder=encoder, data=tmp_path / "mg", out=tmp_path / "theirs")
+    )
+    assert theirs.model.adapter.spec == ours.model.adapter.spec
+    rows = ours.split.test
+    assert theirs.split.test.tolist() == rows.tolist()
+    said = [
+        evaluate_adapter(run.model, WindowStore.open(path), run.split).predictions.probabilities
+        for run, path in ((ours, recipe.data), (theirs, tmp_path / "mg"))
+    ]
+    np.testing.assert_allclose(said[1], said[0], atol=0.05)
