@@ -26,7 +26,7 @@ from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_check
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import autocast, build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
-from sensor2llm.training.memory import Parts
+from sensor2llm.training.memory import Parts, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
 from sensor2llm.training.sharding import Shards, wants_shards, whole, whole_states
@@ -257,8 +257,7 @@ class _Run:
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
         torch.manual_seed(int(seed.generate_state(2)[1]))
         device, precision = self.accelerator.device, self.config.precision
-        parts = np.array_split(rows[rank::world], count)
-        parts = [part for part in parts if len(part)] or [rows[:1]]
+        parts = split_rows(rows, count, rank, world)
         total, weight, metrics = 0.0, 0.0, {}
         for i, part in enumerate(parts):
             batch = self.task.collate(part).to(device)
