@@ -11,7 +11,7 @@ from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import fit
 from sensor2llm.training.sharding import Shards, whole, whole_states
 from sensor2llm.training.weights import load_weights
-from tests.training.toy import ToyTask
+from tests.training.toy import Deep
 
 CPU = torch.device("cpu")
 
@@ -84,15 +84,6 @@ def test_whole_weights_go_in_and_come_out():
     (state,) = whole_states([optimizer])
     assert state["state"][0]["exp_avg"].shape == (3, 3)
     assert not any(isinstance(v, DTensor) for s in state["state"].values() for v in s.values())
-
-
-class Deep(ToyTask):
-    """The toy's regression with a hidden matrix and a frozen layer."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        hidden, fixed = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
-        self.module.layer = nn.Sequential(fixed, hidden, nn.Linear(4, 1))
 
 
 @pytest.mark.parametrize(
