@@ -31,7 +31,7 @@ from benchmarks.worth.label_words import LabelWords
 from benchmarks.worth.questions import QuestionsPart
 from benchmarks.worth.shots import ShotsPart, label_free_encoder
 from benchmarks.worth.table import report
-from benchmarks.worth.training import Bench
+from benchmarks.worth.training import LLMS, Bench
 from benchmarks.worth.words import WordsPart
 from sensor2llm.errors import run_verb
 from sensor2llm.model import OBJECTIVES
@@ -108,7 +108,7 @@ def joint(options: argparse.Namespace) -> dict[str, Any]:
         out=options.out / "joined",
     )
     together = Together(Bench.open(joined, ANY), benches)
-    return JointPart(together, kept_in("joint", options)).run()
+    return JointPart(together, kept_in("joint", options), tuple(options.llms)).run()
 
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -129,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     given.add_argument("--objective", default="labels", choices=OBJECTIVES, help="not of questions")
     given.add_argument("--windows", type=int, default=1000, help="judged windows, spread evenly")
     given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the part shots")
+    given.add_argument("--llms", nargs="+", default=list(LLMS), choices=LLMS, help="of joint")
     given.add_argument("--threads", type=int, default=1)
     given.add_argument("--out", type=Path, default=Path("runs/llm_worth"), help="runs go here")
     given.add_argument("--results", type=Path, default=RESULTS, help="figures and table go here")

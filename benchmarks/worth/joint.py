@@ -7,7 +7,7 @@ label. At use, a window is given one of its own data set's labels. Every bridge 
 on a data set as any other. The one adapter is saved like any (`OUT/adapter-LLM`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,28 +99,32 @@ class JointPart:
     Args:
         together: the data sets.
         out: what is done is kept here.
+        llms: names of `LLMS`.
     """
 
     together: Together
     out: Path
+    llms: Sequence[str] = tuple(LLMS)
 
     def run(self) -> dict[str, Any]:
         """Train and judge what is missing."""
         benches, labels = self.together.benches, self.together.bench.store.label_names
         found: dict[str, Any] = {"labels": labels, "data_sets": {}}
-        one = {llm: kept(self._file("all", llm), partial(self.all, llm)) for llm in LLMS}
+        one = {llm: kept(self._file("all", llm), partial(self.all, llm)) for llm in self.llms}
         for name, bench in benches.items():
-            each = {llm: kept(self._file(name, llm), partial(self.each, name, llm)) for llm in LLMS}
+            each = {
+                llm: kept(self._file(name, llm), partial(self.each, name, llm)) for llm in self.llms
+            }
             probe = kept(self._file(name, PROBE), partial(self.probe, name))
             found["data_sets"][name] = {
-                "one adapter": {llm: one[llm][name] for llm in LLMS},
+                "one adapter": {llm: one[llm][name] for llm in self.llms},
                 "one each": each,
                 PROBE: probe,
                 "differences": {
-                    llm: difference(bench, [one[llm][name]], [each[llm]]) for llm in LLMS
+                    llm: difference(bench, [one[llm][name]], [each[llm]]) for llm in self.llms
                 },
             }
-        found["cost"] = {llm: one[llm]["cost"] for llm in LLMS}
+        found["cost"] = {llm: one[llm]["cost"] for llm in self.llms}
         return found
 
     def _file(self, name: str, method: str) -> Path:

@@ -112,17 +112,19 @@ def joint_section(found: Figures) -> str:
     """Write the part `joint`."""
     rows, verdicts = [], []
     for name, part in found["data_sets"].items():
-        for llm in LLMS:
-            one, each = part["one adapter"][llm], part["one each"][llm]
-            points = 100 * part["differences"][llm]["macro_f1"]
-            rows.append((name, llm, _f1(one), _f1(each), f"{points:+.1f}"))
+        for llm, one in part["one adapter"].items():
+            each, difference = part["one each"][llm], part["differences"][llm]
+            points = 100 * difference["macro_f1"]
+            low, high = (100 * bound for bound in difference["interval"])
+            told = f"{points:+.1f} ({low:+.1f} to {high:+.1f})"
+            rows.append((name, llm, _f1(one), _f1(each), told))
             far = "at most" if points >= -JOINT_POINTS else "more than"
             if llm == TRAINED:
                 verdicts.append(
                     f"- {name}: one for all is {far} {JOINT_POINTS:g} points behind its own."
                 )
         rows.append((name, HEADS, "", _f1(part[HEADS]), ""))
-    head = ("data set", "method", "one for all, macro-F1", "one each, macro-F1", "points")
+    head = ("data set", "method", "one for all, macro-F1", "one each, macro-F1", "points (95 %)")
     return _section("One adapter over three data sets", found, table(head, rows), *verdicts)
 
 

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import parse_flag_from_env, set_seed
+from accelerate.utils import parse_flag_from_env, patch_environment, set_seed
 
-from sensor2llm.errors import ConfigError
 from sensor2llm.training.config import LoopConfig
+from sensor2llm.training.zero_config import asks_for_zero, zero_settings
+
+# DeepSpeed is ours to call: accelerate sees processes that exchange gradients, and no more.
+PLAIN = {"ACCELERATE_USE_DEEPSPEED": "false"}
 
 
 def process_state() -> PartialState:
     """Give this process's place among those that were launched together."""
-    return PartialState(cpu=use_cpu())
+    with patch_environment(**PLAIN):
+        return PartialState(cpu=use_cpu())
 
 
 def use_cpu() -> bool:
@@ -24,21 +28,19 @@ def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
     """Build the accelerator: devices and processes are its business, precision is the config's.
 
     Raises:
-        ConfigError: DeepSpeed is asked for.
+        ConfigError: DeepSpeed is asked for, and cannot serve.
     """
-    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
-        raise ConfigError(
-            "DeepSpeed makes the optimiser's step itself, which this training loop does not hand "
-            "over; launch with benchmarks/accelerate/fsdp.yaml, which shards the same"
-        )
+    if asks_for_zero():
+        zero_settings(config)
     set_seed(config.seed)
     tracked = config.tracker == "tensorboard" and out is not None
-    accelerator = Accelerator(
-        cpu=use_cpu(),
-        mixed_precision="no",  # its choice holds for the whole process: `autocast` is ours
-        log_with="tensorboard" if tracked else None,
-        project_dir=str(out) if tracked else None,
-    )
+    with patch_environment(**PLAIN):
+        accelerator = Accelerator(
+            cpu=use_cpu(),
+            mixed_precision="no",  # its choice holds for the whole process: `autocast` is ours
+            log_with="tensorboard" if tracked else None,
+            project_dir=str(out) if tracked else None,
+        )
     if tracked:
         accelerator.init_trackers("tensorboard")
     return accelerator

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.training.bar import ProgressBar
@@ -26,10 +26,10 @@ from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_check
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import autocast, build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
-from sensor2llm.training.memory import Parts
+from sensor2llm.training.memory import Parts, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
-from sensor2llm.training.sharding import Shards, wants_shards, whole, whole_states
+from sensor2llm.training.sharding import Shards, wants_shards, whole_states
 from sensor2llm.training.task import StepLoss, TrainingTask, Validation
 from sensor2llm.training.weights import (
     copy_weights,
@@ -37,9 +37,10 @@ from sensor2llm.training.weights import (
     kept,
     load_weights,
     move_states,
-    scale_gradients,
+    take_step,
     trainable,
 )
+from sensor2llm.training.zero import ZeroEngine, wants_zero
 
 __all__ = ["FitResult", "StepLoss", "TrainingTask", "Validation", "fit"]
 
@@ -109,8 +110,8 @@ class _Run:
         self.main = self.accelerator.is_main_process
         if not any(p.requires_grad for p in task.module.parameters()):
             raise ConfigError("nothing to train: no parameter takes a gradient")
-        device, sharded = self.accelerator.device, wants_shards(self.accelerator)
-        self.shards = Shards(task.module, device) if sharded else None
+        device, sharded = self.accelerator.device, wants_shards(self.accelerator, config)
+        self.shards: Shards | ZeroEngine | None = Shards(task.module, device) if sharded else None
         self.optimizers = build_optimizers(task.module, config)
         self.identity = identity | {"loop": _resumable(config)}
         self.progress = RunState()
@@ -120,6 +121,9 @@ class _Run:
         found = bool(out and resume and (out / "checkpoint" / "progress.json").is_file())
         if found and out:
             self._load(out / "checkpoint")
+        if wants_zero(self.accelerator):
+            self.shards = ZeroEngine(task.module, self.optimizers[0], config, device)
+        self.zero = self.shards if isinstance(self.shards, ZeroEngine) else None
         root = self.shards.root if self.shards else None
         self.module: Any = root or self.accelerator.prepare(task.module)
         move_states(self.optimizers, device)
@@ -235,16 +239,14 @@ class _Run:
             lambda parts: self._gradients(rows, parts), -(-len(rows) // world)
         )
         weight = float(self._sum(weight))
-        scale = world / max(weight, 1e-9)
-        parameters = [p for p in self.module.parameters() if p.grad is not None]
-        scale_gradients(parameters, scale)
         values = {"loss": float(self._sum(total)) / max(weight, 1e-9), **metrics}
-        if self.config.max_grad_norm:
-            norm = nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
-            values["grad_norm"] = float(whole(norm))
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        scale, limit = world / max(weight, 1e-9), self.config.max_grad_norm
+        if self.zero:
+            norm = self.zero.step(scale)
+        else:
+            norm = take_step(self.task.module, self.optimizers, scale, limit)
+        if limit:
+            values["grad_norm"] = norm
         follow(self.average, self.task.module, self.config.ema_decay)
         return values | {"learning_rate": self.config.learning_rate * factor}
 
@@ -257,15 +259,14 @@ class _Run:
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
         torch.manual_seed(int(seed.generate_state(2)[1]))
         device, precision = self.accelerator.device, self.config.precision
-        parts = np.array_split(rows[rank::world], count)
-        parts = [part for part in parts if len(part)] or [rows[:1]]
+        parts = split_rows(rows, count, rank, world)
         total, weight, metrics = 0.0, 0.0, {}
         for i, part in enumerate(parts):
             batch = self.task.collate(part).to(device)
             last = i == len(parts) - 1
             with self._exchange(last), autocast(device, precision):
                 step = self.module(batch, generator)
-                self.accelerator.backward(step.total)
+                (self.zero or self.accelerator).backward(step.total)
             total, weight = total + float(step.total.detach()), weight + float(step.weight)
             metrics = {k: float(v) for k, v in step.metrics.items()}
         return total, weight, metrics
@@ -321,7 +322,7 @@ class _Run:
         weights = {"module": copy_weights(kept(self.task.module))}
         weights |= {"best": self.best, "average": self.average}
         weights = {name: tensors for name, tensors in weights.items() if tensors}
-        states = whole_states(self.optimizers)
+        states = self.zero.states() if self.zero else whole_states(self.optimizers)
         if self.main:
             folder = self.out / "checkpoint"
             save_checkpoint(folder, self.progress, self.identity, weights, states)

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 from accelerate.utils import release_memory
+from numpy.typing import NDArray
 
 from sensor2llm.errors import ConfigError
 
@@ -79,6 +81,24 @@ class Parts:
             f"gradient_accumulation above {self.count}, which gives the same steps, or take "
             f"{SMALLER}"
         )
+
+
+def split_rows(
+    rows: NDArray[np.int64], count: int, rank: int, world: int
+) -> list[NDArray[np.int64]]:
+    """Cut this process's share of a batch into parts, as many as every other process has.
+
+    Processes that hold shards meet in each part, so that one with a part more would wait for ever.
+    A process without a row of its own takes the first.
+
+    Args:
+        rows: of the whole batch.
+        count: parts to cut into; fewer where the smallest share has fewer rows.
+        rank: of this process.
+        world: how many processes there are.
+    """
+    share = rows[rank::world] if len(rows) > rank else rows[:1]
+    return np.array_split(share, min(count, max(len(rows) // world, 1)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -18,10 +18,23 @@ from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from sensor2llm.errors import ConfigError
+from sensor2llm.training.config import LoopConfig
 
-def wants_shards(accelerator: Accelerator) -> bool:
-    """Say whether the launcher asks for shards and there is more than one process."""
-    return parse_flag_from_env("ACCELERATE_USE_FSDP") and accelerator.num_processes > 1
+
+def wants_shards(accelerator: Accelerator, config: LoopConfig) -> bool:
+    """Say whether the launcher asks for shards and there is more than one process.
+
+    Raises:
+        ConfigError: the optimiser cannot step on parts of matrices.
+    """
+    asked = parse_flag_from_env("ACCELERATE_USE_FSDP") and accelerator.num_processes > 1
+    if asked and config.optimizer == "muon":
+        raise ConfigError(
+            "the optimizer muon needs whole matrices, which FSDP cuts up; take adamw or adam, or "
+            "launch with --multi_gpu"
+        )
+    return asked
 
 
 class Shards:

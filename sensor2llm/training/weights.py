@@ -40,9 +40,29 @@ def follow(average: Weights, module: nn.Module, decay: float) -> None:
         value.lerp_(whole(current[name].detach()).to(value), 1 - decay)
 
 
-def scale_gradients(parameters: Sequence[Tensor], factor: float) -> None:
-    """Multiply gradients in place."""
+def take_step(
+    module: nn.Module, optimizers: Sequence[torch.optim.Optimizer], factor: float, max_norm: float
+) -> float:
+    """Multiply a module's gradients, clip them, step, and drop them; all processes of shards.
+
+    Args:
+        module: whose gradients are there.
+        optimizers: of its parameters.
+        factor: by which to multiply gradients.
+        max_norm: to which they are clipped then; 0 clips none.
+
+    Returns:
+        The norm of the whole gradient before clipping; 0 where none is clipped.
+    """
+    parameters = [p for p in module.parameters() if p.grad is not None]
     torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], factor)
+    norm = torch.zeros(())
+    if max_norm:
+        norm = whole(nn.utils.clip_grad_norm_(parameters, max_norm))
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return float(norm)
 
 
 def move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
@@ -50,5 +70,7 @@ def move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.devic
     for optimizer in optimizers:
         for parameter, state in optimizer.state.items():
             for name, value in state.items():
-                if isinstance(value, Tensor) and value.dim() > 0:
-                    state[name] = sharded_like(value.to(device), parameter)
+                if isinstance(value, Tensor):
+                    # Fused optimisers want their count of steps there too; it has no parts.
+                    here = value.to(device)
+                    state[name] = sharded_like(here, parameter) if value.dim() else here

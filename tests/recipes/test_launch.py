@@ -16,19 +16,17 @@ from safetensors.torch import load_file
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.errors import ConfigError
-from sensor2llm.training.config import LoopConfig
-from sensor2llm.training.devices import build_accelerator
 from tests.llm.tiny import tiny_folder
 from tests.models import normaliser
 from tests.toy_store import SPEC, make_store
+from tests.training.zero_runs import needs_deepspeed
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "benchmarks" / "accelerate"
 ENVIRONMENT = os.environ | {
     "ACCELERATE_USE_CPU": "1",
     "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
 }
 SMALL = [
     "--llm_dtype=float32", "--projector.tokens=2", "--projector.hidden=16", "--projector.dropout=0",
@@ -42,8 +40,16 @@ from accelerate import PartialState
 from sensor2llm.train_adapter import main
 from sensor2llm.training import loop
 from sensor2llm.training.sharding import Shards
+from sensor2llm.training.zero import ZeroEngine
 
 made = []
+class WatchedEngine(ZeroEngine):
+    def __init__(self, module, optimizer, config, device):
+        super().__init__(module, optimizer, config, device)
+        held = sum(len(group["params"][0]) for group in optimizer.param_groups)
+        made.append([held, sum(p.numel() for p in module.parameters() if p.requires_grad)])
+loop.ZeroEngine = WatchedEngine
+
 class Watched(Shards):
     def __init__(self, module, device):
         super().__init__(module, device)
@@ -92,7 +98,7 @@ def launch(base: Path, name: str, options: list[str], runs: list[tuple]) -> list
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-    script = base / f"{name}.py"
+    script = base / f"run_{name}.py"  # a deepspeed.py would hide the package
     script.write_text(SCRIPT.format(runs=runs, report=base / f"{name}-report"))
     module = [sys.executable, "-m", "accelerate.commands.launch", *options]
     done = subprocess.run(
@@ -108,29 +114,38 @@ def weights(adapter: Path) -> dict[str, torch.Tensor]:
     return {k: v for name in names for k, v in load_file(adapter / name).items()}
 
 
-def test_two_processes_with_shards_train_the_same_adapter_as_two_without(base, words):
-    whole = launch(base, "plain", PLAIN, [([*words, "--out", str(base / "plain")], None)])
-    assert whole == [[], []]
-    config = ["--config_file", str(CONFIGS / "fsdp.yaml")]
-    broken = [*words, "--out", str(base / "resumed")]
-    shards = launch(base, "fsdp", config, [
-        ([*words, "--out", str(base / "fsdp")], None),
+@pytest.fixture(scope="module")
+def expected(base, words) -> dict[str, torch.Tensor]:
+    """Train in two processes without shards."""
+    held = launch(base, "plain", PLAIN, [([*words, "--out", str(base / "plain")], None)])
+    assert held == [[], []]
+    return weights(base / "plain")
+
+
+@pytest.mark.parametrize("kind", ["fsdp", pytest.param("deepspeed", marks=needs_deepspeed)])
+def test_two_processes_with_shards_train_the_same_adapter_as_two_without(
+    base, words, expected, kind
+):
+    config = ["--config_file", str(CONFIGS / f"{kind}.yaml")]
+    broken = [*words, "--out", str(base / f"{kind}-resumed")]
+    shards = launch(base, kind, config, [
+        ([*words, "--out", str(base / kind)], None),
         (broken, 2),
         ([*broken, "--resume"], None),
     ])  # fmt: skip
     (held_here, total), (held_there, _) = shards[0][0], shards[1][0]
-    assert held_here + held_there == total
+    # DeepSpeed fills the last part of each of its two groups up to a multiple of 4.
+    assert total <= held_here + held_there < total + (8 if kind == "deepspeed" else 1)
     assert 0.3 * total < held_here < 0.7 * total
-    expected = weights(base / "plain")
-    for name in ("fsdp", "resumed"):
+    for name in (kind, f"{kind}-resumed"):
         found = weights(base / name)
         assert found.keys() == expected.keys()
         for key, tensor in expected.items():
             close = torch.allclose(found[key], tensor, rtol=1e-3, atol=1e-5)
             assert close, (name, key, (found[key] - tensor).abs().max())
-    adapter = SensorAdapter.load(base / "fsdp")
+    adapter = SensorAdapter.load(base / kind)
     assert all(type(p) is torch.nn.Parameter for p in adapter.parameters())
-    record = json.loads((base / "fsdp-run" / "adapter" / "run.json").read_text())
+    record = json.loads((base / f"{kind}-run" / "adapter" / "run.json").read_text())
     assert record["processes"] == 2
 
 
@@ -147,9 +162,3 @@ def test_both_kinds_are_there():
     assert {name: kind.value for name, kind in kinds.items()} == {
         "fsdp": "FSDP", "deepspeed": "DEEPSPEED",
     }  # fmt: skip
-
-
-def test_deepspeed_is_refused_in_a_line(monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(ConfigError, match=r"DeepSpeed makes .* launch with benchmarks/accelerate/"):
-        build_accelerator(LoopConfig(), None)

@@ -3,6 +3,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.loop import fit
-from sensor2llm.training.memory import Parts, is_out_of_memory
+from sensor2llm.training.memory import Parts, is_out_of_memory, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from tests.training.toy import ToyTask
 
@@ -271,6 +272,20 @@ def test_one_of_several_processes_is_not_halved_alone():
 
     with pytest.raises(ConfigError, match="with 8 rows at a time in one of 2 processes; raise the"):
         Parts(1, [], processes=2)(fail, 8)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_every_process_computes_a_batch_in_as_many_parts(world, count):
+    for rows in range(world, 20):
+        parts = [split_rows(np.arange(rows), count, rank, world) for rank in range(world)]
+        assert {len(p) for p in parts} == {min(count, rows // world)}
+        assert all(len(part) for own in parts for part in own)
+        assert sorted(np.concatenate([p for own in parts for p in own])) == list(range(rows))
+
+
+def test_a_process_without_a_row_of_its_own_takes_the_first():
+    assert [split_rows(np.array([7]), 4, rank, 2)[0].tolist() for rank in (0, 1)] == [[7], [7]]
 
 
 def test_other_errors_are_no_lack_of_memory():

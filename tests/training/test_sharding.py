@@ -1,17 +1,20 @@
 """Shards of what is trained, in a group of one process; two are in tests/recipes/test_launch.py."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import distributed as dist
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from sensor2llm.errors import ConfigError
 from sensor2llm.training import loop
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import fit
-from sensor2llm.training.sharding import Shards, whole, whole_states
-from sensor2llm.training.weights import load_weights
-from tests.training.toy import ToyTask
+from sensor2llm.training.sharding import Shards, wants_shards, whole, whole_states
+from sensor2llm.training.weights import load_weights, move_states
+from tests.training.toy import Deep
 
 CPU = torch.device("cpu")
 
@@ -86,26 +89,17 @@ def test_whole_weights_go_in_and_come_out():
     assert not any(isinstance(v, DTensor) for s in state["state"].values() for v in s.values())
 
 
-class Deep(ToyTask):
-    """The toy's regression with a hidden matrix and a frozen layer."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        hidden, fixed = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
-        self.module.layer = nn.Sequential(fixed, hidden, nn.Linear(4, 1))
-
-
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"optimizer": "muon"}, {"ema_decay": 0.5}, {"gradient_accumulation": 3}],
-    ids=["adamw", "muon", "average", "accumulation"],
+    [{}, {"ema_decay": 0.5}, {"gradient_accumulation": 3}],
+    ids=["adamw", "average", "accumulation"],
 )
 def test_a_run_with_shards_ends_with_the_weights_of_one_without(tmp_path, monkeypatch, changes):
     config = LoopConfig(epochs=4, batch_size=12, precision="float32", log_every=1, **changes)
     plain = Deep()
     expected = fit(plain, config, progress_bar=False)
 
-    monkeypatch.setattr(loop, "wants_shards", lambda accelerator: True)
+    monkeypatch.setattr(loop, "wants_shards", lambda *given: True)
     sharded = Deep()
     found = fit(sharded, config, tmp_path / "whole", progress_bar=False)
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +125,7 @@ def test_the_checkpoint_of_a_run_with_shards_serves_one_without(tmp_path, monkey
     config = LoopConfig(epochs=4, batch_size=12, precision="float32")
     whole_run = Deep()
     fit(whole_run, config, progress_bar=False)
-    monkeypatch.setattr(loop, "wants_shards", lambda accelerator: True)
+    monkeypatch.setattr(loop, "wants_shards", lambda *given: True)
     with pytest.raises(KeyboardInterrupt):
         fit(Deep(stop_at=17), config, tmp_path, progress_bar=False)
     monkeypatch.undo()
@@ -139,3 +133,23 @@ def test_the_checkpoint_of_a_run_with_shards_serves_one_without(tmp_path, monkey
     fit(resumed, config, tmp_path, resume=True, progress_bar=False)
     for one, two in zip(whole_run.module.parameters(), resumed.module.parameters(), strict=True):
         torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
+
+
+def test_muon_with_shards_is_refused_in_a_line(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    two = SimpleNamespace(num_processes=2)
+    with pytest.raises(ConfigError, match="muon needs whole matrices, which FSDP cuts up; take"):
+        wants_shards(two, LoopConfig(optimizer="muon"))
+    assert wants_shards(two, LoopConfig())
+    assert not wants_shards(SimpleNamespace(num_processes=1), LoopConfig(optimizer="muon"))
+
+
+def test_all_of_an_optimisers_state_goes_where_the_parameters_are():
+    task = Deep()
+    optimizer = torch.optim.AdamW(task.module.parameters(), fused=True)
+    for parameter in task.module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    move_states([optimizer], torch.device("meta"))
+    kinds = {v.device.type for state in optimizer.state.values() for v in state.values()}
+    assert kinds == {"meta"}

@@ -52,3 +52,12 @@ class ToyTask:
         with torch.no_grad():
             error = (self.module.layer(self.inputs) - self.targets).square().mean()
         return Validation(-float(error), {"error": float(error)})
+
+
+class Deep(ToyTask):
+    """The toy's regression with a hidden matrix and a frozen layer."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        hidden, fixed = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
+        self.module.layer = nn.Sequential(fixed, hidden, nn.Linear(4, 1))
