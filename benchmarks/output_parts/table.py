@@ -16,7 +16,9 @@ NUMBER_HEAD = (
     "number, normalised", "scale", "by text (95 % over people)", "by head (95 %)",
     "another's window: text, head", "ridge, no LLM (95 %)", "always the mean",
 )  # fmt: skip
-CAPTION_HEAD = ("captions by", "true statements (95 % over people)", "statements a caption")
+CAPTION_HEAD = (
+    "captions by", "true statements (95 % over people)", "no statement", "statements a caption",
+)  # fmt: skip
 
 
 def report(found: Mapping[str, Any]) -> str:
@@ -49,9 +51,9 @@ def number_rows(title: str, normalised: str, part: Mapping[str, Any]) -> list[tu
             f"{title}, {normalised}",
             scale,
             *(spread(row[way], unit) for way in WAYS),
-            ", ".join(f"{row['swapped'][way]:.3g}" for way in WAYS),
+            ", ".join(number(row["swapped"][way]) for way in WAYS),
             spread(row["ridge"], unit),
-            f"{part['mean']['value']:.3g} {unit}",
+            f"{number(part['mean']['value'])} {unit}",
         )
         for scale, row in part["rows"].items()
     ]
@@ -61,7 +63,12 @@ def caption_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Give a row a way to come by captions."""
     rows = found["rows"]
     return [
-        (title, share(rows[name]), f"{rows[name]['statements']:.1f}")
+        (
+            title,
+            share(rows[name]),
+            f"{rows[name]['unparsed']:.1%}",
+            f"{rows[name]['statements']:.1f}",
+        )
         for name, title in SAYERS.items()
     ]
 
@@ -85,8 +92,13 @@ def told(numbers: Mapping[str, Mapping[str, Any]]) -> str:
 def spread(row: Mapping[str, Any], unit: str) -> str:
     """Write a value in its unit, with its interval."""
     between = row["interval"]
-    ends = f" ({between[0]:.3g} to {between[1]:.3g})" if between else ""
-    return f"{row['value']:.3g} {unit}{ends}"
+    ends = f" ({number(between[0])} to {number(between[1])})" if between else ""
+    return f"{number(row['value'])} {unit}{ends}"
+
+
+def number(value: float) -> str:
+    """Write three digits that count, zeros at the end too."""
+    return f"{value:#.3g}".rstrip(".")
 
 
 def change(row: Mapping[str, Any], unit: str) -> str:

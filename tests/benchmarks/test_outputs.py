@@ -27,7 +27,7 @@ from benchmarks.output_parts.numbers import (
     telling,
 )
 from benchmarks.output_parts.over_people import mean_over_people
-from benchmarks.output_parts.table import report
+from benchmarks.output_parts.table import number, report
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.pretraining.config import EncoderRecipe
@@ -221,6 +221,10 @@ def test_the_page_has_a_row_of_every_way(measured):
     assert "Error with the scale told less that without:" in page
     assert page.count("another person's window heard") == 1
     assert page.endswith("\n\n    python -m benchmarks.outputs")
+
+
+def test_numbers_have_three_digits_that_count():
+    assert [number(v) for v in (1.5, 20.96, 0.00911, 123.4)] == ["1.50", "21.0", "0.00911", "123"]
 
 
 def test_the_shipped_recipes_are_those_of_the_parts():
