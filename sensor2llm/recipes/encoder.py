@@ -112,7 +112,8 @@ def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
     mark = recipe.run / "encoder.json"
     if resume and folder.is_dir() and _read(mark) == key:
         return folder
-    logger.info("making the encoder: %s", "CroSSL, then labels" if stages.finetune else "CroSSL")
+    told = [stages.objective] * stages.pretrain + ["labels"] * stages.finetune
+    logger.info("making the encoder: %s", ", then ".join(told))
     make_encoder(stages, store.path, folder, resume=resume)
     if process_state().is_main_process:
         write_json(mark, key)

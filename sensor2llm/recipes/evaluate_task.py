@@ -64,12 +64,16 @@ def task_text(metrics: Mapping[str, Any]) -> str:
                 f"(always the mean: {found['mae_of_mean']:.3g}), unparsed "
                 f"{found['unparsed_rate']:.1%}"
             )
+        for way, found in (metrics["swapped"] or {}).items():
+            off = f"mean absolute error {found['mae']:.3g} {metrics['unit']}"
+            lines.append(f"by {way:<6} {off}, though another person's window was heard")
         return "\n".join(lines)
     told = {
         "true": "true statements",
         "swapped_true": "true though another person's window was heard",
         "frequent_true": "true by the most frequent training answer",
         "training_true": "true of captions of training windows",
+        "constant_true": "true of the one training caption that is truest of training windows",
         "unparsed": "no answer to the question",
         "follows": "answers that change where the truth differs",
     }
@@ -112,7 +116,8 @@ def _captions(
 def _numbers(
     model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
 ) -> dict[str, Any]:
-    return evaluate_numbers(model, store, split, part=config.split, batch_size=config.batch_size)
+    size, seed = config.batch_size, config.seed
+    return evaluate_numbers(model, store, split, part=config.split, batch_size=size, seed=seed)
 
 
 MEASURES: Mapping[str, Callable[..., dict[str, Any]]] = {

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from sensor2llm.batches import Request
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.statements.captions import describe
-from sensor2llm.signals.statements.claims import Tally, judge
+from sensor2llm.signals.statements.claims import Tally, judge, judged, statements_of
 from sensor2llm.tasks.question_answering import Facts, take_away
 
 TASK = "captioning"
@@ -58,6 +58,24 @@ def make_captions(
         hidden.append([name in gone for name in spec.names])
     shape = (len(at), len(spec.names))
     return Captions(at, tuple(captions), tuple(told), np.array(hidden, dtype=bool).reshape(shape))
+
+
+def truest_caption(train: Captions, spec: SignalSpec) -> str:
+    """Give the caption of these windows that has the largest share of true statements of all.
+
+    Said of every window, it is what can be reached without listening: a caption that says little
+    is true of many.
+
+    Args:
+        train: captions of training windows; one at least.
+        spec: of the windows.
+    """
+    told = {text: statements_of(text, spec) for text in dict.fromkeys(train.captions)}
+
+    def true_share(text: str) -> float:
+        return sum((judged(told[text], known) for known in train.facts), Tally()).true_share
+
+    return max(told, key=true_share)
 
 
 def shares(items: Captions, said: Sequence[str]) -> dict[str, float]:

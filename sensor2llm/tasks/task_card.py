@@ -17,6 +17,7 @@ SHARES = {
     "swapped_true": "true, though another person's window was heard",
     "frequent_true": "true by the most frequent training answer to each question",
     "training_true": "true of captions of training windows in their place",
+    "constant_true": "true of the one training caption that is truest of training windows",
     "follows": "answers that change where the truth differs",
     "unparsed": "no answer to the question",
 }
@@ -69,6 +70,9 @@ def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         found = metrics[way]
         told = f"{found['mae']:.3g} {unit} (root mean square {found['rmse']:.3g})"
         rows.append((f"mean absolute error by {way}", told))
+    for way, found in (metrics.get("swapped") or {}).items():
+        told = f"{found['mae']:.3g} {unit}"
+        rows.append((f"by {way}, though another person's window was heard", told))
     rows.append(("always the training mean", f"{metrics['text']['mae_of_mean']:.3g} {unit}"))
     rows.append(("target", f"`{metrics['target']}`"))
     return rows

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from sensor2llm.batches import AskedBatch, Request
 from sensor2llm.errors import ConfigError, DataError
@@ -19,6 +19,8 @@ from sensor2llm.tasks import captioning, regression
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.question_answering import facts_of_rows
 from sensor2llm.tasks.question_evaluation import other_people, spread
+
+LONGEST_NUMBER = 16
 
 
 def evaluate_captions(
@@ -35,7 +37,8 @@ def evaluate_captions(
 
     Returns:
         `true`, `unparsed` and `statements` of what it wrote; `swapped_true` where it heard another
-        person's window; `training_true`, of captions of training windows put in their place.
+        person's window; `training_true`, of captions of training windows put in their place;
+        `constant_true`, of the one training caption that is truest of training windows.
 
     Raises:
         ConfigError: the adapter writes no captions.
@@ -59,6 +62,9 @@ def evaluate_captions(
         **captioning.shares(items, said),
         "swapped_true": captioning.shares(items, swapped)["true"],
         "training_true": captioning.shares(items, again)["true"],
+        "constant_true": captioning.shares(
+            items, [captioning.truest_caption(train, store.spec)] * len(items)
+        )["true"],
         "examples": said[:5],
         **_whose(store, rows, part),
     }
@@ -72,11 +78,14 @@ def evaluate_numbers(
     part: str = "test",
     windows: int | None = None,
     batch_size: int = 64,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Estimate the target of windows, by text and by the number head.
 
     Returns:
-        `text` and `head`, each what `regression.errors` gives; `target`, `unit`.
+        `text` and `head`, each what `regression.errors` gives; `swapped`, the same of what was
+        estimated where another person's window was heard, None where all are one person's;
+        `target`, `unit`.
 
     Raises:
         ConfigError: the adapter estimates no number.
@@ -90,21 +99,38 @@ def evaluate_numbers(
     store, rows = aligned.store, spread(split[part], windows)
     values, _ = regression.target_values(store, rows, target.name)
     rows, true = rows[~np.isnan(values)], values[~np.isnan(values)]
+    whose, subjects = _whose(store, rows, part), np.asarray(store.subject_ids)[rows]
+
+    def measured(heard: Int[np.ndarray, " window"]) -> dict[str, Any]:
+        found = estimate_rows(model, aligned, heard, batch_size)
+        return {
+            way: regression.errors(true, said, subjects, mean=target.mean)
+            for way, said in found.items()
+        }
+
+    several = whose["subjects"] > 1
+    swapped = measured(rows[other_people(subjects, seed)]) if several else None
+    named = {"target": target.name, "unit": target.unit}
+    return {**named, **measured(rows), "swapped": swapped, **whose}
+
+
+def estimate_rows(
+    model: SensorLanguageModel,
+    aligned: AlignedWindows,
+    rows: Int[np.ndarray, " window"],
+    batch_size: int = 64,
+) -> dict[str, Float[np.ndarray, " window"]]:
+    """Estimate the number of each of these rows: read from its `text`, and by the `head`.
+
+    An answer without a number is NaN.
+    """
     requests = [Request(regression.TASK)] * len(rows)
-    said = write_rows(model, aligned, rows, requests, 16, batch_size)
+    said = write_rows(model, aligned, rows, requests, LONGEST_NUMBER, batch_size)
     found = [
-        model.numbers(AskedBatch(aligned.batch(part_rows), tuple(requests[: len(part_rows)])))
-        for part_rows in _parts(rows, batch_size)
+        model.numbers(AskedBatch(aligned.batch(part), tuple(requests[: len(part)]))).cpu().numpy()
+        for part in _parts(rows, batch_size)
     ]
-    numbers = np.concatenate([part.cpu().numpy() for part in found])
-    subjects = np.asarray(store.subjects)[rows]
-    return {
-        "target": target.name,
-        "unit": target.unit,
-        "text": regression.errors(true, regression.read_numbers(said), subjects, mean=target.mean),
-        "head": regression.errors(true, numbers, subjects, mean=target.mean),
-        **_whose(store, rows, part),
-    }
+    return {"text": regression.read_numbers(said), "head": np.concatenate(found)}
 
 
 def write_rows(
