@@ -8,7 +8,7 @@ from torch.nn import functional
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.bridge.number_head import number_loss
 from sensor2llm.errors import DataError
-from sensor2llm.llm.forward import Prompt, last_states, tail_logits
+from sensor2llm.llm.forward import Prompt, tail_logits, tail_logits_and_states
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.prompt_builder import PromptBuilder
 from sensor2llm.training.task import StepLoss
@@ -28,11 +28,18 @@ def answer_loss(
         table: token ids of each row's answer, end of turn included, padded on the right.
         lengths: how many of them count.
     """
-    longest = int(lengths.max())
-    targets = table[:, :longest]
-    logits = tail_logits(llm, prompt, targets[:, :-1]).float()
-    each = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    counted = torch.arange(longest, device=lengths.device) < lengths[:, None]
+    targets = table[:, : int(lengths.max())]
+    return _token_loss(tail_logits(llm, prompt, targets[:, :-1]), targets, lengths)
+
+
+def _token_loss(
+    logits: Float[Tensor, "batch token vocabulary"],
+    targets: Int[Tensor, "batch token"],
+    lengths: Int[Tensor, " batch"],
+) -> Float[Tensor, ""]:
+    flat = logits.float().flatten(0, 1)
+    each = functional.cross_entropy(flat, targets.flatten(), reduction="none")
+    counted = torch.arange(targets.shape[1], device=lengths.device) < lengths[:, None]
     return (each.view_as(targets) * counted).sum()
 
 
@@ -51,11 +58,13 @@ def asked_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:
     longest, end = max(map(len, said)), llm.end_of_turn_id
     rows = [prompting.encode_row(text) for text in texts]
     prompt = build.rows(batch, rows, answer=longest)
-    table = torch.tensor([[*ids, *[end] * (longest - len(ids))] for ids in said])
-    lengths = torch.tensor([len(ids) for ids in said])
-    total = answer_loss(llm, prompt, table.to(llm.device), lengths.to(llm.device))
+    padded = [[*ids, *[end] * (longest - len(ids))] for ids in said]
+    table = torch.tensor(padded, device=llm.device)
+    lengths = torch.tensor([len(ids) for ids in said], device=llm.device)
     numbers = [asked.number for asked in batch.asked or ()]
-    if head is not None and None not in numbers:
-        values = torch.tensor(numbers, dtype=torch.float32, device=llm.device)
-        total = total + number_loss(head, last_states(llm, prompt), values)
+    if head is None or None in numbers:
+        return StepLoss(answer_loss(llm, prompt, table, lengths), float(len(batch)))
+    values = torch.tensor(numbers, dtype=torch.float32, device=llm.device)
+    logits, states = tail_logits_and_states(llm, prompt, table[:, :-1])
+    total = _token_loss(logits, table, lengths) + number_loss(head, states, values)
     return StepLoss(total, float(len(batch)))

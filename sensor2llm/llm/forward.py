@@ -14,6 +14,7 @@ reaches nothing before it. Rows with padding carry it on their left.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -162,6 +163,31 @@ def tail_logits(
         tree: the tail are this tree's nodes, each seeing only the prompt and its ancestors;
             None for a plain, causal tail.
     """
+    return _run(llm, prompt, tail_ids, tree).logits
+
+
+def tail_logits_and_states(
+    llm: FrozenLLM, prompt: Prompt, tail_ids: Int[Tensor, "row tail"]
+) -> tuple[Float[Tensor, "batch place vocabulary"], Float[Tensor, "batch hidden"]]:
+    """Give what `tail_logits` and `last_states` give, of one run."""
+    found = _run(llm, prompt, tail_ids, states=True)
+    return found.logits, found.hidden_states[-1][:, -1 - tail_ids.shape[1]]
+
+
+def last_states(llm: FrozenLLM, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
+    """Give the last layer's hidden state at each prompt's last position."""
+    nothing = torch.empty(1, 0, dtype=torch.long, device=prompt.vectors.device)
+    return _run(llm, prompt, nothing, states=True).hidden_states[-1][:, -1]
+
+
+def _run(
+    llm: FrozenLLM,
+    prompt: Prompt,
+    tail_ids: Int[Tensor, "row tail"],
+    tree: LabelTree | None = None,
+    *,
+    states: bool = False,
+) -> Any:
     batch, tail = len(prompt), tail_ids.shape[1]
     vectors = prompt.vectors
     if tail:
@@ -178,26 +204,11 @@ def tail_logits(
             position_ids=positions.expand(batch, -1),
             past_key_values=prompt.prefix.cache(batch) if prompt.prefix else None,
             use_cache=False,
+            output_hidden_states=states,
             # An index tensor, not a count: the count gives a slice that is not contiguous, and
             # the output head is many times slower on it.
             logits_to_keep=torch.arange(rest - tail - 1, rest, device=vectors.device),
-        ).logits
-
-
-def last_states(llm: FrozenLLM, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
-    """Give the last layer's hidden state at each prompt's last position."""
-    batch, rest = prompt.vectors.shape[:2]
-    with prompt.reach.into(llm):
-        found = llm.model(
-            inputs_embeds=prompt.vectors,
-            attention_mask=_mask(prompt, 0, None, prompt.vectors.dtype),
-            position_ids=prompt.positions[:, -rest:].expand(batch, -1),
-            past_key_values=prompt.prefix.cache(batch) if prompt.prefix else None,
-            use_cache=False,
-            output_hidden_states=True,
-            logits_to_keep=torch.tensor([rest - 1], device=prompt.vectors.device),
         )
-    return found.hidden_states[-1][:, -1]
 
 
 def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype) -> Tensor | None:

@@ -13,6 +13,7 @@ from sensor2llm.llm.forward import (
     prompt_rows,
     rows_after,
     tail_logits,
+    tail_logits_and_states,
 )
 from sensor2llm.llm.hooks import Hook, decoder_layers
 from sensor2llm.llm.reach import Reach, count_windows
@@ -50,6 +51,16 @@ def test_last_states_behind_a_cached_prefix_are_the_same(llm):
     expected = torch.stack([plain_states(llm, row) for row in ROWS])
     with torch.no_grad():
         torch.testing.assert_close(last_states(llm, prompt), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_logits_and_states_of_one_run_are_those_of_two(llm):
+    prefix = compute_prefix(llm, [5, 6, llm.pad_id])
+    prompt = assemble(llm, rows_after(llm, ROWS, prefix), None, None, batch=3, prefix=prefix)
+    tail = torch.tensor([[7, 8], [9, 4], [3, 3]])
+    with torch.no_grad():
+        logits, states = tail_logits_and_states(llm, prompt, tail)
+        torch.testing.assert_close(logits, tail_logits(llm, prompt, tail))
+        torch.testing.assert_close(states, last_states(llm, prompt), atol=1e-4, rtol=1e-4)
 
 
 def test_windows_are_counted_by_their_marks():
