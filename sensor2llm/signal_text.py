@@ -154,8 +154,9 @@ def _scale_text(window: Window, spec: SignalSpec) -> str:
             lines.append(f"{m.name}: missing")
             continue
         values = window.signals[m.name]
+        # A row of values has one step, and no spread.
         told = (
-            f"{c.name} {_number(row.mean())} +- {_number(row.std())} {c.unit}"
+            f"{c.name} {_number(row.mean())}{f' +- {_number(row.std())}' * (len(row) > 1)} {c.unit}"
             for c, row in zip(m.channels, values, strict=True)
         )
         lines.append(f"{m.name}: {', '.join(told)}")
