@@ -108,7 +108,8 @@ def joint(options: argparse.Namespace) -> dict[str, Any]:
         out=options.out / "joined",
     )
     together = Together(Bench.open(joined, ANY), benches)
-    return JointPart(together, kept_in("joint", options), tuple(options.llms)).run()
+    out, llms, seeds = kept_in("joint", options), tuple(options.llms), tuple(options.seeds)
+    return JointPart(together, out, llms, seeds).run()
 
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -128,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     given.add_argument("--steps", type=int, help=f"of each training; {STEPS} unless told")
     given.add_argument("--objective", default="labels", choices=OBJECTIVES, help="not of questions")
     given.add_argument("--windows", type=int, default=1000, help="judged windows, spread evenly")
-    given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the part shots")
+    given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of shots and joint")
     given.add_argument("--llms", nargs="+", default=list(LLMS), choices=LLMS, help="of joint")
     given.add_argument("--threads", type=int, default=1)
     given.add_argument("--out", type=Path, default=Path("runs/llm_worth"), help="runs go here")

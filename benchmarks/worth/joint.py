@@ -4,10 +4,10 @@ The data sets differ in sensors, rates, window lengths and labels. They stand si
 store (`prepare joined`), each is heard by its own frozen encoder, and the encoders are joined to
 one: the sensors of the other data sets are missing sensors. A label text that two sets share is one
 label. At use, a window is given one of its own data set's labels. Every bridge takes as many steps
-on a data set as any other. The one adapter is saved like any (`OUT/adapter-LLM`).
+on a data set as any other. The one adapter is saved like any (`OUT/all-LLM-adapter`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,58 +100,63 @@ class JointPart:
         together: the data sets.
         out: what is done is kept here.
         llms: names of `LLMS`.
+        seeds: of the bridge's first weights and of the batches; each has one run of everything.
     """
 
     together: Together
     out: Path
     llms: Sequence[str] = tuple(LLMS)
+    seeds: Sequence[int] = (0,)
 
     def run(self) -> dict[str, Any]:
-        """Train and judge what is missing."""
+        """Train and judge what is missing; a method's runs are in the order of the seeds."""
         benches, labels = self.together.benches, self.together.bench.store.label_names
-        found: dict[str, Any] = {"labels": labels, "data_sets": {}}
-        one = {llm: kept(self._file("all", llm), partial(self.all, llm)) for llm in self.llms}
+        found: dict[str, Any] = {"labels": labels, "seeds": self.seeds, "data_sets": {}}
+        one = {llm: self._runs("all", llm, self.all) for llm in self.llms}
         for name, bench in benches.items():
-            each = {
-                llm: kept(self._file(name, llm), partial(self.each, name, llm)) for llm in self.llms
-            }
-            probe = kept(self._file(name, PROBE), partial(self.probe, name))
+            each = {llm: self._runs(name, llm, partial(self.each, name)) for llm in self.llms}
+            alone = {llm: [run[name] for run in runs] for llm, runs in one.items()}
             found["data_sets"][name] = {
-                "one adapter": {llm: one[llm][name] for llm in self.llms},
+                "one adapter": alone,
                 "one each": each,
-                PROBE: probe,
-                "differences": {
-                    llm: difference(bench, [one[llm][name]], [each[llm]]) for llm in self.llms
-                },
+                PROBE: kept(self._file(name, PROBE), partial(self.probe, name)),
+                "differences": {llm: difference(bench, alone[llm], each[llm]) for llm in self.llms},
             }
-        found["cost"] = {llm: one[llm]["cost"] for llm in self.llms}
+        found["cost"] = {llm: [run["cost"] for run in runs] for llm, runs in one.items()}
         return found
 
-    def _file(self, name: str, method: str) -> Path:
-        return self.out / f"{name}-{method.replace(' ', '_').replace(',', '')}.json"
+    def _runs(
+        self, name: str, llm: str, make: Callable[[str, int], dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        return [kept(self._file(name, llm, seed), partial(make, llm, seed)) for seed in self.seeds]
 
-    def all(self, llm: str) -> dict[str, Any]:
+    def _file(self, name: str, method: str, seed: int = 0) -> Path:
+        ending = f"-seed{seed}" if seed else ""
+        return self.out / f"{name}-{method.replace(' ', '_').replace(',', '')}{ending}.json"
+
+    def all(self, llm: str, seed: int) -> dict[str, Any]:
         """Train one adapter on all data sets, save it, and judge it on each."""
         together, bench = self.together, self.together.bench
-        model = bench.untrained(llm)
         sources = [together.source(name, "train") for name in together.benches]
         steps = (bench.recipe.loop.steps or 0) * len(sources)
-        loop = replace(bench.recipe.loop, steps=steps, epochs=max(steps, 1))
-        run = self._file("all", llm).with_suffix("")
+        loop = replace(bench.recipe.loop, steps=steps, epochs=max(steps, 1), seed=seed)
+        model = bench.untrained(llm, loop=loop)
+        run = self._file("all", llm, seed).with_suffix("")
         cost = train(model, sources, loop, run, {"part": "joint", "labels": len(sources)})
         found: dict[str, Any] = {"cost": cost}
         for name, own in together.benches.items():
             said = labelled_among(model, together.source(name, "test"), together.numbers(name))
             found[name] = judge(own, said, own.store.label_names)
-        model.adapter.save(self.out / f"adapter-{llm.replace(' ', '_')}")
+        model.adapter.save(run.with_name(f"{run.name}-adapter"))
         return found
 
-    def each(self, name: str, llm: str) -> dict[str, Any]:
+    def each(self, name: str, llm: str, seed: int) -> dict[str, Any]:
         """Train an adapter on one data set, and judge it."""
         bench = self.together.benches[name]
-        model, run = bench.untrained(llm), self._file(name, llm).with_suffix("")
+        loop = replace(bench.recipe.loop, seed=seed)
+        model, run = bench.untrained(llm, loop=loop), self._file(name, llm, seed).with_suffix("")
         sources = [Source.of_labels(bench.rows("train"))]
-        cost = train(model, sources, bench.recipe.loop, run, {"part": "joint", "set": name})
+        cost = train(model, sources, loop, run, {"part": "joint", "set": name})
         own = np.arange(len(bench.store.label_names))
         said = labelled_among(model, Source.of_labels(bench.rows("test")), own)
         return judge(bench, said, bench.store.label_names) | {"cost": cost}

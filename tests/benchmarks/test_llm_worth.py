@@ -290,19 +290,21 @@ def test_another_order_or_another_split_of_the_joined_store_is_refused(together)
 
 
 def test_the_joint_part_takes_as_many_steps_a_data_set_and_saves_its_adapter(together, tmp_path):
-    found = JointPart(together, tmp_path).run()
-    assert found["cost"][TRAINED]["steps"] == len(together.benches) * LOOP.steps
+    found = JointPart(together, tmp_path, seeds=(0, 1)).run()
+    steps = [cost["steps"] for cost in found["cost"][TRAINED]]
+    assert steps == [len(together.benches) * LOOP.steps] * 2
     part = found["data_sets"]["feels-store"]
-    assert part["one each"][TRAINED]["cost"]["steps"] == LOOP.steps
+    assert [run["cost"]["steps"] for run in part["one each"][TRAINED]] == [LOOP.steps] * 2
+    assert len(part["differences"][RANDOM]["each"]) == 2
     assert "points behind its own." in report({"joint": found})
     model = SensorLanguageModel(
-        SensorAdapter.load(tmp_path / "adapter-bundled_LLM"), together.bench.llms[TRAINED]
+        SensorAdapter.load(tmp_path / "all-bundled_LLM-adapter"), together.bench.llms[TRAINED]
     ).eval()
     own = together.benches["feels-store"]
     said = labelled_among(
         model, together.source("feels-store", "test"), together.numbers("feels-store")
     )
-    assert said.tolist() == part["one adapter"][TRAINED]["predicted"]
+    assert said.tolist() == part["one adapter"][TRAINED][0]["predicted"]
     evaluation = evaluate_adapter(model, own.store, own.split, rows=own.positions("test"))
     assert evaluation.metrics["windows"] == len(said)
 
