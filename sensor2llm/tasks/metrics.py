@@ -237,18 +237,25 @@ def brier(predictions: Predictions) -> float:
 
 
 def confusion_text(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """Return a confusion matrix as aligned text; rows are the truth, columns the predictions."""
+    """Return a confusion matrix as aligned text; rows are the truth, columns the predictions.
+
+    Labels that are nowhere, neither true nor answered, are left out.
+    """
     counts = np.asarray(confusion)
-    columns = [*labels, "unparsed"] if counts[:, len(labels) :].any() else list(labels)
-    left = max(len(name) for name in labels)
+    kept = [i for i in range(len(labels)) if counts[i].any() or counts[:, i].any()]
+    columns = kept + [len(labels)] * bool(counts[:, len(labels) :].any())
+    left = max((len(labels[i]) for i in kept), default=0)
     keys = [f"[{i}]" for i in range(len(labels))] + ["[?]"]
     width = max(5, len(str(counts.max())) + 1)
-    head = " " * (left + 5) + "".join(f"{keys[i]:>{width}}" for i in range(len(columns)))
+    head = " " * (left + 5) + "".join(f"{keys[i]:>{width}}" for i in columns)
     rows = [
-        f"{name:<{left}} {keys[i]:>4}" + "".join(f"{c:>{width}}" for c in counts[i, : len(columns)])
-        for i, name in enumerate(labels)
+        f"{labels[i]:<{left}} {keys[i]:>4}" + "".join(f"{c:>{width}}" for c in counts[i, columns])
+        for i in kept
     ]
-    return "\n".join(["rows: truth, columns: answer" + ", [?]: unparsed", head, *rows])
+    told = "rows: truth, columns: answer, [?]: unparsed"
+    if len(kept) < len(labels):
+        told += f"; not here: {len(labels) - len(kept)} of {len(labels)} labels"
+    return "\n".join([told, head, *rows])
 
 
 def _resampled(

@@ -178,6 +178,13 @@ def test_confusion_text_is_aligned():
     assert lines[2].split() == ["SITTING", "[0]", "5", "0", "1"]
 
 
+def test_labels_that_are_nowhere_are_left_out_of_the_confusion():
+    lines = confusion_text([[0, 0, 2, 0], [0, 0, 0, 0], [0, 0, 3, 0]], LABELS).splitlines()
+    assert lines[0].endswith("; not here: 1 of 3 labels")
+    assert lines[1].split() == ["[0]", "[2]"]
+    assert [line.split()[1:] for line in lines[2:]] == [["[0]", "0", "2"], ["[2]", "0", "3"]]
+
+
 def test_nothing_to_evaluate_is_said():
     empty = np.array([], dtype=int)
     with pytest.raises(DataError, match="no labelled window"):
