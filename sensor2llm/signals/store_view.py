@@ -1,5 +1,6 @@
 """What every view of window stores has: the same words as a store, over rows of its own."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import SupportsIndex
@@ -11,7 +12,7 @@ from sensor2llm.signals.store import Indices, Windows, windows_of
 from sensor2llm.signals.window import Window
 
 
-class StoreView:
+class StoreView(ABC):
     """Read windows that lie in other stores; a view sets these, and says how `read` goes."""
 
     path: Path
@@ -45,6 +46,6 @@ class StoreView:
     def __getitem__(self, row: SupportsIndex) -> Window:
         return next(windows_of(self, [range(len(self))[row]]))
 
+    @abstractmethod
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
-        raise NotImplementedError

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sensor2llm.errors import DataError, UserError
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
+from sensor2llm.training.bar import counting_bar
 from sensor2llm.training.ray_cluster import ray_cluster
 from sensor2llm.training.record import write_bytes, write_json
 
@@ -59,7 +58,7 @@ def _run(study: StudyConfig, left: Sequence[Cell], total: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     engine = _on_ray if study.engine == "ray" else _local
     failed: list[tuple[Cell, Exception]] = []
-    with _bar() as bar:
+    with counting_bar() as bar:
         task = bar.add_task(study.name, total=total, completed=total - len(left))
         for cell, answer in engine(study, left):
             if isinstance(answer, Exception):
@@ -212,11 +211,3 @@ def _on_ray(study: StudyConfig, left: Sequence[Cell]) -> Answers:
         finally:
             for unfinished in waiting:
                 ray.cancel(unfinished)
-
-
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip

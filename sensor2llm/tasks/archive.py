@@ -17,9 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from sensor2llm.adapter_files import find_adapter
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, UserError
 from sensor2llm.manifest import MANIFEST
@@ -35,6 +32,7 @@ from sensor2llm.tasks.archive_parts import (
     parts_of,
 )
 from sensor2llm.tasks.labelling import SUFFIXES, Labelling
+from sensor2llm.training.bar import counting_bar
 from sensor2llm.training.record import write_json
 
 PARTS, INDEX = "parts", "index.json"
@@ -119,7 +117,7 @@ def label_archive(
     bugs = []
     try:
         outcomes = (engine or in_this_process)(labelling, parts, out / PARTS)
-        with contextlib.closing(outcomes), _bar() as bar:
+        with contextlib.closing(outcomes), counting_bar() as bar:
             task = bar.add_task("labelling", total=len(parts))
             for part, outcome in outcomes:
                 if outcome.kind == "model":
@@ -243,11 +241,3 @@ def _mark(path: Path) -> list[int]:
     """Give what differs when a recording is written anew: bytes and time of change."""
     stat = (path / "store.json" if path.is_dir() else path).stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip

@@ -76,7 +76,6 @@ def evaluate_questions(
         raise ConfigError(
             "the adapter answers no questions; train one with the task question_answering"
         )
-    bar = ProgressBar(progress_bar)
     aligned = AlignedWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
@@ -87,19 +86,21 @@ def evaluate_questions(
         raise DataError(
             "these windows answer none of the questions; choose others, or more windows"
         )
-    train = _train_items(store, split, seed, given)
-    others = other_people(np.asarray(store.subject_ids)[rows][items.at], seed)
-    heard = rows[items.at]
-    said = _answers(model, aligned, items, heard, batch_size, bar, "questions")
-    swapped = _answers(
-        model, aligned, items, heard[others], batch_size, bar, "another person's windows"
+    others, heard = (
+        other_people(np.asarray(store.subject_ids)[rows][items.at], seed),
+        rows[items.at],
+    )
+    bar = ProgressBar(progress_bar)
+    said, swapped = (
+        _answers(model, aligned, items, chosen, batch_size, bar, told)
+        for chosen, told in ((heard, "questions"), (heard[others], "another person's windows"))
     )
     bar.close()
     elsewhere = [
         without(known[items.at[other]], store.spec, _names(store, items.hidden[i]))
         for i, other in enumerate(others.tolist())
     ]
-    frequent = frequent_answers(train, items)
+    frequent = frequent_answers(_train_items(store, split, seed, given), items)
     return _figures(items, said, swapped, frequent, differing(items, elsewhere)) | {
         "split": part,
         "windows": len(rows),

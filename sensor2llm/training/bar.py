@@ -1,14 +1,24 @@
-"""The progress bar of a run, on stderr."""
+"""Progress bars on stderr: of a run, and of things that are done one after the other."""
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+
+def counting_bar() -> Progress:
+    """Give a bar that says how many of how many are done; nothing where nobody looks."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
 
 
 class ProgressBar:
