@@ -31,7 +31,7 @@ from benchmarks.worth.label_words import LabelWords
 from benchmarks.worth.questions import QuestionsPart
 from benchmarks.worth.shots import ShotsPart, label_free_encoder
 from benchmarks.worth.table import report
-from benchmarks.worth.training import LLMS, Bench
+from benchmarks.worth.training import RANDOM, TRAINED, Bench
 from benchmarks.worth.words import WordsPart
 from sensor2llm.errors import run_verb
 from sensor2llm.model import OBJECTIVES
@@ -108,8 +108,9 @@ def joint(options: argparse.Namespace) -> dict[str, Any]:
         out=options.out / "joined",
     )
     together = Together(Bench.open(joined, ANY), benches)
-    out, llms, seeds = kept_in("joint", options), tuple(options.llms), tuple(options.seeds)
-    return JointPart(together, out, llms, seeds).run()
+    random = options.seeds if options.random_seeds is None else options.random_seeds
+    seeds = {TRAINED: options.seeds, RANDOM: random}
+    return JointPart(together, kept_in("joint", options), seeds).run()
 
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -130,7 +131,8 @@ def parser() -> argparse.ArgumentParser:
     given.add_argument("--objective", default="labels", choices=OBJECTIVES, help="not of questions")
     given.add_argument("--windows", type=int, default=1000, help="judged windows, spread evenly")
     given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of shots and joint")
-    given.add_argument("--llms", nargs="+", default=list(LLMS), choices=LLMS, help="of joint")
+    fewer = "of joint's random weights, where they are fewer"
+    given.add_argument("--random_seeds", type=int, nargs="+", help=fewer)
     given.add_argument("--threads", type=int, default=1)
     given.add_argument("--out", type=Path, default=Path("runs/llm_worth"), help="runs go here")
     given.add_argument("--results", type=Path, default=RESULTS, help="figures and table go here")

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.worth.judged import difference, fit_probe, judge, kept
-from benchmarks.worth.training import LLMS, Bench, chunks, train
+from benchmarks.worth.training import Bench, chunks, train
 from sensor2llm.errors import DataError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.recipes.sources import Source
@@ -99,28 +99,29 @@ class JointPart:
     Args:
         together: the data sets.
         out: what is done is kept here.
-        llms: names of `LLMS`.
-        seeds: of the bridge's first weights and of the batches; each has one run of everything.
+        seeds: by LLM, of the bridge's first weights and of the batches; each has one run of
+            everything.
     """
 
     together: Together
     out: Path
-    llms: Sequence[str] = tuple(LLMS)
-    seeds: Sequence[int] = (0,)
+    seeds: Mapping[str, Sequence[int]]
 
     def run(self) -> dict[str, Any]:
         """Train and judge what is missing; a method's runs are in the order of the seeds."""
         benches, labels = self.together.benches, self.together.bench.store.label_names
         found: dict[str, Any] = {"labels": labels, "seeds": self.seeds, "data_sets": {}}
-        one = {llm: self._runs("all", llm, self.all) for llm in self.llms}
+        one = {llm: self._runs("all", llm, self.all) for llm in self.seeds}
         for name, bench in benches.items():
-            each = {llm: self._runs(name, llm, partial(self.each, name)) for llm in self.llms}
+            each = {llm: self._runs(name, llm, partial(self.each, name)) for llm in self.seeds}
             alone = {llm: [run[name] for run in runs] for llm, runs in one.items()}
             found["data_sets"][name] = {
                 "one adapter": alone,
                 "one each": each,
                 PROBE: kept(self._file(name, PROBE), partial(self.probe, name)),
-                "differences": {llm: difference(bench, alone[llm], each[llm]) for llm in self.llms},
+                "differences": {
+                    llm: difference(bench, alone[llm], each[llm]) for llm in self.seeds
+                },
             }
         found["cost"] = {llm: [run["cost"] for run in runs] for llm, runs in one.items()}
         return found
@@ -128,7 +129,9 @@ class JointPart:
     def _runs(
         self, name: str, llm: str, make: Callable[[str, int], dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        return [kept(self._file(name, llm, seed), partial(make, llm, seed)) for seed in self.seeds]
+        return [
+            kept(self._file(name, llm, seed), partial(make, llm, seed)) for seed in self.seeds[llm]
+        ]
 
     def _file(self, name: str, method: str, seed: int = 0) -> Path:
         ending = f"-seed{seed}" if seed else ""
