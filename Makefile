@@ -4,14 +4,29 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: setup demo test test-slow lint tables
+TORCH := torch>=2.11,<2.14
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+
+.PHONY: setup demo test test-slow test-newest lint lock tables
 setup: .venv/.installed
 
-.venv/.installed: pyproject.toml
+# torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
+.venv/.installed: pyproject.toml requirements.lock
 	@test -d .venv || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable ".[all]" --group test --group lint
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install "$(TORCH)"
+	@$(PIP) install --no-deps --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check >&2
 	@touch $@
+
+# uv's own lock files hold host addresses, this form does not. UV is a uv program anywhere on the path.
+UV ?= $(BIN)/python -m uv
+lock:
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(PIP) install --group lock
+	@$(UV) export --quiet --upgrade --format requirements-txt --no-header --no-annotate --no-emit-project \
+	  --prune torch --extra all --group build --group torch-needs --group test --group lint --output-file requirements.lock
+	@rm -f uv.lock
 
 DEMO := runs/demo
 # The main job, verb by verb: each line is what a person would type.

@@ -107,7 +107,7 @@ def compute_prefix(llm: FrozenLLM, ids: Sequence[int]) -> Prefix | None:
     with torch.no_grad():
         given = torch.tensor([list(ids[:length])], device=llm.device)
         cache = DynamicCache()
-        llm.model(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        llm.model(input_ids=given, use_cache=True, logits_to_keep=1, **{llm.cache_argument: cache})
     states = tuple((keys, values) for keys, values, *_ in cache)
     return Prefix(length, states)
 
@@ -202,12 +202,12 @@ def _run(
             inputs_embeds=vectors,
             attention_mask=_mask(prompt, tail, tree, vectors.dtype),
             position_ids=positions.expand(batch, -1),
-            past_key_values=prompt.prefix.cache(batch) if prompt.prefix else None,
             use_cache=False,
             output_hidden_states=states,
             # An index tensor, not a count: the count gives a slice that is not contiguous, and
             # the output head is many times slower on it.
             logits_to_keep=torch.arange(rest - tail - 1, rest, device=vectors.device),
+            **{llm.cache_argument: prompt.prefix.cache(batch) if prompt.prefix else None},
         )
 
 

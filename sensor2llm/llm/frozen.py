@@ -8,6 +8,7 @@
 `sensor2llm.llm.checkpoint` finds and reads the files, `sensor2llm.llm.chat` renders and encodes.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -156,6 +157,12 @@ class FrozenLLM:
         """Give the positions that the model holds; None: it names no limit."""
         found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return int(found) if found else None
+
+    @cached_property
+    def cache_argument(self) -> str:
+        """Name the argument of the model's forward that takes a cache: transformers renamed it."""
+        names = inspect.signature(self.model.forward).parameters
+        return "cache" if "cache" in names else "past_key_values"
 
     @property
     def layers(self) -> int:

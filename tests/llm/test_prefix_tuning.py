@@ -86,7 +86,9 @@ def test_a_padded_row_is_the_row_alone(family):
         ids = torch.tensor([[*row, *TAIL[0].tolist()]])
         cache = learned.prefix(llm).cache(1)
         positions = torch.arange(ids.shape[1])[None] + learned.tokens
-        wanted = llm.model(input_ids=ids, past_key_values=cache, position_ids=positions).logits[0]
+        wanted = llm.model(
+            input_ids=ids, position_ids=positions, **{llm.cache_argument: cache}
+        ).logits[0]
         torch.testing.assert_close(found, wanted[len(row) - 1 :], atol=1e-4, rtol=1e-4)
 
 
