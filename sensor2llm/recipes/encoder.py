@@ -5,13 +5,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sensor2llm.encoders.joined import join_encoders
 from sensor2llm.encoders.signal_encoder import SignalEncoder, find_encoder, read_manifest
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
+from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits import Split
@@ -108,9 +108,9 @@ def _sources(
 def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
     """Make a new encoder in the run folder, or take the one that an interrupted run finished."""
     folder, stages = recipe.run / "encoder", replace(recipe.new_encoder, split=recipe.split)
-    key = json.loads(json.dumps({"stages": asdict(stages), "store": str(store.path.resolve())}))
+    key = json.loads(json.dumps({"stages": asdict(stages), "data": store.fingerprint}))
     mark = recipe.run / "encoder.json"
-    if resume and folder.is_dir() and _read(mark) == key:
+    if resume and folder.is_dir() and is_marked(mark, key, f"the encoder in {folder}"):
         return folder
     told = [stages.objective] * stages.pretrain + ["labels"] * stages.finetune
     logger.info("making the encoder: %s", ", then ".join(told))
@@ -119,7 +119,3 @@ def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
         write_json(mark, key)
     process_state().wait_for_everyone()
     return folder
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,7 +1,10 @@
 """The recipe, end to end on small things."""
 
 import json
+import logging
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateErr
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe, to_plain
 from sensor2llm.recipes.encoder import get_encoder
 from sensor2llm.recipes.prompt import prompt_of
@@ -98,6 +102,62 @@ def test_an_interrupted_run_resumes_to_the_same_adapter(recipe, trained, tmp_pat
     first = load_file(recipe.out / "bridge.safetensors")
     second = load_file(broken.out / "bridge.safetensors")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture
+def replaced(recipe, trained, tmp_path):
+    """Give the recipe of a finished run whose store's folder now holds other signals."""
+    folder = Path(shutil.copytree(recipe.data, tmp_path / "store"))
+    encoder = shutil.copytree(recipe.run / "encoder", tmp_path / "ready")
+    mine = replace(recipe, data=folder, encoder=str(encoder), out=tmp_path / "adapter")
+    train_adapter(mine)
+    make_store(tmp_path, seed=5)
+    return mine
+
+
+def test_other_data_in_the_same_folder_are_not_taken_for_the_old(replaced, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    again = train_adapter(replaced)
+    fresh = train_adapter(replace(replaced, out=tmp_path / "fresh"))
+    for part in ("train", "validation"):
+        folder = replaced.run / "features" / part
+        assert caplog.messages.count(f"features in {folder}: made anew, as data differ") == 1
+        kept, wanted = folder / "steps.bf16", tmp_path / "fresh-run" / "features" / part
+        assert kept.read_bytes() == (wanted / "steps.bf16").read_bytes()
+    first = load_file(replaced.out / "bridge.safetensors")
+    second = load_file(tmp_path / "fresh" / "bridge.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert again.result.best_score == fresh.result.best_score
+
+
+def test_a_run_on_other_data_is_not_gone_on_with(replaced):
+    with pytest.raises(ArtefactError, match=r"another configuration \(data differ\); use the same"):
+        train_adapter(replaced, resume=True)
+
+
+def test_a_new_encoder_is_made_anew_for_other_data(recipe, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    make_store(tmp_path)
+    mine = replace(recipe, data=tmp_path / "store", out=tmp_path / "adapter")
+    store = WindowStore.open(mine.data)
+    made = get_encoder(mine, store, make_split(store, mine.split), resume=False)
+    kept = get_encoder(mine, store, make_split(store, mine.split), resume=True)
+    assert kept.encoder.fingerprint() == made.encoder.fingerprint()
+    assert not [line for line in caplog.messages if "made anew" in line]
+    store = make_store(tmp_path, seed=5)
+    shutil.rmtree(mine.run / "encoder-run")
+    other = get_encoder(mine, store, make_split(store, mine.split), resume=True)
+    assert other.encoder.fingerprint() != made.encoder.fingerprint()
+    line = f"the encoder in {mine.run / 'encoder'}: made anew, as data differ"
+    assert line in caplog.messages
+
+
+def test_an_encoders_stage_on_other_data_is_not_gone_on_with(recipe, tmp_path):
+    make_store(tmp_path)
+    make_encoder(recipe.new_encoder, tmp_path / "store", tmp_path / "encoder")
+    make_store(tmp_path, seed=5)
+    with pytest.raises(ArtefactError, match=r"another configuration \(data differ\)"):
+        make_encoder(recipe.new_encoder, tmp_path / "store", tmp_path / "encoder", resume=True)
 
 
 def test_only_labels_trained_against_each_other_have_a_prior(recipe, trained, tmp_path):
