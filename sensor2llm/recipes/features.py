@@ -69,8 +69,8 @@ class FeatureStore:
             key: what the features depend on beside the windows: the encoder's fingerprint, ….
         """
         rows = np.ascontiguousarray(dataset.indices, dtype="<i8").tobytes()
-        windows = {"data": dataset.store.fingerprint, "rows": hashlib.sha256(rows).hexdigest()}
-        key = windows | key
+        which = [len(dataset), hashlib.sha256(rows).hexdigest()]
+        key = {"data": dataset.store.fingerprint, "rows": which} | key
         mark = folder / "features.json"
         if not is_marked(mark, key, f"features in {folder}"):
             folder.mkdir(parents=True, exist_ok=True)

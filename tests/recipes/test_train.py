@@ -23,16 +23,19 @@ from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe, to_plain
 from sensor2llm.recipes.encoder import get_encoder
+from sensor2llm.recipes.evaluate import evaluate
 from sensor2llm.recipes.prompt import prompt_of
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
+from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
-from tests.toy_store import make_store
+from tests.toy_store import LABELS, SPEC, make_store, windows
 
 SHORT = LoopConfig(epochs=2, batch_size=8, learning_rate=1e-2, precision="float32", log_every=1)
 
@@ -221,6 +224,41 @@ def test_an_encoder_that_saw_the_test_people_is_refused(recipe, trained):
     changed = replace(recipe, encoder=str(recipe.run / "encoder"))
     with pytest.raises(DataError, match="leak: the encoder"):
         get_encoder(changed, store, split, resume=False)
+
+
+@pytest.fixture
+def grown(recipe, tmp_path) -> Path:
+    """Give the recipe's store with one person's file more, which splits otherwise."""
+    more = windows(people=7)
+    source = "table.yaml: 7 files"
+    return WindowStore.write(tmp_path / "grown", SPEC, more, LABELS, source=source).path
+
+
+def test_a_store_that_grew_does_not_test_those_who_taught(recipe, trained, grown, monkeypatch):
+    """Neither the adapter, nor its encoder alone, nor in another adapter."""
+    store = WindowStore.open(grown)
+    split = make_split(store, recipe.split)
+    taught = trained.split.subjects(trained.store)
+    assert set(split.subjects(store)["test"]) & {*taught["train"], *taught["validation"]}
+    for folder in (recipe.out, recipe.run / "encoder"):
+        with pytest.raises(DataError, match=f"leak: '{folder}' was made with people who are test"):
+            evaluate(EvaluationConfig(adapter=str(folder), data=grown, llm=recipe.llm), "")
+    with pytest.raises(DataError, match="leak: the encoder"):
+        get_encoder(replace(recipe, encoder=str(recipe.run / "encoder")), store, split, False)
+
+
+def test_an_adapter_says_who_taught_it_and_its_encoder(recipe, trained, tmp_path):
+    store, split = trained.store, trained.split
+    own = Taught.of(store, np.concatenate([split.train, split.validation]))
+    assert SensorAdapter.load(recipe.out).taught == (own,)
+    people = split.subjects(store)
+    assert set(own.people) == {*people["train"], *people["validation"]}
+    make_store(tmp_path, seed=9)
+    other = replace(
+        recipe, data=tmp_path / "store", encoder=str(recipe.run / "encoder"), out=tmp_path / "out"
+    )
+    second = train_adapter(other).model.adapter.taught
+    assert [taught == own for taught in second] == [False, True]
 
 
 def test_a_released_encoder_is_taken_by_name(recipe, trained, monkeypatch):
