@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -12,7 +13,18 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # One thread, here and in the verbs that tests start: beside other work two are many times slower,
 # and sums of another number of threads differ in their last digits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Shapes and types of these are checked at every call. An int is a float here, as it is to mypy.
+jaxtyping.install_import_hook(
+    ["sensor2llm"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test pass wrong types on, as a user's process does, to see our own message."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """What a signal encoder looks like, as a torch-free dataclass."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any
 
@@ -26,9 +26,9 @@ class EncoderConfig:
     """The modality encoder; a modality without an axis always gets a small MLP."""
     width: int = 96
     """Features a step. The three convolutions have width/4, width/2 and width filters."""
-    kernels: tuple[int, int, int] = (24, 16, 8)
+    kernels: Sequence[int] = (24, 16, 8)
     """Kernel sizes of the three convolutions, in steps of their input."""
-    strides: tuple[int, int, int] = (2, 2, 1)
+    strides: Sequence[int] = (2, 2, 1)
     """Strides of the three convolutions; 1, 1, 1 is the paper's and costs three times as much."""
     dropout: float = 0.1
     """Share of features dropped, for a whole window, after each convolution; off in pretraining."""
