@@ -41,7 +41,11 @@ class Part:
 def make_source(
     task: str, mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None = None
 ) -> tuple[Source, Judge | None]:
-    """Make a task's items of some windows, and what judges answers to them."""
+    """Make a task's items of some windows, and what judges answers to them.
+
+    Raises:
+        ConfigError: a regression without a target.
+    """
     if task == CLASSIFICATION:
         ways = adapter.template_of(task).paraphrases(adapter.form)
         labelled = np.flatnonzero(np.asarray(part.rows.labels) >= 0)
@@ -83,7 +87,8 @@ def _captions(
 def _numbers(
     mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
 ) -> tuple[Source, Judge]:
-    assert target is not None  # there is a head wherever the task has a weight
+    if target is None:
+        raise ConfigError("the task regression needs a target: a fact's key, or label")
     values, _ = regression.target_values(part.store, part.positions, target.name)
     there = np.flatnonzero(~np.isnan(values))
     asked = regression.requests(values[there], target)
@@ -102,9 +107,10 @@ def make_head(mix: TaskMix, part: Part, llm: FrozenLLM) -> NumberHead:
     """Build the number head of a regression from its training windows.
 
     Raises:
-        DataError: no window has the target.
+        ConfigError: there is no target, or no window has it.
     """
-    assert mix.target is not None  # a recipe without one is refused
+    if mix.target is None:
+        raise ConfigError("the task regression needs a target: a fact's key, or label")
     values, unit = regression.target_values(part.store, part.positions, mix.target)
     known = torch.from_numpy(values[~np.isnan(values)])
     return NumberHead(llm.hidden_width, fit_target(mix.target, unit, known))
