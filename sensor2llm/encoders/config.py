@@ -70,7 +70,7 @@ class EncoderConfig:
         for name in ("kernels", "strides"):
             sizes = tuple(getattr(self, name))
             object.__setattr__(self, name, sizes)
-            if len(sizes) != 3 or min(sizes) < 1:
+            if len(sizes) != 3 or not all(isinstance(s, int) and s > 0 for s in sizes):
                 raise ConfigError(f"{name} must be three positive numbers, got {sizes}")
         if self.width < 4 or self.width % 4:
             raise ConfigError(f"width must be a positive multiple of 4, got {self.width}")
