@@ -1,4 +1,4 @@
-"""Under pytest, wrong shapes of the bridge, encoders, metrics and batches are caught at the call."""
+"""Wrong shapes of the bridge, encoders, metrics and batches are caught at every call here."""
 
 import numpy as np
 import pytest
