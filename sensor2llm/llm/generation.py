@@ -91,7 +91,8 @@ class Steps:
         with self.reach.into(self.llm):
             logits = self.llm.model(
                 inputs_embeds=self.vectors, attention_mask=self.mask,
-                position_ids=self.positions, use_cache=True, **{self.llm.cache_argument: self.cache},
+                position_ids=self.positions,
+                use_cache=True, **{self.llm.cache_argument: self.cache},
                 logits_to_keep=torch.tensor([self.vectors.shape[1] - 1], device=self.llm.device),
             ).logits[:, -1].float()  # fmt: skip
         logits[:, self.llm.suppressed_ids] = -torch.inf
