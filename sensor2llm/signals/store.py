@@ -93,8 +93,9 @@ class WindowStore:
     """Read windows from a folder that `WindowStore.write` made.
 
     Example:
-        store = WindowStore.write("store", spec, windows)
-        store[0].label, store.read([3, 1, 2])["accel"].shape
+        >>> store = WindowStore.write("store", spec, [window] * 4)
+        >>> store[0].label, store.read([3, 1, 2])["wrist_acc"].shape
+        ('walking', (3, 3, 250))
 
     Raises:
         DataError: If the folder is no store, or is truncated or corrupt.
