@@ -48,6 +48,7 @@ from sensor2llm.manifest import (
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.taught import Taught
 from sensor2llm.training.record import versions, write_json
 
 BRIDGE = "bridge.safetensors"
@@ -146,6 +147,7 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "normaliser": None if a.normaliser is None else a.normaliser.to_dict(),
         "llm": a.llm_name,
         "llm_identity": a.llm_identity,
+        "taught": [taught.to_dict() for taught in a.taught],
         "encoder": None if a.encoder is None else asdict(a.encoder.config),
         "projector": None if a.projector_config is None else asdict(a.projector_config),
         "llm_width": a.llm_width,
@@ -230,6 +232,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
             for task, content in manifest.get("templates", {}).items()
         },
         signal_text=SignalText(**manifest["signal_text"]),
+        taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
         recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
     )
 

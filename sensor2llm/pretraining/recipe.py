@@ -23,6 +23,7 @@ from sensor2llm.pretraining.run import (
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult
 
@@ -78,9 +79,9 @@ def make_encoder(
     assert normaliser is not None
     people = {part: list(names) for part, names in split.subjects(store).items()}
     if process_state().is_main_process:
-        encoder.save_pretrained(
-            out, manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
-        )
+        stated = manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
+        taught = Taught.of(store, np.concatenate([split.train, split.validation]))
+        encoder.save_pretrained(out, stated | {"taught": taught.to_dict()})
     process_state().wait_for_everyone()
     return {
         "encoder": str(out),

@@ -272,6 +272,7 @@ def _identity(store: Windows, split: Split, encoder: EncoderConfig, stage: Any) 
     people = {part: list(names) for part, names in split.subjects(store).items()}
     return {
         "spec": store.spec.to_dict(),
+        "data": store.fingerprint,
         "people": people,
         "encoder": encoder.identity(),
         "stage": asdict(stage),

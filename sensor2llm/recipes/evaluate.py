@@ -15,7 +15,7 @@ from sensor2llm.tasks.card import CONTROLS, write_card
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.encoder_card import write_encoder_card
 from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
-from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
+from sensor2llm.tasks.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
 from sensor2llm.tasks.missing import summary_lines
@@ -56,7 +56,7 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     evaluation = evaluate_adapter(
         model,
         store,
-        recipe_split(model.adapter.recipe, store),
+        checked_split(model.adapter.recipe, store, model.adapter.taught, f"'{config.adapter}'"),
         part=config.split,
         by=config.by,
         controls=config.controls,

@@ -1,5 +1,6 @@
 """A frozen encoder's features, computed once and kept memory-mapped in bf16."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.batches import FeatureBatch
+from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.training.record import write_json
 
@@ -64,10 +66,13 @@ class FeatureStore:
             folder: where they are kept.
             adapter: whose encoder is used.
             dataset: the windows.
-            key: what the features depend on: encoder fingerprint, store, rows.
+            key: what the features depend on beside the windows: the encoder's fingerprint, ….
         """
+        rows = np.ascontiguousarray(dataset.indices, dtype="<i8").tobytes()
+        which = [len(dataset), hashlib.sha256(rows).hexdigest()]
+        key = {"data": dataset.store.fingerprint, "rows": which} | key
         mark = folder / "features.json"
-        if not (mark.is_file() and mark.read_text(encoding="utf-8") == _text(key)):
+        if not is_marked(mark, key, f"features in {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
             for old in (mark, folder / "scale.npy", folder / "given.json"):
                 old.unlink(missing_ok=True)
@@ -99,7 +104,3 @@ class FeatureStore:
             np.save(folder / "scale.npy", np.concatenate(scale))
         if given:
             write_json(folder / "given.json", given)
-
-
-def _text(key: dict[str, object]) -> str:
-    return json.dumps(key, indent=2, ensure_ascii=False) + "\n"

@@ -174,8 +174,6 @@ def _rows(
     key: dict[str, object] = {
         "encoder": adapter.encoder.fingerprint(),
         "normaliser": adapter.normaliser.to_dict() if adapter.normaliser else None,
-        "store": str(store.path.resolve()),
-        "rows": [len(rows), int(rows.sum())],
         "scale": recipe.projector.scale,
         "given": sorted(adapter.window_variables),
     }
@@ -197,6 +195,7 @@ def _identity(
         "soft_prompt": asdict(recipe.soft_prompt),
         "objective": recipe.objective,
         "prompt": model.adapter.template.to_dict(),
+        "data": store.fingerprint,
         "people": {part: list(names) for part, names in split.subjects(store).items()},
         "label_fraction": recipe.label_fraction,
         "shots": recipe.shots,

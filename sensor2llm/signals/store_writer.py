@@ -15,6 +15,7 @@ import numpy as np
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import FORMAT_VERSION, WindowStore
+from sensor2llm.signals.store_digest import digest_window
 from sensor2llm.signals.window import Window
 
 
@@ -101,6 +102,8 @@ def write_store(
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
         meta |= {"parts": dict(parts)} if parts else {}
         _write_json(partial / "store.json", meta)
+        meta["fingerprint"] = WindowStore(partial).fingerprint
+        _write_json(partial / "store.json", meta)
         partial.chmod(0o777 & ~_umask())
         _replace(partial, path)
     except BaseException:
@@ -124,7 +127,7 @@ def _write_arrays(
         arrays = {m.name: grow(m.name, np.float32, m.shape) for m in spec.modalities}
         present = grow("present", np.bool_, (len(arrays),))
         label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
-        starts = grow("starts", np.float64, ())
+        starts, digests = grow("starts", np.float64, ()), grow("digests", np.uint64, ())
         for n, given in enumerate(windows, start=1):
             window = spec.without_gaps(given)
             _check(window, spec, n - 1)
@@ -135,6 +138,7 @@ def _write_arrays(
             label_ids.append(-1 if window.label is None else labels.number(window.label))
             subject_ids.append(subjects.number(str(window.subject)))
             starts.append(window.start_s)
+            digests.append(digest_window(window))
     if n == 0:
         raise DataError("there is no window to store; are the recordings shorter than a window?")
     return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),

@@ -48,6 +48,7 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
         open_data(store)
     wanted, marks = cells(study), dict[str, str]()
     left = [cell for cell in wanted if not is_done(study, cell, marks)]
+    _tell_of_other_data(study, wanted, left)
     if left:
         _run(study, left, len(wanted))
     return len(wanted), len(left)
@@ -90,16 +91,36 @@ def is_done(study: StudyConfig, cell: Cell, marks: dict[str, str] | None = None)
         cell: one of its cells.
         marks: `data.mark` of stores that were asked before; others are put there.
     """
+    record = _record(study, cell)
+    # The first studies' cells bear no mark.
+    unmarked = record is not None and record.get("data") is None
+    return record is not None and (
+        unmarked or record["data"] == _data(study, cell, {} if marks is None else marks)
+    )
+
+
+def _record(study: StudyConfig, cell: Cell) -> dict[str, Any] | None:
+    """Read what a cell's result says, where it is whole and was made by the same settings."""
     path = study.out / CELLS / f"{cell.key}.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         np.load(path.with_suffix(".npz"), allow_pickle=False).close()
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return False
-    if not isinstance(record, dict) or record.get("digest") != digest(study, cell):
-        return False
-    # The first studies' cells bear no mark.
-    return record.get("data") in (None, _data(study, cell, {} if marks is None else marks))
+        return None
+    fits = isinstance(record, dict) and record.get("digest") == digest(study, cell)
+    return record if fits else None
+
+
+def _tell_of_other_data(study: StudyConfig, wanted: Sequence[Cell], left: Sequence[Cell]) -> None:
+    """Say how many finished cells are of other windows, and of how many that is not known."""
+    if stale := sum(_record(study, cell) is not None for cell in left):
+        logger.info("%d finished cells are of other data and are run again", stale)
+    records = (_record(study, cell) for cell in wanted if cell not in left)
+    if unmarked := sum(record is not None and record.get("data") is None for record in records):
+        logger.warning(
+            "%d finished cells do not say which data they are of and are taken as they are; "
+            "delete them in %s to run them again", unmarked, study.out / CELLS,
+        )  # fmt: skip
 
 
 def _data(study: StudyConfig, cell: Cell, marks: dict[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.side_by_side import own_split
 from sensor2llm.signals.splits import Split, make_split
 from sensor2llm.signals.store import Windows
+from sensor2llm.signals.taught import Taught
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.classification import By
 from sensor2llm.tasks.control_run import (
@@ -173,6 +174,26 @@ def recipe_split(recipe: Mapping[str, Any], store: Windows) -> Split:
         return make_split(store, SplitConfig(**known))
     except TypeError as error:
         raise ConfigError(f"the recipe's split cannot be read ({error}); train again") from error
+
+
+def checked_split(
+    recipe: Mapping[str, Any], store: Windows, taught: Sequence[Taught], what: str
+) -> Split:
+    """Make the split of a recipe on a store, whose test people have taught nothing.
+
+    Args:
+        recipe: of the adapter or the encoder that is judged.
+        store: windows to judge it on; another one than it learned from divides otherwise.
+        taught: who taught it; empty where that is not known.
+        what: "the adapter 'mine'", for messages.
+
+    Raises:
+        DataError: test people are among those who taught it.
+    """
+    split = recipe_split(recipe, store)
+    for people in taught:
+        people.check(store, split.test, what)
+    return split
 
 
 def data_facts(store: Windows, split: Split) -> dict[str, Any]:

@@ -69,15 +69,16 @@ def load_checkpoint(
         content = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
         weights = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         states = torch.load(folder / "optimizers.pt", weights_only=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError, EOFError) as error:
+        progress, written = RunState(**content["progress"]), dict(content["config"])
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError,
+            EOFError) as error:  # fmt: skip
         raise ArtefactError(f"the checkpoint {folder} is broken ({error}); delete it") from error
     wanted = json.loads(json.dumps(dict(config)))
-    differing = sorted(
-        key for key in wanted | content["config"] if wanted.get(key) != content["config"].get(key)
-    )
+    differing = sorted(key for key in wanted | written if wanted.get(key) != written.get(key))
     if differing:
         raise ArtefactError(
             f"the checkpoint {folder} was written with another configuration "
-            f"({', '.join(differing)} differ); use the same, or another --out"
+            f"({', '.join(differing)} differ); use the same, or start without --resume, or with "
+            "another --out"
         )
-    return RunState(**content["progress"]), weights, states
+    return progress, weights, states

@@ -23,7 +23,7 @@ from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
+from sensor2llm.tasks.evaluation import checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 from sensor2llm.training.record import versions, write_json
@@ -122,7 +122,8 @@ class _Comparison:
 
     @cached_property
     def split(self) -> Split:
-        return recipe_split(self.model.adapter.recipe, self.store)
+        adapter = self.model.adapter
+        return checked_split(adapter.recipe, self.store, adapter.taught, "the adapter")
 
     def part(self, name: str, count: int) -> np.ndarray:
         """Draw the sample of one part."""
