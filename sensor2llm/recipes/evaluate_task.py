@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sensor2llm.adapter_files import find_adapter
+from sensor2llm.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.recipes.results_folder import results_folder
@@ -47,10 +48,10 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
         "command": command,
     }
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / f"metrics_{config.task}.json", metrics)
-        if out.resolve() == folder.resolve():
-            write_card(out)
+        with update_folder(out) as part:
+            write_json(part / f"metrics_{config.task}.json", metrics)
+            if out.resolve() == folder.resolve():
+                write_card(out, part=part)
     return metrics
 
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol, SupportsIndex
 
 import numpy as np
 
+from sensor2llm.atomic_write import repair
 from sensor2llm.errors import DataError
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
@@ -266,6 +267,7 @@ def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
+    repair(path)
     file = path / "store.json"
     if not file.is_file():
         raise DataError(
