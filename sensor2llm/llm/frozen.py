@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import Cache, DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
 from sensor2llm.errors import ModelError
 from sensor2llm.llm import identity
@@ -181,12 +181,20 @@ class FrozenLLM:
         return "cache" if "cache" in names else "past_key_values"
 
     def new_cache(self) -> Cache:
-        """Give an empty cache: keys and values, and the states of layers that hold other ones."""
-        cache = DynamicCache(config=self.model.config)
-        kinds = {type(layer) for layer in cache.layers}
-        plain = kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
+        """Give an empty cache: keys and values, or the states that layers of this family hold."""
         # Windows are the mask's business: whole keys and values can be taken over by a Prefix.
-        return DynamicCache() if plain else cache
+        return DynamicCache(config=self.model.config) if self.recurrent else DynamicCache()
+
+    @cached_property
+    def recurrent(self) -> bool:
+        """Say whether layers hold other states than keys and values of each position."""
+        try:
+            layers = DynamicCache(config=self.model.config).layers
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return False  # a family without such a cache; what it takes is tried
+        # A dummy reads the keys and values of another layer.
+        plain = {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
+        return not {type(layer) for layer in layers} <= plain
 
     @cached_property
     def window(self) -> int | None:

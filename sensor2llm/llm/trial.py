@@ -8,6 +8,7 @@ rounding moves a score of a large model by more than many a wrong mask.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -15,9 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.forward import (
+    Prefix,
     Prompt,
     assemble,
     compute_prefix,
@@ -26,7 +29,7 @@ from sensor2llm.llm.forward import (
     tail_logits,
 )
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import Steps, generate_ids
+from sensor2llm.llm.generation import Steps, generate_ids, stop_ids
 from sensor2llm.llm.hooks import decoder_layers
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import score_each, score_tree
@@ -66,12 +69,16 @@ class Trial:
     @cached_property
     def prefix(self) -> bool:
         """Say whether keys and values of what precedes the first slot can be computed once."""
-        return self._holds("a cached prefix", lambda: self._off(self._cached(self.rows[:1])))
+        return not self.llm.recurrent and self._holds(
+            "a cached prefix", lambda: self._off(self._cached(self.rows[:1]))
+        )
 
     @cached_property
     def padding(self) -> bool:
         """Say whether rows of different length can share a forward."""
-        return self._holds("padded rows", lambda: self._off(self._plain(self.rows)))
+        return not self.llm.recurrent and self._holds(
+            "padded rows", lambda: self._off(self._plain(self.rows))
+        )
 
     @cached_property
     def padded_prefix(self) -> bool:
@@ -83,8 +90,8 @@ class Trial:
     @cached_property
     def tree(self) -> bool:
         """Say whether all labels can be scored in one forward, on one row or with its prefix."""
-        # Its mask is the same in every layer, and knows no window.
-        if self._exceeds_window:
+        # Its mask is the same in every layer, and knows no window; a state knows no mask.
+        if self._exceeds_window or self.llm.recurrent:
             return False
         build = self._cached if self.prefix else self._plain
         return self._holds("a label tree", lambda: self._tree_off(build(self.rows[:1])))
@@ -112,14 +119,20 @@ class Trial:
         return self.llm.window is not None and self.length > self.llm.window
 
     def _plain(self, rows: Sequence[Sequence[int]]) -> Prompt:
-        return assemble(self.llm, prompt_rows(self.llm, rows), None, None, batch=len(rows))
+        return self._assemble(prompt_rows(self.llm, rows), None)
 
     def _cached(self, rows: Sequence[Sequence[int]]) -> Prompt:
         prefix = compute_prefix(self.llm, [*self.head, self.llm.pad_id])
         if prefix is None:
             raise ModelError("no text to cache at this length")
-        padded = rows_after(self.llm, rows, prefix)
-        return assemble(self.llm, padded, None, None, batch=len(rows), prefix=prefix)
+        return self._assemble(rows_after(self.llm, rows, prefix), prefix)
+
+    def _assemble(self, rows: PaddedRows, prefix: Prefix | None) -> Prompt:
+        """Assemble prompts in which a vector stands that is no token's."""
+        prompt = assemble(self.llm, rows, None, None, batch=len(rows.ids), prefix=prefix)
+        scale = torch.ones_like(prompt.vectors)
+        scale[:, -1] = 1.5
+        return replace(prompt, vectors=prompt.vectors * scale)
 
     def _expected(self, rows: int, answers: int) -> Tensor:
         """Score answers by a forward over each row alone, nothing cached or padded."""
@@ -140,9 +153,13 @@ class Trial:
         scores = score_tree(self.llm, prompt, self.labels)
         return float((scores - self._expected(len(prompt), 2)).abs().max())
 
+    def _rows(self) -> Prompt:
+        """Give both rows where they can share a forward, else the first."""
+        return self._plain(self.rows if self.padding else self.rows[:1])
+
     def _steps_off(self) -> float:
         """Say how far logits of one token after the other are from those of a whole forward."""
-        prompt, off = self._plain(self.rows[:1]), 0.0
+        prompt, off = self._rows(), 0.0
         tokens = torch.tensor([self.answers[0][:-1]], device=self.llm.device)
         expected = tail_logits(self.llm, prompt, tokens)
         steps = Steps(self.llm, prompt)
@@ -151,17 +168,21 @@ class Trial:
             told = logits.isfinite()
             off = max(off, float((logits - expected[:, place])[told].abs().max()))
             if place < tokens.shape[1]:
-                steps.append(tokens[:, place])
+                steps.append(tokens[0, place].expand(len(prompt)))
         return off
 
     def _generate_off(self) -> float:
         """Say how much likelier another token is than one that `generate` says."""
-        prompt, off = self._plain(self.rows[:1]), 0.0
+        prompt, off, ends = self._rows(), 0.0, stop_ids(self.llm)
         ids = generate_ids(self.llm, prompt, TAIL - 1)
-        logits = tail_logits(self.llm, prompt, ids[:, :-1])[0].float()
-        logits[:, self.llm.suppressed_ids] = -torch.inf
-        for place, token in enumerate(ids[0].tolist()):
-            off = max(off, float(logits[place].max() - logits[place, token]))
+        logits = tail_logits(self.llm, prompt, ids[:, :-1]).float()
+        logits[..., self.llm.suppressed_ids] = -torch.inf
+        for row, tokens in enumerate(ids.tolist()):
+            for place, token in enumerate(tokens):
+                best = logits[row, place]
+                off = max(off, float(best.max() - best[token]))
+                if token in ends:
+                    break
         return off
 
     @torch.no_grad()
