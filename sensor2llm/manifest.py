@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.hub import offline_if_unreachable
 
 MANIFEST = "sensor2llm.json"
 FORMAT_VERSION = 1
@@ -134,11 +135,12 @@ def _download(name: str, kinds: str, patterns: list[str]) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        with offline_if_unreachable():
+            return Path(snapshot_download(name, allow_patterns=patterns))
     except LocalEntryNotFoundError as error:
         raise ArtefactError(
             f"no {kinds} '{name}': no such folder, the hub cannot be reached, and nothing of that "
-            "name was fetched before; go online (HF_HUB_OFFLINE=0), or give a folder"
+            "name was fetched before; go online (without HF_HUB_OFFLINE), or give a folder"
         ) from error
     except (OSError, ValueError) as error:
         raise ArtefactError(

@@ -8,7 +8,7 @@ import torch
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
-from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, tail_logits
+from sensor2llm.llm.forward import assemble, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import score_each, score_tree

@@ -10,7 +10,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,11 +21,13 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
 from sensor2llm.errors import ModelError
+from sensor2llm.hub import offline_if_unreachable
 from sensor2llm.llm import identity
 from sensor2llm.llm.causality import refuse_unfit
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
     cached_folder,
+    check_kind,
     choose_dtype,
     draw_model,
     explained,
@@ -135,7 +137,9 @@ class FrozenLLM:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         kind = choose_dtype(dtype, place)
         source = locate(name, weights=not random_weights)
-        with explained(name), quiet():
+        offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
+        with explained(name), quiet(), offline:
+            check_kind(source)
             tokenizer = read_tokenizer(source)
             if random_weights:
                 model = draw_model(source, kind, attention, seed).to(place)
