@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Callable
 
-
 LONGEST_LINE = 300
 """Characters of a line that a verb writes where something cannot be."""
 
@@ -57,7 +56,7 @@ def run_verb(main: Callable[[], int | None]) -> int:
     """Run a verb and turn its errors into exit codes.
 
     Returns:
-        0 or what `main` returned; 2 after a `UserError`, a missing file, a full disk or full memory,
+        0 or what `main` returned; 2 after a `UserError`, a missing file, a full disk or memory,
         with one line of at most 300 characters on stderr; 130 after Ctrl-C.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
