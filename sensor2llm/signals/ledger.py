@@ -75,9 +75,6 @@ class Ledger:
     def __getitem__(self, unit: str) -> UnitCounts:
         return self._units.get(unit, UnitCounts())
 
-    def __bool__(self) -> bool:
-        return bool(self._units)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ledger) and self._units == other._units
 

@@ -73,7 +73,7 @@ def test_plain_json_and_back():
 def test_nothing_counted_is_nothing_to_say():
     ledger = Ledger()
     ledger.drop("rows", 0, "too short for a window")
-    assert not ledger
+    assert ledger.to_dict() == {}
     assert ledger.lines() == []
     ledger.read("rows", 0)
     assert ledger.lines() == ["rows: 0 read, 0 in windows"]
