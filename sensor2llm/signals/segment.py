@@ -35,6 +35,7 @@ LabelRule = Literal["majority", "none"]
 BORDER = "at a border between labels"
 SHORT = "in a piece shorter than a window"
 PAUSE = "in a pause"
+UNLABELLED = "outside the labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class _Rules:
     label_rule: LabelRule
     min_label_share: float
     drop_straddling: bool
+    drop_unlabelled: bool
     max_nan_share: float
     max_gap_s: float
 
@@ -63,6 +65,7 @@ def segment(
     *,
     min_label_share: float = 0.5,
     drop_straddling: bool = True,
+    drop_unlabelled: bool = False,
     max_gap_s: float = MAX_GAP_S,
     ledger: Ledger | None = None,
     rows_unit: str = "rows",
@@ -83,6 +86,7 @@ def segment(
         max_nan_share: See the rule for missing values above.
         min_label_share: Windows covered less than this by their label have no label.
         drop_straddling: Leave out windows that touch two labels.
+        drop_unlabelled: Leave out windows without a label.
         max_gap_s: See the rule for missing values above.
         ledger: Counts windows, and rows where the recording has `row_times_s`, once all windows
             are taken.
@@ -98,6 +102,7 @@ def segment(
         label_rule=label_rule,
         min_label_share=min_label_share,
         drop_straddling=drop_straddling,
+        drop_unlabelled=drop_unlabelled,
         max_nan_share=max_nan_share,
         max_gap_s=max_gap_s,
     )
@@ -165,6 +170,8 @@ def _window(
     label, straddles = labels.find(start_s, stop_s)
     if straddles:
         return BORDER
+    if label is None and rules.drop_unlabelled:
+        return UNLABELLED
     signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
     for name, track in tracks.items():
         values = _slice_of(track, start_s, stop_s, rules)
