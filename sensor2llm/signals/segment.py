@@ -227,9 +227,12 @@ class _Labels:
     """Find the label of an extent among a recording's annotations."""
 
     def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
-        used = annotations if rules.label_rule == "majority" else ()
+        used = sorted(annotations, key=lambda note: note.start_s)
+        used = used if rules.label_rule == "majority" else []
         self._starts = np.array([note.start_s for note in used])
         self._stops = np.array([note.stop_s for note in used])
+        # Never going back, so that those that end before a window are found without looking.
+        self._latest = np.maximum.accumulate(self._stops)
         self._names = [note.label for note in used]
         self._rules = rules
 
@@ -245,10 +248,13 @@ class _Labels:
         return (label if label is not None and covered[label] >= needed else None), False
 
     def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
+        first = int(np.searchsorted(self._latest, start_s))
+        last = int(np.searchsorted(self._starts, stop_s, side="right"))
+        starts, stops = self._starts[first:last], self._stops[first:last]
         if start_s == stop_s:
             # A row has a moment, not an extent; a label may be given for that moment alone.
-            now = (self._starts <= start_s) & (start_s < self._stops) | (self._starts == start_s)
-            return ((i, 1.0) for i in np.flatnonzero(now).tolist())
-        seconds = np.minimum(self._stops, stop_s) - np.maximum(self._starts, start_s)
+            now = (starts <= start_s) & (start_s < stops) | (starts == start_s)
+            return ((first + i, 1.0) for i in np.flatnonzero(now).tolist())
+        seconds = np.minimum(stops, stop_s) - np.maximum(starts, start_s)
         # Less than a millisecond is rounding, not a label.
-        return ((i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())
+        return ((first + i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())
