@@ -1,6 +1,7 @@
 """The verb `evaluate`."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -124,17 +125,50 @@ def test_an_encoder_gets_probes(folders, capsys, tmp_path):
 
 
 def test_a_released_encoder_is_measured_by_name_and_stays_as_it_is(
-    folders, capsys, tmp_path, monkeypatch
+    folders, capsys, caplog, tmp_path, monkeypatch
 ):
+    caplog.set_level("INFO")
     released = tmp_path / "released"
     encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
     encoder.save_pretrained(released / "mine", {"normaliser": normaliser(SPEC).to_dict()})
     monkeypatch.setattr(manifest, "released_folder", lambda: released)
+    monkeypatch.chdir(tmp_path)
     before = sorted(path.name for path in (released / "mine").iterdir())
     assert run("mine", "--data", folders[1], "--out", tmp_path / "out", "--json") == 0
     assert json.loads(capsys.readouterr().out)["encoder"] == encoder.fingerprint()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+    for name in ("mine", released / "mine"):
+        caplog.clear()
+        assert run(name, "--data", folders[1]) == 0
+        assert caplog.messages[0] == (
+            "results go to runs/evaluation/mine ('mine' is a released one; --out names another "
+            "folder)"
+        )
+        (tmp_path / "runs" / "evaluation" / "mine" / "metrics.json").unlink()
     assert sorted(path.name for path in (released / "mine").iterdir()) == before
+
+
+def test_a_folder_that_git_tracks_stays_as_it_is(folders, caplog, tmp_path, monkeypatch):
+    caplog.set_level("INFO")
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(SPEC).to_dict()})
+    monkeypatch.chdir(tmp_path)
+    for words in (["init", "-q"], ["add", "e"]):
+        subprocess.run(["git", *words], check=True)
+    assert run("e", "--data", folders[1]) == 0
+    assert "('e' is tracked by git; --out names another folder)" in caplog.text
+    assert not (tmp_path / "e" / "metrics.json").exists()
+    assert (tmp_path / "runs" / "evaluation" / "e" / "metrics.json").is_file()
+
+
+def test_results_that_cannot_be_written_are_refused_before_anything_is_measured(
+    folders, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sensor2llm.recipes.evaluate.evaluate_adapter", None)
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    assert run(folders[0], "--data", folders[1], "--llm", llm_folder(), "--out", out) == 2
+    assert f"cannot write results to '{out}'" in capsys.readouterr().err
 
 
 PICTURES = {"embeddings_tsne.png", "selectivity.png", "embedding.json"}

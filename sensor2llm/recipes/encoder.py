@@ -88,6 +88,8 @@ def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
         return folder
     told = [stages.objective] * stages.pretrain + ["labels"] * stages.finetune
     logger.info("making the encoder: %s", ", then ".join(told))
+    if process_state().is_main_process:
+        mark.unlink(missing_ok=True)  # it would vouch for another encoder after a kill
     make_encoder(stages, store.path, folder, resume=resume)
     if process_state().is_main_process:
         write_json(mark, key)

@@ -7,8 +7,10 @@ from typing import Any
 
 from sensor2llm.adapter_card import people_text
 from sensor2llm.adapter_files import find_artefact
+from sensor2llm.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.plots import plot_confusion, plot_reliability
+from sensor2llm.recipes.results_folder import results_folder
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.card import CONTROLS, write_card
 from sensor2llm.tasks.config import EvaluationConfig
@@ -26,8 +28,7 @@ logger = logging.getLogger(__name__)
 def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """Measure, write the results, and return the metrics as plain JSON.
 
-    Results go to `config.out`, else to the folder that was typed where the test people were
-    judged; the card there is written again.
+    Results of the test people are kept, see `results_folder`; a card there is written again.
 
     Args:
         config: what is measured.
@@ -38,16 +39,21 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """
     folder = find_artefact(config.adapter)
     store = WindowStore.open(config.data)
-    out = config.out or (folder if _is_own(config) else None)
     if _kind(folder) == "encoder":
-        metrics = _of_encoder(folder, store, config) | {"command": command}
+        _check_encoder_options(config)
+        out = results_folder(config, folder)
+        metrics = evaluate_encoder(
+            folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
+        )
+        metrics["command"] = command
         if out:
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(out / "metrics.json", metrics)
-            if out.resolve() == folder.resolve():
-                write_encoder_card(out)
+            with update_folder(out) as part:
+                write_json(part / "metrics.json", metrics)
+                if out.resolve() == folder.resolve():
+                    write_encoder_card(out, part=part)
         return metrics
     model = load_model(config.adapter, config.llm)
+    out = results_folder(config, folder)
     evaluation = evaluate_adapter(
         model,
         store,
@@ -116,15 +122,12 @@ def _table(title: str, found: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _of_encoder(folder: Path, store: WindowStore, config: EvaluationConfig) -> dict[str, Any]:
+def _check_encoder_options(config: EvaluationConfig) -> None:
     if config.split == "train" or config.controls or config.missing or config.by == "text":
         raise ConfigError(
             f"'{config.adapter}' is an encoder: it is judged by probes on test or validation "
             "people; leave out --by, --controls and --missing"
         )
-    return evaluate_encoder(
-        folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
-    )
 
 
 def _kind(folder: Path) -> str:
@@ -136,19 +139,15 @@ def _kind(folder: Path) -> str:
     return str(manifest.get("kind")) if isinstance(manifest, dict) else "adapter"
 
 
-def _is_own(config: EvaluationConfig) -> bool:
-    # A released name may lie in the installed package or the hub's cache: not ours to write to.
-    return config.split == "test" and Path(config.adapter).expanduser().is_dir()
-
-
 def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
-    evaluation.save(out)
     metrics, suffix = evaluation.metrics, evaluation.suffix
     kept = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
-    plot_confusion(metrics["confusion"], metrics["labels"], out / kept[-1])
-    if evaluation.predictions.probabilities is not None:
-        kept.append("reliability.png")
-        plot_reliability(evaluation.predictions, out / kept[-1])
-    if own and (out / "metrics.json").is_file():
-        kept.append(write_card(out).name)
+    with update_folder(out) as part:
+        evaluation.save(part)
+        plot_confusion(metrics["confusion"], metrics["labels"], part / kept[-1])
+        if evaluation.predictions.probabilities is not None:
+            kept.append("reliability.png")
+            plot_reliability(evaluation.predictions, part / kept[-1])
+        if own and any((place / "metrics.json").is_file() for place in (part, out)):
+            kept.append(write_card(out, part=part).name)
     logger.info("kept in %s: %s", out, ", ".join(kept))

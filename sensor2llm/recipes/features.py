@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.dataset import WindowDataset
@@ -73,11 +74,9 @@ class FeatureStore:
         key = {"data": dataset.store.fingerprint, "rows": which} | key
         mark = folder / "features.json"
         if not is_marked(mark, key, f"features in {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-            for old in (mark, folder / "scale.npy", folder / "given.json"):
-                old.unlink(missing_ok=True)
-            cls._compute(folder, adapter, dataset)
-            write_json(mark, key)
+            with replace_folder(folder) as part:
+                cls._compute(part, adapter, dataset)
+                write_json(part / mark.name, key)
         return cls(folder, np.asarray(dataset.labels, dtype=np.int64))
 
     @staticmethod

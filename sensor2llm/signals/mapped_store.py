@@ -223,7 +223,8 @@ def unit_factor(given: str, wanted: str) -> float | None:
     """Give what a value in one unit is multiplied by to be in another; None where nothing is known.
 
     Example:
-        unit_factor("g", "m/s^2")
+        >>> unit_factor("g", "m/s^2")
+        9.80665
     """
     given, wanted = canonical_unit(given), canonical_unit(wanted)
     if given == wanted:

@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import FORMAT_VERSION, WindowStore
 from sensor2llm.signals.store_digest import digest_window
@@ -60,8 +60,6 @@ class GrowingArray:
                 self._file.seek(0)
                 body = self._write_header()
                 assert body == self._body, "the .npy header outgrew its padding"
-                self._file.flush()
-                os.fsync(self._file.fileno())
 
 
 class _Names:
@@ -88,27 +86,23 @@ def write_store(
     published: Mapping[str, Sequence[str]] | None,
     source: str,
     parts: Mapping[str, str] | None = None,
+    ledger: Ledger | None = None,
 ) -> WindowStore:
-    """Write a store beside `path` and rename it; see `WindowStore.write`."""
+    """Write a store that takes its place whole; see `WindowStore.write`."""
     if path.exists() and not _may_replace(path):
         raise DataError(
             f"'{path}' exists and is no window store; move it away or choose another --out"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
-    try:
-        meta = _write_arrays(partial, spec, windows, label_names)
+    with replace_folder(path, _is_foreign) as part:
+        meta = _write_arrays(part, spec, windows, label_names)
         splits = {name: list(people) for name, people in (published or {}).items()}
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
         meta |= {"parts": dict(parts)} if parts else {}
-        _write_json(partial / "store.json", meta)
-        meta["fingerprint"] = WindowStore(partial).fingerprint
-        _write_json(partial / "store.json", meta)
-        partial.chmod(0o777 & ~_umask())
-        _replace(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        meta |= {"ledger": _filled(ledger, meta["n"]).to_dict()}
+        file = part / "store.json"
+        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        meta["fingerprint"] = WindowStore(part).fingerprint
+        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
     return WindowStore(path)
 
 
@@ -145,6 +139,15 @@ def _write_arrays(
             "subjects": list(subjects.ids)}  # fmt: skip
 
 
+def _filled(ledger: Ledger | None, windows: int) -> Ledger:
+    """Give the ledger once the windows were read; a reader without one has read windows only."""
+    ledger = ledger or Ledger()
+    if not ledger["windows"].read:
+        ledger.read("windows", windows)
+        ledger.keep("windows", windows)
+    return ledger
+
+
 def _check(window: Window, spec: SignalSpec, i: int) -> None:
     try:
         spec.check(window)
@@ -158,28 +161,6 @@ def _may_replace(path: Path) -> bool:
     return (path / "store.json").is_file() or (path.is_dir() and not any(path.iterdir()))
 
 
-def _write_json(file: Path, plain: Mapping[str, Any]) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        json.dump(plain, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _replace(new: Path, target: Path) -> None:
-    if not target.exists():
-        new.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent))
-    target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old)
+def _is_foreign(name: str) -> bool:
+    """Say whether an entry beside an old store's files is somebody's own, and stays."""
+    return name not in ("store.json", "classes.png") and not name.endswith(".npy")

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.atomic_write import sole_writer
 from sensor2llm.errors import DataError, UserError
+from sensor2llm.manifest import check_files, hash_files
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
@@ -44,6 +46,11 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
             be run, after all others were.
     """
     check_cells(study)
+    with sole_writer(study.out / CELLS):
+        return _run_missing(study)
+
+
+def _run_missing(study: StudyConfig) -> tuple[int, int]:
     for store in study.stores.values():
         open_data(store)
     wanted, marks = cells(study), dict[str, str]()
@@ -56,7 +63,6 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
 
 def _run(study: StudyConfig, left: Sequence[Cell], total: int) -> None:
     folder = study.out / CELLS
-    folder.mkdir(parents=True, exist_ok=True)
     engine = _on_ray if study.engine == "ray" else _local
     failed: list[tuple[Cell, Exception]] = []
     with counting_bar() as bar:
@@ -105,7 +111,8 @@ def _record(study: StudyConfig, cell: Cell) -> dict[str, Any] | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         np.load(path.with_suffix(".npz"), allow_pickle=False).close()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        check_files(path.parent, record.get("files", {}), "cell", "run the study again")
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
         return None
     fits = isinstance(record, dict) and record.get("digest") == digest(study, cell)
     return record if fits else None
@@ -171,6 +178,7 @@ def _write(folder: Path, cell: Cell, answer: Answer) -> None:
     """Write the arrays first: a cell is finished when its JSON file is there."""
     record, arrays = answer
     write_bytes(folder / f"{cell.key}.npz", arrays)
+    record |= {"files": hash_files(folder, [f"{cell.key}.npz"])}
     write_json(folder / f"{cell.key}.json", record)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
@@ -54,7 +55,6 @@ class Evaluation:
     def save(self, folder: str | Path) -> Path:
         """Write metrics and predictions into a folder; a reader never sees half a file."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         write_predictions(self.predictions, folder / f"predictions{self.suffix}.parquet")
         write_json(folder / f"metrics{self.suffix}.json", self.metrics)
         return folder
@@ -225,9 +225,5 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     if p.probabilities is not None:
         columns["probability"] = p.probabilities.max(1)
         columns |= {f"p_{n}": p.probabilities[:, i] for i, n in enumerate(p.labels)}
-    part = path.with_name(path.name + ".part")
-    try:
+    with replace_file(path) as part:
         pq.write_table(pa.table(columns), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -150,10 +150,10 @@ def score_confusion(
     right = np.diagonal(confusion[..., :n], axis1=-2, axis2=-1).astype(np.float64)
     support, given = confusion.sum(-1), confusion.sum(-2)[..., :n]
     if score == "accuracy":
-        return right.sum(-1) / np.maximum(support.sum(-1), 1)
+        return np.asarray(right.sum(-1) / np.maximum(support.sum(-1), 1))
     counted = support if score == "balanced_accuracy" else support + given
     each = (1 if score == "balanced_accuracy" else 2) * right / np.maximum(counted, 1)
-    return each.sum(-1) / np.maximum((counted > 0).sum(-1), 1)
+    return np.asarray(each.sum(-1) / np.maximum((counted > 0).sum(-1), 1))
 
 
 def f1_by_subject(predictions: Predictions) -> dict[str, float]:

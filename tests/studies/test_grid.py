@@ -115,13 +115,14 @@ def test_options_reach_the_objective_nested_ones_too():
         (with_method(options={"distinct_views": "no"}),
          "distinct_views must be true or false, got 'no'"),
         (with_method(encoder={"kind": 3}), "encoder of crossl: kind must be a word, got 3"),
-        (with_method(encoder={"strides": ["a", "b", "c"]}), "encoder of crossl: '<' not supported"),
+        (with_method(encoder={"strides": ["a", "b", "c"]}), "strides must be three positive"),
         (with_store(pretrain_loop={"optimizer": "sgd"}),
          "pretrain_loop: optimizer must be one of adamw, adam, muon, got 'sgd'"),
         (make(methods={"plain": MethodConfig(options={"mask": "random"})}, baseline="plain"),
          "plain: options need an objective"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("unchecked")
 def test_a_setting_that_is_not_there_is_named_before_anything_runs(study, message):
     with pytest.raises(ConfigError, match=message):
         check_cells(study)

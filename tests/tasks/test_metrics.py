@@ -191,6 +191,7 @@ def test_nothing_to_evaluate_is_said():
         Predictions(labels=LABELS, true=empty, predicted=empty, subjects=empty)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_lengths_that_differ_are_said():
     with pytest.raises(DataError, match="3 true labels, 2 predictions"):
         Predictions(
