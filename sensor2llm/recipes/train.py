@@ -79,7 +79,10 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
     _align(recipe, model, parts, resume, identity)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
     if llm.fingerprint() != before:
-        raise ModelError("the language model's weights changed in training; this must not happen")
+        raise ModelError(
+            "the language model's weights changed in training, or its settings, or a hook was left "
+            "behind; this must not happen"
+        )
     if process_state().is_main_process:
         records = {TRAINING: _summary(model, result, before)}
         save_adapter(model.adapter, recipe.out, records)

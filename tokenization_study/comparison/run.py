@@ -159,11 +159,10 @@ class _Comparison:
 
     @cached_property
     def same(self) -> list[str]:
-        """Name what all rows depend on: the LLM as it is in memory, and the windows."""
-        sample = hashlib.sha256(np.asarray(self.test).tobytes())
-        for values in self.store.read(self.test).values():
-            sample.update(np.ascontiguousarray(values).tobytes())
-        return [self.model.llm.fingerprint(), sample.hexdigest(), str(self.config.seed)]
+        """Name what all rows depend on: the LLM, as stored and in memory, and the windows."""
+        llm, rows = self.model.llm, hashlib.sha256(np.asarray(self.test).tobytes())
+        data = [self.store.fingerprint, rows.hexdigest()]
+        return [llm.identity, llm.fingerprint(), *data, str(self.config.seed)]
 
     def rows(self) -> Iterator[Row]:
         """Measure every row, the quick ones first."""
