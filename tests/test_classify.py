@@ -115,7 +115,10 @@ def test_a_folder_goes_into_a_folder(given, archive, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     ledger = said.pop("ledger")
     assert said == {"out": str(out), "recordings": 2, "windows": 4, "failed": {}}
-    assert (ledger["windows"]["kept"], ledger["rows"]["dropped"]) == (4, {"after the last whole window": 8})
+    assert (ledger["windows"]["kept"], ledger["rows"]["dropped"]) == (
+        4,
+        {"after the last whole window": 8},
+    )
 
 
 def test_several_files_need_a_folder(given, archive, capsys):

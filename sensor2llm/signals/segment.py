@@ -224,6 +224,10 @@ class _Labels:
         self._starts = np.array([note.start_s for note in used])
         self._stops = np.array([note.stop_s for note in used])
         self._names = [note.label for note in used]
+        # In order, as labels that follow each other are, only a few of them have to be looked at.
+        self._ordered = bool(
+            (np.diff(self._starts) >= 0).all() and (np.diff(self._stops) >= 0).all()
+        )
         self._rules = rules
 
     def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
@@ -238,10 +242,15 @@ class _Labels:
         return (label if label is not None and covered[label] >= needed else None), False
 
     def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
+        first, last = 0, len(self._starts)
+        if self._ordered:
+            first = int(np.searchsorted(self._stops, start_s))
+            last = int(np.searchsorted(self._starts, stop_s, side="right"))
+        starts, stops = self._starts[first:last], self._stops[first:last]
         if start_s == stop_s:
             # A row has a moment, not an extent; a label may be given for that moment alone.
-            now = (self._starts <= start_s) & (start_s < self._stops) | (self._starts == start_s)
-            return ((i, 1.0) for i in np.flatnonzero(now).tolist())
-        seconds = np.minimum(self._stops, stop_s) - np.maximum(self._starts, start_s)
+            now = (starts <= start_s) & (start_s < stops) | (starts == start_s)
+            return ((first + i, 1.0) for i in np.flatnonzero(now).tolist())
+        seconds = np.minimum(stops, stop_s) - np.maximum(starts, start_s)
         # Less than a millisecond is rounding, not a label.
-        return ((i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())
+        return ((first + i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())

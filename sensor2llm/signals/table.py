@@ -31,9 +31,9 @@ from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import canonical_unit
 from sensor2llm.signals.table_config import Table, TableModality, load
+from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_file import (
     column_names,
-    listed,
     numbers,
     read_columns,
     texts,

@@ -11,7 +11,8 @@ import yaml
 
 from sensor2llm.errors import DataError, SpecError
 
-_MOST_BYTES, _MOST_ALIASES, _LONGEST_TEXT = 1 << 20, 20, 1000
+_MOST_BYTES, _MOST_ALIASES, _LONGEST_TEXT = 1 << 17, 20, 1000
+_MOST_LISTED = 12
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 60
 _REPR.maxlist = _REPR.maxdict = 4
@@ -50,7 +51,9 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path.name} is larger than a megabyte, so it is no description")
+            raise DataError(
+                f"{path.name} has more than {_MOST_BYTES} bytes; is it a description (YAML)?"
+            )
         return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; see the docstring of table_config") from error
@@ -65,6 +68,12 @@ def read_yaml(path: Path) -> Any:
 def shown(plain: Any) -> str:
     """Write a value for a message, short whatever it is."""
     return _REPR.repr(plain)
+
+
+def listed(names: Sequence[str]) -> str:
+    """List names for a message, the first ones where there are many."""
+    cut = (name if len(name) <= 40 else f"{name[:37]}..." for name in names[:_MOST_LISTED])
+    return ", ".join(cut) + f", ... ({len(names)} in all)" * (len(names) > _MOST_LISTED)
 
 
 def check_keys(plain: Any, keys: Sequence[str], *, required: Sequence[str], where: str) -> None:

@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_layout import (
     DEFAULT_LAYOUT,
     EXPANSION,
@@ -28,7 +29,7 @@ from sensor2llm.signals.table_times import Place, first_bad_cell, seconds, shown
 
 PARQUET = (".parquet", ".pq")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
-_MOST_LISTED, _LONGEST_CELL = 12, 1000
+_LONGEST_CELL = 1000
 
 
 def column_names(path: Path, layout: Layout = DEFAULT_LAYOUT) -> tuple[str, ...]:
@@ -113,8 +114,10 @@ def _schema(path: Path) -> pa.Schema:
     if not path.stat().st_size:
         raise DataError(f"{path.name} is empty; leave it out or record it again")
     try:
-        return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+        schema = pq.read_schema(path)
+        _ = schema.names  # names that are no text fail where they are looked at
+        return schema
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -140,12 +143,6 @@ def _hint(name: str, text: TextFile, layout: Layout) -> str:
         if number > layout.skip_rows and name in cells:
             return f"; line {number + 1} names it: write skip_rows: {number}"
     return ""
-
-
-def listed(names: Sequence[str]) -> str:
-    """List names for a message, the first ones where there are many."""
-    cut = (name if len(name) <= 40 else f"{name[:37]}..." for name in names[:_MOST_LISTED])
-    return ", ".join(cut) + f", ... ({len(names)} in all)" * (len(names) > _MOST_LISTED)
 
 
 def is_number(text: str) -> bool:
@@ -221,9 +218,12 @@ def texts(table: pa.Table, name: str) -> np.ndarray:
     if not pa.types.is_dictionary(column.type):
         column = pc.cast(column, pa.string()).dictionary_encode()
     coded = column.unify_dictionaries().combine_chunks()
+    try:
+        cells = pc.cast(coded.dictionary, pa.string()).to_pylist()
+    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
+        raise DataError(f"column {name!r} holds bytes that are no UTF-8; mend the file") from error
     # A CSV's cell with a blank before its quotes keeps them.
-    words = [None if word is None else word.strip().strip('"').strip() or None
-             for word in pc.cast(coded.dictionary, pa.string()).to_pylist()]  # fmt: skip
+    words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
     codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
     return np.array([*words, None], dtype=object)[codes]
 

@@ -24,7 +24,7 @@ from sensor2llm.signals.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.table_config import Table
-from sensor2llm.signals.table_file import listed
+from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_people import fixed_subject, label_texts
 from sensor2llm.signals.window import Window
 

@@ -9,11 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.table_fields import listed
 
 if TYPE_CHECKING:
     from sensor2llm.signals.table_config import Table
-
-_MOST_NAMED = 12
 
 
 def label_key(cell: str) -> str:
@@ -41,10 +40,9 @@ def label_texts(cells: np.ndarray, table: "Table", path: Path) -> np.ndarray:
         for cell, key in words.items():
             if key not in labels:
                 row = cells.tolist().index(cell)
-                named = ", ".join(list(labels)[:_MOST_NAMED])
                 raise DataError(
                     f"{path.name}: row {row + 1}, column {table.label or 'labels'!r}: unknown "
-                    f"label {cell!r}; labels has {named}"
+                    f"label {cell[:60]!r}; labels has {listed(list(labels))}"
                 )
         words = {cell: labels[key] for cell, key in words.items()}
     return np.array([words.get(cell) for cell in cells.tolist()], dtype=object)
@@ -79,8 +77,8 @@ def fixed_subject(table: "Table", path: Path) -> str:
         folders = path.relative_to(table.root).parts[:-1]
     names = pa.array([path.name, *reversed(folders)])
     try:
-        within = 1 if re.compile(rule).groups == 0 else 2
         fits = pc.match_substring_regex(names, rule)
+        within = 1 if re.compile(rule).groups == 0 else 2
         subjects = pc.replace_substring_regex(names, f"(?s)^.*?({rule}).*$", rf"\{within}")
     except (re.error, pa.ArrowInvalid, RecursionError, OverflowError) as error:
         raise SpecError(f"subject {{file: {rule[:60]}}} is no pattern: {error}") from error

@@ -16,7 +16,8 @@ from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.table import file_windows
 from sensor2llm.signals.table_config import Table, TableModality
-from sensor2llm.signals.table_file import column_names, is_number, listed, read_columns, texts
+from sensor2llm.signals.table_fields import listed
+from sensor2llm.signals.table_file import column_names, is_number, read_columns, texts
 from sensor2llm.signals.window import Window
 
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}

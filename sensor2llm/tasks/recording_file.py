@@ -24,7 +24,8 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table import file_windows, find_files, read_rows, recordings
 from sensor2llm.signals.table_config import Table, TableModality, load
-from sensor2llm.signals.table_file import column_names, listed
+from sensor2llm.signals.table_fields import listed
+from sensor2llm.signals.table_file import column_names
 from sensor2llm.signals.table_npz import npz_spec, npz_windows
 from sensor2llm.signals.table_rates import TOLERANCE, observed_rate_hz
 from sensor2llm.signals.table_spec import TIMES, table_for
