@@ -103,7 +103,12 @@ def make_model(llm: FrozenLLM, encoded: bool) -> SensorLanguageModel:
             "soft_prompt": SoftPrompt.start(SoftPromptConfig(tokens=3), llm),
         }
     adapter = SensorAdapter(
-        spec=SPEC, label_names=LABELS, template=TEMPLATE, llm_name=llm.name, llm_identity="", **parts
+        spec=SPEC,
+        label_names=LABELS,
+        template=TEMPLATE,
+        llm_name=llm.name,
+        llm_identity="",
+        **parts,
     )
     return SensorLanguageModel(adapter, llm, check=False).eval()
 
