@@ -119,14 +119,14 @@ def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
                 f"with an activity of {', '.join(LABELS)}"
             )
         found.setdefault(int(person), []).append((int(trial), LABELS[activity], path))
-    for person, files in found.items():
-        for one, other in pairwise(sorted(files)):
-            if one[:2] == other[:2]:
+    for files in found.values():
+        for (*one, path), (*other, double) in pairwise(sorted(files)):
+            if one == other:
                 raise DataError(
-                    f"{one[2].relative_to(root)} and {other[2].relative_to(root)} are one trial of "
-                    f"person {person}; keep one of them"
+                    f"{path.relative_to(root)} and {double.relative_to(root)} are one trial of one "
+                    "person; keep one of them"
                 )
-    return {person: sorted(files) for person, files in found.items()}
+    return {number: sorted(files) for number, files in found.items()}
 
 
 def _bouts(subject: str, trials: list[tuple[int, str, Path]]) -> Iterator[Bout]:
