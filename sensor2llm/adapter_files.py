@@ -30,15 +30,18 @@ from sensor2llm.adapter_parts import (
 from sensor2llm.atomic_write import replace_folder, update_folder
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.external import EXTERNAL
 from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.soft_prompt import SoftPrompt
+from sensor2llm.llm.templates import FIELDS as TEMPLATE_FIELDS
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.manifest import (
     FORMAT_VERSION,
     MANIFEST,
+    build_settings,
     check_files,
     find_folder,
     first_line,
@@ -46,6 +49,8 @@ from sensor2llm.manifest import (
     is_evaluation,
     push_folder,
     read_manifest,
+    refuse_unknown,
+    tell_unknown,
 )
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
@@ -76,7 +81,16 @@ def save_adapter(
         adapter: what to save.
         folder: where it goes.
         records: by file name, what is kept beside it as JSON.
+
+    Raises:
+        ArtefactError: its encoder has modules of others, which no file can bring back.
     """
+    if adapter.encoder is not None and adapter.encoder.config.kind == EXTERNAL:
+        raise ArtefactError(
+            f"'{folder}' is not written: an encoder with modules of others cannot be read again "
+            "from an adapter's files; save it by itself (encoder.save_pretrained), or train the "
+            "adapter on an encoder of this package's kinds"
+        )
     old = not folder.exists() or (folder / MANIFEST).is_file()
     with replace_folder(folder, _is_foreign) if old else update_folder(folder) as part:
         _write_files(adapter, part)
@@ -176,6 +190,7 @@ def load_adapter(name: str | Path) -> SensorAdapter:
     folder = find_adapter(name)
     manifest = read_manifest(folder, "adapter", "train_adapter")
     check_files(folder, manifest.get("files", {}), "adapter", "fetch or train it again")
+    tell_unknown(folder, manifest)
     try:
         return _build(folder, manifest).eval()
     except UserError:
@@ -190,8 +205,12 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
     spec = SignalSpec.from_dict(manifest["spec"])
     encoder = projector = config = crossing = head = None
     if manifest["encoder"] is not None:
-        encoder = SignalEncoder(spec, EncoderConfig(**manifest["encoder"]))
-        config = ProjectorConfig(**manifest["projector"])
+        encoder = SignalEncoder(
+            spec, build_settings(EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'")
+        )
+        config = build_settings(
+            ProjectorConfig, manifest["projector"], f"the projector in '{folder}'"
+        )
         width, layers = manifest["llm_width"], manifest.get("llm_layers")
         projector = build_projector(config, encoder, width, target_std=1.0)
         if layers is not None:
@@ -218,7 +237,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         label_names=manifest["label_names"],
         label_texts=manifest["label_texts"],
         label_prior=manifest["label_prior"],
-        template=PromptTemplate.from_dict(manifest["template"]),
+        template=_template(folder, manifest["template"]),
         form=manifest["form"],
         llm_name=manifest["llm"],
         llm_identity=manifest["llm_identity"],
@@ -232,13 +251,20 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         low_rank=LowRank.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
         prefix=read_prefix(folder, manifest),
         templates={
-            task: PromptTemplate.from_dict(content)
+            task: _template(folder, content)
             for task, content in manifest.get("templates", {}).items()
         },
-        signal_text=SignalText(**manifest["signal_text"]),
+        signal_text=build_settings(
+            SignalText, manifest["signal_text"], f"the signal_text in '{folder}'"
+        ),
         taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
         recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
     )
+
+
+def _template(folder: Path, content: Mapping[str, Any]) -> PromptTemplate:
+    refuse_unknown(content, TEMPLATE_FIELDS, f"a prompt template in '{folder}'")
+    return PromptTemplate.from_dict(content)
 
 
 def find_adapter(name: str | Path) -> Path:

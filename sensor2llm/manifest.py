@@ -4,20 +4,38 @@ The manifest says what the folder holds, of which format, and what it says of it
 """
 
 import hashlib
+import inspect
 import json
+import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sensor2llm.atomic_write import repair
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.hub import offline_if_unreachable
 
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+NAMED = 5
 MANIFEST = "sensor2llm.json"
 EVALUATION = ("metrics*.json", "predictions*.parquet", "confusion*.png", "reliability.png")
-FORMAT_VERSION = 1
+# 2: `llm_identity` is of all that changes what the LLM says, and `taught` says who taught.
+FORMAT_VERSION = 2
+COMMON = ("format_version", "kind", "license", "spec", "encoder", "normaliser", "label_names",
+          "versions", "files", "taught")  # fmt: skip
+KEYS = {
+    "encoder": {*COMMON, "fingerprint", "source", "parts", "recipe"},
+    "adapter": {
+        *COMMON, "label_texts", "label_prior", "template", "templates", "form", "signal_text",
+        "llm", "llm_identity", "projector", "llm_width", "llm_layers", "llm_hidden", "target",
+        "head_width", "lora_rank", "prefix_tokens", "soft_tokens", "trained_parameters",
+    },
+}  # fmt: skip
+"""What this release knows of a manifest, by kind."""
+UPGRADE = "upgrade sensor2llm (pip install -U sensor2llm)"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -96,12 +114,57 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
         raise ArtefactError(
             f"'{folder}' holds kind {found!r}, expected {kind!r}; released of that kind are {known}"
         )
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version < 1:
+        raise ArtefactError(f"'{path}' is broken (format_version {version!r})")
+    if version > FORMAT_VERSION:
         raise ArtefactError(
-            f"'{folder}' holds kind {found!r} of format {version}, expected format "
-            f"{FORMAT_VERSION}; use the release of sensor2llm that wrote it"
+            f"'{folder}' is of format {version}, this release reads formats up to {FORMAT_VERSION}"
+            f"; keys unknown here: {_unknown(manifest, KEYS[kind]) or 'none'}; {UPGRADE}"
         )
     return manifest
+
+
+def build_settings(kind: Callable[..., T], stated: Mapping[str, Any], what: str) -> T:
+    """Build a dataclass from what an artefact states of it.
+
+    Args:
+        kind: a dataclass.
+        stated: its fields.
+        what: names the settings in messages.
+
+    Raises:
+        ArtefactError: there are fields that this release does not know.
+    """
+    refuse_unknown(stated, inspect.signature(kind).parameters, what)
+    return kind(**stated)
+
+
+def refuse_unknown(stated: Iterable[str], known: Collection[str], what: str) -> None:
+    """Refuse what a newer release wrote rather than leave out what it means.
+
+    Raises:
+        ArtefactError: naming the unknown keys.
+    """
+    if unknown := _unknown(stated, known):
+        raise ArtefactError(
+            f"{what} has keys that are unknown here ({unknown}): a newer release wrote it; "
+            f"{UPGRADE}"
+        )
+
+
+def tell_unknown(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Log the keys of a manifest of a known format that this release does not know."""
+    if unknown := _unknown(manifest, KEYS[manifest["kind"]]):
+        logger.warning(
+            "'%s' has keys that are unknown here and left out (%s): a newer release may have "
+            "written it; %s", folder, unknown, UPGRADE,
+        )  # fmt: skip
+
+
+def _unknown(stated: Iterable[str], known: Collection[str]) -> str:
+    """Name the keys that are not known; the first few."""
+    names = sorted(set(stated) - set(known))
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" * (len(names) > NAMED))
 
 
 def check_out(folder: Path, kind: str) -> None:

@@ -76,7 +76,7 @@ class SensorLanguageModel(nn.Module):
         if objective not in OBJECTIVES:
             choices = ", ".join(OBJECTIVES)
             raise ConfigError(f"unknown objective {objective!r}; choose from {choices}")
-        if check:
+        if check and not llm.matches(adapter.llm_identity):
             adapter.check_llm(llm.name, llm.identity)
         self.adapter, self.llm, self.objective = adapter.to(llm.device), llm, objective
         if adapter.projector is not None and adapter.projector.needs_vocabulary:

@@ -34,6 +34,7 @@ from sensor2llm.errors import ArtefactError
 from sensor2llm.manifest import (
     FORMAT_VERSION,
     MANIFEST,
+    build_settings,
     check_files,
     find_folder,
     first_line,
@@ -240,8 +241,13 @@ class SignalEncoder(nn.Module):
         check_files(folder, manifest.get("files", {}), "encoder", "fetch or train it again")
         try:
             spec = SignalSpec.from_dict(manifest["spec"])
-            encoder = cls(spec, EncoderConfig(**manifest["encoder"]), modules)
+            config = build_settings(
+                EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'"
+            )
+            encoder = cls(spec, config, modules)
             encoder.load_state_dict(load_file(folder / WEIGHTS))
+        except ArtefactError:
+            raise
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             what, advice = "is broken", "fetch or train it again"
             if modules is not None:

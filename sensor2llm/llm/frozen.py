@@ -9,6 +9,7 @@
 """
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
@@ -36,12 +37,15 @@ from sensor2llm.llm.checkpoint import (
     read_model,
     read_tokenizer,
 )
+from sensor2llm.llm.fingerprint import fingerprint
 from sensor2llm.llm.hooks import decoder_layers
+from sensor2llm.llm.identity import Identity
 from sensor2llm.llm.shortcuts import Shortcuts, attention_window, trial_length
 
 if TYPE_CHECKING:
     from sensor2llm.llm.trial import Trial
 
+logger = logging.getLogger(__name__)
 SAMPLED_TOKENS = 4096
 
 
@@ -70,7 +74,7 @@ class FrozenLLM:
         model: Any,
         tokenizer: Any,
         name: str,
-        read_identity: Callable[[], str],
+        read_identity: Callable[[], Identity | str],
         *,
         checkpointing: bool = False,
     ) -> None:
@@ -147,6 +151,8 @@ class FrozenLLM:
                 model = read_model(source, kind, attention, quantization, place)
             folder = cached_folder(source)
         label = name if name == "bundled" or isinstance(source, str) else folder.resolve().name
+        if not random_weights and identity.adapter_files(folder):
+            logger.warning("a PEFT adapter lies in '%s': it is part of this language model", name)
         named = partial(identity.stored_identity, folder)
         if random_weights:
             named = partial(identity.random_identity, folder, seed)
@@ -328,13 +334,22 @@ class FrozenLLM:
         return float(vectors.float().std())
 
     def fingerprint(self) -> str:
-        """Hash every tensor in memory: equal before and after means nothing was changed."""
-        return identity.fingerprint(self.model)
+        """Hash the model in memory: equal before and after means nothing was changed."""
+        return fingerprint(self.model)
 
-    @cached_property
+    @property
     def identity(self) -> str:
         """Say which checkpoint this is, whatever type it was loaded in."""
-        return self._read_identity()
+        return self._identity.current
+
+    def matches(self, stated: str) -> bool:
+        """Say whether this is the LLM that an adapter states; adapters of before state less."""
+        return self._identity.matches(stated)
+
+    @cached_property
+    def _identity(self) -> Identity:
+        given = self._read_identity()
+        return given if isinstance(given, Identity) else Identity(given)
 
 
 def _check_layers(model: Any, name: str) -> None:
