@@ -6,8 +6,6 @@ lora/ prefix/                                     the same two files of LoRA and
 bridge.safetensors                                encoder, projector, gated cross-attention
 """
 
-import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -29,6 +27,7 @@ from sensor2llm.adapter_parts import (
     read_head,
     read_prefix,
 )
+from sensor2llm.atomic_write import replace_folder, update_folder
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
@@ -40,45 +39,54 @@ from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.manifest import (
     FORMAT_VERSION,
     MANIFEST,
+    check_files,
     find_folder,
     first_line,
+    hash_files,
+    is_evaluation,
     push_folder,
     read_manifest,
 )
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.taught import Taught
 from sensor2llm.training.record import versions, write_json
 
 BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
-# Metrics tell of the weights before: they go when those go.
-METRICS = ("metrics.json", "metrics_text.json")
-INSIDE = tuple(f"{part}/{name}" for part in ("lora", "prefix") for name in PEFT_FILES)
-REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, *INSIDE, BRIDGE, *METRICS, MANIFEST)
-FILES = (*REPLACED, "lora/*", "prefix/*")
-HASHED = (*PEFT_FILES, *INSIDE, BRIDGE)
+RECIPE, CARD, TRAINING = "recipe.yaml", "README.md", "training.json"
+INSIDE = ("lora", "prefix")
+# All that decides anything, beside the manifest that holds the hashes.
+HASHED = (*PEFT_FILES, *(f"{inside}/{name}" for inside in INSIDE for name in PEFT_FILES))
+HASHED += (BRIDGE, RECIPE)
+OWN = (RECIPE, CARD, TRAINING, *PEFT_FILES, *INSIDE, BRIDGE, MANIFEST)
+FILES = (*HASHED, CARD, "metrics.json", "metrics_text.json", MANIFEST, "lora/*", "prefix/*")
 
 
-def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
+def save_adapter(
+    adapter: SensorAdapter, folder: Path, records: Mapping[str, Any] | None = None
+) -> Path:
     """Write an adapter's files into a folder; other files there are left alone.
 
-    All files are written beside the old ones first and take their places at the end, the manifest
-    with their hashes last: a full disk changes nothing, and a mixture is recognised on loading.
+    An adapter that is there is replaced in one step, with all that was measured of it: a full disk
+    or a kill leaves the old one or the new one whole.
+
+    Args:
+        adapter: what to save.
+        folder: where it goes.
+        records: by file name, what is kept beside it as JSON.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-    try:
+    old = not folder.exists() or (folder / MANIFEST).is_file()
+    with replace_folder(folder, _is_foreign) if old else update_folder(folder) as part:
         _write_files(adapter, part)
-        for name in REPLACED:
-            if (part / name).exists():
-                (folder / name).parent.mkdir(exist_ok=True)
-                (part / name).replace(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for name, content in (records or {}).items():
+            write_json(part / name, content)
     return folder
+
+
+def _is_foreign(name: str) -> bool:
+    return name not in OWN and not is_evaluation(name)
 
 
 def _write_files(adapter: SensorAdapter, part: Path) -> None:
@@ -91,16 +99,13 @@ def _write_files(adapter: SensorAdapter, part: Path) -> None:
     if tensors := _bridge_tensors(adapter):
         save_file(tensors, part / BRIDGE)
     recipe = yaml.safe_dump(adapter.recipe, sort_keys=False, allow_unicode=True)
-    (part / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    (part / RECIPE).write_text(recipe, encoding="utf-8")
     manifest = _manifest(adapter)
     card = card_text(manifest, data=_data(adapter.recipe))
-    (part / "README.md").write_text(card, encoding="utf-8")
-    hashed = [part / name for name in HASHED if (part / name).exists()]
-    for path in hashed:
-        shutil.copymode(part / "recipe.yaml", path)  # safetensors' own are for one's eyes only
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-    files = {path.relative_to(part).as_posix(): _sha256(path) for path in hashed}
+    (part / CARD).write_text(card, encoding="utf-8")
+    files = hash_files(part, HASHED)
+    for name in files:
+        shutil.copymode(part / CARD, part / name)  # safetensors' own are for one's eyes only
     write_json(part / MANIFEST, manifest | {"files": files})
 
 
@@ -146,6 +151,7 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "normaliser": None if a.normaliser is None else a.normaliser.to_dict(),
         "llm": a.llm_name,
         "llm_identity": a.llm_identity,
+        "taught": [taught.to_dict() for taught in a.taught],
         "encoder": None if a.encoder is None else asdict(a.encoder.config),
         "projector": None if a.projector_config is None else asdict(a.projector_config),
         "llm_width": a.llm_width,
@@ -169,7 +175,7 @@ def load_adapter(name: str | Path) -> SensorAdapter:
     """
     folder = find_adapter(name)
     manifest = read_manifest(folder, "adapter", "train_adapter")
-    _check_files(folder, manifest)
+    check_files(folder, manifest.get("files", {}), "adapter", "fetch or train it again")
     try:
         return _build(folder, manifest).eval()
     except UserError:
@@ -205,7 +211,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
                 continue
             state = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
             module.load_state_dict(state)
-    recipe = folder / "recipe.yaml"
+    recipe = folder / RECIPE
     normaliser = manifest["normaliser"]
     return SensorAdapter(
         spec=spec,
@@ -230,20 +236,9 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
             for task, content in manifest.get("templates", {}).items()
         },
         signal_text=SignalText(**manifest["signal_text"]),
+        taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
         recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
     )
-
-
-def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
-    """Refuse a folder whose files are missing, cut off or another adapter's."""
-    for name, expected in manifest.get("files", {}).items():
-        if not (folder / name).is_file():
-            raise ArtefactError(f"the adapter in '{folder}' lacks {name}; fetch or train it again")
-        if _sha256(folder / name) != expected:
-            raise ArtefactError(
-                f"{name} in '{folder}' is not the file that was saved (truncated, or of another "
-                "adapter); fetch or train it again"
-            )
 
 
 def find_adapter(name: str | Path) -> Path:
@@ -269,8 +264,3 @@ def push_adapter(adapter: SensorAdapter, repo_id: str, *, private: bool) -> str:
     with tempfile.TemporaryDirectory() as folder:
         save_adapter(adapter, Path(folder))
         return push_folder(Path(folder), repo_id, FILES, private=private)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

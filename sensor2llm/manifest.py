@@ -3,15 +3,19 @@
 The manifest says what the folder holds, of which format, and what it says of itself.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from sensor2llm.atomic_write import repair
 from sensor2llm.errors import ArtefactError, ConfigError
 
 MANIFEST = "sensor2llm.json"
+EVALUATION = ("metrics*.json", "predictions*.parquet", "confusion*.png", "reliability.png")
 FORMAT_VERSION = 1
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -42,6 +46,7 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
     path, kinds = Path(name).expanduser(), " or ".join(files)
     for folder in (path, released_folder() / path):
         if folder.is_dir():
+            repair(folder)
             return folder
     if isinstance(name, str) and HUB_NAME.fullmatch(name):
         patterns = dict.fromkeys(pattern for some in files.values() for pattern in some)
@@ -116,9 +121,46 @@ def check_out(folder: Path, kind: str) -> None:
         )
 
 
+def is_evaluation(name: str) -> bool:
+    """Say whether a file tells what `evaluate` measured: it goes when those weights go."""
+    return any(fnmatch(name, pattern) for pattern in EVALUATION)
+
+
+def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Give the SHA-256 of those of a folder's files that are there, by name."""
+    return {name: _sha256(folder / name) for name in names if (folder / name).is_file()}
+
+
+def check_files(folder: Path, hashes: Mapping[str, str], kind: str, advice: str) -> None:
+    """Refuse a folder whose files are missing, cut off, changed or another's.
+
+    Args:
+        folder: what `hash_files` was asked about, in another place perhaps.
+        hashes: what it gave then; empty for folders of releases that kept none.
+        kind: adapter, encoder or checkpoint.
+        advice: what to do.
+
+    Raises:
+        ArtefactError: naming the file.
+    """
+    for name, expected in hashes.items():
+        if not (folder / name).is_file():
+            raise ArtefactError(f"the {kind} in '{folder}' lacks {name}; {advice}")
+        if _sha256(folder / name) != expected:
+            raise ArtefactError(
+                f"the {kind} in '{folder}' is broken: {name} in it is not the file that was saved "
+                f"(truncated, or of another {kind}), or was edited; {advice}"
+            )
+
+
 def first_line(error: BaseException) -> str:
     """Give what an error says, in one line."""
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _kind(manifest: Path) -> Any:

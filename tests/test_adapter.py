@@ -130,7 +130,7 @@ def test_an_adapter_without_encoder_is_saved_and_loaded(llm, tmp_path):
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("part", ["save_file", "write_json", "card_text", "_sha256"])
+@pytest.mark.parametrize("part", ["save_file", "write_json", "card_text", "hash_files"])
 def test_a_full_disk_leaves_the_old_adapter_whole(llm, saved, monkeypatch, part):
     before = {p.name: p.read_bytes() for p in saved.iterdir()}
 

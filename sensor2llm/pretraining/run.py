@@ -204,6 +204,7 @@ def finetune(
     task = WindowTask(classifier, train, loop, check)
     identity = _identity(store, split, encoder.config, config)
     identity |= {"everyone": everyone, "without": sorted(without)}
+    identity |= {"start": encoder.fingerprint()} if out else {}
     result = fit(task, loop, out, resume=resume, identity=identity, progress_bar=progress_bar)
     return Finetuned(
         encoder=encoder.eval(), normaliser=normaliser, result=result, classifier=classifier.eval()
@@ -272,6 +273,7 @@ def _identity(store: Windows, split: Split, encoder: EncoderConfig, stage: Any) 
     people = {part: list(names) for part, names in split.subjects(store).items()}
     return {
         "spec": store.spec.to_dict(),
+        "data": store.fingerprint,
         "people": people,
         "encoder": encoder.identity(),
         "stage": asdict(stage),

@@ -7,6 +7,7 @@ from typing import Any
 
 from sensor2llm.adapter_card import people_text
 from sensor2llm.adapter_files import find_artefact
+from sensor2llm.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.plots import plot_confusion, plot_reliability
 from sensor2llm.recipes.results_folder import results_folder
@@ -15,7 +16,7 @@ from sensor2llm.tasks.card import CONTROLS, write_card
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.encoder_card import write_encoder_card
 from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
-from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
+from sensor2llm.tasks.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
 from sensor2llm.tasks.missing import summary_lines
@@ -46,17 +47,17 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
         )
         metrics["command"] = command
         if out:
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(out / "metrics.json", metrics)
-            if out.resolve() == folder.resolve():
-                write_encoder_card(out)
+            with update_folder(out) as part:
+                write_json(part / "metrics.json", metrics)
+                if out.resolve() == folder.resolve():
+                    write_encoder_card(out, part=part)
         return metrics
     model = load_model(config.adapter, config.llm)
     out = results_folder(config, folder)
     evaluation = evaluate_adapter(
         model,
         store,
-        recipe_split(model.adapter.recipe, store),
+        checked_split(model.adapter.recipe, store, model.adapter.taught, f"'{config.adapter}'"),
         part=config.split,
         by=config.by,
         controls=config.controls,
@@ -139,13 +140,14 @@ def _kind(folder: Path) -> str:
 
 
 def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
-    evaluation.save(out)
     metrics, suffix = evaluation.metrics, evaluation.suffix
     kept = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
-    plot_confusion(metrics["confusion"], metrics["labels"], out / kept[-1])
-    if evaluation.predictions.probabilities is not None:
-        kept.append("reliability.png")
-        plot_reliability(evaluation.predictions, out / kept[-1])
-    if own and (out / "metrics.json").is_file():
-        kept.append(write_card(out).name)
+    with update_folder(out) as part:
+        evaluation.save(part)
+        plot_confusion(metrics["confusion"], metrics["labels"], part / kept[-1])
+        if evaluation.predictions.probabilities is not None:
+            kept.append("reliability.png")
+            plot_reliability(evaluation.predictions, part / kept[-1])
+        if own and any((place / "metrics.json").is_file() for place in (part, out)):
+            kept.append(write_card(out, part=part).name)
     logger.info("kept in %s: %s", out, ", ".join(kept))

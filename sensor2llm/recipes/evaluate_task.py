@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sensor2llm.adapter_files import find_adapter
+from sensor2llm.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.recipes.results_folder import results_folder
@@ -12,7 +13,7 @@ from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.tasks.card import write_card
 from sensor2llm.tasks.config import EvaluationConfig
-from sensor2llm.tasks.evaluation import data_facts, recipe_split
+from sensor2llm.tasks.evaluation import checked_split, data_facts
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.question_evaluation import evaluate_questions
 from sensor2llm.tasks.task_evaluation import evaluate_captions, evaluate_numbers
@@ -36,7 +37,8 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     opened = WindowStore.open(config.data)
     model = load_model(config.adapter, config.llm)
     store = fitted(opened, model.adapter.spec)
-    split = recipe_split(model.adapter.recipe, store)
+    adapter = model.adapter
+    split = checked_split(adapter.recipe, store, adapter.taught, f"'{config.adapter}'")
     out = results_folder(config, folder)
     metrics = {
         **MEASURES[config.task](model, store, split, config),
@@ -46,10 +48,10 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
         "command": command,
     }
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / f"metrics_{config.task}.json", metrics)
-        if out.resolve() == folder.resolve():
-            write_card(out)
+        with update_folder(out) as part:
+            write_json(part / f"metrics_{config.task}.json", metrics)
+            if out.resolve() == folder.resolve():
+                write_card(out, part=part)
     return metrics
 
 

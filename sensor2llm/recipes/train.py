@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_files import TRAINING, save_adapter
 from sensor2llm.errors import ModelError
 from sensor2llm.manifest import check_out
 from sensor2llm.model import SensorLanguageModel
@@ -25,9 +26,9 @@ from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store import Windows
+from sensor2llm.training.checkpoint import sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
-from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +50,15 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     The LLM's tensors are hashed before and after; the two must be equal.
 
     Raises:
-        UserError: the data, the LLM, the encoder or the prompt cannot be used as given.
+        UserError: the data, the LLM, the encoder or the prompt cannot be used as given, or another
+            process is at the same run.
     """
     check_out(recipe.out, "adapter")
+    with sole_run(recipe.run, resume):
+        return _train(recipe, resume)
+
+
+def _train(recipe: Recipe, resume: bool) -> Trained:
     store: Windows = open_data(recipe)
     split = make_split(store, recipe.split)
     llm = load_llm(recipe)
@@ -74,8 +81,8 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     if llm.fingerprint() != before:
         raise ModelError("the language model's weights changed in training; this must not happen")
     if process_state().is_main_process:
-        model.adapter.save(recipe.out)
-        write_json(recipe.out / "training.json", _summary(model, result, before))
+        records = {TRAINING: _summary(model, result, before)}
+        save_adapter(model.adapter, recipe.out, records)
     return Trained(model, store, split, result, before)
 
 
@@ -174,8 +181,6 @@ def _rows(
     key: dict[str, object] = {
         "encoder": adapter.encoder.fingerprint(),
         "normaliser": adapter.normaliser.to_dict() if adapter.normaliser else None,
-        "store": str(store.path.resolve()),
-        "rows": [len(rows), int(rows.sum())],
         "scale": recipe.projector.scale,
         "given": sorted(adapter.window_variables),
     }
@@ -190,13 +195,12 @@ def _identity(
     encoder = model.adapter.encoder
     return {
         "llm": model.llm.identity,
-        "encoder": encoder.fingerprint()
-        if encoder and not recipe.train_encoder
-        else recipe.encoder,
+        "encoder": encoder.fingerprint() if encoder else recipe.encoder,
         "projector": asdict(recipe.projector),
         "soft_prompt": asdict(recipe.soft_prompt),
         "objective": recipe.objective,
         "prompt": model.adapter.template.to_dict(),
+        "data": store.fingerprint,
         "people": {part: list(names) for part, names in split.subjects(store).items()},
         "label_fraction": recipe.label_fraction,
         "shots": recipe.shots,

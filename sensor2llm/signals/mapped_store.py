@@ -120,6 +120,18 @@ class MappedStore(StoreView):
         # The store pickles as its path; the arrays here are made again from it.
         return MappedStore, (self.store, self.modalities, self.spec, self.place)
 
+    @property
+    def digests(self) -> np.ndarray:
+        """Give the hashes of the windows before they are converted."""
+        return np.asarray(self.store.digests)[self._rows]
+
+    def _origin(self) -> Mapping[str, Any]:
+        return {
+            "mapped": self.store.fingerprint,
+            "names": self.modalities,
+            "place": self.place,
+        }
+
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Read windows in the common spec: name -> float32 (batch, channel, step), absent zeros.
 

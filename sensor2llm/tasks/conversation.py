@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message
@@ -185,7 +186,8 @@ class Conversation:
             text = "\n\n".join(_markdown(turn) for turn in self.turns) + "\n"
         else:
             raise ConfigError(f"cannot save a conversation as {path.name}; end it in .json or .md")
-        path.write_text(text, encoding="utf-8")
+        with replace_file(path) as part:
+            part.write_text(text, encoding="utf-8")
         return path
 
     def _fitting_ids(self, question: str) -> tuple[list[int], str]:
