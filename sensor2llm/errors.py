@@ -7,6 +7,9 @@ import logging
 import sys
 from collections.abc import Callable
 
+LONGEST_LINE = 300
+"""Characters of a line that a verb writes where something cannot be."""
+
 
 class UserError(ValueError):
     """Raise for input that the person who typed it can mend; the message is one line."""
@@ -40,19 +43,34 @@ class ModelError(UserError):
     """Raise for a language model that cannot be loaded, or is not the one that is needed."""
 
 
+def one_line(error: BaseException | str, longest: int = LONGEST_LINE) -> str:
+    """Give what an error says in one line that a terminal shows as it is.
+
+    A long one keeps its two ends: what was given stands at the beginning, what to do at the end.
+    """
+    words = " ".join((str(error) or type(error).__name__).split())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    if len(line) <= longest:
+        return line
+    end = longest // 3
+    return f"{line[: longest - end - 3].rstrip()} … {line[-end:].lstrip()}"
+
+
 def run_verb(main: Callable[[], int | None]) -> int:
     """Run a verb and turn its errors into exit codes.
 
     Returns:
-        0 or what `main` returned; 2 after a `UserError`, a missing file or a full disk, with one
-        line on stderr; 130 after Ctrl-C.
+        0 or what `main` returned; 2 after a `UserError`, a missing file, a full disk or memory,
+        with one line of at most 300 characters on stderr; 130 after Ctrl-C.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return main() or 0
     except (UserError, OSError) as error:
-        line = " ".join(str(error).split())
-        print(f"error: {line}", file=sys.stderr)
+        print(one_line(f"error: {error}"), file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(one_line(f"error: not enough memory ({error})"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what was saved so far is kept", file=sys.stderr)

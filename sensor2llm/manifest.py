@@ -13,6 +13,7 @@ from typing import Any
 
 from sensor2llm.atomic_write import repair
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.hub import offline_if_unreachable
 
 MANIFEST = "sensor2llm.json"
 EVALUATION = ("metrics*.json", "predictions*.parquet", "confusion*.png", "reliability.png")
@@ -176,11 +177,12 @@ def _download(name: str, kinds: str, patterns: list[str]) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        with offline_if_unreachable():
+            return Path(snapshot_download(name, allow_patterns=patterns))
     except LocalEntryNotFoundError as error:
         raise ArtefactError(
             f"no {kinds} '{name}': no such folder, the hub cannot be reached, and nothing of that "
-            "name was fetched before; go online (HF_HUB_OFFLINE=0), or give a folder"
+            "name was fetched before; go online (without HF_HUB_OFFLINE), or give a folder"
         ) from error
     except (OSError, ValueError) as error:
         raise ArtefactError(

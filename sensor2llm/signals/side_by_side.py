@@ -19,12 +19,13 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.joined_stores import JoinedStores
 from sensor2llm.signals.leaks import distinct_rows
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.people import known_people
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.splits import PARTS, make_split
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.signals.window import Window
 
 FOLDS = 5
@@ -104,6 +105,7 @@ def put_side_by_side(
         published=_published(stores, names, splits or [own_split(store) for store in stores]),
         parts={name: store.source for name, store in zip(names, stores, strict=True)},
         total=len(joined),
+        ledger=_ledger(stores),
     )
 
 
@@ -127,6 +129,15 @@ def _streamed(stores: Sequence[Windows], names: Sequence[str]) -> Iterator[Windo
     for name, store in zip(names, stores, strict=True):
         for window in store:
             yield replace(window, subject=f"{name}/{window.subject}")
+
+
+def _ledger(stores: Sequence[Windows]) -> Ledger:
+    """Add up what became of what the stores were made from."""
+    ledger = Ledger()
+    for store in stores:
+        if isinstance(store, WindowStore):
+            ledger.merge(store.ledger)
+    return ledger
 
 
 def _published(

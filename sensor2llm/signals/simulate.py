@@ -18,6 +18,7 @@ from typing import cast
 
 import numpy as np
 
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.simulation import activity, daily, rhythm, sleep, spirometry
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.simulation.truth import ScenarioModule, Simulated, Truth
@@ -93,9 +94,11 @@ def simulate_store(path: str | Path, config: SimulationConfig) -> WindowStore:
     """
     from sensor2llm.signals.transforms import segment
 
-    spec = simulated_spec(config)
+    spec, ledger = simulated_spec(config), Ledger()
     windows: Iterator[Window] = (
-        window for recording in simulate(config) for window in segment(recording, spec)
+        window
+        for recording in simulate(config)
+        for window in segment(recording, spec, ledger=ledger)
     )
     return WindowStore.write(
         path,
@@ -103,4 +106,5 @@ def simulate_store(path: str | Path, config: SimulationConfig) -> WindowStore:
         windows,
         label_names=simulated_labels(config),
         source=f"simulated: {config}",
+        ledger=ledger,
     )

@@ -1,7 +1,8 @@
 """WindowStore: windows of any number of people in one folder of memory-mapped arrays.
 
     store.json        format version, spec, label names, subjects, published splits, source, n,
-                      fingerprint; of data sets side by side also their names and sources (parts)
+                      fingerprint; of data sets side by side also their names and sources (parts);
+                      what was read, kept, dropped and changed to make it (ledger)
     <modality>.npy    float32 (n, channel, step); rows of an absent modality are zeros
     present.npy       bool (n, modality)
     labels.npy        int64 (n,), -1 where a window has no label
@@ -22,12 +23,13 @@ import numpy as np
 
 from sensor2llm.atomic_write import repair
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
 FORMAT_VERSION = 1
 KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "parts", "n",
-        "fingerprint"}  # fmt: skip
+        "fingerprint", "ledger"}  # fmt: skip
 # Read at a time while a store is iterated over.
 _CHUNK_ROWS = 64
 Indices = Sequence[int] | np.ndarray
@@ -124,9 +126,10 @@ class WindowStore:
             self.published: dict[str, list[str]] = dict(meta["published"])
             self.source: str = meta["source"]
             self.parts: dict[str, str] = dict(meta.get("parts", {}))
+            self.ledger = Ledger.from_dict(meta.get("ledger", {}))
             self._n = int(meta["n"])
             self._fingerprint: str | None = meta.get("fingerprint")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"window store '{self.path}' has a broken store.json: {error}"
             ) from error
@@ -225,6 +228,7 @@ class WindowStore:
         published: Mapping[str, Sequence[str]] | None = None,
         source: str = "",
         parts: Mapping[str, str] | None = None,
+        ledger: Ledger | None = None,
     ) -> "WindowStore":
         """Write windows one by one into a new store and open it.
 
@@ -238,6 +242,7 @@ class WindowStore:
             published: The data set's own split: `{"train": [subject, …], "test": [subject, …]}`.
             source: Where the data come from, in words.
             parts: Of data sets side by side, name -> source; people are named `name/person`.
+            ledger: What became of what was read, filled while the windows are taken.
 
         Raises:
             DataError: If something else is at `path`, a label is unknown, a window has no subject
@@ -246,7 +251,7 @@ class WindowStore:
         """
         from sensor2llm.signals.store_writer import write_store
 
-        return write_store(Path(path), spec, windows, label_names, published, source, parts)
+        return write_store(Path(path), spec, windows, label_names, published, source, parts, ledger)
 
 
 def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:

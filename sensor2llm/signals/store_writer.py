@@ -12,6 +12,7 @@ import numpy as np
 
 from sensor2llm.atomic_write import replace_folder
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import FORMAT_VERSION, WindowStore
 from sensor2llm.signals.store_digest import digest_window
@@ -85,6 +86,7 @@ def write_store(
     published: Mapping[str, Sequence[str]] | None,
     source: str,
     parts: Mapping[str, str] | None = None,
+    ledger: Ledger | None = None,
 ) -> WindowStore:
     """Write a store that takes its place whole; see `WindowStore.write`."""
     if path.exists() and not _may_replace(path):
@@ -96,6 +98,7 @@ def write_store(
         splits = {name: list(people) for name, people in (published or {}).items()}
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
         meta |= {"parts": dict(parts)} if parts else {}
+        meta |= {"ledger": _filled(ledger, meta["n"]).to_dict()}
         file = part / "store.json"
         file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
         meta["fingerprint"] = WindowStore(part).fingerprint
@@ -134,6 +137,15 @@ def _write_arrays(
         raise DataError("there is no window to store; are the recordings shorter than a window?")
     return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
             "subjects": list(subjects.ids)}  # fmt: skip
+
+
+def _filled(ledger: Ledger | None, windows: int) -> Ledger:
+    """Give the ledger once the windows were read; a reader without one has read windows only."""
+    ledger = ledger or Ledger()
+    if not ledger["windows"].read:
+        ledger.read("windows", windows)
+        ledger.keep("windows", windows)
+    return ledger
 
 
 def _check(window: Window, spec: SignalSpec, i: int) -> None:

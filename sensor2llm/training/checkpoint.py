@@ -104,7 +104,7 @@ def sole_run(run: Path, resume: bool) -> Iterator[None]:
 
 def drop_checkpoints(run: Path) -> None:
     """Remove the checkpoints of a run's stages, as a new start must not go on from them."""
-    for progress in run.rglob(PROGRESS):
+    for progress in sorted(run.rglob(PROGRESS)):
         progress.unlink()  # without it there is none, wherever a kill comes
         shutil.rmtree(progress.parent, ignore_errors=True)
 

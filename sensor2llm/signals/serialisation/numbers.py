@@ -95,6 +95,9 @@ class Fixed:
 
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
+        if values.dtype.kind in "iu":
+            zeros = f".{'0' * self.decimals}" if self.decimals else ""
+            return [f"{value}{zeros}" for value in values.tolist()]
         rounded = np.round(values.astype(np.float64), self.decimals) + 0.0
         form = f"%.{self.decimals}f"
         return [form % value for value in rounded.tolist()]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.store import WindowStore
 
 
@@ -13,7 +14,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
 
     Args:
         store: What was written.
-        notes: What the reader dropped or mended.
+        notes: What the reader dropped or mended and the store's ledger does not have.
     """
     labels = np.asarray(store.labels)
     counts = np.bincount(labels[labels >= 0], minlength=len(store.label_names)).tolist()
@@ -29,6 +30,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
         "unlabelled": int((labels < 0).sum()),
         "missing_share": dict(zip(store.spec.names, missing.round(4).tolist(), strict=True)),
         "published": {name: len(people) for name, people in store.published.items()},
+        "ledger": store.ledger.to_dict(),
         "notes": {name: count for name, count in notes.items() if count},
     }
 
@@ -48,6 +50,7 @@ def describe(summary: Mapping[str, Any]) -> str:
     lines += [f"  {name:<24} {share:>7.1%}" for name, share in summary["missing_share"].items()]
     for name, people in summary["published"].items():
         lines.append(f"published split {name}: {people} people")
+    lines += Ledger.from_dict(summary["ledger"]).lines()
     lines += [f"note: {count} {name}" for name, count in summary["notes"].items()]
     if "picture" in summary:
         lines.append(f"picture: {summary['picture']}")
