@@ -70,6 +70,7 @@ def adapter_loop() -> LoopConfig:
         warmup_share=0.05,
         patience=3,
         ema_decay=0.99,
+        min_steps=96,
     )
 
 

@@ -25,6 +25,7 @@ from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store import Windows
+from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
 from sensor2llm.training.record import write_json
@@ -64,6 +65,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
     parts = _parts(recipe, model, store, split)
+    recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))
     task = make_task(recipe, model, parts, recipe.tasks)
     # Trained on the answers' tokens too, labels need none: what they score is what they are.
     if recipe.objective == "labels":
