@@ -21,6 +21,7 @@ from sensor2llm.pretraining.run import (
     windows,
 )
 from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.labels import check_labels
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.training.devices import process_state
@@ -54,6 +55,8 @@ def make_encoder(
     check_out(out, "encoder")
     store = WindowStore.open(data)
     split = make_split(store, recipe.split)
+    if recipe.finetune:
+        check_labels(store, split)
     run = out.with_name(f"{out.name}-run")
     start, stages = time.monotonic(), {}
     encoder, normaliser = None, None

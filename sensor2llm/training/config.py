@@ -96,7 +96,8 @@ def config_for_rows(config: LoopConfig, rows: int) -> LoopConfig:
 
     Where epochs of whole batches give fewer, batches get smaller and epochs more. There are as
     many validations as there would have been epochs, so that `patience` is the same share of the
-    run, and the running average looks back over a part of it. Settings that give enough steps
+    run, and the running average looks back over a part of it. Learning rates follow the square
+    root of the batch size [Malladi et al. 2022, arXiv:2205.10287]. Settings that give enough steps
     stay as they are.
     """
     least = min(config.min_steps, config.steps or config.min_steps)
@@ -110,8 +111,11 @@ def config_for_rows(config: LoopConfig, rows: int) -> LoopConfig:
         "%d training rows are few: %d epochs of batches of %d, so that there are %d steps",
         *(rows, epochs, min(size, rows), least),
     )
+    slower = math.sqrt(size / config.batch_size)
     return replace(
         config,
+        learning_rate=config.learning_rate * slower,
+        muon_learning_rate=config.muon_learning_rate * slower,
         epochs=epochs,
         batch_size=size,
         validate_every=config.validate_every or wanted,
