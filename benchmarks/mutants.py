@@ -72,7 +72,7 @@ def count_code_lines(source: str) -> int:
     lines: set[int] = set()
     begins = True
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.COMMENT, tokenize.NL):
+        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
             continue
         if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
             begins = True

@@ -7,9 +7,12 @@ import sys
 import pytest
 
 from sensor2llm import manifest
+from sensor2llm.adapter import SensorAdapter
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.evaluate import main
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
 from tests.models import normaliser, text_adapter, tiny_llm
 from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_adapter, save_store
@@ -235,3 +238,31 @@ def test_another_llm_is_refused(folders, capsys):
 
     assert run(folders[0], "--data", folders[1], "--llm", tiny_folder("gpt2")) == 2
     assert "trained for the LLM" in capsys.readouterr().err
+
+
+def test_everybody_is_judged_where_nobody_was_trained_on(folders, capsys, caplog, tmp_path):
+    everybody = ("--llm", llm_folder(), "--split", "all")
+    adapter, store = save_adapter(tmp_path / "adapter"), folders[1]
+    assert run(adapter, "--data", store, *everybody, "--json") == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["windows"], metrics["split"]) == (len(WindowStore.open(store)), "all")
+    assert "does not say who taught it" in caplog.text
+    assert not (adapter / "metrics.json").exists()
+    for words in (("--controls",), ("--task", "captioning")):
+        assert run(adapter, "--data", store, *everybody, *words) == 2
+        assert "leave them out" in capsys.readouterr().err
+
+
+def test_everybody_is_not_judged_where_somebody_was_trained_on(folders, capsys, tmp_path):
+    everybody = ("--data", folders[1], "--llm", llm_folder(), "--split", "all")
+    store = WindowStore.open(folders[1])
+    adapter = SensorAdapter.load(folders[0])
+    adapter.taught = (Taught.of(store, [0]),)
+    adapter.save(tmp_path / "taught")
+    assert run(tmp_path / "taught", *everybody) == 2
+    assert "was made with people who are tested here" in capsys.readouterr().err
+    # The first format named nobody, but its results name the data set.
+    old = save_adapter(tmp_path / "old")
+    (old / "metrics.json").write_text(json.dumps({"data": {"source": store.source}}))
+    assert run(old, *everybody) == 2
+    assert "does not say with which; take --split test" in capsys.readouterr().err

@@ -148,7 +148,8 @@ class Steps:
         """Go on with these tokens; what is not cached is computed anew with them."""
         before = slice(0, 0) if self.cache is not None else slice(None)
         after, ids = self.llm.embed(token[:, None]), token[:, None]
-        self.vectors = torch.cat([self.vectors[:, before], after.to(self.vectors.dtype)], dim=1)
+        # The LLM's own type from here on: the first vectors may have come in the adapter's.
+        self.vectors = torch.cat([self.vectors[:, before].to(after.dtype), after], dim=1)
         if self.ids is not None:
             self.ids = join_ids(self.ids[:, before], ids)
         next_one = self.positions[:, -1:] + 1

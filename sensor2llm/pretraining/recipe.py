@@ -22,6 +22,7 @@ from sensor2llm.pretraining.run import (
     windows,
 )
 from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.labels import check_labels
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.taught import Taught
@@ -65,6 +66,8 @@ def _made(
     recipe: EncoderRecipe, store: WindowStore, out: Path, run: Path, resume: bool
 ) -> dict[str, Any]:
     split = make_split(store, recipe.split)
+    if recipe.finetune:
+        check_labels(store, split)
     start, stages = time.monotonic(), {}
     encoder, normaliser = None, None
     if recipe.pretrain:

@@ -8,10 +8,13 @@ from typing import Any
 from sensor2llm.adapter_card import people_text
 from sensor2llm.adapter_files import find_artefact
 from sensor2llm.atomic_write import update_folder
-from sensor2llm.errors import ConfigError
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.model import SensorLanguageModel
 from sensor2llm.plots import plot_confusion, plot_reliability
 from sensor2llm.recipes.results_folder import results_folder
+from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
 from sensor2llm.tasks.card import CONTROLS, write_card
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.encoder_card import write_encoder_card
@@ -57,7 +60,7 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     evaluation = evaluate_adapter(
         model,
         store,
-        checked_split(model.adapter.recipe, store, model.adapter.taught, f"'{config.adapter}'"),
+        _split(model, store, config),
         part=config.split,
         by=config.by,
         controls=config.controls,
@@ -70,6 +73,32 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     if out:
         _keep(evaluation, out, own=out.resolve() == folder.resolve())
     return evaluation.metrics
+
+
+def _split(model: SensorLanguageModel, store: WindowStore, config: EvaluationConfig) -> Split:
+    """Divide the store as the recipe does, or judge everybody; who taught is not judged."""
+    adapter, what = model.adapter, f"'{config.adapter}'"
+    if config.split != "all":
+        return checked_split(adapter.recipe, store, adapter.taught, what)
+    split = Split.everybody(store)
+    if not adapter.taught and store.source and store.source == _source(config.adapter):
+        raise DataError(
+            f"leak: {what} was made with people of '{config.data}' and does not say with which; "
+            "take --split test"
+        )
+    # What the first format released names nobody; `check` says so.
+    for people in adapter.taught or (Taught(),):
+        people.check(store, split.test, what)
+    return split
+
+
+def _source(name: str) -> str:
+    """Give the data set that an artefact was measured on; empty where that is not known."""
+    try:
+        metrics = json.loads((find_artefact(name) / "metrics.json").read_text(encoding="utf-8"))
+        return str(metrics["data"]["source"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def report_text(metrics: dict[str, Any]) -> str:
@@ -123,7 +152,7 @@ def _table(title: str, found: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _check_encoder_options(config: EvaluationConfig) -> None:
-    if config.split == "train" or config.controls or config.missing or config.by == "text":
+    if config.split in ("train", "all") or config.controls or config.missing or config.by == "text":
         raise ConfigError(
             f"'{config.adapter}' is an encoder: it is judged by probes on test or validation "
             "people; leave out --by, --controls and --missing"

@@ -15,6 +15,7 @@ from sensor2llm.manifest import check_out
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.asking import Part, make_head, make_source
+from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
 from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm
 from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, NONE, REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
@@ -24,9 +25,11 @@ from sensor2llm.recipes.sources import Rows, Source
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store import Windows
 from sensor2llm.training.checkpoint import sole_run
+from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
 
@@ -42,6 +45,7 @@ class Trained:
     split: Split
     result: FitResult
     fingerprint: str
+    baselines: LabelBaselines | None = None
 
 
 def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
@@ -61,6 +65,9 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
 def _train(recipe: Recipe, resume: bool) -> Trained:
     store: Windows = open_data(recipe)
     split = make_split(store, recipe.split)
+    if recipe.classifies:
+        check_labels(store, split)
+        warn_of_labels(store, split)
     llm = load_llm(recipe)
     check_prompt(recipe, store, llm)
     heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
@@ -71,6 +78,7 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
     parts = _parts(recipe, model, store, split)
+    recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))
     task = make_task(recipe, model, parts, recipe.tasks)
     # Trained on the answers' tokens too, labels need none: what they score is what they are.
     if recipe.objective == "labels":
@@ -83,10 +91,14 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
             "the language model's weights changed in training, or its settings, or a hook was left "
             "behind; this must not happen"
         )
-    if process_state().is_main_process:
-        records = {TRAINING: _summary(model, result, before)}
-        save_adapter(model.adapter, recipe.out, records)
-    return Trained(model, store, split, result, before)
+    if not process_state().is_main_process:
+        return Trained(model, store, split, result, before)
+    trained = Trained(model, store, split, result, before, _baselines(model, parts, result))
+    save_adapter(model.adapter, recipe.out, {TRAINING: _summary(trained)})
+    if trained.baselines:
+        level = logging.WARNING if trained.baselines.is_behind else logging.INFO
+        logger.log(level, trained.baselines.line())
+    return trained
 
 
 def _parts(
@@ -215,17 +227,37 @@ def _identity(
     }
 
 
-def _summary(model: SensorLanguageModel, result: FitResult, fingerprint: str) -> dict[str, Any]:
+def _baselines(
+    model: SensorLanguageModel, parts: Mapping[str, Part], result: FitResult
+) -> LabelBaselines | None:
+    """Compare an adapter that says labels with what is reached without the LLM."""
+    if CLASSIFICATION not in model.adapter.templates:
+        return None
+    return measure_baselines(
+        model.eval(), parts, result.best_score if _only_labels(model) else None
+    )
+
+
+def _only_labels(model: SensorLanguageModel) -> bool:
+    return set(model.adapter.templates) == {CLASSIFICATION}
+
+
+def _summary(trained: Trained) -> dict[str, Any]:
+    model, result, baselines = trained.model, trained.result, trained.baselines
     trainable = sum(p.numel() for p in model.adapter.parameters() if p.requires_grad)
-    labels_alone = set(model.adapter.templates) == {CLASSIFICATION}
-    return {
-        "validation_macro_f1" if labels_alone else "validation_score": result.best_score,
+    figures = {
+        "validation_macro_f1" if _only_labels(model) else "validation_score": result.best_score
+    }
+    if baselines:
+        figures["validation_macro_f1_majority"] = baselines.majority
+        figures["validation_macro_f1_probe"] = baselines.probe
+    return figures | {
         "steps": result.steps,
         "windows_per_s": result.rows_per_s,
         "ended": result.ended,
         "trainable_parameters": trainable,
         "tokens_per_window": model.tokens_per_window,
-        "llm_fingerprint": fingerprint,
+        "llm_fingerprint": trained.fingerprint,
         "llm_unchanged": True,
     }
 
@@ -234,7 +266,7 @@ def summary_of(trained: Trained, *, as_json: bool) -> str:
     """Give the run's figures as one JSON object or as lines for a person."""
     import json
 
-    figures = _summary(trained.model, trained.result, trained.fingerprint)
+    figures = _summary(trained)
     figures["adapter"] = str(trained.model.adapter.recipe["out"])
     if as_json:
         return json.dumps(figures)

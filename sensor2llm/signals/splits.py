@@ -18,16 +18,27 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Hold the store rows of each part, in ascending order; `subjects` says whose they are."""
+    """Hold the store rows of each part, in ascending order; `subjects` says whose they are.
+
+    `split["all"]` are the rows of all parts together.
+    """
 
     train: Int[np.ndarray, " train"]
     validation: Int[np.ndarray, " validation"]
     test: Int[np.ndarray, " test"]
 
     def __getitem__(self, part: str) -> Int[np.ndarray, " window"]:
+        if part == "all":
+            return np.sort(np.concatenate([self.train, self.validation, self.test]))
         if part not in PARTS:
             raise DataError(f"unknown split {part!r}; choose from {', '.join(PARTS)}")
         return getattr(self, part)
+
+    @classmethod
+    def everybody(cls, store: Windows) -> "Split":
+        """Make every window a test window: nobody here has taught what is judged."""
+        nobody = np.arange(0)
+        return cls(train=nobody, validation=nobody, test=np.arange(len(store)))
 
     def subjects(self, store: Windows) -> dict[str, tuple[str, ...]]:
         """Give the people of each part: what it takes to make this split again."""

@@ -352,5 +352,5 @@ class _Run:
 def _resumable(config: LoopConfig) -> dict[str, Any]:
     """Give the settings that must be equal to go on; how often to log or save may change."""
     free = {"log_every", "checkpoint_every_s", "tracker", "epochs", "steps", "budget_s", "patience"}
-    free |= {"gradient_accumulation"}  # the steps stay the same
+    free |= {"gradient_accumulation", "min_steps"}  # the steps stay the same
     return {name: value for name, value in asdict(config).items() if name not in free}

@@ -57,11 +57,10 @@ def beat_windows(
             start_s=start_s,
             stamps_s=times_s[beats],
         )
-        here = slice(
-            np.searchsorted(stops, start_s), np.searchsorted(starts, times_s[beats[-1]], "right")
-        )
+        first = int(np.searchsorted(stops, start_s))
+        last = int(np.searchsorted(starts, times_s[beats[-1]], "right"))
         recording = Recording(
-            subject, {"rr": track}, tuple(rhythms[here]), row_times_s=times_s[beats]
+            subject, {"rr": track}, tuple(rhythms[first:last]), row_times_s=times_s[beats]
         )
         yield from segment(recording, SPEC, overlap=overlap, ledger=ledger, rows_unit="beats")
 

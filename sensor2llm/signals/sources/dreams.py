@@ -152,9 +152,9 @@ def _windows(path: Path, codes: list[int], ledger: Ledger) -> Iterator[Window]:
         if code in UNSCORED:
             epochs.drop(row * STAGE_S - 1e-6, (row + 1) * STAGE_S - 1e-6, UNSCORED[code])
     file = open_edf(path)
-    stages = measured(stages, file.spans()[:1], epochs)
+    cut = measured(stages, file.spans()[:1], epochs)
     load = cut_from(_tracks(file, ledger))
-    return stage_windows(path.stem, stages, load, SPEC, ledger, epochs)
+    return stage_windows(path.stem, cut, load, SPEC, ledger, epochs)
 
 
 def _tracks(file: EdfFile, ledger: Ledger) -> Tracks:
@@ -174,8 +174,8 @@ def _tracks(file: EdfFile, ledger: Ledger) -> Tracks:
         )
     ledger.read("recordings")
     ledger.keep("recordings")
-    for modality in SPEC.names:
-        ledger.change("recordings", modality not in tracks, f"without all of {modality}")
+    for absent in SPEC.names:
+        ledger.change("recordings", absent not in tracks, f"without all of {absent}")
     return tracks
 
 

@@ -133,8 +133,8 @@ def _moment(text: str) -> datetime | None:
     cells = re.fullmatch(r"(\d\d)\.(\d\d)\.(\d\d)(\d\d)\.(\d\d)\.(\d\d)", text)
     if not cells:
         return None
-    day, month, year, *clock = map(int, cells.groups())
+    day, month, year, hour, minute, second = map(int, cells.groups())
     try:
-        return datetime(year + (1900 if year >= 85 else 2000), month, day, *clock)
+        return datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
     except ValueError:
         return None
