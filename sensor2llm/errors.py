@@ -7,6 +7,8 @@ import logging
 import sys
 from collections.abc import Callable
 
+from sensor2llm.library_output import StderrHandler, library_output
+
 
 class UserError(ValueError):
     """Raise for input that the person who typed it can mend; the message is one line."""
@@ -43,9 +45,10 @@ def run_verb(main: Callable[[], int | None]) -> int:
         0 or what `main` returned; 2 after a `UserError`, a missing file or a full disk, with one
         line on stderr; 130 after Ctrl-C.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
     try:
-        return main() or 0
+        with library_output():
+            return main() or 0
     except (UserError, OSError) as error:
         line = " ".join(str(error).split())
         print(f"error: {line}", file=sys.stderr)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import DataError, UserError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
@@ -56,6 +57,7 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
 def _run(study: StudyConfig, left: Sequence[Cell], total: int) -> None:
     folder = study.out / CELLS
     folder.mkdir(parents=True, exist_ok=True)
+    log_library_output(study.out / "log.txt")
     engine = _on_ray if study.engine == "ray" else _local
     failed: list[tuple[Cell, Exception]] = []
     with counting_bar() as bar:

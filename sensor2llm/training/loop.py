@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.training.bar import ProgressBar
 from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
@@ -129,6 +130,7 @@ class _Run:
         move_states(self.optimizers, device)
         self.file = None
         if out and self.main:
+            log_library_output(out / "log.txt")
             self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
             processes = self.accelerator.num_processes
             record = {"versions": versions(), "processes": processes, **self.identity}

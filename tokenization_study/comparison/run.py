@@ -19,6 +19,7 @@ import numpy as np
 
 from sensor2llm.adapter_files import find_adapter
 from sensor2llm.errors import ConfigError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows, WindowStore
@@ -80,6 +81,7 @@ def compare(
         load_model(adapter, llm), find_adapter(adapter), WindowStore.open(data), Path(out),
         config or ComparisonConfig(),
     )  # fmt: skip
+    log_library_output(Path(out) / "log.txt")
     rows = list(run.rows())
     facts = run.facts() | {"command": command, "versions": versions()}
     report = report_of(_against_encoded(rows, run), facts)
