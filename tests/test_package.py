@@ -1,5 +1,6 @@
 """The package's root: lazy names, whatever was imported before."""
 
+import importlib
 import subprocess
 import sys
 
@@ -26,16 +27,36 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = sensor2llm.clasify
 
 
+VERB = """
+import inspect, sensor2llm.classify
+from sensor2llm.classify import main
+assert inspect.isfunction(sensor2llm.classify)
+assert callable(main)
+import sensor2llm.chat
+assert sensor2llm.chat.main
+"""
+
+
+def test_classify_is_the_function_also_where_the_verb_is_imported_first():
+    done = subprocess.run([sys.executable, "-c", VERB], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_classify_is_the_function_also_once_the_verb_is_imported():
     from sensor2llm.tasks.classification import classify
 
-    model, heard = small_model(), windows(2)
-    expected = classify(model, heard)
-    from sensor2llm.classify import main
-
-    assert callable(main)
-    assert sensor2llm.classify(model, heard, batch_size=8) == expected
-
+    verb = importlib.import_module("sensor2llm.classify")
+    assert callable(verb.main)
+    assert sensor2llm.classify is classify
     from sensor2llm import classify as again
 
-    assert again(model, heard) == expected
+    assert again is classify
+    model, heard = small_model(), windows(2)
+    assert sensor2llm.classify(model, heard, batch_size=8) == classify(model, heard)
+
+
+def test_the_verb_runs_as_a_module():
+    words = [sys.executable, "-m", "sensor2llm.classify", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage: python -m sensor2llm.classify ADAPTER FILE" in done.stdout
