@@ -1,10 +1,14 @@
 """The package's root: lazy names, whatever was imported before."""
 
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import sensor2llm
 from tests.models import small_model, windows
@@ -60,3 +64,38 @@ def test_the_verb_runs_as_a_module():
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "usage: python -m sensor2llm.classify ADAPTER FILE" in done.stdout
+
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCKED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+
+
+def requirements() -> list[Requirement]:
+    """Give every requirement but torch's own, which torch bounds."""
+    groups = {k: v for k, v in PROJECT["dependency-groups"].items() if k != "torch-needs"}
+    extras = PROJECT["project"]["optional-dependencies"]
+    every = [PROJECT["project"]["dependencies"], *groups.values(), *extras.values()]
+    found = [Requirement(text) for some in every for text in some]
+    return [requirement for requirement in found if requirement.name != "sensor2llm"]
+
+
+def name_of(text: str) -> str:
+    return re.sub(r"[-_.]+", "-", text).lower()
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=str)
+def test_every_requirement_is_a_range_that_the_lock_lies_in(requirement):
+    operators = {specifier.operator for specifier in requirement.specifier}
+    assert operators == {">=", "<"}
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    versions = [v for name, v in LOCKED.findall(lock) if name_of(name) == name_of(requirement.name)]
+    assert all(version in requirement.specifier for version in versions)
+    unlocked = {"torch", "uv", "mutmut", "deepspeed"}  # see Makefile
+    assert bool(versions) is (requirement.name not in unlocked)
+
+
+def test_make_installs_the_torch_that_the_project_asks_for():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (torch,) = re.findall(r"^TORCH := (.+)$", makefile, re.MULTILINE)
+    assert torch in PROJECT["project"]["dependencies"]
