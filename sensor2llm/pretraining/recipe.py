@@ -24,7 +24,7 @@ from sensor2llm.pretraining.run import (
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
-from sensor2llm.training.checkpoint import sole_run
+from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult
 
@@ -56,7 +56,7 @@ def make_encoder(
     """
     check_out(out, "encoder")
     run = out.with_name(f"{out.name}-run")
-    with sole_run(run, resume):
+    with sole_run(run):
         return _made(recipe, WindowStore.open(data), out, run, resume)
 
 
@@ -64,6 +64,8 @@ def _made(
     recipe: EncoderRecipe, store: WindowStore, out: Path, run: Path, resume: bool
 ) -> dict[str, Any]:
     split = make_split(store, recipe.split)
+    if not resume:
+        drop_checkpoints(run)
     start, stages = time.monotonic(), {}
     encoder, normaliser = None, None
     if recipe.pretrain:
