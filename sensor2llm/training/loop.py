@@ -128,7 +128,7 @@ class _Run:
         self.average = copy_weights(trainable(task.module)) if config.ema_decay else {}
         if out and resume and has_checkpoint(out / "checkpoint"):
             self._load(out / "checkpoint")
-        elif out and self.main:
+        elif out:
             drop_checkpoints(out)  # of a run before: a resumed one would take it for its own
         if wants_zero(self.accelerator):
             self.shards = ZeroEngine(task.module, self.optimizers[0], config, device)
