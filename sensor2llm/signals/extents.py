@@ -14,8 +14,9 @@ Span = tuple[float, float]
 
 REST = "after the last whole window"
 NO_VALUE = "without a value"
-# More windows than this are no slip only where they do not repeat each other a hundred times.
-_MANY_WINDOWS, _MOST_OVERLAP = 100_000, 0.99
+# Windows that repeat each other more than a hundred times are a slip where they are so many, or
+# hold so many values.
+_MOST_OVERLAP, _MANY_WINDOWS, _MANY_VALUES = 0.99, 100_000, 1 << 27
 # A row this close to a window's start is in it: times are computed, and near 1970's seconds a
 # double has no more digits.
 _EDGE_S = 1e-6
@@ -55,15 +56,16 @@ def pieces(
     """
     kinds = {axis: [t for t in tracks.values() if t.modality.axis == axis]
              for axis in ("time", "event", "none")}  # fmt: skip
+    size = sum(math.prod(track.modality.shape) for track in tracks.values())
     if kinds["time"]:
         slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
         step_s = min(1.0 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
         for start_s, stop_s in _measured_spans(kinds["time"], max_gap_s):
             longest_s = stop_s - start_s - length_s + slack_s
-            extents = _timed_extents(start_s, longest_s, length_s, step_s, overlap)
+            extents = _timed_extents(start_s, longest_s, length_s, step_s, overlap, size)
             yield Piece(start_s - slack_s, stop_s - _EDGE_S, extents, REST)
     elif kinds["event"]:
-        yield Piece(-math.inf, math.inf, _event_extents(kinds["event"][0], overlap), REST)
+        yield Piece(-math.inf, math.inf, _event_extents(kinds["event"][0], overlap, size), REST)
     elif kinds["none"]:
         rows = [np.maximum(row_times(track), track.start_s) for track in kinds["none"]]
         times = np.unique(np.concatenate(rows)).tolist()
@@ -72,7 +74,7 @@ def pieces(
 
 
 def _timed_extents(
-    start_s: float, longest_s: float, length_s: float, step_s: float, overlap: float
+    start_s: float, longest_s: float, length_s: float, step_s: float, overlap: float, size: int
 ) -> Iterator[Extent]:
     hop_s = length_s * (1 - overlap)
     count = math.floor(longest_s / hop_s) + 1
@@ -81,20 +83,27 @@ def _timed_extents(
             f"overlap {overlap!r} moves windows of {length_s:g} s by less than one step of "
             f"{step_s:g} s; give at most {1 - step_s / length_s:.6g}"
         )
-    if count > _MANY_WINDOWS and overlap > _MOST_OVERLAP:
-        raise DataError(
-            f"overlap {overlap!r} gives {count} windows of {length_s:g} s from one "
-            f"recording; give at most {_MOST_OVERLAP}"
-        )
+    _check_count(count, size, overlap)
     for begin_s in (start_s + i * hop_s for i in range(count)):
         end_s = begin_s + length_s
         yield Extent(begin_s, end_s, begin_s - _EDGE_S, end_s - _EDGE_S)
 
 
-def _event_extents(track: Track, overlap: float) -> Iterator[Extent]:
+def _check_count(count: int, size: int, overlap: float) -> None:
+    many = count > _MANY_WINDOWS or count * size > _MANY_VALUES
+    if many and overlap > _MOST_OVERLAP:
+        raise DataError(
+            f"overlap {overlap!r} gives {count} windows of {size} values from one recording; give "
+            f"at most {_MOST_OVERLAP}"
+        )
+
+
+def _event_extents(track: Track, overlap: float, size: int) -> Iterator[Extent]:
     times, steps = track.times_s, track.modality.steps
     hop = max(1, round(steps * (1 - overlap)))
-    for first in range(0, len(times) - steps + 1, hop):
+    firsts = range(0, len(times) - steps + 1, hop)
+    _check_count(len(firsts), size, overlap)
+    for first in firsts:
         # An event's time is the end of its interval, so the window starts with the one before.
         start_s = float(times[first - 1] if first else min(track.start_s, times[0]))
         stop_s = float(times[first + steps - 1])

@@ -13,10 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# How a unit's counts are put to a person: what came in, and what is in the store.
-_WORDS = {"windows": ("cut", "kept")}
-_OTHER_WORDS = ("read", "in windows")
-
 
 @dataclass
 class UnitCounts:
@@ -119,12 +115,16 @@ class Ledger:
 
 
 def _line(unit: str, counts: UnitCounts) -> str:
-    came, stayed = _WORDS.get(unit, _OTHER_WORDS)
-    parts = [f"{counts.read} {came}", f"{counts.kept} {stayed}"]
+    parts = []
+    if counts.read or not counts.changed:
+        stayed = f"{counts.kept} {'kept' if unit == 'windows' else 'in windows'}"
+        cut = f"{counts.read}{'' if unit == 'windows' else ' read'}"
+        parts.append(f"{cut}, {stayed}")
     if counts.dropped:
-        parts.append(f"{counts.dropped.total()} dropped: {_reasons(counts.dropped)}")
-    changed = f"; changed: {_reasons(counts.changed)}" if counts.changed else ""
-    return f"{unit}: {', '.join(parts)}{changed}"
+        parts[-1] += f", {counts.dropped.total()} dropped: {_reasons(counts.dropped)}"
+    if counts.changed:
+        parts.append(f"changed: {_reasons(counts.changed)}")
+    return f"{unit}: {'; '.join(parts)}"
 
 
 def _reasons(counts: Counter[str]) -> str:

@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,8 @@ from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import FORMAT_VERSION, WindowStore
 from sensor2llm.signals.window import Window
+
+_LONGEST_NAME = 200
 
 
 class GrowingArray:
@@ -67,17 +70,35 @@ class GrowingArray:
 class _Names:
     """Number names in order of appearance, or within a given list."""
 
-    def __init__(self, names: Sequence[str] | None) -> None:
-        self.fixed = names is not None
+    def __init__(self, names: Sequence[str] | None, kind: str) -> None:
+        self.fixed, self.kind = names is not None, kind
         self.ids = {name: i for i, name in enumerate(names or ())}
+        for name in self.ids:
+            check_name(name, kind)
 
     def number(self, name: str) -> int:
         if name not in self.ids:
+            check_name(name, self.kind)
             if self.fixed:
                 known = ", ".join(self.ids)
                 raise DataError(f"unknown label {name!r}; the labels are {known}")
             self.ids[name] = len(self.ids)
         return self.ids[name]
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raise for a label or a subject that cannot stand in a file, a prompt or a line of text.
+
+    Raises:
+        DataError: For half of a surrogate pair, a control character, more than 200 characters, or
+            in a label `<|`, which begins the tokens that language models and signals have.
+    """
+    if any(unicodedata.category(c) in ("Cs", "Cc") for c in name):
+        raise DataError(f"the {kind} {ascii(name)[:60]} holds a character that is none; rename it")
+    if len(name) > _LONGEST_NAME:
+        raise DataError(f"the {kind} {name[:40]!r}... has {len(name)} characters; shorten it")
+    if kind == "label" and "<|" in name:
+        raise DataError(f"the label {name!r} holds '<|', which begins a token; rename it")
 
 
 def write_store(
@@ -118,7 +139,7 @@ def _write_arrays(
     windows: Iterable[Window],
     label_names: Sequence[str] | None,
 ) -> dict[str, Any]:
-    labels, subjects, n = _Names(label_names), _Names(None), 0
+    labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
     with ExitStack() as stack:
 
         def grow(name: str, dtype: type, shape: tuple[int, ...]) -> GrowingArray:

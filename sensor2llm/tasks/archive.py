@@ -1,6 +1,7 @@
 """Label a whole archive into a folder that says what is finished.
 
-    OUT/index.json        settings; each recording's windows by part, or why it cannot be read
+    OUT/index.json        settings; each recording's windows by part, or why it cannot be read, and
+                          what became of its rows and windows (ledgers)
     OUT/parts/*.parquet   a row a window: file, window (its number there), start_s, subject, label,
                           probability, and p_LABEL of all
 
@@ -20,6 +21,7 @@ from typing import Any
 from sensor2llm.adapter_files import find_adapter
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, UserError
 from sensor2llm.manifest import MANIFEST
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.tasks import archive_parts
 from sensor2llm.tasks.archive_parts import (
     STORE_ROWS,
@@ -50,12 +52,14 @@ class ArchiveResult:
         recordings: how many were given.
         windows: of all that are finished.
         failed: recordings that could not be read, with the reason.
+        ledger: what became of the rows and windows of all that are finished.
     """
 
     out: Path
     recordings: int
     windows: int
     failed: Mapping[str, str]
+    ledger: Ledger
 
     def __str__(self) -> str:
         done = self.recordings - len(self.failed)
@@ -63,7 +67,7 @@ class ArchiveResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as JSON's types."""
-        return asdict(self) | {"out": str(self.out)}
+        return asdict(self) | {"out": str(self.out), "ledger": self.ledger.to_dict()}
 
     def check(self) -> None:
         """Say in one line that some could not be read.
@@ -200,6 +204,8 @@ class _Index:
                 continue
             have = {file for file in entry["parts"] if (parts / file).is_file()}
             entry["parts"] = {file: n for file, n in entry["parts"].items() if file in have}
+            ledgers = entry.get("ledgers", {})
+            entry["ledgers"] = {file: ledgers[file] for file in have if file in ledgers}
             entry |= {"of": len(wanted), "finished": len(have) == len(wanted)}
             found += [part for part in wanted if part.file not in have]
         known = {file for entry in self.recordings.values() for file in entry["parts"]}
@@ -213,6 +219,7 @@ class _Index:
         entry = self.recordings[part.name]
         if outcome.reason is None:
             entry["parts"][part.file] = outcome.windows
+            entry["ledgers"][part.file] = outcome.ledger
             entry["finished"] = len(entry["parts"]) == entry["of"]
         elif outcome.kind == "recording":
             entry["failed"] = outcome.reason
@@ -234,7 +241,11 @@ class _Index:
         entries = {name: self.recordings[name] for name in recordings}
         windows = sum(sum(entry["parts"].values()) for entry in entries.values())
         failed = {name: entry["failed"] for name, entry in entries.items() if "failed" in entry}
-        return ArchiveResult(self.out, len(entries), windows, failed)
+        ledger = Ledger()
+        for entry in entries.values():
+            for plain in entry.get("ledgers", {}).values():
+                ledger.merge(Ledger.from_dict(plain))
+        return ArchiveResult(self.out, len(entries), windows, failed, ledger)
 
 
 def _mark(path: Path) -> list[int]:

@@ -9,10 +9,10 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -20,6 +20,7 @@ from pyarrow import parquet
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.store import WindowStore, windows_of
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.labelling import Labelling, label_file, label_windows, prediction_row
@@ -62,11 +63,13 @@ class Outcome:
         windows: how many were labelled.
         reason: why none were, in a line; a traceback for a bug.
         kind: whose fault: the recording's, the model's (then no part can be labelled), or ours.
+        ledger: what became of its rows and windows, as `Ledger.to_dict` gives it.
     """
 
     windows: int = 0
     reason: str | None = None
     kind: Literal["recording", "model", "bug"] = "recording"
+    ledger: dict[str, Any] = field(default_factory=dict)
 
 
 LabelPart = Callable[[SensorLanguageModel, Part, Labelling, Path], Outcome]
@@ -170,8 +173,10 @@ def label_part(
         return Outcome(
             reason=f"its process was ended {ATTEMPTS} times, as happens where memory is short"
         )
+    ledger = Ledger()
     try:
-        windows = _write(attempt, model.adapter.label_names, _rows(model, part, labelling))
+        rows = _rows(model, part, labelling, ledger)
+        windows = _write(attempt, model.adapter.label_names, rows)
         attempt.replace(target)
     except (UserError, OSError) as error:
         return Outcome(reason=" ".join(str(error).split()))
@@ -181,21 +186,23 @@ def label_part(
         attempt.unlink(missing_ok=True)
     for path in tries:
         path.unlink(missing_ok=True)
-    return Outcome(windows)
+    return Outcome(windows, ledger=ledger.to_dict())
 
 
 def _rows(
-    model: SensorLanguageModel, part: Part, labelling: Labelling
+    model: SensorLanguageModel, part: Part, labelling: Labelling, ledger: Ledger
 ) -> Iterator[Mapping[str, object]]:
     found: Iterator[Prediction]
     if part.rows is None:
         size, overlap = labelling.batch_size, labelling.overlap
-        found = label_file(model, part.path, overlap=overlap, batch_size=size)
+        found = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
     else:
         # A store is told of once, with its first part.
         opened, later = WindowStore.open(part.path), part.rows[0] > 0
         store = fitted(opened, model.adapter.spec, quiet=later)
         windows = windows_of(store, range(*part.rows))
+        ledger.read("windows", len(range(*part.rows)))
+        ledger.keep("windows", len(range(*part.rows)))
         found = label_windows(model, windows, labelling.batch_size)
     first = part.rows[0] if part.rows else 0
     for number, prediction in enumerate(found, first):

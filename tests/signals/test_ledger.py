@@ -22,7 +22,7 @@ def test_a_person_reads_what_became_of_every_unit():
     assert filled().lines() == [
         "rows: 3000 read, 2960 in windows, 40 dropped: 30 at a border between labels, "
         "10 after the last whole window",
-        "windows: 60 cut, 59 kept, 1 dropped: 1 at a border between labels; "
+        "windows: 60, 59 kept, 1 dropped: 1 at a border between labels; "
         "changed: 4 with values filled in",
     ]
 

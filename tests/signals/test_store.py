@@ -198,7 +198,7 @@ def test_a_store_keeps_the_ledger_and_one_without_stays_readable(tmp_path):
     store = WindowStore.write(tmp_path / "a", SPEC, windows, ledger=ledger)
     assert store.ledger == ledger
     # The windows are counted where the reader did not.
-    assert store.ledger.lines()[1] == f"windows: {len(windows)} cut, {len(windows)} kept"
+    assert store.ledger.lines()[1] == f"windows: {len(windows)}, {len(windows)} kept"
     old = json.loads((tmp_path / "a" / "store.json").read_text())
     del old["ledger"]
     (tmp_path / "a" / "store.json").write_text(json.dumps(old))

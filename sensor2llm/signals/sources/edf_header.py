@@ -135,8 +135,6 @@ def _moment(text: str) -> datetime | None:
         return None
     day, month, year, hour, minute, second = map(int, cells.groups())
     try:
-        return datetime(
-            year + (1900 if year >= 85 else 2000), month, day, hour, minute, second
-        )
+        return datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
     except ValueError:
         return None

@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.signals.extents import REST
 from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.segment import BORDER, SHORT
 from sensor2llm.signals.store import WindowStore
+
+# A share of what was read that is worth a hint.
+_MUCH = 0.1
 
 
 def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
@@ -35,6 +40,21 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
+def advice(ledger: Ledger, window_s: float | None) -> list[str]:
+    """Say what keeps more, where one reason costs a tenth of the windows or rows, or more."""
+    length = f" (now {window_s:g} s)" if window_s else ""
+    lines = []
+    for unit, reason, cure in (
+        ("windows", BORDER, f"shorter windows{length} or more overlap keep more of them"),
+        ("rows", SHORT, f"shorter windows{length} or a longer max_gap_s keep more of them"),
+        ("rows", REST, f"shorter windows{length} keep more of them"),
+    ):
+        counts = ledger[unit]
+        if (n := counts.dropped[reason]) and n >= _MUCH * counts.read:
+            lines.append(f"hint: {n} of {counts.read} {unit} are left out {reason}; {cure}")
+    return lines
+
+
 def describe(summary: Mapping[str, Any]) -> str:
     """Write a summary for a person to read; `picture`, where it is given, is the last line."""
     length = f" of {summary['length']}" if summary["length"] else ""
@@ -50,7 +70,8 @@ def describe(summary: Mapping[str, Any]) -> str:
     lines += [f"  {name:<24} {share:>7.1%}" for name, share in summary["missing_share"].items()]
     for name, people in summary["published"].items():
         lines.append(f"published split {name}: {people} people")
-    lines += Ledger.from_dict(summary["ledger"]).lines()
+    ledger = Ledger.from_dict(summary["ledger"])
+    lines += [*ledger.lines(), *advice(ledger, summary["window_s"])]
     lines += [f"note: {count} {name}" for name, count in summary["notes"].items()]
     if "picture" in summary:
         lines.append(f"picture: {summary['picture']}")
