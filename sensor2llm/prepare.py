@@ -51,8 +51,8 @@ def prepare(argv: list[str] | None) -> None:
 
         check_picture(picture)
     source, simulation = SourceOptions(**options), SimulationConfig(**args.simulation)
-    store, notes = write_source(args.name, args["from"], args.out, source, simulation, args.stores)
-    summary = summarise(store, notes)
+    store = write_source(args.name, args["from"], args.out, source, simulation, args.stores)
+    summary = summarise(store)
     if picture:
         summary["picture"] = str(plot_classes(store, picture))
     print(json.dumps(summary) if args.json else describe(summary))
