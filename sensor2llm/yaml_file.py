@@ -66,9 +66,9 @@ def check_yaml(text: str) -> None:
         if isinstance(event, yaml.NodeEvent):
             _check_key(stack[-1], event)
         if isinstance(event, yaml.AliasEvent):
-            if not sizes.get(event.anchor):
+            if not sizes.get(event.anchor or ""):
                 raise YamlBudgetError(f"'*{event.anchor}' stands for nothing, or for itself")
-            stack[-1].nodes += sizes[event.anchor]
+            stack[-1].nodes += sizes[event.anchor or ""]
         elif isinstance(event, yaml.CollectionStartEvent):
             stack.append(_Node(event.anchor, isinstance(event, yaml.MappingStartEvent)))
             sizes[event.anchor or ""] = 0
@@ -96,8 +96,7 @@ def _check_key(node: _Node, event: yaml.NodeEvent) -> None:
         return
     if node.at_key and isinstance(event, yaml.ScalarEvent) and event.value != "<<":
         if event.value in node.keys:
-            raise YamlBudgetError(
-                f"the key {event.value!r} is there twice (line {event.start_mark.line + 1})"
-            )
+            line = event.start_mark.line + 1 if event.start_mark else "?"
+            raise YamlBudgetError(f"the key {event.value!r} is there twice (line {line})")
         node.keys.add(event.value)
     node.at_key = not node.at_key

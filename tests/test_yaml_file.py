@@ -74,7 +74,7 @@ def test_what_cannot_be_is_one_line_at_once(tmp_path, text, why, monkeypatch):
 
 
 def test_the_name_in_the_message_is_the_callers(tmp_path):
-    with pytest.raises(ConfigError, match="^the prompt p is no YAML"):
+    with pytest.raises(ConfigError, match=r"^the prompt p is no YAML"):
         read_yaml(write(tmp_path, "["), ConfigError, "the prompt p")
 
 

@@ -199,7 +199,7 @@ class _Paying(NodeTransformer):
         return _filter(nodes.List(node.nodes, lineno=node.lineno), _CONCATENATED)
 
 
-def _filter(node: nodes.Expr, name: str) -> nodes.Filter:
+def _filter(node: Any, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
