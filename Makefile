@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock tables
+.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -54,3 +54,12 @@ tables: setup
 
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow
+
+# The suite with branch coverage of both packages; fails below what pyproject.toml asks for.
+coverage: setup
+	@$(BIN)/python -m pytest -q --cov --cov-report=term
+
+# About an hour on two cores; goes on where it was stopped. See benchmarks/mutants.py.
+mutants: setup
+	@$(BIN)/python -m mutmut --version >/dev/null 2>&1 || $(PIP) install --group mutants
+	@$(BIN)/python -m benchmarks.mutants

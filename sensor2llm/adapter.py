@@ -34,6 +34,7 @@ from sensor2llm.signal_text import SignalText, scale_statistics, window_variable
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.taught import Taught
 from sensor2llm.signals.window import Window
 
 
@@ -61,6 +62,7 @@ class SensorAdapter(nn.Module):
         signal_text: how a window is written where there is no encoder.
         label_prior: subtracted from each label's log-likelihood; zeros where None.
         recipe: the whole run as a plain mapping.
+        taught: who taught it and its encoder; empty where that is not known.
 
     Raises:
         ConfigError: the parts do not fit each other.
@@ -89,6 +91,7 @@ class SensorAdapter(nn.Module):
         signal_text: SignalText | None = None,
         label_prior: Sequence[float] | None = None,
         recipe: Mapping[str, Any] | None = None,
+        taught: Sequence[Taught] = (),
     ) -> None:
         super().__init__()
         self.spec, self.template, self.form = spec, template, form
@@ -96,6 +99,7 @@ class SensorAdapter(nn.Module):
         self.label_texts = tuple(self.label_names if label_texts is None else label_texts)
         self.llm_name, self.llm_identity = llm_name, llm_identity
         self.normaliser, self.recipe = normaliser, dict(recipe or {})
+        self.taught = tuple(taught)
         self.encoder, self.projector = encoder, projector
         self.projector_config, self.soft_prompt = projector_config, soft_prompt
         self.cross_attention, self.prefix, self.low_rank = cross_attention, prefix, low_rank

@@ -31,7 +31,7 @@ def _main(argv: list[str] | None) -> None:
 
     from sensor2llm.tasks.conversation import Conversation
     from sensor2llm.tasks.loading import load_model
-    from sensor2llm.tasks.terminal import ChatTerminal, typed
+    from sensor2llm.tasks.terminal import ChatTerminal
 
     model = load_model(options.adapter, options.llm)
     conversation = Conversation(
@@ -48,8 +48,7 @@ def _main(argv: list[str] | None) -> None:
         spec, shares = model.adapter.spec, said.probabilities
         plot_window(window, spec, options.picture, answer=title, probabilities=shares)
     if sys.stdin.isatty() and not options.json:
-        terminal.console.print("[dim]ask anything, or /help[/dim]")
-        terminal.run(typed())
+        terminal.converse()
     else:
         terminal.run(sys.stdin, echo=True)
 

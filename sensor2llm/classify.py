@@ -11,6 +11,7 @@ are converted; of stored windows that are longer than the adapter's, the centre 
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -58,6 +59,8 @@ def _main(argv: list[str] | None) -> None:
         print(tell_rows(who, options.file[0], options.out, as_json=options.json))
         return
     result = label_archive(options.file, options.out, who, engine=engine, resume=options.resume)
+    for line in result.ledger.lines():
+        logging.getLogger(__name__).info(line)
     print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result)
     result.check()
 

@@ -51,6 +51,10 @@ class ArtefactError(UserError):
     """Raise for an adapter, encoder or checkpoint folder that is broken or does not fit."""
 
 
+class DiskFullError(UserError, OSError):
+    """Raise where a disk has no room for what is written; the message names path and size."""
+
+
 class TemplateError(UserError):
     """Raise for a prompt template that cannot be read or rendered."""
 

@@ -28,11 +28,10 @@ KEPT_ROWS = 20_000
 
 @dataclass(frozen=True)
 class SharedPrompt:
-    """Hold the prompt that all windows share: ids, their embeddings, and its cached prefix."""
+    """Hold the prompt that all windows share: ids and their embeddings."""
 
     rows: PaddedRows
     embedded: Float[Tensor, "1 length width"]
-    prefix: Prefix | None
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,12 @@ class Prompting:
         """Build the prompt that every window uses, once."""
         ids = self.ids()
         rows = prompt_rows(self.llm, [ids])
-        return SharedPrompt(rows, self.llm.embed(rows.ids), compute_prefix(self.llm, ids))
+        return SharedPrompt(rows, self.llm.embed(rows.ids))
+
+    @cached_property
+    def shared_prefix(self) -> Prefix | None:
+        """Compute what precedes the first slot in that prompt, once."""
+        return compute_prefix(self.llm, self.shared.rows.ids[0].tolist())
 
     def prefix_of(self, rows: Sequence[Sequence[int]]) -> Prefix | None:
         """Compute what all rows begin with, or take the last one's where it is still right.
@@ -239,6 +243,11 @@ class Prompting:
     def classifies(self) -> bool:
         """Say whether the adapter has labels to choose from."""
         return bool(self.adapter.label_names) and self.adapter.template.task == CLASSIFICATION
+
+    @property
+    def longest_answer(self) -> int:
+        """Count the tokens of the longest label, end of turn included; 0 without labels."""
+        return self.answers.table.shape[1] if self.classifies else 0
 
     @cached_property
     def answer_texts(self) -> tuple[str, ...]:

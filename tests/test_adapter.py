@@ -130,7 +130,7 @@ def test_an_adapter_without_encoder_is_saved_and_loaded(llm, tmp_path):
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("part", ["save_file", "write_json", "card_text", "_sha256"])
+@pytest.mark.parametrize("part", ["save_file", "write_json", "card_text", "hash_files"])
 def test_a_full_disk_leaves_the_old_adapter_whole(llm, saved, monkeypatch, part):
     before = {p.name: p.read_bytes() for p in saved.iterdir()}
 
@@ -171,9 +171,14 @@ def edit(folder, **changes):
 
 def test_other_formats_and_kinds_are_refused(saved):
     edit(saved, format_version=99)
-    with pytest.raises(ArtefactError, match="'adapter' of format 99, expected format 1; use the"):
+    with pytest.raises(
+        ArtefactError, match=r"is of format 99, .* up to 2; keys unknown here: none"
+    ):
         SensorAdapter.load(saved)
-    edit(saved, format_version=1, kind="encoder")
+    edit(saved, format_version="2")
+    with pytest.raises(ArtefactError, match=r"is broken \(format_version '2'\)"):
+        SensorAdapter.load(saved)
+    edit(saved, format_version=2, kind="encoder")
     with pytest.raises(ArtefactError, match="holds kind 'encoder', expected 'adapter'"):
         SensorAdapter.load(saved)
     edit(saved, kind="adapter", llm_width=7)

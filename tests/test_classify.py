@@ -33,6 +33,7 @@ def test_json_is_one_object(given, capsys):
     assert run(given, "--json", "--overlap", "0.5") == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["start_s"] for row in found["windows"]] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert found["ledger"]["windows"] == {"read": 6, "kept": 6, "dropped": {}, "changed": {}}
     row = found["windows"][0]
     assert row["probability"] == max(row[f"p_{name}"] for name in LABELS)
 
@@ -60,7 +61,23 @@ def test_an_ending_that_cannot_be_written(given, tmp_path, capsys):
 def test_a_recording_shorter_than_a_window(given, tmp_path, capsys):
     short = save_recording(tmp_path / "short.csv", seconds=1.5)
     assert run((given[0], short)) == 2
-    assert "short.csv holds no whole window of 2 s" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "short.csv holds no whole window of 2 s without gaps; rows: 12 read, 0 in" in line
+    assert line.endswith("12 dropped: 12 in a piece shorter than a window")
+
+
+def test_rows_and_windows_without_an_answer_are_said(given, tmp_path, capsys, caplog):
+    lines = given[1].read_text().splitlines()
+    lines[20:24] = [line.split(",")[0] + ",,," for line in lines[20:24]]
+    (tmp_path / "gap.csv").write_text("\n".join(lines))
+    with caplog.at_level("INFO"):
+        assert run((given[0], tmp_path / "gap.csv")) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert caplog.messages == [
+        "gap.csv: windows: 3, 3 kept",
+        "gap.csv: rows: 56 read, 48 in windows, 8 dropped: 4 after the last whole window, "
+        "4 in a pause",
+    ]
 
 
 def test_a_cell_that_is_no_number(given, tmp_path, capsys):
@@ -96,7 +113,12 @@ def test_a_folder_goes_into_a_folder(given, archive, tmp_path, capsys):
     assert "labels' holds results; go on with --resume" in capsys.readouterr().err
     assert run((given[0], archive), "--out", out, "--resume", "--json") == 0
     said = json.loads(capsys.readouterr().out)
+    ledger = said.pop("ledger")
     assert said == {"out": str(out), "recordings": 2, "windows": 4, "failed": {}}
+    assert (ledger["windows"]["kept"], ledger["rows"]["dropped"]) == (
+        4,
+        {"after the last whole window": 8},
+    )
 
 
 def test_several_files_need_a_folder(given, archive, capsys):

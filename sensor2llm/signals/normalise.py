@@ -23,8 +23,10 @@ class Normaliser:
     `mean` and `scale` map a modality's name to an array of shape (channel,).
 
     Example:
-        normaliser = fit_normaliser(store, split.train)
-        normal = normaliser.apply("accel", store.read([0, 1])["accel"])
+        >>> normaliser = fit_normaliser(store, range(len(store)))
+        >>> normal = normaliser.apply("wrist_acc", store.read([0, 1])["wrist_acc"])
+        >>> normaliser.undo("wrist_acc", normal).shape
+        (2, 3, 250)
     """
 
     mean: Mapping[str, np.ndarray]

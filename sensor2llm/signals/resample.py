@@ -14,6 +14,10 @@ MAX_GAP_S = 0.2
 # A ratio of small integers this close to the exact one drifts by less than a step in 10^6 steps.
 _MAX_FACTOR = 1000
 _TOLERANCE = 1e-6
+# Steps that any few samples may become, and how many times more than the samples.
+_SMALLEST_BUDGET, _EXPANSION = 1 << 22, 20
+# Differences of stamps since 1970 are off by up to 5e-7 s, so a gap this much longer is no longer.
+_SAME_GAP_S = 1e-6
 
 
 def resample(
@@ -29,19 +33,22 @@ def resample(
         new_rate_hz: The rate to give them, in Hz.
 
     Raises:
-        DataError: If a rate is not positive.
+        DataError: If a rate is not positive, or the samples would become far too many steps.
     """
     if not (rate_hz > 0 and new_rate_hz > 0):
         raise DataError(f"rates must be above 0 Hz, got {rate_hz:g} and {new_rate_hz:g}")
     values = np.asarray(values, dtype=np.float64)
     ratio = Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_FACTOR)
-    if ratio == 1 or values.shape[1] == 0:
+    exact = abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE
+    if (exact and ratio == 1) or values.shape[1] == 0:
         return values.astype(np.float32)
+    check_steps(values.shape[1] * new_rate_hz / rate_hz, values.shape[1])
     missing = np.isnan(values)
-    whole = interpolate_nan(values) if missing.any() else values
-    if ratio and abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE:
+    whole = interpolate_nan(values)
+    if exact:
         # The ends go on along the line through both: no ringing from gravity at the edges.
-        result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+        pad = "line" if values.shape[1] > 1 else "edge"
+        result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype=pad)
     else:
         steps = max(1, round(values.shape[1] * new_rate_hz / rate_hz))
         times = np.arange(values.shape[1]) / rate_hz
@@ -50,6 +57,19 @@ def resample(
         nearest = np.rint(np.arange(result.shape[1]) * rate_hz / new_rate_hz).astype(int)
         result[missing[:, np.minimum(nearest, values.shape[1] - 1)]] = np.nan
     return result.astype(np.float32)
+
+
+def check_steps(steps: float, samples: int) -> None:
+    """Raise if samples would become so many steps that a rate or a time must be wrong.
+
+    Raises:
+        DataError: If they would.
+    """
+    if not steps <= max(_SMALLEST_BUDGET, _EXPANSION * samples):
+        raise DataError(
+            f"{samples} samples would become {steps:.3g} steps; are the times, the rates and the "
+            "longest pause that is bridged (max_gap_s) right?"
+        )
 
 
 def check_times(times_s: np.ndarray, name: str = "the recording") -> None:
@@ -79,7 +99,7 @@ def split_at_gaps(times_s: np.ndarray, max_gap_s: float = MAX_GAP_S) -> list[sli
         DataError: If the times are not strictly increasing.
     """
     check_times(times_s)
-    cuts = np.flatnonzero(np.diff(times_s) > max_gap_s) + 1
+    cuts = np.flatnonzero(np.diff(times_s) > max_gap_s + _SAME_GAP_S) + 1
     edges = [0, *cuts.tolist(), len(times_s)]
     return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
@@ -108,7 +128,7 @@ def resample_irregular(
         max_gap_s: Longest gap that is bridged.
 
     Raises:
-        DataError: If the times go back or repeat, or lengths differ.
+        DataError: If the times go back or repeat, lengths differ, or the grid is far too fine.
     """
     times_s, values = np.asarray(times_s, dtype=np.float64), np.asarray(values, dtype=np.float64)
     check_times(times_s)
@@ -116,7 +136,9 @@ def resample_irregular(
         raise DataError(f"values {values.shape} do not fit {len(times_s)} times; (channel, sample)")
     step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
     # Rates within 5 % count as equal: a clock's jitter is no reason to filter.
-    factor = max(1, ceil(1.0 / (rate_hz * step_s) - 0.05)) if step_s else 1
+    ratio = 1.0 / (rate_hz * step_s) - 0.05 if step_s else 1.0
+    check_steps(steps * max(1.0, ratio), len(times_s))
+    factor = max(1, ceil(ratio))
     grid = start_s + np.arange(steps) / rate_hz
     fine = start_s + np.arange(steps * factor) / (rate_hz * factor)
     result = np.full((len(values), steps), np.nan)
@@ -124,7 +146,7 @@ def resample_irregular(
         known = np.isfinite(channel)
         if known.any():
             dense = np.interp(fine, times_s[known], channel[known])
-            coarse = resample_poly(dense, 1, factor, padtype="line") if factor > 1 else dense
+            coarse = resample_poly(dense, 1, factor, padtype="line")
             inside = _measured(
                 grid, times_s[known], max(max_gap_s, 2 * step_s), near_s=0.5 / rate_hz
             )

@@ -7,6 +7,10 @@ from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Modality, canonical_unit
 
 GRAVITY = 9.80665
+_GRAVITY = {"g": 1.0, "m/s^2": GRAVITY, "mg": 1000.0}
+COUNTS = "raw counts of the sensor"
+# A steady pull of so many times gravity is none that people wear a sensor in.
+_STRONGEST_PULL = 4.0
 # A turn faster than this (about 2,300 deg/s) is beyond the range of the sensors people wear.
 _FASTEST_RAD_S = 40.0
 # Inter-beat intervals: 0.25 s is 240 beats a minute, 3 s is 20.
@@ -30,8 +34,8 @@ def check_scale(
         return
     unit = canonical_unit(unit)
     guess, why = None, ""
-    if unit in ("g", "mg", "m/s^2") and len(values) == 3:
-        guess, why = _acceleration(np.linalg.norm(known, axis=0))
+    if unit in _GRAVITY and len(values) == 3:
+        guess, why = _acceleration(np.linalg.norm(known, axis=0), unit)
     elif unit == "rad/s":
         fastest = float(np.quantile(np.abs(known), 0.99))
         guess, why = ("deg/s" if fastest > _FASTEST_RAD_S else None), f"values of {fastest:.3g}"
@@ -39,9 +43,9 @@ def check_scale(
         guess, why = _interval(float(np.median(known)))
     if guess not in (None, unit):
         subject = repr(name) if name else "the signal"
+        cure = "convert them" if guess == COUNTS else f"convert it or write unit {guess}"
         raise SpecError(
-            f"{subject} is said to be in {unit}, but with {why} it looks like {guess}; "
-            f"convert it or write unit {guess}"
+            f"{subject} is said to be in {unit}, but with {why} it looks like {guess}; {cure}"
         )
 
 
@@ -56,16 +60,16 @@ def check_track_scale(modality: Modality, values: Float[np.ndarray, "channel ste
         check_scale(np.asarray(values)[rows], unit, modality.name, modality.axis)
 
 
-def _acceleration(norm: np.ndarray) -> tuple[str | None, str]:
+def _acceleration(norm: np.ndarray, unit: str) -> tuple[str | None, str]:
     low, middle, high = np.quantile(norm, (0.25, 0.5, 0.75)).tolist()
     why = f"a median norm of {middle:.3g}"
     # Body acceleration (gravity taken out) has no steady norm, and any size: nothing to recognise.
     if middle <= 0 or (high - low) / middle > 0.4:
         return None, why
-    for unit, gravity in (("g", 1.0), ("m/s^2", GRAVITY), ("mg", 1000.0)):
+    for other, gravity in _GRAVITY.items():
         if 0.75 * gravity <= middle <= 1.4 * gravity:
-            return unit, why
-    return None, why
+            return other, why
+    return (COUNTS if middle > _STRONGEST_PULL * _GRAVITY[unit] else None), why
 
 
 def _interval(median: float) -> tuple[str | None, str]:

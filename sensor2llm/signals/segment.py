@@ -5,6 +5,9 @@ a window's edge: with the nearest value); after that, a window with more than `m
 any channel of a modality loses that modality, and what little remains is filled linearly. A window
 that has lost everything is not given. Where all timed modalities pause for longer than
 `max_gap_s`, the recording is cut: windows start afresh after the gap.
+
+A ledger that is passed is told of every window, and of every row where the recording has their
+times: what is kept, and why the rest is not.
 """
 
 import math
@@ -15,18 +18,24 @@ from typing import Literal, get_args
 import numpy as np
 
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.extents import NO_VALUE, Extent, pieces, row_times
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.resample import (
     MAX_GAP_S,
     fill_short_gaps,
     interpolate_nan,
     resample,
-    runs,
 )
+from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 LabelRule = Literal["majority", "none"]
-Span = tuple[float, float]
+
+BORDER = "at a border between labels"
+SHORT = "in a piece shorter than a window"
+PAUSE = "in a pause"
+UNLABELLED = "outside the labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +44,7 @@ class _Rules:
     label_rule: LabelRule
     min_label_share: float
     drop_straddling: bool
+    drop_unlabelled: bool
     max_nan_share: float
     max_gap_s: float
 
@@ -55,7 +65,10 @@ def segment(
     *,
     min_label_share: float = 0.5,
     drop_straddling: bool = True,
+    drop_unlabelled: bool = False,
     max_gap_s: float = MAX_GAP_S,
+    ledger: Ledger | None = None,
+    rows_unit: str = "rows",
 ) -> Iterator[Window]:
     """Cut a recording into windows of `spec`, in order of time.
 
@@ -73,10 +86,14 @@ def segment(
         max_nan_share: See the rule for missing values above.
         min_label_share: Windows covered less than this by their label have no label.
         drop_straddling: Leave out windows that touch two labels.
+        drop_unlabelled: Leave out windows without a label.
         max_gap_s: See the rule for missing values above.
+        ledger: Counts windows, and rows where the recording has `row_times_s`, once all windows
+            are taken.
+        rows_unit: What the ledger calls the rows: "rows", "beats", "samples".
 
     Raises:
-        DataError: If an option is out of range.
+        DataError: If an option is out of range, or asks for windows without end.
         SpecError: If a track's channels or units do not fit the spec, or the spec gives the tracks
             windows of different lengths.
     """
@@ -85,12 +102,13 @@ def segment(
         label_rule=label_rule,
         min_label_share=min_label_share,
         drop_straddling=drop_straddling,
+        drop_unlabelled=drop_unlabelled,
         max_nan_share=max_nan_share,
         max_gap_s=max_gap_s,
     )
     tracks = {m.name: _conform(recording.tracks[m.name], m, rules)
               for m in spec.modalities if m.name in recording.tracks}  # fmt: skip
-    return _windows(recording, tracks, spec, rules)
+    return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit)
 
 
 def drop_modality(window: Window, name: str) -> Window:
@@ -113,19 +131,60 @@ def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
 
 
 def _windows(
-    recording: Recording, tracks: Mapping[str, Track], spec: SignalSpec, rules: _Rules
+    recording: Recording,
+    tracks: Mapping[str, Track],
+    spec: SignalSpec,
+    rules: _Rules,
+    ledger: Ledger,
+    rows_unit: str,
 ) -> Iterator[Window]:
-    labels = _Labels(recording.annotations, rules)
-    length_s = _length_s(tracks, spec)
-    for start_s, stop_s in _extents(tracks, length_s, rules):
-        signals = {}
-        for name, track in tracks.items():
-            values = _cut(track, start_s, stop_s, rules)
-            if values is not None:
-                signals[name] = values
-        label, keep = labels.find(start_s, stop_s)
-        if signals and keep:
-            yield Window(signals, recording.subject, label, start_s)
+    labels, rows = _Labels(recording.annotations, rules), RowCoverage(recording.row_times_s)
+    for piece in pieces(tracks, _length_s(tracks, spec), rules.overlap, rules.max_gap_s):
+        rest = SHORT
+        for extent in piece.extents:
+            rest = piece.rest
+            outcome = _window(recording.subject, tracks, labels, extent, rules, ledger)
+            ledger.read("windows")
+            if isinstance(outcome, Window):
+                ledger.keep("windows")
+                rows.keep(extent.first_row_s, extent.below_row_s)
+                yield outcome
+            else:
+                ledger.drop("windows", 1, outcome)
+                rows.drop(extent.first_row_s, extent.below_row_s, outcome)
+        rows.drop(piece.start_s, piece.stop_s, rest)
+    rows.drop(-math.inf, math.inf, PAUSE if tracks else NO_VALUE)
+    rows.account(ledger, rows_unit)
+
+
+def _window(
+    subject: str,
+    tracks: Mapping[str, Track],
+    labels: "_Labels",
+    extent: Extent,
+    rules: _Rules,
+    ledger: Ledger,
+) -> Window | str:
+    """Cut one window, or say why there is none."""
+    start_s, stop_s = extent[:2]
+    label, straddles = labels.find(start_s, stop_s)
+    if straddles:
+        return BORDER
+    if label is None and rules.drop_unlabelled:
+        return UNLABELLED
+    signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
+    for name, track in tracks.items():
+        values = _slice_of(track, start_s, stop_s, rules)
+        share = np.isnan(values).mean(axis=1).max()
+        if share <= rules.max_nan_share:
+            signals[name] = interpolate_nan(values) if share else values.copy()
+            mended = mended or share > 0
+    if not signals:
+        return f"with more than {most} missing"
+    for name in tracks:
+        ledger.change("windows", name not in signals, f"without {name}, more than {most} missing")
+    ledger.change("windows", mended, f"with up to {most} missing filled in")
+    return Window(signals, subject, label, start_s)
 
 
 def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
@@ -140,66 +199,17 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
     return max(timed.values(), default=0.0)
 
 
-def _extents(tracks: Mapping[str, Track], length_s: float, rules: _Rules) -> Iterator[Span]:
-    kinds = {axis: [t for t in tracks.values() if t.modality.axis == axis]
-             for axis in ("time", "event", "none")}  # fmt: skip
-    if kinds["time"]:
-        slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
-        for start_s, stop_s in _measured_spans(kinds["time"], rules.max_gap_s):
-            count = math.floor(
-                (stop_s - start_s - length_s + slack_s) / (length_s * (1 - rules.overlap))
-            )
-            for i in range(count + 1):
-                begin_s = start_s + i * length_s * (1 - rules.overlap)
-                yield begin_s, begin_s + length_s
-    elif kinds["event"]:
-        yield from _event_extents(kinds["event"][0], rules)
-    elif kinds["none"]:
-        rows = [np.maximum(_row_times(track), track.start_s) for track in kinds["none"]]
-        yield from ((time, time) for time in np.unique(np.concatenate(rows)).tolist())
-
-
-def _event_extents(track: Track, rules: _Rules) -> Iterator[Span]:
-    times, steps = track.times_s, track.modality.steps
-    hop = max(1, round(steps * (1 - rules.overlap)))
-    for first in range(0, len(times) - steps + 1, hop):
-        # An event's time is the end of its interval, so the window starts with the one before.
-        start_s = times[first - 1] if first else min(track.start_s, times[0])
-        yield float(start_s), float(times[first + steps - 1])
-
-
-def _measured_spans(tracks: list[Track], max_gap_s: float) -> list[Span]:
-    spans: list[Span] = []
-    for span in sorted(span for track in tracks for span in _track_spans(track)):
-        if spans and span[0] <= spans[-1][1] + max_gap_s + 1e-9:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))
-        else:
-            spans.append(span)
-    return spans
-
-
-def _track_spans(track: Track) -> list[Span]:
-    rate_hz = float(track.modality.rate_hz or 1.0)
-    measured = runs(~np.isnan(track.values).all(axis=0))
-    return [(track.start_s + a / rate_hz, track.start_s + b / rate_hz) for a, b in measured]
-
-
-def _cut(track: Track, start_s: float, stop_s: float, rules: _Rules) -> np.ndarray | None:
+def _slice_of(track: Track, start_s: float, stop_s: float, rules: _Rules) -> np.ndarray:
     modality = track.modality
     if modality.axis == "time":
         rate_hz = float(modality.rate_hz or 1.0)
         values = _slice(track.values, round((start_s - track.start_s) * rate_hz), modality.steps)
-        values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
-    elif modality.axis == "event":
+        return fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+    if modality.axis == "event":
         stop = int(np.searchsorted(track.times_s, stop_s + 1e-9, side="right"))
-        values = _slice(track.values, stop - modality.steps, modality.steps)
-    else:
-        row = int(np.searchsorted(_row_times(track), stop_s + 1e-9, side="right")) - 1
-        values = _slice(track.values, row, 1)
-    share = np.isnan(values).mean(axis=1).max()
-    if share > rules.max_nan_share:
-        return None
-    return interpolate_nan(values) if share else values.copy()
+        return _slice(track.values, stop - modality.steps, modality.steps)
+    row = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
+    return _slice(track.values, row, 1)
 
 
 def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
@@ -213,41 +223,38 @@ def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
     return padded
 
 
-def _row_times(track: Track) -> np.ndarray:
-    if track.stamps_s is not None:
-        return track.stamps_s
-    if track.values.shape[1] == 1:
-        # One row without a time holds for the whole recording.
-        return np.array([-np.inf])
-    return track.start_s + np.arange(track.values.shape[1], dtype=np.float64)
-
-
 class _Labels:
     """Find the label of an extent among a recording's annotations."""
 
     def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
-        used = annotations if rules.label_rule == "majority" else ()
+        used = sorted(annotations, key=lambda note: note.start_s)
+        used = used if rules.label_rule == "majority" else []
         self._starts = np.array([note.start_s for note in used])
         self._stops = np.array([note.stop_s for note in used])
+        # Never going back, so that those that end before a window are found without looking.
+        self._latest = np.maximum.accumulate(self._stops)
         self._names = [note.label for note in used]
         self._rules = rules
 
     def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
-        """Give the window's label, and whether the window is kept."""
+        """Give the window's label, and whether it touches two of them and is left out."""
         covered: dict[str, float] = {}
         for i, seconds in self._overlaps(start_s, stop_s):
             covered[self._names[i]] = covered.get(self._names[i], 0.0) + seconds
         if len(covered) > 1 and self._rules.drop_straddling:
-            return None, False
+            return None, True
         label = max(covered, key=covered.__getitem__, default=None)
         needed = self._rules.min_label_share * (stop_s - start_s)
-        return (label if label is not None and covered[label] >= needed else None), True
+        return (label if label is not None and covered[label] >= needed else None), False
 
     def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
+        first = int(np.searchsorted(self._latest, start_s))
+        last = int(np.searchsorted(self._starts, stop_s, side="right"))
+        starts, stops = self._starts[first:last], self._stops[first:last]
         if start_s == stop_s:
             # A row has a moment, not an extent; a label may be given for that moment alone.
-            now = (self._starts <= start_s) & (start_s < self._stops) | (self._starts == start_s)
-            return ((i, 1.0) for i in np.flatnonzero(now).tolist())
-        seconds = np.minimum(self._stops, stop_s) - np.maximum(self._starts, start_s)
+            now = (starts <= start_s) & (start_s < stops) | (starts == start_s)
+            return ((first + i, 1.0) for i in np.flatnonzero(now).tolist())
+        seconds = np.minimum(stops, stop_s) - np.maximum(starts, start_s)
         # Less than a millisecond is rounding, not a label.
-        return ((i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())
+        return ((first + i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())

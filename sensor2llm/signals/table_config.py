@@ -3,10 +3,11 @@ r"""The YAML description of one's own table: where the time, the sensors and the
 The description lies beside the files, or names their folder:
 
     files: "walks/*.csv"              # CSV, Parquet, or .npz of ready windows; beside this file
-    time: {column: t, unit: ms}       # s, ms, us, ns or iso
-    subject: {column: person}         # or {value: anna}, or {file: "(p\d+)_.*"}: from the name
+    time: {column: t, unit: ms}       # s, ms, us, ns, days, iso, dmy, mdy; or [date, time] columns
+    subject: {column: person}         # or {value: anna}, or {file: "(p\d+)"}: from file or folder
     label: activity                   # a column; may be left out
     labels: {1: walking, 2: sitting}  # or a list of the texts; may be left out
+    missing: [-999]                   # what marks a missing value; more such keys: `table_layout`
     window_s: 5
     overlap: 0.5
     modalities:
@@ -25,21 +26,36 @@ Anything else in it is an error that names what is known.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sensor2llm.errors import DataError, SpecError
+from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.table_fields import (
+    check_keys,
+    mapping,
+    number,
+    read_yaml,
+    shown,
+    text,
+    texts,
+    truth,
+    whole,
+)
+from sensor2llm.signals.table_layout import DEFAULT_LAYOUT, WORDS, Layout, is_encoding
+from sensor2llm.signals.table_people import label_key
+from sensor2llm.signals.table_times import DATE_UNITS, TIME_UNITS
 
-TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "iso": 1.0}
-_KEYS = ("files", "time", "subject", "label", "labels", "window_s", "overlap", "delimiter",
-         "modalities")  # fmt: skip
+_LAYOUT_KEYS = ("delimiter", "decimal", "encoding", "skip_rows", "comment", "units_row", "names",
+                "missing")  # fmt: skip
+_KEYS = ("files", "time", "subject", "label", "labels", "window_s", "overlap", "modalities",
+         *_LAYOUT_KEYS)  # fmt: skip
 _MODALITY_KEYS = ("columns", "rate_hz", "resample_hz", "axis", "steps", "max_gap_s", "optional")
 _SUBJECT_KEYS = ("column", "value", "file")
+# Of one window of one modality: more is a slip, and would not fit into memory many times over.
+_MOST_VALUES = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +80,20 @@ class Table:
     spec: SignalSpec
     modalities: tuple[TableModality, ...]
     files: tuple[str, ...] = ()
-    time: str | None = None
+    time: tuple[str, ...] = ()
+    """The column of the time, or those of the date and the time; empty where rows have none."""
     time_unit: str = "s"
     subject: tuple[str, str] = ("value", "unknown")
     """Kind (`column`, `value` or `file`) and what it is."""
     label: str | None = None
     labels: Mapping[str, str] | None = None
     """Text of each cell of the label column; `None` takes the cells as they are."""
+    labelled: bool = True
+    """Whether labels are read; what is to be classified is read without."""
     overlap: float = 0.0
-    delimiter: str = ","
+    layout: Layout = DEFAULT_LAYOUT
+    root: Path | None = None
+    """The folder that the files were looked for in."""
 
 
 def load(path: Path, window_s: float | None = None, overlap: float | None = None) -> Table:
@@ -82,77 +103,84 @@ def load(path: Path, window_s: float | None = None, overlap: float | None = None
         SpecError: For a key, unit, axis or rate that cannot be; names what is expected.
         DataError: For a file that is missing or no YAML.
     """
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; see the docstring of table_config") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
-    _keys(plain, _KEYS, required=("files", "modalities"), where=path.name)
-    given = window_s if window_s is not None else plain.get("window_s")
-    entries = _mapping(plain["modalities"], "modalities")
-    modalities = tuple(_modality(str(name), entry, given) for name, entry in entries.items())
+    plain = read_yaml(path)
+    check_keys(plain, _KEYS, required=("files", "modalities"), where=path.name)
+    length = window_s if window_s is not None else plain.get("window_s")
+    entries = mapping(plain["modalities"], "modalities")
+    modalities = tuple(_modality(text(name, "the name of a modality"), entry, length)
+                       for name, entry in entries.items())  # fmt: skip
     timed = any(entry.modality.axis == "time" for entry in modalities)
     time, unit = _time(plain.get("time"), timed)
-    share = overlap if overlap is not None else _number(plain.get("overlap", 0.0), "overlap")
+    share = overlap if overlap is not None else number(plain.get("overlap", 0.0), "overlap")
     if not 0 <= share < 1:
-        raise SpecError(f"overlap must be from 0 to below 1, got {share:g}")
+        raise SpecError(f"overlap must be from 0 to below 1, got {share!r}")
+    label = plain.get("label")
     return Table(
         spec=SignalSpec(
             modalities=tuple(entry.modality for entry in modalities),
-            window_s=float(given) if timed else None,
+            window_s=float(length) if timed else None,
         ),
         modalities=modalities,
-        files=_texts(plain["files"], "files"),
+        files=_files(plain["files"]),
         time=time,
         time_unit=unit,
         subject=_subject(plain.get("subject")),
-        label=plain.get("label"),
+        label=None if label is None else text(label, "label (the name of a column)"),
         labels=_labels(plain.get("labels")),
         overlap=share,
-        delimiter=str(plain.get("delimiter", ",")),
+        layout=_layout({key: plain[key] for key in _LAYOUT_KEYS if plain.get(key) is not None}),
     )
 
 
 def _modality(name: str, entry: Any, window_s: Any) -> TableModality:
     where = f"modality '{name}'"
-    _keys(entry, _MODALITY_KEYS, required=("columns",), where=where)
+    check_keys(entry, _MODALITY_KEYS, required=("columns",), where=where)
     columns, channels = _columns(entry["columns"], where)
     axis = entry.get("axis", "time")
-    if isinstance(entry.get("rate_hz"), list):
-        raise SpecError(
-            f"{where} has two rates {entry['rate_hz']}; a modality has one: split it into two"
-        )
-    rate = (
-        None if entry.get("rate_hz") is None else _number(entry["rate_hz"], f"rate_hz of {where}")
-    )
-    if axis == "time" and (rate is None or rate <= 0):
-        raise SpecError(f"{where} needs rate_hz above 0, got {entry.get('rate_hz')}")
-    new_rate = _number(entry.get("resample_hz", rate or 0), f"resample_hz of {where}") or None
-    steps = entry.get("steps", 1)
+    rate, new_rate = _rates(entry, axis, where)
+    steps = whole(entry.get("steps", 1), f"steps of {where}", least=1)
     if axis == "time":
-        if window_s is None or _number(window_s, "window_s") <= 0:
+        if window_s is None or number(window_s, "window_s") <= 0:
             raise SpecError(
-                f"{where} has a time axis, so window_s must be positive, got {window_s}"
+                f"{where} has a time axis, so window_s must be positive, got {shown(window_s)}"
             )
-        steps = round(float(window_s) * (new_rate or 0.0))
-    gap = _number(entry.get("max_gap_s", max(0.1, 3 / (rate or math.inf))), f"max_gap_s of {where}")
+        values = number(window_s, "window_s") * (new_rate or 0.0)
+        steps = round(min(values, _MOST_VALUES + 1))
+    if steps * len(channels) > _MOST_VALUES:
+        raise SpecError(
+            f"a window of {where} would hold more than {_MOST_VALUES} values; are window_s, steps "
+            "and rates right?"
+        )
+    gap = number(entry.get("max_gap_s", max(0.1, 3 / (rate or math.inf))), f"max_gap_s of {where}")
     return TableModality(
         modality=Modality(name=name, channels=channels, steps=steps, axis=axis, rate_hz=new_rate),
         columns=columns,
         rate_hz=rate,
         max_gap_s=gap,
-        optional=bool(entry.get("optional", False)),
+        optional=truth(entry.get("optional", False), f"optional of {where}"),
     )
+
+
+def _rates(entry: Mapping[str, Any], axis: Any, where: str) -> tuple[float | None, float | None]:
+    """Give the rate of the rows, and the one that windows have."""
+    plain = entry.get("rate_hz")
+    if isinstance(plain, list):
+        raise SpecError(f"{where} has two rates {shown(plain)}; a modality has one: split it")
+    rate = None if plain is None else number(plain, f"rate_hz of {where}")
+    if axis == "time" and (rate is None or rate <= 0):
+        raise SpecError(f"{where} needs rate_hz above 0, got {shown(plain)}")
+    return rate, number(entry.get("resample_hz", rate or 0), f"resample_hz of {where}") or None
 
 
 def _columns(plain: Any, where: str) -> tuple[tuple[str, ...], tuple[Channel, ...]]:
     if isinstance(plain, Mapping):
         plain = [{"column": column, "unit": unit} for column, unit in plain.items()]
     if not isinstance(plain, list) or not plain:
-        raise SpecError(f"columns of {where} must be a mapping of column to unit, got {plain!r}")
+        raise SpecError(
+            f"columns of {where} must be a mapping of column to unit, got {shown(plain)}"
+        )
     for entry in plain:
-        _keys(
+        check_keys(
             entry,
             ("column", "name", "unit", "low", "high"),
             required=("column", "unit"),
@@ -160,83 +188,120 @@ def _columns(plain: Any, where: str) -> tuple[tuple[str, ...], tuple[Channel, ..
         )
         if not isinstance(entry["unit"], str) or not entry["unit"].strip():
             raise SpecError(
-                f"column {entry['column']!r} of {where} needs a unit, for example g or m/s^2 "
-                f"('1' where it has none), got {entry['unit']!r}"
+                f"column {shown(entry['column'])} of {where} needs a unit, for example g or m/s^2 "
+                f"('1' where it has none), got {shown(entry['unit'])}"
             )
+    columns = tuple(text(entry["column"], f"a column of {where}") for entry in plain)
     channels = tuple(
         Channel(
-            name=str(entry.get("name", entry["column"])),
-            unit=entry["unit"],
+            name=text(entry.get("name", column), f"the name of column {column!r}"),
+            unit=text(entry["unit"], f"the unit of column {column!r}"),
             **_bounds(entry, where),
         )
-        for entry in plain
+        for column, entry in zip(columns, plain, strict=True)
     )
-    return tuple(str(entry["column"]) for entry in plain), channels
+    return columns, channels
 
 
 def _bounds(entry: Mapping[str, Any], where: str) -> dict[str, float]:
-    """Read the least and the greatest value that a column can have, where they are given."""
+    """Read the least and the greatest value that a column can have, where they are set."""
     return {
-        bound: _number(entry[bound], f"{bound} of column {entry['column']!r} of {where}")
+        bound: number(entry[bound], f"{bound} of column {shown(entry['column'])} of {where}")
         for bound in ("low", "high")
         if entry.get(bound) is not None
     }
 
 
-def _time(plain: Any, timed: bool) -> tuple[str | None, str]:
+def _files(plain: Any) -> tuple[str, ...]:
+    patterns = [plain] if isinstance(plain, str) else plain
+    if not isinstance(patterns, list) or not all(isinstance(p, str) and p for p in patterns):
+        patterns = []
+    if not patterns:
+        raise SpecError(
+            f"files must be a file name, a pattern or a list of them, got {shown(plain)}"
+        )
+    return tuple(text(pattern, "files") for pattern in patterns)
+
+
+def _time(plain: Any, timed: bool) -> tuple[tuple[str, ...], str]:
     if plain is None:
         if timed:
-            raise SpecError("a modality with a time axis needs time: {column: NAME, unit: ms}")
-        return None, "s"
-    _keys(plain, ("column", "unit"), required=("column", "unit"), where="time")
-    if plain["unit"] not in TIME_UNITS:
-        raise SpecError(f"unknown time unit {plain['unit']!r}; choose from {', '.join(TIME_UNITS)}")
-    return str(plain["column"]), str(plain["unit"])
+            raise SpecError(
+                "a modality with a time axis needs time: {column: NAME, unit: ms}; name the "
+                "columns of a file without a header line with names: [NAME, ...], and give a file "
+                "without a clock a time column"
+            )
+        return (), "s"
+    check_keys(plain, ("column", "unit"), required=("column", "unit"), where="time")
+    unit, units = plain["unit"], (*TIME_UNITS, *DATE_UNITS)
+    if not isinstance(unit, str) or unit not in units:
+        raise SpecError(f"unknown time unit {shown(unit)}; choose from {', '.join(units)}")
+    columns = texts(plain["column"], "the column of time")
+    if len(columns) > 1 and unit not in DATE_UNITS:
+        raise SpecError(
+            f"time in the columns {', '.join(columns)} needs a unit in {', '.join(DATE_UNITS)}, "
+            f"got {unit!r}"
+        )
+    return columns, unit
 
 
 def _subject(plain: Any) -> tuple[str, str]:
     if isinstance(plain, str):
-        return "column", plain
+        return "column", text(plain, "subject")
     if not isinstance(plain, Mapping) or len(plain) != 1 or next(iter(plain)) not in _SUBJECT_KEYS:
         raise SpecError(
             f"subject must be one of {{column: NAME}}, {{value: NAME}} or {{file: REGEX}}, got "
-            f"{plain!r}; splits are by subject"
+            f"{shown(plain)}; splits are by subject"
         )
     kind, value = next(iter(plain.items()))
-    return str(kind), str(value)
+    return str(kind), text(value, f"{kind} of subject")
 
 
 def _labels(plain: Any) -> dict[str, str] | None:
+    """Read the texts of the labels by the cells that stand for them, each in one spelling."""
     if plain is None:
         return None
     if isinstance(plain, list):
-        return {str(text): str(text) for text in plain}
-    return {str(cell): str(text) for cell, text in _mapping(plain, "labels").items()}
+        plain = {text(entry, "an entry of labels"): entry for entry in plain}
+    return {
+        label_key(text(cell, "a cell of labels")): text(entry, f"the label of {shown(cell)}")
+        for cell, entry in mapping(plain, "labels").items()
+    }
 
 
-def _keys(plain: Any, known: Sequence[str], *, required: Sequence[str], where: str) -> None:
-    for key in _mapping(plain, where):
-        if key not in known:
-            raise SpecError(f"{where}: unknown key {key!r}; choose from {', '.join(known)}")
-    for key in required:
-        if plain.get(key) is None:
-            raise SpecError(f"{where}: the key '{key}' is missing")
+def _layout(plain: Mapping[str, Any]) -> Layout:
+    delimiter = plain.get("delimiter", ",")
+    delimiter = WORDS.get(delimiter, delimiter) if isinstance(delimiter, str) else delimiter
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+        raise SpecError(
+            f"delimiter must be one character or one of {', '.join(WORDS)}, got {shown(delimiter)}"
+        )
+    encoding = plain.get("encoding")
+    if encoding is not None and not (isinstance(encoding, str) and is_encoding(encoding)):
+        raise SpecError(
+            f"unknown encoding {shown(encoding)}; write utf-8, utf-16, latin-1, cp1252, ..."
+        )
+    decimal = plain.get("decimal", ".")
+    if decimal not in (".", ",") or decimal == delimiter:
+        raise SpecError(
+            f"decimal must be '.' or ',' and no delimiter, got {shown(decimal)} and delimiter "
+            f"{delimiter!r}"
+        )
+    return Layout(
+        delimiter=delimiter,
+        decimal=decimal,
+        encoding=encoding,
+        skip_rows=whole(plain.get("skip_rows", 0), "skip_rows"),
+        comment=text(plain["comment"], "comment") if "comment" in plain else "",
+        units_row=truth(plain.get("units_row", False), "units_row"),
+        names=texts(plain["names"], "names") if "names" in plain else (),
+        missing=_missing(plain["missing"]) if "missing" in plain else None,
+    )
 
 
-def _mapping(plain: Any, where: str) -> Mapping[Any, Any]:
-    if not isinstance(plain, Mapping):
-        raise SpecError(f"{where} must be a mapping of keys to values, got {plain!r}")
-    return plain
-
-
-def _texts(plain: Any, where: str) -> tuple[str, ...]:
-    texts = [plain] if isinstance(plain, str) else plain
-    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
-        raise SpecError(f"{where} must be a file name, a pattern or a list of them, got {plain!r}")
-    return tuple(texts)
-
-
-def _number(plain: Any, where: str) -> float:
-    if isinstance(plain, bool) or not isinstance(plain, int | float) or not math.isfinite(plain):
-        raise SpecError(f"{where} must be a number, got {plain!r}")
-    return float(plain)
+def _missing(plain: Any) -> tuple[str | float, ...]:
+    """Read what marks a missing value, each as a text and, where it is one, as a number."""
+    entries = plain if isinstance(plain, list) else [plain]
+    words = [text(entry, "an entry of missing") for entry in entries]
+    numbers = [number(entry, "missing") for entry in entries if isinstance(entry, int | float)]
+    return (*words, *numbers)

@@ -3,6 +3,8 @@
 Rows are counted from 1, without the header.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,73 +16,142 @@ from jaxtyping import Float64
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.table_config import TIME_UNITS
+from sensor2llm.signals.table_fields import listed
+from sensor2llm.signals.table_layout import (
+    DEFAULT_LAYOUT,
+    EXPANSION,
+    SMALLEST_BUDGET,
+    Layout,
+    TextFile,
+    open_text,
+)
+from sensor2llm.signals.table_times import Place, first_bad_cell, seconds, shown
 
 PARQUET = (".parquet", ".pq")
-EMPTY = ("", "NA", "N/A", "NaN", "nan", "-nan", "null", "NULL", "None")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
+_LONGEST_CELL = 1000
 
 
-def column_names(path: Path, delimiter: str = ",") -> tuple[str, ...]:
+def column_names(path: Path, layout: Layout = DEFAULT_LAYOUT) -> tuple[str, ...]:
     """Give the names of a file's columns.
 
     Raises:
         DataError: If the file is missing, empty, truncated or of another kind.
     """
-    return tuple(name.strip() for name in _raw_names(path, delimiter))
+    if path.suffix in PARQUET:
+        return tuple(name.strip() for name in _schema(path).names)
+    return open_text(path, layout).names
 
 
-def read_columns(path: Path, names: Sequence[str], delimiter: str = ",") -> pa.Table:
+def read_columns(path: Path, names: Sequence[str], layout: Layout = DEFAULT_LAYOUT) -> pa.Table:
     """Read the named columns; of a CSV as text, of Parquet in their own types.
 
     Raises:
-        DataError: For a missing column, naming those that are there, and for a file without rows.
+        DataError: For a missing column, naming those that are there, for a name that several
+            columns have, and for a file without rows.
     """
-    raw = {name.strip(): name for name in _raw_names(path, delimiter)}
-    for name in names:
-        if name not in raw:
-            raise DataError(f"{path.name}: no column {name!r}; it has {', '.join(raw)}")
-    wanted = [raw[name] for name in dict.fromkeys(names)]
+    wanted = list(dict.fromkeys(names))
     try:
-        table = _read(path, wanted, delimiter)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        if path.suffix in PARQUET:
+            table = _read_parquet(path, wanted)
+        else:
+            table = _read_csv(path, open_text(path, layout), wanted, layout)
+    except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
     if not len(table):
-        raise DataError(f"{path.name} has a header and no rows; leave it out")
-    return table.rename_columns([name.strip() for name in table.column_names])
+        raise _no_rows(path)
+    return table
 
 
-def _read(path: Path, names: list[str], delimiter: str) -> pa.Table:
-    if path.suffix in PARQUET:
-        return pq.read_table(path, columns=names, use_threads=False)
-    return csv.read_csv(
-        path,
-        csv.ReadOptions(use_threads=False),
-        csv.ParseOptions(delimiter=delimiter),
+def _no_rows(path: Path) -> DataError:
+    return DataError(f"{path.name} has a header and no rows; leave it out")
+
+
+def _read_csv(path: Path, text: TextFile, wanted: list[str], layout: Layout) -> pa.Table:
+    for name in wanted:
+        _check_name(path, name, text.names, _hint(name, text, layout))
+    if text.rows.size < _LONGEST_CELL and not bytes(text.rows).strip():
+        raise _no_rows(path)
+    # By number: names may be there twice, or be empty.
+    numbers = [str(text.names.index(name)) for name in wanted]
+    table = csv.read_csv(
+        pa.BufferReader(text.rows),
+        csv.ReadOptions(use_threads=False, column_names=list(map(str, range(len(text.names))))),
+        csv.ParseOptions(delimiter=layout.delimiter),
         csv.ConvertOptions(
-            include_columns=names,
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=EMPTY,
+            include_columns=numbers,
+            column_types=dict.fromkeys(numbers, pa.string()),
+            null_values=layout.empty,
             strings_can_be_null=True,
         ),
     )
+    return table.rename_columns(wanted)
 
 
-def _raw_names(path: Path, delimiter: str) -> list[str]:
+def _read_parquet(path: Path, wanted: list[str]) -> pa.Table:
+    schema = _schema(path)
+    stripped = [name.strip() for name in schema.names]
+    for name in wanted:
+        _check_name(path, name, stripped)
+    raw = [schema.names[stripped.index(name)] for name in wanted]
+    meta = pq.read_metadata(path)
+    cells = meta.num_rows * len(wanted)
+    most = max(SMALLEST_BUDGET // 8, EXPANSION // 5 * path.stat().st_size)
+    size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+    if cells > most or size > 8 * most:
+        raise DataError(
+            f"{path.name} claims {cells} cells ({size} bytes), but has {path.stat().st_size} "
+            f"bytes; at most {most} cells are read from it: write it uncompressed if that is right"
+        )
+    words = [name for name in raw if pa.types.is_string(schema.field(name).type)]
+    table = pq.read_table(path, columns=raw, use_threads=False, read_dictionary=words)
+    return table.select(raw).rename_columns(wanted)
+
+
+def _schema(path: Path) -> pa.Schema:
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     if not path.stat().st_size:
         raise DataError(f"{path.name} is empty; leave it out or record it again")
     try:
-        if path.suffix in PARQUET:
-            return pq.read_schema(path).names
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            line = stream.readline()
-        header = csv.read_csv(
-            pa.py_buffer(line.encode()), parse_options=csv.ParseOptions(delimiter=delimiter)
-        )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        schema = pq.read_schema(path)
+        _ = schema.names  # names that are no text fail where they are looked at
+        return schema
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
-    return header.column_names
+
+
+def _check_name(path: Path, name: str, names: Sequence[str], hint: str = "") -> None:
+    times = Counter(names)[name]
+    if not times:
+        raise DataError(f"{path.name}: no column {name!r}; it has {listed(names)}{hint}")
+    if times > 1:
+        raise DataError(
+            f"{path.name}: {times} columns are called {name!r}; give each its own name in the file"
+            + " (or by names: [...] in the description)" * (path.suffix not in PARQUET)
+        )
+
+
+def _hint(name: str, text: TextFile, layout: Layout) -> str:
+    """Say what to write where a column is not found because the header is not the first line."""
+    if text.names and all(map(is_number, text.names)):
+        return "; its first line is numbers: name the columns with names: [time, x, ...]"
+    if len(text.names) == 1 and (marks := [m for m in ";\t|," if m in text.names[0]]):
+        return f"; write delimiter: {marks[0]!r}"
+    for number, line in enumerate(text.head):
+        cells = [cell.strip(' "') for cell in line.split(layout.delimiter)]
+        if number > layout.skip_rows and name in cells:
+            return f"; line {number + 1} names it: write skip_rows: {number}"
+    return ""
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -88,9 +159,9 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     if kind == "CSV" and not isinstance(error, OSError) and (place := _not_utf8(path)):
         return DataError(
             f"{path.name}: line {place[0]} is not UTF-8 (byte 0x{place[1]:02X}); are encodings "
-            "mixed? convert the file to UTF-8"
+            "mixed? convert the file to UTF-8, or write encoding: latin-1 (or what it is in)"
         )
-    why = " ".join(str(error).split())[:200]
+    why = " ".join(str(error).split())[:150]
     return DataError(f"{path.name} cannot be read as {kind}, is it truncated? {why}")
 
 
@@ -105,84 +176,89 @@ def _not_utf8(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def numbers(table: pa.Table, name: str, path: Path) -> Float64[np.ndarray, " row"]:
+def numbers(
+    table: pa.Table, name: str, path: Path, layout: Layout = DEFAULT_LAYOUT
+) -> Float64[np.ndarray, " row"]:
     """Give a column as float64, NaN where a cell is empty.
 
     Raises:
         DataError: For a cell that is no finite number: its row, column and text.
     """
-    column = table[name]
-    if _is_text(column):
-        column = pc.utf8_trim_whitespace(column)
+    column, place = _plain(table[name], layout), Place(path.name, name)
     try:
         values = pc.cast(column, pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise _bad_cell(column, name, path, pa.float64(), "is not a number") from error
-    out = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        raise _no_number(column, place, layout) from error
+    out = values.to_numpy(zero_copy_only=False)
     infinite = np.flatnonzero(np.isinf(out))
     if infinite.size:
         row = int(infinite[0])
-        raise DataError(f"{path.name}: row {row + 1}, column {name!r}: {out[row]} is not finite")
-    return out
+        raise place.error(row, f"{out[row]} is not finite")
+    return out.astype(np.float64, copy=False)
 
 
-def times_s(table: pa.Table, name: str, unit: str, path: Path) -> Float64[np.ndarray, " row"]:
-    """Give the time column in seconds; date times count from 1970 (UTC where no zone is given).
+def times_s(
+    table: pa.Table, names: Sequence[str], unit: str, path: Path, layout: Layout = DEFAULT_LAYOUT
+) -> Float64[np.ndarray, " row"]:
+    """Give the time in seconds from one column, or from the date and the time in two.
 
     Raises:
         DataError: For an empty or unreadable cell: its row, column and text.
     """
+    place, column = Place(path.name, " ".join(names)), _plain(table[names[0]], layout)
+    if len(names) > 1:
+        parts = (pc.cast(_plain(table[name], layout), pa.string()) for name in names)
+        column = pc.binary_join_element_wise(*parts, " ")
+    return seconds(column, unit, place)
+
+
+def texts(table: pa.Table, name: str) -> np.ndarray:
+    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared."""
     column = table[name]
-    if column.null_count:
-        row = pc.index(pc.is_null(column), True).as_py() + 1
-        raise DataError(f"{path.name}: row {row}, column {name!r}: the time is missing")
-    if unit == "iso" or pa.types.is_timestamp(column.type):
-        return _seconds(pc.cast(_date_times(column, name, path), pa.int64()).to_numpy(), 1e-9)
-    text = pc.utf8_trim_whitespace(column) if _is_text(column) else column
+    if not pa.types.is_dictionary(column.type):
+        column = pc.cast(column, pa.string()).dictionary_encode()
+    coded = column.unify_dictionaries().combine_chunks()
     try:
-        return _seconds(pc.cast(text, pa.int64()).to_numpy(), TIME_UNITS[unit])
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return numbers(table, name, path) * TIME_UNITS[unit]
+        cells = pc.cast(coded.dictionary, pa.string()).to_pylist()
+    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
+        raise DataError(f"column {name!r} holds bytes that are no UTF-8; mend the file") from error
+    # A CSV's cell with a blank before its quotes keeps them.
+    words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
+    codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
+    return np.array([*words, None], dtype=object)[codes]
 
 
-def _seconds(ticks: np.ndarray, tick_s: float) -> np.ndarray:
-    """Scale whole ticks; nanoseconds since 1970 do not fit a double, their difference does."""
-    per_second = round(1 / tick_s)
-    second = int(ticks[0]) // per_second
-    return (ticks - second * per_second) * tick_s + second
+def _plain(column: pa.ChunkedArray, layout: Layout) -> pa.ChunkedArray:
+    """Give a column without a dictionary; of text, trimmed and with a point in its numbers."""
+    column = _decoded(column)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    column = pc.utf8_trim_whitespace(column)
+    if layout.decimal != ".":
+        column = pc.replace_substring(column, layout.decimal, ".")
+    return column
 
 
-def _date_times(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
-    kinds = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
-    if pa.types.is_timestamp(column.type):
-        return pc.cast(column, pa.timestamp("ns", tz=column.type.tz))
-    for kind in kinds:
-        try:
-            return pc.cast(pc.utf8_trim_whitespace(column), kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-    zoned = pc.match_substring_regex(column[:1].cast(pa.string()), r"(Z|[+-]\d\d:?\d\d)\s*$")
-    kind = kinds[1] if zoned[0].as_py() else kinds[0]
-    raise _bad_cell(column, name, path, kind, "is no ISO date time")
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write a Parquet's texts out; one long text a thousand times over is no column of numbers."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    longest = max((pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0)
+                  for chunk in column.chunks) if column.num_chunks else 0  # fmt: skip
+    if longest > _LONGEST_CELL:
+        raise DataError(f"a cell of {longest} characters is no number; choose other columns")
+    return pc.cast(column, column.type.value_type)
 
 
-def texts(table: pa.Table, name: str) -> list[str | None]:
-    """Give a column as trimmed texts, `None` where a cell is empty."""
-    return pc.utf8_trim_whitespace(pc.cast(table[name], pa.string())).to_pylist()
-
-
-def _is_text(column: pa.ChunkedArray) -> bool:
-    return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-
-
-def _bad_cell(
-    column: pa.ChunkedArray, name: str, path: Path, kind: pa.DataType, why: str
-) -> DataError:
-    """Find the first cell that cannot be cast: looked for only once casting has failed."""
-    for row in range(len(column)):
-        try:
-            pc.cast(column[row : row + 1], kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            cell = column[row].as_py()
-            return DataError(f"{path.name}: row {row + 1}, column {name!r}: {cell!r} {why}")
-    return DataError(f"{path.name}: column {name!r} of type {column.type} {why}")
+def _no_number(column: pa.ChunkedArray, place: Place, layout: Layout) -> DataError:
+    row = first_bad_cell(column, pa.float64())
+    text, below = shown(column[row]), shown(column[row + 1]) if row + 1 < len(column) else ""
+    if _DECIMAL_COMMA.fullmatch(text):
+        hint = "; write decimal: ',' (and the delimiter)"
+    elif row == 0 and is_number(below) and not layout.units_row:
+        hint = "; if the line below the header holds units, write units_row: true"
+    elif text in ("?", "-", ".", "*", "--", "missing"):
+        hint = f"; if it marks a missing value, write missing: [{text!r}]"
+    else:
+        hint = ""
+    return place.error(row, f"{text!r} is not a number{hint}")

@@ -54,7 +54,7 @@ def check_rates(
             })  # fmt: skip
         if rates:
             _compare(path, name, rates)
-            _expect(path, name, next(iter(rates.values())), entry.rate_hz)
+            _expect(path, name, next(iter(rates.values())), entry.rate_hz, bool(table.files))
 
 
 def _compare(path: Path, name: str, rates: dict[str, float]) -> None:
@@ -66,14 +66,16 @@ def _compare(path: Path, name: str, rates: dict[str, float]) -> None:
         )
 
 
-def _expect(path: Path, name: str, given: float, expected: float) -> None:
+def _expect(path: Path, name: str, given: float, expected: float, described: bool) -> None:
     ratio = given / expected
     if abs(ratio - 1) <= TOLERANCE:
         return
-    hint = f"write rate_hz: {given:.4g}"
+    hint = f"write rate_hz: {given:.4g}" if described else "is the time's unit right?"
     for slip, words in _SLIPS.items():
         if abs(ratio / slip - 1) <= TOLERANCE or abs(ratio * slip - 1) <= TOLERANCE:
             hint = f"that is {words} off: is the time's unit right?"
+    if abs(ratio / 86400 - 1) <= TOLERANCE:
+        hint = "is the time in days, as Excel writes it? write unit: days"
     raise DataError(
         f"{path.name}: '{name}' comes at {given:.4g} Hz, the description says "
         f"{expected:g} Hz; {hint}"

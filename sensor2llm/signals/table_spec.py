@@ -7,16 +7,17 @@ times); without one, rows come at the spec's rate. `subject` and `label` are rea
 there. Arrays of a .npz bear the modalities' names (see `table_npz`).
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.table import file_windows
 from sensor2llm.signals.table_config import Table, TableModality
-from sensor2llm.signals.table_file import column_names, read_columns, texts
+from sensor2llm.signals.table_fields import listed
+from sensor2llm.signals.table_file import column_names, is_number, read_columns, texts
 from sensor2llm.signals.window import Window
 
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
@@ -29,7 +30,7 @@ def spec_windows(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Iterator
         DataError: If no modality, or only a part of one, is there; or for a bad cell (see `table`).
         SpecError: For values in another unit.
     """
-    return file_windows(path, table_for(path, spec, overlap), Counter())
+    return file_windows(path, table_for(path, spec, overlap), Ledger())
 
 
 def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
@@ -47,7 +48,7 @@ def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
     if not entries:
         expected = ", ".join(_names(spec.modalities[0], spec)[0])
         raise DataError(
-            f"{path.name} has the columns {', '.join(names)}; expected the spec's channels, for "
+            f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
             f"example {expected}; rename them, or describe the file in a TABLE.yaml"
         )
     time, unit = _time(path, names)
@@ -73,7 +74,7 @@ def _find(
         if len(missing) < len(columns):
             raise DataError(
                 f"{path.name}: no column {missing[0]!r} of modality '{modality.name}'; it has "
-                f"{', '.join(names)}"
+                f"{listed(names)}"
             )
     return None
 
@@ -91,12 +92,12 @@ def _entry(modality: Modality, columns: tuple[str, ...]) -> TableModality:
     return replace(entry, max_gap_s=max(entry.max_gap_s, 3 / modality.rate_hz))
 
 
-def _time(path: Path, names: Sequence[str]) -> tuple[str | None, str]:
+def _time(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
     for name, unit in TIMES.items():
         if name in names:
-            return name, unit
+            return (name,), unit
     for name in ("time", "timestamp"):
         if name in names:
             first = texts(read_columns(path, [name]), name)[0] or ""
-            return name, "s" if first.replace(".", "", 1).isdigit() else "iso"
-    return None, "s"
+            return (name,), "s" if is_number(first) else "iso"
+    return (), "s"

@@ -114,9 +114,14 @@ class Annotation:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Hold what one person's sensors measured in one go: tracks on a common clock, and labels."""
+    """Hold what one person's sensors measured in one go: tracks on a common clock, and labels.
+
+    `row_times_s` are the times of the rows that it was read from, never going back: with them
+    `segment` can say of every row what became of it.
+    """
 
     subject: str
     tracks: Mapping[str, Track]
     annotations: tuple[Annotation, ...] = ()
     name: str = ""
+    row_times_s: np.ndarray | None = None

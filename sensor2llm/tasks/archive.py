@@ -1,6 +1,7 @@
 """Label a whole archive into a folder that says what is finished.
 
-    OUT/index.json        settings; each recording's windows by part, or why it cannot be read
+    OUT/index.json        settings; each recording's windows by part, or why it cannot be read, and
+                          what became of its rows and windows (ledgers)
     OUT/parts/*.parquet   a row a window: file, window (its number there), start_s, subject, label,
                           probability, and p_LABEL of all
 
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter_files import find_adapter
-from sensor2llm.errors import ArtefactError, ConfigError, DataError, UserError
+from sensor2llm.atomic_write import sole_writer, update_folder
+from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.manifest import MANIFEST
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.tasks import archive_parts
 from sensor2llm.tasks.archive_parts import (
     STORE_ROWS,
@@ -50,12 +53,14 @@ class ArchiveResult:
         recordings: how many were given.
         windows: of all that are finished.
         failed: recordings that could not be read, with the reason.
+        ledger: what became of the rows and windows of all that are finished.
     """
 
     out: Path
     recordings: int
     windows: int
     failed: Mapping[str, str]
+    ledger: Ledger
 
     def __str__(self) -> str:
         done = self.recordings - len(self.failed)
@@ -63,7 +68,7 @@ class ArchiveResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as JSON's types."""
-        return asdict(self) | {"out": str(self.out)}
+        return asdict(self) | {"out": str(self.out), "ledger": self.ledger.to_dict()}
 
     def check(self) -> None:
         """Say in one line that some could not be read.
@@ -104,24 +109,34 @@ def label_archive(
 
     Raises:
         ConfigError: `out` cannot be used as it is.
-        ArtefactError: the adapter or its LLM cannot be loaded.
+        ArtefactError: the adapter or its LLM cannot be loaded, or another process writes `out`.
+        DiskFullError: naming path and size; what is finished stays.
         RuntimeError: a bug met on the way, after all other parts were labelled.
     """
     if out is None:
         raise ConfigError("the results of several recordings need a folder: --out FOLDER")
     if out.suffix in SUFFIXES or out.is_file():
         raise ConfigError(f"the results go into a folder; --out {out.name} names a file")
+    with sole_writer(out):
+        return _label_archive(files, out, labelling, engine or in_this_process, resume)
+
+
+def _label_archive(
+    files: Sequence[Path], out: Path, labelling: Labelling, engine: Engine, resume: bool
+) -> ArchiveResult:
     recordings = find_recordings(files, out)
     index = _Index(out, _settings(labelling), resume)
     parts = index.left(recordings)
     bugs = []
     try:
-        outcomes = (engine or in_this_process)(labelling, parts, out / PARTS)
+        outcomes = engine(labelling, parts, out / PARTS)
         with contextlib.closing(outcomes), counting_bar() as bar:
             task = bar.add_task("labelling", total=len(parts))
             for part, outcome in outcomes:
                 if outcome.kind == "model":
                     raise ArtefactError(outcome.reason)
+                if outcome.kind == "disk":
+                    raise DiskFullError(outcome.reason)
                 if outcome.kind == "bug":
                     bugs.append(outcome.reason)
                 index.add(part, outcome)
@@ -184,8 +199,12 @@ class _Index:
 
     def left(self, recordings: Mapping[str, Path]) -> list[Part]:
         """Plan what is not finished, and remove what the index does not know."""
+        if not (self.out / INDEX).is_file():
+            # In one step with the folder: without its index it would be taken for somebody's own.
+            with update_folder(self.out) as part:
+                write_json(part / INDEX, self._content())
         parts = self.out / PARTS
-        parts.mkdir(parents=True, exist_ok=True)
+        parts.mkdir(exist_ok=True)
         found = []
         for name, path in recordings.items():
             mark = _mark(path)
@@ -200,6 +219,8 @@ class _Index:
                 continue
             have = {file for file in entry["parts"] if (parts / file).is_file()}
             entry["parts"] = {file: n for file, n in entry["parts"].items() if file in have}
+            ledgers = entry.get("ledgers", {})
+            entry["ledgers"] = {file: ledgers[file] for file in have if file in ledgers}
             entry |= {"of": len(wanted), "finished": len(have) == len(wanted)}
             found += [part for part in wanted if part.file not in have]
         known = {file for entry in self.recordings.values() for file in entry["parts"]}
@@ -213,6 +234,7 @@ class _Index:
         entry = self.recordings[part.name]
         if outcome.reason is None:
             entry["parts"][part.file] = outcome.windows
+            entry["ledgers"][part.file] = outcome.ledger
             entry["finished"] = len(entry["parts"]) == entry["of"]
         elif outcome.kind == "recording":
             entry["failed"] = outcome.reason
@@ -220,21 +242,25 @@ class _Index:
             self.write()
 
     def write(self) -> None:
-        write_json(
-            self.out / INDEX,
-            {
-                "format_version": FORMAT_VERSION,
-                "settings": self.settings,
-                "recordings": self.recordings,
-            },
-        )
+        write_json(self.out / INDEX, self._content())
         self.written_at = time.monotonic()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "settings": self.settings,
+            "recordings": self.recordings,
+        }
 
     def result(self, recordings: Mapping[str, Path]) -> ArchiveResult:
         entries = {name: self.recordings[name] for name in recordings}
         windows = sum(sum(entry["parts"].values()) for entry in entries.values())
         failed = {name: entry["failed"] for name, entry in entries.items() if "failed" in entry}
-        return ArchiveResult(self.out, len(entries), windows, failed)
+        ledger = Ledger()
+        for entry in entries.values():
+            for plain in entry.get("ledgers", {}).values():
+                ledger.merge(Ledger.from_dict(plain))
+        return ArchiveResult(self.out, len(entries), windows, failed, ledger)
 
 
 def _mark(path: Path) -> list[int]:

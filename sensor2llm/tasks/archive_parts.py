@@ -5,21 +5,22 @@ A part is a file, or a range of a store's rows. Its Parquet file appears whole o
 
 import hashlib
 import logging
-import os
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from sensor2llm.errors import ConfigError, DataError, UserError
+from sensor2llm.atomic_write import replace_file
+from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.store import WindowStore, windows_of
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.labelling import Labelling, label_file, label_windows, prediction_row
@@ -61,12 +62,15 @@ class Outcome:
     Args:
         windows: how many were labelled.
         reason: why none were, in a line; a traceback for a bug.
-        kind: whose fault: the recording's, the model's (then no part can be labelled), or ours.
+        kind: whose fault: the recording's, the model's or the disk's (then no part can be
+            labelled), or ours.
+        ledger: what became of its rows and windows, as `Ledger.to_dict` gives it.
     """
 
     windows: int = 0
     reason: str | None = None
-    kind: Literal["recording", "model", "bug"] = "recording"
+    kind: Literal["recording", "model", "disk", "bug"] = "recording"
+    ledger: dict[str, Any] = field(default_factory=dict)
 
 
 LabelPart = Callable[[SensorLanguageModel, Part, Labelling, Path], Outcome]
@@ -170,32 +174,36 @@ def label_part(
         return Outcome(
             reason=f"its process was ended {ATTEMPTS} times, as happens where memory is short"
         )
+    ledger = Ledger()
     try:
-        windows = _write(attempt, model.adapter.label_names, _rows(model, part, labelling))
-        attempt.replace(target)
+        with replace_file(target, attempt):
+            rows = _rows(model, part, labelling, ledger)
+            windows = _write(attempt, model.adapter.label_names, rows)
+    except DiskFullError as error:
+        return Outcome(reason=" ".join(str(error).split()), kind="disk")
     except (UserError, OSError) as error:
         return Outcome(reason=" ".join(str(error).split()))
     except Exception:
         return Outcome(reason=f"{part.name}:\n{traceback.format_exc()}", kind="bug")
-    finally:
-        attempt.unlink(missing_ok=True)
     for path in tries:
         path.unlink(missing_ok=True)
-    return Outcome(windows)
+    return Outcome(windows, ledger=ledger.to_dict())
 
 
 def _rows(
-    model: SensorLanguageModel, part: Part, labelling: Labelling
+    model: SensorLanguageModel, part: Part, labelling: Labelling, ledger: Ledger
 ) -> Iterator[Mapping[str, object]]:
     found: Iterator[Prediction]
     if part.rows is None:
         size, overlap = labelling.batch_size, labelling.overlap
-        found = label_file(model, part.path, overlap=overlap, batch_size=size)
+        found = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
     else:
         # A store is told of once, with its first part.
         opened, later = WindowStore.open(part.path), part.rows[0] > 0
         store = fitted(opened, model.adapter.spec, quiet=later)
         windows = windows_of(store, range(*part.rows))
+        ledger.read("windows", len(range(*part.rows)))
+        ledger.keep("windows", len(range(*part.rows)))
         found = label_windows(model, windows, labelling.batch_size)
     first = part.rows[0] if part.rows else 0
     for number, prediction in enumerate(found, first):
@@ -203,16 +211,13 @@ def _rows(
 
 
 def _write(path: Path, labels: Sequence[str], rows: Iterator[Mapping[str, object]]) -> int:
-    """Write rows as they come, and onto the disk before the file gets its name."""
+    """Write rows as they come."""
     text, number = pa.string(), pa.float64()
     fields = {"file": text, "window": pa.int64(), "start_s": number, "subject": text}
     fields |= {"label": text, "probability": number, **{f"p_{name}": number for name in labels}}
     schema, count = pa.schema(fields), 0
-    with path.open("wb") as file:
-        with parquet.ParquetWriter(file, schema) as writer:
-            while some := list(islice(rows, _ROW_GROUP)):
-                writer.write_table(pa.Table.from_pylist(some, schema))
-                count += len(some)
-        file.flush()
-        os.fsync(file.fileno())
+    with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
+        while some := list(islice(rows, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(some, schema))
+            count += len(some)
     return count

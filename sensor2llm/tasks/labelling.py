@@ -1,6 +1,7 @@
 """Label every window of a recording, and write a row a window."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv, parquet
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
 from sensor2llm.tasks.halving import Halving
@@ -19,6 +22,7 @@ from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.recording_file import read_windows
 
 SUFFIXES = (".csv", ".parquet", ".json")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +55,23 @@ class Labelling:
 
 
 def label_file(
-    model: SensorLanguageModel, file: str | Path, *, overlap: float = 0.0, batch_size: int = 64
+    model: SensorLanguageModel,
+    file: str | Path,
+    *,
+    overlap: float = 0.0,
+    batch_size: int = 64,
+    ledger: Ledger | None = None,
 ) -> Iterator[Prediction]:
     """Cut a recording by the adapter's spec and yield what the model says of each window.
 
-    Memory does not grow with the number of windows.
+    Memory does not grow with the number of windows. The ledger counts what is labelled, and why
+    the rest is not.
 
     Raises:
         DataError: the file cannot be read, or holds no whole window.
     """
-    windows = read_windows(file, model.adapter.spec, overlap)
+    ledger = Ledger() if ledger is None else ledger
+    windows = read_windows(file, model.adapter.spec, overlap, ledger)
     first = True
     for prediction in label_windows(model, windows, batch_size):
         first = False
@@ -68,7 +79,8 @@ def label_file(
     if first:
         length = model.adapter.spec.length_text
         told = f"of {length} " if length else ""
-        raise DataError(f"{Path(file).name} holds no whole window {told}without gaps")
+        why = "".join(f"; {line}" for line in ledger.lines())
+        raise DataError(f"{Path(file).name} holds no whole window {told}without gaps{why}")
 
 
 def label_windows(
@@ -96,7 +108,7 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
 def tell_rows(
     labelling: Labelling, file: Path, out: Path | None = None, *, as_json: bool = False
 ) -> str:
-    """Label one recording and give what a verb prints of it.
+    """Label one recording and give what a verb prints of it; what got no label is logged.
 
     Args:
         labelling: who labels, and how windows are cut.
@@ -111,12 +123,16 @@ def tell_rows(
     if out:
         check_out(out)
     model, overlap, size = labelling.load(), labelling.overlap, labelling.batch_size
-    found = label_file(model, file, overlap=overlap, batch_size=size)
-    rows = [prediction_row(prediction) for prediction in found]
+    ledger = Ledger()
+    labelled = label_file(model, file, overlap=overlap, batch_size=size, ledger=ledger)
+    rows = [prediction_row(prediction) for prediction in labelled]
+    for line in ledger.lines():
+        logger.info("%s: %s", file.name, line)
     if out:
         write_rows(rows, out)
     if as_json:
-        return json.dumps({"file": file.name, "windows": rows}, ensure_ascii=False)
+        plain = {"file": file.name, "windows": rows, "ledger": ledger.to_dict()}
+        return json.dumps(plain, ensure_ascii=False)
     if out:
         return f"{len(rows)} windows -> {out}"
     return "\n".join(
@@ -137,18 +153,13 @@ def check_out(path: Path) -> None:
 def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
     """Write rows as CSV, Parquet or JSON; an old file stays whole until the new one is."""
     check_out(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with replace_file(path) as part:
         if path.suffix == ".json":
             part.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         elif path.suffix == ".csv":
             csv.write_csv(pa.Table.from_pylist(rows), part)
         else:
             parquet.write_table(pa.Table.from_pylist(rows), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -24,10 +24,11 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 UNEVEN = [[5, 9, 33, 2, 17, 60], [4, 8, 12], [90, 91, 92, 93]]
 TAIL = torch.tensor([[7, 11]])
 
-# PEFT asks transformers for an attribute under its old name.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
-)
+# PEFT asks transformers for an attribute, and gives its cache, under their old names.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning"),
+]
 
 
 def load(family: str = "llama", **options) -> FrozenLLM:

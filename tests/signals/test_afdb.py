@@ -1,4 +1,3 @@
-import sys
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -7,6 +6,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.extents import REST
+from sensor2llm.signals.segment import BORDER
 from sensor2llm.signals.sources import afdb
 from sensor2llm.signals.sources.config import SourceOptions
 from tests.signals.wfdb_files import write_notes
@@ -71,11 +72,17 @@ def test_windows_start_with_the_beat_before_their_first_interval(folder: Path):
 def test_what_is_dropped_is_counted(folder: Path):
     reading = afdb.read(folder, OPTIONS)
     assert len(list(reading.windows)) == 4
-    assert reading.notes == {
-        "intervals outside 0.2 to 3 s": 1,
-        "windows that touch two rhythms": 1,
-        "beats left over at the end of a piece": 280 - 240 + 70 - 60,
+    # The first beat ends no interval; 280 beats before the gap of 4 s and 70 after it.
+    assert reading.ledger["beats"].read == 1 + 280 + 1 + 70
+    assert reading.ledger["beats"].kept == 4 * 60
+    assert reading.ledger["beats"].dropped == {
+        "that end no interval, the first of a record": 1,
+        "with an interval outside 0.2 to 3 s": 1,
+        BORDER: 60,
+        REST: (280 - 300 + 60) + 10,
     }
+    assert reading.ledger["windows"].dropped == {BORDER: 1}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_overlap_is_an_option(folder: Path):
@@ -127,13 +134,6 @@ def test_length_is_no_option(folder: Path):
         afdb.read(folder, SourceOptions(window_s=30))
 
 
-def test_without_wfdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    as_wfdb(tmp_path, "04015", *heart())
-    monkeypatch.setitem(sys.modules, "wfdb", None)
-    with pytest.raises(DataError, match=r"pip install 'sensor2llm\[ecg\]'"):
-        next(afdb.read(tmp_path, OPTIONS).windows)
-
-
 def test_a_folder_without_records_says_where_to_download_them(tmp_path: Path):
     with pytest.raises(DataError, match=r"physionet\.org/content/afdb"):
         afdb.read(tmp_path, OPTIONS)
@@ -150,7 +150,8 @@ def test_rhythms_need_their_beats(tmp_path: Path):
     ("file", "old", "new", "message"),
     [
         ("atr04015.txt", "(AFIB", "(SVTA", r"04015: unknown rhythm '\(SVTA' at sample 30050"),
-        ("atr04015.txt", "(", "", "04015: its atr file names no rhythm"),
+        ("atr04015.txt", "(AFIB", "AFIB", "04015: unknown rhythm 'AFIB' at sample 30050"),
+        ("atr04015.txt", None, "", "04015: its atr file names no rhythm"),
         ("atr04015.txt", "   30 ", "   x ", r"atr04015\.txt: line 2 is malformed"),
         ("qrs04015.txt", "50\t0.800\t250", "50 250", r"qrs04015\.txt: line 2 is malformed"),
         ("qrs04015.txt", "\t450\n", "\t250\n", r"qrs04015\.txt: beat 3 does not follow"),

@@ -69,17 +69,17 @@ def test_windows_are_ten_seconds_at_100_hz_with_readable_labels(tmp_path: Path):
     assert (modality.name, modality.units, modality.rate_hz) == ("wrist_acc", ("g",) * 3, 100)
     expected = [10 + np.arange(1000) / 100, np.full(1000, -0.5333412), np.ones(1000)]
     np.testing.assert_allclose(windows[1].signals["wrist_acc"], expected, atol=1e-5)
-    assert not +reading.notes
+    assert reading.ledger["samples"].dropped == {}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_windows_without_a_class_are_kept_without_a_label_and_counted(tmp_path: Path):
     write(tmp_path, "P001", [("", 0, 10), (NEW, 10, 10), (ODD, 20, 10), (SLEEP, 30, 10)])
     reading, windows = read(tmp_path)
     assert [w.label for w in windows] == [None, None, None, "sleep"]
-    assert +reading.notes == {
-        "windows without a label": 3,
-        "samples whose annotation has no class": 2000,
-    }
+    assert reading.ledger["windows"].changed == {"without a label": 3}
+    assert reading.ledger["samples"].changed == {"whose annotation has no class": 2000}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_a_class_needs_half_a_window_and_two_classes_leave_it_out(tmp_path: Path):
@@ -116,10 +116,14 @@ def test_samples_without_a_value_or_no_later_than_before_are_dropped_and_counted
     )
     reading, [window] = read(tmp_path)
     np.testing.assert_allclose(window.signals["wrist_acc"][0], np.arange(1000) / 100, atol=1e-4)
-    assert +reading.notes == {
-        "samples without a value": 2,
-        "samples with a repeated or earlier time stamp": 100,
+    # The second part goes on from a second before the end of the first.
+    assert reading.ledger["samples"].read == 600 + 500
+    assert reading.ledger["samples"].dropped == {
+        "without a value or a time": 2,
+        "with an earlier time stamp than one before": 99,
+        "that repeat the one before": 1,
     }
+    assert reading.ledger.unbalanced() == {}
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.5])

@@ -63,10 +63,11 @@ def test_values_are_in_mv_at_300_hz(small: Path):
 def test_what_is_dropped_is_counted(small: Path):
     reading = cinc2017.read(small, OPTIONS)
     list(reading.windows)
-    assert reading.notes == {
-        "records of REFERENCE-v3.csv without a file": 1,
-        "records shorter than a window": 1,
+    assert reading.ledger["recordings"].dropped == {
+        "of REFERENCE-v3.csv without a file": 1,
+        "without a whole window": 1,
     }
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_length_and_overlap_are_options(small: Path):
@@ -91,7 +92,8 @@ def test_real_records_are_read_exactly(shared: Path):
         whole = values[: len(values) // 3000 * 3000].reshape(-1, 3000) / 1000
         np.testing.assert_allclose(np.stack(ours), whole, atol=1e-6)
     assert Counter(w.label for w in windows) == expected
-    assert reading.notes["records of REFERENCE-v3.csv without a file"] == 8528 - 40
+    assert reading.ledger["recordings"].dropped["of REFERENCE-v3.csv without a file"] == 8528 - 40
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_devices_are_no_option(small: Path):

@@ -60,11 +60,15 @@ def test_six_equal_stages_are_a_window(small: Path):
 def test_what_is_dropped_is_counted(small: Path):
     reading = dreams.read(small, OPTIONS)
     list(reading.windows)
-    assert +reading.notes == {
-        "5 s of movement": 2,
-        "5 s of an unknown stage": 1,
-        "seconds left over at the end of a stage": 10,
+    # Epochs of 5 s; two of the first eight of N2 are over.
+    assert reading.ledger["epochs"].read == len(HYPNOGRAM) + 6
+    assert reading.ledger["epochs"].kept == 6 * 6
+    assert reading.ledger["epochs"].dropped == {
+        "of movement": 2,
+        "of an unknown stage": 1,
+        "left over at the end of a stage": 2,
     }
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_signals_of_either_name_come_in_one_order_at_100_hz(small: Path):
@@ -84,7 +88,7 @@ def test_a_modality_without_all_its_channels_is_absent(tmp_path: Path):
     write_excerpt(tmp_path, names=("C3-A1", "FP1-A1", "O1-A1", "EOG1", "EMG1"))
     reading = dreams.read(tmp_path, OPTIONS)
     assert set(next(reading.windows).signals) == {"eeg", "emg"}
-    assert reading.notes["excerpts without all of eog"] == 1
+    assert reading.ledger["recordings"].changed == {"without all of eog": 1}
 
 
 def test_the_real_excerpt_is_read_with_its_stages(shared: Path):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import hhar, motion_tables
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.motion_tables import SHARED
 
 HEADER = "Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n"
 FILES = {
@@ -74,7 +76,7 @@ def test_every_device_of_a_person_is_a_recording_with_its_own_sensors(tmp_path: 
     assert {m.shape for m in reading.spec.modalities} == {(3, 128)}
     for window in windows:
         reading.spec.check(window)
-    assert not +reading.notes
+    assert reading.ledger.unbalanced() == {}
 
 
 @pytest.mark.parametrize("rate_hz", [50, 67, 100, 200])
@@ -97,7 +99,8 @@ def test_labels_are_readable_and_null_samples_are_dropped_and_counted(tmp_path: 
     assert [w.label for w in windows] == labels
     assert sorted(reading.label_names) == sorted(labels)
     np.testing.assert_allclose([w.start_s for w in windows], np.arange(6) * 10)
-    assert +reading.notes == {"samples without an activity": 200}
+    assert reading.ledger["samples"].dropped["without an activity"] == 200
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_even_creation_times_are_the_clock_where_arrivals_jitter(tmp_path: Path):
@@ -107,7 +110,7 @@ def test_even_creation_times_are_the_clock_where_arrivals_jitter(tmp_path: Path)
     reading, [window] = read(tmp_path)
     steps = np.diff(window.signals["phone_accel"][0])
     np.testing.assert_allclose(steps, 0.02, atol=1e-4)
-    assert not +reading.notes
+    assert reading.ledger["samples"].changed == {}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,8 @@ def test_arrivals_are_the_clock_where_creation_times_are_broken(tmp_path: Path, 
     # Two samples a step are averaged: 5 ms after the first of them.
     expected = np.arange(128) / 50 + 0.005
     np.testing.assert_allclose(window.signals["phone_accel"][0], expected, atol=6e-3)
-    assert +reading.notes == {"bouts of a sensor timed by arrival": 1}
+    assert reading.ledger["samples"].changed == {"timed by arrival, bursts averaged": len(times)}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_single_wrong_creation_times_are_dropped_and_counted(tmp_path: Path):
@@ -136,10 +140,9 @@ def test_single_wrong_creation_times_are_dropped_and_counted(tmp_path: Path):
     write(tmp_path, phone_accel=rows(times, create=create))
     reading, [window] = read(tmp_path)
     np.testing.assert_allclose(window.signals["phone_accel"][0], np.arange(128) / 50, atol=0.01)
-    assert +reading.notes == {
-        "samples created at another time than they arrived": 2,
-        "samples with a repeated or earlier time stamp": 1,
-    }
+    assert reading.ledger["samples"].dropped["created at another time than they arrived"] == 2
+    assert reading.ledger["samples"].changed == {SHARED: 1}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_sensors_of_a_device_are_paired_by_time_and_cut_to_what_both_measured(tmp_path: Path):
@@ -167,7 +170,8 @@ def test_short_bouts_are_counted(tmp_path: Path):
     write(tmp_path, phone_accel=rows(ticks(0, 2, 50)) + rows(ticks(2, 3, 50), gt="sit"))
     reading, windows = read(tmp_path)
     assert [w.label for w in windows] == ["sitting"]
-    assert +reading.notes == {"bouts shorter than a window": 1}
+    assert reading.ledger["samples"].dropped[SHORT] == 100
+    assert reading.ledger.unbalanced() == {}
 
 
 @pytest.mark.parametrize(("devices", "start"), [("watch", 2), ("phone", 0)])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import mhealth
 from sensor2llm.signals.sources.config import SourceOptions
 
@@ -49,7 +50,8 @@ def test_windows_are_256_samples_at_50_hz_with_readable_labels(tmp_path: Path):
         name: unit for name, (_, unit) in PUBLISHED.items()
     }
     assert len(reading.label_names) == 12
-    assert +reading.notes == {"samples without an activity": 150}
+    assert reading.ledger["samples"].dropped["without an activity"] == 150
+    assert reading.ledger.unbalanced() == {}
     for window in windows:
         reading.spec.check(window)
 
@@ -66,7 +68,8 @@ def test_no_window_holds_two_activities(tmp_path: Path):
     write(tmp_path, 1, [(9, 6.0), (10, 3.0), (11, 5.5)])
     reading = mhealth.read(tmp_path, SourceOptions())
     assert [(w.label, w.start_s) for w in reading.windows] == [("cycling", 0.0), ("running", 9.0)]
-    assert reading.notes["bouts shorter than a window"] == 1
+    assert reading.ledger["samples"].dropped[SHORT] == 150
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_overlap_and_window_length_are_options(tmp_path: Path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import motionsense
 from sensor2llm.signals.sources.config import SourceOptions
 
@@ -66,7 +67,8 @@ def test_trials_of_a_person_follow_each_other_in_the_order_of_their_numbers(tmp_
     sitting = [("2", "sitting", start) for start in (0.0, 1.28, 2.56)]
     jogging = [("2", "jogging", start) for start in (5.2, 6.48, 11.2)]
     assert found == [*sitting, *jogging[:2], jogging[2], ("10", "sitting", 0.0)]
-    assert +reading.notes == {"bouts shorter than a window": 1}
+    assert SHORT in reading.ledger["samples"].dropped
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_overlap_and_window_length_are_options(tmp_path: Path):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import pamap2
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.motion_tables import COPY, EARLIER
 
 MOTION = ("hand_acc", "hand_gyro", "chest_acc", "chest_gyro", "ankle_acc", "ankle_gyro")
 # The published columns that a modality is read from, counted from 1 as the readme does.
@@ -70,10 +72,10 @@ def test_each_modality_holds_its_published_columns(tmp_path: Path, name: str):
 
 
 def test_heart_rate_is_interpolated_at_the_seconds_of_the_window(tmp_path: Path):
-    write(tmp_path, 101, rows(1, 100.0, 8.0))
+    write(tmp_path, 101, rows(1, 20.0, 8.0))
     heart_rate = read(tmp_path)[1].signals["heart_rate"][0]
-    # Readings are 60 plus ten times the file's clock, rounded down; the window starts at 102.56 s.
-    np.testing.assert_allclose(heart_rate, 1060 + 10 * (2.56 + np.arange(5)), atol=1.0)
+    # Readings are 60 plus ten times the file's clock, rounded down; the window starts at 22.56 s.
+    np.testing.assert_allclose(heart_rate, 260 + 10 * (2.56 + np.arange(5)), atol=1.0)
 
 
 def test_readings_from_before_the_activity_count_and_long_gaps_stay_missing(tmp_path: Path):
@@ -105,11 +107,11 @@ def test_changes_and_optional_activities_are_dropped_and_counted(tmp_path: Path)
         ("walking downstairs", 15.5),
         ("walking upstairs", 20.7),
     ]
-    assert +reading.notes == {
-        "samples between two activities": 300,
-        "samples of optional activities": 700,
-        "bouts shorter than a window": 1,
-    }
+    dropped = reading.ledger["samples"].dropped
+    assert dropped["between two activities"] == 300
+    assert dropped["of optional activities"] == 700
+    assert SHORT in dropped
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_a_sensor_that_lost_its_link_is_absent_and_short_losses_are_filled(tmp_path: Path):
@@ -135,7 +137,8 @@ def test_repeated_and_earlier_samples_are_dropped_and_counted(tmp_path: Path):
     write(tmp_path, 101, part[:300], part[290:])
     reading = pamap2.read(tmp_path, SourceOptions())
     [window] = list(reading.windows)
-    assert reading.notes["samples with a repeated or earlier time stamp"] == 10
+    assert reading.ledger["samples"].dropped == {EARLIER: 9, COPY: 1}
+    assert reading.ledger.unbalanced() == {}
     np.testing.assert_allclose(window.signals["hand_acc"][0], 5 + np.arange(512) / 1000, atol=1e-3)
 
 

@@ -9,7 +9,7 @@ import scipy.io
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.sources import physionet2018
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.wfdb_records import read_notes
+from sensor2llm.signals.sources.wfdb_notes import read_notes
 from tests.signals.wfdb_files import write_notes
 
 OPTIONS = SourceOptions()
@@ -82,10 +82,14 @@ def test_a_stage_holds_until_the_next_and_is_cut_into_30_s_from_its_start(small:
     ]
     for window in windows:
         reading.spec.check(window)
-    assert +reading.notes == {
-        "seconds before a record's first stage": 30,
-        "seconds left over at the end of a stage": 5 + 5,
+    # 30 s before the first stage, and two epochs of 5 s and 5 s after whole ones.
+    assert reading.ledger["epochs"].read == 10
+    assert reading.ledger["epochs"].kept == 7
+    assert reading.ledger["epochs"].dropped == {
+        "before the record's first stage": 1,
+        "left over at the end of a stage": 2,
     }
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_units_rates_and_shapes_are_the_documented_ones(small: Path):
@@ -134,7 +138,7 @@ def test_a_record_that_lacks_a_signal_has_no_such_modality(tmp_path: Path):
     write_record(tmp_path, signals=without)
     reading = physionet2018.read(tmp_path, OPTIONS)
     assert "resp" not in next(reading.windows).signals
-    assert reading.notes["records without all of resp"] == 1
+    assert reading.ledger["recordings"].changed == {"without all of resp": 1}
 
 
 def test_records_come_one_after_another(tmp_path: Path):
@@ -170,9 +174,11 @@ def test_a_missing_file_is_named(small: Path, suffix):
 @pytest.mark.parametrize(
     ("suffix", "keep", "message"),
     [
-        (".mat", 5000, r"tr03-0005\.mat is no whole WFDB file"),
-        (".hea", 4, r"tr03-0005\.hea is no whole WFDB file"),
-        (".hea", 300, r"tr03-0005\.hea names \d of 13 signals"),
+        (".mat", 5000, r"tr03-0005\.mat has 5000 bytes where its header says 1300024"),
+        (".hea", 4, r"tr03-0005\.hea: 'tr03' and 0 signals; expected a first line"),
+        (".hea", 300, r"tr03-0005\.hea: 'tr03-0005 13 200 50000' and \d signals"),
+        (".arousal", 40, r"tr03-0005\.arousal is no whole WFDB annotation file"),
+        (".arousal", 41, r"tr03-0005\.arousal has 41 bytes"),
     ],
 )
 def test_a_file_that_was_cut_short_is_refused(small: Path, suffix, keep, message):

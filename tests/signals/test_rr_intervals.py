@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.extents import REST
+from sensor2llm.signals.segment import BORDER, SHORT
 from sensor2llm.signals.sources import rr_intervals
+from sensor2llm.signals.sources.beat_lists import spread_by_intervals
 from sensor2llm.signals.sources.config import SourceOptions
 
 OPTIONS = SourceOptions()
@@ -42,7 +45,7 @@ def test_a_folder_is_a_class_and_a_file_a_person(small: Path):
     ]
     for window in windows:
         reading.spec.check(window)
-    assert reading.notes["beats left over at the end of a piece"] == 5
+    assert reading.ledger["beats"].dropped == {REST: 5}
 
 
 def test_seconds_and_milliseconds_both_become_milliseconds(small: Path):
@@ -58,7 +61,9 @@ def test_the_third_column_labels_and_no_window_touches_two_labels(tmp_path: Path
     reading = rr_intervals.read(tmp_path, OPTIONS)
     found = [(w.label, round(w.start_s, 3)) for w in reading.windows]
     assert found == [("atrial fibrillation", 0), ("group", 60), (None, 90)]
-    assert reading.notes["windows that touch two rhythms"] == 1
+    assert reading.ledger["windows"].dropped == {BORDER: 1}
+    assert reading.ledger["beats"].dropped == {BORDER: 60}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_two_columns_are_time_and_interval(tmp_path: Path):
@@ -75,8 +80,13 @@ def test_the_recording_is_cut_at_what_is_no_interval(tmp_path: Path, gap):
     reading = rr_intervals.read(tmp_path, OPTIONS)
     [window] = reading.windows
     np.testing.assert_allclose(window.start_s, 25 + gap)
-    assert reading.notes["intervals outside 0.3 to 2 s"] == 1
-    assert reading.notes["beats left over at the end of a piece"] == 50 + 10
+    assert reading.ledger["beats"].dropped == {
+        "with an interval outside 0.3 to 2 s": 1,
+        SHORT: 50,
+        REST: 10,
+    }
+    assert reading.ledger["beats"].read == 121
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_the_recording_is_cut_where_the_clock_pauses(tmp_path: Path):
@@ -150,7 +160,7 @@ def test_a_folder_without_files_says_what_to_write(tmp_path: Path):
         ("0.8\nnan\n", r"p\.txt: line 2: 'nan'"),
         ("0.8\n0.9\t0.9\n", r"p\.txt: line 2: '0\.9\\t0\.9'"),
         ("1\t2\t3\t4\n", r"p\.txt: line 1: '1\\t2\\t3\\t4'"),
-        ("1.0\t0.8\n0.9\t0.8\n", r"beat 2 at 0\.9 s lies before the one above it, at 1 s"),
+        ("1.0\t0.8\n0.9\t0.8\n", r"beat 2 at 0\.9 lies before the one above it, at 1;"),
         ("0.8\n1.6\n2.4\n3.2\n4.0\n", r"60% of the values lie outside 0\.3 to 2 s"),
     ],
 )
@@ -171,3 +181,80 @@ def test_a_malformed_labels_csv_is_refused(small: Path, text, message):
     write(small / "labels.csv", text)
     with pytest.raises(DataError, match=message):
         rr_intervals.read(small, OPTIONS)
+
+
+def _beats(count: int = 70) -> np.ndarray:
+    """Give intervals in ms that differ from one another."""
+    return np.array([800 + 10 * (i % 9) for i in range(count)])
+
+
+WAYS = {
+    "seconds, a blank": lambda rr: [
+        f"{t / 1000:.3f} {v / 1000:.3f}" for t, v in zip(rr.cumsum(), rr, strict=True)
+    ],
+    "ms and ms, a tab": lambda rr: [
+        f"{1508770156395 + t}\t{v}" for t, v in zip(rr.cumsum(), rr, strict=True)
+    ],
+    "ms and s": lambda rr: [f"{t}\t{v / 1000}" for t, v in zip(rr.cumsum(), rr, strict=True)],
+    "s and ms, a comma": lambda rr: [
+        f"{t / 1000},{v},N" for t, v in zip(rr.cumsum(), rr, strict=True)
+    ],
+    "a semicolon and decimal commas": lambda rr: [
+        f"{t / 1000};{v / 1000}".replace(".", ",") for t, v in zip(rr.cumsum(), rr, strict=True)
+    ],
+    "many blanks": lambda rr: [
+        f"  {t / 1000:8.3f}   {v:5d}  " for t, v in zip(rr.cumsum(), rr, strict=True)
+    ],
+    "one column": lambda rr: [f"{v}" for v in rr],
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_write_beats_gives_the_same_intervals(tmp_path: Path, way, end, encoding):
+    (tmp_path / "rest").mkdir()
+    text = end.join([*WAYS[way](_beats()), ""])
+    (tmp_path / "rest" / "p.txt").write_bytes(text.encode(encoding))
+    reading = rr_intervals.read(tmp_path, OPTIONS)
+    [window] = reading.windows
+    np.testing.assert_allclose(window.signals["rr"][0], _beats()[:60], rtol=1e-6)
+    assert reading.ledger["beats"].read == 70
+    assert reading.ledger.unbalanced() == {}
+
+
+def test_beats_that_share_a_stamp_are_spread_by_their_intervals_and_none_is_lost(tmp_path: Path):
+    rr = np.full(120, 0.8)
+    stamps = np.repeat(rr.cumsum()[2::3], 3)
+    write(tmp_path / "rest" / "p.txt", "".join(f"{t:.3f}\t0.8\n" for t in stamps))
+    reading = rr_intervals.read(tmp_path, OPTIONS)
+    assert [round(w.start_s, 6) for w in reading.windows] == [0, 48]
+    assert reading.ledger["beats"].kept == reading.ledger["beats"].read == 120
+    assert reading.ledger["beats"].changed == {
+        "that share a time stamp, spread by their intervals": 120
+    }
+
+
+def test_no_spread_beat_comes_before_the_packet_before_its_own():
+    times = spread_by_intervals(np.array([1.0, 2.0, 2.0, 2.0]), np.array([0.8, 0.9, 0.9, 0.9]))
+    np.testing.assert_allclose(times, [1.0, 1.0, 1.1, 2.0])
+
+
+def test_what_the_columns_cannot_be_is_refused(tmp_path: Path):
+    rr = _beats() / 1000
+    cases = {
+        "time first, then the interval": zip(rr, rr.cumsum(), strict=True),
+        r"a step of time is 0\.4 where the interval is 0\.8": ((0.4 * i, 0.8) for i in range(70)),
+        "all beats have one time, 5; leave it out": ((5, 0.8) for _ in range(70)),
+    }
+    for message, rows in cases.items():
+        write(tmp_path / "rest" / "p.txt", "".join(f"{a}\t{b}\n" for a, b in rows))
+        with pytest.raises(DataError, match=message):
+            next(rr_intervals.read(tmp_path, OPTIONS).windows)
+
+
+def test_text_in_another_encoding_is_refused(tmp_path: Path):
+    (tmp_path / "rest").mkdir()
+    (tmp_path / "rest" / "p.txt").write_bytes(b"1\t0.8\truhig\n2\t0.8\tgl\xfcck\n")
+    with pytest.raises(DataError, match=r"p\.txt is no UTF-8 text: byte 20 cannot be read"):
+        next(rr_intervals.read(tmp_path, OPTIONS).windows)

@@ -1,5 +1,6 @@
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import edfio
@@ -119,18 +120,22 @@ def test_both_nights_of_a_person_are_one_subject_a_day_apart(cassette: Path):
 def test_what_is_dropped_is_counted(cassette: Path):
     reading = sleep_edf.read(cassette, OPTIONS)
     assert len(list(reading.windows)) == 390
-    assert +reading.notes == {
-        "30 s epochs of 'Sleep stage ?'": 3 * 5,
-        "30 s epochs of 'Movement time'": 3 * 1,
-        "30 s epochs of wake over 30 min from sleep": 3 * (2 + 1),
+    assert reading.ledger["epochs"].read == 3 * (EPOCHS + 4)
+    assert reading.ledger["epochs"].kept == 390
+    assert reading.ledger["epochs"].dropped == {
+        "of 'Sleep stage ?'": 3 * 5,
+        "of 'Movement time'": 3 * 1,
+        "of wake over 30 min from sleep": 3 * (2 + 1),
     }
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_stages_after_the_end_of_the_signals_are_counted(tmp_path: Path):
     write_night(tmp_path, epochs=EPOCHS - 11)
     reading = sleep_edf.read(tmp_path, OPTIONS)
     assert len(list(reading.windows)) == reading.total == 120
-    assert reading.notes["30 s epochs after the recording's end"] == 10
+    assert reading.ledger["epochs"].dropped["after the recording's end"] == 10
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_telemetry_has_its_emg_at_100_hz(tmp_path: Path):
@@ -144,7 +149,7 @@ def test_a_recording_without_a_signal_gives_windows_without_it(tmp_path: Path):
     write_night(tmp_path, signals={k: v for k, v in CASSETTE.items() if not k.startswith("EMG")})
     reading = sleep_edf.read(tmp_path, OPTIONS)
     assert set(next(reading.windows).signals) == {"eeg_fpz_cz", "eeg_pz_oz", "eog"}
-    assert reading.notes["recordings without 'EMG submental'"] == 1
+    assert reading.ledger["recordings"].changed == {"without 'EMG submental'": 1}
 
 
 def test_a_night_without_sleep_gives_nothing(tmp_path: Path):
@@ -182,14 +187,20 @@ def test_few_files_have_no_published_split(cassette: Path):
     assert sleep_edf.read(cassette, OPTIONS).published is None
 
 
+def named(scored):
+    """Give the stages that are kept, under our names."""
+    names = sleep_edf.STAGES
+    return [replace(s, label=names[s.label]) for s in scored if s.label in names]
+
+
 def test_real_hypnograms_have_the_counts_of_the_literature(shared: Path):
     folder = shared / "data" / "sleep_edf_partial" / "hypnograms"
-    notes: Counter[str] = Counter()
-    stages = sleep_edf.read_stages(folder / "SC4001EC-Hypnogram.edf", notes)
+    scored = sleep_edf.read_stages(open_edf(folder / "SC4001EC-Hypnogram.edf"))
+    stages = named(scored)
     counts = {label: count_epochs(s for s in stages if s.label == label) for label in LABELS}
     assert counts == {"wake": 1997, "N1": 58, "N2": 250, "N3": 220, "REM": 125}
     # The scored 79,500 s and what is not scored fill 24 h.
-    assert sum(counts.values()) + notes["30 s epochs of 'Sleep stage ?'"] == 2880
+    assert count_epochs(scored) == 2880
     # The field's count of this night once its wake is trimmed [DeepSleepNet's prepared data].
     assert count_epochs(trim_wake(stages)) == 841
 
@@ -199,7 +210,7 @@ def test_every_real_hypnogram_is_read_and_trimmed(shared: Path):
     paths = sorted(folder.glob("*-Hypnogram.edf"))
     assert len(paths) == 20
     for path in paths:
-        stages = sleep_edf.read_stages(path, Counter())
+        stages = named(sleep_edf.read_stages(open_edf(path)))
         kept = trim_wake(stages)
         asleep = [s for s in kept if s.label != "wake"]
         assert {s.label for s in kept} == set(LABELS)
@@ -261,7 +272,11 @@ def test_a_recording_without_any_of_the_signals_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("keep", "message"),
-    [(100, "is no whole EDF file"), (400_000, r"has \d+ of 135 data records")],
+    [
+        (100, "is no whole EDF file"),
+        (1000, "its header of 7 signals is not whole"),
+        (400_000, r"has \d+ of 135 data records"),
+    ],
 )
 def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, keep, message):
     write_night(tmp_path)
@@ -274,3 +289,173 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, keep, message):
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"SC4001E0-PSG\.edf is missing"):
         open_edf(tmp_path / "SC4001E0-PSG.edf")
+
+
+def patch(path: Path, place: int, text: bytes) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[place : place + len(text)] = text
+    path.write_bytes(raw)
+
+
+def write_paused_night(folder: Path, onsets_s: list[int]) -> None:
+    """Write EDF+D: a data record of 30 s at each of these seconds, holding its own number."""
+    number = np.repeat(np.arange(len(onsets_s), dtype=float), 3000)
+    signal = edfio.EdfSignal(
+        number, 100, label="EEG Fpz-Cz", physical_dimension="uV", physical_range=(-200, 200)
+    )
+    path = folder / "SC4001E0-PSG.edf"
+    notes = [edfio.EdfAnnotation(0, None, "a text long enough for any onset")]
+    edfio.Edf([signal], data_record_duration=30, annotations=notes).write(path)
+    patch(path, 192, b"EDF+D")
+    header, size = 256 * 3, 6000
+    record = (path.stat().st_size - header) // len(onsets_s)
+    for i, onset in enumerate(onsets_s):
+        text = f"+{onset}\x14\x14\x00".encode()
+        patch(path, header + i * record + size, text.ljust(record - size, b"\x00"))
+
+
+STAGES = (("Sleep stage 1", 4), ("Sleep stage 2", 20), ("Sleep stage R", 4))
+
+
+def test_stages_stay_with_their_signals_where_a_recording_pauses(tmp_path: Path):
+    onsets = [*range(0, 300, 30), *range(450, 840, 30)]
+    write_paused_night(tmp_path, onsets)
+    write_hypnogram(tmp_path / "SC4001EC-Hypnogram.edf", STAGES)
+    reading = sleep_edf.read(tmp_path, OPTIONS)
+    windows = list(reading.windows)
+    assert [w.start_s for w in windows] == onsets
+    assert [w.label for w in windows] == ["N1"] * 4 + ["N2"] * 15 + ["REM"] * 4
+    for number, window in enumerate(windows):
+        np.testing.assert_allclose(window.signals["eeg_fpz_cz"], number, atol=0.05)
+    assert reading.ledger["epochs"].dropped == {"in a pause of the recording": 5}
+    assert reading.ledger.unbalanced() == {}
+
+
+def test_a_window_after_a_pause_begins_with_it(tmp_path: Path):
+    # The pause ends 10 s into an epoch: N2 goes on from there in windows of its own.
+    write_paused_night(tmp_path, [*range(0, 300, 30), *range(310, 850, 30)])
+    write_hypnogram(tmp_path / "SC4001EC-Hypnogram.edf", STAGES)
+    reading = sleep_edf.read(tmp_path, OPTIONS)
+    windows = list(reading.windows)
+    assert [w.start_s for w in windows if w.label == "N2"][5:8] == [270, 310, 340]
+    for window in windows:
+        values = window.signals["eeg_fpz_cz"]
+        assert values.max() - values.min() < 1 or window.label == "REM"
+    assert reading.ledger.unbalanced() == {}
+
+
+@pytest.mark.parametrize(
+    ("onsets", "message"),
+    [
+        ([0, 30, 20], "data record 3 starts before the one above it ends"),
+        ([0, 30, 30], "data record 3 starts before the one above it ends"),
+    ],
+)
+def test_records_that_overlap_are_refused(tmp_path: Path, onsets, message):
+    write_paused_night(tmp_path, onsets)
+    write_hypnogram(tmp_path / "SC4001EC-Hypnogram.edf", STAGES)
+    with pytest.raises(DataError, match=message):
+        sleep_edf.read(tmp_path, OPTIONS)
+
+
+def test_a_record_that_does_not_say_when_it_is_is_refused(tmp_path: Path):
+    write_paused_night(tmp_path, [0, 30])
+    path = tmp_path / "SC4001E0-PSG.edf"
+    patch(path, 256 * 3 + 6000, b"no time")
+    write_hypnogram(tmp_path / "SC4001EC-Hypnogram.edf", STAGES)
+    with pytest.raises(DataError, match="data record 1 does not say when it starts"):
+        sleep_edf.read(tmp_path, OPTIONS)
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_hypnogram_of_another_start_is_moved_to_its_signals(tmp_path: Path, minutes):
+    write_night(tmp_path)
+    late = tmp_path / ("SC4001EC-Hypnogram.edf" if minutes > 0 else "SC4001E0-PSG.edf")
+    patch(late, 168, b"01.01.8500.10.00")
+    reading = sleep_edf.read(tmp_path, OPTIONS)
+    windows = list(reading.windows)
+    # The first sleep is epoch 62 of the hypnogram, 20 epochs later or earlier in the signals.
+    first = next(w for w in windows if w.label == "N1")
+    assert first.start_s == (62 + 2 * minutes) * 30
+    np.testing.assert_allclose(first.signals["eeg_pz_oz"], 62 + 2 * minutes, atol=0.05)
+    [reason] = reading.ledger["recordings"].changed
+    assert reason.startswith(f"with stages moved by {60 * minutes} s")
+    assert reading.ledger.unbalanced() == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "text", "message"),
+    [
+        ("EC-Hypnogram", 168, b"02.01.8500.00.00", "are not of one night"),
+        ("EC-Hypnogram", 168, b"xx.xx.xxyy.yy.yy", "names no date and time"),
+        ("E0-PSG", 252, b"9999", "its header names 9999 signals"),
+        ("E0-PSG", 252, b"0   ", "its header names 0 signals"),
+        ("E0-PSG", 252, b"8   ", "its header of 8 signals is not whole"),
+        ("E0-PSG", 244, b"0       ", "a data record of '0' s"),
+        ("E0-PSG", 244, b"1e9     ", "a data record of '1e9' s"),
+        ("E0-PSG", 236, b"99999999", "has 135 of 99999999 data records"),
+        ("E0-PSG", 236, b"100     ", "has 135 of 100 data records"),
+        ("E0-PSG", 256 + 216 * 7, b"99999999", "has 0 of 135 data records"),
+        ("E0-PSG", 256 + 216 * 7, b"-1      ", "its header of 7 signals is not whole"),
+        # Physical and digital limits of the first signal, of seven.
+        ("E0-PSG", 256 + 104 * 7, b"-32768  ", None),
+        ("E0-PSG", 256 + 120 * 7, b"32767   ", "'EEG Fpz-Cz' has no physical range"),
+        ("E0-PSG", 256 + 120 * 7, b"abc     ", "'EEG Fpz-Cz' has no physical range"),
+        ("E0-PSG", 256 + 104 * 7, b"inf     ", "'EEG Fpz-Cz' has no physical range"),
+        ("E0-PSG", 256 + 104 * 7, b"192     ", "'EEG Fpz-Cz' has no physical range"),
+        ("E0-PSG", 256 + 16, b"EEG Fpz-Cz      ", "has the signal 'EEG Fpz-Cz' twice"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(tmp_path: Path, file, place, text, message):
+    write_night(tmp_path)
+    patch(tmp_path / f"SC4001{file}.edf", place, text)
+    if place == 256 + 120 * 7:
+        # Nothing but the other limit says that these are counts.
+        patch(tmp_path / f"SC4001{file}.edf", 256 + 128 * 7, text)
+        patch(tmp_path / f"SC4001{file}.edf", 256 + 112 * 7, b"32767   ")
+        patch(tmp_path / f"SC4001{file}.edf", 256 + 104 * 7, b"-32768  ")
+    if message is None:
+        assert list(sleep_edf.read(tmp_path, OPTIONS).windows)
+        return
+    with pytest.raises(DataError, match=message):
+        list(sleep_edf.read(tmp_path, OPTIONS).windows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(0, 60, "1"), (30, 60, "2")], "at 30 s begins before 60 s"),
+        ([(0, 200_000, "1")], "stages up to 200000 s, expected a night"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused(tmp_path: Path, rows, message):
+    write_night(tmp_path)
+    notes = [edfio.EdfAnnotation(a, d, f"Sleep stage {text}") for a, d, text in rows]
+    edfio.Edf([], annotations=notes).write(tmp_path / "SC4001EC-Hypnogram.edf")
+    with pytest.raises(DataError, match=message):
+        sleep_edf.read(tmp_path, OPTIONS)
+
+
+def test_annotations_that_cannot_be_read_are_refused(tmp_path: Path):
+    write_night(tmp_path)
+    path = tmp_path / "SC4001EC-Hypnogram.edf"
+    patch(path, 530, b"\xff\xfe\xff")
+    with pytest.raises(DataError, match=r"Hypnogram\.edf: its annotations cannot be read"):
+        sleep_edf.read(tmp_path, OPTIONS)
+    path.write_bytes(path.read_bytes()[:512] + bytes(2_000_000))
+    patch(path, 256 + 216, b"1000000 ")
+    with pytest.raises(DataError, match="over 1000000 bytes of annotations"):
+        sleep_edf.read(tmp_path, OPTIONS)
+
+
+def test_two_hypnograms_of_a_night_are_refused(tmp_path: Path):
+    write_night(tmp_path)
+    write_hypnogram(tmp_path / "SC4001EH-Hypnogram.edf")
+    with pytest.raises(DataError, match="has 2 SC4001…-Hypnogram"):
+        sleep_edf.read(tmp_path, OPTIONS)
+
+
+def test_a_signal_at_a_rate_far_below_the_published_one_is_refused(tmp_path: Path):
+    write_night(tmp_path, signals=CASSETTE | {"EEG Pz-Oz": (1, "uV", 200)})
+    with pytest.raises(DataError, match="'EEG Pz-Oz' is at 1 Hz, expected 100 Hz"):
+        list(sleep_edf.read(tmp_path, OPTIONS).windows)

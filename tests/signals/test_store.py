@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.window import Window
 from tests.signals.stores import SPEC, make_windows
@@ -187,3 +188,22 @@ def test_anonymous_memory_does_not_grow_with_the_store(tmp_path):
 
     # 1,024 windows are 16 MiB, eight times that is 128 MiB: the difference stays far below.
     assert anonymous_kib(8192) - anonymous_kib(1024) < 8 * 1024
+
+
+def test_a_store_keeps_the_ledger_and_one_without_stays_readable(tmp_path):
+    ledger = Ledger()
+    ledger.read("rows", 7)
+    ledger.drop("rows", 7, "without a value")
+    windows = list(make_windows())
+    store = WindowStore.write(tmp_path / "a", SPEC, windows, ledger=ledger)
+    assert store.ledger == ledger
+    # The windows are counted where the reader did not.
+    assert store.ledger.lines()[1] == f"windows: {len(windows)}, {len(windows)} kept"
+    old = json.loads((tmp_path / "a" / "store.json").read_text())
+    del old["ledger"]
+    (tmp_path / "a" / "store.json").write_text(json.dumps(old))
+    assert WindowStore.open(tmp_path / "a").ledger == Ledger()
+    for broken in ([], {"rows": 3}, {"rows": {"read": 3}}):
+        (tmp_path / "a" / "store.json").write_text(json.dumps({**old, "ledger": broken}))
+        with pytest.raises(DataError, match=r"has a broken store\.json"):
+            WindowStore.open(tmp_path / "a")

@@ -327,12 +327,15 @@ def test_a_description_that_is_missing_or_no_yaml_is_an_error(tmp_path: Path):
         table.read(tmp_path / "bad.yaml", None, SourceOptions())
 
 
-def test_repeated_times_are_dropped_and_counted(tmp_path: Path):
+def test_a_repeated_time_is_spread_and_counted(tmp_path: Path):
     cells = columns()
     write_csv(tmp_path / "walk.csv", {n: [*c[:9], c[8], *c[9:]] for n, c in cells.items()})
     reading = table.read(describe(tmp_path), None, SourceOptions())
-    assert len(list(reading.windows)) == 2
-    assert reading.notes["rows with a repeated time"] == 1
+    found = list(reading.windows)
+    expected = np.sin(np.arange(100) / RATE) * 0.1
+    np.testing.assert_allclose(found[0].signals["accel"][0], expected, atol=2e-3)
+    assert reading.ledger["rows"].changed == {"that share a time spread over their interval": 2}
+    assert (reading.ledger["rows"].read, reading.ledger.unbalanced()) == (251, {})
 
 
 def save_npz(folder: Path, **arrays) -> Path:

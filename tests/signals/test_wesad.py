@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.segment import UNLABELLED
 from sensor2llm.signals.sources import wesad
+from sensor2llm.signals.sources.array_pickle import load
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.wesad_pickle import CODES, load
+from sensor2llm.signals.sources.wesad_pickle import CODES
 from sensor2llm.signals.sources.wesad_wrist import FILES, read_e4
 
 TEN = SourceOptions(window_s=10.0)
@@ -77,7 +79,12 @@ def test_windows_lie_wholly_within_a_condition_and_the_others_are_counted(small:
     ]
     assert [(w.label, w.start_s) for w in windows if w.subject == "S3"] == expected
     assert list(dict.fromkeys(w.subject for w in windows)) == ["S2", "S3", "S10"]
-    assert reading.notes[wesad.OUTSIDE] == 3 * (len(starts) - len(expected))
+    outside = 3 * (len(starts) - len(expected))
+    assert reading.ledger["windows"].dropped == {UNLABELLED: outside}
+    # 20 to 60 s and 75 to 100 s are in windows, of 120 s at 64, 32, 4 and 4 Hz.
+    assert reading.ledger["samples"].read == 3 * 120 * 104
+    assert reading.ledger["samples"].kept == 3 * (40 + 25) * 104
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_modalities_units_and_rates_are_the_wrist_devices(small: Path):
@@ -141,7 +148,8 @@ def test_a_temperature_that_is_no_skins_is_missing(small: Path):
     windows = [w for w in reading.windows if w.subject == "S2"]
     absent = [w.start_s for w in windows if "wrist_temp" not in w.signals]
     assert absent == [20, 25]
-    assert reading.notes["temperature samples outside 0 to 50 degC"] == 4 * 28
+    masked = "with a temperature outside 0 to 50 degC, taken as missing"
+    assert reading.ledger["samples"].changed[masked] == 4 * 28
 
 
 def test_the_source_says_when_labels_are_estimated(small: Path):
@@ -184,6 +192,48 @@ def test_a_file_without_values_is_refused(tmp_path: Path, text: str):
     (tmp_path / "EDA.csv").write_text(text)
     with pytest.raises(DataError, match=r"EDA.csv has no values"):
         read_e4(tmp_path / "EDA.csv", 1)
+
+
+@pytest.mark.parametrize(
+    ("sensor", "columns", "rate", "start", "message"),
+    [
+        ("EDA", 1, 1e-9, START, r"S2/EDA\.csv is at 1e-09 Hz, expected 4 Hz"),
+        ("ACC", 3, 64, START, r"S2/ACC\.csv is at 64 Hz, expected 32 Hz"),
+        ("BVP", 1, 64, START + 86_400, r"S2/BVP\.csv starts 86400 s after another sensor's file"),
+    ],
+)
+def test_a_rate_or_a_start_that_cannot_be_is_refused(
+    small: Path, sensor, columns, rate, start, message
+):
+    rows = [[start] * columns, [rate] * columns, *[[64.0] * columns] * 99]
+    text = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    (person(small) / "S2_E4_Data" / f"{sensor}.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read(small)
+
+
+def test_an_acceleration_that_is_in_g_already_is_refused(small: Path):
+    write_e4(person(small) / "S2_E4_Data", "ACC", np.full((3840, 3), 0.58))
+    with pytest.raises(DataError, match=r"S2: wrist_acc has a median norm of 0\.0157 g"):
+        read(small)
+
+
+def test_values_that_cannot_be_are_missing_and_counted(small: Path):
+    path = person(small) / "S2_E4_Data" / "EDA.csv"
+    lines = path.read_text().split("\n")
+    lines[2 + 4 * 30 : 2 + 4 * 31] = ["1e30", "-999", "1e308", "5"]
+    path.write_text("\n".join(lines))
+    reading = wesad.read(small, TEN)
+    absent = [w.start_s for w in reading.windows if "wrist_eda" not in w.signals]
+    assert absent == [25, 30]
+    assert "with wrist_eda outside -10 to 1000 uS, taken as missing" in str(reading.ledger.lines())
+
+
+@pytest.mark.parametrize("text", [b"start_s,condition\n0,\xff\n", b'"' + b"x" * 200_000])
+def test_labels_that_are_no_text_are_refused(small: Path, text: bytes):
+    (person(small) / "S2_labels_estimated.csv").write_bytes(text)
+    with pytest.raises(DataError, match=r"S2_labels_estimated\.csv is no UTF-8 text"):
+        read(small)
 
 
 @pytest.mark.parametrize(
@@ -442,6 +492,12 @@ def test_a_signal_of_another_shape_is_refused(tmp_path: Path):
     what["signal"]["wrist"]["ACC"] = what["signal"]["wrist"]["ACC"][:, :2]
     write_pickle(tmp_path, "S2", what)
     with pytest.raises(DataError, match=r"\['ACC'\] has shape \(1920, 2\), expected \(sample, 3\)"):
+        read(tmp_path)
+
+
+def test_a_pickle_of_another_person_is_refused(tmp_path: Path):
+    write_pickle(tmp_path, "S3", content())
+    with pytest.raises(DataError, match=r"S3\.pkl is of 'S2', expected 'S3'"):
         read(tmp_path)
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources import wisdm
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.motion_tables import COPY, EARLIER
 from sensor2llm.signals.sources.wisdm_file import average_bursts, read_segments
 
 CODES = frozenset(wisdm.LABELS)
@@ -136,21 +138,21 @@ def test_repeated_and_earlier_stamps_are_dropped_and_counted(tmp_path: Path):
     times = ticks(0, 12)
     muddled = np.r_[times[:100], times[99], times[97], times[100:]]
     path = write(tmp_path, "watch_accel", 1600, [("A", muddled)])
-    notes: Counter[str] = Counter()
-    [part] = read_segments(path, "1600", CODES, notes)
+    ledger = Ledger()
+    [part] = read_segments(path, "1600", CODES, ledger)
     np.testing.assert_allclose(part.times_s, times)
-    assert notes["lines with a repeated or earlier time stamp"] == 2
+    assert ledger["samples"].dropped == {COPY: 1, EARLIER: 1}
 
 
 def test_a_clock_that_restarts_begins_another_segment(tmp_path: Path):
     path = write(tmp_path, "watch_accel", 1600, [("A", ticks(100, 12)), ("A", ticks(0, 15))])
-    durations = [len(s.times_s) for s in read_segments(path, "1600", CODES, Counter())]
+    durations = [len(s.times_s) for s in read_segments(path, "1600", CODES, Ledger())]
     assert durations == [240, 300]
 
 
 def test_nanoseconds_since_1970_keep_their_spacing(tmp_path: Path):
     path = write(tmp_path, "watch_accel", 1600, [("A", ticks(1.5e9, 12))])
-    [part] = read_segments(path, "1600", CODES, Counter())
+    [part] = read_segments(path, "1600", CODES, Ledger())
     np.testing.assert_allclose(np.diff(part.times_s), 0.05, atol=1e-6)
 
 
@@ -170,9 +172,10 @@ def test_few_malformed_lines_are_skipped_and_counted(tmp_path: Path, line):
     path = write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 12))])
     text = path.read_text().splitlines()
     path.write_text("\n".join([*text[:50], line, *text[50:]]))
-    notes: Counter[str] = Counter()
-    [part] = read_segments(path, "1600", CODES, notes)
-    assert (len(part.times_s), notes["malformed lines"]) == (240, 1)
+    ledger = Ledger()
+    [part] = read_segments(path, "1600", CODES, ledger)
+    assert len(part.times_s) == 240
+    assert ledger["samples"].dropped == {"malformed": 1}
 
 
 @pytest.mark.parametrize("line", MALFORMED)
@@ -181,7 +184,7 @@ def test_more_than_one_percent_malformed_lines_are_an_error_that_shows_the_first
     text = path.read_text().splitlines()
     path.write_text("\n".join([*text[:50], line, line, *text[50:]]))
     with pytest.raises(DataError, match=r"2 of 102 lines \(2.0%\).*the first is line 51") as error:
-        list(read_segments(path, "1600", CODES, Counter()))
+        list(read_segments(path, "1600", CODES, Ledger()))
     assert line in str(error.value)
 
 
@@ -204,6 +207,7 @@ def test_the_real_files_of_one_person_give_all_activities(shared: Path, tmp_path
     assert set(counts) == set(wisdm.LABELS.values())
     assert set(counts.values()) == {17}
     assert all(set(w.signals) == set(ALL) for w in windows)
-    assert not +reading.notes
+    assert reading.ledger.unbalanced() == {}
+    assert reading.ledger["samples"].kept > 0.9 * reading.ledger["samples"].read
     norms = [np.linalg.norm(w.signals["watch_accel"], axis=0).mean() for w in windows]
     assert 9 < np.median(norms) < 11

@@ -1,12 +1,15 @@
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.extents import REST
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import wisdm_v1
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.motion_tables import COPY, EARLIER
 
 
 def bout(user: int, activity: str, start_s: float, seconds: float, rate_hz: float = 20.0) -> str:
@@ -50,7 +53,9 @@ def test_windows_are_ten_seconds_at_20_hz_with_readable_labels(tmp_path: Path):
     values = windows[0].signals["phone_accel"]
     expected = [np.full(200, -0.6946377), np.arange(200) / 20, np.full(200, 5e-4)]
     np.testing.assert_allclose(values, expected, atol=1e-6)
-    assert not +reading.notes
+    assert reading.ledger["samples"].kept == 200 * len(windows)
+    assert set(reading.ledger["samples"].dropped) == {REST}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_overlap_and_window_length_are_options(tmp_path: Path):
@@ -69,7 +74,7 @@ def test_two_samples_on_a_line_and_a_comma_before_the_semicolon_are_read(tmp_pat
     reading = wisdm_v1.read(tmp_path, SourceOptions())
     [mended] = reading.windows
     np.testing.assert_array_equal(plain.signals["phone_accel"], mended.signals["phone_accel"])
-    assert not +reading.notes
+    assert reading.ledger["samples"].dropped == {}
 
 
 def test_samples_without_a_time_stamp_are_dropped_and_counted(tmp_path: Path):
@@ -79,7 +84,8 @@ def test_samples_without_a_time_stamp_are_dropped_and_counted(tmp_path: Path):
     reading = wisdm_v1.read(tmp_path, SourceOptions())
     [window] = reading.windows
     np.testing.assert_allclose(window.signals["phone_accel"][1], np.arange(200) / 20, atol=1e-6)
-    assert +reading.notes == {"samples with time stamp 0": 20}
+    assert reading.ledger["samples"].dropped == {"with time stamp 0": 20}
+    assert (reading.ledger["samples"].read, reading.ledger["samples"].kept) == (220, 200)
 
 
 def test_repeated_and_earlier_stamps_are_dropped_and_counted(tmp_path: Path):
@@ -88,7 +94,8 @@ def test_repeated_and_earlier_stamps_are_dropped_and_counted(tmp_path: Path):
     reading = wisdm_v1.read(tmp_path, SourceOptions())
     [window] = reading.windows
     np.testing.assert_allclose(window.signals["phone_accel"][1], np.arange(200) / 20, atol=1e-6)
-    assert +reading.notes == {"samples with a repeated or earlier time stamp": 2}
+    assert reading.ledger["samples"].dropped == {COPY: 1, EARLIER: 1}
+    assert reading.ledger.unbalanced() == {}
 
 
 def test_a_clock_that_restarts_begins_another_bout_after_the_one_before(tmp_path: Path):
@@ -121,7 +128,8 @@ def test_bouts_that_are_too_short_are_counted(tmp_path: Path):
     write(tmp_path, bout(3, "Walking", 100, 5) + bout(3, "Sitting", 106, 10))
     reading = wisdm_v1.read(tmp_path, SourceOptions())
     assert [w.label for w in reading.windows] == ["sitting"]
-    assert +reading.notes == {"bouts shorter than a window": 1}
+    assert reading.ledger["samples"].dropped == {SHORT: 100}
+    assert reading.ledger.unbalanced() == {}
 
 
 MALFORMED = (
@@ -138,10 +146,11 @@ MALFORMED = (
 def test_few_malformed_samples_are_skipped_and_counted(tmp_path: Path, line: str):
     lines = bout(33, "Jogging", 10, 10).splitlines()
     write(tmp_path, "\n".join([*lines[:50], line, *lines[50:]]))
-    notes: Counter[str] = Counter()
-    [found] = wisdm_v1.read_bouts(next(tmp_path.rglob("*_raw.txt")), notes)
-    assert found.values["phone_accel"].shape == (3, 200)
-    assert +notes == {"malformed samples": 1}
+    ledger = Ledger()
+    spec = wisdm_v1.make_spec()
+    [bout_] = wisdm_v1.read_bouts(next(tmp_path.rglob("*_raw.txt")), spec, ledger)
+    assert bout_.values["phone_accel"].shape == (3, 200)
+    assert ledger["samples"].dropped == {"malformed": 1}
 
 
 @pytest.mark.parametrize("line", MALFORMED)
@@ -169,11 +178,11 @@ def test_empty_files_folders_and_other_options_are_errors(tmp_path: Path):
 
 def test_genuine_rows_are_read(shared: Path):
     path = shared / "data" / "wisdm_v1.1_format" / "WISDM_ar_v1.1_raw_first5.txt"
-    notes: Counter[str] = Counter()
-    [found] = wisdm_v1.read_bouts(path, notes)
+    ledger = Ledger()
+    [found] = wisdm_v1.read_bouts(path, wisdm_v1.make_spec(0.2), ledger)
     assert (found.subject, found.label) == ("33", "jogging")
     first = [-0.6946377, 12.680544, 0.50395286]
     np.testing.assert_allclose(found.values["phone_accel"][:, 0], first, rtol=1e-6)
     # The rows are a tenth of a second apart, not a twentieth.
     assert found.values["phone_accel"].shape == (3, 8)
-    assert not +notes
+    assert ledger["samples"].dropped == {}

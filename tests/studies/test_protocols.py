@@ -127,13 +127,12 @@ def ran(request, tmp_path_factory):
     folds = "[0]" if name == "sleep_edf" else "[0,1]"
     words = [f"--methods={METHODS[name]}", f"--folds={folds}", *SMALL]
     assert main([name, "--from", str(source), f"--out={out}", *words]) == 0
-    return name, out, words
+    return name, out, words, json.loads((out / "results.json").read_text())
 
 
 def test_the_report_has_our_cells_and_the_papers(ran):
-    name, out, _ = ran
+    name, out, _, found = ran
     text = (out / "README.md").read_text()
-    found = json.loads((out / "results.json").read_text())
     ours = {(row["method"], row["use"]): row for row in found["rows"]}
     assert ours
     for (method, use), published in zip(ORDER, PAPER[name], strict=True):
@@ -148,7 +147,7 @@ def test_the_report_has_our_cells_and_the_papers(ran):
 
 
 def test_a_prepared_store_and_finished_cells_are_not_made_again(ran, capsys):
-    name, out, words = ran
+    name, out, words, _ = ran
     before = {p: p.stat().st_mtime_ns for p in (*out.glob("cells/*"), *out.glob("store/*"))}
     assert main([name, f"--out={out}", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cells"] == len(list(out.glob("cells/*.json")))
@@ -156,7 +155,7 @@ def test_a_prepared_store_and_finished_cells_are_not_made_again(ran, capsys):
 
 
 def opened(ran):
-    name, out, words = ran
+    name, out, words, _ = ran
     study = read(name, *words)
     config = study.stores[name]
     plain = WindowStore.open(out / "store")

@@ -20,7 +20,6 @@ is theirs and not that of healthy people. There is no published split: split by 
 (`.dat`) are not read; records 00735 and 03665 have none.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -28,10 +27,11 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.beat_intervals import SPEC, beat_windows
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
-from sensor2llm.signals.sources.wfdb_records import read_notes
+from sensor2llm.signals.sources.wfdb_notes import Notes, read_notes
 from sensor2llm.signals.window import Annotation, Window
 
 LABELS = {
@@ -41,6 +41,7 @@ LABELS = {
     "(J": "junctional rhythm",
 }
 RATE_HZ, LIMITS_S = 250.0, (0.2, 3.0)
+MAX_DIGITS = 12
 
 Changes = list[tuple[int, str]]
 """Sample and rhythm of each change."""
@@ -58,18 +59,18 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     """
     options.allow("afdb", "overlap")
     records, load = find_records(folder)
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=SPEC,
         windows=(
             window
             for record in records
-            for window in _windows(record, *load(folder, record), options.overlap or 0.0, notes)
+            for window in _windows(record, *load(folder, record), options.overlap or 0.0, ledger)
         ),
         source="MIT-BIH Atrial Fibrillation 1.0.0 (Moody & Mark 1983), ODC-By 1.0, "
         "https://physionet.org/content/afdb/1.0.0/",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -92,32 +93,47 @@ def find_records(folder: Path) -> tuple[list[str], Callable[[Path, str], tuple[C
 
 
 def _windows(
-    record: str, changes: Changes, beats: Beats, overlap: float, notes: Counter[str]
+    record: str, changes: Changes, beats: Beats, overlap: float, ledger: Ledger
 ) -> Iterator[Window]:
     if not changes:
         raise DataError(f"{record}: its atr file names no rhythm; download it again")
     times_s = beats / RATE_HZ
-    stop_s = float(times_s[-1]) + 1.0
+    stop = max(int(beats[-1]) + round(RATE_HZ), changes[-1][0])
     rhythms = []
-    for (start, name), (stop, _) in pairwise([*changes, (round(stop_s * RATE_HZ), "")]):
+    for (start, name), (until, _) in pairwise([*changes, (stop, "")]):
         if name not in LABELS:
             raise DataError(
-                f"{record}: unknown rhythm {name!r} at sample {start}, expected {', '.join(LABELS)}"
+                f"{record}: unknown rhythm {name[:40]!r} at sample {start}, expected "
+                f"{', '.join(LABELS)}"
             )
-        rhythms.append(Annotation(start / RATE_HZ, stop / RATE_HZ, LABELS[name]))
-    # The first beat ends no interval. Samples are subtracted, not times: 50 of them are 0.2 s.
+        if until < start:
+            raise DataError(f"{record}: the rhythm at sample {until} comes after a later one")
+        rhythms.append(Annotation(start / RATE_HZ, until / RATE_HZ, LABELS[name]))
+    ledger.read("beats")
+    ledger.drop("beats", 1, "that end no interval, the first of a record")
+    # Samples are subtracted, not times: 50 of them are 0.2 s.
     intervals_s = np.diff(beats) / RATE_HZ
-    return beat_windows(record, times_s[1:], intervals_s, rhythms, LIMITS_S, overlap, notes)
+    return beat_windows(record, times_s[1:], intervals_s, rhythms, LIMITS_S, overlap, ledger)
 
 
 def _from_wfdb(folder: Path, record: str) -> tuple[Changes, Beats]:
-    marks, beats = read_notes(folder / record, "atr"), read_notes(folder / record, "qrs")
+    marks, beats = _notes(folder / record, "atr"), _notes(folder / record, "qrs")
     changes = [
         (sample, text)
         for sample, text in zip(marks.samples.tolist(), marks.texts, strict=True)
-        if text.startswith("(")
+        if text
     ]
     return changes, _checked(beats.samples, f"{record}.qrs")
+
+
+def _notes(record: Path, extension: str) -> Notes:
+    notes = read_notes(record, extension)
+    if notes.rate_hz not in (None, RATE_HZ):
+        raise DataError(
+            f"{record.name}.{extension} counts {notes.rate_hz:g} samples a second, expected "
+            f"{RATE_HZ:g}; this is not the published file"
+        )
+    return notes
 
 
 def _from_text(folder: Path, record: str) -> tuple[Changes, Beats]:
@@ -125,16 +141,21 @@ def _from_text(folder: Path, record: str) -> tuple[Changes, Beats]:
     for row, cells in _rows(folder / f"atr{record}.txt"):
         if cells[0] == "Elapsed":
             continue
-        if len(cells) < 6 or not cells[1].isdigit():
+        if len(cells) < 6 or not _is_sample(cells[1]):
             raise _malformed(f"atr{record}.txt", row, "'0:00.120 30 + 0 0 0 (N'")
-        if cells[-1].startswith("("):
+        # Type + is a change of rhythm; a beat of another type bears no rhythm.
+        if cells[2] == "+" or cells[-1].startswith("("):
             changes.append((int(cells[1]), cells[-1]))
     beats = []
     for row, cells in _rows(folder / f"qrs{record}.txt"):
-        if len(cells) != 3 or not cells[2].isdigit():
+        if len(cells) != 3 or not _is_sample(cells[2]):
             raise _malformed(f"qrs{record}.txt", row, "'61 0.556 200'")
         beats.append(int(cells[2]))
     return changes, _checked(np.array(beats, dtype=np.int64), f"qrs{record}.txt")
+
+
+def _is_sample(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit() and len(cell) <= MAX_DIGITS
 
 
 def _checked(beats: Beats, name: str) -> Beats:

@@ -10,10 +10,10 @@ a blank. About a third of the time has no annotation, or one that the scheme doe
 of it are kept without a label, for pretraining, and counted. A window belongs to the class that
 covers at least half of it; a window that touches two classes is left out.
 
-Clock: the time of day that the file gives. Samples whose time is not later than every time before
-it (the hour that comes twice when clocks are set back) and samples without a value are dropped and
-counted. Pauses above 0.2 s are not bridged: windows start afresh after one. `start_s` counts from
-the person's first sample.
+Clock: the time of day that the file gives. Samples whose time is earlier than one before (the hour
+that comes twice when clocks are set back) and samples without a value are dropped and counted;
+samples that share a time are spread up to the next one. Pauses above 0.2 s are not bridged: windows
+start afresh after one. `start_s` counts from the person's first sample.
 
 Windows: 10 s without overlap, as its authors cut them. The files name no split: split by subject.
 
@@ -21,20 +21,25 @@ A file holds some ten million samples; it is read and cut in pieces of about an 
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
-    REPEATED,
+    EARLIER,
     equal_runs,
     find_root,
-    is_later,
+    in_order,
+    leave_out,
     motion_modality,
     read_batches,
     stack_floats,
@@ -42,13 +47,14 @@ from sensor2llm.signals.sources.motion_tables import (
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import MAX_GAP_S, resample_irregular, segment
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 NAME = "wrist_acc"
 SCHEME = "label:WillettsSpecific2018"
 DICTIONARY = "annotation-label-dictionary.csv"
 RATE_HZ, WINDOW_S = 100.0, 10.0
-PIECE_SAMPLES = 360_000
+PIECE_SAMPLES, EDGE_S = 360_000, 1e-6
 DOWNLOAD = "https://ora.ox.ac.uk/objects/uuid:99d7c092-d865-4a19-b096-cc16440cd001"
 SAMPLE = np.dtype([("time_s", "<f8"), ("code", "<i4"), ("values", "<f4", 3)])
 _TYPES = {
@@ -56,6 +62,18 @@ _TYPES = {
     **dict.fromkeys("xyz", pa.float32()),
     "annotation": pa.string(),
 }
+
+
+class Stretch(NamedTuple):
+    """Samples of one person without a pause, and which windows are cut from them."""
+
+    samples: np.ndarray
+    begin_s: float
+    """Start of the first window."""
+    stop_s: float
+    """Where the last window must have ended."""
+    next_s: float
+    """Start of the first window of what follows without a pause."""
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
@@ -71,17 +89,17 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     paths = sorted(root.glob("P*.csv.gz"))
     accel = motion_modality(NAME, "xyz", "g", RATE_HZ, options.window_s or WINDOW_S)
     spec = SignalSpec(modalities=(accel,), window_s=options.window_s or WINDOW_S)
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
         windows=(
             window
             for path in paths
-            for window in _windows(path, labels, spec, options.overlap or 0.0, notes)
+            for window in _windows(path, labels, spec, options.overlap or 0.0, ledger)
         ),
         source=f"Capture-24 (Chan et al. 2024), CC BY 4.0, {DOWNLOAD}",
         label_names=tuple(dict.fromkeys(labels.values())),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -100,19 +118,22 @@ def read_dictionary(path: Path) -> dict[str, str]:
 
 
 def _windows(
-    path: Path, labels: Mapping[str, str], spec: SignalSpec, overlap: float, notes: Counter[str]
+    path: Path, labels: Mapping[str, str], spec: SignalSpec, overlap: float, ledger: Ledger
 ) -> Iterator[Window]:
     names = tuple(dict.fromkeys(labels.values()))
     window_s = float(spec.window_s or 0.0)
     codes = {text: names.index(label) for text, label in labels.items()}
-    for samples, begin_s, stop_s in _stretches(_samples(path, codes, notes), window_s, overlap):
-        recording = _recording(path.name.partition(".")[0], samples, begin_s, stop_s, spec, names)
-        for window in segment(recording, spec, overlap=overlap):
-            notes["windows without a label"] += window.label is None
+    subject, samples = path.name.partition(".")[0], _samples(path, codes, spec, ledger)
+    for stretch in _stretches(samples, window_s, overlap, ledger):
+        recording = _recording(subject, stretch, spec, names)
+        for window in segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples"):
+            ledger.change("windows", window.label is None, "without a label")
             yield window
 
 
-def _samples(path: Path, codes: Mapping[str, int], notes: Counter[str]) -> Iterator[np.ndarray]:
+def _samples(
+    path: Path, codes: Mapping[str, int], spec: SignalSpec, ledger: Ledger
+) -> Iterator[np.ndarray]:
     """Give a file's samples in order, in pieces: times from the first, labels, values."""
     first = last = None
     for batch in read_batches(path, _TYPES):
@@ -120,65 +141,77 @@ def _samples(path: Path, codes: Mapping[str, int], notes: Counter[str]) -> Itera
         texts = encoded.dictionary.to_pylist()
         code = np.array([codes.get(text, -1) for text in texts], np.int32)
         unknown = np.array([bool(text) and text not in codes for text in texts], bool)
-        values = stack_floats(batch, "xyz")
+        values = mask_impossible(stack_floats(batch, "xyz"), spec[NAME].channels, ledger)
         stamps = batch["time"].to_numpy(zero_copy_only=False)
         measured = np.isfinite(values).all(axis=0) & ~np.isnat(stamps)
-        notes["samples without a value"] += int((~measured).sum())
+        leave_out(ledger, int((~measured).sum()), "without a value or a time")
         if not measured.any():
             continue
         stamps = stamps[measured].astype(np.int64)
         first, last = (stamps[0], stamps[0] - 1) if first is None else (first, last)
-        later = is_later(np.r_[last, stamps])[1:]
-        notes[REPEATED] += int((~later).sum())
-        index = encoded.indices.to_numpy()[measured][later]
-        notes["samples whose annotation has no class"] += int(unknown[index].sum())
+        # Of the stamp with which the piece before ended, the samples are spread already.
+        later = stamps > last
+        leave_out(ledger, int((~later).sum()), EARLIER)
+        if not later.any():
+            continue
+        last = stamps.max()
+        values = values[:, measured][:, later]
+        stay, times_s = in_order((stamps[later] - first) * 1e-9, values, ledger)
+        index = encoded.indices.to_numpy()[measured][later][stay]
+        ledger.change("samples", int(unknown[index].sum()), "whose annotation has no class")
         samples = np.empty(len(index), SAMPLE)
-        samples["time_s"] = (stamps[later] - first) * 1e-9
-        samples["code"], samples["values"] = code[index], values[:, measured][:, later].T
-        last = max(last, stamps.max())
+        samples["time_s"] = times_s
+        samples["code"], samples["values"] = code[index], values[:, stay].T
         yield samples
 
 
 def _stretches(
-    pieces: Iterator[np.ndarray], window_s: float, overlap: float
-) -> Iterator[tuple[np.ndarray, float, float]]:
-    """Join pieces into stretches without a pause; a long one is cut between two windows.
-
-    Returns:
-        Samples, the start of their first window, and where their windows must have ended.
-    """
+    pieces: Iterator[np.ndarray], window_s: float, overlap: float, ledger: Ledger
+) -> Iterator[Stretch]:
+    """Join pieces into stretches without a pause; a long one is cut between two windows."""
     kept, begin_s, hop_s = np.empty(0, SAMPLE), 0.0, window_s * (1 - overlap)
     for piece in pieces:
         joined = np.concatenate([kept, piece])
-        pauses = np.flatnonzero(np.diff(joined["time_s"]) > MAX_GAP_S) + 1
-        *whole, kept = np.split(joined, pauses)
-        for part in whole:
-            yield part, max(begin_s, part["time_s"][0]), part["time_s"][-1] + 1 / RATE_HZ
+        bounds = [0, *(np.flatnonzero(np.diff(joined["time_s"]) > MAX_GAP_S) + 1).tolist()]
+        yield from _long_stretches(joined, bounds, begin_s, window_s, ledger)
+        kept = joined[bounds[-1] :]
         if len(kept) < PIECE_SAMPLES:
             continue
         begin_s = max(begin_s, float(kept["time_s"][0]))
         ready = math.floor((kept["time_s"][-1] - begin_s - window_s) / hop_s) + 1
         if ready > 0:
-            yield kept, begin_s, begin_s + (ready - 1) * hop_s + window_s
-            begin_s += ready * hop_s
+            next_s = begin_s + ready * hop_s
+            yield Stretch(kept, begin_s, next_s - hop_s + window_s, next_s)
+            begin_s = next_s
             # The sample before the next window stays: values between two samples are interpolated.
             kept = kept[max(0, int(np.searchsorted(kept["time_s"], begin_s)) - 1) :]
-    if len(kept):
-        yield kept, max(begin_s, kept["time_s"][0]), kept["time_s"][-1] + 1 / RATE_HZ
+    yield from _long_stretches(kept, [0, len(kept)], begin_s, window_s, ledger)
 
 
-def _recording(
-    subject: str,
-    samples: np.ndarray,
-    begin_s: float,
-    stop_s: float,
-    spec: SignalSpec,
-    names: Sequence[str],
-) -> Recording:
+def _long_stretches(
+    samples: np.ndarray, bounds: Sequence[int], begin_s: float, window_s: float, ledger: Ledger
+) -> Iterator[Stretch]:
+    """Give the stretches between these samples that may hold a window; count the others."""
+    times_s = samples["time_s"]
+    for start, stop in pairwise(bounds):
+        if times_s[stop - 1] - times_s[start] + 2 / RATE_HZ < window_s:
+            own = times_s[start:stop]
+            leave_out(ledger, int((own >= begin_s - EDGE_S).sum()), SHORT)
+        else:
+            end_s = float(times_s[stop - 1]) + 1 / RATE_HZ
+            part = samples[start:stop]
+            yield Stretch(part, max(begin_s, float(times_s[start])), end_s, np.inf)
+
+
+def _recording(subject: str, stretch: Stretch, spec: SignalSpec, names: Sequence[str]) -> Recording:
+    samples, begin_s = stretch.samples, stretch.begin_s
     times_s, values = samples["time_s"], samples["values"].T
-    steps = max(1, round((stop_s - begin_s) * RATE_HZ))
+    steps = max(1, round((stretch.stop_s - begin_s) * RATE_HZ))
     regular = resample_irregular(times_s, values, RATE_HZ, begin_s, steps)
+    check_track_scale(spec[NAME], regular)
     ends = np.r_[times_s[1:], times_s[-1] + 1 / RATE_HZ]
+    # A sample that other windows of a long stretch have is counted with them, and once.
+    own = (times_s >= begin_s - EDGE_S) & (times_s < stretch.next_s - EDGE_S)
     return Recording(
         subject=subject,
         tracks={NAME: Track(modality=spec[NAME], values=regular, start_s=begin_s)},
@@ -188,4 +221,5 @@ def _recording(
             if samples["code"][start] >= 0
         ),
         name=subject,
+        row_times_s=times_s[own],
     )

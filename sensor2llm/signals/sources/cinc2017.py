@@ -17,16 +17,19 @@ split by subject does not know. There is no published split: the hidden test set
 published, and the validation set is part of the training set.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.wfdb_records import read_signals
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 LABELS = {
@@ -52,20 +55,22 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     records = sorted(path.with_suffix("") for path in root.glob("A*.hea"))
     unlabelled = [record.name for record in records if record.name not in labels]
     if unlabelled:
-        raise DataError(f"{REFERENCE} has no label for {unlabelled[0]}; download it again")
-    notes = Counter({f"records of {REFERENCE} without a file": len(labels) - len(records)})
+        raise DataError(f"{REFERENCE} has no label for {unlabelled[0][:40]}; download it again")
+    ledger = Ledger()
+    ledger.read("recordings", len(labels))
+    ledger.drop("recordings", len(labels) - len(records), f"of {REFERENCE} without a file")
     spec, overlap = make_spec(options.window_s or WINDOW_S), options.overlap or 0.0
     return Reading(
         spec=spec,
         windows=(
             window
             for record in records
-            for window in _windows(record, labels[record.name], spec, overlap, notes)
+            for window in _windows(record, labels[record.name], spec, overlap, ledger)
         ),
         source="PhysioNet/CinC Challenge 2017 (Clifford et al. 2017), ODC-By 1.0, "
         "https://physionet.org/content/challenge-2017/1.0.0/",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -131,16 +136,22 @@ def read_labels(path: Path) -> Mapping[str, str]:
 
 
 def _windows(
-    record: Path, label: str, spec: SignalSpec, overlap: float, notes: Counter[str]
+    record: Path, label: str, spec: SignalSpec, overlap: float, ledger: Ledger
 ) -> Iterator[Window]:
     signals = read_signals(record, {"ECG": "mV"})
     if signals.rate_hz != RATE_HZ:
         raise DataError(f"{record.name} is at {signals.rate_hz:g} Hz, expected {RATE_HZ:g} Hz")
-    stop_s = signals.values.shape[1] / RATE_HZ
-    track = Track(modality=spec["ecg"], values=signals.values)
-    notes["records shorter than a window"] += stop_s < float(spec.window_s or 0.0)
-    yield from segment(
-        Recording(record.name, {"ecg": track}, (Annotation(0.0, stop_s, label),)),
-        spec,
-        overlap=overlap,
+    times_s = np.arange(signals.values.shape[1]) / RATE_HZ
+    track = Track(spec["ecg"], mask_impossible(signals.values, spec["ecg"].channels, ledger))
+    recording = Recording(
+        record.name,
+        {"ecg": track},
+        (Annotation(0.0, len(times_s) / RATE_HZ, label),),
+        row_times_s=times_s,
     )
+    kept = False
+    for window in segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples"):
+        kept = True
+        yield window
+    ledger.keep("recordings", kept)
+    ledger.drop("recordings", not kept, "without a whole window")

@@ -14,14 +14,14 @@ unit is written as mV, its values cannot be mV.
 
 Stages, of Rechtschaffen and Kales: 5 wake, 3 N1, 2 N2, 1 and 0 (stages 3 and 4) N3, 4 REM. -1
 (movement) and -2, -3 (unknown) are dropped and counted. A window is six neighbouring stages of 5 s
-that are equal, 30 s from the start of a run of equal ones; what is left over is counted.
+that are equal, 30 s from the start of a run of equal ones; what is left over is counted (an epoch
+is 5 s here).
 
 One excerpt is one person: subject `excerptN`. There is no published split: split by subject. The
 marks of spindles (`Visual_scoring*`) are not read.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,23 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.edf_files import find_signal, open_edf
+from sensor2llm.signals.sources.edf_files import EdfFile, find_signal, open_edf
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.sleep_stages import (
     EPOCH_S,
     LABELS,
     Tracks,
     cut_from,
-    join,
+    epoch_times,
+    measured,
     stage_windows,
 )
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -57,8 +61,9 @@ SIGNALS: dict[str, dict[str, tuple[str, ...]]] = {
     "emg": {"emg": ("EMG1", "EMG", "EMG1-EMG2")},
 }
 STAGES = {5: "wake", 4: "REM", 3: "N1", 2: "N2", 1: "N3", 0: "N3"}
-UNSCORED = {-1: "movement", -2: "an unknown stage", -3: "an unknown stage"}
-RATE_HZ, STAGE_S = 100.0, 5.0
+UNSCORED = {-1: "of movement", -2: "of an unknown stage", -3: "of an unknown stage"}
+RATE_HZ, MIN_RATE_HZ, STAGE_S = 100.0, 25.0, 5.0
+_CODE = r"\s*-?[0-9]\s*"
 
 SPEC = SignalSpec(
     window_s=EPOCH_S,
@@ -83,14 +88,14 @@ def read(folder: Path, options: SourceOptions) -> Reading:
             without any of the signals, a line that is no stage, or a signal in another unit.
     """
     options.allow("dreams")
-    paths, notes = find_excerpts(folder), Counter[str]()
-    stages = {path: read_stages(_hypnogram(path), notes) for path in paths}
+    paths, ledger = find_excerpts(folder), Ledger()
+    stages = {path: read_stages(_hypnogram(path)) for path in paths}
     return Reading(
         spec=SPEC,
-        windows=(window for path in paths for window in _windows(path, stages[path], notes)),
+        windows=(window for path in paths for window in _windows(path, stages[path], ledger)),
         source="DREAMS sleep spindles (Devuyst et al. 2011), https://zenodo.org/records/2650142",
         label_names=LABELS,
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -111,24 +116,22 @@ def find_excerpts(folder: Path) -> list[Path]:
     )
 
 
-def read_stages(path: Path, notes: Counter[str]) -> tuple[Annotation, ...]:
-    """Read a hypnogram: runs of equal stages; what is not scored is counted in `notes`.
+def read_stages(path: Path) -> list[int]:
+    """Read a hypnogram: a code of `STAGES` or `UNSCORED` for every 5 s.
 
     Raises:
-        DataError: For a line that is no stage.
+        DataError: For a line that is no stage, and a first line that is one.
     """
-    stages = []
-    for row, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]):
-        code = int(line) if re.fullmatch(r"\s*-?\d\s*", line) else None
-        if code in STAGES:
-            stages.append(Annotation(row * STAGE_S, (row + 1) * STAGE_S, STAGES[code]))
-        elif code in UNSCORED:
-            notes[f"5 s of {UNSCORED[code]}"] += 1
-        elif line.strip():
+    head, *lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines() or [""]
+    if re.fullmatch(_CODE, head):
+        raise DataError(f"{path.name}: line 1 is {head!r}, expected a header; unpack it again")
+    codes = [int(line) if re.fullmatch(_CODE, line) else None for line in lines]
+    for row, (code, line) in enumerate(zip(codes, lines, strict=True), 2):
+        if code not in STAGES and code not in UNSCORED:
             raise DataError(
-                f"{path.name}: line {row + 2}: {line.strip()[:40]!r} is no stage, expected 5 to -3"
+                f"{path.name}: line {row}: {line.strip()[:40]!r} is no stage, expected 5 to -3"
             )
-    return join(stages)
+    return [code for code in codes if code is not None]
 
 
 def _hypnogram(path: Path) -> Path:
@@ -138,30 +141,54 @@ def _hypnogram(path: Path) -> Path:
     return hypnogram
 
 
-def _windows(path: Path, stages: tuple[Annotation, ...], notes: Counter[str]) -> Iterator[Window]:
-    return stage_windows(path.stem, stages, cut_from(_tracks(path, notes)), SPEC, notes)
+def _windows(path: Path, codes: list[int], ledger: Ledger) -> Iterator[Window]:
+    stages = [
+        Annotation(row * STAGE_S, (row + 1) * STAGE_S, STAGES[code])
+        for row, code in enumerate(codes)
+        if code in STAGES
+    ]
+    epochs = RowCoverage(epoch_times([(0.0, len(codes) * STAGE_S)], STAGE_S))
+    for row, code in enumerate(codes):
+        if code in UNSCORED:
+            epochs.drop(row * STAGE_S - 1e-6, (row + 1) * STAGE_S - 1e-6, UNSCORED[code])
+    file = open_edf(path)
+    cut = measured(stages, file.spans()[:1], epochs)
+    load = cut_from(_tracks(file, ledger))
+    return stage_windows(path.stem, cut, load, SPEC, ledger, epochs)
 
 
-def _tracks(path: Path, notes: Counter[str]) -> Tracks:
-    edf = open_edf(path)
+def _tracks(file: EdfFile, ledger: Ledger) -> Tracks:
+    name = file.header.path.name
+    if len(file.spans()) > 1:
+        raise DataError(f"{name} pauses, which no published excerpt does; download it again")
     tracks = {}
     for modality in SPEC.modalities:
-        channels = SIGNALS[modality.name].values()
-        signals = [find_signal(edf, names, path) for names in channels]
-        if None in signals:
-            notes[f"excerpts without all of {modality.name}"] += 1
-        else:
-            tracks[modality.name] = Track(modality=modality, values=_at_rate(signals))
+        signals = [find_signal(file, names) for names in SIGNALS[modality.name].values()]
+        if None not in signals:
+            values = mask_impossible(_at_rate(file, signals), modality.channels, ledger)
+            tracks[modality.name] = Track(modality=modality, values=values)
     if not tracks:
+        has = ", ".join(signal.label for signal in file.edf.signals)[:100]
         raise DataError(
-            f"{path.name} has neither EEG nor EOG nor EMG of the published names; it has "
-            f"{', '.join(edf.labels)}"
+            f"{name} has neither EEG nor EOG nor EMG of the published names; it has {has}"
         )
+    ledger.read("recordings")
+    ledger.keep("recordings")
+    for absent in SPEC.names:
+        ledger.change("recordings", absent not in tracks, f"without all of {absent}")
     return tracks
 
 
-def _at_rate(signals: list[Any]) -> np.ndarray:
+def _at_rate(file: EdfFile, signals: list[Any]) -> np.ndarray:
     """Stack a modality's signals at `RATE_HZ`; the whole excerpt, so that no stage has an edge."""
-    rows = [resample(s.data[None], float(s.sampling_frequency), RATE_HZ)[0] for s in signals]
+    rows = []
+    for signal in signals:
+        rate_hz = float(signal.sampling_frequency)
+        if rate_hz < MIN_RATE_HZ:
+            raise DataError(
+                f"{file.header.path.name}: {signal.label!r} is at {rate_hz:g} Hz, expected 50 to "
+                "200 Hz; this is not the published file"
+            )
+        rows.append(resample(file.cut(signal, *file.spans()[0])[None], rate_hz, RATE_HZ)[0])
     steps = min(map(len, rows))
     return np.stack([row[:steps] for row in rows])

@@ -22,9 +22,10 @@ another speed. The rule:
    activity changes or nothing arrives for 5 s: a bout.
 2. In a bout, each sensor's creation times are shifted onto the arrivals by the median of their
    differences. If then at least 99 % of the samples lie within 0.5 s of their arrival, they are
-   the sensor's clock (those that do not are dropped), and samples that repeat a time are dropped.
+   the sensor's clock (those that do not are dropped), and samples that share a time are spread up
+   to the next one.
 3. If not, arrivals are the clock; samples that arrive closer than 3/4 of a 50 Hz step and within
-   the same step are averaged. Bouts timed so are counted.
+   the same step are averaged. Samples timed so are counted.
 4. Values are brought to 50 Hz (filtered first where the sensor is faster). Pauses above 0.5 s are
    not bridged. Sensors that start or stop less than a window apart are cut to what both measured.
 
@@ -35,7 +36,6 @@ into a temporary folder (32 bytes a sample; `TMPDIR` says where), and used from 
 one device of one person.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,14 +45,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
-    REPEATED,
+    NO_ACTIVITY,
     Bout,
     bout_windows,
-    equal_runs,
     find_root,
-    is_later,
+    in_order,
+    leave_out,
+    long_runs,
     motion_modality,
     read_batches,
     stack_floats,
@@ -70,7 +73,9 @@ LABELS = {
     "stairsup": "walking upstairs",
     "stairsdown": "walking downstairs",
 }
-NO_ACTIVITY = ("null", "")
+NO_LABEL = ("null", "")
+MAX_DEVICES = 200
+LATEST = {"arrival": 10**14, "creation": 4 * 10**18}
 FILES = {
     "phone_accel": "Phones_accelerometer.csv",
     "phone_gyro": "Phones_gyroscope.csv",
@@ -81,6 +86,7 @@ UNITS = {"accel": "m/s^2", "gyro": "rad/s"}
 RATE_HZ, WINDOW_S, OVERLAP = 50.0, 2.56, 0.5
 PAUSE_S, MAX_GAP_S = 5.0, 0.5
 MAX_LAG_S, MIN_AGREEING = 0.5, 0.99
+ALONE = "alone of their sensor in a bout"
 DOWNLOAD = "https://archive.ics.uci.edu/dataset/344"
 SAMPLE = np.dtype([("arrival", "<i8"), ("creation", "<i8"), ("code", "<i4"), ("values", "<f4", 3)])
 _TYPES = {
@@ -114,17 +120,17 @@ def read(folder: Path, options: SourceOptions) -> Reading:
             raise DataError(f"{path} is missing; unpack the whole archive again")
     spec = make_spec(tuple(files), options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
         windows=(
             window
-            for bout in _all_bouts(files, spec, notes)
-            for window in bout_windows(bout, spec, overlap, notes)
+            for bout in _all_bouts(files, spec, ledger)
+            for window in bout_windows(bout, spec, overlap, ledger)
         ),
         source=f"HHAR (Stisen et al. 2015), CC BY 4.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -139,12 +145,17 @@ def make_spec(names: tuple[str, ...] = tuple(FILES), window_s: float = WINDOW_S)
     )
 
 
-def _all_bouts(files: Mapping[str, Path], spec: SignalSpec, notes: Counter[str]) -> Iterator[Bout]:
+def _all_bouts(files: Mapping[str, Path], spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
     with TemporaryDirectory(prefix="hhar-") as folder:
         numbers: dict[Device, int] = {}
         for name, path in files.items():
-            for device, samples in _by_device(path, notes):
+            for device, samples in _by_device(path, ledger):
                 number = numbers.setdefault(device, len(numbers))
+                if number >= MAX_DEVICES:
+                    raise DataError(
+                        f"{path.name} names over {MAX_DEVICES} pairs of a user and a device, "
+                        "expected 9 users and 12 devices; unpack the archive again"
+                    )
                 with (Path(folder) / f"{number}-{name}").open("ab") as file:
                     samples.tofile(file)
         for device in sorted(numbers):
@@ -152,10 +163,10 @@ def _all_bouts(files: Mapping[str, Path], spec: SignalSpec, notes: Counter[str])
             samples_of = {
                 name: np.fromfile(path, SAMPLE) for name, path in stored.items() if path.is_file()
             }
-            yield from device_bouts(device[0], samples_of, spec, notes)
+            yield from device_bouts(device[0], samples_of, spec, ledger)
 
 
-def _by_device(path: Path, notes: Counter[str]) -> Iterator[tuple[Device, np.ndarray]]:
+def _by_device(path: Path, ledger: Ledger) -> Iterator[tuple[Device, np.ndarray]]:
     """Give a file's samples with an activity, piece by piece and device by device."""
     for batch in read_batches(path, _TYPES):
         samples = np.empty(len(batch), SAMPLE)
@@ -166,11 +177,24 @@ def _by_device(path: Path, notes: Counter[str]) -> Iterator[tuple[Device, np.nda
         users, devices = (batch[name].dictionary_encode() for name in ("User", "Device"))
         which = users.indices.to_numpy() * len(devices.dictionary) + devices.indices.to_numpy()
         kept = samples["code"] >= 0
-        notes["samples without an activity"] += int((~kept).sum())
+        leave_out(ledger, int((~kept).sum()), NO_ACTIVITY)
+        _check_times(samples, path)
         for number in np.unique(which[kept]):
             user, device = divmod(int(number), len(devices.dictionary))
             name = users.dictionary[user].as_py(), devices.dictionary[device].as_py()
+            if not all(name):
+                raise DataError(f"{path.name} has a sample without a User or a Device")
             yield name, samples[kept & (which == number)]
+
+
+def _check_times(samples: np.ndarray, path: Path) -> None:
+    for clock, unit in {"arrival": "ms", "creation": "ns"}.items():
+        low, high = int(samples[clock].min(initial=0)), int(samples[clock].max(initial=0))
+        if max(-low, high) > LATEST[clock]:
+            raise DataError(
+                f"{path.name}: {clock.title()}_Time {low if -low > high else high} is no time in "
+                f"{unit}; unpack the archive again"
+            )
 
 
 def _codes(column: pa.Array, path: Path) -> np.ndarray:
@@ -178,16 +202,16 @@ def _codes(column: pa.Array, path: Path) -> np.ndarray:
     encoded = pc.ascii_trim_whitespace(column).dictionary_encode()
     names, texts = list(LABELS), encoded.dictionary.to_pylist()
     for text in texts:
-        if text not in (*names, *NO_ACTIVITY):
+        if text not in (*names, *NO_LABEL):
             raise DataError(
-                f"{path.name}: unknown activity {text!r}, expected {', '.join(names)} or null"
+                f"{path.name}: unknown activity {text[:40]!r}, expected {', '.join(names)} or null"
             )
     codes = [names.index(text) if text in names else -1 for text in texts]
     return np.array(codes, np.int32)[encoded.indices.to_numpy()]
 
 
 def device_bouts(
-    subject: str, samples_of: Mapping[str, np.ndarray], spec: SignalSpec, notes: Counter[str]
+    subject: str, samples_of: Mapping[str, np.ndarray], spec: SignalSpec, ledger: Ledger
 ) -> Iterator[Bout]:
     """Give the bouts of one device by the rule of this module, in the order of time.
 
@@ -195,7 +219,7 @@ def device_bouts(
         subject: Who carried it.
         samples_of: Modality to samples (of dtype `SAMPLE`) in the order of the file.
         spec: Its window's length says how far the sensors' ends may lie apart.
-        notes: Where what is dropped is counted.
+        ledger: Where every sample is counted.
     """
     names = list(samples_of)
     samples = np.concatenate([samples_of[name] for name in names])
@@ -204,37 +228,49 @@ def device_bouts(
     samples, sensor = samples[order], sensor[order]
     cuts = np.diff(samples["code"]) != 0
     cuts |= np.diff(samples["arrival"]) >= PAUSE_S * 1e3
-    for start, stop in equal_runs(np.r_[0, np.cumsum(cuts)]):
+    arrival_s, window_s = samples["arrival"] * 1e-3, float(spec.window_s or 0.0)
+    # Each end of a bout may lie so far from its samples' arrival.
+    shortest_s = window_s - 2 * MAX_LAG_S
+    runs = long_runs(arrival_s, np.r_[0, np.cumsum(cuts)], shortest_s, RATE_HZ, ledger)
+    for start, stop in runs:
         zero_ms = int(samples["arrival"][start])
         parts, own = samples[start:stop], sensor[start:stop]
-        timed = {name: timed_samples(parts[own == i], zero_ms, notes)
-                 for i, name in enumerate(names) if (own == i).sum() > 1}  # fmt: skip
+        of_sensor = {name: parts[own == i] for i, name in enumerate(names)}
+        leave_out(ledger, sum(len(part) for part in of_sensor.values() if len(part) == 1), ALONE)
+        timed = {name: timed_samples(part, zero_ms, ledger)
+                 for name, part in of_sensor.items() if len(part) > 1}  # fmt: skip
         if timed:
-            begin_s, values = _at_rate(timed, float(spec.window_s or 0.0))
-            start_s = (zero_ms - int(samples["arrival"][0])) * 1e-3 + begin_s
+            begin_s, values = _at_rate({n: part[:2] for n, part in timed.items()}, window_s)
+            bout_s = (zero_ms - int(samples["arrival"][0])) * 1e-3
+            for name in values:
+                if name.endswith("accel"):
+                    check_track_scale(spec[name], values[name])
             label = list(LABELS.values())[int(parts["code"][0])]
-            yield Bout(subject, label, start_s, values)
+            times_s = bout_s + np.sort(np.concatenate([part[2] for part in timed.values()]))
+            yield Bout(subject, label, bout_s + begin_s, values, times_s)
 
 
 def timed_samples(
-    samples: np.ndarray, zero_ms: int, notes: Counter[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give one sensor's times in seconds after `zero_ms`, and its values (channel, sample)."""
+    samples: np.ndarray, zero_ms: int, ledger: Ledger
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give one sensor's times in seconds after `zero_ms`, and its values (channel, sample).
+
+    The last are the times of the samples that these were made of.
+    """
     arrival_s = (samples["arrival"] - zero_ms) * 1e-3
     creation_s = (samples["creation"] - samples["creation"][0]) * 1e-9
     times_s = creation_s + np.median(arrival_s - creation_s)
     agrees = np.abs(times_s - arrival_s) <= MAX_LAG_S
     values = samples["values"].T
     if agrees.mean() < MIN_AGREEING:
-        notes["bouts of a sensor timed by arrival"] += 1
-        return average_bursts(arrival_s, values, RATE_HZ)
-    notes["samples created at another time than they arrived"] += int((~agrees).sum())
+        ledger.change("samples", len(samples), "timed by arrival, bursts averaged")
+        return *average_bursts(arrival_s, values, RATE_HZ), arrival_s
+    leave_out(ledger, int((~agrees).sum()), "created at another time than they arrived")
     times_s, values = times_s[agrees], values[:, agrees]
     order = np.argsort(times_s, kind="stable")
-    times_s, values = times_s[order], values[:, order]
-    later = is_later(times_s)
-    notes[REPEATED] += int((~later).sum())
-    return times_s[later], values[:, later]
+    values = values[:, order]
+    stay, times_s = in_order(times_s[order], values, ledger)
+    return times_s, values[:, stay], times_s
 
 
 def _at_rate(

@@ -24,20 +24,24 @@ Windows: 5.12 s, half of each is repeated by the next one. There is no published
 subject. The ECG is sampled at 50 Hz: it shows beats, not the shape of a beat.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
+    NO_ACTIVITY,
     Bout,
     bout_windows,
-    equal_runs,
     find_root,
+    leave_out,
+    long_runs,
     motion_modality,
+    number_files,
     read_numbers,
     stack_floats,
 )
@@ -83,21 +87,21 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     options.allow("mhealth", "overlap", "window_s")
     pattern = "mHealth_subject*.log"
     root = find_root(folder, ("MHEALTHDATASET",), pattern, DOWNLOAD)
-    people = {int(path.stem.removeprefix("mHealth_subject")): path for path in root.glob(pattern)}
+    people = number_files(root, pattern, "mHealth_subject")
     spec = make_spec(options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
         windows=(
             window
-            for person in sorted(people)
-            for bout in _bouts(people[person], str(person), spec, notes)
-            for window in bout_windows(bout, spec, overlap, notes)
+            for person in people
+            for bout in _bouts(people[person], str(person), spec, ledger)
+            for window in bout_windows(bout, spec, overlap, ledger)
         ),
         source=f"MHEALTH (Banos et al. 2014), CC BY 4.0, {DOWNLOAD}",
         label_names=LABELS,
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -112,16 +116,18 @@ def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     )
 
 
-def _bouts(path: Path, subject: str, spec: SignalSpec, notes: Counter[str]) -> Iterator[Bout]:
+def _bouts(path: Path, subject: str, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
     types = dict.fromkeys(COLUMNS, pa.float32()) | {"activity": pa.int64()}
     table = read_numbers(path, COLUMNS, types)
     codes = table["activity"].to_numpy()
     unknown = codes[(codes < 0) | (codes > len(LABELS))]
     if unknown.size:
         raise DataError(f"{path.name}: unknown activity {unknown[0]}, expected 0 to {len(LABELS)}")
-    notes["samples without an activity"] += int((codes == 0).sum())
+    leave_out(ledger, int((codes == 0).sum()), NO_ACTIVITY)
+    times_s = np.arange(len(codes)) / RATE_HZ
     values = {m.name: stack_floats(table, m.channel_names) for m in spec.modalities}
-    for start, stop in equal_runs(codes):
-        if codes[start]:
-            parts = {name: part[:, start:stop] for name, part in values.items()}
-            yield Bout(subject, LABELS[codes[start] - 1], start / RATE_HZ, parts)
+    window_s = float(spec.window_s or 0.0)
+    for start, stop in long_runs(times_s, codes, window_s, RATE_HZ, ledger, codes != 0):
+        parts = {name: part[:, start:stop] for name, part in values.items()}
+        label = LABELS[codes[start] - 1]
+        yield Bout(subject, label, start / RATE_HZ, parts, times_s[start:stop])

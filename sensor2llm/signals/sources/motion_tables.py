@@ -5,7 +5,6 @@ A bout is what one person's sensors measured during one activity, in one go.
 
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,27 +12,37 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.stamps import is_no_earlier, spread_shared
 from sensor2llm.signals.transforms import segment
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
-REPEATED = "samples with a repeated or earlier time stamp"
-SHORT = "bouts shorter than a window"
+EARLIER = "with an earlier time stamp than one before"
+COPY = "that repeat the one before"
+SHARED = "that share a time stamp, spread up to the next one"
+NO_ACTIVITY = "without an activity"
 BLOCK_BYTES = 1 << 20  # pyarrow reads some 32 blocks ahead: this bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
 class Bout:
-    """Hold one activity of one person: modality name to values, all starting at `start_s`."""
+    """Hold one activity of one person: modality name to values, all starting at `start_s`.
+
+    `times_s` are the times of the samples that it was made of, in order and on the same clock.
+    """
 
     subject: str
     label: str
     start_s: float
     values: Mapping[str, Float[np.ndarray, "channel step"]]
+    times_s: Float64[np.ndarray, " sample"]
 
 
 def find_root(folder: Path, below: Sequence[str], holds: str, download: str) -> Path:
@@ -88,6 +97,8 @@ def read_batches(
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; unpack the whole archive again")
+    if names is None:
+        _refuse_repeated(path, types, delimiter)
     try:
         reader = csv.open_csv(
             str(path) if text is None else io.BytesIO(text),
@@ -103,7 +114,7 @@ def read_batches(
             _refuse_empty(batch, path)
             yield batch
     except (pa.ArrowException, OSError) as error:
-        fault = str(error).strip('"').splitlines()[0][:200]
+        fault = str(error).strip('"').splitlines()[0][:120]
         # pyarrow counts rows from 1, and columns from 0.
         fault = re.sub(r"In CSV column #(\d+)", lambda m: f"column {int(m[1]) + 1}", fault)
         wanted = f"{len(names)} columns" if names else f"columns {', '.join(types)}"
@@ -139,11 +150,9 @@ def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataTy
 def stack_floats(
     table: pa.Table | pa.RecordBatch, names: Sequence[str]
 ) -> Float32[np.ndarray, "channel sample"]:
-    """Stack columns of numbers; empty and infinite cells become NaN."""
+    """Stack columns of numbers; an empty cell is NaN."""
     columns = [np.asarray(table[name].to_numpy(zero_copy_only=False)) for name in names]
-    values = np.stack(columns).astype(np.float32)
-    values[~np.isfinite(values)] = np.nan
-    return values
+    return np.stack(columns).astype(np.float32)
 
 
 def equal_runs(codes: np.ndarray) -> list[tuple[int, int]]:
@@ -153,33 +162,117 @@ def equal_runs(codes: np.ndarray) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairwise(edges) if b > a]
 
 
-def bout_windows(
-    bout: Bout, spec: SignalSpec, overlap: float, notes: Counter[str]
-) -> Iterator[Window]:
-    """Cut a bout into windows; one that is too short for any is counted in `notes`."""
-    tracks = {
-        name: Track(modality=spec[name], values=values, start_s=bout.start_s)
-        for name, values in bout.values.items()
-    }
-    duration_s = max(
+def number_files(root: Path, pattern: str, prefix: str) -> dict[int, Path]:
+    """List the files `<prefix><number>` by their numbers, which name people.
+
+    Raises:
+        DataError: For a name without a number, and two files of one number.
+    """
+    files: dict[int, Path] = {}
+    for path in sorted(root.glob(pattern)):
+        number = path.stem.removeprefix(prefix)
+        if not re.fullmatch("[0-9]{1,6}", number):
+            raise DataError(f"{path.name[:60]} names no person; expected {prefix}1{path.suffix}")
+        if int(number) in files:
+            raise DataError(
+                f"{path.name} and {files[int(number)].name} are of one person; keep one of them"
+            )
+        files[int(number)] = path
+    return dict(sorted(files.items()))
+
+
+def leave_out(ledger: Ledger, samples: int, reason: str) -> None:
+    """Count samples that were read and come to no window."""
+    ledger.read("samples", samples)
+    ledger.drop("samples", samples, reason)
+
+
+def long_runs(
+    times_s: Float64[np.ndarray, " sample"],
+    codes: np.ndarray,
+    window_s: float,
+    rate_hz: float,
+    ledger: Ledger,
+    labelled: Bool[np.ndarray, " sample"] | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Give the runs of equal codes, as (start, stop), that may hold a window; count the others.
+
+    Args:
+        times_s: Of the samples, never going back within a run.
+        codes: What the samples of a run have in common.
+        window_s: Length of a window.
+        rate_hz: Rate of a window.
+        ledger: Counts the samples of runs that are too short.
+        labelled: Which codes are wanted; the others are neither given nor counted. By default all.
+    """
+    if not len(codes):
+        return
+    bounds = np.r_[0, np.flatnonzero(codes[1:] != codes[:-1]) + 1, len(codes)]
+    first, last = bounds[:-1], bounds[1:] - 1
+    if labelled is not None:
+        first, last = first[labelled[first]], last[labelled[first]]
+    # Two steps of slack: whether the rest is long enough, `segment` says.
+    long = times_s[last] - times_s[first] + 2 / rate_hz >= window_s
+    leave_out(ledger, int((last - first + 1)[~long].sum()), SHORT)
+    yield from zip(first[long].tolist(), (last + 1)[long].tolist(), strict=True)
+
+
+def in_order(
+    times_s: Float64[np.ndarray, " sample"],
+    values: Float[np.ndarray, "channel sample"],
+    ledger: Ledger,
+) -> tuple[Int64[np.ndarray, " stay"], Float64[np.ndarray, " stay"]]:
+    """Leave out samples earlier than one before, and copies; spread those that share a stamp.
+
+    A copy has the stamp and the values of the sample before it. Where most samples share a stamp,
+    the clock is coarse, and equal values are no copies.
+
+    Returns:
+        Which samples stay, as indices, and the times of these.
+    """
+    stay = np.flatnonzero(is_no_earlier(times_s))
+    leave_out(ledger, len(times_s) - len(stay), EARLIER)
+    shared = np.diff(times_s[stay], prepend=-np.inf) == 0
+    if shared.any() and shared.mean() < 0.5:
+        before = np.roll(stay, 1)
+        same = np.isclose(values[:, stay], values[:, before], 0, 0, equal_nan=True)
+        copies = shared & same.all(axis=0)
+        leave_out(ledger, int(copies.sum()), COPY)
+        stay, shared = stay[~copies], shared[~copies]
+    ledger.change("samples", int(shared.sum()), SHARED)
+    return stay, spread_shared(times_s[stay])
+
+
+def bout_windows(bout: Bout, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
+    """Cut a bout into windows; its samples and windows are counted in `ledger`."""
+    tracks = {}
+    for name, values in bout.values.items():
+        possible = mask_impossible(values, spec[name].channels, ledger)
+        tracks[name] = Track(modality=spec[name], values=possible, start_s=bout.start_s)
+    stop_s = bout.start_s + max(
         part.shape[1] / float(spec[name].rate_hz or 1.0) for name, part in bout.values.items()
     )
-    stop_s = bout.start_s + duration_s
     recording = Recording(
         subject=bout.subject,
         tracks=tracks,
         annotations=(Annotation(start_s=bout.start_s, stop_s=stop_s, label=bout.label),),
         name=f"{bout.subject} {bout.label}",
+        row_times_s=bout.times_s,
     )
-    notes[SHORT] += duration_s < float(spec.window_s or 0.0) - 0.5 / max(
-        float(m.rate_hz or 1.0) for m in spec.modalities
-    )
-    yield from segment(recording, spec, overlap=overlap)
+    yield from segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples")
 
 
-def is_later(times: np.ndarray) -> Bool[np.ndarray, " sample"]:
-    """Mark the times that are later than every time before them."""
-    return np.r_[True, times[1:] > np.maximum.accumulate(times)[:-1]]
+def _refuse_repeated(path: Path, types: Mapping[str, pa.DataType], delimiter: str) -> None:
+    """Refuse a header that names a wanted column twice: nothing says which of them is meant."""
+    try:
+        with pa.input_stream(str(path)) as stream:
+            head = stream.read(1 << 16).decode("utf-8", errors="replace")
+    except (pa.ArrowException, OSError):
+        return  # said by the reader of the whole file
+    names = [name.strip('"\ufeff ') for name in head.partition("\n")[0].strip().split(delimiter)]
+    twice = next((name for name in types if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path.name} has the column {twice!r} twice; expected it once")
 
 
 def _refuse_empty(batch: pa.RecordBatch, path: Path) -> None:

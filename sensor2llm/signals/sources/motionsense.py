@@ -23,13 +23,16 @@ for training and 11 to 16 for testing: the same people are on both sides, so it 
 by subject.
 """
 
-from collections import Counter
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
     Bout,
@@ -72,18 +75,18 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     trials = find_trials(find_root(folder, below, "*_*/sub_*.csv", DOWNLOAD))
     spec = make_spec(options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
         windows=(
             window
             for person in sorted(trials)
             for bout in _bouts(str(person), trials[person])
-            for window in bout_windows(bout, spec, overlap, notes)
+            for window in bout_windows(bout, spec, overlap, ledger)
         ),
         source=f"MotionSense (Malekzadeh et al. 2018), ODbL 1.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -102,19 +105,28 @@ def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
     """List each person's trials in the order of their numbers: number, label, file.
 
     Raises:
-        DataError: For a folder of another activity.
+        DataError: For a folder of another activity, and two files of one trial.
     """
     found: dict[int, list[tuple[int, str, Path]]] = {}
     for path in root.glob("*_*/sub_*.csv"):
         activity, _, trial = path.parent.name.partition("_")
         person = path.stem.removeprefix("sub_")
-        if activity not in LABELS or not (trial.isdigit() and person.isdigit()):
+        numbers = all(re.fullmatch("[0-9]{1,6}", number) for number in (trial, person))
+        if activity not in LABELS or not numbers:
             raise DataError(
-                f"{path.relative_to(root)} is no trial; expected <activity>_<number>/sub_<number>"
-                f".csv with an activity of {', '.join(LABELS)}"
+                f"{str(path.relative_to(root))[:60]} is no trial; expected "
+                "<activity>_<number>/sub_<number>.csv "
+                f"with an activity of {', '.join(LABELS)}"
             )
         found.setdefault(int(person), []).append((int(trial), LABELS[activity], path))
-    return {person: sorted(files) for person, files in found.items()}
+    for files in found.values():
+        for (*one, path), (*other, double) in pairwise(sorted(files)):
+            if one == other:
+                raise DataError(
+                    f"{path.relative_to(root)} and {double.relative_to(root)} are one trial of one "
+                    "person; keep one of them"
+                )
+    return {number: sorted(files) for number, files in found.items()}
 
 
 def _bouts(subject: str, trials: list[tuple[int, str, Path]]) -> Iterator[Bout]:
@@ -129,5 +141,6 @@ def _bouts(subject: str, trials: list[tuple[int, str, Path]]) -> Iterator[Bout]:
             raise DataError(f"{path.parent.name}/{path.name} has no samples; unpack it again")
         table = pa.Table.from_batches(batches)
         values = {name: stack_floats(table, names) for name, names in columns.items()}
-        yield Bout(subject, label, start_s, values)
+        times_s = start_s + np.arange(len(table)) / RATE_HZ
+        yield Bout(subject, label, start_s, values, times_s)
         start_s += len(table) / RATE_HZ

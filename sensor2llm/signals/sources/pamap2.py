@@ -17,8 +17,9 @@ Activities: 1 lying, 2 sitting, 3 standing, 4 walking, 5 running, 6 cycling, 7 N
 24 jumping rope. Samples of 0 (between two activities) and of the optional activities 9, 10, 11, 18,
 19 and 20 are dropped and counted. `Optional/` is not read.
 
-Clock: one for all sensors, a sample every 10 ms; samples that are lacking are NaN, and samples no
-later than one before them are dropped and counted. Each run of one activity is cut by itself, so no
+Clock: one for all sensors, a sample every 10 ms; samples that are lacking are NaN. Samples earlier
+than one before them are dropped, those that share a time are spread up to the next one, and both
+are counted. Each run of one activity is cut by itself, so no
 window holds the moment of a change. `start_s` of a window counts from the file's first sample.
 
 Heart rate: read about nine times a second. A window's values are interpolated linearly at its
@@ -29,7 +30,6 @@ Windows: 5.12 s, half of each is repeated by the next one. There is no published
 is to leave one person out. Subject 109 has one activity only.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,20 +39,23 @@ import pyarrow as pa
 from jaxtyping import Float, Float32, Float64, Int64
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
-    REPEATED,
     Bout,
     bout_windows,
-    equal_runs,
     find_root,
-    is_later,
+    in_order,
+    leave_out,
+    long_runs,
     motion_modality,
+    number_files,
     read_numbers,
     stack_floats,
 )
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Window
 
 LABELS = {
@@ -74,6 +77,8 @@ UNITS = {"acc": "m/s^2", "gyro": "rad/s"}
 RATE_HZ, HEART_RATE_HZ = 100.0, 1.0
 WINDOW_S, OVERLAP = 5.12, 0.5
 MAX_BEAT_GAP_S = 2.0
+# A file may lack so many of its samples: some 45 minutes of pauses, and 4 of 5 samples beyond.
+MAX_STEPS_A_SAMPLE, STEPS_AT_LEAST = 5, 1 << 18
 DOWNLOAD = "https://archive.ics.uci.edu/dataset/231"
 
 _OF_PLACE = (
@@ -99,16 +104,21 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     """
     options.allow("pamap2", "overlap", "window_s")
     below = ("PAMAP2_Dataset/Protocol", "Protocol")
-    paths = sorted(find_root(folder, below, "subject*.dat", DOWNLOAD).glob("subject*.dat"))
+    root = find_root(folder, below, "subject*.dat", DOWNLOAD)
+    people = number_files(root, "subject*.dat", "subject")
     spec = make_spec(options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
-        windows=(window for path in paths for window in _windows(path, spec, overlap, notes)),
+        windows=(
+            window
+            for person, path in people.items()
+            for window in _windows(path, str(person), spec, overlap, ledger)
+        ),
         source=f"PAMAP2 (Reiss & Stricker 2012), CC BY 4.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -154,16 +164,19 @@ def heart_rate_at(
     return values[None].astype(np.float32)
 
 
-def _windows(path: Path, spec: SignalSpec, overlap: float, notes: Counter[str]) -> Iterator[Window]:
-    table, steps = _in_order(path, read_samples(path), notes)
-    bpm = stack_floats(table, ["heart_rate"])[0]
+def _windows(
+    path: Path, subject: str, spec: SignalSpec, overlap: float, ledger: Ledger
+) -> Iterator[Window]:
+    table, steps = _in_order(path, read_samples(path), ledger)
+    heart_rate = stack_floats(table, ["heart_rate"])
+    bpm = mask_impossible(heart_rate, spec["heart_rate"].channels, ledger)[0]
     known = np.isfinite(bpm)
     read_s, bpm = steps[known] / RATE_HZ, bpm[known]
     motion = spec.subset(name for name in spec.names if name != "heart_rate")
     # The heart rate is added afterwards, at each window's own seconds: cut with the rest, it would
     # be up to half a second off, and make windows of the half second in which nothing else is left.
-    for bout in _bouts(path, table, steps, motion, notes):
-        for window in bout_windows(bout, motion, overlap, notes):
+    for bout in _bouts(path, subject, table, steps, motion, ledger):
+        for window in bout_windows(bout, motion, overlap, ledger):
             seconds = window.start_s + np.arange(spec["heart_rate"].steps) / HEART_RATE_HZ
             heart_rate = heart_rate_at(seconds, read_s, bpm)
             if np.isfinite(heart_rate).all():
@@ -173,35 +186,53 @@ def _windows(path: Path, spec: SignalSpec, overlap: float, notes: Counter[str]) 
 
 
 def _in_order(
-    path: Path, table: pa.Table, notes: Counter[str]
+    path: Path, table: pa.Table, ledger: Ledger
 ) -> tuple[pa.Table, Int64[np.ndarray, " sample"]]:
-    """Give the samples and their steps of 10 ms from the first, each later than the one before."""
+    """Give the samples and their steps of 10 ms from the first, each later than the one before.
+
+    Raises:
+        DataError: For a sample without a time, and times that leave nearly every step without one.
+    """
     times_s = table["time"].to_numpy()
     if not np.isfinite(times_s).all():
         row = int(np.flatnonzero(~np.isfinite(times_s))[0]) + 1
         raise DataError(f"{path.name}: row {row} has no time; unpack the archive again")
-    steps = np.rint((times_s - times_s[0]) * RATE_HZ).astype(np.int64)
-    later = is_later(steps)
-    notes[REPEATED] += int((~later).sum())
-    return table.filter(pa.array(later)), steps[later]
+    channels = [name for name in table.column_names if name not in ("time", "activity")]
+    stay, times_s = in_order(times_s - times_s[0], stack_floats(table, channels), ledger)
+    if times_s[-1] * RATE_HZ > MAX_STEPS_A_SAMPLE * len(times_s) + STEPS_AT_LEAST:
+        raise DataError(
+            f"{path.name}: {len(times_s)} samples over {times_s[-1]:g} s, expected {RATE_HZ:g} a "
+            "second; is the first column the time in s?"
+        )
+    steps = np.rint(times_s * RATE_HZ).astype(np.int64)
+    single = np.r_[True, np.diff(steps) > 0]
+    leave_out(ledger, int((~single).sum()), "in the same 10 ms as one before")
+    return table.take(pa.array(stay[single])), steps[single]
 
 
 def _bouts(
-    path: Path, table: pa.Table, steps: np.ndarray, motion: SignalSpec, notes: Counter[str]
+    path: Path,
+    subject: str,
+    table: pa.Table,
+    steps: np.ndarray,
+    motion: SignalSpec,
+    ledger: Ledger,
 ) -> Iterator[Bout]:
     codes = table["activity"].to_numpy()
     unknown = np.setdiff1d(codes, (TRANSIENT, *OPTIONAL, *LABELS))
     if unknown.size:
         known = ", ".join(map(str, sorted((TRANSIENT, *OPTIONAL, *LABELS))))
         raise DataError(f"{path.name}: unknown activity {unknown[0]}, expected one of {known}")
-    notes["samples between two activities"] += int((codes == TRANSIENT).sum())
-    notes["samples of optional activities"] += int(np.isin(codes, OPTIONAL).sum())
+    leave_out(ledger, int((codes == TRANSIENT).sum()), "between two activities")
+    leave_out(ledger, int(np.isin(codes, OPTIONAL).sum()), "of optional activities")
     values = {m.name: stack_floats(table, m.channel_names) for m in motion.modalities}
-    for start, stop in equal_runs(codes):
-        if label := LABELS.get(int(codes[start])):
-            places = steps[start:stop] - steps[start]
-            parts = {name: _spread(part[:, start:stop], places) for name, part in values.items()}
-            yield Bout(path.stem.removeprefix("subject"), label, steps[start] / RATE_HZ, parts)
+    times_s, window_s = steps / RATE_HZ, float(motion.window_s or 0.0)
+    wanted = np.isin(codes, list(LABELS))
+    for start, stop in long_runs(times_s, codes, window_s, RATE_HZ, ledger, wanted):
+        places = steps[start:stop] - steps[start]
+        parts = {name: _spread(part[:, start:stop], places) for name, part in values.items()}
+        label = LABELS[int(codes[start])]
+        yield Bout(subject, label, float(times_s[start]), parts, times_s[start:stop])
 
 
 def _spread(

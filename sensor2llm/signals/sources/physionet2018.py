@@ -24,23 +24,29 @@ One record is one person: subject `tr03-0005`. The published test records have n
 is no published split: split by subject.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.sleep_stages import (
     EPOCH_S,
     LABELS,
     cut_from,
+    epoch_times,
     stage_windows,
 )
-from sensor2llm.signals.sources.wfdb_records import Notes, Signals, read_notes, read_signals
+from sensor2llm.signals.sources.wfdb_notes import Notes, read_notes
+from sensor2llm.signals.sources.wfdb_records import Signals, read_signals
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS = {
@@ -51,6 +57,7 @@ SIGNALS = {
     "resp": ("ABD", "CHEST", "AIRFLOW"),
 }
 RATES_HZ = {"eeg": 100.0, "eog": 100.0, "emg": 100.0, "ecg": 100.0, "resp": 10.0}
+RECORD_HZ = 200.0
 UNITS = {name: "mV" if name == "ECG" else "uV" for names in SIGNALS.values() for name in names}
 STAGES = {"W": "wake", "N1": "N1", "N2": "N2", "N3": "N3", "R": "REM"}
 
@@ -79,14 +86,14 @@ def read(folder: Path, options: SourceOptions) -> Reading:
             without stages or without any of the signals, or a signal in another unit.
     """
     options.allow("physionet2018")
-    records, notes = find_records(folder), Counter[str]()
+    records, ledger = find_records(folder), Ledger()
     return Reading(
         spec=SPEC,
-        windows=(window for record in records for window in _windows(record, notes)),
+        windows=(window for record in records for window in _windows(record, ledger)),
         source="PhysioNet/CinC Challenge 2018 (Ghassemi et al. 2018), ODC-By 1.0, "
         "https://physionet.org/content/challenge-2018/1.0.0/",
         label_names=LABELS,
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -123,36 +130,54 @@ def find_stages(record: str, notes: Notes, rate_hz: float, stop_s: float) -> tup
         for sample, text in zip(notes.samples.tolist(), notes.texts, strict=True)
         if text in STAGES
     ]
+    if notes.rate_hz not in (None, rate_hz):
+        raise DataError(
+            f"{record}.arousal counts {notes.rate_hz:g} samples a second and {record}.hea "
+            f"{rate_hz:g}; download both again"
+        )
     if not found:
         raise DataError(
             f"{record}.arousal has no sleep stage, expected {', '.join(STAGES)}; only the "
             "training records have stages"
         )
     times_s = [time_s for time_s, _ in found]
-    spans = pairwise([*times_s, stop_s])
+    spans = list(pairwise([*times_s, stop_s]))
+    late = next((a for a, b in spans if a < 0 or b < a), None)
+    if late is not None:
+        raise DataError(
+            f"{record}.arousal has a stage at {late:g} s, outside the record's 0 to {stop_s:g} s "
+            "or not in order; download it again"
+        )
     return tuple(
         Annotation(a, b, label) for (a, b), (_, label) in zip(spans, found, strict=True) if b > a
     )
 
 
-def _windows(record: Path, notes: Counter[str]) -> Iterator[Window]:
+def _windows(record: Path, ledger: Ledger) -> Iterator[Window]:
     marks = read_notes(record, "arousal")
     signals = read_signals(record, UNITS)
+    if signals.rate_hz != RECORD_HZ:
+        raise DataError(f"{record.name} is at {signals.rate_hz:g} Hz, expected {RECORD_HZ:g} Hz")
     stop_s = signals.values.shape[1] / signals.rate_hz
     stages = find_stages(record.name, marks, signals.rate_hz, stop_s)
-    notes["seconds before a record's first stage"] += round(stages[0].start_s)
-    load = cut_from(_tracks(signals, notes))
-    return stage_windows(record.name, stages, load, SPEC, notes)
+    first_s = stages[0].start_s if stages else stop_s
+    scored = [(0.0, first_s), *((stage.start_s, stage.stop_s) for stage in stages)]
+    epochs = RowCoverage(np.sort(epoch_times(scored)))
+    epochs.drop(-np.inf, first_s - 1e-6, "before the record's first stage")
+    load = cut_from(_tracks(signals, ledger))
+    return stage_windows(record.name, stages, load, SPEC, ledger, epochs)
 
 
-def _tracks(signals: Signals, notes: Counter[str]) -> dict[str, Track]:
+def _tracks(signals: Signals, ledger: Ledger) -> dict[str, Track]:
     """Bring every modality to its rate; the whole record, so that no stage has an edge."""
     tracks = {}
+    ledger.read("recordings")
+    ledger.keep("recordings")
     for modality in SPEC.modalities:
         values = signals.rows(SIGNALS[modality.name])
-        if values is None:
-            notes[f"records without all of {modality.name}"] += 1
-        else:
+        ledger.change("recordings", values is None, f"without all of {modality.name}")
+        if values is not None:
+            values = mask_impossible(values, modality.channels, ledger)
             values = resample(values, signals.rate_hz, RATES_HZ[modality.name])
             tracks[modality.name] = Track(modality=modality, values=values)
     return tracks

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
@@ -24,5 +25,7 @@ class Reading:
     """Of data sets side by side: name -> source; people are named `name/person`."""
     total: int | None = None
     """How many windows come, where that is known beforehand."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """What was read, and what became of it, counted while `windows` is consumed."""
     notes: Counter[str] = field(default_factory=Counter)
-    """What was dropped or mended, counted while `windows` is consumed."""
+    """What else was dropped or mended, counted while `windows` is consumed."""

@@ -1,13 +1,14 @@
 """Read intervals between heart beats from text files, one beat a line, a folder a class.
 
 Layout: `GROUP/RECORD.txt` in the folder that is given (or in `rr` in it, or the files in the folder
-itself). A line is either one interval, or tab-separated: time in s, interval, and a label, which
-may be left out:
+itself). A line is either one interval, or time, interval, and a label, which may be left out:
 
     0.812                          61.352 <tab> 0.8120 <tab> N
 
-Intervals are in s or in ms: where their median is above 10, they are ms. PhysioNet's tool `ann2rr`
-writes the first form (`ann2rr -r nsr001 -a ecg -i s > nsr2db/nsr001.txt`).
+Times and intervals are in s or in ms, each column by itself; `beat_lists` says how the unit is
+known and what may stand between two columns. Beats that share a time stamp are spread by their
+intervals, and counted. PhysioNet's tool `ann2rr` writes the first form
+(`ann2rr -r nsr001 -a ecg -i s > nsr2db/nsr001.txt`).
 
     modality   unit   axis                         what
     rr         ms     event: 60 beats a window     time from the beat before
@@ -27,25 +28,22 @@ classifier may tell the sets from each other.
 """
 
 import csv
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.beat_intervals import SPEC, beat_windows
+from sensor2llm.signals.sources.beat_lists import Column, read_beats
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.window import Annotation, Window
 
 LIMITS_S = (0.3, 2.0)
-MAX_MEDIAN_S = 10.0
 UNLABELLED, UNKNOWN = "unlabelled", "unknown"
-
-Column = Float64[np.ndarray, " beat"]
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
@@ -58,16 +56,16 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     """
     options.allow("rr_intervals", "overlap")
     paths, names = find_files(folder), read_names(folder)
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=SPEC,
         windows=(
             window
             for path in paths
-            for window in _windows(path, names, options.overlap or 0.0, notes)
+            for window in _windows(path, names, options.overlap or 0.0, ledger)
         ),
         source=f"inter-beat intervals of {folder.name}",
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -104,31 +102,6 @@ def read_names(folder: Path) -> Mapping[str, str]:
     return {}
 
 
-def read_beats(path: Path) -> tuple[Column, Column, list[str]]:
-    """Read one file: times and intervals in s, and each beat's label (`unlabelled` without one).
-
-    Raises:
-        DataError: For an empty file, a line that is not as described, times that go back, or
-            values that are mostly no intervals.
-    """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = [line.split("\t") for line in lines if line.strip()]
-    widths = {len(row) for row in rows}
-    if not rows:
-        raise DataError(f"{path.name} is empty")
-    try:
-        columns = [np.array([float(row[i]) for row in rows]) for i in range(min(*widths, 2))]
-    except ValueError:
-        columns = []
-    if not columns or len(widths) > 1 or max(widths) > 3 or not np.isfinite(columns).all():
-        raise _first_fault(path, lines)
-    intervals = columns[-1] / (1000 if np.median(columns[-1]) > MAX_MEDIAN_S else 1)
-    times = columns[0] if len(columns) > 1 else np.cumsum(intervals)
-    _check(path, times, intervals)
-    labels = [row[2].strip() for row in rows] if 3 in widths else [UNLABELLED] * len(rows)
-    return times, intervals, labels
-
-
 def spans(times_s: Column, first_s: float, labels: list[str]) -> list[tuple[float, float, str]]:
     """Give the runs of equal labels: start and stop in s, and the label.
 
@@ -146,27 +119,25 @@ def spans(times_s: Column, first_s: float, labels: list[str]) -> list[tuple[floa
 
 
 def _windows(
-    path: Path, names: Mapping[str, str], overlap: float, notes: Counter[str]
+    path: Path, names: Mapping[str, str], overlap: float, ledger: Ledger
 ) -> Iterator[Window]:
-    times_s, intervals_s, labels = read_beats(path)
-    group = path.parent.name
+    beats = read_beats(path)
+    _check(path, beats.intervals_s)
+    group, times_s = path.parent.name, beats.times_s
     own = names.get(path.stem) or names.get(group) or group
+    labels = beats.labels or [UNLABELLED] * len(times_s)
     rhythms = [
         Annotation(start_s, stop_s, own if label == UNLABELLED else names.get(label, label))
-        for start_s, stop_s, label in spans(times_s, float(times_s[0] - intervals_s[0]), labels)
+        for start_s, stop_s, label in spans(
+            times_s, float(times_s[0] - beats.intervals_s[0]), labels
+        )
         if label != UNKNOWN
     ]
-    return beat_windows(path.stem, times_s, intervals_s, rhythms, LIMITS_S, overlap, notes)
+    ledger.change("beats", beats.shared, "that share a time stamp, spread by their intervals")
+    return beat_windows(path.stem, times_s, beats.intervals_s, rhythms, LIMITS_S, overlap, ledger)
 
 
-def _check(path: Path, times_s: Column, intervals_s: Column) -> None:
-    back = np.flatnonzero(np.diff(times_s) < 0)
-    if back.size:
-        row = int(back[0]) + 1
-        raise DataError(
-            f"{path.name}: beat {row + 1} at {times_s[row]:g} s lies before the one above it, at "
-            f"{times_s[row - 1]:g} s; sort them"
-        )
+def _check(path: Path, intervals_s: Column) -> None:
     low, high = LIMITS_S
     share = np.mean((intervals_s >= low) & (intervals_s <= high))
     if share < 0.5:
@@ -174,23 +145,3 @@ def _check(path: Path, times_s: Column, intervals_s: Column) -> None:
             f"{path.name}: {1 - share:.0%} of the values lie outside {low:g} to {high:g} s, so "
             "they are no intervals between beats; give intervals, not times of beats"
         )
-
-
-def _first_fault(path: Path, lines: list[str]) -> DataError:
-    """Say which line is not as described: looked for only once reading has failed."""
-    width = len(next(line for line in lines if line.strip()).split("\t"))
-    for number, line in enumerate(lines, 1):
-        cells = line.split("\t")
-        if line.strip() and (len(cells) != width or width > 3 or not _numbers(cells[:2])):
-            return DataError(
-                f"{path.name}: line {number}: {line[:60]!r}; expected an interval, or time, "
-                "interval and label with tabs between them, the same in every line"
-            )
-    return DataError(f"{path.name}: expected an interval a line")
-
-
-def _numbers(cells: list[str]) -> bool:
-    try:
-        return bool(np.isfinite([float(cell) for cell in cells]).all())
-    except ValueError:
-        return False

@@ -18,6 +18,10 @@ time` are dropped and counted. Wake is kept up to 30 minutes before the first an
 sleep, as is usual in the field (a cassette runs for a day); the rest is counted. Telemetry holds a
 night with placebo and one with temazepam: nothing here says which.
 
+Clocks: a hypnogram whose header starts at another time than the recording's is moved by the
+difference, and counted. Where a recording pauses (EDF+D), each of its data records says when it
+starts; stages in a pause are dropped and counted.
+
 Subjects: the first five characters (`SC400`), so that a person's nights are one subject. The second
 night's `start_s` counts from 24 h: the two do not overlap.
 
@@ -28,26 +32,31 @@ files of the first 20 people no person lies on a border, so this is the same spl
 fewer than 16 files have no published split.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.edf_files import find_signal, open_edf
+from sensor2llm.signals.sources.edf_files import EdfFile, find_signal, open_edf
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.sleep_stages import (
     EPOCH_S,
     LABELS,
     Load,
     Tracks,
-    between,
     count_epochs,
+    epoch_times,
+    measured,
     stage_windows,
     trim_wake,
 )
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS = {
@@ -68,6 +77,7 @@ UNSCORED = ("Sleep stage ?", "Movement time")
 RATE_HZ, EMG_RATE_HZ = 100.0, {"SC": 1.0, "ST": 100.0}
 TEST_FILES, VALIDATION_FILES = 8, 7
 DAY_S = 86_400.0
+WAKE = "of wake over 30 min from sleep"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +86,8 @@ class Night:
 
     path: Path
     stages: tuple[Annotation, ...]
+    epochs: RowCoverage
+    """Those that were scored, and why some of them are left out."""
 
     @property
     def subject(self) -> str:
@@ -99,18 +111,18 @@ def read(folder: Path, options: SourceOptions) -> Reading:
             without a hypnogram, an unknown stage, or a signal in another unit.
     """
     options.allow("sleep_edf")
-    paths, notes = find_recordings(folder), Counter[str]()
+    paths, ledger = find_recordings(folder), Ledger()
     spec = make_spec(EMG_RATE_HZ[paths[0].name[:2]])
-    nights = [_night(path, notes) for path in paths]
+    nights = [_night(path, ledger) for path in paths]
     return Reading(
         spec=spec,
-        windows=(window for night in nights for window in _windows(night, spec, notes)),
+        windows=(window for night in nights for window in _windows(night, spec, ledger)),
         source="Sleep-EDF Expanded 1.0.0 (Kemp et al. 2000), ODC-By 1.0, "
         "https://physionet.org/content/sleep-edfx/1.0.0/",
         label_names=LABELS,
         published=split_by_files([night.subject for night in nights]),
         total=sum(count_epochs(night.stages) for night in nights),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -152,25 +164,28 @@ def find_recordings(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.name)
 
 
-def read_stages(path: Path, notes: Counter[str]) -> tuple[Annotation, ...]:
-    """Read a hypnogram: stages of `LABELS` in order; what is not scored is counted in `notes`.
+def read_stages(file: EdfFile) -> list[Annotation]:
+    """Read what a hypnogram says of every moment, in its own words and in order.
 
     Raises:
-        DataError: For a broken file or an unknown stage.
+        DataError: For annotations that cannot be read, an unknown stage, stages that overlap, and
+            stages that last longer than two days.
     """
-    stages = []
-    for note in open_edf(path).annotations:
-        stop_s = note.onset + (note.duration or 0.0)
-        if note.text in STAGES:
-            stages.append(Annotation(note.onset, stop_s, STAGES[note.text]))
-        elif note.text in UNSCORED:
-            notes[f"30 s epochs of {note.text!r}"] += round((note.duration or 0.0) / EPOCH_S)
-        else:
+    name, stages, until_s = file.header.path.name, [], -DAY_S
+    for onset, duration, text in file.annotations():
+        if text not in STAGES and text not in UNSCORED:
             known = ", ".join([*STAGES, *UNSCORED])
+            raise DataError(f"{name}: unknown stage {text[:40]!r} at {onset:g} s, expected {known}")
+        if onset < until_s - 1e-6 or not duration >= 0:
             raise DataError(
-                f"{path.name}: unknown stage {note.text!r} at {note.onset:g} s, expected {known}"
+                f"{name}: {text!r} at {onset:g} s begins before {until_s:g} s, where the stage "
+                "before it ends; download it again"
             )
-    return tuple(stages)
+        until_s = onset + duration
+        stages.append(Annotation(onset, until_s, text))
+    if until_s > 2 * DAY_S:
+        raise DataError(f"{name}: stages up to {until_s:g} s, expected a night; download it again")
+    return stages
 
 
 def split_by_files(subjects: Sequence[str]) -> Mapping[str, Sequence[str]] | None:
@@ -195,43 +210,83 @@ def split_by_files(subjects: Sequence[str]) -> Mapping[str, Sequence[str]] | Non
     return split
 
 
-def _night(path: Path, notes: Counter[str]) -> Night:
+def _night(path: Path, ledger: Ledger) -> Night:
     hypnograms = sorted(path.parent.glob(f"{path.name[:6]}*-Hypnogram.edf"))
-    if not hypnograms:
+    if len(hypnograms) != 1:
         raise DataError(
-            f"{path.name} has no {path.name[:6]}…-Hypnogram.edf beside it; download it, too"
+            f"{path.name} has {len(hypnograms) or 'no'} {path.name[:6]}…-Hypnogram.edf beside it, "
+            "expected one; download it, too"
         )
-    scored = read_stages(hypnograms[0], notes)
-    stages = trim_wake(scored)
-    dropped = count_epochs(scored) - count_epochs(stages)
-    notes["30 s epochs of wake over 30 min from sleep"] += dropped
-    measured = between(stages, 0.0, float(open_edf(path).duration))
-    notes["30 s epochs after the recording's end"] += count_epochs(stages) - count_epochs(measured)
-    return Night(path=path, stages=measured)
+    recording, hypnogram = open_edf(path), open_edf(hypnograms[0])
+    shift_s = _shift(recording, hypnogram, ledger)
+    scored = [
+        replace(stage, start_s=stage.start_s + shift_s, stop_s=stage.stop_s + shift_s)
+        for stage in read_stages(hypnogram)
+    ]
+    epochs = RowCoverage(np.sort(epoch_times((stage.start_s, stage.stop_s) for stage in scored)))
+    for stage in scored:
+        if stage.label in UNSCORED:
+            epochs.drop(stage.start_s - 1e-6, stage.stop_s - 1e-6, f"of {stage.label!r}")
+    stages = trim_wake(replace(s, label=STAGES[s.label]) for s in scored if s.label in STAGES)
+    first_s, last_s = (stages[0].start_s, stages[-1].stop_s) if stages else (np.inf, np.inf)
+    epochs.drop(-np.inf, first_s - 1e-6, WAKE)
+    epochs.drop(last_s - 1e-6, np.inf, WAKE)
+    return Night(path=path, stages=measured(stages, recording.spans(), epochs), epochs=epochs)
 
 
-def _windows(night: Night, spec: SignalSpec, notes: Counter[str]) -> Iterator[Window]:
-    load = _loader(night.path, spec, notes)
-    for window in stage_windows(night.subject, night.stages, load, spec, notes):
+def _shift(recording: EdfFile, hypnogram: EdfFile, ledger: Ledger) -> float:
+    """Give how many seconds after the recording the hypnogram's clock starts."""
+    starts = [file.header.started for file in (recording, hypnogram)]
+    names = [file.header.path.name for file in (recording, hypnogram)]
+    for start, name in zip(starts, names, strict=True):
+        if start is None:
+            raise DataError(
+                f"{name} names no date and time at which it starts, so that nothing says which "
+                "stage is when; download it again"
+            )
+    shift_s = (starts[1] - starts[0]).total_seconds() if starts[0] and starts[1] else 0.0
+    if abs(shift_s) >= DAY_S:
+        raise DataError(
+            f"{names[1]} starts at {starts[1]} and {names[0]} at {starts[0]}: they are not of one "
+            "night; download both again"
+        )
+    ledger.change("recordings", shift_s != 0, f"with stages moved by {shift_s:g} s, as the "
+                  "hypnogram's clock says")  # fmt: skip
+    return shift_s
+
+
+def _windows(night: Night, spec: SignalSpec, ledger: Ledger) -> Iterator[Window]:
+    load = _loader(night.path, spec, ledger)
+    windows = stage_windows(night.subject, night.stages, load, spec, ledger, night.epochs)
+    for window in windows:
         yield replace(window, start_s=window.start_s + night.offset_s)
 
 
-def _loader(path: Path, spec: SignalSpec, notes: Counter[str]) -> Load:
-    edf = open_edf(path)
-    found = {name: find_signal(edf, (label,), path) for name, label in SIGNALS.items()}
-    for name, signal in found.items():
-        notes[f"recordings without {SIGNALS[name]!r}"] += signal is None
+def _loader(path: Path, spec: SignalSpec, ledger: Ledger) -> Load:
+    file = open_edf(path)
+    found = {name: find_signal(file, (label,)) for name, label in SIGNALS.items()}
     signals = {name: signal for name, signal in found.items() if signal is not None}
     if not signals:
-        raise DataError(
-            f"{path.name} has none of {', '.join(SIGNALS.values())}; it has {', '.join(edf.labels)}"
-        )
+        has = ", ".join(signal.label for signal in file.edf.signals)[:100]
+        raise DataError(f"{path.name} has none of {', '.join(SIGNALS.values())}; it has {has}")
+    ledger.read("recordings")
+    ledger.keep("recordings")
+    for name in found:
+        ledger.change("recordings", name not in signals, f"without {SIGNALS[name]!r}")
+    for name, signal in signals.items():
+        if signal.sampling_frequency < float(spec[name].rate_hz or 1.0) / 2:
+            raise DataError(
+                f"{path.name}: {SIGNALS[name]!r} is at {signal.sampling_frequency:g} Hz, expected "
+                f"{spec[name].rate_hz:g} Hz; this is not the published file"
+            )
 
     def load(start_s: float, stop_s: float) -> Tracks:
         return {
             name: Track(
                 modality=replace(spec[name], rate_hz=float(signal.sampling_frequency)),
-                values=signal.get_data_slice(start_s, stop_s)[None],
+                values=mask_impossible(
+                    file.cut(signal, start_s, stop_s)[None], spec[name].channels, ledger
+                ),
                 start_s=start_s,
             )
             for name, signal in signals.items()

@@ -2,20 +2,26 @@
 
 Stages of Rechtschaffen and Kales are joined as the AASM manual has them [Berry et al. 2012]: 3 and
 4 are N3. A window begins with its stage and holds that stage alone, so it need not lie on a grid of
-30 s from the recording's start; what is left over at the end of a stage is counted.
+30 s from the recording's start. What was scored is counted by epochs of 30 s from the start of each
+stretch of one stage: those that begin in a window are kept.
 """
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 LABELS = ("wake", "N1", "N2", "N3", "REM")
 EPOCH_S, WAKE_MARGIN_S = 30.0, 1800.0
+LEFT_OVER = "left over at the end of a stage"
+TOO_LITTLE = "in which too little was measured"
 
 Tracks = Mapping[str, Track]
 Load = Callable[[float, float], Tracks]
@@ -64,12 +70,42 @@ def count_epochs(stages: Iterable[Annotation]) -> int:
     return sum(_whole(stage) for stage in stages)
 
 
+def epoch_times(
+    stretches: Iterable[tuple[float, float]], step_s: float = EPOCH_S
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Give the start of every epoch that begins within one of these stretches, in seconds."""
+    parts = [
+        start_s + step_s * np.arange(math.ceil((stop_s - start_s) / step_s - 1e-6))
+        for start_s, stop_s in stretches
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def measured(
+    stages: Iterable[Annotation], spans: Sequence[tuple[float, float]], epochs: RowCoverage
+) -> tuple[Annotation, ...]:
+    """Cut the stages to what was measured, and give the epochs outside of it their reason.
+
+    Args:
+        stages: Stages that follow each other.
+        spans: From when to when the recorder measured without a pause, in order; at least one.
+        epochs: The epochs that were scored.
+    """
+    stages = tuple(stages)
+    bounds = [-math.inf, *(time for span in spans for time in span), math.inf]
+    reasons = ["before the recording's start", *["in a pause of the recording"] * (len(spans) - 1)]
+    for i, reason in enumerate([*reasons, "after the recording's end"]):
+        epochs.drop(bounds[2 * i], bounds[2 * i + 1] - 1e-6, reason)
+    return tuple(stage for span in spans for stage in between(stages, *span))
+
+
 def stage_windows(
     subject: str,
     stages: Iterable[Annotation],
     load: Load,
     spec: SignalSpec,
-    notes: Counter[str],
+    ledger: Ledger,
+    epochs: RowCoverage,
 ) -> Iterator[Window]:
     """Give the windows of 30 s of every stage, in order; nothing is read before it is needed.
 
@@ -78,20 +114,21 @@ def stage_windows(
         stages: Stages of `LABELS` that follow each other; neighbours of one label are joined.
         load: Gives the signals of a stage.
         spec: What a window holds; its `window_s` is 30.
-        notes: Counts the seconds left over, and the windows in which too little was measured.
+        ledger: Counts windows, and `epochs` once all windows are taken.
+        epochs: Those that were scored; some of them may have a reason already.
     """
     for stage in join(stages):
-        count = _whole(stage)
-        stop_s = stage.start_s + count * EPOCH_S
-        notes["seconds left over at the end of a stage"] += round(stage.stop_s - stop_s)
-        if not count:
+        stop_s = stage.start_s + _whole(stage) * EPOCH_S
+        epochs.drop(stop_s - 1e-6, stage.stop_s - 1e-6, LEFT_OVER)
+        if stop_s == stage.start_s:
             continue
         tracks = load(stage.start_s, stop_s)
-        given = 0
-        for window in segment(Recording(subject, tracks, (stage,)), spec):
-            given += 1
+        for window in segment(Recording(subject, tracks, (stage,)), spec, ledger=ledger):
+            epochs.keep(window.start_s - 1e-6, window.start_s + EPOCH_S - 1e-6)
             yield window
-        notes["windows in which too little was measured"] += count - given
+        epochs.drop(stage.start_s - 1e-6, stop_s - 1e-6, TOO_LITTLE)
+    epochs.drop(-math.inf, math.inf, LEFT_OVER)
+    epochs.account(ledger, "epochs")
 
 
 def cut_from(tracks: Tracks) -> Load:

@@ -5,7 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.signals.extents import REST
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.segment import BORDER, SHORT
 from sensor2llm.signals.store import WindowStore
+
+# A share of what was read that is worth a hint.
+_MUCH = 0.1
 
 
 def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
@@ -13,7 +19,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
 
     Args:
         store: What was written.
-        notes: What the reader dropped or mended.
+        notes: What the reader dropped or mended and the store's ledger does not have.
     """
     labels = np.asarray(store.labels)
     counts = np.bincount(labels[labels >= 0], minlength=len(store.label_names)).tolist()
@@ -29,8 +35,24 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
         "unlabelled": int((labels < 0).sum()),
         "missing_share": dict(zip(store.spec.names, missing.round(4).tolist(), strict=True)),
         "published": {name: len(people) for name, people in store.published.items()},
+        "ledger": store.ledger.to_dict(),
         "notes": {name: count for name, count in notes.items() if count},
     }
+
+
+def advice(ledger: Ledger, window_s: float | None) -> list[str]:
+    """Say what keeps more, where one reason costs a tenth of the windows or rows, or more."""
+    length = f" (now {window_s:g} s)" if window_s else ""
+    lines = []
+    for unit, reason, cure in (
+        ("windows", BORDER, f"shorter windows{length} or more overlap keep more of them"),
+        ("rows", SHORT, f"shorter windows{length} or a longer max_gap_s keep more of them"),
+        ("rows", REST, f"shorter windows{length} keep more of them"),
+    ):
+        counts = ledger[unit]
+        if (n := counts.dropped[reason]) and n >= _MUCH * counts.read:
+            lines.append(f"hint: {n} of {counts.read} {unit} are left out {reason}; {cure}")
+    return lines
 
 
 def describe(summary: Mapping[str, Any]) -> str:
@@ -48,6 +70,8 @@ def describe(summary: Mapping[str, Any]) -> str:
     lines += [f"  {name:<24} {share:>7.1%}" for name, share in summary["missing_share"].items()]
     for name, people in summary["published"].items():
         lines.append(f"published split {name}: {people} people")
+    ledger = Ledger.from_dict(summary["ledger"])
+    lines += [*ledger.lines(), *advice(ledger, summary["window_s"])]
     lines += [f"note: {count} {name}" for name, count in summary["notes"].items()]
     if "picture" in summary:
         lines.append(f"picture: {summary['picture']}")

@@ -27,9 +27,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.unit_limits import LIMITS
 from sensor2llm.signals.window import Window
 
 LABELS = (
@@ -69,14 +71,24 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     """
     options.allow("uci_har")
     root = find_root(folder)
+    ledger = Ledger()
     people = {split: _column(root / split / f"subject_{split}.txt") for split in SPLITS}
+    both = np.intersect1d(people["train"], people["test"])
+    if both.size:
+        raise DataError(
+            f"person {both[0]} is in subject_train.txt and in subject_test.txt, so that the "
+            "published split would not be one by people; unpack the archive again"
+        )
     return Reading(
         spec=SPEC,
-        windows=(window for split in SPLITS for window in _windows(root, split, people[split])),
+        windows=(
+            window for split in SPLITS for window in _windows(root, split, people[split], ledger)
+        ),
         source="UCI HAR (Anguita et al. 2012), https://archive.ics.uci.edu/dataset/240",
         label_names=LABELS,
         published={split: [str(p) for p in np.unique(people[split])] for split in SPLITS},
         total=sum(map(len, people.values())),
+        ledger=ledger,
     )
 
 
@@ -95,7 +107,7 @@ def find_root(folder: Path) -> Path:
     )
 
 
-def _windows(root: Path, split: str, people: np.ndarray) -> Iterator[Window]:
+def _windows(root: Path, split: str, people: np.ndarray, ledger: Ledger) -> Iterator[Window]:
     activities = _column(root / split / f"y_{split}.txt")
     unknown = np.flatnonzero((activities < 1) | (activities > len(LABELS)))
     if unknown.size:
@@ -112,6 +124,8 @@ def _windows(root: Path, split: str, people: np.ndarray) -> Iterator[Window]:
             )
     starts = start_times(signals["total_acc"], people)
     for row, (person, activity) in enumerate(zip(people, activities, strict=True)):
+        ledger.read("windows")
+        ledger.keep("windows")
         yield Window(
             signals={name: values[row] for name, values in signals.items()},
             subject=str(person),
@@ -141,7 +155,16 @@ def _modality(root: Path, split: str, name: str) -> Float32[np.ndarray, "window 
     if len({len(axis) for axis in axes}) > 1:
         counts = ", ".join(str(len(axis)) for axis in axes)
         raise DataError(f"{split}: the x, y, z files of {name} have {counts} lines, must be equal")
-    return np.stack(axes, axis=1)
+    values, least, greatest = np.stack(axes, axis=1), *LIMITS[UNITS[name]]
+    outside = np.argwhere((values < least) | (values > greatest))
+    if outside.size:
+        row, axis, step = outside[0]
+        raise DataError(
+            f"{name}_{'xyz'[axis]}_{split}.txt: row {row + 1}, column {step + 1}: "
+            f"{values[row, axis, step]:g} {UNITS[name]} cannot be, expected {least:g} to "
+            f"{greatest:g}"
+        )
+    return values
 
 
 def _table(path: Path) -> Float32[np.ndarray, "row step"]:
@@ -164,7 +187,7 @@ def _first_fault(path: Path, text: bytes) -> DataError:
             return DataError(f"{path.name}: row {row} has {len(cells)} values, expected {STEPS}")
         for column, cell in enumerate(cells, 1):
             if not _is_number(cell):
-                shown = cell.decode(errors="replace")
+                shown = cell[:40].decode(errors="replace")
                 return DataError(
                     f"{path.name}: row {row}, column {column}: {shown!r} is not a number"
                 )
@@ -174,10 +197,9 @@ def _first_fault(path: Path, text: bytes) -> DataError:
 def _column(path: Path) -> np.ndarray:
     cells = _bytes(path).split()
     for row, cell in enumerate(cells, 1):
-        if not cell.isdigit():
-            raise DataError(
-                f"{path.name}: row {row}: {cell.decode(errors='replace')!r} is no whole number"
-            )
+        if not (cell.isdigit() and len(cell) < 10):
+            shown = cell[:40].decode(errors="replace")
+            raise DataError(f"{path.name}: row {row}: {shown!r} is no whole number")
     return np.array(cells, dtype=np.int64)
 
 

@@ -38,17 +38,17 @@ split: split by subject. CroSSL's protocol takes windows of 1000 samples of the 
 EDA: `devices chest`, `window_s 10`, and these three modalities (EDA has 40 samples here).
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources import wesad_pickle, wesad_wrist
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
-from sensor2llm.signals.window import Recording, Window
+from sensor2llm.signals.window import Recording
 
 MODALITIES: dict[str, tuple[float, str, str]] = {
     "wrist_bvp": (64.0, "1", ""),
@@ -74,7 +74,6 @@ CLASSES = {
 WINDOW_S, OVERLAP = 30.0, 0.5
 # A sum of two neighbouring conditions' seconds may miss the window's length by rounding.
 WHOLLY = 1 - 1e-6
-OUTSIDE = "windows outside the conditions or across a border"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
@@ -90,18 +89,27 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     devices = choose_devices(options.devices, people)
     spec = make_spec(devices, options.window_s or WINDOW_S)
     texts = CLASSES[options.classes or "all"]
-    notes: Counter[str] = Counter()
-    recorded, labels = choose_files(people, spec, texts, notes)
+    ledger = Ledger()
+    recorded, labels = choose_files(people, spec, texts, ledger)
     return Reading(
         spec=spec,
         windows=(
             window
             for recording in recorded
-            for window in _windows(recording, spec, options.overlap, notes)
+            for window in segment(
+                recording,
+                spec,
+                overlap=OVERLAP if options.overlap is None else options.overlap,
+                min_label_share=WHOLLY,
+                drop_straddling=False,  # one across two conditions of a class is within the class
+                drop_unlabelled=True,
+                ledger=ledger,
+                rows_unit="samples",
+            )
         ),
         source=f"WESAD (Schmidt et al. 2018), https://archive.ics.uci.edu/dataset/465; {labels}",
         label_names=tuple(dict.fromkeys(texts.values())),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -166,7 +174,7 @@ def choose_devices(wanted: str | None, people: Mapping[str, Path]) -> tuple[str,
 
 
 def choose_files(
-    people: Mapping[str, Path], spec: SignalSpec, texts: Mapping[str, str], notes: Counter[str]
+    people: Mapping[str, Path], spec: SignalSpec, texts: Mapping[str, str], ledger: Ledger
 ) -> tuple[Iterator[Recording], str]:
     """Choose between pickles and CSV files, for all people alike: their labels differ.
 
@@ -178,13 +186,13 @@ def choose_files(
     """
     if all(_pickle(path).is_file() for path in people.values()):
         pickled = (
-            wesad_pickle.recording(_pickle(path), name, spec, texts, notes)
+            wesad_pickle.recording(_pickle(path), name, spec, texts, ledger)
             for name, path in people.items()
         )
         return pickled, "official labels"
     files = {name: wesad_wrist.find_labels(path) for name, path in people.items()}
     measured = (
-        wesad_wrist.recording(people[name], labels, spec, texts, notes)
+        wesad_wrist.recording(people[name], labels, spec, texts, ledger)
         for name, labels in files.items()
     )
     return measured, wesad_wrist.describe_labels(files.values())
@@ -192,19 +200,3 @@ def choose_files(
 
 def _pickle(folder: Path) -> Path:
     return folder / f"{folder.name}.pkl"
-
-
-def _windows(
-    recording: Recording, spec: SignalSpec, overlap: float | None, notes: Counter[str]
-) -> Iterator[Window]:
-    for window in segment(
-        recording,
-        spec,
-        overlap=OVERLAP if overlap is None else overlap,
-        min_label_share=WHOLLY,
-        drop_straddling=False,  # a window across a border is not wholly in any: left out here
-    ):
-        if window.label is None:
-            notes[OUTSIDE] += 1
-        else:
-            yield window

@@ -1,9 +1,6 @@
 """Read WESAD's `S{n}.pkl`, written by Python 2, without running it; `wesad` has the rules.
 
-A pickle is a program: loading one can do anything to the machine. Here only a pickle of plain
-containers and numpy arrays of numbers is read. The few names that such a pickle calls are answered
-by this module's own classes, so that not even numpy's code runs on its contents; any other name is
-an error before it is called.
+`array_pickle` reads it: a pickle of plain containers and numpy arrays of numbers, and no other.
 
     {'signal': {'chest': {'ACC', 'ECG', 'EMG', 'EDA', 'Temp', 'Resp'},   700 Hz, (sample, channel)
                 'wrist': {'ACC', 'BVP', 'EDA', 'TEMP'}},                 32, 64, 4, 4 Hz
@@ -13,8 +10,6 @@ Both devices start together. Labels: 0 none, 1 baseline, 2 stress, 3 amusement, 
 mean nothing.
 """
 
-import pickle
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -25,6 +20,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.sources.array_pickle import PickledArray, load
 from sensor2llm.signals.sources.wesad_wrist import physical
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Annotation, Recording, Track
@@ -52,7 +49,7 @@ def recording(
     subject: str,
     spec: SignalSpec,
     texts: Mapping[str, str],
-    notes: Counter[str],
+    ledger: Ledger,
 ) -> Recording:
     """Read one person's pickle.
 
@@ -61,14 +58,19 @@ def recording(
         subject: The person.
         spec: Holds the modalities to read.
         texts: Label text of each condition.
-        notes: Counts the masked temperatures.
+        ledger: Counts the masked values.
 
     Raises:
         DataError: If the file holds anything but numbers (it is not run), or lacks a signal.
     """
     content = load(path)
+    if isinstance(content, dict) and content.get("subject", subject) != subject:
+        raise DataError(
+            f"{path.name} is of {str(content['subject'])[:20]!r}, expected {subject!r}; is it in "
+            "another person's folder?"
+        )
     labels = _labels(content, path)
-    tracks = {}
+    tracks, times = {}, [np.arange(len(labels)) / CHEST_HZ]
     for modality in spec.modalities:
         values = _signal(content, modality, path)
         if modality.name.startswith("chest"):
@@ -78,96 +80,18 @@ def recording(
                     f"have {len(labels)}; both are at {CHEST_HZ:g} Hz, so they must be equal"
                 )
             modality = replace(modality, rate_hz=CHEST_HZ)
-        tracks[modality.name] = Track(modality, physical(modality.name, values, notes))
-    annotations = tuple(_annotations(labels, texts))
-    return Recording(subject=subject, tracks=tracks, annotations=annotations, name=subject)
-
-
-def load(path: Path) -> Any:
-    """Load a pickle of plain containers and numpy arrays of numbers.
-
-    Returns:
-        The containers; an array is a `PickledArray`.
-
-    Raises:
-        DataError: If it asks for any other class (named; nothing is run), or is damaged.
-    """
-    try:
-        with path.open("rb") as file:
-            return _Unpickler(file, encoding="latin1").load()
-    except DataError as error:
-        raise DataError(f"{path.name} {error}") from error
-    # A damaged pickle can raise nearly anything.
-    except Exception as error:
-        raise DataError(
-            f"{path.name} is no whole pickle ({type(error).__name__}: {error}); download it again"
-        ) from error
-
-
-class PickledArray:
-    """Hold an array of numbers that came out of a pickle."""
-
-    values: np.ndarray = np.empty(0)
-
-    def __setstate__(self, state: Any) -> None:
-        """Take the state that numpy writes: version, shape, dtype, column-major, bytes."""
-        _, shape, dtype, column_major, content = state
-        flat = np.frombuffer(_encode(content), dtype.numpy)
-        self.values = flat.reshape(shape, order="F" if column_major else "C")
-
-
-class _Dtype:
-    """Stand for a numpy dtype, of numbers alone."""
-
-    def __init__(self, name: str, *_flags: object) -> None:
-        self.numpy = np.dtype(str(name))
-        if self.numpy.kind not in "biuf":
-            raise DataError(
-                f"holds an array of {self.numpy.name}, not of numbers; the file was not run"
-            )
-
-    def __setstate__(self, state: Any) -> None:
-        self.numpy = self.numpy.newbyteorder(state[1])
-
-
-def _reconstruct(*_: object) -> PickledArray:
-    """Give an empty array, whose contents come with its state."""
-    return PickledArray()
-
-
-def _scalar(dtype: _Dtype, content: str | bytes) -> Any:
-    return np.frombuffer(_encode(content), dtype.numpy)[0].item()
-
-
-def _encode(text: str | bytes, *_: object) -> bytes:
-    """Give bytes: Python 2 wrote them as text."""
-    if isinstance(text, bytes):
-        return text
-    return text.encode("latin1")
-
-
-_CORE = ("numpy.core.multiarray", "numpy._core.multiarray")
-_ALLOWED: dict[tuple[str, str], object] = {
-    **{(module, "_reconstruct"): _reconstruct for module in _CORE},
-    **{(module, "scalar"): _scalar for module in _CORE},
-    ("numpy", "dtype"): _Dtype,
-    # Only ever an argument of `_reconstruct`: nothing that could be called.
-    ("numpy", "ndarray"): "numpy.ndarray",
-    ("_codecs", "encode"): _encode,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Answer the names of a pickle of arrays, and refuse all others."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise DataError(
-                f"asks for {module}.{name}; only numpy arrays of numbers are read, and the file "
-                "was not run: download it again from the data set's own page"
-            ) from None
+        else:
+            times.append(np.arange(values.shape[1]) / float(modality.rate_hz or 1.0))
+        tracks[modality.name] = Track(modality, physical(subject, modality, values, ledger))
+    if not any(name.startswith("chest") for name in tracks):
+        del times[0]
+    return Recording(
+        subject=subject,
+        tracks=tracks,
+        annotations=tuple(_annotations(labels, texts)),
+        name=subject,
+        row_times_s=np.sort(np.concatenate(times)),
+    )
 
 
 def _signal(content: Any, modality: Modality, path: Path) -> Float[np.ndarray, "channel sample"]:
@@ -186,7 +110,7 @@ def _signal(content: Any, modality: Modality, path: Path) -> Float[np.ndarray, "
             f"{path.name}: ['signal'][{device!r}][{key!r}] has shape {array.values.shape}, "
             f"expected (sample, {channels})"
         )
-    return np.asarray(values.T, dtype=np.float64)
+    return np.asarray(values.T, dtype=np.float32)
 
 
 def _labels(content: Any, path: Path) -> Integer[np.ndarray, " sample"]:

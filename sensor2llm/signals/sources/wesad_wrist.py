@@ -8,19 +8,19 @@ import csv
 import io
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from pyarrow import csv as arrow_csv
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.spec import Modality, SignalSpec
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track
 
 FILES = {
@@ -33,9 +33,10 @@ FILES = {
 
 HEADER = ("start_s", "condition")
 NO_CONDITION = "none"
-ACC_COUNTS_PER_G = 64.0
+ACC_COUNTS_PER_G, MIN_NORM_G = 64.0, 0.25
 SKIN_DEGC = (0.0, 50.0)
-NO_SKIN = "temperature samples outside 0 to 50 degC"
+NO_SKIN = "with a temperature outside 0 to 50 degC, taken as missing"
+MAX_WAIT_S = 3600.0
 _NUMBER = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
@@ -44,7 +45,7 @@ def recording(
     labels: Path,
     spec: SignalSpec,
     texts: Mapping[str, str],
-    notes: Counter[str],
+    ledger: Ledger,
 ) -> Recording:
     """Read one person's wrist recording.
 
@@ -53,7 +54,7 @@ def recording(
         labels: Their label file (see `find_labels`).
         spec: Holds the wrist's modalities.
         texts: Label text of each condition.
-        notes: Counts the masked temperatures.
+        ledger: Counts the masked values.
 
     Raises:
         DataError: For a missing or malformed file.
@@ -66,33 +67,53 @@ def recording(
         )
     parts = {name: read_e4(e4 / f"{file}.csv", columns) for name, (file, columns) in FILES.items()}
     zero = min(start for start, _, _ in parts.values())
+    for name, (start, rate_hz, _) in parts.items():
+        file = f"{folder.name}/{FILES[name][0]}.csv"
+        if rate_hz != spec[name].rate_hz:
+            raise DataError(f"{file} is at {rate_hz:g} Hz, expected {spec[name].rate_hz:g} Hz")
+        if start - zero > MAX_WAIT_S:
+            raise DataError(
+                f"{file} starts {start - zero:g} s after another sensor's file; are these of one "
+                "recording?"
+            )
     return Recording(
         subject=folder.name,
         tracks={
-            name: Track(
-                modality=replace(spec[name], rate_hz=rate_hz),
-                values=physical(name, values, notes),
-                start_s=start - zero,
-            )
-            for name, (start, rate_hz, values) in parts.items()
+            name: Track(spec[name], physical(folder.name, spec[name], values, ledger), start - zero)
+            for name, (start, _, values) in parts.items()
         },
         annotations=read_labels(labels, texts),
         name=folder.name,
+        row_times_s=np.sort(
+            np.concatenate(
+                [start - zero + np.arange(v.shape[1]) / rate for start, rate, v in parts.values()]
+            )
+        ),
     )
 
 
 def physical(
-    name: str, values: Float64[np.ndarray, "channel step"], notes: Counter[str]
-) -> Float64[np.ndarray, "channel step"]:
-    """Convert the wrist's acceleration to g; mask temperatures that are no skin's."""
-    if name == "wrist_acc":
-        return values / ACC_COUNTS_PER_G
-    if name.endswith("_temp"):
+    subject: str, modality: Modality, values: Float[np.ndarray, "channel step"], ledger: Ledger
+) -> Float[np.ndarray, "channel step"]:
+    """Convert the wrist's acceleration to g; mask values that cannot be, as a skin of 382 degC.
+
+    Raises:
+        DataError: For an acceleration that is in g already.
+    """
+    if modality.name == "wrist_acc":
+        values = values / ACC_COUNTS_PER_G
+        norm = float(np.median(np.linalg.norm(values, axis=0))) if values.size else 1.0
+        if norm < MIN_NORM_G:
+            raise DataError(
+                f"{subject}: wrist_acc has a median norm of {norm:.3g} g, where gravity is 1 g; "
+                f"expected counts of 1/{ACC_COUNTS_PER_G:g} g as the device writes them"
+            )
+    if modality.name.endswith("_temp"):
         low, high = SKIN_DEGC
         outside = (values < low) | (values > high)
-        notes[NO_SKIN] += int(outside.sum())
+        ledger.change("samples", int(outside.sum()), NO_SKIN)
         return np.where(outside, np.nan, values)
-    return values
+    return mask_impossible(values, modality.channels, ledger)
 
 
 def read_e4(path: Path, columns: int) -> tuple[float, float, Float64[np.ndarray, "channel step"]]:
@@ -184,9 +205,12 @@ def read_labels(path: Path, texts: Mapping[str, str]) -> tuple[Annotation, ...]:
         DataError: For another header, a malformed row, an unknown condition, or a start that is
             not after the one before; file and line are named.
     """
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
     where = f"{path.parent.name}/{path.name}"
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{where} is no UTF-8 text of two columns; write it again") from error
     if not rows or tuple(rows[0]) != HEADER:
         given = lines[0][:80] if lines else ""
         raise DataError(f"{where}: line 1 is {given!r}, expected '{','.join(HEADER)}'")
@@ -199,7 +223,7 @@ def read_labels(path: Path, texts: Mapping[str, str]) -> tuple[Annotation, ...]:
         if condition not in (NO_CONDITION, *texts):
             known = ", ".join((NO_CONDITION, *texts))
             raise DataError(
-                f"{where}: line {line}: unknown condition {row[1]!r}; choose from {known}"
+                f"{where}: line {line}: unknown condition {row[1][:40]!r}; choose from {known}"
             )
         if found and start_s <= found[-1][0]:
             raise DataError(

@@ -1,5 +1,6 @@
-"""Read WFDB records and annotations, PhysioNet's format, through wfdb, an optional library."""
+"""Read WFDB records, PhysioNet's format of signals, through wfdb, an optional library."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from sensor2llm.errors import DataError
 
 # What wfdb lets through where a file is cut short, or is not what its header says.
 _BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError)
+
+MAX_HEADER_BYTES = 1 << 16
+_RECORD = re.compile(
+    r"(?P<name>\S+)\s+(?P<signals>\d{1,3})\s+(?P<rate>\d{1,9}(\.\d{1,9})?)\s+(?P<samples>\d{1,12})\b"
+)
+_SIGNAL = re.compile(
+    r"(?P<file>\S+)\s+16(\+(?P<offset>\d{1,4}))?\s+(?P<gain>\d{1,9}(\.\d{1,9})?(e[+-]?\d{1,2})?)"
+    r"(\(-?\d{1,9}\))?/(?P<unit>\S+)(\s+-?\d{1,9}){5}\s+(?P<name>\S.*)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,16 +42,6 @@ class Signals:
         return self.values[[self.names.index(name) for name in names]]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Notes:
-    """Hold annotations in order of time: sample number and the text beside it."""
-
-    samples: Int64[np.ndarray, " note"]
-    texts: tuple[str, ...]
-    rate_hz: float | None
-    """What the record's header says; `None` without a header."""
-
-
 def read_signals(record: Path, units: dict[str, str]) -> Signals:
     """Read those signals of a record that `units` names.
 
@@ -53,48 +53,70 @@ def read_signals(record: Path, units: dict[str, str]) -> Signals:
         DataError: Where wfdb is not installed, for a missing or broken file, a record without any
             of these signals, or a signal in another unit.
     """
-    wfdb = _wfdb()
-    header = _read(wfdb.rdheader, record, ".hea")
-    names = [name for name in header.sig_name or () if name]
-    if len(names) < header.n_sig:
-        raise DataError(
-            f"{record.name}.hea names {len(names)} of {header.n_sig} signals; download it again"
-        )
-    there = [name for name in names if name in units]
+    rate_hz, unit_of = _read_header(record)
+    there = [name for name in unit_of if name in units]
     if not there:
-        has = ", ".join(names) or "none"
+        has = ", ".join(unit_of)[:100]
         raise DataError(f"{record.name} has none of {', '.join(units)}; its signals: {has}")
     for name in there:
-        unit = header.units[header.sig_name.index(name)]
-        if unit.lower() != units[name].lower():
+        if unit_of[name].lower() != units[name].lower():
             raise DataError(
-                f"{record.name}: {name!r} is in {unit!r}, expected {units[name]}; this is not the "
-                "published file"
+                f"{record.name}: {name!r} is in {unit_of[name]!r}, expected {units[name]}; this is "
+                "not the published file"
             )
-    suffix = Path(header.file_name[0]).suffix
-    found = _read(wfdb.rdrecord, record, suffix, channel_names=there, return_res=32)
+    content = _read(record, there)
     return Signals(
-        names=tuple(found.sig_name),
-        units=tuple(units[name] for name in found.sig_name),
-        rate_hz=float(found.fs),
-        values=np.ascontiguousarray(found.p_signal.T, dtype=np.float32),
+        names=tuple(content.sig_name),
+        units=tuple(units[name] for name in content.sig_name),
+        rate_hz=rate_hz,
+        values=np.ascontiguousarray(content.p_signal.T, dtype=np.float32),
     )
 
 
-def read_notes(record: Path, extension: str) -> Notes:
-    """Read the annotations of a record.
+def _read_header(record: Path) -> tuple[float, dict[str, str]]:
+    """Give the rate and the unit of each signal; refuse what the published headers are not.
 
-    Args:
-        record: The path without an extension.
-        extension: The annotator's name: `atr`, `qrs`, `arousal`.
-
-    Raises:
-        DataError: Where wfdb is not installed, and for a missing or broken file.
+    A header names the files that are read, how long they are and how numbers become volts, so it is
+    read here word for word before wfdb may act on it.
     """
-    found = _read(_wfdb().rdann, record, f".{extension}", extension)
-    texts = tuple(text.strip("\x00 ") for text in found.aux_note)
-    rate_hz = float(found.fs) if found.fs else None
-    return Notes(samples=np.asarray(found.sample, np.int64), texts=texts, rate_hz=rate_hz)
+    path = record.with_name(f"{record.name}.hea")
+    if not path.is_file():
+        raise DataError(f"{path} is missing; download it again")
+    with path.open("rb") as file:
+        lines = file.read(MAX_HEADER_BYTES).decode("latin-1").splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith("#")] or [""]
+    head = _RECORD.match(lines[0])
+    if not head or head["name"] != record.name or int(head["signals"]) != len(lines) - 1:
+        raise DataError(
+            f"{path.name}: {lines[0][:60]!r} and {len(lines) - 1} signals; expected a first line "
+            f"such as '{record.name} 1 300 9000' and a line a signal; download it again"
+        )
+    signals = [_SIGNAL.fullmatch(line.strip()) for line in lines[1:]]
+    for line, signal in zip(lines[1:], signals, strict=True):
+        if not signal or signal["file"] != f"{record.name}.mat" or not float(signal["gain"]):
+            raise DataError(
+                f"{path.name}: {line[:60]!r}; expected such as "
+                f"'{record.name}.mat 16+24 1000/mV 16 0 0 0 0 ECG'; download it again"
+            )
+    found = [signal for signal in signals if signal]
+    names = [signal["name"] for signal in found]
+    if len(set(names)) < len(names) or not float(head["rate"]):
+        raise DataError(f"{path.name} names a signal twice, or no rate; download it again")
+    _check_size(record, found, int(head["samples"]))
+    return float(head["rate"]), {signal["name"]: signal["unit"] for signal in found}
+
+
+def _check_size(record: Path, signals: list[re.Match[str]], samples: int) -> None:
+    path = record.with_name(f"{record.name}.mat")
+    if not path.is_file():
+        raise DataError(f"{path} is missing; download it again")
+    offsets = {int(signal["offset"] or 0) for signal in signals}
+    expected, size = max(offsets) + 2 * len(signals) * samples, path.stat().st_size
+    if len(offsets) > 1 or not samples or expected != size:
+        raise DataError(
+            f"{path.name} has {size} bytes where its header says {expected}; it is no whole file: "
+            "download it again"
+        )
 
 
 def _wfdb() -> Any:
@@ -106,16 +128,13 @@ def _wfdb() -> Any:
     return wfdb
 
 
-def _read(reader: Any, record: Path, suffix: str, *args: Any, **options: Any) -> Any:
-    path = record.with_name(record.name + suffix)
-    if not path.is_file():
-        raise DataError(f"{path} is missing; download it again")
+def _read(record: Path, names: list[str]) -> Any:
     try:
         with _without_deprecations():
-            return reader(str(record), *args, **options)
+            return _wfdb().rdrecord(str(record), channel_names=names, return_res=32)
     except _BROKEN as error:
         raise DataError(
-            f"{path.name} is no whole WFDB file ({error}); download it again"
+            f"{record.name}.mat is no whole WFDB file ({str(error)[:100]}); download it again"
         ) from error
 
 

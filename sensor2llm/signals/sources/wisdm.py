@@ -23,7 +23,7 @@ of a 20 Hz step and within the same step are averaged; then values are interpola
 regular 20 Hz clock. Pauses above 0.5 s are not bridged.
 
 Dropped and counted: malformed lines (more than 1 % of a file is an error), and lines whose stamp
-is not later than every stamp before it in their segment (repeated or going back).
+is earlier than one before it in their segment. Lines that share a stamp are spread up to the next.
 
 `start_s` of a window counts from the person's first sample, on the watch's clock (the phone's where
 there is no watch). There is no published split: split by subject.
@@ -34,12 +34,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.motion_tables import leave_out
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.wisdm_file import Segment, average_bursts, read_segments
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample_irregular, segment
+from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track
 
 LABELS = {
@@ -64,7 +71,7 @@ LABELS = {
 }
 UNITS = {"accel": "m/s^2", "gyro": "rad/s"}
 RATE_HZ, WINDOW_S = 20.0, 10.0
-MAX_GAP_S, SHARED_START_S = 0.5, 2.0
+MAX_GAP_S, SHARED_START_S, EDGE_S = 0.5, 2.0, 1e-6
 
 Files = dict[str, dict[str, Path]]
 """Modality name to subject to file."""
@@ -86,18 +93,24 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     if not people:
         raise DataError(f"{folder} has no data of {' and '.join(devices)} for these people")
     spec = make_spec(devices, options.window_s or WINDOW_S)
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
         windows=(
             window
             for subject in sorted(people)
-            for recording in recordings(subject, files, spec, notes)
-            for window in segment(recording, spec, overlap=options.overlap or 0.0)
+            for recording in recordings(subject, files, spec, ledger)
+            for window in segment(
+                recording,
+                spec,
+                overlap=options.overlap or 0.0,
+                ledger=ledger,
+                rows_unit="samples",
+            )
         ),
         source="WISDM 2019 (Weiss et al. 2019), CC BY 4.0, https://archive.ics.uci.edu/dataset/507",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -136,36 +149,57 @@ def find_root(folder: Path) -> Path:
 
 
 def find_files(root: Path, devices: tuple[str, ...]) -> Files:
-    """List the files of each modality by subject."""
+    """List the files of each modality by subject.
+
+    Raises:
+        DataError: For two files of one person.
+    """
     found: Files = {}
     for device in devices:
         for sensor in UNITS:
             paths = sorted((root / device / sensor).glob(f"data_*_{sensor}_{device}.txt"))
-            found[f"{device}_{sensor}"] = {path.stem.split("_")[1]: path for path in paths}
+            of_sensor = {path.stem.split("_")[1]: path for path in paths}
+            if len(of_sensor) < len(paths):
+                raise DataError(
+                    f"{root / device / sensor} has two files of one person; keep one of them"
+                )
+            found[f"{device}_{sensor}"] = of_sensor
     return found
 
 
-def recordings(
-    subject: str, files: Files, spec: SignalSpec, notes: Counter[str]
-) -> Iterator[Recording]:
+def recordings(subject: str, files: Files, spec: SignalSpec, ledger: Ledger) -> Iterator[Recording]:
     """Give a person's activities in order, each with the sensors that recorded it."""
     groups: dict[tuple[str, int], dict[str, Segment]] = defaultdict(dict)
     for name, of_sensor in files.items():
         if subject not in of_sensor:
             continue
         seen: Counter[str] = Counter()
-        for part in read_segments(of_sensor[subject], subject, frozenset(LABELS), notes):
+        for part in read_segments(of_sensor[subject], subject, frozenset(LABELS), ledger):
             groups[part.code, seen[part.code]][name] = part
             seen[part.code] += 1
+    shortest_s = float(spec.window_s or 0.0) - 2 / RATE_HZ
     for (code, _), group, start_s in in_order(groups):
-        tracks = aligned(group, spec, start_s)
+        if max(part.duration_s for part in group.values()) < shortest_s:
+            leave_out(ledger, sum(len(part.times_s) for part in group.values()), SHORT)
+            continue
+        tracks = aligned(group, spec, start_s, ledger)
         stop_s = max(track.times_s[-1] for track in tracks.values()) + 1 / RATE_HZ
         yield Recording(
             subject=subject,
             tracks=tracks,
             annotations=(Annotation(start_s=start_s, stop_s=stop_s, label=LABELS[code]),),
             name=f"{subject} {LABELS[code]}",
+            row_times_s=_sample_times(group, start_s, ledger),
         )
+
+
+def _sample_times(group: dict[str, Segment], start_s: float, ledger: Ledger) -> np.ndarray:
+    """Give the times of an activity's samples from its start on; count those before it."""
+    zeros = device_zeros(group)
+    times_s = np.concatenate([part.times_s - zeros[name] for name, part in group.items()])
+    before = times_s < -EDGE_S
+    leave_out(ledger, int(before.sum()), "before all sensors of a device ran")
+    return np.sort(times_s[~before]) + start_s
 
 
 def in_order(
@@ -192,7 +226,9 @@ def in_order(
     return [(key, groups[key], starts[key]) for key in order]
 
 
-def aligned(group: dict[str, Segment], spec: SignalSpec, start_s: float) -> dict[str, Track]:
+def aligned(
+    group: dict[str, Segment], spec: SignalSpec, start_s: float, ledger: Ledger
+) -> dict[str, Track]:
     """Put one activity's segments on a common clock that starts at `start_s`.
 
     Ends that differ by less than a window are cut to the earliest, so that the last window does
@@ -204,9 +240,12 @@ def aligned(group: dict[str, Segment], spec: SignalSpec, start_s: float) -> dict
         ends = dict.fromkeys(ends, min(ends.values()))
     tracks = {}
     for name, part in group.items():
-        times_s, values = average_bursts(part.times_s - zeros[name], part.values, RATE_HZ)
+        possible = mask_impossible(part.values, spec[name].channels, ledger)
+        times_s, values = average_bursts(part.times_s - zeros[name], possible, RATE_HZ)
+        ledger.change("samples", len(part.times_s) - len(times_s), "averaged in bursts")
         steps = max(1, math.floor(ends[name] * RATE_HZ + 1e-6) + 1)
         regular = resample_irregular(times_s, values, RATE_HZ, 0.0, steps, max_gap_s=MAX_GAP_S)
+        check_track_scale(spec[name], regular)
         tracks[name] = Track(modality=spec[name], values=regular, start_s=start_s)
     return tracks
 

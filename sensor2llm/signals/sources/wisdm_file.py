@@ -1,7 +1,6 @@
 """Parse a raw file of WISDM 2019 into segments of one activity each; `wisdm` has the rules."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,10 +13,14 @@ from jaxtyping import Float, Float32, Float64
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.sources.motion_tables import in_order, leave_out
 
 COLUMNS = ("subject", "code", "time", "x", "y", "z")
 MAX_MALFORMED = 0.01
 RESTART_S = 1.0
+# Of one file, within activities: the mean step, and all pauses together.
+MAX_STEP_S, MAX_PAUSES_S = 1.0, 86_400.0
 _NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 _WHOLE = r"^(\d{1,18}|[1-8]\d{18})$"
 
@@ -37,14 +40,14 @@ class Segment:
 
 
 def read_segments(
-    path: Path, subject: str, codes: frozenset[str], notes: Counter[str]
+    path: Path, subject: str, codes: frozenset[str], ledger: Ledger
 ) -> Iterator[Segment]:
-    """Give a file's segments in order; what is dropped is counted in `notes`.
+    """Give a file's segments in order; what is dropped is counted in `ledger`.
 
     Raises:
         DataError: For an empty file, or more than 1 % of malformed lines (the first is shown).
     """
-    rows = _parse(path, subject, codes, notes)
+    rows = _parse(path, subject, codes, ledger)
     code = rows["code"].to_numpy(zero_copy_only=False).astype("U1")
     # Nanoseconds since 1970 do not fit a double; counted from a whole second they lose nothing.
     stamps = rows["time"].to_numpy()
@@ -53,12 +56,19 @@ def read_segments(
     values = np.stack([rows[axis].to_numpy() for axis in "xyz"]).astype(np.float32)
     cuts = (code[1:] != code[:-1]) | (np.diff(times_s) <= -RESTART_S)
     bounds = np.r_[0, np.flatnonzero(cuts) + 1, len(code)]
+    jumps_s = np.diff(times_s)[~cuts]
+    if jumps_s.clip(0).sum() > MAX_STEP_S * len(times_s) + MAX_PAUSES_S:
+        raise DataError(
+            f"{path.name}: its clock jumps on by {jumps_s.max():g} s within an activity; expected "
+            "stamps in ns some 50 ms apart; unpack the archive again"
+        )
     for start, stop in pairwise(bounds):
-        times = times_s[start:stop]
-        later = np.r_[True, times[1:] > np.maximum.accumulate(times)[:-1]]
-        notes["lines with a repeated or earlier time stamp"] += int((~later).sum())
-        if later.sum() > 1:
-            yield Segment(str(code[start]), times[later], values[:, start:stop][:, later])
+        part = values[:, start:stop]
+        stay, times = in_order(times_s[start:stop], part, ledger)
+        if len(times) > 1:
+            yield Segment(str(code[start]), times, part[:, stay])
+        else:
+            leave_out(ledger, len(times), "alone in their segment")
 
 
 def average_bursts(
@@ -81,14 +91,16 @@ def average_bursts(
     return times_s[0] + offsets, means
 
 
-def _parse(path: Path, subject: str, codes: frozenset[str], notes: Counter[str]) -> pa.Table:
+def _parse(path: Path, subject: str, codes: frozenset[str], ledger: Ledger) -> pa.Table:
     table, ragged = _cells(path)
     good = _well_formed(table, subject, codes)
     bad = ragged + len(table) - (pc.sum(good).as_py() or 0)
-    notes["malformed lines"] += bad
+    leave_out(ledger, bad, "malformed")
     if bad > MAX_MALFORMED * (len(table) + ragged):
         raise _malformed(path, bad, len(table) + ragged, subject, codes)
     table = table.filter(good)
+    if not len(table):
+        raise DataError(f"{path.name} holds no sample; unpack the archive again")
     columns = {"code": table["code"], "time": pc.cast(table["time"], pa.int64())}
     columns |= {axis: pc.cast(table[axis], pa.float64()) for axis in "xyz"}
     return pa.table(columns)
@@ -136,6 +148,6 @@ def _malformed(path: Path, bad: int, lines: int, subject: str, codes: frozenset[
     )
     return DataError(
         f"{path.name}: {bad} of {lines} lines ({bad / lines:.1%}) are malformed, at most "
-        f"{MAX_MALFORMED:.0%} is accepted; the first is line {number_of}: {first[:80]!r}, expected "
+        f"{MAX_MALFORMED:.0%} is accepted; the first is line {number_of}: {first[:60]!r}, expected "
         f"'{subject},A,252207666810782,-0.36,8.79,1.05;'"
     )

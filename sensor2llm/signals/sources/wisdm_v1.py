@@ -12,7 +12,8 @@ The published file has faults, which are mended or dropped, and counted:
 - Samples without z, or with anything else but the form above, are malformed and dropped; more than
   1 % of them is an error.
 - Samples with time stamp 0 (their values are 0 too) are dropped.
-- Samples whose stamp is not later than every stamp before it in their bout are dropped.
+- Samples whose stamp is earlier than one before it in their bout are dropped; samples that share a
+  stamp are spread over the time up to the next one.
 
 Clock: neighbouring samples of one person and one activity are a bout; a clock that jumps back by a
 second or more, or on by ten, begins another one. Samples that lie closer than 3/4 of a 20 Hz step
@@ -25,7 +26,6 @@ subject.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,14 +35,17 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
-    REPEATED,
     Bout,
     bout_windows,
     equal_runs,
     find_root,
-    is_later,
+    in_order,
+    leave_out,
     motion_modality,
 )
 from sensor2llm.signals.sources.reading import Reading
@@ -85,17 +88,17 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     options.allow("wisdm_v1", "overlap", "window_s")
     path = find_root(folder, ("WISDM_ar_v1.1",), FILE, DOWNLOAD) / FILE
     spec = make_spec(options.window_s or WINDOW_S)
-    notes: Counter[str] = Counter()
+    ledger = Ledger()
     return Reading(
         spec=spec,
         windows=(
             window
-            for bout in read_bouts(path, notes)
-            for window in bout_windows(bout, spec, options.overlap or 0.0, notes)
+            for bout in read_bouts(path, spec, ledger)
+            for window in bout_windows(bout, spec, options.overlap or 0.0, ledger)
         ),
         source=f"WISDM v1.1 (Kwapisz et al. 2010), {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
-        notes=notes,
+        ledger=ledger,
     )
 
 
@@ -105,13 +108,13 @@ def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     return SignalSpec(modalities=(accel,), window_s=window_s)
 
 
-def read_bouts(path: Path, notes: Counter[str]) -> Iterator[Bout]:
-    """Give the file's bouts in order at 20 Hz; what is dropped is counted in `notes`.
+def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
+    """Give the file's bouts in order at 20 Hz; what is dropped is counted in `ledger`.
 
     Raises:
         DataError: For an empty file, or more than 1 % malformed samples (the first is shown).
     """
-    table = parse(path, notes)
+    table = parse(path, ledger)
     if not len(table):
         raise DataError(f"{path.name} holds no sample with a time stamp; unpack the archive again")
     user, stamps = table["user"].to_numpy(), table["time"].to_numpy()
@@ -122,21 +125,27 @@ def read_bouts(path: Path, notes: Counter[str]) -> Iterator[Bout]:
     step_s = np.diff(stamps) * 1e-9
     cuts = (np.diff(user) != 0) | (np.diff(activity) != 0)
     cuts |= (step_s <= -RESTART_S) | (step_s >= PAUSE_S)
+    shortest_s = float(spec.window_s or 0.0) - 2 / RATE_HZ
     for start, stop in equal_runs(np.r_[0, np.cumsum(cuts)]):
-        later = is_later(stamps[start:stop])
-        notes[REPEATED] += int((~later).sum())
         person, first = int(user[start]), int(stamps[start])
-        times_s = (stamps[start:stop][later] - first) * 1e-9
+        duration_s = (int(stamps[start:stop].max()) - first) * 1e-9
         zero, end_s = clocks.get(person, (first, 0.0))
         if (first - zero) * 1e-9 < end_s:
             zero = first - round((end_s + 1.0) * 1e9)
         start_s = (first - zero) * 1e-9
-        clocks[person] = zero, start_s + float(times_s[-1])
-        regular = _regular(times_s, values[:, start:stop][:, later])
-        yield Bout(str(person), LABELS[names[activity[start]]], start_s, {NAME: regular})
+        clocks[person] = zero, start_s + duration_s
+        if duration_s < shortest_s:
+            leave_out(ledger, stop - start, SHORT)
+            continue
+        part = values[:, start:stop]
+        stay, times_s = in_order((stamps[start:stop] - first) * 1e-9, part, ledger)
+        regular = _regular(times_s, part[:, stay])
+        check_track_scale(spec[NAME], regular)
+        label = LABELS[names[activity[start]]]
+        yield Bout(str(person), label, start_s, {NAME: regular}, start_s + times_s)
 
 
-def parse(path: Path, notes: Counter[str]) -> pa.Table:
+def parse(path: Path, ledger: Ledger) -> pa.Table:
     """Read the well-formed samples with a time stamp: user, activity, time, x, y, z.
 
     Raises:
@@ -152,14 +161,14 @@ def parse(path: Path, notes: Counter[str]) -> pa.Table:
     samples = len(table) + ragged
     table = table.filter(good)
     bad = samples - len(table)
-    notes["malformed samples"] += bad
+    leave_out(ledger, bad, "malformed")
     if bad > MAX_MALFORMED * samples:
         raise _malformed(path, bad, samples, text)
     columns = {name: pc.cast(table[name], pa.int64()) for name in ("user", "time")}
     columns |= {axis: pc.cast(table[axis], pa.float64()) for axis in "xyz"}
     table = pa.table(columns | {"activity": table["activity"]})
     stamped = pc.not_equal(table["time"], 0)
-    notes["samples with time stamp 0"] += len(table) - (pc.sum(stamped).as_py() or 0)
+    leave_out(ledger, len(table) - (pc.sum(stamped).as_py() or 0), "with time stamp 0")
     return table.filter(stamped)
 
 
@@ -195,7 +204,7 @@ def _malformed(path: Path, bad: int, samples: int, text: bytes) -> DataError:
     )
     return DataError(
         f"{path.name}: {bad} of {samples} samples ({bad / samples:.1%}) are malformed, at most "
-        f"{MAX_MALFORMED:.0%} is accepted; the first is in line {number}: {first[:80]!r}, expected "
+        f"{MAX_MALFORMED:.0%} is accepted; the first is in line {number}: {first[:60]!r}, expected "
         "'33,Jogging,49105962326000,-0.69,12.68,0.50;'"
     )
 

@@ -30,7 +30,7 @@ def write_source(
     `stores` what `joined` puts side by side.
 
     Returns:
-        The store, and counts of what was dropped or mended.
+        The store, and counts of what was dropped or mended beside its ledger.
 
     Raises:
         ConfigError: For an unknown name, or an option that it does not have.
@@ -63,6 +63,7 @@ def write_source(
         published=reading.published,
         source=reading.source,
         parts=reading.parts,
+        ledger=reading.ledger,
     )
     return store, reading.notes
 

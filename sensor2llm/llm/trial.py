@@ -1,0 +1,264 @@
+"""Try an LLM's shortcuts against its plain forward, each when it is first wanted.
+
+What is tried is the code that scores and generates, on two prompts of random tokens that begin
+alike and differ in length. 16-bit weights are computed in float32 for it, a layer at a time:
+rounding moves a score of a large model by more than many a wrong mask.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sensor2llm.bridge.slots import PaddedRows
+from sensor2llm.errors import ModelError
+from sensor2llm.llm.checkpoint import quiet
+from sensor2llm.llm.forward import (
+    Prefix,
+    Prompt,
+    assemble,
+    compute_prefix,
+    prompt_rows,
+    rows_after,
+    tail_logits,
+)
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.generation import Steps, generate_ids, stop_ids
+from sensor2llm.llm.hooks import decoder_layers
+from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.scoring import score_each, score_tree
+from sensor2llm.llm.shortcuts import Shortcuts
+
+# Tokens behind a prompt: an answer of two, and one of one.
+TAIL = 3
+# In nats, and in logits. What is not float32 even here (8 and 4 bits) rounds this much.
+WITHIN, WITHIN_ROUNDED = 1e-3, 0.5
+
+logger = logging.getLogger(__name__)
+
+
+class Trial:
+    """Say as `Shortcuts` does which ones change nothing, by trying them.
+
+    Args:
+        llm: whose shortcuts they are.
+        length: positions of the longer prompt with its answer.
+    """
+
+    def __init__(self, llm: FrozenLLM, length: int) -> None:
+        self.llm, self.length = llm, length
+        generator = torch.Generator().manual_seed(0)
+        long = max(length - TAIL, 2)
+        ids = torch.randint(llm.vocabulary, (2 * long + TAIL,), generator=generator).tolist()
+        self.head = ids[: long // 2]
+        shorter = max(1, (long - len(self.head)) * 3 // 4)
+        self.rows = [ids[:long], [*self.head, *ids[long : long + shorter]]]
+        first, second, third = ids[-TAIL:]
+        other = third if third != first else (first + 1) % llm.vocabulary
+        end = llm.end_of_turn_id
+        self.answers = [[first, second, end], [other, end]]
+        self._alone: dict[tuple[int, int], Tensor] = {}
+        self.labels = LabelTree.build([answer[:-1] for answer in self.answers], end)
+
+    @cached_property
+    def prefix(self) -> bool:
+        """Say whether keys and values of what precedes the first slot can be computed once."""
+        return not self.llm.recurrent and self._holds(
+            "a cached prefix", lambda: self._off(self._cached(self.rows[:1]))
+        )
+
+    @cached_property
+    def padding(self) -> bool:
+        """Say whether rows of different length can share a forward."""
+        return not self.llm.recurrent and self._holds(
+            "padded rows", lambda: self._off(self._plain(self.rows))
+        )
+
+    @cached_property
+    def padded_prefix(self) -> bool:
+        """Say whether they can behind a cached prefix; padding there takes up a window's places."""
+        if not (self.prefix and self.padding) or self._exceeds_window:
+            return False
+        return self._holds("padding behind a prefix", lambda: self._off(self._cached(self.rows)))
+
+    @cached_property
+    def tree(self) -> bool:
+        """Say whether all labels can be scored in one forward, on one row or with its prefix."""
+        # Its mask is the same in every layer, and knows no window; a state knows no mask.
+        if self._exceeds_window or self.llm.recurrent:
+            return False
+        build = self._cached if self.prefix else self._plain
+        return self._holds("a label tree", lambda: self._tree_off(build(self.rows[:1])))
+
+    @cached_property
+    def padded_tree(self) -> bool:
+        """Say whether they can on rows of different length."""
+        if not (self.tree and (self.padded_prefix or self.padding)):
+            return False
+        build = self._cached if self.padded_prefix else self._plain
+        return self._holds("a label tree of padded rows", lambda: self._tree_off(build(self.rows)))
+
+    @cached_property
+    def steps(self) -> bool:
+        """Say whether a token that follows can be run on a cache of what came before."""
+        return self._holds("a cache of what is said", self._steps_off)
+
+    @cached_property
+    def generate(self) -> bool:
+        """Say whether transformers' `generate` says what the plain forward says."""
+        return self._holds("transformers' generate", self._generate_off)
+
+    @property
+    def _exceeds_window(self) -> bool:
+        return self.llm.window is not None and self.length > self.llm.window
+
+    def _plain(self, rows: Sequence[Sequence[int]]) -> Prompt:
+        return self._assemble(prompt_rows(self.llm, rows), None)
+
+    def _cached(self, rows: Sequence[Sequence[int]]) -> Prompt:
+        prefix = compute_prefix(self.llm, [*self.head, self.llm.pad_id])
+        if prefix is None:
+            raise ModelError("no text to cache at this length")
+        return self._assemble(rows_after(self.llm, rows, prefix), prefix)
+
+    def _assemble(self, rows: PaddedRows, prefix: Prefix | None) -> Prompt:
+        """Assemble prompts in which a vector stands that is no token's."""
+        prompt = assemble(self.llm, rows, None, None, batch=len(rows.ids), prefix=prefix)
+        scale = torch.ones_like(prompt.vectors)
+        scale[:, -1] = 1.5
+        return replace(prompt, vectors=prompt.vectors * scale)
+
+    def _expected(self, rows: int, answers: int) -> Tensor:
+        """Score answers by a forward over each row alone, nothing cached or padded."""
+        for row, answer in product(range(rows), range(answers)):
+            if (row, answer) not in self._alone:
+                plain = self._plain(self.rows[row : row + 1])
+                self._alone[row, answer] = score_each(self.llm, plain, [self.answers[answer]])
+        return torch.cat(
+            [torch.cat([self._alone[row, i] for i in range(answers)], 1) for row in range(rows)]
+        )
+
+    def _off(self, prompt: Prompt) -> float:
+        """Say how far an answer's score on this layout is from the plain one."""
+        scores = score_each(self.llm, prompt, self.answers[:1])
+        return float((scores - self._expected(len(prompt), 1)).abs().max())
+
+    def _tree_off(self, prompt: Prompt) -> float:
+        scores = score_tree(self.llm, prompt, self.labels)
+        return float((scores - self._expected(len(prompt), 2)).abs().max())
+
+    def _rows(self) -> Prompt:
+        """Give both rows where they can share a forward, else the first."""
+        return self._plain(self.rows if self.padding else self.rows[:1])
+
+    def _steps_off(self) -> float:
+        """Say how far logits of one token after the other are from those of a whole forward."""
+        prompt, off = self._rows(), 0.0
+        tokens = torch.tensor([self.answers[0][:-1]], device=self.llm.device)
+        expected = tail_logits(self.llm, prompt, tokens)
+        steps = Steps(self.llm, prompt)
+        for place in range(tokens.shape[1] + 1):
+            logits = steps.logits()
+            told = logits.isfinite()
+            off = max(off, float((logits - expected[:, place])[told].abs().max()))
+            if place < tokens.shape[1]:
+                steps.append(tokens[0, place].expand(len(prompt)))
+        return off
+
+    def _generate_off(self) -> float:
+        """Say how much likelier another token is than one that `generate` says."""
+        prompt, off, ends = self._rows(), 0.0, stop_ids(self.llm)
+        ids = generate_ids(self.llm, prompt, TAIL - 1)
+        logits = tail_logits(self.llm, prompt, ids[:, :-1]).float()
+        logits[..., self.llm.suppressed_ids] = -torch.inf
+        for row, tokens in enumerate(ids.tolist()):
+            for place, token in enumerate(tokens):
+                best = logits[row, place]
+                off = max(off, float(best.max() - best[token]))
+                if token in ends:
+                    break
+        return off
+
+    @torch.no_grad()
+    def _holds(self, shortcut: str, measure: Callable[[], float]) -> bool:
+        with quiet(), self.llm.taking(Shortcuts()):
+            try:
+                with in_float32(self.llm.model) as exact:
+                    off, within = measure(), WITHIN if exact else WITHIN_ROUNDED
+            except Exception as error:
+                # Whatever a family raises means the same: not this way.
+                off, within = float("nan"), WITHIN
+                logger.debug("%s, %s: %s", self.llm.name, shortcut, error)
+        if not off <= within:
+            logger.info("%s goes without %s: %.3g nats off", self.llm.name, shortcut, off)
+        return off <= within
+
+
+@contextmanager
+def in_float32(model: nn.Module) -> Iterator[bool]:
+    """Compute in float32 for a while; yields whether all weights are, quantised ones are not.
+
+    A decoder layer is converted while it runs, so that a large model needs little more memory. The
+    tensors themselves are put back.
+    """
+    tensors = list(_tensors(model))
+    if all(tensor.dtype == torch.float32 for tensor in tensors):
+        yield True
+        return
+    if getattr(model, "hf_quantizer", None) is not None:
+        yield False
+        return
+    try:
+        layers = decoder_layers(model)
+    except ModelError:
+        layers = []
+    inside = {id(tensor) for layer in layers for tensor in _tensors(layer)}
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(_converted_while_run(layer))
+        stack.enter_context(_converted(t for t in tensors if id(t) not in inside))
+        yield True
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            yield tensor
+
+
+@contextmanager
+def _converted(tensors: Iterable[Tensor]) -> Iterator[None]:
+    stored = [(tensor, tensor.data) for tensor in tensors]
+    try:
+        for tensor, data in stored:
+            tensor.data = data.float()
+        yield
+    finally:
+        for tensor, data in stored:
+            tensor.data = data
+
+
+@contextmanager
+def _converted_while_run(layer: nn.Module) -> Iterator[None]:
+    running = ExitStack()
+
+    def convert(*_: Any) -> None:
+        running.enter_context(_converted(_tensors(layer)))
+
+    def restore(*_: Any) -> None:
+        running.close()
+
+    before = layer.register_forward_pre_hook(convert)
+    after = layer.register_forward_hook(restore, always_call=True)
+    try:
+        yield
+    finally:
+        before.remove()
+        after.remove()
+        running.close()

@@ -1,0 +1,131 @@
+"""Account for every row, beat and window of a recording: nothing is dropped without a reason.
+
+ledger = Ledger()
+ledger.read("rows", 3000)
+ledger.keep("rows", 2960)
+ledger.drop("rows", 40, "at a border between labels")
+ledger.lines()          # ["rows: 3000 read, 2960 in windows, 40 dropped: 40 at a border ..."]
+ledger.unbalanced()     # {} : all that was read was kept or dropped
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class UnitCounts:
+    """Hold the counts of one unit; what is changed is kept, so it does not enter the balance."""
+
+    read: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def missing(self) -> int:
+        """Give how many were read and neither kept nor dropped (below zero: too many were)."""
+        return self.read - self.kept - self.dropped.total()
+
+
+class Ledger:
+    """Count what was read, kept, dropped and changed, by unit ("rows", "beats", "windows") and why.
+
+    A reason goes on from its number: "30 at a border between labels", "2 with an unknown label".
+    """
+
+    def __init__(self) -> None:
+        self._units: dict[str, UnitCounts] = {}
+
+    def read(self, unit: str, n: int = 1) -> None:
+        """Count what came in."""
+        self._of(unit, n).read += n
+
+    def keep(self, unit: str, n: int = 1) -> None:
+        """Count what is in the result."""
+        self._of(unit, n).kept += n
+
+    def drop(self, unit: str, n: int, reason: str) -> None:
+        """Count what is not in the result, and why."""
+        if n:
+            self._of(unit, n).dropped[reason] += n
+
+    def change(self, unit: str, n: int, reason: str) -> None:
+        """Count what is in the result otherwise than it was read: filled, spread, converted."""
+        if n:
+            self._of(unit, n).changed[reason] += n
+
+    def merge(self, other: "Ledger") -> None:
+        """Add the counts of another ledger."""
+        for unit, counts in other._units.items():
+            self.read(unit, counts.read)
+            self.keep(unit, counts.kept)
+            self._units[unit].dropped += counts.dropped
+            self._units[unit].changed += counts.changed
+
+    def unbalanced(self) -> dict[str, int]:
+        """Give the units whose counts do not add up: unit -> read less kept less dropped."""
+        return {unit: c.missing for unit, c in self._units.items() if c.missing}
+
+    def __getitem__(self, unit: str) -> UnitCounts:
+        return self._units.get(unit, UnitCounts())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ledger) and self._units == other._units
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON types; `from_dict` is the inverse."""
+        return {
+            unit: {
+                "read": counts.read,
+                "kept": counts.kept,
+                "dropped": dict(counts.dropped),
+                "changed": dict(counts.changed),
+            }
+            for unit, counts in self._units.items()
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Ledger":
+        """Build a ledger from what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: For anything else.
+        """
+        ledger = cls()
+        for unit, counts in plain.items():
+            ledger._units[unit] = UnitCounts(
+                int(counts["read"]),
+                int(counts["kept"]),
+                *(Counter({why: int(n) for why, n in counts[name].items()})
+                  for name in ("dropped", "changed")),
+            )  # fmt: skip
+        return ledger
+
+    def lines(self) -> list[str]:
+        """Write it for a person, a line a unit, the commonest reason first."""
+        return [_line(unit, counts) for unit, counts in self._units.items()]
+
+    def _of(self, unit: str, n: int) -> UnitCounts:
+        assert n >= 0, f"a ledger counts up, got {n} {unit}"
+        return self._units.setdefault(unit, UnitCounts())
+
+
+def _line(unit: str, counts: UnitCounts) -> str:
+    parts = []
+    if counts.read or not counts.changed:
+        stayed = f"{counts.kept} {'kept' if unit == 'windows' else 'in windows'}"
+        cut = f"{counts.read}{'' if unit == 'windows' else ' read'}"
+        parts.append(f"{cut}, {stayed}")
+    if counts.dropped:
+        parts[-1] += f", {counts.dropped.total()} dropped: {_reasons(counts.dropped)}"
+    if counts.changed:
+        parts.append(f"changed: {_reasons(counts.changed)}")
+    return f"{unit}: {'; '.join(parts)}"
+
+
+def _reasons(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in counts.most_common())

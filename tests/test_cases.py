@@ -1,0 +1,182 @@
+"""The files that people have in their hands: each is read rightly, or refused in one clear line.
+
+The inputs lie in `cases` of the folder that SENSOR2LLM_SHARED names, each with its command (`cmd`);
+a row here says what is to come of it: what the store holds, or what the one line says.
+"""
+
+import re
+import shlex
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sensor2llm.prepare import main
+from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.tasks.recording_file import read_windows
+
+LONGEST_LINE = 300
+HALVES = {"walking": 6, "resting": 6}
+MEAN = (0.0, 0.49, 9.81)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Say what a store holds: labels with their windows, people, and the mean of each channel."""
+
+    labels: dict[str | None, int] = field(default_factory=lambda: dict(HALVES))
+    people: tuple[str, ...] = ("p1",)
+    mean: tuple[float, ...] = MEAN
+
+
+# Case -> what `prepare` makes of it, or what its one line says (a pattern).
+PREPARED: dict[str, Read | str] = {
+    "A01_actigraph_header": r"line 11 names it: write skip_rows: 10",
+    "A02_semicolon_comma": r"row 1, column 'x': '0,0123' is not a number; write decimal: ','",
+    "A03_utf16": Read(),
+    "A06b_units_in_header": Read(mean=(0.0, 0.05, 1.0)),
+    "A09_comment_lines": r"line 3 names it: write skip_rows: 2",
+    "A10_units_row": r"if the line below the header holds units, write units_row: true",
+    "A11_e4_acc": r"needs time: \{column: NAME.*without a header line.*names: \[NAME",
+    "A12_gz": Read(),
+    "A14_headerless": r"its first line is numbers: name the columns with names: \[time, x",
+    "A16c_delimiter_word": Read(),
+    "A18_duplicate_names": r"2 columns are called 'x'; give each its own name",
+    "A23b_label_float_codes": Read(),
+    "A24_yaml_bool_labels": Read(labels={"on": 6, "off": 6}),
+    "A27_minus999": r"200 values of 'x' are -999.*write missing: \[-999\]",
+    "A29_absolute_pattern": r"no file fits '/home/somebody/walks/\*\.csv' in /",
+    "A29c_recursive": Read(
+        labels={"walking": 12, "resting": 12}, people=("sub-01", "sub-02"), mean=MEAN
+    ),
+    "A30_spans_file": r"unknown key 'annotations'; choose from files, time, subject, label",
+    "B06_excel_serial": r"is the time in days, as Excel writes it\? write unit: days",
+    "B10_slashes": Read(),
+    "B11_second_stamps": Read(),
+    "B12_packets": Read(),
+    "B17_date_and_time": Read(),
+    "B20f_parquet_nullable": Read(),
+    "B20j_parquet_unit_float32": r"stored as float, which cannot tell less than 128 s apart",
+    "C02_labels_bytes": Read(),
+    "C03_labels_column": Read(),
+    "C04_labels_onehot": r"'labels' has shape \(12, 2\), expected \(12,\).*argmax",
+    "C05_labels_float_nan": Read(labels={"1": 5, "2": 6, None: 1}),
+    "C07_subjects_column_bytes": Read(people=("p1", "p2")),
+    "C08_X_y": r"has the arrays X, y; expected one a modality: wrist",
+    "C09_int16": r"is said to be in m/s\^2, but .* raw counts of the sensor",
+    "C09d_bool_object": r"'wrist' holds Python objects, as windows of different lengths do",
+    "C12_npz_g_said_ms2": r"said to be in m/s\^2, but .* looks like g; convert it or write unit g",
+    "C21_mat": r"d\.mat is a MATLAB file; write its arrays with numpy\.savez",
+    "C25_xlsx": r"such as an Excel workbook; save the sheet as CSV",
+    "F13b_event_same_stamp": Read(labels={"rest": 6}, people=("p",), mean=(851.1,)),
+}
+HOSTILE = (
+    "CRASH_table_csv_IndexError_table.py_84", "CRASH_table_csv_KeyError_table_file.py_171",
+    "CRASH_table_csv_TypeError_table_config.py_192", "CRASH_table_csv_TypeError_table_file.py_40",
+    "CRASH_table_npz_IndexError_table.py_84", "CRASH_table_npz_OverflowError_table_config.py_138",
+    "CRASH_table_npz_TypeError_table_config.py_192", "CRASH_table_npzc_IndexError_table.py_84",
+    "CRASH_table_npzc_TypeError_table_config.py_192", "CRASH_table_npzc_ValueError_table.py_84",
+    "CRASH_table_parquet_IndexError_table.py_84", "CRASH_table_parquet_KeyError_table_file.py_171",
+    "CRASH_table_parquet_TypeError_table_config.py_192",
+    "CRASH_table_parquet_TypeError_table_file.py_40",
+    "CRASH_table_yaml_OverflowError_table_config.py_138",
+    "CRASH_table_yaml_TypeError_table_config.py_192", "CRASH_table_yaml_ValueError_table.py_84",
+    "LONG_table_csv", "LONG_table_parquet", "npz_claims", "npz_encrypted", "npz_is_npy",
+    "npz_lzma", "npz_zlib", "yaml_laughs",
+)  # fmt: skip
+WRIST = SignalSpec(
+    window_s=5.0,
+    modalities=(
+        Modality(
+            name="wrist",
+            channels=tuple(Channel(name=axis, unit="m/s^2") for axis in "xyz"),
+            steps=250,
+            rate_hz=50.0,
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def case(shared, tmp_path, monkeypatch):
+    """Give a function that copies a case and goes to its folder."""
+
+    def copy(kind: str, name: str) -> Path:
+        source = shared / "cases" / kind / name
+        if not source.is_dir():
+            pytest.skip(f"{name} is not there")
+        shutil.copytree(source, tmp_path / name, copy_function=shutil.copyfile)
+        (tmp_path / name).chmod(0o755)
+        monkeypatch.chdir(tmp_path / name)
+        return Path()
+
+    return copy
+
+
+def typed(folder: Path) -> list[str]:
+    """Give the words behind `python -m sensor2llm.prepare` of a case's command."""
+    lines = (folder / "cmd").read_text(encoding="utf-8").splitlines()
+    (words,) = (shlex.split(line) for line in lines if "sensor2llm.prepare " in line)
+    return words[words.index("sensor2llm.prepare") + 1 :]
+
+
+def only_line(printed) -> str:
+    """Give the one line that a verb ended with."""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("error: ")
+    assert len(line) <= LONGEST_LINE
+    assert printed.out == ""
+    return line
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_a_file_is_prepared_or_refused_in_one_line(case, capsys, name):
+    folder, expected = case("reports", name), PREPARED[name]
+    status = main(typed(folder))
+    if isinstance(expected, str):
+        assert status == 2
+        assert re.search(expected, only_line(capsys.readouterr()))
+        assert not (folder / "store").exists()
+        return
+    assert status == 0
+    store = WindowStore.open(folder / "store")
+    windows = list(store)
+    assert Counter(window.label for window in windows) == expected.labels
+    assert tuple(dict.fromkeys(window.subject for window in windows)) == expected.people
+    modality = store.spec.names[0]
+    values = np.concatenate([window.signals[modality] for window in windows], axis=1)
+    np.testing.assert_allclose(values.mean(axis=1), expected.mean, atol=0.05)
+    assert store.ledger.unbalanced() == {}
+    assert store.ledger["windows"].kept == len(windows)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_input_is_refused_in_one_line(case, capsys, name):
+    folder = case("hostile", name)
+    assert main(["table.yaml", "--out", "store", "--picture", "none"]) == 2
+    only_line(capsys.readouterr())
+    assert not (folder / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "windows", "changed"),
+    [
+        ("K02_negative_time", 12, {}),
+        ("K11_short", 0, {}),
+        ("K12_seconds_resolution", 12, {"that share a time spread over their interval": 3000}),
+    ],
+)
+def test_a_file_to_classify_is_cut(case, name, windows, changed):
+    folder, ledger = case("reports", name), Ledger()
+    cut = list(read_windows(folder / "d.csv", WRIST, ledger=ledger))
+    assert len(cut) == windows
+    assert ledger["rows"].changed == changed
+    assert ledger.unbalanced() == {}
+    if cut:
+        values = np.concatenate([window.signals["wrist"] for window in cut], axis=1)
+        np.testing.assert_allclose(values.mean(axis=1), MEAN, atol=0.05)
