@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import llm_zoo
 from benchmarks.llm_layouts import FAMILIES, LAYOUTS, Layout
 from benchmarks.machine import record
 from sensor2llm.adapter import SensorAdapter
