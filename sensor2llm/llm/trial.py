@@ -107,11 +107,15 @@ class Trial:
     @cached_property
     def steps(self) -> bool:
         """Say whether a token that follows can be run on a cache of what came before."""
+        _ = (
+            self.padding
+        )  # tried before: trials do not nest, what is converted twice is not put back
         return self._holds("a cache of what is said", self._steps_off)
 
     @cached_property
     def generate(self) -> bool:
         """Say whether transformers' `generate` says what the plain forward says."""
+        _ = self.padding  # as above
         return self._holds("transformers' generate", self._generate_off)
 
     @property
