@@ -99,3 +99,4 @@ def test_make_installs_the_torch_that_the_project_asks_for():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (torch,) = re.findall(r"^TORCH := (.+)$", makefile, re.MULTILINE)
     assert torch in PROJECT["project"]["dependencies"]
+    assert f'pip install "{torch}"' in (ROOT / "README.md").read_text(encoding="utf-8")
