@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock tables
+.PHONY: setup demo test test-slow test-newest lint lock tables kill-test
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -54,3 +54,6 @@ tables: setup
 
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow
+
+kill-test: setup
+	@$(BIN)/python -m benchmarks.kill_campaign
