@@ -129,9 +129,7 @@ class Trial:
 
     @property
     def _shared_rows(self) -> Sequence[int]:
-        """Give rows that may share a forward; tried beforehand, as one trial in another would not
-        put 16-bit weights back.
-        """
+        """Give rows that may share a forward; asked for before a trial, as trials do not nest."""
         return UNEVEN if self.padding else EVEN
 
     @property
