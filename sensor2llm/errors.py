@@ -7,6 +7,8 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 
+from sensor2llm.library_output import StderrHandler, library_output
+
 LONGEST_LINE = 300
 """Characters of a line that a verb writes where something cannot be."""
 
@@ -78,9 +80,10 @@ def run_verb(main: Callable[[], int | None]) -> int:
         0 or what `main` returned; 2 after a `UserError`, a missing file, a full disk or memory,
         with one line of at most 300 characters on stderr; 130 after Ctrl-C.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
     try:
-        return main() or 0
+        with library_output():
+            return main() or 0
     except (UserError, OSError) as error:
         print(one_line(f"error: {error}"), file=sys.stderr)
         return 2

@@ -10,7 +10,6 @@ from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
 from sensor2llm.llm.forward import assemble, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.shortcuts import Shortcuts
 from sensor2llm.llm.templates import PromptTemplate
@@ -371,32 +370,6 @@ def test_template_prompt_is_what_the_tokenizer_gets():
     assert text.count("<|soft|>") == 3
     assert text.count("<|signal|>") == 2
     assert TEMPLATE.name == "small"
-
-
-def test_the_tree_of_labels_shares_prefixes():
-    tree = LabelTree.build([[5], [5, 6], [5, 6, 7], [8, 6]], end_id=2)
-    assert tree.tokens == (5, 6, 7, 8, 6)
-    assert tree.parents == (-1, 0, 1, -1, 3)
-    assert tree.depths == (0, 1, 2, 0, 1)
-    assert tree.path(2) == [0, 1, 2]
-    assert tree.visible.tolist()[2] == [True, True, True, False, False]
-    with pytest.raises(ConfigError, match="label 'b' is empty"):
-        LabelTree.build([[5], []], end_id=2, names=("a", "b"))
-
-
-def test_tree_scores_restated_with_plain_loops():
-    tree = LabelTree.build([[1], [1, 3], [4]], end_id=2)
-    logits = torch.randn(2, 1 + len(tree), 6)
-    logs = logits.log_softmax(-1)
-    expected = torch.stack(
-        [
-            logs[:, 0, 1] + logs[:, 1, 2],
-            logs[:, 0, 1] + logs[:, 1, 3] + logs[:, 2, 2],
-            logs[:, 0, 4] + logs[:, 3, 2],
-        ],
-        dim=1,
-    )
-    torch.testing.assert_close(tree.log_likelihoods(logits), expected)
 
 
 def test_scores_of_padded_prompts_are_given_by_row():

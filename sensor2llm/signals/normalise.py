@@ -64,14 +64,13 @@ class Normaliser:
             SpecError: naming the modality.
         """
         for modality in spec.modalities:
-            pairs = (self.mean.get(modality.name), self.scale.get(modality.name))
-            for statistics in pairs:
-                if statistics is None or statistics.shape != (len(modality.channels),):
-                    raise SpecError(
-                        f"the normalisation of {modality.name!r} needs one mean and one scale a "
-                        f"channel ({', '.join(modality.channel_names)})"
-                    )
-            mean, scale = pairs
+            mean, scale = self.mean.get(modality.name), self.scale.get(modality.name)
+            shape = (len(modality.channels),)
+            if mean is None or scale is None or not mean.shape == scale.shape == shape:
+                raise SpecError(
+                    f"the normalisation of {modality.name!r} needs one mean and one scale a "
+                    f"channel ({', '.join(modality.channel_names)})"
+                )
             if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
                 raise SpecError(
                     f"the normalisation of {modality.name!r} needs finite means and scales above 0"

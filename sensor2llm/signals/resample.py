@@ -156,12 +156,12 @@ def resample_irregular(
 
 def _measured(grid: np.ndarray, times_s: np.ndarray, max_gap_s: float, near_s: float) -> np.ndarray:
     last = len(times_s) - 1
-    # 1e-9: a grid point on a sample's own time must not miss it by a float's last bit.
-    after = np.minimum(np.searchsorted(times_s, grid - 1e-9, side="left"), last)
-    before = np.maximum(np.searchsorted(times_s, grid + 1e-9, side="right") - 1, 0)
+    after = np.minimum(np.searchsorted(times_s, grid), last)
+    before = np.maximum(np.searchsorted(times_s, grid, side="right") - 1, 0)
     nearest = np.minimum(np.abs(times_s[after] - grid), np.abs(grid - times_s[before]))
-    inside = (grid >= times_s[0] - 1e-9) & (grid <= times_s[-1] + 1e-9)
-    bridged = inside & (times_s[after] - times_s[before] <= max_gap_s + 1e-9)
+    inside = (grid >= times_s[0]) & (grid <= times_s[-1])
+    bridged = inside & (times_s[after] - times_s[before] <= max_gap_s + _SAME_GAP_S)
+    # 1e-9: half a step is half a step in spite of a float's last bit.
     return bridged | (nearest <= near_s + 1e-9)
 
 

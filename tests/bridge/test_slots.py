@@ -34,10 +34,15 @@ def test_vectors_take_the_type_of_the_embeddings():
     assert placed.dtype == torch.bfloat16
 
 
-def test_a_wrong_count_names_the_row_and_both_counts():
-    ids = torch.tensor([[SLOT, SLOT], [SLOT, 1]])
-    with pytest.raises(ModelError, match="row 1 has 1 placeholders with id 99, expected 2"):
-        place(torch.zeros(2, 2, 3), ids, SLOT, torch.zeros(2, 2, 3))
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_wrong_count_names_the_row_and_both_counts(count):
+    ids = torch.tensor([[SLOT, SLOT, 1], [*[SLOT] * count, *[1] * (3 - count)]])
+    with pytest.raises(ModelError) as caught:
+        place(torch.zeros(2, 3, 3), ids, SLOT, torch.zeros(2, 2, 3))
+    assert str(caught.value) == (
+        f"row 1 has {count} placeholders with id 99, expected 2 (one a vector); let the prompt's "
+        "soft and signal variables write all of them"
+    )
 
 
 def test_left_padding_counts_positions_from_each_rows_first_token():

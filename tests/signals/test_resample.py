@@ -48,6 +48,12 @@ def test_a_single_step_stays_one_value(new, steps):
     np.testing.assert_allclose(result, 3.0, atol=0.2)
 
 
+def test_two_steps_go_on_along_their_line():
+    result = resample(np.array([[0.0, 10.0]]), 20, 40)
+    assert result.shape == (1, 4)
+    np.testing.assert_allclose(result[0, :3], [0, 5, 10], atol=0.2)
+
+
 @pytest.mark.parametrize("new", [20, 10])
 def test_no_step_gives_no_step(new):
     assert resample(np.zeros((2, 0)), 20, new).shape == (2, 0)
@@ -136,10 +142,12 @@ def test_two_samples_are_their_own_median_step():
 
 @pytest.mark.parametrize(("gap_s", "bridged"), [(0.2, True), (0.25, False), (0.5, False)])
 @pytest.mark.parametrize("place", [1, 50, 99])
-def test_a_gap_is_bridged_up_to_the_maximum_wherever_it_is(gap_s, bridged, place):
+@pytest.mark.parametrize("start_s", [0.0, 1.7e9])
+def test_a_gap_is_bridged_up_to_the_maximum_wherever_it_is(gap_s, bridged, place, start_s):
     times = np.arange(100) * 0.02
     times[place:] += gap_s - 0.02
-    result = resample_irregular(times, np.ones((1, 100)), 50, 0.0, round(times[-1] * 50) + 1)
+    steps = round(times[-1] * 50) + 1
+    result = resample_irregular(start_s + times, np.ones((1, 100)), 50, start_s, steps)
     inside = (np.arange(result.shape[1]) / 50 > times[place - 1] + 0.011) & (
         np.arange(result.shape[1]) / 50 < times[place] - 0.011
     )

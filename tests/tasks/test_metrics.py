@@ -133,8 +133,9 @@ def test_as_many_people_are_drawn_as_there_are():
 
 
 def test_intervals_are_of_2000_draws_from_seed_0():
-    first = predictions()
-    second = said(first.true, predictions(skill=0.6).predicted, first.subjects.tolist())
+    first = predictions(windows=2000, subjects=40)
+    other = predictions(windows=2000, subjects=40, skill=0.6)
+    second = said(first.true, other.predicted, first.subjects.tolist())
     plain = bootstrap_interval(first, draws=2000, seed=0, level=0.95)
     assert bootstrap_interval(first) == measure(first).interval == plain
     assert paired_difference(first, second) == paired_difference(
