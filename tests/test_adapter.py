@@ -3,8 +3,10 @@
 import errno
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,7 +23,7 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.loading import load_model
 from tests.llm.tiny import tiny_folder
-from tests.models import LABELS, small_adapter, text_adapter, tiny_llm, windows
+from tests.models import LABELS, normaliser, small_adapter, text_adapter, tiny_llm, windows
 from tests.signals.stores import ACCEL, SPEC
 
 RELEASED = Path(__file__).resolve().parent.parent / "adapters"
@@ -330,3 +332,26 @@ def test_a_windows_text_is_in_its_own_units_and_names_what_is_missing(llm):
         SignalText(form="colours")
     with pytest.raises(ConfigError, match="must be positive, got 0"):
         SignalText(steps=0)
+
+
+@pytest.mark.parametrize("label", ["a <|signal|>", "<|soft|>", "half \ud800", "\ufffd"])
+def test_a_label_that_stands_for_something_else_is_refused(label):
+    for changes in ({"label_names": [label]}, {"label_names": ["a"], "label_texts": [label]}):
+        with pytest.raises(ConfigError, match=r"a label .*(stands for learned|no UTF-8)"):
+            small_adapter(tiny_llm(), **changes)
+
+
+def test_a_normalisation_must_fit_the_channels():
+    own = normaliser(SPEC)
+    name = SPEC.names[0]
+    for field, values, why in (
+        ("mean", [3.0], "one mean and one scale a channel"),
+        ("mean", [np.nan] * 3, "finite means and scales above 0"),
+        ("scale", [0.0] * 3, "finite means and scales above 0"),
+    ):
+        changed = replace(own, **{field: {**getattr(own, field), name: np.array(values)}})
+        with pytest.raises(SpecError, match=f"normalisation of '{name}' needs {why}"):
+            small_adapter(tiny_llm(), normaliser=changed)
+    without = {k: v for k, v in own.mean.items() if k != name}
+    with pytest.raises(SpecError, match="one mean and one scale a channel"):
+        small_adapter(tiny_llm(), normaliser=replace(own, mean=without))

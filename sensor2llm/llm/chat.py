@@ -13,7 +13,8 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError as JinjaError
 
-from sensor2llm.errors import ModelError
+from sensor2llm.artefact_types import is_text
+from sensor2llm.errors import ConfigError, ModelError
 
 SOFT, SIGNAL = "<|soft|>", "<|signal|>"
 Message = Mapping[str, str]
@@ -146,6 +147,22 @@ class Chat:
                 "set eos_token in tokenizer_config.json"
             )
         return int(ids[0])
+
+
+def check_plain(text: str, what: str) -> None:
+    """Look at a text of somebody else's before it goes into a prompt.
+
+    Raises:
+        ConfigError: it holds a placeholder's text, which stands for vectors, or no characters.
+    """
+    for word in (SOFT, SIGNAL):
+        if word in text:
+            raise ConfigError(
+                f"{what} holds {word}, which stands for learned vectors in a prompt; write it in "
+                "other words"
+            )
+    if not is_text(text) or "\ufffd" in text:
+        raise ConfigError(f"{what} {text!r} holds bytes that are no UTF-8; write it again in UTF-8")
 
 
 def add_placeholders(tokenizer: Any) -> tuple[int, int]:
