@@ -32,6 +32,9 @@ DEMO := runs/demo
 # The main job, verb by verb: each line is what a person would type.
 demo: setup
 	@rm -rf $(DEMO)
+	$(BIN)/python -m sensor2llm.prepare simulated --simulation.scenario phone --simulation.subjects 1 \
+	  --simulation.sessions 1 --simulation.bout_s 6 --out $(DEMO)/phone
+	$(BIN)/python -m sensor2llm.classify uci-har $(DEMO)/phone
 	$(BIN)/python -m sensor2llm.prepare simulated --out $(DEMO)/store
 	$(BIN)/python -m sensor2llm.pretrain_encoder --data $(DEMO)/store --finetune true --out $(DEMO)/encoder
 	$(BIN)/python -m sensor2llm.train_adapter --data $(DEMO)/store --encoder $(DEMO)/encoder --out $(DEMO)/adapter
@@ -63,3 +66,13 @@ coverage: setup
 mutants: setup
 	@$(BIN)/python -m mutmut --version >/dev/null 2>&1 || $(PIP) install --group mutants
 	@$(BIN)/python -m benchmarks.mutants
+
+# The newest versions that pyproject.toml allows, in an environment of their own; torch stays as it is here.
+NEWEST := .venv-newest
+TESTS ?=
+test-newest:
+	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install --upgrade "pip>=25.1"
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test
+	@$(NEWEST)/bin/python -m benchmarks.newest $(TESTS)

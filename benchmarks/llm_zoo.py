@@ -64,7 +64,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "mamba2": {"num_heads": 8, "head_dim": 8},
     "recurrent_gemma": {"num_hidden_layers": 3},
     "zamba2": {"layers_block_type": ["linear_attention", "hybrid"], "n_mamba_heads": HEADS,
-               "adapter_rank": 8, "num_key_value_heads": HEADS},
+               "adapter_rank": 8, "num_key_value_heads": HEADS, "head_dim": 2 * WIDTH // HEADS,
+               "attention_hidden_size": 2 * WIDTH},
 }  # fmt: skip
 
 
@@ -102,11 +103,14 @@ def _is_set(kind: type, own: Any, name: str) -> bool:
 @torch.no_grad()
 def draw(config: Any, seed: int = 0) -> Any:
     """Build a model and draw every weight."""
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModel, AutoModelForCausalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+    causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder
+    kind = AutoModelForCausalLM if causal else AutoModel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model = kind.from_config(config, dtype=torch.float32)
         for parameter in model.parameters():
             if float(parameter.std(unbiased=False)) == 0:
                 parameter.add_(0.1 * torch.randn_like(parameter))

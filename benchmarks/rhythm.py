@@ -126,7 +126,7 @@ def make_store(source: Path | None, out: Path, grid_hz: float) -> tuple[WindowSt
     store = WindowStore.write(path, SPEC, windows, LABELS, source=reading.source)
     classes = np.bincount(np.asarray(store.labels), minlength=len(LABELS)).tolist()
     known = {"grid_hz": grid_hz, "used": dict(zip(LABELS, classes, strict=True))}
-    write_json(told, known | {"left out": dict(counts + reading.notes)})
+    write_json(told, known | {"left out": dict(counts) | reading.ledger.reasons()})
     return store, json.loads(told.read_text(encoding="utf-8"))
 
 

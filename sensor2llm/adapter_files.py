@@ -27,6 +27,7 @@ from sensor2llm.adapter_parts import (
     read_head,
     read_prefix,
 )
+from sensor2llm.artefact_types import BROKEN
 from sensor2llm.atomic_write import replace_folder, update_folder
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
@@ -56,7 +57,9 @@ from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.taught import Taught
+from sensor2llm.training.allocation import AllocationBudget, stored_numbers
 from sensor2llm.training.record import versions, write_json
+from sensor2llm.yaml_file import read_yaml
 
 BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -195,7 +198,7 @@ def load_adapter(name: str | Path) -> SensorAdapter:
         return _build(folder, manifest).eval()
     except UserError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (*BROKEN, SafetensorError) as error:
         raise ArtefactError(
             f"the adapter in '{folder}' is broken ({first_line(error)}); fetch or train it again"
         ) from error
@@ -205,20 +208,20 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
     spec = SignalSpec.from_dict(manifest["spec"])
     encoder = projector = config = crossing = head = None
     if manifest["encoder"] is not None:
-        encoder = SignalEncoder(
-            spec, build_settings(EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'")
-        )
+        settings = build_settings(EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'")
         config = build_settings(
             ProjectorConfig, manifest["projector"], f"the projector in '{folder}'"
         )
         width, layers = manifest["llm_width"], manifest.get("llm_layers")
-        projector = build_projector(config, encoder, width, target_std=1.0)
-        if layers is not None:
-            crossing = build_cross_attention(
-                config, torch.zeros(1, width), layers, manifest["llm_hidden"]
-            )
+        with AllocationBudget(stored_numbers(folder / BRIDGE)):
+            encoder = SignalEncoder(spec, settings)
+            projector = build_projector(config, encoder, width, target_std=1.0)
+            if layers is not None:
+                crossing = build_cross_attention(
+                    config, torch.zeros(1, width), layers, manifest["llm_hidden"]
+                )
+            head = read_head(manifest)
         tensors = load_file(folder / BRIDGE)
-        head = read_head(manifest)
         modules = {
             "encoder.": encoder,
             "projector.": projector,
@@ -258,7 +261,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
             SignalText, manifest["signal_text"], f"the signal_text in '{folder}'"
         ),
         taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
-        recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
+        recipe=read_yaml(recipe, ArtefactError, f"'{recipe}'") if recipe.exists() else None,
     )
 
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sensor2llm.artefact_types import check_types
 from sensor2llm.atomic_write import repair
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.hub import offline_if_unreachable
@@ -107,7 +108,7 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         found, version = manifest["kind"], manifest["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"'{path}' is broken ({first_line(error)})") from error
     if found != kind:
         known = ", ".join(released_names(kind)) or "none"
@@ -121,6 +122,7 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
             f"'{folder}' is of format {version}, this release reads formats up to {FORMAT_VERSION}"
             f"; keys unknown here: {_unknown(manifest, KEYS[kind]) or 'none'}; {UPGRADE}"
         )
+    check_types(manifest, path)
     return manifest
 
 
@@ -231,7 +233,7 @@ def _kind(manifest: Path) -> Any:
     """Give the kind that a manifest states; None where it cannot be read."""
     try:
         return json.loads(manifest.read_text(encoding="utf-8"))["kind"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

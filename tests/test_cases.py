@@ -73,6 +73,13 @@ PREPARED: dict[str, Read | str] = {
     "C12_npz_g_said_ms2": r"said to be in m/s\^2, but .* looks like g; convert it or write unit g",
     "C21_mat": r"d\.mat is a MATLAB file; write its arrays with numpy\.savez",
     "C25_xlsx": r"such as an Excel workbook; save the sheet as CSV",
+    "E06_edf_plus_d": r"data record 31 starts before the one above it ends",
+    "E07_hypnogram_starts_later": Read(
+        labels={"wake": 12, "N1": 4, "N2": 16, "N3": 4, "REM": 4}, people=("SC400",), mean=(0.0,)
+    ),
+    "F02_two_cols_space": Read(labels={"rest": 6}, people=("p01",), mean=(851.1,)),
+    "F03_two_cols_ms_ms": Read(labels={"rest": 6}, people=("p01",), mean=(851.1,)),
+    "F10_crlf_bom": Read(labels={"rest": 6}, people=("p01",), mean=(851.1,)),
     "F13b_event_same_stamp": Read(labels={"rest": 6}, people=("p",), mean=(851.1,)),
 }
 HOSTILE = (
@@ -89,6 +96,29 @@ HOSTILE = (
     "LONG_table_csv", "LONG_table_parquet", "npz_claims", "npz_encrypted", "npz_is_npy",
     "npz_lzma", "npz_zlib", "yaml_laughs",
 )  # fmt: skip
+# Case -> the published data set whose layout it has.
+HOSTILE_SOURCES = {
+    "CRASH_afdb_wfdb_ValueError_afdb.py_115": "afdb",
+    "CRASH_sleep_edf_IndexError_sleep_edf.py_162": "sleep_edf",
+    "CRASH_sleep_edf_UnicodeDecodeError_sleep_edf.py_162": "sleep_edf",
+    "CRASH_sleep_edf_ValueError_sleep_edf.py_162": "sleep_edf",
+    "CRASH_uci_har_OverflowError_uci_har.py_181": "uci_har",
+    "CRASH_wesad_csv_MemoryError_resample.py_127": "wesad",
+    "CRASH_wesad_csv_UnicodeDecodeError_wesad_wrist.py_187": "wesad",
+    "CRASH_wisdm_IndexError_wisdm_file.py_51": "wisdm",
+    "CRASH_wisdm_MemoryError_resample.py_121": "wisdm",
+    "HANG_afdb_wfdb_1": "afdb",
+    "HANG_wesad_csv_1": "wesad",
+    "LONG_hhar": "hhar",
+    "LONG_uci_har": "uci_har",
+    "MEM_wesad_csv_4228": "wesad",
+    "MEM_wisdm_4967": "wisdm",
+    "capture_bomb": "capture24",
+    "edf_bomb": "sleep_edf",
+    "wesad_encode_bomb": "wesad",
+    "wesad_memo_bomb": "wesad",
+    "wfdb_bomb": "cinc2017",
+}
 WRIST = SignalSpec(
     window_s=5.0,
     modalities=(
@@ -159,6 +189,14 @@ def test_a_file_is_prepared_or_refused_in_one_line(case, capsys, name):
 def test_hostile_input_is_refused_in_one_line(case, capsys, name):
     folder = case("hostile", name)
     assert main(["table.yaml", "--out", "store", "--picture", "none"]) == 2
+    only_line(capsys.readouterr())
+    assert not (folder / "store").exists()
+
+
+@pytest.mark.parametrize("name", HOSTILE_SOURCES)
+def test_a_hostile_data_set_is_refused_in_one_line(case, capsys, name):
+    folder, source = case("hostile", name), HOSTILE_SOURCES[name]
+    assert main([source, "--from", ".", "--out", "store", "--picture", "none"]) == 2
     only_line(capsys.readouterr())
     assert not (folder / "store").exists()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sensor2llm.errors import LONGEST_LINE, DataError, one_line, run_verb
+from sensor2llm.errors import LONGEST_LINE, DataError, listed, one_line, run_verb
 
 
 def fail(error):
@@ -36,11 +36,25 @@ def test_a_long_line_keeps_what_was_given_and_what_to_do(capsys):
     assert " … " in line
 
 
+def test_a_message_is_short_wherever_it_is_caught():
+    error = DataError("walk.csv: " + "x" * 1000 + "; rename it")
+    assert len(f"error: {error}") == 300
+    assert str(error).endswith("; rename it")
+    assert str(DataError("a short  one\n")) == "a short one"
+
+
 @pytest.mark.parametrize("length", [299, 300, 301, 5000])
 def test_no_line_is_longer_than_the_limit(length):
     line = one_line("x" * length)
     assert len(line) == min(length, 300)
     assert ("…" in line) == (length > 300)
+
+
+def test_the_first_names_of_very_many_are_listed():
+    assert listed("abc") == "a, b, c"
+    assert listed(map(str, range(11))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
+    assert listed(map(str, range(12))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (2 more)"
+    assert len(listed("x" * 900 for _ in range(900))) < 650
 
 
 def test_an_error_without_words_is_called_by_its_kind():

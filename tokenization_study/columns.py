@@ -100,7 +100,7 @@ class _Moments:
     @property
     def spread(self) -> Float[np.ndarray, " channel"]:
         """Give each channel's standard deviation."""
-        return np.sqrt(np.nan_to_num(self._squares / np.maximum(self._count, 1)))
+        return np.asarray(np.sqrt(np.nan_to_num(self._squares / np.maximum(self._count, 1))))
 
 
 def text_columns(sample: Sample) -> Columns | None:

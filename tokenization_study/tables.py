@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from sensor2llm.errors import DataError, one_line
-from sensor2llm.signals.table_config import TIME_UNITS
-from sensor2llm.signals.table_file import EMPTY, PARQUET, numbers
+from sensor2llm.signals.table_file import PARQUET, numbers
+from sensor2llm.signals.table_layout import DEFAULT_LAYOUT
 from sensor2llm.signals.table_rates import observed_rate_hz
 from sensor2llm.signals.table_spec import TIMES
+from sensor2llm.signals.table_times import TIME_UNITS
 from tokenization_study.cells import find_cells
 from tokenization_study.config import InputConfig
 from tokenization_study.lines import check_head, read_blocks
@@ -149,7 +150,7 @@ class TableReader:
             csv.ParseOptions(delimiter=delimiter_of(self._path)),
             csv.ConvertOptions(
                 column_types=dict.fromkeys(self._names, pa.string()),
-                null_values=EMPTY,
+                null_values=DEFAULT_LAYOUT.empty,
                 strings_can_be_null=True,
             ),
         ) as reader:

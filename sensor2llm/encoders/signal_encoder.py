@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensor2llm.artefact_types import BROKEN
 from sensor2llm.atomic_write import replace_folder
 from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
@@ -45,6 +46,7 @@ from sensor2llm.manifest import (
 from sensor2llm.manifest import read_manifest as read_folder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.training.allocation import AllocationBudget, stored_numbers
 from sensor2llm.training.record import versions, write_json
 
 WEIGHTS = "encoder.safetensors"
@@ -235,7 +237,8 @@ class SignalEncoder(nn.Module):
         """
         folder = find_encoder(name)
         manifest = read_manifest(folder)
-        kind = manifest.get("encoder", {}).get("kind")
+        settings = manifest.get("encoder")
+        kind = settings.get("kind") if isinstance(settings, Mapping) else None
         if (kind == EXTERNAL) != (modules is not None):
             raise ArtefactError(_modules_message(folder, kind))
         check_files(folder, manifest.get("files", {}), "encoder", "fetch or train it again")
@@ -244,11 +247,12 @@ class SignalEncoder(nn.Module):
             config = build_settings(
                 EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'"
             )
-            encoder = cls(spec, config, modules)
+            with AllocationBudget(stored_numbers(folder / WEIGHTS)):
+                encoder = cls(spec, config, modules)
             encoder.load_state_dict(load_file(folder / WEIGHTS))
         except ArtefactError:
             raise
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        except (*BROKEN, SafetensorError) as error:
             what, advice = "is broken", "fetch or train it again"
             if modules is not None:
                 what, advice = "does not fit the modules", "build them as the saved ones were"

@@ -8,7 +8,6 @@ tokens in more places than one.
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from sensor2llm.errors import ModelError
 
@@ -33,7 +32,9 @@ def refuse_unfit(llm: Any) -> None:
     other[0, -1] = (ids[0, -1] + 1) % llm.vocabulary
     kind = llm.model.config.model_type
     try:
-        by_id, by_vector, changed = _logits(llm, ids), _run(llm, ids), _run(llm, other)
+        by_id = llm.model(input_ids=ids, use_cache=False).logits.float()
+        rows = torch.cat([ids, other])
+        by_vector, changed = llm.run(llm.embed(rows), rows).logits.float().split(1)
     except Exception as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise ModelError(
@@ -53,11 +54,3 @@ def refuse_unfit(llm: Any) -> None:
             f"{llm.name} ({kind}) says something else for input embeddings than for the same "
             "tokens' ids, so vectors cannot take a token's place; take another language model"
         )
-
-
-def _logits(llm: Any, ids: Tensor) -> Tensor:
-    return llm.model(input_ids=ids, use_cache=False).logits.float()
-
-
-def _run(llm: Any, ids: Tensor) -> Tensor:
-    return llm.run(llm.embed(ids), ids).logits.float()

@@ -293,4 +293,5 @@ def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype)
     if known is not None:
         seen = seen & known.bool()[:, None, None, :]
     lowest = torch.finfo(dtype).min
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, lowest)
+    mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, lowest)
+    return mask.expand(batch, -1, -1, -1)

@@ -187,8 +187,16 @@ class FrozenLLM:
     @cached_property
     def cache_argument(self) -> str:
         """Name the argument of the model's forward that takes a cache: transformers renamed it."""
-        names = inspect.signature(self.model.forward).parameters
-        return "cache" if "cache" in names else "past_key_values"
+        return "cache" if "cache" in self._arguments else "past_key_values"
+
+    @cached_property
+    def takes_cache(self) -> bool:
+        """Say whether the model's forward takes a cache; some swallow it without a word."""
+        return self.cache_argument in self._arguments
+
+    @cached_property
+    def _arguments(self) -> frozenset[str]:
+        return frozenset(inspect.signature(self.model.forward).parameters)
 
     def new_cache(self) -> Cache:
         """Give an empty cache: keys and values, or the states that layers of this family hold."""
@@ -306,23 +314,29 @@ class FrozenLLM:
             states: whether hidden states are wanted.
         """
         options: dict[str, Any] = {} if cache is None else {self.cache_argument: cache}
-        if places is not None:
+        selects = "logits_to_keep" in self._arguments
+        if places is not None and selects:
             options["logits_to_keep"] = places
-        if self._embeds_by_layer:
+        if self.embeds_by_layer:
             assert ids is not None, "layers of this family embed the tokens once more"
             decoder = self.model.get_decoder()
             options["per_layer_inputs"] = decoder.get_per_layer_inputs(self._tokens(ids))
-        return self.model(
-            inputs_embeds=vectors,
+        found = self.model(
+            # A copy: some families (CTRL) scale what they are given in its place.
+            inputs_embeds=vectors.clone(),
             attention_mask=mask,
             position_ids=positions,
             use_cache=cache is not None,
             output_hidden_states=states,
             **options,
         )
+        if places is not None and not selects:
+            found.logits = found.logits[:, places]
+        return found
 
     @property
-    def _embeds_by_layer(self) -> bool:
+    def embeds_by_layer(self) -> bool:
+        """Say whether layers embed the tokens once more (Gemma 3n, Gemma 4)."""
         return bool(getattr(self.model.config.get_text_config(), "hidden_size_per_layer_input", 0))
 
     @cached_property

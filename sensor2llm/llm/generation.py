@@ -1,5 +1,7 @@
 """Free answers: the base model's own `generate` on input embeddings."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -29,31 +31,30 @@ def generate_texts(
     texts = [""] * len(prompt)
     for rows in prompt.groups(llm, max_new_tokens):
         part = prompt if len(rows) == len(prompt) else prompt.select(rows)
-        ids = generate_ids(llm, part, max_new_tokens, temperature, seed)
-        for row, text in zip(rows, _texts(llm, ids.tolist()), strict=True):
+        drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
+        ids = generate(llm, part, max_new_tokens, seed, **drawn).sequences.tolist()
+        for row, text in zip(rows, _texts(llm, ids), strict=True):
             texts[row] = text
     return texts
 
 
-def generate_ids(
-    llm: FrozenLLM, prompt: Prompt, most: int, temperature: float = 0.0, seed: int = 0
-) -> Int[Tensor, "batch new"]:
-    """Give the tokens of `generate`; what follows a row's end of turn is padding.
+def generate(llm: FrozenLLM, prompt: Prompt, most: int, seed: int = 0, **options: Any) -> Any:
+    """Run the base model's `generate`; what follows a row's end of turn is padding.
 
     Args:
         llm: the frozen LLM.
         prompt: of `assemble`, without a prefix; rows that may share a forward.
         most: tokens at which an answer is cut off.
-        temperature: 0 is greedy.
         seed: of the drawing.
+        **options: further settings of transformers' GenerationConfig.
     """
-    drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
     config = GenerationConfig(
         max_new_tokens=room(llm, prompt, most),
         eos_token_id=stop_ids(llm),
         pad_token_id=llm.pad_id,
         suppress_tokens=llm.suppressed_ids or None,
-        **drawn,
+        return_dict_in_generate=True,
+        **options,
     )
     mask = prompt.mask
     if mask is None:
@@ -62,7 +63,7 @@ def generate_ids(
     with torch.no_grad(), torch.random.fork_rng(devices=devices), prompt.reach.into(llm):
         torch.manual_seed(seed)
         return llm.model.generate(
-            inputs_embeds=prompt.vectors,
+            inputs_embeds=prompt.vectors.clone(),
             attention_mask=mask.expand(len(prompt), -1),
             generation_config=config,
         )

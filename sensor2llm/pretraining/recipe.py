@@ -26,7 +26,7 @@ from sensor2llm.signals.labels import check_labels
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.taught import Taught
-from sensor2llm.training.checkpoint import sole_run
+from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult
 
@@ -58,7 +58,7 @@ def make_encoder(
     """
     check_out(out, "encoder")
     run = out.with_name(f"{out.name}-run")
-    with sole_run(run, resume):
+    with sole_run(run):
         return _made(recipe, WindowStore.open(data), out, run, resume)
 
 
@@ -68,6 +68,8 @@ def _made(
     split = make_split(store, recipe.split)
     if recipe.finetune:
         check_labels(store, split)
+    if not resume:
+        drop_checkpoints(run)
     start, stages = time.monotonic(), {}
     encoder, normaliser = None, None
     if recipe.pretrain:

@@ -17,6 +17,7 @@ from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows
 from sensor2llm.signals.taught import Taught
 from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.training.checkpoint import drop_checkpoints
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
 
@@ -88,6 +89,8 @@ def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
         return folder
     told = [stages.objective] * stages.pretrain + ["labels"] * stages.finetune
     logger.info("making the encoder: %s", ", then ".join(told))
+    if not resume:
+        drop_checkpoints(recipe.run)
     if process_state().is_main_process:
         mark.unlink(missing_ok=True)  # it would vouch for another encoder after a kill
     make_encoder(stages, store.path, folder, resume=resume)

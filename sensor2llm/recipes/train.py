@@ -28,7 +28,7 @@ from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store import Windows
-from sensor2llm.training.checkpoint import sole_run
+from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
@@ -58,7 +58,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
             process is at the same run.
     """
     check_out(recipe.out, "adapter")
-    with sole_run(recipe.run, resume):
+    with sole_run(recipe.run):
         return _train(recipe, resume)
 
 
@@ -71,6 +71,8 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
     llm = load_llm(recipe)
     check_prompt(recipe, store, llm)
     heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
+    if not resume:
+        drop_checkpoints(recipe.run)
     # A ready encoder may hear other units or rates; rows, people and labels stay the same.
     store = fitted(store, heard.encoder.spec) if heard else store
     before = llm.fingerprint()
@@ -87,7 +89,10 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
     _align(recipe, model, parts, resume, identity)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
     if llm.fingerprint() != before:
-        raise ModelError("the language model's weights changed in training; this must not happen")
+        raise ModelError(
+            "the language model's weights changed in training, or its settings, or a hook was left "
+            "behind; this must not happen"
+        )
     if not process_state().is_main_process:
         return Trained(model, store, split, result, before)
     trained = Trained(model, store, split, result, before, _baselines(model, parts, result))

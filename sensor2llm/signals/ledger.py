@@ -105,6 +105,14 @@ class Ledger:
             )  # fmt: skip
         return ledger
 
+    def reasons(self) -> dict[str, int]:
+        """Give how many were dropped or changed, by unit and reason: `beats in a pause` -> 3."""
+        return {
+            f"{unit} {reason}": n
+            for unit, counts in self._units.items()
+            for reason, n in (counts.dropped + counts.changed).items()
+        }
+
     def lines(self) -> list[str]:
         """Write it for a person, a line a unit, the commonest reason first."""
         return [_line(unit, counts) for unit, counts in self._units.items()]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import Indices, Windows
 
 # Read at a time while fitting, whatever the store's size.
@@ -55,6 +56,25 @@ class Normaliser:
         """Give float32 values in their own units again."""
         mean, scale = self.statistics(name)
         return (values * scale[:, None] + mean[:, None]).astype(np.float32)
+
+    def check(self, spec: SignalSpec) -> None:
+        """Check that there is a finite mean and a positive scale for every channel of a spec.
+
+        Raises:
+            SpecError: naming the modality.
+        """
+        for modality in spec.modalities:
+            mean, scale = self.mean.get(modality.name), self.scale.get(modality.name)
+            shape = (len(modality.channels),)
+            if mean is None or scale is None or not mean.shape == scale.shape == shape:
+                raise SpecError(
+                    f"the normalisation of {modality.name!r} needs one mean and one scale a "
+                    f"channel ({', '.join(modality.channel_names)})"
+                )
+            if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
+                raise SpecError(
+                    f"the normalisation of {modality.name!r} needs finite means and scales above 0"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from sensor2llm.atomic_write import sole_writer
 from sensor2llm.errors import DataError, UserError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.manifest import check_files, hash_files
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
@@ -63,6 +64,7 @@ def _run_missing(study: StudyConfig) -> tuple[int, int]:
 
 def _run(study: StudyConfig, left: Sequence[Cell], total: int) -> None:
     folder = study.out / CELLS
+    log_library_output(study.out / "log.txt")
     engine = _on_ray if study.engine == "ray" else _local
     failed: list[tuple[Cell, Exception]] = []
     with counting_bar() as bar:

@@ -76,7 +76,8 @@ def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> Re
     if (folder / WEIGHTS).is_file():
         manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
         normaliser = Normaliser.from_dict(manifest["normaliser"])
-        recipe, taught = manifest.get("recipe") or {}, (Taught.from_manifest(manifest),)
+        recipe = manifest.get("recipe") or {}
+        taught: tuple[Taught, ...] = (Taught.from_manifest(manifest),)
     else:
         adapter = SensorAdapter.load(folder)
         if adapter.encoder is None:

@@ -85,10 +85,8 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 @contextmanager
-def sole_run(run: Path, resume: bool) -> Iterator[None]:
-    """Hold a run's folder for this run alone; a new start drops the checkpoints of runs before.
-
-    Of several processes of one run the first does so.
+def sole_run(run: Path) -> Iterator[None]:
+    """Hold a run's folder for this run alone; of its processes the first does so.
 
     Raises:
         ArtefactError: another run holds it.
@@ -97,14 +95,14 @@ def sole_run(run: Path, resume: bool) -> Iterator[None]:
         yield
         return
     with sole_writer(run):
-        if not resume:
-            drop_checkpoints(run)
         yield
 
 
 def drop_checkpoints(run: Path) -> None:
-    """Remove the checkpoints of a run's stages, as a new start must not go on from them."""
-    for progress in sorted(run.rglob(PROGRESS)):
+    """Remove the checkpoints of all stages of runs before, which a new one must not go on from."""
+    if not process_state().is_main_process:
+        return
+    for progress in list(run.rglob(PROGRESS)):
         progress.unlink()  # without it there is none, wherever a kill comes
         shutil.rmtree(progress.parent, ignore_errors=True)
 
@@ -131,7 +129,7 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> Checkpoint:
     if differing:
         raise ArtefactError(
             f"the checkpoint {folder} was written with another configuration "
-            f"({', '.join(differing)} differ); use the same, or start without --resume, or with "
-            "another --out"
+            f"({', '.join(differing)} differ); use the same, leave out --resume to begin anew, or "
+            "choose another --out"
         )
     return Checkpoint(progress, weights, states, content.get("history", ()))

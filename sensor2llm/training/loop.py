@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.training.bar import ProgressBar
 from sensor2llm.training.checkpoint import (
     Checkpoint,
@@ -127,7 +128,7 @@ class _Run:
         self.average = copy_weights(trainable(task.module)) if config.ema_decay else {}
         if out and resume and has_checkpoint(out / "checkpoint"):
             self._load(out / "checkpoint")
-        elif out and self.main:
+        elif out:
             drop_checkpoints(out)  # of a run before: a resumed one would take it for its own
         if wants_zero(self.accelerator):
             self.shards = ZeroEngine(task.module, self.optimizers[0], config, device)
@@ -137,6 +138,7 @@ class _Run:
         move_states(self.optimizers, device)
         self.file = None
         if out and self.main:
+            log_library_output(out / "log.txt")
             self.file = MetricsFile(out / "metrics.jsonl", self.history)
             processes = self.accelerator.num_processes
             record = {"versions": versions(), "processes": processes, **self.identity}

@@ -97,6 +97,14 @@ def test_use_changes_nothing(family):
     assert again.fingerprint() == before
 
 
+@pytest.mark.parametrize("shortcut", ["steps", "generate", "padded_tree"])
+def test_trying_a_shortcut_first_of_all_leaves_a_model_in_16_bits_as_it_was(shortcut):
+    llm = FrozenLLM.load(str(tiny_folder("llama")), dtype="bfloat16")
+    before = llm.fingerprint()
+    assert isinstance(getattr(llm.shortcuts(), shortcut), bool)
+    assert llm.fingerprint() == before
+
+
 ROPES = {
     "dynamic": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0},
     "longrope": {

@@ -20,6 +20,7 @@ import numpy as np
 from sensor2llm.adapter_files import find_adapter
 from sensor2llm.atomic_write import sole_writer, update_folder
 from sensor2llm.errors import ConfigError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows, WindowStore
@@ -92,6 +93,7 @@ def _compare(
     run = _Comparison(
         load_model(adapter, llm), find_adapter(adapter), WindowStore.open(data), out, config
     )  # fmt: skip
+    log_library_output(Path(out) / "log.txt")
     rows = list(run.rows())
     facts = run.facts() | {"command": command, "versions": versions()}
     report = report_of(_against_encoded(rows, run), facts)
@@ -159,11 +161,10 @@ class _Comparison:
 
     @cached_property
     def same(self) -> list[str]:
-        """Name what all rows depend on: the LLM as it is in memory, and the windows."""
-        sample = hashlib.sha256(np.asarray(self.test).tobytes())
-        for values in self.store.read(self.test).values():
-            sample.update(np.ascontiguousarray(values).tobytes())
-        return [self.model.llm.fingerprint(), sample.hexdigest(), str(self.config.seed)]
+        """Name what all rows depend on: the LLM, as stored and in memory, and the windows."""
+        llm, rows = self.model.llm, hashlib.sha256(np.asarray(self.test).tobytes())
+        data = [self.store.fingerprint, rows.hexdigest()]
+        return [llm.identity, llm.fingerprint(), *data, str(self.config.seed)]
 
     def rows(self) -> Iterator[Row]:
         """Measure every row, the quick ones first."""

@@ -121,10 +121,10 @@ def _bout(
 
 def _tilt(activity: Waist, wearer: Wearer, count: int, rng: np.random.Generator) -> Vector:
     """Give gravity in g in the phone's frame: x upwards where nothing leans."""
-    lean = activity.lean + wearer.lean + float(rng.normal(0, 0.05))
-    side = activity.side + wearer.side + float(rng.normal(0, 0.05))
-    lean = lean + 0.01 * slow_noise(rng, count, RATE_HZ, 0.3)
-    side = side + 0.01 * slow_noise(rng, count, RATE_HZ, 0.3)
+    lean, side = (
+        held + float(rng.normal(0, 0.05)) + 0.01 * slow_noise(rng, count, RATE_HZ, 0.3)
+        for held in (activity.lean + wearer.lean, activity.side + wearer.side)
+    )
     return np.stack([np.cos(lean) * np.cos(side), np.cos(lean) * np.sin(side), np.sin(lean)])
 
 

@@ -31,7 +31,6 @@ import pyarrow as pa
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
@@ -44,10 +43,10 @@ from sensor2llm.signals.sources.motion_tables import (
     read_batches,
     stack_floats,
 )
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import MAX_GAP_S, resample_irregular, segment
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 NAME = "wrist_acc"
@@ -141,7 +140,7 @@ def _samples(
         texts = encoded.dictionary.to_pylist()
         code = np.array([codes.get(text, -1) for text in texts], np.int32)
         unknown = np.array([bool(text) and text not in codes for text in texts], bool)
-        values = mask_impossible(stack_floats(batch, "xyz"), spec[NAME].channels, ledger)
+        values = possible_values(path.name, stack_floats(batch, "xyz"), spec[NAME], ledger)
         stamps = batch["time"].to_numpy(zero_copy_only=False)
         measured = np.isfinite(values).all(axis=0) & ~np.isnat(stamps)
         leave_out(ledger, int((~measured).sum()), "without a value or a time")
@@ -208,7 +207,6 @@ def _recording(subject: str, stretch: Stretch, spec: SignalSpec, names: Sequence
     times_s, values = samples["time_s"], samples["values"].T
     steps = max(1, round((stretch.stop_s - begin_s) * RATE_HZ))
     regular = resample_irregular(times_s, values, RATE_HZ, begin_s, steps)
-    check_track_scale(spec[NAME], regular)
     ends = np.r_[times_s[1:], times_s[-1] + 1 / RATE_HZ]
     # A sample that other windows of a long stretch have is counted with them, and once.
     own = (times_s >= begin_s - EDGE_S) & (times_s < stretch.next_s - EDGE_S)

@@ -25,11 +25,11 @@ import numpy as np
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.wfdb_records import read_signals
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 LABELS = {
@@ -142,7 +142,7 @@ def _windows(
     if signals.rate_hz != RATE_HZ:
         raise DataError(f"{record.name} is at {signals.rate_hz:g} Hz, expected {RATE_HZ:g} Hz")
     times_s = np.arange(signals.values.shape[1]) / RATE_HZ
-    track = Track(spec["ecg"], mask_impossible(signals.values, spec["ecg"].channels, ledger))
+    track = Track(spec["ecg"], possible_values(record.name, signals.values, spec["ecg"], ledger))
     recording = Recording(
         record.name,
         {"ecg": track},

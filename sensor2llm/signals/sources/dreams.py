@@ -33,6 +33,7 @@ from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.edf_files import EdfFile, find_signal, open_edf
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.sleep_stages import (
     EPOCH_S,
@@ -45,7 +46,6 @@ from sensor2llm.signals.sources.sleep_stages import (
 )
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -165,7 +165,7 @@ def _tracks(file: EdfFile, ledger: Ledger) -> Tracks:
     for modality in SPEC.modalities:
         signals = [find_signal(file, names) for names in SIGNALS[modality.name].values()]
         if None not in signals:
-            values = mask_impossible(_at_rate(file, signals), modality.channels, ledger)
+            values = possible_values(name, _at_rate(file, signals), modality, ledger)
             tracks[modality.name] = Track(modality=modality, values=values)
     if not tracks:
         has = ", ".join(signal.label for signal in file.edf.signals)[:100]

@@ -46,7 +46,6 @@ import pyarrow.compute as pc
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
     NO_ACTIVITY,
@@ -242,9 +241,6 @@ def device_bouts(
         if timed:
             begin_s, values = _at_rate({n: part[:2] for n, part in timed.items()}, window_s)
             bout_s = (zero_ms - int(samples["arrival"][0])) * 1e-3
-            for name in values:
-                if name.endswith("accel"):
-                    check_track_scale(spec[name], values[name])
             label = list(LABELS.values())[int(parts["code"][0])]
             times_s = bout_s + np.sort(np.concatenate([part[2] for part in timed.values()]))
             yield Bout(subject, label, bout_s + begin_s, values, times_s)

@@ -18,10 +18,10 @@ from pyarrow import csv
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.segment import SHORT
+from sensor2llm.signals.shared_stamps import spread_stamps
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.stamps import is_no_earlier, spread_shared
 from sensor2llm.signals.transforms import segment
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
 EARLIER = "with an earlier time stamp than one before"
@@ -230,7 +230,7 @@ def in_order(
     Returns:
         Which samples stay, as indices, and the times of these.
     """
-    stay = np.flatnonzero(is_no_earlier(times_s))
+    stay = np.flatnonzero(times_s >= np.maximum.accumulate(times_s))
     leave_out(ledger, len(times_s) - len(stay), EARLIER)
     shared = np.diff(times_s[stay], prepend=-np.inf) == 0
     if shared.any() and shared.mean() < 0.5:
@@ -238,16 +238,25 @@ def in_order(
         same = np.isclose(values[:, stay], values[:, before], 0, 0, equal_nan=True)
         copies = shared & same.all(axis=0)
         leave_out(ledger, int(copies.sum()), COPY)
-        stay, shared = stay[~copies], shared[~copies]
-    ledger.change("samples", int(shared.sum()), SHARED)
-    return stay, spread_shared(times_s[stay])
+        stay = stay[~copies]
+    if len(stay) > 1 and times_s[stay[0]] == times_s[stay[-1]]:
+        leave_out(ledger, len(stay) - 1, "at the only time of their bout, all but one")
+        return stay[:1], times_s[stay[:1]]
+    every = np.ones((1, len(stay)), bool)
+    spread_s, count = spread_stamps(times_s[stay], every) if len(stay) else (times_s[stay], 0)
+    ledger.change("samples", count, SHARED)
+    return stay, spread_s
 
 
 def bout_windows(bout: Bout, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
-    """Cut a bout into windows; its samples and windows are counted in `ledger`."""
-    tracks = {}
+    """Cut a bout into windows; its samples and windows are counted in `ledger`.
+
+    Raises:
+        SpecError: For a channel whose values cannot be in its unit.
+    """
+    tracks, where = {}, f"{bout.subject}, {bout.label}"
     for name, values in bout.values.items():
-        possible = mask_impossible(values, spec[name].channels, ledger)
+        possible = possible_values(where, values, spec[name], ledger)
         tracks[name] = Track(modality=spec[name], values=possible, start_s=bout.start_s)
     stop_s = bout.start_s + max(
         part.shape[1] / float(spec[name].rate_hz or 1.0) for name, part in bout.values.items()

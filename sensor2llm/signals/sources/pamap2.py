@@ -53,9 +53,9 @@ from sensor2llm.signals.sources.motion_tables import (
     read_numbers,
     stack_floats,
 )
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Window
 
 LABELS = {
@@ -169,7 +169,7 @@ def _windows(
 ) -> Iterator[Window]:
     table, steps = _in_order(path, read_samples(path), ledger)
     heart_rate = stack_floats(table, ["heart_rate"])
-    bpm = mask_impossible(heart_rate, spec["heart_rate"].channels, ledger)[0]
+    bpm = possible_values(path.name, heart_rate, spec["heart_rate"], ledger)[0]
     known = np.isfinite(bpm)
     read_s, bpm = steps[known] / RATE_HZ, bpm[known]
     motion = spec.subset(name for name in spec.names if name != "heart_rate")

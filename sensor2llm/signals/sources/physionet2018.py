@@ -34,6 +34,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.sleep_stages import (
     EPOCH_S,
@@ -46,7 +47,6 @@ from sensor2llm.signals.sources.wfdb_notes import Notes, read_notes
 from sensor2llm.signals.sources.wfdb_records import Signals, read_signals
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS = {
@@ -164,11 +164,11 @@ def _windows(record: Path, ledger: Ledger) -> Iterator[Window]:
     scored = [(0.0, first_s), *((stage.start_s, stage.stop_s) for stage in stages)]
     epochs = RowCoverage(np.sort(epoch_times(scored)))
     epochs.drop(-np.inf, first_s - 1e-6, "before the record's first stage")
-    load = cut_from(_tracks(signals, ledger))
+    load = cut_from(_tracks(record.name, signals, ledger))
     return stage_windows(record.name, stages, load, SPEC, ledger, epochs)
 
 
-def _tracks(signals: Signals, ledger: Ledger) -> dict[str, Track]:
+def _tracks(record: str, signals: Signals, ledger: Ledger) -> dict[str, Track]:
     """Bring every modality to its rate; the whole record, so that no stage has an edge."""
     tracks = {}
     ledger.read("recordings")
@@ -177,7 +177,7 @@ def _tracks(signals: Signals, ledger: Ledger) -> dict[str, Track]:
         values = signals.rows(SIGNALS[modality.name])
         ledger.change("recordings", values is None, f"without all of {modality.name}")
         if values is not None:
-            values = mask_impossible(values, modality.channels, ledger)
+            values = possible_values(record, values, modality, ledger)
             values = resample(values, signals.rate_hz, RATES_HZ[modality.name])
             tracks[modality.name] = Track(modality=modality, values=values)
     return tracks

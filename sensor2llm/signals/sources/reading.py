@@ -1,6 +1,5 @@
 """What a reader hands over: a spec, and windows that are read while they are written down."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,5 +26,3 @@ class Reading:
     """How many windows come, where that is known beforehand."""
     ledger: Ledger = field(default_factory=Ledger)
     """What was read, and what became of it, counted while `windows` is consumed."""
-    notes: Counter[str] = field(default_factory=Counter)
-    """What else was dropped or mended, counted while `windows` is consumed."""

@@ -43,6 +43,7 @@ from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.row_coverage import RowCoverage
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.edf_files import EdfFile, find_signal, open_edf
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.sleep_stages import (
     EPOCH_S,
@@ -56,7 +57,6 @@ from sensor2llm.signals.sources.sleep_stages import (
     trim_wake,
 )
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS = {
@@ -284,8 +284,8 @@ def _loader(path: Path, spec: SignalSpec, ledger: Ledger) -> Load:
         return {
             name: Track(
                 modality=replace(spec[name], rate_hz=float(signal.sampling_frequency)),
-                values=mask_impossible(
-                    file.cut(signal, start_s, stop_s)[None], spec[name].channels, ledger
+                values=possible_values(
+                    path.name, file.cut(signal, start_s, stop_s)[None], spec[name], ledger
                 ),
                 start_s=start_s,
             )

@@ -14,13 +14,8 @@ from sensor2llm.signals.store import WindowStore
 _MUCH = 0.1
 
 
-def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
-    """Count a store's contents, as plain JSON types.
-
-    Args:
-        store: What was written.
-        notes: What the reader dropped or mended and the store's ledger does not have.
-    """
+def summarise(store: WindowStore) -> dict[str, Any]:
+    """Count a store's contents, as plain JSON types."""
     labels = np.asarray(store.labels)
     counts = np.bincount(labels[labels >= 0], minlength=len(store.label_names)).tolist()
     missing = 1 - np.asarray(store.present).mean(axis=0)
@@ -36,7 +31,7 @@ def summarise(store: WindowStore, notes: Mapping[str, int]) -> dict[str, Any]:
         "missing_share": dict(zip(store.spec.names, missing.round(4).tolist(), strict=True)),
         "published": {name: len(people) for name, people in store.published.items()},
         "ledger": store.ledger.to_dict(),
-        "notes": {name: count for name, count in notes.items() if count},
+        "notes": store.ledger.reasons(),
     }
 
 
@@ -72,7 +67,6 @@ def describe(summary: Mapping[str, Any]) -> str:
         lines.append(f"published split {name}: {people} people")
     ledger = Ledger.from_dict(summary["ledger"])
     lines += [*ledger.lines(), *advice(ledger, summary["window_s"])]
-    lines += [f"note: {count} {name}" for name, count in summary["notes"].items()]
     if "picture" in summary:
         lines.append(f"picture: {summary['picture']}")
     return "\n".join(lines)

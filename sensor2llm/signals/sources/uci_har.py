@@ -28,10 +28,10 @@ from jaxtyping import Float, Float32
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.plausible import LIMITS
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.unit_limits import LIMITS
 from sensor2llm.signals.window import Window
 
 LABELS = (

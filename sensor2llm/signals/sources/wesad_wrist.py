@@ -19,8 +19,8 @@ from pyarrow import csv as arrow_csv
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.spec import Modality, SignalSpec
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track
 
 FILES = {
@@ -113,7 +113,7 @@ def physical(
         outside = (values < low) | (values > high)
         ledger.change("samples", int(outside.sum()), NO_SKIN)
         return np.where(outside, np.nan, values)
-    return mask_impossible(values, modality.channels, ledger)
+    return possible_values(subject, values, modality, ledger)
 
 
 def read_e4(path: Path, columns: int) -> tuple[float, float, Float64[np.ndarray, "channel step"]]:

@@ -38,15 +38,14 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import leave_out
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.wisdm_file import Segment, average_bursts, read_segments
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample_irregular, segment
-from sensor2llm.signals.unit_limits import mask_impossible
 from sensor2llm.signals.window import Annotation, Recording, Track
 
 LABELS = {
@@ -240,12 +239,12 @@ def aligned(
         ends = dict.fromkeys(ends, min(ends.values()))
     tracks = {}
     for name, part in group.items():
-        possible = mask_impossible(part.values, spec[name].channels, ledger)
+        where = f"person {part.subject}"
+        possible = possible_values(where, part.values, spec[name], ledger)
         times_s, values = average_bursts(part.times_s - zeros[name], possible, RATE_HZ)
         ledger.change("samples", len(part.times_s) - len(times_s), "averaged in bursts")
         steps = max(1, math.floor(ends[name] * RATE_HZ + 1e-6) + 1)
         regular = resample_irregular(times_s, values, RATE_HZ, 0.0, steps, max_gap_s=MAX_GAP_S)
-        check_track_scale(spec[name], regular)
         tracks[name] = Track(modality=spec[name], values=regular, start_s=start_s)
     return tracks
 

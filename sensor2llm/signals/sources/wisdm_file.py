@@ -29,6 +29,7 @@ _WHOLE = r"^(\d{1,18}|[1-8]\d{18})$"
 class Segment:
     """Neighbouring samples of one activity: increasing stamps in seconds, values x, y, z."""
 
+    subject: str
     code: str
     times_s: Float64[np.ndarray, " sample"]
     values: Float32[np.ndarray, "channel sample"]
@@ -66,7 +67,7 @@ def read_segments(
         part = values[:, start:stop]
         stay, times = in_order(times_s[start:stop], part, ledger)
         if len(times) > 1:
-            yield Segment(str(code[start]), times, part[:, stay])
+            yield Segment(subject, str(code[start]), times, part[:, stay])
         else:
             leave_out(ledger, len(times), "alone in their segment")
 

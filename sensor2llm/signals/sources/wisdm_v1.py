@@ -36,7 +36,6 @@ from pyarrow import csv
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
@@ -140,7 +139,6 @@ def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
         part = values[:, start:stop]
         stay, times_s = in_order((stamps[start:stop] - first) * 1e-9, part, ledger)
         regular = _regular(times_s, part[:, stay])
-        check_track_scale(spec[NAME], regular)
         label = LABELS[names[activity[start]]]
         yield Bout(str(person), label, start_s, {NAME: regular}, start_s + times_s)
 

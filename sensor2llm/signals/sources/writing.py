@@ -1,6 +1,6 @@
 """Write a source into a store, with a progress bar on stderr."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -23,14 +23,11 @@ def write_source(
     options: SourceOptions,
     simulation: SimulationConfig,
     stores: Sequence[Path] = (),
-) -> tuple[WindowStore, Mapping[str, int]]:
+) -> WindowStore:
     """Write `name` (see `open_source`) to the store `out`; nothing half written is left.
 
     `path` holds the data (none for `simulated`); `simulation` says what `simulated` makes, and
     `stores` what `joined` puts side by side.
-
-    Returns:
-        The store, and counts of what was dropped or mended beside its ledger.
 
     Raises:
         ConfigError: For an unknown name, or an option that it does not have.
@@ -40,7 +37,7 @@ def write_source(
         raise ConfigError(f"{name} has no option --stores; only joined has")
     if name == "simulated":
         options.allow("simulated", *(f"simulation.{field.name}" for field in fields(simulation)))
-        return _simulated(path, out, simulation), {}
+        return _simulated(path, out, simulation)
     if simulation != SimulationConfig():
         raise ConfigError(f"{name} has no option --simulation; only simulated has")
     reading = (
@@ -55,7 +52,7 @@ def write_source(
         transient=True,
         disable=not console.is_terminal,  # a bar that nobody sees would still end its line
     )
-    store = WindowStore.write(
+    return WindowStore.write(
         out,
         reading.spec,
         windows,
@@ -65,7 +62,6 @@ def write_source(
         parts=reading.parts,
         ledger=reading.ledger,
     )
-    return store, reading.notes
 
 
 def _joined(path: Path | None, options: SourceOptions, stores: Sequence[Path]) -> Reading:
