@@ -7,11 +7,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-<<<<<<< HEAD
 .PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants kill-test fuzz
-=======
-.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants kill-test fuzz
->>>>>>> refs/heads/replace
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -62,7 +58,6 @@ tables: setup
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow
 
-<<<<<<< HEAD
 # The suite with branch coverage of both packages; fails below what pyproject.toml asks for.
 coverage: setup
 	@$(BIN)/python -m pytest -q --cov --cov-report=term
@@ -81,7 +76,6 @@ test-newest:
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test
 	@$(NEWEST)/bin/python -m benchmarks.newest $(TESTS)
-=======
+
 kill-test: setup
 	@$(BIN)/python -m benchmarks.kill_campaign
->>>>>>> refs/heads/replace

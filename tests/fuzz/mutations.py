@@ -137,12 +137,16 @@ def _text(content: bytes, random_: random.Random) -> bytes:
         lines = [line.replace(separator, other) for line in lines]
     elif change == 10:
         text = content.decode("utf-8", "replace")
-        return text.encode(random_.choice(("utf-16", "utf-8-sig", "latin-1", "utf-16-le")), "replace")
+        return text.encode(
+            random_.choice(("utf-16", "utf-8-sig", "latin-1", "utf-16-le")), "replace"
+        )
     else:
         column = random_.randrange(len(cells))
         value, count = _cell(random_), random_.choice((1, len(lines)))
         lines[row : row + count] = [
-            separator.join([*(parts := line.split(separator))[:column], value, *parts[column + 1 :]])
+            separator.join(
+                [*(parts := line.split(separator))[:column], value, *parts[column + 1 :]]
+            )
             for line in lines[row : row + count]
         ]
     return b"\n".join(lines)

@@ -133,7 +133,12 @@ def _audit(folder: Path) -> str:
 
     (file,) = (path for path in folder.iterdir() if path.name.startswith("walk"))
     serialiser = "as_written" if file.suffix == ".txt" else "plain"
-    report = audit(file, [whole_numbers()], [serialiser], config=AuditConfig(sample_values=300, probe_values=40))
+    report = audit(
+        file,
+        [whole_numbers()],
+        [serialiser],
+        config=AuditConfig(sample_values=300, probe_values=40),
+    )
     report.markdown().encode()
     return ""
 
