@@ -22,7 +22,7 @@ TIMES = (
 )
 
 SIMULATED = "prepare simulated --picture none --simulation.sessions 1 --simulation.bout_s 10"
-LOOP = "--{0}.epochs 2 --{0}.batch_size 16 --{0}.checkpoint_every_s 0 --{0}.precision float32"
+LOOP = "--{0}.epochs 2 --{0}.batch_size 32 --{0}.checkpoint_every_s 0 --{0}.precision float32"
 ENCODER = (
     f"pretrain_encoder --data {PLACE}/store --encoder.width 8 --encoder.pooled_steps 4 "
     f"--finetune true {LOOP.format('pretrain_loop')} {LOOP.format('finetune_loop')}"
@@ -40,7 +40,7 @@ COMPARE = (
 )
 EVALUATE = f"evaluate {OUT} --data {PLACE}/store --llm {PLACE}/llm"
 INPUTS = {
-    "store": (f"{SIMULATED} --simulation.subjects 8 --out {PLACE}/store",),
+    "store": (f"{SIMULATED} --simulation.subjects 6 --out {PLACE}/store",),
     "encoder": (f"{ENCODER} --out {PLACE}/encoder",),
     "adapter": (f"{ADAPTER} --out {PLACE}/adapter",),
     "archive": tuple(

@@ -235,6 +235,40 @@ def test_a_second_writer_is_told_and_a_killed_one_holds_nothing(other, tmp_path,
     assert read(tmp_path) == {f"out/{name}": text for name, text in NEW.items()}
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")]
+)
+def test_a_file_system_without_locks_is_told_and_written(error, tmp_path, monkeypatch, caplog):
+    def refuse(*_args, **_options):
+        raise error
+
+    write(tmp_path / "out", OLD)
+    write(tmp_path / ".out.part", {"half": "of a dead writer"})
+    monkeypatch.setattr(atomic_write.FileLock, "acquire", refuse)
+    save("swap", tmp_path / "out")
+    assert caplog.messages == [
+        f"the file system of '{tmp_path / 'out'}' has no locks: let one process at a time write "
+        "there"
+    ]
+    assert read(tmp_path) == {f"out/{name}": text for name, text in NEW.items()}
+
+
+def test_a_lock_that_may_not_be_taken_is_an_error(tmp_path, monkeypatch):
+    def refuse(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied", "out.lock")
+
+    monkeypatch.setattr(atomic_write.FileLock, "acquire", refuse)
+    with pytest.raises(PermissionError), sole_writer(tmp_path / "out"):
+        pass
+
+
+def test_a_file_may_follow_a_folder_of_its_name(tmp_path):
+    write(tmp_path / "out", OLD)
+    with update_folder(tmp_path / "out") as part:
+        write(part, {"lora": "a file now"})
+    assert read(tmp_path / "out")["lora"] == "a file now"
+
+
 def test_one_process_may_hold_a_target_twice(tmp_path):
     with sole_writer(tmp_path / "out"), sole_writer(tmp_path / "out"):
         save("swap", tmp_path / "out")
