@@ -252,7 +252,7 @@ def _compare(llm: FrozenLLM, check: Check) -> None:
         heard += [SYSTEM in row.text and "<think>" not in row.text[-12:] for row in plain]
     check.texts_equal, check.system_heard = all(equal), all(heard)
     check.frozen = llm.fingerprint() == before
-    check.positions, check.window = max(lengths), llm.window
+    check.positions, check.window = max(lengths), llm.runner.window
     able = llm.shortcuts(check.positions)
     check.shortcuts = {name: bool(getattr(able, name)) for name in vars(Shortcuts())}
 

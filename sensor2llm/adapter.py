@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sensor2llm.artefact_types import is_text
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.cross_attention import GatedCrossAttention
@@ -27,7 +26,7 @@ from sensor2llm.bridge.projectors import Projector
 from sensor2llm.bridge.step_mix import token_modalities
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
-from sensor2llm.llm.chat import SIGNAL, SOFT
+from sensor2llm.llm.chat import check_plain
 from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.soft_prompt import SoftPrompt
@@ -113,11 +112,7 @@ class SensorAdapter(nn.Module):
 
     def _check(self) -> None:
         for text in (*self.label_names, *self.label_texts):
-            if not is_text(text) or SOFT in text or SIGNAL in text:
-                raise ConfigError(
-                    f"{text!r} cannot be a label: it holds a placeholder's text, or half of a "
-                    "surrogate pair; rename it"
-                )
+            check_plain(text, "a label")
         if self.normaliser is not None:
             self.normaliser.check(self.spec)
         if (self.encoder is None) != (self.projector is None):

@@ -47,6 +47,9 @@ def _main(argv: list[str] | None) -> None:
         title = f"{said.label} ({said.probabilities[said.label]:.0%})"
         spec, shares = model.adapter.spec, said.probabilities
         plot_window(window, spec, options.picture, answer=title, probabilities=shares)
+    if hasattr(sys.stdin, "reconfigure"):
+        # A byte that is no UTF-8 is no end of the conversation; what it stood for is refused.
+        sys.stdin.reconfigure(errors="replace")
     if sys.stdin.isatty() and not options.json:
         terminal.converse()
     else:

@@ -16,7 +16,7 @@ from sensor2llm.adapter import SensorAdapter
 from sensor2llm.batches import CLASSIFICATION, FeatureBatch, Request
 from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import TemplateError
-from sensor2llm.llm.chat import SIGNAL, SOFT, Message
+from sensor2llm.llm.chat import SIGNAL, SOFT, Message, check_plain
 from sensor2llm.llm.forward import Prefix, compute_prefix, prompt_rows
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
@@ -85,6 +85,8 @@ class Prompting:
         own: dict[str, Any] = {"signal": text, "numbers": text}
         own |= {"soft": SOFT * self.adapter.soft_tokens}
         own |= {"signals": {name: SIGNAL * n for name, n in self._places.items()}}
+        if question is not None:
+            check_plain(question, "the question")
         more = {} if question is None else {"question": question}
         return self._render(asked, own | dict(given or {}) | more)
 

@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -132,3 +136,24 @@ def test_ctrl_c_stops_an_answer_and_the_next_one_leaves(chat, monkeypatch, capsy
     assert out.count("Ctrl-C again leaves") == 2
     assert ", ".join(LABELS) in out
     assert list(lines) == ["never asked"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        (b"How \xff fast?", "the question 'How \ufffd fast.' holds bytes that are no UTF-8"),
+        (b"Is <|signal|> a walk?", r"the question holds <\|signal\|>, which stands for learned"),
+        (b"Is <|soft|> a walk?", r"the question holds <\|soft\|>"),
+        (b"/window \xff.csv", "\ufffd.csv.*(exist|no such)"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_and_the_chat_goes_on(given, tmp_path, typed, why):
+    """The bytes go in as they would from a terminal; the next question is answered."""
+    words = [sys.executable, "-m", "sensor2llm.chat", str(given[0]), "--llm", str(llm_folder()),
+             "--max_new_tokens", "5", "--json"]  # fmt: skip
+    done = subprocess.run(words, input=typed + b"\n/labels\n", capture_output=True, timeout=100,
+                          env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    refused, labels = map(json.loads, done.stdout.decode().splitlines())
+    assert re.search(why, refused["error"]), refused
+    assert labels == {"labels": list(LABELS)}

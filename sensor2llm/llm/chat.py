@@ -13,7 +13,8 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError as JinjaError
 
-from sensor2llm.errors import ModelError
+from sensor2llm.artefact_types import is_text
+from sensor2llm.errors import ConfigError, ModelError
 
 SOFT, SIGNAL = "<|soft|>", "<|signal|>"
 Message = Mapping[str, str]
@@ -39,7 +40,8 @@ class Chat:
     The two placeholder tokens are added to the tokenizer only: the model never sees their ids.
 
     Raises:
-        ModelError: for a tokenizer with neither an end of turn nor an end of text.
+        ModelError: for a tokenizer with neither an end of turn nor an end of text, or a chat
+            template that cannot be rendered or leaves answers out.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -120,8 +122,11 @@ class Chat:
     def _around_answer(self) -> tuple[str, str]:
         """Give what the template writes between its generation prompt and an answer, and after."""
         asked: list[Message] = [{"role": "user", "content": "?"}]
-        prompt = self._apply(asked, True)
-        whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+        try:
+            prompt = self._apply(asked, True)
+            whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+        except JinjaError as error:
+            raise ModelError(f"the chat template cannot be rendered: {error}") from error
         before, found, tail = whole.rpartition(PROBE)
         if not found:
             raise ModelError("the chat template leaves the assistant's answer out; give another")
@@ -142,6 +147,22 @@ class Chat:
                 "set eos_token in tokenizer_config.json"
             )
         return int(ids[0])
+
+
+def check_plain(text: str, what: str) -> None:
+    """Look at a text of somebody else's before it goes into a prompt.
+
+    Raises:
+        ConfigError: it holds a placeholder's text, which stands for vectors, or no characters.
+    """
+    for word in (SOFT, SIGNAL):
+        if word in text:
+            raise ConfigError(
+                f"{what} holds {word}, which stands for learned vectors in a prompt; write it in "
+                "other words"
+            )
+    if not is_text(text) or "\ufffd" in text:
+        raise ConfigError(f"{what} {text!r} holds bytes that are no UTF-8; write it again in UTF-8")
 
 
 def add_placeholders(tokenizer: Any) -> tuple[int, int]:

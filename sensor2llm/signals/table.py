@@ -149,10 +149,10 @@ def read_rows(path: Path, table: Table, ledger: Ledger) -> Rows:
         if table.time
         else _clock_s(values, table, len(data), path),
         values=values,
-        labels=label_texts(texts(data, table.label), table, path)
+        labels=label_texts(texts(data, table.label, path), table, path)
         if table.label and table.labelled
         else no_labels,
-        subjects=subject_texts(texts(data, subject), path)
+        subjects=subject_texts(texts(data, subject, path), path)
         if kind == "column"
         else np.full(len(data), fixed_subject(table, path), dtype=object),
     )

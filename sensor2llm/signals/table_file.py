@@ -25,7 +25,7 @@ from sensor2llm.signals.table_layout import (
     TextFile,
     open_text,
 )
-from sensor2llm.signals.table_times import Place, first_bad_cell, seconds, shown
+from sensor2llm.signals.table_times import Place, as_text, first_bad_cell, seconds, shown
 
 PARQUET = (".parquet", ".pq")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
@@ -207,21 +207,24 @@ def times_s(
     """
     place, column = Place(path.name, " ".join(names)), _plain(table[names[0]], layout)
     if len(names) > 1:
-        parts = (pc.cast(_plain(table[name], layout), pa.string()) for name in names)
+        parts = (as_text(_plain(table[name], layout), place) for name in names)
         column = pc.binary_join_element_wise(*parts, " ")
     return seconds(column, unit, place)
 
 
-def texts(table: pa.Table, name: str) -> np.ndarray:
-    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared."""
-    column = table[name]
+def texts(table: pa.Table, name: str, path: Path) -> np.ndarray:
+    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared.
+
+    Raises:
+        DataError: If its cells are no texts, such as lists, or no UTF-8.
+    """
+    column, place = table[name], Place(path.name, name)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
     if not pa.types.is_dictionary(column.type):
-        column = pc.cast(column, pa.string()).dictionary_encode()
+        column = as_text(column, place).dictionary_encode()
     coded = column.unify_dictionaries().combine_chunks()
-    try:
-        cells = pc.cast(coded.dictionary, pa.string()).to_pylist()
-    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise DataError(f"column {name!r} holds bytes that are no UTF-8; mend the file") from error
+    cells = as_text(coded.dictionary, place).to_pylist()
     # A CSV's cell with a blank before its quotes keeps them.
     words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
     codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)

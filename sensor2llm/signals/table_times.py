@@ -115,7 +115,7 @@ def _check_digits(column: pa.ChunkedArray, unit: str, place: Place) -> None:
 def _date_times(column: pa.ChunkedArray, unit: str, place: Place) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type):
         return pc.cast(column, pa.timestamp("ns", tz=column.type.tz))
-    text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    text = pc.utf8_trim_whitespace(as_text(column, place))
     date, order = _DATE.get(unit, _DATE["iso"])
     tidy = pc.replace_substring_regex(text, date, order)
     for pattern, better in _TIDY:
@@ -131,6 +131,22 @@ def _date_times(column: pa.ChunkedArray, unit: str, place: Place) -> pa.ChunkedA
     kind = "ISO date time" if unit == "iso" else f"date time in the order {unit}"
     hint = "; write unit: dmy or unit: mdy" if re.match(_DATE["dmy"][0], shown(text[row])) else ""
     raise place.error(row, f"{shown(text[row])!r} is no {kind}{hint if unit == 'iso' else ''}")
+
+
+def as_text(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
+    """Give a column as texts.
+
+    Raises:
+        DataError: If its cells are no texts, such as lists, or no UTF-8.
+    """
+    try:
+        text = pc.cast(column, pa.string())
+        text.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"{place.file}: column {place.column!r} holds {str(column.type)[:60]} that is no text"
+        ) from error
+    return text
 
 
 def first_bad_cell(column: pa.ChunkedArray, kind: pa.DataType) -> int:

@@ -21,7 +21,7 @@ import torch
 from sensor2llm.atomic_write import replace_file
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, ModelError
-from sensor2llm.llm.chat import Message
+from sensor2llm.llm.chat import Message, check_plain
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.fitting import fit_windows
@@ -146,7 +146,9 @@ class Conversation:
 
         Raises:
             ModelError: the windows alone are longer than the LLM's context.
+            ConfigError: the question holds a placeholder's text, or what is no character.
         """
+        check_plain(question, "the question")
         ids, question = self._fitting_ids(question)
         asked: Message = {"role": "user", "content": question}
         heard = [window for exchange in self._exchanges for window in exchange.heard]

@@ -88,7 +88,7 @@ def test_a_padded_row_is_the_row_alone(family):
         cache = learned.prefix(llm).cache(1)
         positions = torch.arange(ids.shape[1])[None] + learned.tokens
         wanted = llm.model(
-            input_ids=ids, position_ids=positions, **{llm.cache_argument: cache}
+            input_ids=ids, position_ids=positions, **{llm.runner.cache_argument: cache}
         ).logits[0]
         torch.testing.assert_close(found, wanted[len(row) - 1 :], atol=1e-4, rtol=1e-4)
 

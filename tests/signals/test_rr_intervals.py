@@ -174,6 +174,8 @@ def test_what_is_no_list_of_intervals_is_refused(tmp_path: Path, text, message):
     ("text", "message"),
     [
         ("nsr2db,healthy\n", r"labels\.csv: row 1 is .*expected 'name,label'"),
+        ("name,label\nnsr2db,a\nnsr2db,b\n", r"labels\.csv gives 'nsr2db' two labels"),
+        ("name,label\n" + "x" * 200_000, r"labels\.csv: field larger than field limit"),
         ("name,label\nnsr2db,\n", r"labels\.csv: row 2 is .*such as 'nsr2db,healthy'"),
     ],
 )

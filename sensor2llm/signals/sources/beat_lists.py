@@ -46,7 +46,7 @@ def read_beats(path: Path) -> BeatList:
         DataError: For an empty file, text in another encoding, a line that is not as described,
             and times that go back or do not agree with the intervals.
     """
-    text = _decode(path)
+    text = read_text(path)
     if not text.strip():
         raise DataError(f"{path.name} is empty")
     rows = _cells(text)
@@ -83,7 +83,12 @@ def spread_by_intervals(times_s: Column, intervals_s: Column) -> Column:
     return np.maximum(times_s - (passed[last] - passed), before)
 
 
-def _decode(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, or in UTF-16 with its mark.
+
+    Raises:
+        DataError: For another encoding.
+    """
     raw = path.read_bytes()
     marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:

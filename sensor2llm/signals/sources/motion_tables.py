@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 from pyarrow import csv
 
@@ -117,7 +118,9 @@ def read_batches(
         fault = str(error).strip('"').splitlines()[0][:120]
         # pyarrow counts rows from 1, and columns from 0.
         fault = re.sub(r"In CSV column #(\d+)", lambda m: f"column {int(m[1]) + 1}", fault)
-        wanted = f"{len(names)} columns" if names else f"columns {', '.join(types)}"
+        listed = ", ".join(types)
+        listed = listed if len(listed) <= 80 else f"{listed[:79]}…"
+        wanted = f"{len(names)} columns" if names else f"columns {listed}"
         raise DataError(
             f"{path.name}: {fault}; expected {wanted}; unpack the archive again"
         ) from error
@@ -145,6 +148,42 @@ def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataTy
         text = re.sub(rb"[ \t]+", b" ", path.read_bytes())
         text = re.sub(rb" ?(\r?\n) ?", rb"\1", text).strip()
         return pa.Table.from_batches(read_batches(path, types, names, " ", text))
+
+
+def read_cells(path: Path, text: bytes, names: Sequence[str], trim: str) -> tuple[pa.Table, int]:
+    """Read all cells of a table without header as text, and count the lines of other widths.
+
+    Args:
+        path: Where the text comes from, for the error.
+        text: The table; cells are apart by commas.
+        names: The names of all columns.
+        trim: What is taken off the ends of a cell.
+
+    Raises:
+        DataError: For a line of a megabyte or more.
+    """
+    ragged = 0
+
+    def skip(row: csv.InvalidRow) -> str:
+        nonlocal ragged
+        ragged += 1
+        return "skip"
+
+    # pyarrow gives a broken line to `skip` as text, which it has to be.
+    ascii_text = text if text.isascii() else text.translate(bytes(range(128)) + b"?" * 128)
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(ascii_text),
+            csv.ReadOptions(column_names=list(names), use_threads=False),
+            csv.ParseOptions(invalid_row_handler=skip, quote_char=False),
+            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=[]),
+        )
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{path.name}: {str(error)[:120]}; expected {len(names)} cells a line; unpack the "
+            "archive again"
+        ) from error
+    return pa.table({name: pc.ascii_trim(table[name], trim) for name in names}), ragged
 
 
 def stack_floats(

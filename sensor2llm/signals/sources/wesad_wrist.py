@@ -100,20 +100,23 @@ def physical(
     Raises:
         DataError: For an acceleration that is in g already.
     """
-    if modality.name == "wrist_acc":
-        values = values / ACC_COUNTS_PER_G
-        norm = float(np.median(np.linalg.norm(values, axis=0))) if values.size else 1.0
-        if norm < MIN_NORM_G:
-            raise DataError(
-                f"{subject}: wrist_acc has a median norm of {norm:.3g} g, where gravity is 1 g; "
-                f"expected counts of 1/{ACC_COUNTS_PER_G:g} g as the device writes them"
-            )
     if modality.name.endswith("_temp"):
         low, high = SKIN_DEGC
         outside = (values < low) | (values > high)
         ledger.change("samples", int(outside.sum()), NO_SKIN)
         return np.where(outside, np.nan, values)
-    return possible_values(subject, values, modality, ledger)
+    if modality.name == "wrist_acc":
+        values = values / ACC_COUNTS_PER_G
+    values = possible_values(subject, values, modality, ledger)
+    if modality.name == "wrist_acc":
+        norms = np.linalg.norm(values, axis=0)
+        norm = float(np.nanmedian(norms)) if np.isfinite(norms).any() else 1.0
+        if norm < MIN_NORM_G:
+            raise DataError(
+                f"{subject}: wrist_acc has a median norm of {norm:.3g} g, where gravity is 1 g; "
+                f"expected counts of 1/{ACC_COUNTS_PER_G:g} g as the device writes them"
+            )
+    return values
 
 
 def read_e4(path: Path, columns: int) -> tuple[float, float, Float64[np.ndarray, "channel step"]]:
