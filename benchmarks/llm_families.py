@@ -219,7 +219,7 @@ def run_checks(layout: Layout, folder: Path) -> Check:
         with _stderr_to(notes):
             _compare(FrozenLLM.load(str(folder), dtype="float32", device="cpu"), check)
     except UserError as error:
-        check.refused = str(error)
+        check.refused = str(error).replace(str(folder), folder.name)
     except Exception as error:
         check.failed = f"{type(error).__name__}: {error}"[:200]
         traceback.print_exc()

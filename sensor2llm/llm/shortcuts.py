@@ -9,7 +9,7 @@ slower rather than wrong.
 from dataclasses import dataclass
 
 # Shortcuts are tried at these lengths; a prompt's own decides which trial counts.
-LENGTHS = (64, 256, 1024, 4096, 16384, 65536)
+LENGTHS = tuple(2**power for power in range(6, 18))
 
 
 @dataclass(frozen=True, kw_only=True)

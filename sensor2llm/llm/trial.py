@@ -40,6 +40,7 @@ TAIL = 3
 # Of a score in nats; of a logit, where a recurrent state is computed in two ways; and of either
 # in what is not float32 even here (8 and 4 bits).
 WITHIN, WITHIN_STEPS, WITHIN_ROUNDED = 1e-4, 1e-3, 0.5
+PLAIN = (torch.float32, torch.float16, torch.bfloat16)
 # Of three rows that begin alike, two of one length, and two of which one is padded.
 EVEN, UNEVEN = (0, 1), (0, 2)
 
@@ -224,7 +225,7 @@ def in_float32(model: nn.Module) -> Iterator[bool]:
     if all(tensor.dtype == torch.float32 for tensor in tensors):
         yield True
         return
-    if getattr(model, "hf_quantizer", None) is not None:
+    if any(parameter.dtype not in PLAIN for parameter in model.parameters()):
         yield False
         return
     try:

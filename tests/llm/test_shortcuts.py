@@ -61,9 +61,8 @@ def test_what_a_kind_takes_gives_what_plain_forwards_give(name, tmp_path):
 
 
 def test_a_trials_length_is_the_next_edge_and_no_longer_than_a_limit_that_holds_the_prompt():
-    assert [trial_length(n) for n in (0, 64, 65, 257, LENGTHS[-1] + 1)] == [
-        64, 64, 256, 1024, LENGTHS[-1] + 1,
-    ]  # fmt: skip
+    lengths = (0, 64, 65, 257, LENGTHS[-1] + 1)
+    assert [trial_length(n) for n in lengths] == [64, 64, 128, 512, LENGTHS[-1] + 1]
     assert trial_length(30, 40, None) == 40
     assert trial_length(41, 40, None) == 64
     assert trial_length(41, 40, 50) == 50
