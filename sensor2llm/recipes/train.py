@@ -63,6 +63,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
+    model.check_context()
     parts = _parts(recipe, model, store, split)
     task = make_task(recipe, model, parts, recipe.tasks)
     # Trained on the answers' tokens too, labels need none: what they score is what they are.
