@@ -6,15 +6,13 @@ it, a layer at a time: rounding moves a score of a large model by more than many
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import ModelError
@@ -30,8 +28,8 @@ from sensor2llm.llm.forward import (
 )
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import Steps, generate
-from sensor2llm.llm.hooks import decoder_layers
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.precision import in_float32
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.shortcuts import Shortcuts
 
@@ -40,7 +38,6 @@ TAIL = 3
 # Of a score in nats; of a logit, where a recurrent state is computed in two ways; and of either
 # in what is not float32 even here (8 and 4 bits).
 WITHIN, WITHIN_STEPS, WITHIN_ROUNDED = 1e-4, 1e-3, 0.5
-PLAIN = (torch.float32, torch.float16, torch.bfloat16)
 # Of three rows that begin alike, two of one length, and two of which one is padded.
 EVEN, UNEVEN = (0, 1), (0, 2)
 
@@ -212,67 +209,3 @@ class Trial:
         if not off <= within:
             logger.info("%s goes without %s: %.2g nats off", self.llm.name, shortcut, off)
         return off <= within
-
-
-@contextmanager
-def in_float32(model: nn.Module) -> Iterator[bool]:
-    """Compute in float32 for a while; yields whether all weights are, quantised ones are not.
-
-    A decoder layer is converted while it runs, so that a large model needs little more memory. The
-    tensors themselves are put back.
-    """
-    tensors = list(_tensors(model))
-    if all(tensor.dtype == torch.float32 for tensor in tensors):
-        yield True
-        return
-    if any(parameter.dtype not in PLAIN for parameter in model.parameters()):
-        yield False
-        return
-    try:
-        layers = decoder_layers(model)
-    except ModelError:
-        layers = []
-    inside = {id(tensor) for layer in layers for tensor in _tensors(layer)}
-    with ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(_converted_while_run(layer))
-        stack.enter_context(_converted(t for t in tensors if id(t) not in inside))
-        yield True
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.is_floating_point():
-            yield tensor
-
-
-@contextmanager
-def _converted(tensors: Iterable[Tensor]) -> Iterator[None]:
-    stored = [(tensor, tensor.data) for tensor in tensors]
-    try:
-        for tensor, data in stored:
-            tensor.data = data.float()
-        yield
-    finally:
-        for tensor, data in stored:
-            tensor.data = data
-
-
-@contextmanager
-def _converted_while_run(layer: nn.Module) -> Iterator[None]:
-    running = ExitStack()
-
-    def convert(*_: Any) -> None:
-        running.enter_context(_converted(_tensors(layer)))
-
-    def restore(*_: Any) -> None:
-        running.close()
-
-    before = layer.register_forward_pre_hook(convert)
-    after = layer.register_forward_hook(restore, always_call=True)
-    try:
-        yield
-    finally:
-        before.remove()
-        after.remove()
-        running.close()

@@ -7,7 +7,8 @@ from benchmarks.llm_zoo import build
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.causality import refuse_unfit
 from sensor2llm.llm.frozen import FrozenLLM
-from tests.models import tiny_llm
+from sensor2llm.model import SensorLanguageModel
+from tests.models import small_adapter, tiny_llm, windows
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra", "big_bird"])
@@ -44,6 +45,9 @@ def test_layers_that_embed_tokens_once_more_get_them(family, tmp_path):
     torch.testing.assert_close(with_slot, expected, atol=1e-5, rtol=0)
     with pytest.raises(AssertionError, match="embed the tokens once more"):
         llm.run(llm.embed(ids))
+    model = SensorLanguageModel(small_adapter(llm), llm)
+    with pytest.raises(ModelError, match="embed the tokens once more: embeddings alone do not"):
+        model.embed(windows(1))
 
 
 def test_a_model_that_loses_something_on_embeddings_is_refused(monkeypatch):

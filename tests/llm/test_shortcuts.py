@@ -9,8 +9,8 @@ from benchmarks.llm_zoo import build
 from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, rows_after, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import Steps
+from sensor2llm.llm.precision import in_float32
 from sensor2llm.llm.shortcuts import LENGTHS, Shortcuts, trial_length
-from sensor2llm.llm.trial import in_float32
 from tests.models import tiny_llm
 
 ROWS = {layout.name: layout for layout in (*FAMILIES, *LAYOUTS)}
@@ -189,6 +189,12 @@ def test_weights_are_float32_for_a_trial_and_as_they_were_afterwards(tmp_path):
     assert all(getattr(llm.shortcuts(), name) for name in vars(Shortcuts()))
     assert llm.fingerprint() == before
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in llm.model.modules())
+
+
+def test_a_trial_inside_a_16_bit_training_step_is_in_float32(zoo):
+    llm = zoo("qwen2", initializer_range=0.3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert all(getattr(llm.shortcuts(), name) for name in vars(Shortcuts()))
 
 
 def test_a_released_llm_takes_every_shortcut():
