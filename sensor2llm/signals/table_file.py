@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.table_fields import listed
+from sensor2llm.signals.table_fields import listed, shown
 from sensor2llm.signals.table_layout import (
     DEFAULT_LAYOUT,
     EMPTY,
@@ -26,7 +26,7 @@ from sensor2llm.signals.table_layout import (
     TextFile,
     open_text,
 )
-from sensor2llm.signals.table_times import Place, as_text, first_bad_cell, seconds, shown
+from sensor2llm.signals.table_times import Place, as_text, cell_text, first_bad_cell, seconds
 
 PARQUET = (".parquet", ".pq")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
@@ -127,11 +127,13 @@ def _schema(path: Path) -> pa.Schema:
 def _check_name(path: Path, name: str, names: Sequence[str], hint: str = "") -> None:
     times = Counter(names)[name]
     if not times:
-        raise DataError(f"{path.name}: no column {name!r}; it has {listed(names)}{hint}")
+        raise DataError(f"{path.name}: no column {shown(name)}; it has {listed(names)}{hint}")
     if times > 1:
         raise DataError(
-            f"{path.name}: {times} columns are called {name!r}; give each its own name in the file"
-            + " (or by names: [...] in the description)" * (path.suffix not in PARQUET)
+            f"{path.name}: {times} columns are called {shown(name)}; give each its own "
+            "name in the file"
+            + " (or by names: [...] in the description)"
+            * (path.suffix not in PARQUET)
         )
 
 
@@ -259,7 +261,10 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _no_number(column: pa.ChunkedArray, place: Place, layout: Layout) -> DataError:
     row = first_bad_cell(column, pa.float64())
-    text, below = shown(column[row]), shown(column[row + 1]) if row + 1 < len(column) else ""
+    text, below = (
+        cell_text(column[row]),
+        cell_text(column[row + 1]) if row + 1 < len(column) else "",
+    )
     if _DECIMAL_COMMA.fullmatch(text):
         hint = "; write decimal: ',' (and the delimiter)"
     elif text in ("?", "-", ".", "*", "--", "missing"):
