@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.table_config import TIME_UNITS
-from sensor2llm.signals.table_file import EMPTY, PARQUET, column_names, numbers
+from sensor2llm.signals.table_file import PARQUET, column_names, numbers
+from sensor2llm.signals.table_layout import EMPTY, Layout
 from sensor2llm.signals.table_rates import observed_rate_hz
 from sensor2llm.signals.table_spec import TIMES
+from sensor2llm.signals.table_times import TIME_UNITS
 from tokenization_study.cells import find_cells
 from tokenization_study.config import InputConfig
 from tokenization_study.windows import Part, choose_columns
@@ -20,7 +21,7 @@ from tokenization_study.windows import Part, choose_columns
 
 def has_header(path: Path) -> bool:
     """Say whether the first row names columns: at least one cell is no number."""
-    for name in column_names(path, delimiter_of(path)):
+    for name in column_names(path, Layout(delimiter=delimiter_of(path))):
         cells = find_cells(name)
         if len(cells) != 1 or int(cells.lengths[0]) != len(name):
             return True
@@ -40,7 +41,7 @@ class TableReader:
         self._path = path
         self._config = config
         self._notes = notes
-        self._names = column_names(path, delimiter_of(path))
+        self._names = column_names(path, Layout(delimiter=delimiter_of(path)))
         unknown = [name for name in config.columns if name not in self._names]
         if unknown:
             raise DataError(

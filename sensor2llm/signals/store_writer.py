@@ -119,7 +119,7 @@ def write_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
     try:
-        meta = _write_arrays(partial, spec, windows, label_names)
+        meta = _write_arrays(partial, spec, windows, label_names, ledger)
         splits = {name: list(people) for name, people in (published or {}).items()}
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
         meta |= {"parts": dict(parts)} if parts else {}
@@ -138,6 +138,7 @@ def _write_arrays(
     spec: SignalSpec,
     windows: Iterable[Window],
     label_names: Sequence[str] | None,
+    ledger: Ledger | None,
 ) -> dict[str, Any]:
     labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
     with ExitStack() as stack:
@@ -160,7 +161,10 @@ def _write_arrays(
             subject_ids.append(subjects.number(str(window.subject)))
             starts.append(window.start_s)
     if n == 0:
-        raise DataError("there is no window to store; are the recordings shorter than a window?")
+        why = "".join(f"; {line}" for line in ledger.lines()) if ledger else ""
+        raise DataError(
+            f"there is no window to store; are the recordings shorter than a window?{why}"
+        )
     return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
             "subjects": list(subjects.ids)}  # fmt: skip
 
