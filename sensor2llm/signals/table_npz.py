@@ -24,7 +24,7 @@ from sensor2llm.signals.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.table_config import Table
-from sensor2llm.signals.table_fields import listed, shown
+from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_people import fixed_subject, label_texts
 from sensor2llm.signals.window import Window
 
@@ -129,7 +129,7 @@ def _said(
         )
     if rate.size != 1 or rate.dtype.kind not in "iuf":
         raise SpecError(
-            f"{path.name}: '{ours.name}.rate_hz' must be one number, got {shown(rate.tolist())}"
+            f"{path.name}: '{ours.name}.rate_hz' must be one number, got {listed([str(rate)])}"
         )
     written = zip(channels, np.broadcast_to(units, len(channels)).tolist(), strict=True)
     rate_hz = None if np.isnan(rate).all() else float(rate.item())

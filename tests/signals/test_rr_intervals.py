@@ -158,6 +158,7 @@ def test_a_folder_without_files_says_what_to_write(tmp_path: Path):
         ("", r"p\.txt is empty"),
         ("0.8\nabc\n0.8\n", r"p\.txt: line 2: 'abc'; expected an interval"),
         ("0.8\nnan\n", r"p\.txt: line 2: 'nan'"),
+        ("0.8\n1e308\n", r"p\.txt: line 2: '1e308'"),
         ("0.8\n0.9\t0.9\n", r"p\.txt: line 2: '0\.9\\t0\.9'"),
         ("1\t2\t3\t4\n", r"p\.txt: line 1: '1\\t2\\t3\\t4'"),
         ("1.0\t0.8\n0.9\t0.8\n", r"beat 2 at 0\.9 lies before the one above it, at 1;"),

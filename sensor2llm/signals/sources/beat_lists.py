@@ -19,7 +19,7 @@ from pyarrow import csv
 
 from sensor2llm.errors import DataError
 
-MAX_MEDIAN_S = 10.0
+MAX_MEDIAN_S, GREATEST = 10.0, 1e20
 # So many steps of time say whether they are those of the intervals.
 _ENOUGH_STEPS = 10
 _TIME_UNITS_S = {"s": 1.0, "ms": 1e-3}
@@ -133,7 +133,7 @@ def _numbers(cells: pa.ChunkedArray) -> Column | None:
         column = pc.cast(cells, pa.float64()).to_numpy()
     except pa.ArrowException:
         return None
-    return column if np.isfinite(column).all() else None
+    return column if (np.abs(column) < GREATEST).all() else None
 
 
 def _check_order(path: Path, times: Column, intervals: Column) -> None:
@@ -189,6 +189,6 @@ def _first_fault(path: Path, text: str) -> DataError:
 
 def _is_number(cell: str) -> bool:
     try:
-        return bool(np.isfinite(float(cell.replace(",", "."))))
+        return abs(float(cell.replace(",", "."))) < GREATEST
     except ValueError:
         return False

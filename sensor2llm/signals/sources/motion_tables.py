@@ -25,10 +25,13 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
+SLOW = "of a sensor slower than the longest pause that is bridged"
 EARLIER = "with an earlier time stamp than one before"
 COPY = "that repeat the one before"
 SHARED = "that share a time stamp, spread up to the next one"
 NO_ACTIVITY = "without an activity"
+# A row with a time of its own takes about a byte of a compressed file.
+MAX_ROWS_A_BYTE, ROWS_AT_LEAST = 2, 1_000_000
 BLOCK_BYTES = 1 << 20  # pyarrow reads some 32 blocks ahead: this bounds the memory
 
 
@@ -111,7 +114,14 @@ def read_batches(
             csv.ParseOptions(delimiter=delimiter),
             csv.ConvertOptions(column_types=dict(types), include_columns=list(types)),
         )
+        rows, most = 0, MAX_ROWS_A_BYTE * path.stat().st_size + ROWS_AT_LEAST
         for batch in reader:
+            rows += len(batch)
+            if rows > most:
+                raise DataError(
+                    f"{path.name} is compressed so that a byte gives over {MAX_ROWS_A_BYTE} rows, "
+                    "which no measurement does; download it again"
+                )
             _refuse_empty(batch, path)
             yield batch
     except (pa.ArrowException, OSError) as error:
@@ -145,8 +155,10 @@ def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataTy
         return pa.Table.from_batches(read_batches(path, types, names, delimiter))
     except DataError:
         # One blank a cell is read as it is; a copy with other blanks is brought to that first.
-        text = re.sub(rb"[ \t]+", b" ", path.read_bytes())
-        text = re.sub(rb" ?(\r?\n) ?", rb"\1", text).strip()
+        text = path.read_bytes().replace(b"\t", b" ").replace(b"\r\n", b"\n")
+        while b"  " in text:
+            text = text.replace(b"  ", b" ")
+        text = text.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip()
         return pa.Table.from_batches(read_batches(path, types, names, " ", text))
 
 
@@ -269,6 +281,8 @@ def in_order(
     Returns:
         Which samples stay, as indices, and the times of these.
     """
+    if (times_s[1:] > times_s[:-1]).all():
+        return np.arange(len(times_s)), times_s
     stay = np.flatnonzero(times_s >= np.maximum.accumulate(times_s))
     leave_out(ledger, len(times_s) - len(stay), EARLIER)
     shared = np.diff(times_s[stay], prepend=-np.inf) == 0
@@ -285,6 +299,11 @@ def in_order(
     spread_s, count = spread_stamps(times_s[stay], every) if len(stay) else (times_s[stay], 0)
     ledger.change("samples", count, SHARED)
     return stay, spread_s
+
+
+def is_slow(times_s: Float64[np.ndarray, " sample"], max_gap_s: float) -> bool:
+    """Say whether most samples are so far apart that nothing between them was measured."""
+    return len(times_s) > 1 and float(np.median(np.diff(times_s))) > max_gap_s
 
 
 def bout_windows(bout: Bout, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:

@@ -103,8 +103,9 @@ def _names(path: Path) -> Mapping[str, str]:
     except csv.Error as error:
         raise DataError(f"labels.csv: {error}; expected 'name,label' in each line") from error
     names: dict[str, str] = {}
-    for number, row in rows.items() or [(1, [])]:
-        first = number == min(rows, default=1)
+    head = min(rows, default=1)
+    for number, row in rows.items() or [(head, [])]:
+        first = number == head
         if len(row) != 2 or not all(row) or (first and row != ["name", "label"]):
             expected = "'name,label'" if first else "such as 'nsr2db,healthy'"
             shown = ",".join(row)[:60]

@@ -13,11 +13,11 @@ from jaxtyping import Float, Float32, Float64
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.sources.motion_tables import in_order, leave_out, read_cells
+from sensor2llm.signals.sources.motion_tables import SLOW, in_order, is_slow, leave_out, read_cells
 
 COLUMNS = ("subject", "code", "time", "x", "y", "z")
 MAX_MALFORMED = 0.01
-RESTART_S = 1.0
+RESTART_S, MAX_GAP_S = 1.0, 0.5
 # Of one file, within activities: the mean step, and all pauses together.
 MAX_STEP_S, MAX_PAUSES_S = 1.0, 86_400.0
 _NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
@@ -66,7 +66,9 @@ def read_segments(
     for start, stop in pairwise(bounds):
         part = values[:, start:stop]
         stay, times = in_order(times_s[start:stop], part, ledger)
-        if len(times) > 1:
+        if is_slow(times, MAX_GAP_S):
+            leave_out(ledger, len(times), SLOW)
+        elif len(times) > 1:
             yield Segment(subject, str(code[start]), times, part[:, stay])
         else:
             leave_out(ledger, len(times), "alone in their segment")

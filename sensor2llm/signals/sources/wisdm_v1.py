@@ -38,11 +38,13 @@ from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
+    SLOW,
     Bout,
     bout_windows,
     equal_runs,
     find_root,
     in_order,
+    is_slow,
     leave_out,
     motion_modality,
     read_cells,
@@ -140,6 +142,9 @@ def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
         where = f"{path.name}, user {person}"
         part = possible_values(where, values[:, start:stop], spec[NAME], ledger)
         stay, times_s = in_order((stamps[start:stop] - first) * 1e-9, part, ledger)
+        if is_slow(times_s, MAX_GAP_S):
+            leave_out(ledger, len(times_s), SLOW)
+            continue
         regular = _regular(times_s, part[:, stay])
         label = LABELS[names[activity[start]]]
         yield Bout(str(person), label, start_s, {NAME: regular}, start_s + times_s)
