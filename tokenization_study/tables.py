@@ -62,7 +62,7 @@ class TableReader:
                     columns = self._choose(table)
                 yield np.stack([self._numbers(table, name, rows) for name in columns])
                 rows += len(table)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as error:
             why = " ".join(str(error).split())[:200]
             raise DataError(
                 f"{self._path.name} cannot be read, is it truncated, or are encodings mixed? {why}"
