@@ -150,8 +150,9 @@ class Trial:
             if (row, answer) not in self._alone:
                 scores = score_each(self.llm, self._plain([row]), [self.answers[answer]])
                 self._alone[row, answer] = scores[0, 0]
-        scores = [torch.stack([self._alone[row, i] for i in range(answers)]) for row in rows]
-        return torch.stack(scores)
+        return torch.stack(
+            [torch.stack([self._alone[row, i] for i in range(answers)]) for row in rows]
+        )
 
     def _off(self, build: Layout, rows: Sequence[int]) -> float:
         """Say how far an answer's score on this layout is from the plain one."""
