@@ -114,7 +114,7 @@ class Trial:
         if not self.llm.runner.takes_cache:
             return False
         rows = self._shared_rows
-        return self._holds("a cache of what is said", lambda: self._steps_off(rows))
+        return self._holds("a cache of what is said", lambda: self._steps_off(rows), WITHIN_STEPS)
 
     @cached_property
     def generate(self) -> bool:
@@ -192,8 +192,10 @@ class Trial:
 
     def _logits_off(self, prompt: Prompt, tokens: Tensor, logits: Sequence[Tensor]) -> float:
         expected = tail_logits(self.llm, prompt, tokens).float()
-        off = torch.stack(list(logits), dim=1).float() - expected[:, : len(logits)]
-        return float(off[off.isfinite()].abs().max())
+        found = torch.stack(list(logits), dim=1).float()
+        # What is no token is never said.
+        tokens_only = ~found.isneginf()
+        return float((found - expected[:, : len(logits)])[tokens_only].abs().max())
 
     @torch.no_grad()
     def _holds(self, shortcut: str, measure: Callable[[], float], within: float = WITHIN) -> bool:
