@@ -215,3 +215,10 @@ def test_a_file_that_expands_without_end_is_refused(tmp_path: Path, monkeypatch)
     edit(path, lambda text: text + f"{text.splitlines()[-1]}\n" * 90_000)
     with pytest.raises(DataError, match="a byte gives over 2 rows, which no measurement does"):
         read(tmp_path)
+
+
+def test_a_copy_of_a_file_is_no_other_person(tmp_path: Path):
+    path = write(tmp_path, "P001", [(SLEEP, 0, 12)])
+    path.with_name("P001 (1).csv.gz").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"P001 \(1\)\.csv\.gz names no person"):
+        read(tmp_path)
