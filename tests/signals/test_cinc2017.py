@@ -152,6 +152,7 @@ def test_a_missing_signal_file_is_named(small: Path):
         ("1000/mV", "0/mV", "0/mV .*; expected such as"),
         ("1000/mV", "1000", "; expected such as 'A00001.mat 16"),
         ("1000/mV", "1e400/mV", "; expected such as 'A00001.mat 16"),
+        (" 0 ECG", " -999 ECG", "; expected such as 'A00001.mat 16"),
         (" 16+24", " 212", "; expected such as 'A00001.mat 16"),
         ("A00001 1 300", "A00001/5 1 300", "expected a first line such as 'A00001 1 300 9000'"),
         ("A00001 1 300", "A00002 1 300", "expected a first line such as 'A00001 1 300 9000'"),
