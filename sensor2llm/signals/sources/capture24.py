@@ -41,11 +41,10 @@ from sensor2llm.signals.sources.motion_tables import (
     in_order,
     leave_out,
     motion_modality,
-    read_batches,
-    stack_floats,
 )
 from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_batches, stack_floats
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import MAX_GAP_S, resample_irregular, segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
