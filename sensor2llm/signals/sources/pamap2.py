@@ -50,11 +50,10 @@ from sensor2llm.signals.sources.motion_tables import (
     long_runs,
     motion_modality,
     number_files,
-    read_numbers,
-    stack_floats,
 )
 from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_numbers, stack_floats
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 
