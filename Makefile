@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants
+.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants kill-test fuzz
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -76,3 +76,6 @@ test-newest:
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test
 	@$(NEWEST)/bin/python -m benchmarks.newest $(TESTS)
+
+kill-test: setup
+	@$(BIN)/python -m benchmarks.kill_campaign

@@ -8,11 +8,11 @@ or brought onto the disk is a moment. Then the verb is killed (SIGKILL) before m
 the saving of its result, from the whole run, and by the clock, each time on a copy of what was
 there before. After a kill the result is read back with the product's own readers; then the verb
 runs again, or goes on with --resume, and must end as the run in peace did, and leave the same
-files. Verbs run in forks of one process that has imported everything.
+files. Where it was killed before it had begun, --resume may refuse a former run's checkpoint: then
+it is begun anew, as the line says. Verbs run in forks of one process that has imported everything.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,15 +167,16 @@ class Campaign:
     def __init__(self, folder: Path, seed: int):
         self.folder, self.seed, self.log = folder.resolve(), seed, folder.resolve() / "log.txt"
 
-    def make_inputs(self) -> None:
-        """Make what all scenarios read, and import what all need."""
-        place = self.folder / "inputs" / "case"
-        (self.folder / "cases" / "inputs").mkdir(parents=True)
-        place.parent.mkdir(parents=True)
+    def prepare(self, wanted: Sequence[Scenario]) -> None:
+        """Import what verbs need, and make what these scenarios read."""
         for name in WARM:
             __import__(name)
-        fork(lambda: tiny_llm(place.parent / "llm"), self.log)
-        make_inputs(place.parent, lambda c: self._peaceful(self.folder / "cases" / "inputs", c))
+        case = self.folder / "cases" / "inputs"
+        case.mkdir(parents=True)
+        texts = [t for s in wanted for t in (*s.before, s.command, *s.files.values())]
+        if any("/llm" in text for text in texts):
+            fork(lambda: tiny_llm(self.folder / "inputs" / "llm"), self.log)
+        make_inputs(texts, lambda command: self._peaceful(case, command))
 
     def run(self, scenario: Scenario, count: int) -> list[Kill]:
         """Kill one verb at so many moments."""
@@ -223,7 +224,9 @@ class Campaign:
         names_in_peace: list[str],
     ) -> None:
         clock = kill.at if kill.moment == "clock" else None
-        changes = Changes(case, None if clock else int(kill.at), self.folder / "changes.txt")
+        changes = Changes(
+            case, int(kill.at) if clock is None else None, self.folder / "changes.txt"
+        )
         code, _ = fork(lambda: run_command(case, scenario.command, changes), self.log, clock)
         kill.died = code == -signal.SIGKILL
         kill.pieces = self._judge(scenario, case, *ends)
@@ -288,7 +291,7 @@ def _last_line(log: Path) -> str:
 def table(kills: list[Kill], command: str) -> str:
     """Write what came of the kills as Markdown: a row a verb, and what went wrong."""
     head = ["verb", "kills", "in saving", "anywhere", "by the clock", "old or new, whole",
-            "of them new", "went on to the same end"]  # fmt: skip
+            "of them new", "went on to the same end", "begun anew"]  # fmt: skip
     lines = [f"    {command}", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for verb in [*dict.fromkeys(kill.verb for kill in kills), "all"]:
         own = [kill for kill in kills if verb in (kill.verb, "all")]
@@ -296,7 +299,8 @@ def table(kills: list[Kill], command: str) -> str:
         new = sum(kill.whole and "new" in kill.pieces.values() for kill in own)
         cells = [verb, len(own), *(moments.count(m) for m in ("saving", "anywhere", "clock")),
                  sum(kill.whole for kill in own), new,
-                 sum(kill.resumed == "equal" for kill in own)]  # fmt: skip
+                 sum(kill.resumed == "equal" for kill in own),
+                 sum(kill.anew for kill in own)]  # fmt: skip
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     wrong = [kill for kill in kills if not (kill.whole and kill.resumed == "equal")]
     lines += ["", *(f"- {k.verb}, {k.moment} {k.at:g} ({k.event}): {k.pieces}; {k.resumed}"
@@ -314,11 +318,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args(argv)
     started = os.getloadavg()
-    with tempfile.TemporaryDirectory(prefix="kills-") as folder, contextlib.ExitStack() as stack:
-        stack.callback(os.chdir, Path.cwd())
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         campaign = Campaign(Path(folder), options.seed)
-        campaign.make_inputs()
         wanted = [s for s in choices if options.only is None or s.name in options.only]
+        campaign.prepare(wanted)
         kills = [kill for scenario in wanted for kill in campaign.run(scenario, options.kills)]
     kills = [kill for kill in kills if kill.died]  # by the clock, some come too late
     harm = sum(not (kill.whole and kill.resumed == "equal") for kill in kills)

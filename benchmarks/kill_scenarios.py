@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sensor2llm.atomic_write import repair
 
-OUT = "out"
+OUT, PLACE = "out", "../../inputs"
 Pieces = dict[str, Any]
 """What a reader finds, by name: one piece for what is replaced as one."""
 TIMES = (
@@ -23,23 +22,32 @@ TIMES = (
 )
 
 SIMULATED = "prepare simulated --picture none --simulation.sessions 1 --simulation.bout_s 10"
-LOOP = "--{0}.epochs 2 --{0}.batch_size 16 --{0}.checkpoint_every_s 0 --{0}.precision float32"
+LOOP = "--{0}.epochs 2 --{0}.batch_size 32 --{0}.checkpoint_every_s 0 --{0}.precision float32"
 ENCODER = (
-    "pretrain_encoder --data ../../inputs/store --encoder.width 8 --encoder.pooled_steps 4 "
+    f"pretrain_encoder --data {PLACE}/store --encoder.width 8 --encoder.pooled_steps 4 "
     f"--finetune true {LOOP.format('pretrain_loop')} {LOOP.format('finetune_loop')}"
 )
 ADAPTER = (
-    "train_adapter --data ../../inputs/store --encoder ../../inputs/encoder "
-    "--llm ../../inputs/llm --llm_dtype float32 --projector.tokens 2 --projector.hidden 16 "
+    f"train_adapter --data {PLACE}/store --encoder {PLACE}/encoder "
+    f"--llm {PLACE}/llm --llm_dtype float32 --projector.tokens 2 --projector.hidden 16 "
     f"--soft_prompt.tokens 2 {LOOP.format('loop')}"
 )
-ARCHIVE = "classify ../../inputs/adapter ../../inputs/archive --llm ../../inputs/llm"
+ARCHIVE = f"classify {PLACE}/adapter {PLACE}/archive --llm {PLACE}/llm"
 COMPARE = (
-    "compare --adapter ../../inputs/adapter --data ../../inputs/store --llm ../../inputs/llm "
+    f"compare --adapter {PLACE}/adapter --data {PLACE}/store --llm {PLACE}/llm "
     "--validation_windows 6 --train_windows 12 --epochs 1 --learned 1 --shots 1 --soft_tokens 2 "
     "--serialisers [plain] --rate_hz 2"
 )
-EVALUATE = f"evaluate {OUT} --data ../../inputs/store --llm ../../inputs/llm"
+EVALUATE = f"evaluate {OUT} --data {PLACE}/store --llm {PLACE}/llm"
+INPUTS = {
+    "store": (f"{SIMULATED} --simulation.subjects 6 --out {PLACE}/store",),
+    "encoder": (f"{ENCODER} --out {PLACE}/encoder",),
+    "adapter": (f"{ADAPTER} --out {PLACE}/adapter",),
+    "archive": tuple(
+        f"{SIMULATED} --simulation.subjects 1 --simulation.seed {seed} --out {PLACE}/archive/{seed}"
+        for seed in (7, 8, 9)
+    ),
+}
 STUDY = """
 name: small
 stores: {{simulated: {{path: ../../inputs/store}}}}
@@ -77,7 +85,7 @@ class Scenario:
 
 
 def scenarios() -> list[Scenario]:
-    """Give all of them; inputs lie in `../../inputs` (see `make_inputs`)."""
+    """Give all of them; inputs lie in `PLACE`."""
     out = f"--out {OUT}"
     study = "study --config new.yaml"
     return [
@@ -116,21 +124,16 @@ def _replacing(
     return Scenario(name, (f"{command} {old} --out {OUT}",), new, f"{new} {resume}", read, {})
 
 
-def make_inputs(folder: Path, run: Callable[[str], None]) -> None:
-    """Make the store, the encoder, the adapter and the archive that scenarios read.
-
-    Args:
-        folder: where they go.
-        run: runs a command in a case's folder.
-    """
-    run(f"{SIMULATED} --simulation.subjects 8 --out ../../inputs/store")
-    run(f"{ENCODER} --out ../../inputs/encoder")
-    run(f"{ADAPTER} --out ../../inputs/adapter")
-    for seed in range(3):
-        name = f"../../inputs/archive/s{seed}"
-        run(f"{SIMULATED} --simulation.subjects 1 --simulation.seed {seed + 7} --out {name}")
-    for run_folder in folder.glob("*-run"):
-        shutil.rmtree(run_folder)
+def make_inputs(texts: Iterable[str], run: Callable[[str], None]) -> None:
+    """Make the inputs that are named in texts, and what these need, by `run`ning commands."""
+    wanted = " ".join(texts)
+    for name, commands in reversed(INPUTS.items()):
+        if f"{PLACE}/{name}" in wanted:
+            wanted += " ".join(commands)
+    for name, commands in INPUTS.items():
+        if f"{PLACE}/{name}" in wanted:
+            for command in commands:
+                run(command)
 
 
 def tiny_llm(folder: Path) -> None:
@@ -205,7 +208,7 @@ def read_study(case: Path) -> Pieces:
             record |= {name: stored[name].tolist() for name in stored.files}
         found[path.name] = without_times(record)
     rows = without_times(_json(folder / "results.json")["rows"])
-    names = sorted(p.name for p in folder.iterdir() if p.is_file())
+    names = sorted(p.name for p in folder.glob("[!.]*") if p.is_file())
     return found | {"report": [rows, names]}
 
 

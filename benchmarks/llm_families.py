@@ -219,7 +219,7 @@ def run_checks(layout: Layout, folder: Path) -> Check:
         with _stderr_to(notes):
             _compare(FrozenLLM.load(str(folder), dtype="float32", device="cpu"), check)
     except UserError as error:
-        check.refused = str(error)
+        check.refused = str(error).replace(str(folder), folder.name)
     except Exception as error:
         check.failed = f"{type(error).__name__}: {error}"[:200]
         traceback.print_exc()
@@ -252,7 +252,7 @@ def _compare(llm: FrozenLLM, check: Check) -> None:
         heard += [SYSTEM in row.text and "<think>" not in row.text[-12:] for row in plain]
     check.texts_equal, check.system_heard = all(equal), all(heard)
     check.frozen = llm.fingerprint() == before
-    check.positions, check.window = max(lengths), llm.window
+    check.positions, check.window = max(lengths), llm.runner.window
     able = llm.shortcuts(check.positions)
     check.shortcuts = {name: bool(getattr(able, name)) for name in vars(Shortcuts())}
 

@@ -15,6 +15,7 @@ left is cleared by the next writer.
 import ctypes
 import errno
 import json
+import logging
 import os
 import shutil
 import sys
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from sensor2llm.errors import ArtefactError, DiskFullError
 
@@ -33,6 +34,8 @@ WAIT_S = 5.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Where two names cannot be swapped: an old kernel, a file system that does not know how, a mount.
 _NO_SWAP = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV, errno.EBUSY)
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -50,15 +53,9 @@ def sole_writer(target: Path, wait_s: float = 0.0) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     place = _beside(path, LOCK)
     lock = FileLock(place, thread_local=False, is_singleton=True)
+    _acquire(lock, target, wait_s)
     try:
-        lock.acquire(timeout=wait_s)
-    except Timeout as error:
-        raise ArtefactError(
-            f"another process is writing '{target}'; wait until it has ended, or choose another "
-            "--out"
-        ) from error
-    try:
-        if lock.lock_counter == 1:
+        if lock.lock_counter <= 1:
             shutil.rmtree(_beside(path, PART), ignore_errors=True)
             _move_ready(path)
         yield
@@ -85,6 +82,7 @@ def replace_folder(
     """
     with _new_folder(target) as part:
         yield part
+        _sync_files(part)
         path = target.resolve()
         if not path.exists():
             _rename(part, path)
@@ -105,6 +103,7 @@ def update_folder(target: Path) -> Iterator[Path]:
     """
     with _new_folder(target) as part:
         yield part
+        _sync_files(part)
         path = target.resolve()
         if path.exists():
             _move(part, path)
@@ -127,7 +126,7 @@ def replace_file(path: Path, part: Path | None = None) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part or path.with_name(path.name + PART)
     try:
-        with _names_full_disk(path, part):
+        with names_full_disk(path, part):
             yield part
             _sync(part)
             part.replace(path)
@@ -144,6 +143,32 @@ def repair(folder: Path) -> None:
 
 
 @contextmanager
+def names_full_disk(target: Path, part: Path) -> Iterator[None]:
+    """Say of a full disk which path and size it was too small for.
+
+    Args:
+        target: what is named.
+        part: the file or folder that is written in its place, or itself.
+
+    Raises:
+        DiskFullError: in place of what a library raises.
+    """
+    try:
+        yield
+    except Exception as error:
+        place = part if part.exists() else part.parent
+        free = shutil.disk_usage(place).free
+        if not _is_full(error, free):
+            raise
+        files = [p for p in (part, *part.rglob("*")) if p.is_file()]
+        room = free + sum(p.stat().st_size for p in files)
+        raise DiskFullError(
+            f"No space left on device for '{target}': it needs more than the {room / 1e6:.1f} MB "
+            "that were free; make room there, or choose another --out"
+        ) from error
+
+
+@contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
     """Give an empty folder beside the target; its files are on the disk after the block."""
     path = target.resolve()
@@ -153,28 +178,45 @@ def _new_folder(target: Path) -> Iterator[Path]:
         part = _beside(path, PART)
         part.mkdir()
         try:
-            with _names_full_disk(target, part):
+            with names_full_disk(target, part):
                 yield part
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
+def _acquire(lock: BaseFileLock, target: Path, wait_s: float) -> None:
+    """Take a lock; where the file system has none, say so and go on without."""
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise ArtefactError(
+            f"another process is writing '{target}'; wait until it has ended, or choose another "
+            "--out"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        logger.warning(
+            "the file system of '%s' has no locks: let one process at a time write there", target
+        )
+
+
 def _beside(path: Path, end: str) -> Path:
     """Give a name beside the target; within it where it is a mount, or its parent is read-only."""
-    if path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK)):
+    if path.is_dir() and (os.path.ismount(path) or not os.access(path.parent, os.W_OK)):
         return path / end
     return path.with_name(f".{path.name}{end}")
 
 
 def _rename(part: Path, path: Path) -> None:
-    _sync_tree(part)
+    _sync_folders(part)
     part.rename(path)
     _sync(path.parent)
 
 
 def _swap(part: Path, path: Path) -> bool:
     """Exchange two folders; False where the system cannot."""
-    _sync_tree(part)
+    _sync_folders(part)
     swapped = _exchange(os.fsencode(part), os.fsencode(path))
     _sync(path.parent)
     return swapped
@@ -212,6 +254,7 @@ def _move(part: Path, path: Path, removed: list[str] | None = None) -> None:
     """Give a folder new files: all are decided on by one rename, and then moved."""
     if removed:
         (part / REMOVED).write_text(json.dumps(removed), encoding="utf-8")
+        _sync(part / REMOVED)
     _rename(part, path / READY)
     _move_ready(path)
 
@@ -227,7 +270,7 @@ def _move_ready(path: Path) -> None:
             _remove(path / name)
         listed.unlink()
     for new in ready.iterdir():
-        if new.is_dir():
+        if new.is_dir() or (path / new.name).is_dir():
             _remove(path / new.name)
         new.replace(path / new.name)
         _remove(new)  # two names of one file: renaming one to the other leaves both
@@ -257,13 +300,19 @@ def _link(old: str, new: str) -> None:
         os.link(old, new)
     except OSError:  # a file system without links, or a file of somebody else
         shutil.copy2(old, new)
+        _sync(Path(new))
 
 
-def _sync_tree(folder: Path) -> None:
+def _sync_files(folder: Path) -> None:
     for path in folder.rglob("*"):
-        if not path.is_symlink():
+        if path.is_file() and not path.is_symlink():
             _sync(path)
-    _sync(folder)
+
+
+def _sync_folders(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        if path.is_dir() and not path.is_symlink():
+            _sync(path)
 
 
 def _sync(path: Path) -> None:
@@ -281,24 +330,6 @@ def _sync_open(path: Path, flags: int) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-@contextmanager
-def _names_full_disk(target: Path, part: Path) -> Iterator[None]:
-    """Say of a full disk which path and size it was too small for."""
-    try:
-        yield
-    except Exception as error:
-        place = part if part.exists() else part.parent
-        free = shutil.disk_usage(place).free
-        if not _is_full(error, free):
-            raise
-        files = [p for p in (part, *part.rglob("*")) if p.is_file()]
-        room = free + sum(p.stat().st_size for p in files)
-        raise DiskFullError(
-            f"No space left on device for '{target}': it needs more than the {room / 1e6:.1f} MB "
-            "that were free; make room there, or choose another --out"
-        ) from error
 
 
 def _is_full(error: Exception, free: int) -> bool:

@@ -119,6 +119,15 @@ class SensorLanguageModel(nn.Module):
             return prompt
         return prompt + self.prompting.answers.table.shape[1]
 
+    def check_context(self) -> None:
+        """Check, before anything is computed, that the LLM holds a prompt and the longest label.
+
+        Raises:
+            DataError: it does not.
+        """
+        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
+        self.build.check_fits(self.tokens_per_window - learned, 0)
+
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
         if isinstance(batch, AskedBatch):
@@ -239,6 +248,11 @@ class SensorLanguageModel(nn.Module):
             raise ModelError(
                 "this adapter reaches into the LLM's layers (cross-attention or a learned "
                 "prefix): embeddings alone do not hold what it hears; use generate or score"
+            )
+        if self.llm.runner.embeds_by_layer:
+            raise ModelError(
+                f"layers of {self.llm.name} embed the tokens once more: embeddings alone do not "
+                "hold what it reads; use generate or score"
             )
         with self._evaluating():
             prompt = self.build.given(self.features(batch), question, messages)

@@ -50,7 +50,7 @@ class PromptBuilder:
             texts = self.prompting.row_texts(batch)
             return self.rows(batch, [self.prompting.encode_row(t) for t in texts], prefix)
         shared = self.prompting.shared
-        length = self._check_fits(shared.rows.ids.shape[1], self.prompting.longest_answer)
+        length = self.check_fits(shared.rows.ids.shape[1], self.prompting.longest_answer)
         used = self.prompting.shared_prefix if prefix and self.caches(length) else None
         return self._assemble(batch, shared.rows, used, shared.embedded)
 
@@ -74,7 +74,7 @@ class PromptBuilder:
         """
         if answer is None:
             answer = self.prompting.longest_answer
-        length = self._check_fits(max(map(len, ids), default=0), answer)
+        length = self.check_fits(max(map(len, ids), default=0), answer)
         shared = self.prompting.prefix_of(ids) if prefix and self.caches(length) else None
         rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
         return self._assemble(batch, rows, shared)
@@ -89,7 +89,7 @@ class PromptBuilder:
         Raises:
             ModelError: there are more places than windows, or fewer.
         """
-        self._check_fits(len(ids), 1)
+        self.check_fits(len(ids), 1)
         rows = prompt_rows(self.llm, [ids])
         self._check_places(ids, len(heard))
         if not heard:
@@ -170,7 +170,7 @@ class PromptBuilder:
         windows = count_windows(ids, self.llm.signal_id)
         return Reach(hooks, Crossing(adapter.cross_attention, heard, windows))
 
-    def _check_fits(self, prompt: int, answer: int) -> int:
+    def check_fits(self, prompt: int, answer: int) -> int:
         """Give the positions that a prompt and its answer take.
 
         Raises:
@@ -215,5 +215,5 @@ class PromptBuilder:
             texts = self.prompting.row_texts(features, None if features.asked else question)
             texts = texts[:1] if features.alike else texts
         ids = [self.llm.encode(text) for text in texts]
-        self._check_fits(max(map(len, ids), default=0), 1)
+        self.check_fits(max(map(len, ids), default=0), 1)
         return self._assemble(features, prompt_rows(self.llm, ids), None, windows=windows)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from sensor2llm import adapter_files, manifest
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_files import save_adapter
 from sensor2llm.errors import ArtefactError, ConfigError, SpecError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signal_text import SignalText
@@ -152,6 +153,45 @@ def test_a_mixture_of_two_adapters_is_recognised(llm, saved, tmp_path):
     (new / "bridge.safetensors").replace(saved / "bridge.safetensors")
     with pytest.raises(ArtefactError, match=r"bridge.safetensors in .* of another adapter"):
         SensorAdapter.load(saved)
+
+
+def test_a_recipe_of_another_adapter_or_edited_is_recognised(saved):
+    recipe = saved / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "split: {kind: published}\n")
+    with pytest.raises(ArtefactError, match=r"recipe.yaml in it is not the file .* or was edited;"):
+        SensorAdapter.load(saved)
+
+
+def test_an_adapter_that_keeps_no_hash_of_its_recipe_is_loaded(saved):
+    stated = json.loads((saved / "sensor2llm.json").read_text())["files"]
+    assert set(stated) == {"recipe.yaml", "bridge.safetensors", *adapter_files.PEFT_FILES}
+    edit(saved, files={name: stated[name] for name in stated if name != "recipe.yaml"})
+    (saved / "recipe.yaml").write_text("split: {kind: published}\n")
+    assert SensorAdapter.load(saved).recipe == {"split": {"kind": "published"}}
+
+
+def test_what_was_measured_of_the_old_adapter_goes_and_what_is_somebodys_stays(llm, saved):
+    measured = ("metrics_regression.json", "predictions_text.parquet", "confusion.png")
+    for name in (*measured, "reliability.png", "training.json", "notes.md"):
+        (saved / name).write_text("old")
+    (saved / "data").mkdir()
+    (saved / "data" / "mine.csv").write_text("mine")
+    save_adapter(small_adapter(llm), saved, {"training.json": {"steps": 3}})
+    names = {path.name for path in saved.iterdir()}
+    assert not names & {*measured, "reliability.png"}
+    assert json.loads((saved / "training.json").read_text()) == {"steps": 3}
+    assert ((saved / "notes.md").read_text(), (saved / "data/mine.csv").read_text()) == (
+        "old",
+        "mine",
+    )
+
+
+def test_saving_among_other_things_leaves_them_and_their_folder(llm, tmp_path):
+    (tmp_path / "metrics.json").write_text("mine")
+    inode = tmp_path.stat().st_ino
+    assert SensorAdapter.load(small_adapter(llm).save(tmp_path)).soft_tokens == 3
+    assert tmp_path.stat().st_ino == inode
+    assert (tmp_path / "metrics.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["bridge.safetensors", "adapter_model.safetensors"])

@@ -1,5 +1,6 @@
 """The verb `evaluate`."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -42,6 +43,21 @@ def test_json_has_the_promised_keys_and_the_folder_gets_files(folders, capsys):
     assert {"predictions.parquet", "confusion.png", "reliability.png"} <= names
     card = (adapter / "README.md").read_text()
     assert f"python -m sensor2llm.evaluate {adapter} --data {store}" in card
+
+
+def test_results_come_together_or_not_at_all(folders, capsys, tmp_path, monkeypatch):
+    adapter, store = save_adapter(tmp_path / "adapter"), folders[1]
+    before = {path.name: path.read_bytes() for path in adapter.iterdir()}
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sensor2llm.tasks.card.write_bytes", full)
+        assert run(adapter, "--data", store, "--llm", llm_folder()) == 2
+    assert f"No space left on device for '{adapter}': it needs more" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in adapter.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
 
 def test_answers_read_from_text_stand_beside_the_scored(folders, capsys, tmp_path):

@@ -107,6 +107,19 @@ def test_a_log_file_that_is_there_is_gone_on_with(folder):
     assert log.read_text().count("NOISE") >= 2 * NOISES
 
 
+def test_a_library_that_replaces_print_takes_none_of_our_lines(monkeypatch, capfd):
+    library, real = types.ModuleType("noisy"), print
+    library.real = real
+    exec("def hijacked(*words): real(*words)\ndef shout(): print('NOISE')", library.__dict__)
+    monkeypatch.setattr("builtins.print", library.hijacked)
+    ours = types.ModuleType("sensor2llm.verb")
+    exec("def tell(): print('our result')", ours.__dict__)
+    with library_output():
+        ours.tell()
+        library.shout()
+    assert capfd.readouterr().out == "our result\n"
+
+
 def test_everything_has_its_place_again_afterwards(capfd):
     before = sys.stdout, sys.stderr, os.fstat(2)
     with pytest.raises(KeyError), library_output():

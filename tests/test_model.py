@@ -10,6 +10,7 @@ from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
 from sensor2llm.llm.forward import assemble, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.generation import room
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.shortcuts import Shortcuts
 from sensor2llm.llm.templates import PromptTemplate
@@ -129,6 +130,27 @@ def test_a_text_that_does_not_fit_the_llm_is_an_error():
     model = SensorLanguageModel(adapter, llm).eval()
     with pytest.raises(DataError, match=r"takes \d+ positions .* holds 256; write fewer numbers"):
         model.score(windows(2))
+
+
+@pytest.mark.parametrize("ask", ["score", "generate", "write", "check_context"])
+def test_a_prompt_that_does_not_fit_the_llm_is_an_error(ask, monkeypatch):
+    monkeypatch.setattr(FrozenLLM, "context", 16)
+    model = small_model()
+    given = () if ask == "check_context" else (windows(2),)
+    with pytest.raises(
+        DataError, match=r"signal tokens takes \d+ positions .*, llama-chat holds 16"
+    ):
+        getattr(model, ask)(*given)
+
+
+def test_an_answer_ends_where_the_context_does(monkeypatch):
+    model = small_model("gpt2")
+    length = model.tokens_per_window - model.prompting.longest_answer
+    monkeypatch.setattr(FrozenLLM, "context", length + 3)
+    prompt = model.build.given(model.features(windows(1)), None, None)
+    assert [room(model.llm, prompt, most) for most in (2, 3, 9)] == [2, 3, 3]
+    monkeypatch.setattr(FrozenLLM, "context", None)
+    assert room(model.llm, prompt, 9) == 9
 
 
 def test_what_all_text_prompts_begin_with_is_computed_once(monkeypatch):

@@ -118,7 +118,7 @@ class TableReader:
                     self.columns += self._config.columns or self._choose(table)
                 yield np.stack([self._numbers(table, name, rows) for name in self.columns])
                 rows += len(table)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{self._path.name} cannot be read, is it truncated, or are encodings mixed? "
                 f"{one_line(error, 150)}"

@@ -307,7 +307,7 @@ def _is_foreign(name: str) -> bool:
     return name not in FILES and not is_evaluation(name)
 
 
-def _modules_message(folder: str | Path, kind: str) -> str:
+def _modules_message(folder: str | Path, kind: str | None) -> str:
     if kind == EXTERNAL:
         return (
             f"the encoder in '{folder}' has modules of others; build them as the saved ones were "

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from sensor2llm.errors import ModelError
+from sensor2llm.llm.precision import in_float32
 
 TOKENS = 8
 # Shares of what one token changes: above, it is no rounding.
-WITHIN = 0.02
+WITHIN, WITHIN_ROUNDED = 1e-3, 0.1
 
 
 @torch.no_grad()
@@ -30,11 +31,11 @@ def refuse_unfit(llm: Any) -> None:
     ids = torch.randint(llm.vocabulary, (1, TOKENS), generator=generator).to(llm.device)
     other = ids.clone()
     other[0, -1] = (ids[0, -1] + 1) % llm.vocabulary
-    kind = llm.model.config.model_type
+    kind, rows = llm.model.config.model_type, torch.cat([ids, other])
     try:
-        by_id = llm.model(input_ids=ids, use_cache=False).logits.float()
-        rows = torch.cat([ids, other])
-        by_vector, changed = llm.run(llm.embed(rows), rows).logits.float().split(1)
+        with in_float32(llm.model) as exact:
+            by_id = llm.model(input_ids=ids, use_cache=False).logits.float()
+            by_vector, changed = llm.run(llm.embed(rows), rows).logits.float().split(1)
     except Exception as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise ModelError(
@@ -43,7 +44,7 @@ def refuse_unfit(llm: Any) -> None:
         ) from error
     far = (by_vector - changed).abs().amax(-1)[0]
     # A token's own logits say how much one token matters to this model.
-    rounding = WITHIN * float(far[-1]) + 1e-6
+    rounding = (WITHIN if exact else WITHIN_ROUNDED) * float(far[-1]) + 1e-6
     if not float(far[:-1].max()) <= rounding:
         raise ModelError(
             f"{llm.name} ({kind}) is no causal language model: its tokens see those that follow "

@@ -40,7 +40,8 @@ class Chat:
     The two placeholder tokens are added to the tokenizer only: the model never sees their ids.
 
     Raises:
-        ModelError: for a tokenizer with neither an end of turn nor an end of text.
+        ModelError: for a tokenizer with neither an end of turn nor an end of text, or a chat
+            template that cannot be rendered or leaves answers out.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -121,8 +122,11 @@ class Chat:
     def _around_answer(self) -> tuple[str, str]:
         """Give what the template writes between its generation prompt and an answer, and after."""
         asked: list[Message] = [{"role": "user", "content": "?"}]
-        prompt = self._apply(asked, True)
-        whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+        try:
+            prompt = self._apply(asked, True)
+            whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+        except JinjaError as error:
+            raise ModelError(f"the chat template cannot be rendered: {error}") from error
         before, found, tail = whole.rpartition(PROBE)
         if not found:
             raise ModelError("the chat template leaves the assistant's answer out; give another")

@@ -142,7 +142,7 @@ def compute_prefix(llm: FrozenLLM, ids: Sequence[int]) -> Prefix | None:
     if length < 1:
         return None
     tokens = torch.tensor([list(ids[:length])], device=llm.device)
-    cache = llm.new_cache()
+    cache = llm.runner.new_cache()
     with torch.no_grad():
         last = torch.tensor([length - 1], device=llm.device)
         llm.run(llm.embed(tokens), tokens, cache=cache, places=last)

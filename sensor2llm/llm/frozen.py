@@ -8,7 +8,6 @@
 `sensor2llm.llm.checkpoint` finds and reads the files, `sensor2llm.llm.chat` renders and encodes.
 """
 
-import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -18,8 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import Cache, DynamicCache
-from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
 from sensor2llm.errors import ModelError
 from sensor2llm.hub import offline_if_unreachable
@@ -40,7 +37,8 @@ from sensor2llm.llm.checkpoint import (
 from sensor2llm.llm.fingerprint import fingerprint
 from sensor2llm.llm.hooks import decoder_layers
 from sensor2llm.llm.identity import Identity
-from sensor2llm.llm.shortcuts import Shortcuts, attention_window, trial_length
+from sensor2llm.llm.runner import ModelRunner
+from sensor2llm.llm.shortcuts import Shortcuts, trial_length
 
 if TYPE_CHECKING:
     from sensor2llm.llm.trial import Trial
@@ -97,6 +95,7 @@ class FrozenLLM:
         self.tokenizer = tokenizer
         self.name = name
         self._read_identity = read_identity
+        self.runner = ModelRunner(self.model)
         self._trials: dict[int, Trial] = {}
         self._taken: Shortcuts | None = None
         self.chat = Chat(tokenizer)
@@ -184,41 +183,6 @@ class FrozenLLM:
         limits = [getattr(config, name, None) for name in names]
         return next((int(limit) for limit in limits if limit), None)
 
-    @cached_property
-    def cache_argument(self) -> str:
-        """Name the argument of the model's forward that takes a cache: transformers renamed it."""
-        return "cache" if "cache" in self._arguments else "past_key_values"
-
-    @cached_property
-    def takes_cache(self) -> bool:
-        """Say whether the model's forward takes a cache; some swallow it without a word."""
-        return self.cache_argument in self._arguments
-
-    @cached_property
-    def _arguments(self) -> frozenset[str]:
-        return frozenset(inspect.signature(self.model.forward).parameters)
-
-    def new_cache(self) -> Cache:
-        """Give an empty cache: keys and values, or the states that layers of this family hold."""
-        # Windows are the mask's business: whole keys and values can be taken over by a Prefix.
-        return DynamicCache(config=self.model.config) if self.recurrent else DynamicCache()
-
-    @cached_property
-    def recurrent(self) -> bool:
-        """Say whether layers hold other states than keys and values of each position."""
-        try:
-            layers = DynamicCache(config=self.model.config).layers
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return False  # a family without such a cache; what it takes is tried
-        # A dummy reads the keys and values of another layer.
-        plain = {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
-        return not {type(layer) for layer in layers} <= plain
-
-    @cached_property
-    def window(self) -> int | None:
-        """Give the fewest positions that a layer sees; None: every layer sees all."""
-        return attention_window(self.model.config)
-
     def shortcuts(self, length: int = 0) -> "Shortcuts | Trial":
         """Say which shortcuts change nothing for so many positions; each is tried once.
 
@@ -230,7 +194,7 @@ class FrozenLLM:
 
         if self._taken is not None:
             return self._taken
-        edge = trial_length(length, self.context, self.window)
+        edge = trial_length(length, self.context, self.runner.window)
         if edge not in self._trials:
             self._trials[edge] = Trial(self, edge)
         return self._trials[edge]
@@ -293,51 +257,13 @@ class FrozenLLM:
         self,
         vectors: Float[Tensor, "batch length width"],
         ids: Int[Tensor, "batch length"] | None = None,
-        *,
-        mask: Tensor | None = None,
-        positions: Int[Tensor, "batch length"] | None = None,
-        cache: Cache | None = None,
-        places: Int[Tensor, " place"] | None = None,
-        states: bool = False,
+        **options: Any,
     ) -> Any:
-        """Run the model's forward on input embeddings.
+        """Run the model on input embeddings; see `ModelRunner.run`.
 
-        Args:
-            vectors: embeddings of the positions that are computed.
-            ids: their tokens; families whose layers embed them once more (Gemma 3n, Gemma 4) need
-                them, and take padding at placeholders.
-            mask: of padding, or an additive one.
-            positions: position ids; counted from what is cached where None.
-            cache: what is computed already; it is appended to.
-            places: where logits are wanted; an index tensor, because what a count gives is a slice
-                that is not contiguous, and the output head is many times slower on it.
-            states: whether hidden states are wanted.
+        Layers that embed the tokens once more take padding at placeholders.
         """
-        options: dict[str, Any] = {} if cache is None else {self.cache_argument: cache}
-        selects = "logits_to_keep" in self._arguments
-        if places is not None and selects:
-            options["logits_to_keep"] = places
-        if self.embeds_by_layer:
-            assert ids is not None, "layers of this family embed the tokens once more"
-            decoder = self.model.get_decoder()
-            options["per_layer_inputs"] = decoder.get_per_layer_inputs(self._tokens(ids))
-        found = self.model(
-            # A copy: some families (CTRL) scale what they are given in its place.
-            inputs_embeds=vectors.clone(),
-            attention_mask=mask,
-            position_ids=positions,
-            use_cache=cache is not None,
-            output_hidden_states=states,
-            **options,
-        )
-        if places is not None and not selects:
-            found.logits = found.logits[:, places]
-        return found
-
-    @property
-    def embeds_by_layer(self) -> bool:
-        """Say whether layers embed the tokens once more (Gemma 3n, Gemma 4)."""
-        return bool(getattr(self.model.config.get_text_config(), "hidden_size_per_layer_input", 0))
+        return self.runner.run(vectors, None if ids is None else self._tokens(ids), **options)
 
     @cached_property
     def embedding_std(self) -> float:

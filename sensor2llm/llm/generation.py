@@ -1,5 +1,6 @@
 """Free answers: the base model's own `generate` on input embeddings."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -60,7 +61,14 @@ def generate(llm: FrozenLLM, prompt: Prompt, most: int, seed: int = 0, **options
     if mask is None:
         mask = torch.ones(1, prompt.length, dtype=torch.long, device=llm.device)
     devices = [llm.device] if llm.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices=devices), prompt.reach.into(llm):
+    with (
+        torch.no_grad(),
+        torch.random.fork_rng(devices=devices),
+        prompt.reach.into(llm),
+        warnings.catch_warnings(),
+    ):
+        # It says that what is not repeated is looked for in the answer alone, which is right.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"transformers\.generation")
         torch.manual_seed(seed)
         return llm.model.generate(
             inputs_embeds=prompt.vectors.clone(),
@@ -128,7 +136,7 @@ class Steps:
 
     def _cache(self) -> Cache | None:
         """Give a cache of what was computed before this prompt."""
-        return self.prefix.cache(len(self.vectors)) if self.prefix else self.llm.new_cache()
+        return self.prefix.cache(len(self.vectors)) if self.prefix else self.llm.runner.new_cache()
 
     @torch.no_grad()
     def logits(self) -> Float[Tensor, "batch vocabulary"]:

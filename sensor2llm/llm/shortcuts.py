@@ -7,10 +7,9 @@ slower rather than wrong.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 # Shortcuts are tried at these lengths; a prompt's own decides which trial counts.
-LENGTHS = (64, 256, 1024, 4096, 16384, 65536)
+LENGTHS = tuple(2**power for power in range(6, 18))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +46,3 @@ def trial_length(length: int, *limits: int | None) -> int:
     limits_above = [limit for limit in limits if limit is not None and length <= limit]
     edge = next((edge for edge in LENGTHS if length <= edge), length)
     return min([edge, *limits_above])
-
-
-def attention_window(config: Any) -> int | None:
-    """Give the fewest positions that a layer of this model sees; None: all see everything."""
-    from transformers import DynamicCache
-
-    try:
-        layers = DynamicCache(config=config).layers
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None  # a family without such a cache; trials at the prompt's length still count
-    windows = [layer.sliding_window for layer in layers if getattr(layer, "is_sliding", False)]
-    return min(windows, default=None)

@@ -6,15 +6,13 @@ it, a layer at a time: rounding moves a score of a large model by more than many
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import ModelError
@@ -30,15 +28,16 @@ from sensor2llm.llm.forward import (
 )
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import Steps, generate
-from sensor2llm.llm.hooks import decoder_layers
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.precision import in_float32
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.shortcuts import Shortcuts
 
 # Tokens behind a prompt: an answer of two, and one of one.
 TAIL = 3
-# In nats, and in logits. What is not float32 even here (8 and 4 bits) rounds this much.
-WITHIN, WITHIN_ROUNDED = 1e-4, 0.5
+# Of a score in nats; of a logit, where a recurrent state is computed in two ways; and of either
+# in what is not float32 even here (8 and 4 bits).
+WITHIN, WITHIN_STEPS, WITHIN_ROUNDED = 1e-4, 1e-3, 0.5
 # Of three rows that begin alike, two of one length, and two of which one is padded.
 EVEN, UNEVEN = (0, 1), (0, 2)
 
@@ -73,7 +72,7 @@ class Trial:
     @cached_property
     def prefix(self) -> bool:
         """Say whether keys and values of what precedes the first slot can be computed once."""
-        if self.llm.recurrent or not self.llm.takes_cache:
+        if self.llm.runner.recurrent or not self.llm.runner.takes_cache:
             return False
         return self._holds("a cached prefix", lambda: self._off(self._cached, EVEN))
 
@@ -81,7 +80,7 @@ class Trial:
     def padding(self) -> bool:
         """Say whether rows of different length can share a forward."""
         # A state takes padding for text.
-        if self.llm.recurrent:
+        if self.llm.runner.recurrent:
             return False
         return self._holds("padded rows", lambda: self._off(self._plain, UNEVEN))
 
@@ -96,7 +95,7 @@ class Trial:
     def tree(self) -> bool:
         """Say whether all labels can be scored in one forward, on rows of one length."""
         # Its mask is the same in every layer, and knows no window; a state knows no mask.
-        if self._exceeds_window or self.llm.recurrent:
+        if self._exceeds_window or self.llm.runner.recurrent:
             return False
         build = self._cached if self.prefix else self._plain
         return self._holds("a label tree", lambda: self._tree_off(build, EVEN))
@@ -112,19 +111,28 @@ class Trial:
     @cached_property
     def steps(self) -> bool:
         """Say whether a token that follows can be run on a cache of what came before."""
-        return self.llm.takes_cache and self._holds("a cache of what is said", self._steps_off)
+        if not self.llm.runner.takes_cache:
+            return False
+        rows = self._shared_rows
+        return self._holds("a cache of what is said", lambda: self._steps_off(rows))
 
     @cached_property
     def generate(self) -> bool:
         """Say whether transformers' `generate` computes what the plain forward computes."""
         # It gives layers that embed tokens themselves nothing to embed.
-        if self.llm.embeds_by_layer:
+        if self.llm.runner.embeds_by_layer:
             return False
-        return self._holds("transformers' generate", self._generate_off)
+        rows = self._shared_rows
+        return self._holds("transformers' generate", lambda: self._generate_off(rows), WITHIN_STEPS)
+
+    @property
+    def _shared_rows(self) -> Sequence[int]:
+        """Give rows that may share a forward; asked for before a trial, as trials do not nest."""
+        return UNEVEN if self.padding else EVEN
 
     @property
     def _exceeds_window(self) -> bool:
-        return self.llm.window is not None and self.length > self.llm.window
+        return self.llm.runner.window is not None and self.length > self.llm.runner.window
 
     def _plain(self, rows: Sequence[int]) -> Prompt:
         return self._assemble(prompt_rows(self.llm, [self.rows[row] for row in rows]), None)
@@ -149,8 +157,9 @@ class Trial:
             if (row, answer) not in self._alone:
                 scores = score_each(self.llm, self._plain([row]), [self.answers[answer]])
                 self._alone[row, answer] = scores[0, 0]
-        scores = [torch.stack([self._alone[row, i] for i in range(answers)]) for row in rows]
-        return torch.stack(scores)
+        return torch.stack(
+            [torch.stack([self._alone[row, i] for i in range(answers)]) for row in rows]
+        )
 
     def _off(self, build: Layout, rows: Sequence[int]) -> float:
         """Say how far an answer's score on this layout is from the plain one."""
@@ -161,9 +170,9 @@ class Trial:
         scores = score_tree(self.llm, build(rows), self.labels)
         return float((scores - self._expected(rows, 2)).abs().max())
 
-    def _steps_off(self) -> float:
+    def _steps_off(self, rows: Sequence[int]) -> float:
         """Say how far logits of one token after the other are from those of a whole forward."""
-        prompt = self._plain(UNEVEN if self.padding else EVEN)
+        prompt = self._plain(rows)
         tokens = torch.tensor([self.answers[0][:-1]], device=self.llm.device)
         steps, logits = Steps(self.llm, prompt), []
         for token in (*tokens[0], None):
@@ -172,9 +181,9 @@ class Trial:
                 steps.append(token.expand(len(prompt)))
         return self._logits_off(prompt, tokens, logits)
 
-    def _generate_off(self) -> float:
+    def _generate_off(self, rows: Sequence[int]) -> float:
         """Say how far the logits of transformers' `generate` are from those of a whole forward."""
-        prompt = self._plain(UNEVEN if self.padding else EVEN)
+        prompt = self._plain(rows)
         new = TAIL - 1
         found = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
         if not len(found.logits) == found.sequences.shape[1] == new:
@@ -187,11 +196,11 @@ class Trial:
         return float(off[off.isfinite()].abs().max())
 
     @torch.no_grad()
-    def _holds(self, shortcut: str, measure: Callable[[], float]) -> bool:
+    def _holds(self, shortcut: str, measure: Callable[[], float], within: float = WITHIN) -> bool:
         with quiet(), self.llm.taking(Shortcuts()):
             try:
                 with in_float32(self.llm.model) as exact:
-                    off, within = measure(), WITHIN if exact else WITHIN_ROUNDED
+                    off, within = measure(), within if exact else WITHIN_ROUNDED
             except Exception as error:
                 # Whatever a family raises means the same: not this way.
                 logger.info("%s goes without %s", self.llm.name, shortcut)
@@ -200,67 +209,3 @@ class Trial:
         if not off <= within:
             logger.info("%s goes without %s: %.2g nats off", self.llm.name, shortcut, off)
         return off <= within
-
-
-@contextmanager
-def in_float32(model: nn.Module) -> Iterator[bool]:
-    """Compute in float32 for a while; yields whether all weights are, quantised ones are not.
-
-    A decoder layer is converted while it runs, so that a large model needs little more memory. The
-    tensors themselves are put back.
-    """
-    tensors = list(_tensors(model))
-    if all(tensor.dtype == torch.float32 for tensor in tensors):
-        yield True
-        return
-    if getattr(model, "hf_quantizer", None) is not None:
-        yield False
-        return
-    try:
-        layers = decoder_layers(model)
-    except ModelError:
-        layers = []
-    inside = {id(tensor) for layer in layers for tensor in _tensors(layer)}
-    with ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(_converted_while_run(layer))
-        stack.enter_context(_converted(t for t in tensors if id(t) not in inside))
-        yield True
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.is_floating_point():
-            yield tensor
-
-
-@contextmanager
-def _converted(tensors: Iterable[Tensor]) -> Iterator[None]:
-    stored = [(tensor, tensor.data) for tensor in tensors]
-    try:
-        for tensor, data in stored:
-            tensor.data = data.float()
-        yield
-    finally:
-        for tensor, data in stored:
-            tensor.data = data
-
-
-@contextmanager
-def _converted_while_run(layer: nn.Module) -> Iterator[None]:
-    running = ExitStack()
-
-    def convert(*_: Any) -> None:
-        running.enter_context(_converted(_tensors(layer)))
-
-    def restore(*_: Any) -> None:
-        running.close()
-
-    before = layer.register_forward_pre_hook(convert)
-    after = layer.register_forward_hook(restore, always_call=True)
-    try:
-        yield
-    finally:
-        before.remove()
-        after.remove()
-        running.close()

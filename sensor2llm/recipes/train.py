@@ -79,6 +79,7 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
+    model.check_context()
     parts = _parts(recipe, model, store, split)
     recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))
     task = make_task(recipe, model, parts, recipe.tasks)

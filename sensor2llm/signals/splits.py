@@ -113,10 +113,11 @@ def subject_folds(
     """Make `folds` splits: everybody is tested once; validation people come from the others.
 
     Raises:
-        DataError: If there are fewer people than folds, or fewer than three.
+        DataError: If there are fewer people than folds, or fewer than three (four, two folds).
     """
     people = _people(store)
-    _need(len(people), max(folds, 3), f"{folds} folds with validation people")
+    # Half of three people may be two, and one is left to train and to choose on.
+    _need(len(people), max(folds, 3 if folds > 2 else 4), f"{folds} folds with validation people")
     groups = np.array_split(np.array(_shuffled(people, seed)), folds)
     return [
         _split_off_validation(

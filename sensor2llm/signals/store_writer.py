@@ -115,7 +115,7 @@ def write_store(
             f"'{path}' exists and is no window store; move it away or choose another --out"
         )
     with replace_folder(path, _is_foreign) as part:
-        meta = _write_arrays(part, spec, windows, label_names)
+        meta = _write_arrays(part, spec, windows, label_names, ledger)
         splits = {name: list(people) for name, people in (published or {}).items()}
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
         meta |= {"parts": dict(parts)} if parts else {}
@@ -132,6 +132,7 @@ def _write_arrays(
     spec: SignalSpec,
     windows: Iterable[Window],
     label_names: Sequence[str] | None,
+    ledger: Ledger | None,
 ) -> dict[str, Any]:
     labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
     with ExitStack() as stack:
@@ -155,7 +156,10 @@ def _write_arrays(
             starts.append(window.start_s)
             digests.append(digest_window(window))
     if n == 0:
-        raise DataError("there is no window to store; are the recordings shorter than a window?")
+        why = "".join(f"; {line}" for line in ledger.lines()) if ledger else ""
+        raise DataError(
+            f"there is no window to store; are the recordings shorter than a window?{why}"
+        )
     return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
             "subjects": list(subjects.ids)}  # fmt: skip
 

@@ -45,6 +45,9 @@ from sensor2llm.signals.table_rates import check_rates
 from sensor2llm.signals.transforms import check_track_scale, resample_irregular, segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
+# Rows of people who alternate more often than so many times, after fewer rows than so many.
+_MANY_CHANGES, _FEW_ROWS = 1000, 8
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -149,10 +152,10 @@ def read_rows(path: Path, table: Table, ledger: Ledger) -> Rows:
         if table.time
         else _clock_s(values, table, len(data), path),
         values=values,
-        labels=label_texts(texts(data, table.label), table, path)
+        labels=label_texts(texts(data, table.label, path, layout), table, path)
         if table.label and table.labelled
         else no_labels,
-        subjects=subject_texts(texts(data, subject), path)
+        subjects=subject_texts(texts(data, subject, path, layout), path)
         if kind == "column"
         else np.full(len(data), fixed_subject(table, path), dtype=object),
     )
@@ -206,6 +209,7 @@ def recordings(rows: Rows, table: Table, ledger: Ledger) -> Iterator[Recording]:
         DataError: For time that goes back, or rows that do not come at the described rate.
     """
     changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
+    _check_sorted(rows, len(changes), table)
     for of_person in np.split(np.arange(len(rows.subjects)), changes):
         _check_forward(rows, of_person, table)
         person = _spread(rows.part(of_person), ledger)
@@ -216,6 +220,16 @@ def recordings(rows: Rows, table: Table, ledger: Ledger) -> Iterator[Recording]:
             pauses = pauses[:0]
         for block in np.split(np.arange(len(person.times_s)), pauses):
             yield _recording(person.part(block), table, ledger)
+
+
+def _check_sorted(rows: Rows, changes: int, table: Table) -> None:
+    """Refuse people whose rows alternate, of which no window would come."""
+    series = any(entry.modality.axis != "none" for entry in table.modalities)
+    if series and changes > _MANY_CHANGES and len(rows.subjects) < _FEW_ROWS * changes:
+        raise DataError(
+            f"{rows.path.name}: the subject changes {changes} times in {len(rows.subjects)} rows; "
+            "sort the rows by subject, then by time"
+        )
 
 
 def _check_forward(rows: Rows, part: np.ndarray, table: Table) -> None:

@@ -29,10 +29,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sensor2llm.errors import SpecError
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import Axis, Channel, Modality, SignalSpec
 from sensor2llm.signals.table_fields import (
     check_keys,
     mapping,
@@ -137,6 +137,10 @@ def _modality(name: str, entry: Any, window_s: Any) -> TableModality:
     check_keys(entry, _MODALITY_KEYS, required=("columns",), where=where)
     columns, channels = _columns(entry["columns"], where)
     axis = entry.get("axis", "time")
+    if axis not in get_args(Axis):
+        raise SpecError(
+            f"unknown axis {shown(axis)} of {name!r}; choose from {', '.join(get_args(Axis))}"
+        )
     rate, new_rate = _rates(entry, axis, where)
     steps = whole(entry.get("steps", 1), f"steps of {where}", least=1)
     if axis == "time":

@@ -11,8 +11,8 @@ import yaml
 
 from sensor2llm.errors import DataError, SpecError
 
-_MOST_BYTES, _MOST_ALIASES, _LONGEST_TEXT = 1 << 17, 20, 1000
-_MOST_LISTED = 12
+_MOST_BYTES, _MOST_ALIASES, _LONGEST_TEXT = 1 << 17, 20, 200
+_MOST_LISTED, _LONGEST_LIST, _LARGEST = 12, 120, 10**9
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 60
 _REPR.maxlist = _REPR.maxdict = 4
@@ -72,8 +72,10 @@ def shown(plain: Any) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """List names for a message, the first ones where there are many."""
-    cut = (name if len(name) <= 40 else f"{name[:37]}..." for name in names[:_MOST_LISTED])
-    return ", ".join(cut) + f", ... ({len(names)} in all)" * (len(names) > _MOST_LISTED)
+    cut = [name if len(name) <= 40 else f"{name[:37]}..." for name in names[:_MOST_LISTED]]
+    while len(", ".join(cut)) > _LONGEST_LIST:
+        cut.pop()
+    return ", ".join(cut) + f", ... ({len(names)} in all)" * (len(names) > len(cut))
 
 
 def check_keys(plain: Any, keys: Sequence[str], *, required: Sequence[str], where: str) -> None:
@@ -111,8 +113,10 @@ def number(plain: Any, where: str) -> float:
 def whole(plain: Any, where: str, least: int = 0) -> int:
     """Give a whole number of at least `least`."""
     value = number(plain, where)
-    if value != round(value) or value < least:
-        raise SpecError(f"{where} must be a whole number from {least}, got {shown(plain)}")
+    if value != round(value) or not least <= value <= _LARGEST:
+        raise SpecError(
+            f"{where} must be a whole number from {least} to {_LARGEST}, got {shown(plain)}"
+        )
     return round(value)
 
 
@@ -130,7 +134,8 @@ def text(plain: Any, where: str) -> str:
     words = "" if plain is None or isinstance(plain, list | Mapping) else str(plain).strip()
     if 0 < len(words) <= _LONGEST_TEXT:
         return words
-    raise SpecError(f"{where} must be a text, got {shown(plain)}")
+    most = f" of at most {_LONGEST_TEXT} characters" * (len(words) > _LONGEST_TEXT)
+    raise SpecError(f"{where} must be a text{most}, got {shown(plain)}")
 
 
 def texts(plain: Any, where: str) -> tuple[str, ...]:

@@ -16,16 +16,17 @@ from jaxtyping import Float64
 from pyarrow import csv
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.table_fields import listed
+from sensor2llm.signals.table_fields import listed, shown
 from sensor2llm.signals.table_layout import (
     DEFAULT_LAYOUT,
+    EMPTY,
     EXPANSION,
     SMALLEST_BUDGET,
     Layout,
     TextFile,
     open_text,
 )
-from sensor2llm.signals.table_times import Place, first_bad_cell, seconds, shown
+from sensor2llm.signals.table_times import Place, as_text, cell_text, first_bad_cell, seconds
 
 PARQUET = (".parquet", ".pq")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
@@ -77,11 +78,13 @@ def _read_csv(path: Path, text: TextFile, wanted: list[str], layout: Layout) -> 
     table = csv.read_csv(
         pa.BufferReader(text.rows),
         csv.ReadOptions(use_threads=False, column_names=list(map(str, range(len(text.names))))),
-        csv.ParseOptions(delimiter=layout.delimiter),
+        # In a table of one column, an empty line is an empty cell.
+        csv.ParseOptions(delimiter=layout.delimiter, ignore_empty_lines=len(text.names) > 1),
         csv.ConvertOptions(
             include_columns=numbers,
             column_types=dict.fromkeys(numbers, pa.string()),
-            null_values=layout.empty,
+            # Numbers that mark a missing value are counted, so they are read as numbers.
+            null_values=[*EMPTY, *(mark for mark in layout.marks if not is_number(mark))],
             strings_can_be_null=True,
         ),
     )
@@ -124,17 +127,19 @@ def _schema(path: Path) -> pa.Schema:
 def _check_name(path: Path, name: str, names: Sequence[str], hint: str = "") -> None:
     times = Counter(names)[name]
     if not times:
-        raise DataError(f"{path.name}: no column {name!r}; it has {listed(names)}{hint}")
+        raise DataError(f"{path.name}: no column {shown(name)}; it has {listed(names)}{hint}")
     if times > 1:
         raise DataError(
-            f"{path.name}: {times} columns are called {name!r}; give each its own name in the file"
-            + " (or by names: [...] in the description)" * (path.suffix not in PARQUET)
+            f"{path.name}: {times} columns are called {shown(name)}; give each its own "
+            "name in the file"
+            + " (or by names: [...] in the description)"
+            * (path.suffix not in PARQUET)
         )
 
 
 def _hint(name: str, text: TextFile, layout: Layout) -> str:
     """Say what to write where a column is not found because the header is not the first line."""
-    if text.names and all(map(is_number, text.names)):
+    if 2 * sum(map(is_number, text.names)) >= max(1, len(text.names)):
         return "; its first line is numbers: name the columns with names: [time, x, ...]"
     if len(text.names) == 1 and (marks := [m for m in ";\t|," if m in text.names[0]]):
         return f"; write delimiter: {marks[0]!r}"
@@ -207,23 +212,27 @@ def times_s(
     """
     place, column = Place(path.name, " ".join(names)), _plain(table[names[0]], layout)
     if len(names) > 1:
-        parts = (pc.cast(_plain(table[name], layout), pa.string()) for name in names)
+        parts = (as_text(_plain(table[name], layout), place) for name in names)
         column = pc.binary_join_element_wise(*parts, " ")
     return seconds(column, unit, place)
 
 
-def texts(table: pa.Table, name: str) -> np.ndarray:
-    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared."""
-    column = table[name]
+def texts(table: pa.Table, name: str, path: Path, layout: Layout = DEFAULT_LAYOUT) -> np.ndarray:
+    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared.
+
+    Raises:
+        DataError: If its cells are no texts, such as lists, or no UTF-8.
+    """
+    column, place = table[name], Place(path.name, name)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
     if not pa.types.is_dictionary(column.type):
-        column = pc.cast(column, pa.string()).dictionary_encode()
+        column = as_text(column, place).dictionary_encode()
     coded = column.unify_dictionaries().combine_chunks()
-    try:
-        cells = pc.cast(coded.dictionary, pa.string()).to_pylist()
-    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise DataError(f"column {name!r} holds bytes that are no UTF-8; mend the file") from error
+    cells = as_text(coded.dictionary, place).to_pylist()
     # A CSV's cell with a blank before its quotes keeps them.
     words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
+    words = [None if word in layout.marks else word for word in words]
     codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
     return np.array([*words, None], dtype=object)[codes]
 
@@ -252,13 +261,16 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _no_number(column: pa.ChunkedArray, place: Place, layout: Layout) -> DataError:
     row = first_bad_cell(column, pa.float64())
-    text, below = shown(column[row]), shown(column[row + 1]) if row + 1 < len(column) else ""
+    text, below = (
+        cell_text(column[row]),
+        cell_text(column[row + 1]) if row + 1 < len(column) else "",
+    )
     if _DECIMAL_COMMA.fullmatch(text):
         hint = "; write decimal: ',' (and the delimiter)"
-    elif row == 0 and is_number(below) and not layout.units_row:
-        hint = "; if the line below the header holds units, write units_row: true"
     elif text in ("?", "-", ".", "*", "--", "missing"):
         hint = f"; if it marks a missing value, write missing: [{text!r}]"
+    elif row == 0 and is_number(below) and not layout.units_row:
+        hint = "; if the line below the header holds units, write units_row: true"
     else:
         hint = ""
     return place.error(row, f"{text!r} is not a number{hint}")

@@ -62,9 +62,9 @@ class Layout:
     """Texts and numbers that stand for a missing value; `None` where nothing was said."""
 
     @property
-    def empty(self) -> tuple[str, ...]:
-        """Give the texts of empty cells."""
-        return EMPTY + tuple(text for text in self.missing or () if isinstance(text, str))
+    def marks(self) -> tuple[str, ...]:
+        """Give the texts that mark a missing value."""
+        return tuple(text for text in self.missing or () if isinstance(text, str))
 
 
 DEFAULT_LAYOUT = Layout()
@@ -102,11 +102,10 @@ def open_text(path: Path, layout: Layout) -> TextFile:
     start = bytes(memoryview(content)[:_HEADER_BYTES])
     lines = start.splitlines(keepends=True)
     header = next((i for i, line in enumerate(lines) if i >= layout.skip_rows and line.strip()), -1)
-    if header < 0 or (header == len(lines) - 1 and content.size > _HEADER_BYTES):
-        raise DataError(
-            f"{path.name} has no line below the first {layout.skip_rows} that can be a header; is "
-            "skip_rows right?"
-        )
+    if content.size > _HEADER_BYTES and header in (-1, len(lines) - 1):
+        raise DataError(f"{path.name}: its header is longer than a megabyte; is it a table?")
+    if header < 0:
+        raise DataError(f"{path.name} has no line below the first {layout.skip_rows} (skip_rows)")
     names = layout.names or _cells(lines[header], layout, path)
     first = header + (not layout.names) + layout.units_row
     head = tuple(line.decode("utf-8", "replace").rstrip() for line in lines[:_LOOKED_AT])

@@ -128,7 +128,9 @@ def _said(
             f"of {', '.join(ours.channel_names)}"
         )
     if rate.size != 1 or rate.dtype.kind not in "iuf":
-        raise SpecError(f"{path.name}: '{ours.name}.rate_hz' must be one number, got {rate}")
+        raise SpecError(
+            f"{path.name}: '{ours.name}.rate_hz' must be one number, got {listed([str(rate)])}"
+        )
     written = zip(channels, np.broadcast_to(units, len(channels)).tolist(), strict=True)
     rate_hz = None if np.isnan(rate).all() else float(rate.item())
     if length_s and rate_hz and abs(length_s * rate_hz - shape[2]) > 0.5:
@@ -164,7 +166,7 @@ def _checked(
         check_track_scale(modality, steps[:, :: max(1, steps.shape[1] // _LOOKED_AT)])
     except (DataError, SpecError) as error:
         raise type(error)(f"{path.name}: {error}") from error
-    return np.moveaxis(steps.reshape(values.shape[1], len(values), -1), 0, 1)
+    return np.moveaxis(steps.reshape(values.shape[1], len(values), values.shape[2]), 0, 1)
 
 
 def _subjects(path: Path, table: Table, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
@@ -196,10 +198,13 @@ def _words(path: Path, name: str, array: np.ndarray) -> np.ndarray:
         except UnicodeDecodeError as error:
             raise DataError(f"{path.name}: {name!r} holds bytes that are no UTF-8") from error
     if array.dtype.kind == "f":
-        broken = np.isfinite(array) & (array != np.round(array)) | np.isinf(array)
+        # Beyond its digits a float stands for several whole numbers: other people, other classes.
+        digits = 2.0 ** (np.finfo(array.dtype).nmant + 1)
+        broken = (array != np.round(array)) & ~np.isnan(array) | (np.abs(array) > digits)
         if broken.any():
             raise DataError(
-                f"{path.name}: {name!r} holds {array[broken][0]:g}; expected texts or whole numbers"
+                f"{path.name}: {name!r} holds {array[broken][0]:g} ({array.dtype}); expected "
+                "texts or whole numbers"
             )
         words = [None if np.isnan(value) else str(int(value)) for value in array]
     elif array.dtype.kind == "b":

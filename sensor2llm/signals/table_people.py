@@ -49,14 +49,15 @@ def label_texts(cells: np.ndarray, table: "Table", path: Path) -> np.ndarray:
 
 
 def subject_texts(cells: np.ndarray, path: Path) -> np.ndarray:
-    """Check that every row has a subject.
+    """Check that every row has a subject; 1.0 and 1 are one person.
 
     Raises:
         DataError: For an empty cell.
     """
     if None in (subjects := cells.tolist()):
         raise DataError(f"{path.name}: row {subjects.index(None) + 1} has no subject")
-    return cells
+    people = {cell: label_key(cell) for cell in dict.fromkeys(subjects)}
+    return np.array([people[cell] for cell in subjects], dtype=object)
 
 
 def fixed_subject(table: "Table", path: Path) -> str:

@@ -98,6 +98,6 @@ def _time(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
             return (name,), unit
     for name in ("time", "timestamp"):
         if name in names:
-            first = texts(read_columns(path, [name]), name)[0] or ""
+            first = texts(read_columns(path, [name]), name, path)[0] or ""
             return (name,), "s" if is_number(first) else "iso"
     return (), "s"

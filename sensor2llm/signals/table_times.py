@@ -71,7 +71,7 @@ def seconds(column: pa.ChunkedArray, unit: str, place: Place) -> Float64[np.ndar
     late = np.flatnonzero(~(np.abs(times) < _LATEST_S))
     if late.size:
         row = int(late[0])
-        raise place.error(row, f"{shown(column[row])} {unit} is no time; is its unit right?")
+        raise place.error(row, f"{cell_text(column[row])} {unit} is no time; is its unit right?")
     return times
 
 
@@ -89,7 +89,7 @@ def _numbers(column: pa.ChunkedArray, place: Place) -> np.ndarray:
         return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         row = first_bad_cell(column, pa.float64())
-        text = shown(column[row])
+        text = cell_text(column[row])
         hint = next((f"; write unit: {unit}" for unit, (date, _) in _DATE.items()
                      if re.match(date, text)), "")  # fmt: skip
         raise place.error(row, f"{text!r} is not a number{hint}") from error
@@ -115,7 +115,7 @@ def _check_digits(column: pa.ChunkedArray, unit: str, place: Place) -> None:
 def _date_times(column: pa.ChunkedArray, unit: str, place: Place) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type):
         return pc.cast(column, pa.timestamp("ns", tz=column.type.tz))
-    text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    text = pc.utf8_trim_whitespace(as_text(column, place))
     date, order = _DATE.get(unit, _DATE["iso"])
     tidy = pc.replace_substring_regex(text, date, order)
     for pattern, better in _TIDY:
@@ -129,8 +129,26 @@ def _date_times(column: pa.ChunkedArray, unit: str, place: Place) -> pa.ChunkedA
     zoned = pc.match_substring_regex(tidy[:1], r"(Z|[+-]\d\d:?\d\d)\s*$")
     row = first_bad_cell(tidy, kinds[1] if zoned[0].as_py() else kinds[0])
     kind = "ISO date time" if unit == "iso" else f"date time in the order {unit}"
-    hint = "; write unit: dmy or unit: mdy" if re.match(_DATE["dmy"][0], shown(text[row])) else ""
-    raise place.error(row, f"{shown(text[row])!r} is no {kind}{hint if unit == 'iso' else ''}")
+    hint = (
+        "; write unit: dmy or unit: mdy" if re.match(_DATE["dmy"][0], cell_text(text[row])) else ""
+    )
+    raise place.error(row, f"{cell_text(text[row])!r} is no {kind}{hint if unit == 'iso' else ''}")
+
+
+def as_text(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
+    """Give a column as texts.
+
+    Raises:
+        DataError: If its cells are no texts, such as lists, or no UTF-8.
+    """
+    try:
+        text = pc.cast(column, pa.string())
+        text.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"{place.file}: column {place.column!r} holds {str(column.type)[:60]} that is no text"
+        ) from error
+    return text
 
 
 def first_bad_cell(column: pa.ChunkedArray, kind: pa.DataType) -> int:
@@ -147,7 +165,7 @@ def first_bad_cell(column: pa.ChunkedArray, kind: pa.DataType) -> int:
     return first
 
 
-def shown(cell: pa.Scalar) -> str:
+def cell_text(cell: pa.Scalar) -> str:
     """Give a cell's text for a message, cut where it is long."""
     text = str(cell.as_py())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.atomic_write import replace_file
+from sensor2llm.atomic_write import names_full_disk, replace_file
 
 RECORDED = ("sensor2llm", "torch", "transformers", "peft", "accelerate", "numpy", "scikit-learn")
 
@@ -48,7 +48,8 @@ class MetricsFile:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line."""
-        with self.path.open("a", encoding="utf-8") as file:
+        full = names_full_disk(self.path, self.path)
+        with full, self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
     @staticmethod

@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.llm.forward import assemble, prompt_rows, tail_logits
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.scoring import score_each, score_tree
+from tests.models import tiny_llm
 
 LABELS = [[5], [5, 6], [5, 6, 7], [8, 6], [8, 7]]
 
@@ -67,3 +70,18 @@ def test_labels_that_cannot_be_told_apart_are_refused(labels, names, message):
     with pytest.raises(ConfigError) as caught:
         LabelTree.build(labels, 2, names)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "opt"])
+def test_each_node_computes_what_its_own_row_computes(family):
+    """A sibling that were seen, or a position that were the node's number, would change these."""
+    llm, tree = tiny_llm(family), LabelTree.build(LABELS, end_id=2)
+    prompt = assemble(llm, prompt_rows(llm, [[11, 12, 13]]), None, None, batch=1)
+    with torch.no_grad():
+        nodes = tail_logits(llm, prompt, torch.tensor([tree.tokens]), tree)[0]
+        for label, end in enumerate(tree.ends):
+            row = tail_logits(llm, prompt, torch.tensor([LABELS[label]]))[0]
+            torch.testing.assert_close(nodes[1 + end], row[-1], atol=1e-5, rtol=0)
+        answers = [[*ids, 2] for ids in LABELS]
+        together, each = score_tree(llm, prompt, tree), score_each(llm, prompt, answers)
+    torch.testing.assert_close(together, each, atol=2e-5, rtol=0)

@@ -9,6 +9,7 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
+from benchmarks.llm_zoo import build
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import PrefixConfig
 from sensor2llm.llm.forward import Prompt, assemble, compute_prefix, prompt_rows, tail_logits
@@ -88,7 +89,7 @@ def test_a_padded_row_is_the_row_alone(family):
         cache = learned.prefix(llm).cache(1)
         positions = torch.arange(ids.shape[1])[None] + learned.tokens
         wanted = llm.model(
-            input_ids=ids, position_ids=positions, **{llm.cache_argument: cache}
+            input_ids=ids, position_ids=positions, **{llm.runner.cache_argument: cache}
         ).logits[0]
         torch.testing.assert_close(found, wanted[len(row) - 1 :], atol=1e-4, rtol=1e-4)
 
@@ -308,3 +309,10 @@ def test_impossible_configurations_are_said(llama):
         start(llama, tokens=0)
     with pytest.raises(ConfigError, match="prefix tokens must be 0 or more, got -1"):
         PrefixConfig(tokens=-1)
+
+
+@pytest.mark.parametrize("family", ["lfm2", "falcon_h1", "mamba"])
+def test_layers_with_other_states_have_no_learned_prefix(family, tmp_path):
+    llm = FrozenLLM.load(str(build(family, tmp_path / family)), dtype="float32")
+    with pytest.raises(ModelError, match=r"has not keys and values of one shape"):
+        LearnedPrefix.start(PrefixConfig(tokens=2), llm)

@@ -110,6 +110,8 @@ def test_rows_of_marks_are_taken_with_their_row():
     padded = reach.crossing.window_of.expand(3, -1) + torch.arange(3)[:, None]
     own = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2])
     assert torch.equal(own.window_of, padded[2:])
+    behind = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2, 0], pads=1)
+    assert torch.equal(behind.window_of, padded[[2, 0], 1:])
     assert Reach().select([0]) == Reach()
 
 

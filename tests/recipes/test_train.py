@@ -272,6 +272,27 @@ def test_a_released_encoder_is_taken_by_name(recipe, trained, monkeypatch):
     assert heard.normaliser.to_dict() == trained.model.adapter.normaliser.to_dict()
 
 
+def test_an_encoder_is_vouched_for_by_none_that_was_there_before(recipe, tmp_path, monkeypatch):
+    """Made with other settings and killed, then resumed with the first ones."""
+    first = replace(recipe, out=tmp_path / "adapter")
+    store = WindowStore.open(first.data)
+    split = make_split(store, first.split)
+    get_encoder(first, store, split, resume=False)
+    loop = replace(SHORT, epochs=1, seed=1)
+    other = replace(first, new_encoder=replace(first.new_encoder, pretrain_loop=loop))
+
+    def killed(*args, **options):
+        make_encoder(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sensor2llm.recipes.encoder.make_encoder", killed)
+    with pytest.raises(KeyboardInterrupt):
+        get_encoder(other, store, split, resume=False)
+    monkeypatch.undo()
+    with pytest.raises(ArtefactError, match="written with another configuration"):
+        get_encoder(first, store, split, resume=True)
+
+
 def test_an_unknown_encoder_is_named(recipe):
     with pytest.raises(ArtefactError, match="no encoder 'nothing'"):
         train_adapter(replace(recipe, encoder="nothing"))

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.extents import REST
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import capture24, motion_tables
 from sensor2llm.signals.sources.config import SourceOptions
 
@@ -193,3 +195,23 @@ def test_a_missing_or_empty_dictionary_an_empty_folder_and_other_options_are_err
         read(tmp_path)
     with pytest.raises(ConfigError, match="capture24 has no option --devices"):
         read(tmp_path, devices="wrist")
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_samples_of_a_long_stretch_are_counted_once(tmp_path: Path, monkeypatch, overlap):
+    monkeypatch.setattr(capture24, "PIECE_SAMPLES", 1500)
+    monkeypatch.setattr(motion_tables, "BLOCK_BYTES", 20_000)
+    write(tmp_path, "P001", [(SLEEP, 0, 63), (SLEEP, 70, 4)])
+    reading, _ = read(tmp_path, overlap=overlap)
+    samples = reading.ledger["samples"]
+    assert (samples.read, samples.kept) == (6700, 6000)
+    assert samples.dropped == {REST: 300, SHORT: 400}
+    assert reading.ledger.unbalanced() == {}
+
+
+def test_a_file_that_expands_without_end_is_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(motion_tables, "ROWS_AT_LEAST", 1000)
+    path = write(tmp_path, "P001", [(SLEEP, 0, 12)])
+    edit(path, lambda text: text + f"{text.splitlines()[-1]}\n" * 90_000)
+    with pytest.raises(DataError, match="a byte gives over 2 rows, which no measurement does"):
+        read(tmp_path)

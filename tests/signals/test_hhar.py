@@ -7,7 +7,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import hhar, motion_tables
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.motion_tables import SHARED
+from sensor2llm.signals.sources.motion_tables import SHARED, SLOW
 
 HEADER = "Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n"
 FILES = {
@@ -231,3 +231,40 @@ def test_missing_files_folders_and_other_options_are_errors(tmp_path: Path):
         read(tmp_path, devices="chest")
     with pytest.raises(ConfigError, match="hhar has no option --classes"):
         read(tmp_path, classes="all")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",a,", ",,", "has a sample without a User or a Device"),
+        ("walk", "walk\u2026" * 50, "unknown activity 'walk…walk…"),
+    ],
+)
+def test_samples_of_nobody_are_refused(tmp_path: Path, old, new, message):
+    folder = write(tmp_path, phone_accel=rows(ticks(0, 3, 50)))
+    path = next(folder.rglob("Phones_accelerometer.csv"))
+    path.write_text(path.read_text().replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path)
+    assert len(str(caught.value)) < 300
+
+
+def test_times_that_cannot_be_and_too_many_devices_are_refused(tmp_path: Path):
+    folder = write(tmp_path, phone_accel=rows(ticks(0, 3, 50)))
+    path = next(folder.rglob("Phones_accelerometer.csv"))
+    head, line, *_ = path.read_text().splitlines()
+    cells = line.split(",")
+    path.write_text("\n".join([head, ",".join([cells[0], "9" * 18, *cells[2:]])]))
+    with pytest.raises(DataError, match=r"Arrival_Time 9{18} is no time in ms"):
+        read(tmp_path)
+    people = [",".join([*cells[:6], f"p{i}", *cells[7:]]) for i in range(201)]
+    path.write_text("\n".join([head, *people]))
+    with pytest.raises(DataError, match="names over 200 pairs of a user and a device"):
+        read(tmp_path)
+
+
+def test_a_sensor_slower_than_the_longest_pause_gives_no_window(tmp_path: Path):
+    write(tmp_path, phone_accel=rows(ticks(0, 60, 1)))
+    reading, windows = read(tmp_path)
+    assert windows == []
+    assert reading.ledger["samples"].dropped == {SLOW: 60}

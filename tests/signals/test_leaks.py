@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals import leaks
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.joined_stores import JoinedStores
 from sensor2llm.signals.splits import PARTS, Split, check_leak, make_split
@@ -81,6 +82,7 @@ def test_a_few_equal_windows_are_said_once(tmp_path, caplog):
     windows = list(make_windows(people=6, each=EACH))
     store = write(tmp_path / "few", changed={EACH + i: windows[i].signals for i in range(3)})
     split = split_of(store, ("s1", "s3"), ("s4",), ("s2",))
+    leaks._say_once.cache_clear()
     for _ in range(2):
         check_leak(store, split)
     told = [line for line in caplog.messages if "are those of" in line]

@@ -108,3 +108,32 @@ def test_an_empty_folder_and_an_option_of_another_data_set_are_errors(tmp_path: 
         mhealth.read(tmp_path, SourceOptions())
     with pytest.raises(ConfigError, match="mhealth has no option --subjects"):
         mhealth.read(tmp_path, SourceOptions(subjects="all"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mHealth_subject01.log", "are of one person; keep one of them"),
+        ("mHealth_subjectX.log", r"names no person; expected mHealth_subject1\.log"),
+    ],
+)
+def test_a_file_that_names_nobody_or_somebody_twice_is_refused(tmp_path: Path, name, message):
+    path = write(tmp_path, 1, [(9, 6.0)])
+    path.with_name(name).write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=message):
+        mhealth.read(tmp_path, SourceOptions())
+
+
+def test_a_value_that_cannot_be_is_missing(tmp_path: Path):
+    path = write(tmp_path, 1, [(9, 5.12)])
+    lines = path.read_text().splitlines()
+    cells = lines[100].split("\t")
+    lines[100] = "\t".join(["1e30", *cells[1:3], "-1e39", *cells[4:]])
+    path.write_text("\n".join(lines) + "\n")
+    reading = mhealth.read(tmp_path, SourceOptions())
+    [window] = reading.windows
+    assert all(np.abs(values).max() < 1e3 for values in window.signals.values())
+    assert reading.ledger["samples"].changed == {
+        "with a value that cannot be in m/s^2 taken as missing": 1,
+        "with a value that cannot be in mV taken as missing": 1,
+    }

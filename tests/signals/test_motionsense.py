@@ -113,3 +113,17 @@ def test_unknown_trials_empty_folders_and_other_options_are_errors(tmp_path: Pat
         motionsense.read(tmp_path, SourceOptions())
     with pytest.raises(ConfigError, match="motionsense has no option --classes"):
         motionsense.read(tmp_path, SourceOptions(classes="all"))
+
+
+def test_two_files_of_one_trial_are_refused(tmp_path: Path):
+    path = write(tmp_path, "wlk_7", 3, 3.0)
+    path.with_name("sub_03.csv").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"are one trial of one person; keep one of them"):
+        motionsense.read(tmp_path, SourceOptions())
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path):
+    path = write(tmp_path, "wlk_7", 3, 3.0)
+    path.write_text(path.read_text().replace("gravity.y", "gravity.x", 1))
+    with pytest.raises(DataError, match=r"sub_3\.csv has the column 'gravity.x' twice"):
+        list(motionsense.read(tmp_path, SourceOptions()).windows)

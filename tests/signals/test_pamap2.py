@@ -7,7 +7,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import pamap2
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.motion_tables import COPY, EARLIER
+from sensor2llm.signals.sources.motion_tables import COPY, EARLIER, SHARED
 
 MOTION = ("hand_acc", "hand_gyro", "chest_acc", "chest_gyro", "ankle_acc", "ankle_gyro")
 # The published columns that a modality is read from, counted from 1 as the readme does.
@@ -204,3 +204,23 @@ def test_genuine_rows_have_gravity_and_the_first_heart_rate(shared: Path):
             for place in ("hand", "chest", "ankle"):
                 norm = np.linalg.norm([row[f"{place}_acc_{axis}"] for axis in "xyz"])
                 assert 8.5 < norm < 11.5
+
+
+def test_a_first_column_that_is_no_clock_is_refused(tmp_path: Path):
+    part = rows(1, 0.0, 6.0)
+    part[:, 0] *= 1e6
+    write(tmp_path, 101, part)
+    with pytest.raises(DataError, match=r"600 samples over 5\.99e\+06 s, expected 100 a second"):
+        read(tmp_path)
+
+
+def test_samples_that_share_a_stamp_are_spread(tmp_path: Path):
+    part = rows(1, 0.0, 6.0)
+    part[:, 0] = np.floor(part[:, 0])
+    write(tmp_path, 101, part)
+    reading = pamap2.read(tmp_path, SourceOptions())
+    [window] = reading.windows
+    expected = COLUMNS["hand_acc"][0] + np.arange(512) / 1000
+    np.testing.assert_allclose(window.signals["hand_acc"][0], expected, atol=1e-3)
+    assert reading.ledger["samples"].changed == {SHARED: 600}
+    assert reading.ledger.unbalanced() == {}

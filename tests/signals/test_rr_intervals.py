@@ -158,6 +158,7 @@ def test_a_folder_without_files_says_what_to_write(tmp_path: Path):
         ("", r"p\.txt is empty"),
         ("0.8\nabc\n0.8\n", r"p\.txt: line 2: 'abc'; expected an interval"),
         ("0.8\nnan\n", r"p\.txt: line 2: 'nan'"),
+        ("0.8\n1e308\n", r"p\.txt: line 2: '1e308'"),
         ("0.8\n0.9\t0.9\n", r"p\.txt: line 2: '0\.9\\t0\.9'"),
         ("1\t2\t3\t4\n", r"p\.txt: line 1: '1\\t2\\t3\\t4'"),
         ("1.0\t0.8\n0.9\t0.8\n", r"beat 2 at 0\.9 lies before the one above it, at 1;"),
@@ -174,6 +175,8 @@ def test_what_is_no_list_of_intervals_is_refused(tmp_path: Path, text, message):
     ("text", "message"),
     [
         ("nsr2db,healthy\n", r"labels\.csv: row 1 is .*expected 'name,label'"),
+        ("name,label\nnsr2db,a\nnsr2db,b\n", r"labels\.csv gives 'nsr2db' two labels"),
+        ("name,label\n" + "x" * 200_000, r"labels\.csv: field larger than field limit"),
         ("name,label\nnsr2db,\n", r"labels\.csv: row 2 is .*such as 'nsr2db,healthy'"),
     ],
 )

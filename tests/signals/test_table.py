@@ -5,57 +5,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals import table
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.table_spec import spec_windows
-
-RATE = 50.0
-DESCRIPTION = {
-    "files": "*.csv",
-    "time": {"column": "t", "unit": "s"},
-    "subject": {"column": "who"},
-    "label": "what",
-    "window_s": 2,
-    "modalities": {"accel": {"rate_hz": RATE, "columns": {"ax": "g", "ay": "g", "az": "g"}}},
-}
-
-
-def columns(seconds: float = 5.0, start_s: float = 0.0) -> dict[str, list]:
-    t = start_s + np.arange(round(seconds * RATE)) / RATE
-    return {
-        "t": [f"{v:.3f}" for v in t],
-        "ax": [f"{v:.5f}" for v in np.sin(t) * 0.1],
-        "ay": ["0.01"] * len(t),
-        "az": ["1.0"] * len(t),
-        "who": ["anna"] * len(t),
-        "what": ["walking"] * len(t),
-    }
-
-
-def write_csv(path: Path, cells: dict[str, list]) -> None:
-    rows = [
-        ",".join(cells),
-        *(",".join(map(str, row)) for row in zip(*cells.values(), strict=True)),
-    ]
-    path.write_text("\n".join(rows) + "\n")
-
-
-def describe(folder: Path, **changes) -> Path:
-    path = folder / "table.yaml"
-    path.write_text(yaml.safe_dump({**DESCRIPTION, **changes}))
-    return path
-
-
-def windows(folder: Path, options: SourceOptions | None = None, **changes) -> list:
-    reading = table.read(describe(folder, **changes), None, options or SourceOptions())
-    found = list(reading.windows)
-    for window in found:
-        reading.spec.check(window)
-    return found
+from tests.signals.tables import DESCRIPTION, RATE, columns, describe, windows, write_csv
 
 
 def edited(folder: Path, **changes) -> None:

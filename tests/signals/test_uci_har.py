@@ -125,3 +125,41 @@ def test_a_folder_without_the_data_set_says_where_to_download_it(tmp_path: Path)
 def test_published_windows_cannot_be_cut_anew(small: Path):
     with pytest.raises(ConfigError, match="uci_har has no option --overlap"):
         uci_har.read(small, SourceOptions(overlap=0.5))
+
+
+def test_every_window_is_in_the_ledger(small: Path):
+    reading = uci_har.read(small, OPTIONS)
+    assert len(list(reading.windows)) == reading.ledger["windows"].read == 5
+    assert reading.ledger.unbalanced() == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("train/subject_train.txt", "3", "2", "person 2 is in subject_train.txt and in subject_te"),
+        ("train/y_train.txt", "5", "9" * 20, r"y_train\.txt: row 1: '9{20}' is no whole number"),
+    ],
+)
+def test_people_and_labels_that_cannot_be_are_refused(small: Path, file, old, new, message):
+    path = small / "UCI HAR Dataset" / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        list(uci_har.read(small, OPTIONS).windows)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("1e30", r"total_acc_y_train\.txt: row 2, column 1: 1e\+30 g cannot be, expected -200 to"),
+        ("1e39", r"total_acc_y_train\.txt: row 2, column 1: '1e39' is not a number"),
+        ("x" * 5000, r"row 2, column 1: 'x{40}' is not a number"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(small: Path, value, message):
+    folder = small / "UCI HAR Dataset" / "train" / "Inertial Signals"
+    path = folder / "total_acc_y_train.txt"
+    rows = [line.split() for line in path.read_text().splitlines()]
+    rows[1][0] = value
+    path.write_text("".join(" ".join(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=message):
+        list(uci_har.read(small, OPTIONS).windows)

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.extents import REST
 from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources import wisdm
 from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.sources.motion_tables import COPY, EARLIER
+from sensor2llm.signals.sources.motion_tables import COPY, EARLIER, SHARED, SLOW
 from sensor2llm.signals.sources.wisdm_file import average_bursts, read_segments
 
 CODES = frozenset(wisdm.LABELS)
@@ -211,3 +213,82 @@ def test_the_real_files_of_one_person_give_all_activities(shared: Path, tmp_path
     assert reading.ledger["samples"].kept > 0.9 * reading.ledger["samples"].read
     norms = [np.linalg.norm(w.signals["watch_accel"], axis=0).mean() for w in windows]
     assert 9 < np.median(norms) < 11
+
+
+def test_every_sample_is_accounted_for(tmp_path: Path):
+    # 25 s and 5 s at 20 Hz: two windows of 10 s, 5 s left over, and a bout that is too short.
+    write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 25)), ("B", ticks(30, 5))])
+    reading = wisdm.read(tmp_path, SourceOptions(devices="watch"))
+    assert len(list(reading.windows)) == 2
+    samples = reading.ledger["samples"]
+    assert (samples.read, samples.kept) == (600, 400)
+    assert samples.dropped == {REST: 100, SHORT: 100}
+    assert reading.ledger.unbalanced() == {}
+
+
+def test_samples_of_whole_second_stamps_are_spread_and_none_is_lost(tmp_path: Path):
+    path = write(tmp_path, "watch_accel", 1600, [("A", np.repeat(np.arange(20.0), 20))])
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    text = "".join(",".join([*cells[:5], f"{i / 20};\n"]) for i, cells in enumerate(lines))
+    path.write_text(text)
+    reading = wisdm.read(tmp_path, SourceOptions(devices="watch"))
+    windows = list(reading.windows)
+    assert [w.start_s for w in windows] == [0, 10]
+    expected = 10 + np.arange(200) / 20
+    np.testing.assert_allclose(windows[1].signals["watch_accel"][2], expected, atol=0.06)
+    assert reading.ledger["samples"].kept == reading.ledger["samples"].read == 400
+    assert reading.ledger["samples"].changed == {SHARED: 400}
+
+
+@pytest.mark.parametrize("value", ["1e30", "-1e308", "4000"])
+def test_values_that_cannot_be_are_missing_and_counted(tmp_path: Path, value):
+    path = write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 12))])
+    path.write_text(path.read_text().replace(",2.00000;", f",{value};"))
+    reading = wisdm.read(tmp_path, SourceOptions(devices="watch"))
+    [window] = reading.windows
+    z = window.signals["watch_accel"][2]
+    np.testing.assert_allclose(z, np.arange(200) / 20, atol=1e-4)
+    assert reading.ledger["samples"].changed == {
+        "with a value that cannot be in m/s^2 taken as missing": 1
+    }
+
+
+def test_values_that_mostly_cannot_be_are_refused(tmp_path: Path):
+    write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 12))], value=9e4)
+    with pytest.raises(SpecError, match=r"person 1600: 'watch_accel' is said to be in m/s\^2"):
+        list(wisdm.read(tmp_path, SourceOptions(devices="watch")).windows)
+
+
+def test_a_sensor_slower_than_the_longest_pause_gives_no_window(tmp_path: Path):
+    write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 60, 1.0))])
+    reading = wisdm.read(tmp_path, SourceOptions(devices="watch"))
+    assert list(reading.windows) == []
+    assert reading.ledger["samples"].dropped == {SLOW: 60}
+
+
+def test_a_clock_that_jumps_for_years_is_refused(tmp_path: Path):
+    write(tmp_path, "watch_accel", 1600, [("A", np.r_[ticks(0, 12), 1e9 + ticks(0, 12)])])
+    with pytest.raises(DataError, match=r"its clock jumps on by 1e\+09 s within an activity"):
+        list(wisdm.read(tmp_path, SourceOptions()).windows)
+
+
+def test_a_file_without_a_sample_is_refused(tmp_path: Path):
+    path = write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 12))])
+    path.write_text("\n \n\n")
+    with pytest.raises(DataError, match=r"data_1600_accel_watch\.txt is empty"):
+        list(wisdm.read(tmp_path, SourceOptions()).windows)
+
+
+def test_two_files_of_one_person_are_refused(tmp_path: Path):
+    path = write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 12))])
+    path.with_name("data_1600_again_accel_watch.txt").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match="has two files of one person"):
+        wisdm.read(tmp_path, SourceOptions())
+
+
+def test_bytes_that_are_no_text_are_malformed(tmp_path: Path):
+    path = write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 12))])
+    path.write_bytes(path.read_bytes() + b"\xff\xfe\xff,1\n")
+    reading = wisdm.read(tmp_path, SourceOptions(devices="watch"))
+    assert len(list(reading.windows)) == 1
+    assert reading.ledger["samples"].dropped["malformed"] == 1

@@ -159,6 +159,7 @@ def test_a_cell_of_before_stores_were_marked_stays_done(study, caplog):
         lambda file: file.unlink(),
         lambda file: file.with_suffix(".npz").unlink(),
         lambda file: file.with_suffix(".npz").write_bytes(b"PK"),
+        lambda file: np.savez(file.with_suffix(".npz"), rows=np.arange(2), predicted=[[0, 0]]),
     ],
 )
 def test_a_broken_file_runs_its_cell_again(study, monkeypatch, spoil):

@@ -21,6 +21,7 @@ from sensor2llm.llm.pretraining.config import SIZES, STAGES, ModelShape, Pretrai
 from sensor2llm.llm.pretraining.packing import Mixture, TokenFiles
 from sensor2llm.llm.pretraining.token_files import prepare_tokens
 from sensor2llm.llm.pretraining.tokenizer import load_tokenizer
+from sensor2llm.training.checkpoint import sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, StepLoss, Validation, fit
 
@@ -146,8 +147,15 @@ def pretrain(
 
     Raises:
         DataError: the corpus cannot be read.
-        ArtefactError: a checkpoint is of another configuration.
+        ArtefactError: a checkpoint is of another configuration, or another process is at it.
     """
+    with sole_run(out):
+        return _pretrain(corpus, out, config, resume, stages)
+
+
+def _pretrain(
+    corpus: Path, out: Path, config: PretrainConfig, resume: bool, stages: tuple[str, ...]
+) -> dict[str, Any]:
     with process_state().main_process_first():
         files = prepare_tokens(corpus, out, config)
     tokenizer = load_tokenizer(out / "tokenizer")

@@ -121,10 +121,9 @@ def _bout(
 
 def _tilt(activity: Waist, wearer: Wearer, count: int, rng: np.random.Generator) -> Vector:
     """Give gravity in g in the phone's frame: x upwards where nothing leans."""
-    lean, side = (
-        held + float(rng.normal(0, 0.05)) + 0.01 * slow_noise(rng, count, RATE_HZ, 0.3)
-        for held in (activity.lean + wearer.lean, activity.side + wearer.side)
-    )
+    held = np.array([activity.lean + wearer.lean, activity.side + wearer.side])
+    held = held + rng.normal(0, 0.05, 2)
+    lean, side = (angle + 0.01 * slow_noise(rng, count, RATE_HZ, 0.3) for angle in held)
     return np.stack([np.cos(lean) * np.cos(side), np.cos(lean) * np.sin(side), np.sin(lean)])
 
 

@@ -19,7 +19,7 @@ from pyarrow import csv
 
 from sensor2llm.errors import DataError
 
-MAX_MEDIAN_S = 10.0
+MAX_MEDIAN_S, GREATEST = 10.0, 1e20
 # So many steps of time say whether they are those of the intervals.
 _ENOUGH_STEPS = 10
 _TIME_UNITS_S = {"s": 1.0, "ms": 1e-3}
@@ -46,7 +46,7 @@ def read_beats(path: Path) -> BeatList:
         DataError: For an empty file, text in another encoding, a line that is not as described,
             and times that go back or do not agree with the intervals.
     """
-    text = _decode(path)
+    text = read_text(path)
     if not text.strip():
         raise DataError(f"{path.name} is empty")
     rows = _cells(text)
@@ -83,7 +83,12 @@ def spread_by_intervals(times_s: Column, intervals_s: Column) -> Column:
     return np.maximum(times_s - (passed[last] - passed), before)
 
 
-def _decode(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, or in UTF-16 with its mark.
+
+    Raises:
+        DataError: For another encoding.
+    """
     raw = path.read_bytes()
     marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -128,7 +133,7 @@ def _numbers(cells: pa.ChunkedArray) -> Column | None:
         column = pc.cast(cells, pa.float64()).to_numpy()
     except pa.ArrowException:
         return None
-    return column if np.isfinite(column).all() else None
+    return column if (np.abs(column) < GREATEST).all() else None
 
 
 def _check_order(path: Path, times: Column, intervals: Column) -> None:
@@ -184,6 +189,6 @@ def _first_fault(path: Path, text: str) -> DataError:
 
 def _is_number(cell: str) -> bool:
     try:
-        return bool(np.isfinite(float(cell.replace(",", "."))))
+        return abs(float(cell.replace(",", "."))) < GREATEST
     except ValueError:
         return False

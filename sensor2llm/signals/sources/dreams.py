@@ -63,6 +63,7 @@ SIGNALS: dict[str, dict[str, tuple[str, ...]]] = {
 STAGES = {5: "wake", 4: "REM", 3: "N1", 2: "N2", 1: "N3", 0: "N3"}
 UNSCORED = {-1: "of movement", -2: "of an unknown stage", -3: "of an unknown stage"}
 RATE_HZ, MIN_RATE_HZ, STAGE_S = 100.0, 25.0, 5.0
+MAX_STAGES = 17_280  # a day
 _CODE = r"\s*-?[0-9]\s*"
 
 SPEC = SignalSpec(
@@ -120,11 +121,13 @@ def read_stages(path: Path) -> list[int]:
     """Read a hypnogram: a code of `STAGES` or `UNSCORED` for every 5 s.
 
     Raises:
-        DataError: For a line that is no stage, and a first line that is one.
+        DataError: For a line that is no stage, a first line that is one, and over a day of them.
     """
     head, *lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines() or [""]
     if re.fullmatch(_CODE, head):
         raise DataError(f"{path.name}: line 1 is {head!r}, expected a header; unpack it again")
+    if len(lines) > MAX_STAGES:
+        raise DataError(f"{path.name} has {len(lines)} stages, expected those of half an hour")
     codes = [int(line) if re.fullmatch(_CODE, line) else None for line in lines]
     for row, (code, line) in enumerate(zip(codes, lines, strict=True), 2):
         if code not in STAGES and code not in UNSCORED:

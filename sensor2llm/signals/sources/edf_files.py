@@ -15,6 +15,7 @@ from sensor2llm.signals.sources.edf_header import CLOCK_TOLERANCE_S, EdfHeader, 
 # What edfio lets through where a field is no number, or annotations are none.
 _BROKEN = (ValueError, OSError, EOFError, IndexError, ArithmeticError)
 MAX_ANNOTATION_BYTES = 1_000_000
+GREATEST = 1e9  # of a limit; in uV, a thousand volts
 
 Span = tuple[float, float]
 
@@ -136,5 +137,5 @@ def _is_calibrated(signal: Any) -> bool:
         digital, physical = tuple(signal.digital_range), tuple(signal.physical_range)
     except ValueError:
         return False
-    counts = digital[1] > digital[0] and physical[0] != physical[1] and digital != physical
-    return counts and bool(np.isfinite(physical).all())
+    said = digital[1] > digital[0] and physical[0] != physical[1] and digital != physical
+    return said and all(abs(limit) < GREATEST for limit in physical)

@@ -92,7 +92,7 @@ def read_header(path: Path) -> EdfHeader:
             raise _no_edf(path, f"its header names {head[252:256].strip() or 'no'} signals")
         fields = file.read(256 * signals).decode("latin-1")
     samples = [_whole(fields[_BEFORE_SAMPLES * signals + 8 * i :][:8]) or 0 for i in range(signals)]
-    labels = [fields[_LABEL * i : _LABEL * (i + 1)].strip() for i in range(signals)]
+    labels = [fields[_LABEL * i : _LABEL * (i + 1)].rstrip() for i in range(signals)]
     record_s, header_bytes = _seconds(head[244:252]), 256 * (signals + 1)
     timed = set(labels) != {ANNOTATIONS}
     if len(fields) < 256 * signals or _whole(head[184:192]) != header_bytes or min(samples) < 1:

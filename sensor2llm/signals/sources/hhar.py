@@ -49,10 +49,12 @@ from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
     NO_ACTIVITY,
+    SLOW,
     Bout,
     bout_windows,
     find_root,
     in_order,
+    is_slow,
     leave_out,
     long_runs,
     motion_modality,
@@ -238,6 +240,8 @@ def device_bouts(
         leave_out(ledger, sum(len(part) for part in of_sensor.values() if len(part) == 1), ALONE)
         timed = {name: timed_samples(part, zero_ms, ledger)
                  for name, part in of_sensor.items() if len(part) > 1}  # fmt: skip
+        for name in [name for name, part in timed.items() if is_slow(part[0], MAX_GAP_S)]:
+            leave_out(ledger, len(timed.pop(name)[2]), SLOW)
         if timed:
             begin_s, values = _at_rate({n: part[:2] for n, part in timed.items()}, window_s)
             bout_s = (zero_ms - int(samples["arrival"][0])) * 1e-3

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 from pyarrow import csv
 
@@ -24,10 +25,13 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
+SLOW = "of a sensor slower than the longest pause that is bridged"
 EARLIER = "with an earlier time stamp than one before"
 COPY = "that repeat the one before"
 SHARED = "that share a time stamp, spread up to the next one"
 NO_ACTIVITY = "without an activity"
+# A row with a time of its own takes about a byte of a compressed file.
+MAX_ROWS_A_BYTE, ROWS_AT_LEAST = 2, 1_000_000
 BLOCK_BYTES = 1 << 20  # pyarrow reads some 32 blocks ahead: this bounds the memory
 
 
@@ -110,14 +114,23 @@ def read_batches(
             csv.ParseOptions(delimiter=delimiter),
             csv.ConvertOptions(column_types=dict(types), include_columns=list(types)),
         )
+        rows, most = 0, MAX_ROWS_A_BYTE * path.stat().st_size + ROWS_AT_LEAST
         for batch in reader:
+            rows += len(batch)
+            if rows > most:
+                raise DataError(
+                    f"{path.name} is compressed so that a byte gives over {MAX_ROWS_A_BYTE} rows, "
+                    "which no measurement does; download it again"
+                )
             _refuse_empty(batch, path)
             yield batch
     except (pa.ArrowException, OSError) as error:
         fault = str(error).strip('"').splitlines()[0][:120]
         # pyarrow counts rows from 1, and columns from 0.
         fault = re.sub(r"In CSV column #(\d+)", lambda m: f"column {int(m[1]) + 1}", fault)
-        wanted = f"{len(names)} columns" if names else f"columns {', '.join(types)}"
+        listed = ", ".join(types)
+        listed = listed if len(listed) <= 80 else f"{listed[:79]}…"
+        wanted = f"{len(names)} columns" if names else f"columns {listed}"
         raise DataError(
             f"{path.name}: {fault}; expected {wanted}; unpack the archive again"
         ) from error
@@ -142,9 +155,47 @@ def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataTy
         return pa.Table.from_batches(read_batches(path, types, names, delimiter))
     except DataError:
         # One blank a cell is read as it is; a copy with other blanks is brought to that first.
-        text = re.sub(rb"[ \t]+", b" ", path.read_bytes())
-        text = re.sub(rb" ?(\r?\n) ?", rb"\1", text).strip()
+        text = path.read_bytes().replace(b"\t", b" ").replace(b"\r\n", b"\n")
+        while b"  " in text:
+            text = text.replace(b"  ", b" ")
+        text = text.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip()
         return pa.Table.from_batches(read_batches(path, types, names, " ", text))
+
+
+def read_cells(path: Path, text: bytes, names: Sequence[str], trim: str) -> tuple[pa.Table, int]:
+    """Read all cells of a table without header as text, and count the lines of other widths.
+
+    Args:
+        path: Where the text comes from, for the error.
+        text: The table; cells are apart by commas.
+        names: The names of all columns.
+        trim: What is taken off the ends of a cell.
+
+    Raises:
+        DataError: For a line of a megabyte or more.
+    """
+    ragged = 0
+
+    def skip(row: csv.InvalidRow) -> str:
+        nonlocal ragged
+        ragged += 1
+        return "skip"
+
+    # pyarrow gives a broken line to `skip` as text, which it has to be.
+    ascii_text = text if text.isascii() else text.translate(bytes(range(128)) + b"?" * 128)
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(ascii_text),
+            csv.ReadOptions(column_names=list(names), use_threads=False),
+            csv.ParseOptions(invalid_row_handler=skip, quote_char=False),
+            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=[]),
+        )
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{path.name}: {str(error)[:120]}; expected {len(names)} cells a line; unpack the "
+            "archive again"
+        ) from error
+    return pa.table({name: pc.ascii_trim(table[name], trim) for name in names}), ragged
 
 
 def stack_floats(
@@ -230,6 +281,8 @@ def in_order(
     Returns:
         Which samples stay, as indices, and the times of these.
     """
+    if (times_s[1:] > times_s[:-1]).all():
+        return np.arange(len(times_s)), times_s
     stay = np.flatnonzero(times_s >= np.maximum.accumulate(times_s))
     leave_out(ledger, len(times_s) - len(stay), EARLIER)
     shared = np.diff(times_s[stay], prepend=-np.inf) == 0
@@ -246,6 +299,11 @@ def in_order(
     spread_s, count = spread_stamps(times_s[stay], every) if len(stay) else (times_s[stay], 0)
     ledger.change("samples", count, SHARED)
     return stay, spread_s
+
+
+def is_slow(times_s: Float64[np.ndarray, " sample"], max_gap_s: float) -> bool:
+    """Say whether most samples are so far apart that nothing between them was measured."""
+    return len(times_s) > 1 and float(np.median(np.diff(times_s))) > max_gap_s
 
 
 def bout_windows(bout: Bout, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:

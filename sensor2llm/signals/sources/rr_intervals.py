@@ -37,7 +37,7 @@ import numpy as np
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.sources.beat_intervals import SPEC, beat_windows
-from sensor2llm.signals.sources.beat_lists import Column, read_beats
+from sensor2llm.signals.sources.beat_lists import Column, read_beats, read_text
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.window import Annotation, Window
@@ -92,14 +92,27 @@ def read_names(folder: Path) -> Mapping[str, str]:
     """
     for path in (folder / "labels.csv", folder / "rr" / "labels.csv"):
         if path.is_file():
-            with path.open(encoding="utf-8", newline="") as lines:
-                rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
-            for number, row in enumerate(rows, 1):
-                if len(row) != 2 or not all(row) or (number == 1 and row != ["name", "label"]):
-                    expected = "'name,label'" if number == 1 else "such as 'nsr2db,healthy'"
-                    raise DataError(f"labels.csv: row {number} is {row}, expected {expected}")
-            return {name: label for name, label in rows[1:]}
+            return _names(path)
     return {}
+
+
+def _names(path: Path) -> Mapping[str, str]:
+    try:
+        lines = enumerate(csv.reader(read_text(path).splitlines()), 1)
+        rows = {number: [cell.strip() for cell in row] for number, row in lines if row}
+    except csv.Error as error:
+        raise DataError(f"labels.csv: {error}; expected 'name,label' in each line") from error
+    names: dict[str, str] = {}
+    head = min(rows, default=1)
+    for number, row in rows.items() or [(head, [])]:
+        first = number == head
+        if len(row) != 2 or not all(row) or (first and row != ["name", "label"]):
+            expected = "'name,label'" if first else "such as 'nsr2db,healthy'"
+            shown = ",".join(row)[:60]
+            raise DataError(f"labels.csv: row {number} is {shown!r}, expected {expected}")
+        if not first and names.setdefault(row[0], row[1]) != row[1]:
+            raise DataError(f"labels.csv gives {row[0][:60]!r} two labels; keep one of them")
+    return names
 
 
 def spans(times_s: Column, first_s: float, labels: list[str]) -> list[tuple[float, float, str]]:

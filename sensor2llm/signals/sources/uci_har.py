@@ -170,7 +170,8 @@ def _modality(root: Path, split: str, name: str) -> Float32[np.ndarray, "window 
 def _table(path: Path) -> Float32[np.ndarray, "row step"]:
     text = _bytes(path)
     try:
-        values = np.array(text.split(), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            values = np.array(text.split(), dtype=np.float32)
         rows = text.count(b"\n") + (not text.endswith(b"\n"))
         if values.size == rows * STEPS and np.isfinite(values).all():
             return values.reshape(rows, STEPS)
@@ -214,6 +215,6 @@ def _bytes(path: Path) -> bytes:
 
 def _is_number(cell: bytes) -> bool:
     try:
-        return bool(np.isfinite(float(cell)))
+        return abs(float(cell)) < float(np.finfo(np.float32).max)
     except ValueError:
         return False

@@ -110,7 +110,8 @@ def _signal(content: Any, modality: Modality, path: Path) -> Float[np.ndarray, "
             f"{path.name}: ['signal'][{device!r}][{key!r}] has shape {array.values.shape}, "
             f"expected (sample, {channels})"
         )
-    return np.asarray(values.T, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite cannot be, and is masked as such
+        return np.asarray(values.T, dtype=np.float32)
 
 
 def _labels(content: Any, path: Path) -> Integer[np.ndarray, " sample"]:

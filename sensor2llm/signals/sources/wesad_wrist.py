@@ -36,7 +36,7 @@ NO_CONDITION = "none"
 ACC_COUNTS_PER_G, MIN_NORM_G = 64.0, 0.25
 SKIN_DEGC = (0.0, 50.0)
 NO_SKIN = "with a temperature outside 0 to 50 degC, taken as missing"
-MAX_WAIT_S = 3600.0
+MAX_WAIT_S, MAX_S = 3600.0, 2 * 86_400.0
 _NUMBER = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
@@ -67,10 +67,14 @@ def recording(
         )
     parts = {name: read_e4(e4 / f"{file}.csv", columns) for name, (file, columns) in FILES.items()}
     zero = min(start for start, _, _ in parts.values())
-    for name, (start, rate_hz, _) in parts.items():
+    for name, (start, rate_hz, values) in parts.items():
         file = f"{folder.name}/{FILES[name][0]}.csv"
         if rate_hz != spec[name].rate_hz:
             raise DataError(f"{file} is at {rate_hz:g} Hz, expected {spec[name].rate_hz:g} Hz")
+        if values.shape[1] / rate_hz > MAX_S:
+            raise DataError(
+                f"{file} lasts {values.shape[1] / rate_hz:.0f} s; a device records up to two days"
+            )
         if start - zero > MAX_WAIT_S:
             raise DataError(
                 f"{file} starts {start - zero:g} s after another sensor's file; are these of one "
@@ -100,20 +104,23 @@ def physical(
     Raises:
         DataError: For an acceleration that is in g already.
     """
-    if modality.name == "wrist_acc":
-        values = values / ACC_COUNTS_PER_G
-        norm = float(np.median(np.linalg.norm(values, axis=0))) if values.size else 1.0
-        if norm < MIN_NORM_G:
-            raise DataError(
-                f"{subject}: wrist_acc has a median norm of {norm:.3g} g, where gravity is 1 g; "
-                f"expected counts of 1/{ACC_COUNTS_PER_G:g} g as the device writes them"
-            )
     if modality.name.endswith("_temp"):
         low, high = SKIN_DEGC
         outside = (values < low) | (values > high)
         ledger.change("samples", int(outside.sum()), NO_SKIN)
         return np.where(outside, np.nan, values)
-    return possible_values(subject, values, modality, ledger)
+    if modality.name == "wrist_acc":
+        values = values / ACC_COUNTS_PER_G
+    values = possible_values(subject, values, modality, ledger)
+    if modality.name == "wrist_acc":
+        norms = np.linalg.norm(values, axis=0)
+        norm = float(np.nanmedian(norms)) if np.isfinite(norms).any() else 1.0
+        if norm < MIN_NORM_G:
+            raise DataError(
+                f"{subject}: wrist_acc has a median norm of {norm:.3g} g, where gravity is 1 g; "
+                f"expected counts of 1/{ACC_COUNTS_PER_G:g} g as the device writes them"
+            )
+    return values
 
 
 def read_e4(path: Path, columns: int) -> tuple[float, float, Float64[np.ndarray, "channel step"]]:

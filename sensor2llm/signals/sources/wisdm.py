@@ -43,7 +43,12 @@ from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import leave_out
 from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
-from sensor2llm.signals.sources.wisdm_file import Segment, average_bursts, read_segments
+from sensor2llm.signals.sources.wisdm_file import (
+    MAX_GAP_S,
+    Segment,
+    average_bursts,
+    read_segments,
+)
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample_irregular, segment
 from sensor2llm.signals.window import Annotation, Recording, Track
@@ -70,7 +75,7 @@ LABELS = {
 }
 UNITS = {"accel": "m/s^2", "gyro": "rad/s"}
 RATE_HZ, WINDOW_S = 20.0, 10.0
-MAX_GAP_S, SHARED_START_S, EDGE_S = 0.5, 2.0, 1e-6
+SHARED_START_S, EDGE_S = 2.0, 1e-6
 
 Files = dict[str, dict[str, Path]]
 """Modality name to subject to file."""
@@ -176,6 +181,8 @@ def recordings(subject: str, files: Files, spec: SignalSpec, ledger: Ledger) -> 
         for part in read_segments(of_sensor[subject], subject, frozenset(LABELS), ledger):
             groups[part.code, seen[part.code]][name] = part
             seen[part.code] += 1
+    if not groups:
+        return
     shortest_s = float(spec.window_s or 0.0) - 2 / RATE_HZ
     for (code, _), group, start_s in in_order(groups):
         if max(part.duration_s for part in group.values()) < shortest_s:

@@ -10,15 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float, Float32, Float64
-from pyarrow import csv
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.sources.motion_tables import in_order, leave_out
+from sensor2llm.signals.sources.motion_tables import SLOW, in_order, is_slow, leave_out, read_cells
 
 COLUMNS = ("subject", "code", "time", "x", "y", "z")
 MAX_MALFORMED = 0.01
-RESTART_S = 1.0
+RESTART_S, MAX_GAP_S = 1.0, 0.5
 # Of one file, within activities: the mean step, and all pauses together.
 MAX_STEP_S, MAX_PAUSES_S = 1.0, 86_400.0
 _NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
@@ -54,7 +53,8 @@ def read_segments(
     stamps = rows["time"].to_numpy()
     second = stamps[0] // 10**9
     times_s = (stamps - second * 10**9) * 1e-9 + second
-    values = np.stack([rows[axis].to_numpy() for axis in "xyz"]).astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite cannot be, and is masked as such
+        values = np.stack([rows[axis].to_numpy() for axis in "xyz"]).astype(np.float32)
     cuts = (code[1:] != code[:-1]) | (np.diff(times_s) <= -RESTART_S)
     bounds = np.r_[0, np.flatnonzero(cuts) + 1, len(code)]
     jumps_s = np.diff(times_s)[~cuts]
@@ -66,7 +66,9 @@ def read_segments(
     for start, stop in pairwise(bounds):
         part = values[:, start:stop]
         stay, times = in_order(times_s[start:stop], part, ledger)
-        if len(times) > 1:
+        if is_slow(times, MAX_GAP_S):
+            leave_out(ledger, len(times), SLOW)
+        elif len(times) > 1:
             yield Segment(subject, str(code[start]), times, part[:, stay])
         else:
             leave_out(ledger, len(times), "alone in their segment")
@@ -93,7 +95,10 @@ def average_bursts(
 
 
 def _parse(path: Path, subject: str, codes: frozenset[str], ledger: Ledger) -> pa.Table:
-    table, ragged = _cells(path)
+    text = path.read_bytes()
+    if not text.strip():
+        raise DataError(f"{path.name} is empty; unpack the archive again")
+    table, ragged = read_cells(path, text, COLUMNS, "; \t")
     good = _well_formed(table, subject, codes)
     bad = ragged + len(table) - (pc.sum(good).as_py() or 0)
     leave_out(ledger, bad, "malformed")
@@ -105,29 +110,6 @@ def _parse(path: Path, subject: str, codes: frozenset[str], ledger: Ledger) -> p
     columns = {"code": table["code"], "time": pc.cast(table["time"], pa.int64())}
     columns |= {axis: pc.cast(table[axis], pa.float64()) for axis in "xyz"}
     return pa.table(columns)
-
-
-def _cells(path: Path) -> tuple[pa.Table, int]:
-    """Read all cells as text; lines with another number of cells are left out and counted."""
-    ragged = 0
-
-    def skip(row: csv.InvalidRow) -> str:
-        nonlocal ragged
-        ragged += 1
-        return "skip"
-
-    if not path.stat().st_size:
-        raise DataError(f"{path.name} is empty; unpack the archive again")
-    table = csv.read_csv(
-        path,
-        csv.ReadOptions(column_names=list(COLUMNS), use_threads=False),
-        csv.ParseOptions(invalid_row_handler=skip, quote_char=False),
-        csv.ConvertOptions(
-            column_types=dict.fromkeys(COLUMNS, pa.string()), check_utf8=False, null_values=[]
-        ),
-    )
-    cells = {name: pc.ascii_trim(table[name], "; \t") for name in COLUMNS}
-    return pa.table(cells), ragged
 
 
 def _well_formed(table: pa.Table, subject: str, codes: frozenset[str]) -> pa.ChunkedArray:

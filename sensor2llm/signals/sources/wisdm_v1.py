@@ -32,21 +32,24 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import (
+    SLOW,
     Bout,
     bout_windows,
     equal_runs,
     find_root,
     in_order,
+    is_slow,
     leave_out,
     motion_modality,
+    read_cells,
 )
+from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.sources.wisdm_file import MAX_MALFORMED, RESTART_S, average_bursts
 from sensor2llm.signals.spec import SignalSpec
@@ -136,8 +139,12 @@ def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
         if duration_s < shortest_s:
             leave_out(ledger, stop - start, SHORT)
             continue
-        part = values[:, start:stop]
+        where = f"{path.name}, user {person}"
+        part = possible_values(where, values[:, start:stop], spec[NAME], ledger)
         stay, times_s = in_order((stamps[start:stop] - first) * 1e-9, part, ledger)
+        if is_slow(times_s, MAX_GAP_S):
+            leave_out(ledger, len(times_s), SLOW)
+            continue
         regular = _regular(times_s, part[:, stay])
         label = LABELS[names[activity[start]]]
         yield Bout(str(person), label, start_s, {NAME: regular}, start_s + times_s)
@@ -152,7 +159,9 @@ def parse(path: Path, ledger: Ledger) -> pa.Table:
     text = path.read_bytes()
     if not text.strip():
         raise DataError(f"{path.name} is empty; unpack the archive again")
-    table, ragged = _cells(text)
+    # A semicolon ends a sample; the line does not, where two samples are on one.
+    lines = text.replace(b"\r", b"").replace(b";", b"\n").replace(b",\n", b"\n")
+    table, ragged = read_cells(path, lines, COLUMNS, " \t")
     good = pa.array(np.ones(len(table), bool))
     for name, form in _FORM.items():
         good = pc.and_(good, pc.match_substring_regex(table[name], f"^({form})$"))
@@ -168,28 +177,6 @@ def parse(path: Path, ledger: Ledger) -> pa.Table:
     stamped = pc.not_equal(table["time"], 0)
     leave_out(ledger, len(table) - (pc.sum(stamped).as_py() or 0), "with time stamp 0")
     return table.filter(stamped)
-
-
-def _cells(text: bytes) -> tuple[pa.Table, int]:
-    """Read all cells as text; samples with another number of cells are left out and counted."""
-    ragged = 0
-
-    def skip(row: csv.InvalidRow) -> str:
-        nonlocal ragged
-        ragged += 1
-        return "skip"
-
-    # A semicolon ends a sample; the line does not, where two samples are on one.
-    lines = text.replace(b"\r", b"").replace(b";", b"\n").replace(b",\n", b"\n")
-    table = csv.read_csv(
-        pa.BufferReader(lines),
-        csv.ReadOptions(column_names=list(COLUMNS), use_threads=False),
-        csv.ParseOptions(invalid_row_handler=skip, quote_char=False),
-        csv.ConvertOptions(
-            column_types=dict.fromkeys(COLUMNS, pa.string()), check_utf8=False, null_values=[]
-        ),
-    )
-    return pa.table({name: pc.ascii_trim(table[name], " \t") for name in COLUMNS}), ragged
 
 
 def _malformed(path: Path, bad: int, samples: int, text: bytes) -> DataError:
