@@ -1,4 +1,4 @@
-"""Many inputs over all readers in processes of their own: resumable, bounded in time, each replayable.
+"""Many inputs over all readers in processes of their own: resumable and bounded in time.
 
 Input number i of a seed is always the same: reader i modulo their number, changed as i says. A
 worker that gives no answer is ended, and its input is a hang.

@@ -1,4 +1,4 @@
-"""Seeded changes of small files: bytes, lines and cells of text, values of YAML, JSON and arrays."""
+"""Seeded changes of small files: bytes, lines, cells, values of YAML and JSON, arrays."""
 
 import copy
 import gzip

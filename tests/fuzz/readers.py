@@ -169,8 +169,10 @@ def _reader(name: str) -> Callable[[Path], str]:
     kind, _, rest = name.partition("_")
     if kind == "tokenizer":
         return functools.partial(_tokenizer, rest)
-    kinds = {"table": _table, "recording": _recording, "audit": _audit, "store": _store,
-             "adapter": _adapter, "encoder": _encoder, "prompt": _prompt, "recipe": _recipe}  # fmt: skip
+    kinds = {
+        "table": _table, "recording": _recording, "audit": _audit, "store": _store,
+        "adapter": _adapter, "encoder": _encoder, "prompt": _prompt, "recipe": _recipe,
+    }  # fmt: skip
     return kinds[kind]
 
 
