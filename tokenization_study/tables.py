@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from sensor2llm.errors import DataError, one_line
 from sensor2llm.signals.table_file import PARQUET, numbers
-from sensor2llm.signals.table_layout import DEFAULT_LAYOUT
+from sensor2llm.signals.table_layout import EMPTY
 from sensor2llm.signals.table_rates import observed_rate_hz
 from sensor2llm.signals.table_spec import TIMES
 from sensor2llm.signals.table_times import TIME_UNITS
@@ -150,7 +150,7 @@ class TableReader:
             csv.ParseOptions(delimiter=delimiter_of(self._path)),
             csv.ConvertOptions(
                 column_types=dict.fromkeys(self._names, pa.string()),
-                null_values=DEFAULT_LAYOUT.empty,
+                null_values=EMPTY,
                 strings_can_be_null=True,
             ),
         ) as reader:

@@ -72,7 +72,11 @@ def load_encoder(*folders: Path) -> Heard:
     manifests = [read_manifest(folder) for folder in folders]
     stated = [manifest.get("normaliser") for manifest in manifests]
     encoders = [SignalEncoder.from_pretrained(folder) for folder in folders]
-    known = [Normaliser.from_dict(plain) for plain in stated if plain]
+    known = []
+    for encoder, plain in zip(encoders, stated, strict=True):
+        if plain:
+            known.append(Normaliser.from_dict(plain))
+            known[-1].check(encoder.spec)
     if known and len(known) < len(folders):
         raise ConfigError("one of the joined encoders has no normalisation; pretrain it again")
     normaliser = merge(known) if known else None

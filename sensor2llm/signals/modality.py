@@ -11,6 +11,7 @@ accel = Modality(
 import math
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 import numpy as np
@@ -104,8 +105,8 @@ class Modality:
         self._check_axis()
 
     def _check_axis(self) -> None:
-        if self.steps < 1:
-            raise SpecError(f"steps of {self.name!r} must be positive, got {self.steps}")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, Integral) or self.steps < 1:
+            raise SpecError(f"steps of {self.name!r} must be positive, got {self.steps!r}")
         if self.axis == "none" and self.steps != 1:
             raise SpecError(f"{self.name!r} has no axis, so steps must be 1, got {self.steps}")
         if self.axis != "time" and self.rate_hz is not None:

@@ -85,13 +85,22 @@ class Normaliser:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Normaliser":
-        """Build a normaliser from what `to_dict` gave."""
-        return cls(
-            **{
-                field: {name: np.asarray(v, np.float64) for name, v in plain[field].items()}
-                for field in ("mean", "scale")
-            }
-        )
+        """Build a normaliser from what `to_dict` gave.
+
+        Raises:
+            SpecError: It is something else.
+        """
+        try:
+            return cls(
+                **{
+                    field: {name: np.asarray(v, np.float64) for name, v in plain[field].items()}
+                    for field in ("mean", "scale")
+                }
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise SpecError(
+                f"a normalisation needs mean and scale, a number a channel each ({error!r})"
+            ) from None
 
 
 def fit_normaliser(store: Windows, indices: Indices) -> Normaliser:

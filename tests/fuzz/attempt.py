@@ -32,10 +32,10 @@ class HungError(BaseException):
 
 def attempt(reader: Callable[[Path], str], folder: Path) -> FuzzResult:
     """Read a folder; whatever is raised is told, never passed on."""
-    before = _resident("VmRSS")
+    before = _bytes_of("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
     try:
-        with _alarm(), warnings.catch_warnings():
+        with _alarm(), _memory_limit(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             lost = reader(folder)
         result = FuzzResult("silent loss", lost) if lost else FuzzResult("data")
@@ -50,7 +50,7 @@ def attempt(reader: Callable[[Path], str], folder: Path) -> FuzzResult:
             raise
         text = f"{type(error).__name__}: {one_line(error, 120)} at {_place(error)}"
         result = FuzzResult("traceback", text)
-    used = _resident("VmHWM") - before
+    used = _bytes_of("VmHWM") - before
     if used > MOST_BYTES:
         return FuzzResult("memory", f"{used >> 20} MiB")
     return result
@@ -85,13 +85,19 @@ def _place(error: BaseException) -> str:
     return " < ".join(dict.fromkeys(reversed(places)))
 
 
-def _resident(name: str) -> int:
+def _bytes_of(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith(f"{name}:"))
     return int(line.split()[1]) << 10
 
 
-def limit_memory() -> None:
+@contextmanager
+def _memory_limit() -> Iterator[None]:
     """Let this process have no more than a bit above the budget beyond what it has now."""
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MOST_BYTES + (64 << 20), -1))
+    size = _bytes_of("VmSize") + MOST_BYTES + (64 << 20)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))

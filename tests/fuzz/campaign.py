@@ -1,64 +1,67 @@
-"""Many inputs over all readers in processes of their own: resumable, bounded in time, each replayable.
+"""Many inputs over all readers in processes of their own: resumable and bounded in time.
 
 Input number i of a seed is always the same: reader i modulo their number, changed as i says. A
 worker that gives no answer is ended, and its input is a hang.
 """
 
+import faulthandler
 import json
 import multiprocessing
+import os
 import random
+import re
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.attempt import FAILURES, LONGEST_S, FuzzResult, attempt, limit_memory
+from tests.fuzz.attempt import FAILURES, LONGEST_S, FuzzResult, attempt
 from tests.fuzz.mutations import Files, mutate
 from tests.fuzz.readers import READERS
 from tests.fuzz.seeds import SEEDS
 
-CHUNK = 200
-"""Inputs that a worker takes at once; finished ones are not run again."""
-ENDED_S = 3 * LONGEST_S
+ENDED_S, STARTED_S = 3 * LONGEST_S, 300
 
 
 class FuzzWorker:
-    """Keeps every reader's seed, and runs inputs on it."""
+    """Keeps every reader's seed, and runs inputs on it, in a folder."""
 
-    def __init__(self, seed: int, readers: Sequence[str]) -> None:
-        self._seed, self._readers = seed, readers
-        self._base = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    def __init__(self, seed: int, readers: Sequence[str], base: Path) -> None:
+        self._seed, self._readers, self._base = seed, readers, base
         self._files: dict[str, Files] = {}
 
-    def make(self, number: int) -> tuple[str, Files]:
-        """Give the reader of an input, and the input's files."""
-        reader = self._readers[number % len(self._readers)]
-        if reader not in self._files:
+    def warm(self) -> None:
+        """Make every seed and read it as it is.
+
+        Raises:
+            RuntimeError: a reader does not read its own seed.
+        """
+        for reader in self._readers:
             folder = self._base / reader
             folder.mkdir()
             SEEDS[reader](folder)
             self._files[reader] = read_files(folder)
+            result = attempt(READERS[reader], folder)
+            if result.kind != "data":
+                raise RuntimeError(f"the seed of {reader} gives {result}")
             shutil.rmtree(folder)
-        return reader, mutate(self._files[reader], random.Random(f"{self._seed}/{number}"))
 
     def run(self, number: int) -> tuple[str, Files, FuzzResult]:
         """Make an input, and read it."""
-        reader, files = self.make(number)
+        reader = self._readers[number % len(self._readers)]
+        files = mutate(self._files[reader], random.Random(f"{self._seed}/{number}"))
         folder = self._base / "input"
         write_files(folder, files)
         try:
             return reader, files, attempt(READERS[reader], folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def close(self) -> None:
-        """Remove what was written."""
-        shutil.rmtree(self._base, ignore_errors=True)
 
 
 def read_files(folder: Path) -> Files:
@@ -75,47 +78,61 @@ def write_files(folder: Path, files: Files) -> None:
         (folder / name).write_bytes(content)
 
 
-def _work(pipe: Connection, seed: int, readers: Sequence[str]) -> None:
-    """Run the inputs that are asked for, one answer each."""
+def _work(pipe: Connection, seed: int, readers: Sequence[str], base: Path) -> None:
+    """Say that all is there, then run the inputs that are asked for, one answer each."""
     import torch
 
     torch.set_num_threads(1)
-    worker = FuzzWorker(seed, readers)
-    for number in range(len(readers)):
-        worker.make(number)  # seeds and libraries are loaded before memory is limited
-    limit_memory()
-    while (number := pipe.recv()) is not None:
+    worker = FuzzWorker(seed, readers, base)
+    worker.warm()
+    with (base / "stack").open("w") as stack:
+        # Asked for by the parent where no answer comes.
+        faulthandler.register(signal.SIGUSR1, file=stack)
+        _answer(pipe, worker)
+
+
+def _answer(pipe: Connection, worker: FuzzWorker) -> None:
+    pipe.send(None)
+    while True:
+        number = pipe.recv()
         reader, files, result = worker.run(number)
-        failing = files if result.kind in FAILURES else None
-        pipe.send((number, reader, result, failing))
-    worker.close()
+        pipe.send((reader, result, files if result.kind in FAILURES else None))
 
 
 class _Hand:
     """A worker's process, what it is doing, and since when."""
 
     def __init__(self, seed: int, readers: Sequence[str]) -> None:
-        self._arguments = (seed, readers)
-        self.numbers: Iterator[int] = iter(())
+        self.base = Path(tempfile.mkdtemp(prefix="fuzz-"))
+        self._arguments = (seed, readers, self.base)
         self.start()
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process: SpawnProcess = context.Process(
-            target=_work, args=(other, *self._arguments), daemon=True
-        )
+        arguments = (other, *self._arguments)
+        self.process: SpawnProcess = context.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         other.close()
         self.number: int | None = None
-
-    def ask(self) -> bool:
-        """Send the next input; False where there is none."""
-        self.number = next(self.numbers, None)
+        self.has_started = False
         self.since = time.monotonic()
-        if self.number is not None:
-            self.pipe.send(self.number)
-        return self.number is not None
+
+    def ask(self, number: int) -> None:
+        self.number, self.since = number, time.monotonic()
+        self.pipe.send(number)
+
+    @property
+    def is_silent(self) -> bool:
+        """Say whether an answer is overdue; the seeds take their time."""
+        return time.monotonic() - self.since > (STARTED_S if self.number is None else ENDED_S)
+
+    def ask_where(self) -> str:
+        """Say where a silent worker is: the last calls on its stack."""
+        os.kill(self.process.pid or 0, signal.SIGUSR1)
+        time.sleep(1)
+        lines = (self.base / "stack").read_text().splitlines()
+        return " < ".join(re.sub(r'.*"([^"]*)", line (\d+).*', r"\1:\2", x) for x in lines[1:9])
 
     def end(self) -> None:
         self.process.kill()
@@ -153,49 +170,50 @@ class Campaign:
     def run(self) -> list[dict[str, Any]]:
         """Run what is not run yet, as far as the time goes; gives all results."""
         begun = time.monotonic()
-        rest = iter(sorted(set(range(self.inputs)) - {r["number"] for r in self.results()}))
+        done = {record["number"] for record in self.results()}
+        rest = (number for number in range(self.inputs) if number not in done)
         numbers = (n for n in rest if time.monotonic() - begun < self.seconds)
-        hands = [_Hand(self.seed, self.readers) for _ in range(self.jobs)]
+        busy = [_Hand(self.seed, self.readers) for _ in range(self.jobs)]
         with self._log.open("a", encoding="utf-8") as log:
-            for hand in hands:
-                hand.numbers = numbers
-            busy = [hand for hand in hands if hand.ask()]
             while busy:
                 ready = wait([hand.pipe for hand in busy], timeout=1)
-                for hand in [*busy]:
-                    record = self._take(hand, hand.pipe in ready)
-                    if record:
+                for hand in [hand for hand in busy if hand.pipe in ready or hand.is_silent]:
+                    if record := self._take(hand, hand.pipe in ready):
                         log.write(json.dumps(record) + "\n")
                         log.flush()
-                        if not hand.ask():
-                            busy.remove(hand)
-        for hand in hands:
-            hand.end()
+                    if not hand.has_started:
+                        continue
+                    if (number := next(numbers, None)) is not None:
+                        hand.ask(number)
+                    else:
+                        hand.end()
+                        shutil.rmtree(hand.base, ignore_errors=True)
+                        busy.remove(hand)
         return self.results()
 
     def _take(self, hand: _Hand, is_ready: bool) -> dict[str, Any] | None:
         """Take a worker's answer; one that is gone or silent is begun again."""
-        number = hand.number
-        assert number is not None
-        if is_ready:
-            try:
-                _, reader, result, failing = hand.pipe.recv()
+        number, hand.number = hand.number, None
+        try:
+            if is_ready and (answer := hand.pipe.recv()) is None:
+                hand.has_started = True
+                return None
+            result = FuzzResult("hang", "" if is_ready else hand.ask_where())
+            if is_ready:
+                reader, result, failing = answer
                 return self._record(number, reader, result, failing)
-            except (EOFError, ConnectionResetError):
-                result = FuzzResult("traceback", "the process is gone")
-        elif time.monotonic() - hand.since > ENDED_S * (1 if hand.process.is_alive() else 0) + 60:
-            result = FuzzResult("hang", "no answer; the process was ended")
-        else:
-            return None
+        except (EOFError, ConnectionResetError):
+            result = FuzzResult("traceback", "the process is gone")
+        if number is None:
+            raise RuntimeError("a worker did not start; run `python -m pytest tests/fuzz`")
+        reader = self.readers[number % len(self.readers)]
+        record = self._record(number, reader, result, read_files(hand.base / "input"))
         hand.end()
         hand.start()
-        worker = FuzzWorker(self.seed, self.readers)
-        reader, files = worker.make(number)
-        worker.close()
-        return self._record(number, reader, result, files)
+        return record
 
     def _record(
-        self, number: int, reader: str, result: FuzzResult, failing: Files | None
+        self, number: int | None, reader: str, result: FuzzResult, failing: Files | None
     ) -> dict[str, Any]:
         if failing is not None:
             folder = self.out / "failures" / f"{reader}-{result.kind.replace(' ', '-')}-{number}"
@@ -213,7 +231,11 @@ class Campaign:
 
 def replay(folder: Path) -> FuzzResult:
     """Read a failing input again: a folder of `failures`."""
-    return attempt(READERS[folder.name.split("-")[0]], folder)
+    reader = folder.name.split("-")[0]
+    with tempfile.TemporaryDirectory() as base:
+        FuzzWorker(0, [reader], Path(base)).warm()
+        copy = shutil.copytree(folder, Path(base) / "input")
+        return attempt(READERS[reader], copy)
 
 
 def counts(results: Sequence[dict[str, Any]]) -> dict[str, Counter[str]]:

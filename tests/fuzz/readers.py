@@ -49,12 +49,18 @@ def _balance(ledger: Any, kept: int) -> str:
     return f"{kept} windows, {counted} in the ledger" if counted and counted != kept else ""
 
 
+def _walk(folder: Path) -> Path:
+    """Find the file that is read, whatever it is called now; one that is not there without it."""
+    paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    return paths[0] if paths else folder / "walk.csv"
+
+
 def _recording(folder: Path) -> str:
     from sensor2llm.signals.ledger import Ledger
     from sensor2llm.tasks.recording_file import read_windows
     from tests.signals.stores import SPEC
 
-    (file,) = (path for path in folder.iterdir() if path.name.startswith("walk"))
+    file = _walk(folder)
     ledger, kept = Ledger(), 0
     for window in read_windows(file, SPEC, ledger=ledger):
         SPEC.check(window)
@@ -131,7 +137,7 @@ def _audit(folder: Path) -> str:
     from tokenization_study.audit import audit
     from tokenization_study.config import AuditConfig
 
-    (file,) = (path for path in folder.iterdir() if path.name.startswith("walk"))
+    file = _walk(folder)
     serialiser = "as_written" if file.suffix == ".txt" else "plain"
     report = audit(
         file,
@@ -163,8 +169,10 @@ def _reader(name: str) -> Callable[[Path], str]:
     kind, _, rest = name.partition("_")
     if kind == "tokenizer":
         return functools.partial(_tokenizer, rest)
-    kinds = {"table": _table, "recording": _recording, "audit": _audit, "store": _store,
-             "adapter": _adapter, "encoder": _encoder, "prompt": _prompt, "recipe": _recipe}  # fmt: skip
+    kinds = {
+        "table": _table, "recording": _recording, "audit": _audit, "store": _store,
+        "adapter": _adapter, "encoder": _encoder, "prompt": _prompt, "recipe": _recipe,
+    }  # fmt: skip
     return kinds[kind]
 
 

@@ -1,4 +1,4 @@
-"""One small file, or folder of files, in every layout that a reader takes: what mutations start from.
+"""One small file, or folder of files, in every layout that a reader takes.
 
 Each is made on the spot by what the reader's own tests write it with.
 """
@@ -184,8 +184,9 @@ def _encoder(folder: Path) -> None:
     from tests.models import normaliser, small_adapter, tiny_llm
 
     adapter = small_adapter(tiny_llm())
+    people = {"train": ["a"], "validation": ["b"]}
     extra = {"normaliser": normaliser(adapter.spec).to_dict(), "label_names": ["rest", "walk"],
-             "recipe": {"people": {"train": ["a"], "validation": ["b"]}}, "source": "made up"}  # fmt: skip
+             "recipe": {"people": people}, "source": "made up"}  # fmt: skip
     adapter.encoder.save_pretrained(folder / "encoder", extra)
 
 

@@ -11,6 +11,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from sensor2llm.errors import ConfigError, ModelError
+from tokenization_study.encoded import LARGEST_ID, Pieces
 from tokenization_study.loaders.split_patterns import PATTERNS
 from tokenization_study.tokenizers import (
     check_names,
@@ -266,13 +267,23 @@ def test_a_pattern_that_cannot_split_is_one_line(tmp_path, capfd, pattern):
     assert capfd.readouterr().err == ""
 
 
-def test_ids_beyond_any_vocabulary_are_one_line(tmp_path):
-    settings = json.loads(small_byte_bpe().to_str())
-    settings["model"]["vocab"]["3"] = 4_294_967_295
-    (tmp_path / "tokenizer.json").write_text(json.dumps(settings))
-    tokenizer = load_tokenizer(str(tmp_path))
-    with pytest.raises(ModelError, match="a token has the id 4294967295; expected 16777215"):
-        tokenizer.encode(["3 3"])
+@pytest.mark.parametrize("token", [4_294_967_295, -1, 1.5, None, "x"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json"])
+def test_ids_beyond_any_vocabulary_are_one_line(tmp_path, name, token):
+    """The library would make a table of so many places."""
+    small_byte_bpe().save(str(tmp_path / "tokenizer.json"))
+    small_byte_bpe().model.save(str(tmp_path))
+    settings = json.loads((tmp_path / name).read_text())
+    (settings if name == "vocab.json" else settings["model"]["vocab"])["3"] = token
+    (tmp_path / name).write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=f"{name} is no tokenizer .*is no id; expected 0 to 167"):
+        load_tokenizer(str(tmp_path / name))
+
+
+def test_an_id_beyond_any_vocabulary_is_looked_up_by_no_array():
+    pieces = Pieces(lambda token: b"x")
+    with pytest.raises(ModelError, match="a token has the id 16777216; expected 16777215 at most"):
+        pieces.lengths(np.array([3, LARGEST_ID + 1]))
 
 
 def test_a_text_that_a_tokenizer_cannot_encode_is_one_line(tmp_path):

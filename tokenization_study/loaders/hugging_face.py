@@ -12,9 +12,9 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from sensor2llm.errors import ModelError, one_line
-from tokenization_study.encoded import Encoded, Pieces, Spans
+from tokenization_study.encoded import LARGEST_ID, Encoded, Pieces, Spans
 from tokenization_study.loaders.alignment import align
-from tokenization_study.loaders.ranks import show_bytes
+from tokenization_study.loaders.ranks import read_json, show_bytes
 from tokenization_study.loaders.split_patterns import PATTERN_OF_FILE, PATTERNS
 
 
@@ -101,12 +101,21 @@ def tokenizer_json(path: Path, name: str, settings: dict[str, Any]) -> HuggingFa
 
 
 def _from(settings: dict[str, Any]) -> tokenizers.Tokenizer:
+    _check_ids(settings["model"].get("vocab"))
     # Trimmed offsets leave out the spaces that a token stands for; ids do not depend on it.
     whole = json.loads(json.dumps(settings), object_hook=_untrimmed)
     whole |= {"truncation": None, "padding": None}
     if "dropout" in whole["model"]:
         whole["model"]["dropout"] = None
     return tokenizers.Tokenizer.from_str(json.dumps(whole))
+
+
+def _check_ids(vocabulary: Any) -> None:
+    """Raise ValueError for an id that the library would make a table of gigabytes for."""
+    ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else []
+    for token in ids:
+        if not isinstance(token, int) or not 0 <= token <= LARGEST_ID:
+            raise ValueError(f"{token!r} is no id; expected 0 to {LARGEST_ID}")
 
 
 def _untrimmed(entry: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +134,7 @@ def vocabulary_and_merges(
     pattern = pattern or PATTERNS[known]
 
     def build() -> tokenizers.Tokenizer:
+        _check_ids(read_json(vocabulary))
         backend = tokenizers.Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
