@@ -113,7 +113,8 @@ class Trial:
         """Say whether a token that follows can be run on a cache of what came before."""
         if not self.llm.runner.takes_cache:
             return False
-        return self._holds("a cache of what is said", self._steps_off, WITHIN_STEPS)
+        rows = UNEVEN if self.padding else EVEN
+        return self._holds("a cache of what is said", lambda: self._steps_off(rows), WITHIN_STEPS)
 
     @cached_property
     def generate(self) -> bool:
@@ -121,7 +122,8 @@ class Trial:
         # It gives layers that embed tokens themselves nothing to embed.
         if self.llm.runner.embeds_by_layer:
             return False
-        return self._holds("transformers' generate", self._generate_off, WITHIN_STEPS)
+        rows = UNEVEN if self.padding else EVEN
+        return self._holds("transformers' generate", lambda: self._generate_off(rows), WITHIN_STEPS)
 
     @property
     def _exceeds_window(self) -> bool:
@@ -163,9 +165,9 @@ class Trial:
         scores = score_tree(self.llm, build(rows), self.labels)
         return float((scores - self._expected(rows, 2)).abs().max())
 
-    def _steps_off(self) -> float:
+    def _steps_off(self, rows: Sequence[int]) -> float:
         """Say how far logits of one token after the other are from those of a whole forward."""
-        prompt = self._plain(UNEVEN if self.padding else EVEN)
+        prompt = self._plain(rows)
         tokens = torch.tensor([self.answers[0][:-1]], device=self.llm.device)
         steps, logits = Steps(self.llm, prompt), []
         for token in (*tokens[0], None):
@@ -174,9 +176,9 @@ class Trial:
                 steps.append(token.expand(len(prompt)))
         return self._logits_off(prompt, tokens, logits)
 
-    def _generate_off(self) -> float:
+    def _generate_off(self, rows: Sequence[int]) -> float:
         """Say how far the logits of transformers' `generate` are from those of a whole forward."""
-        prompt = self._plain(UNEVEN if self.padding else EVEN)
+        prompt = self._plain(rows)
         new = TAIL - 1
         found = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
         if not len(found.logits) == found.sequences.shape[1] == new:
