@@ -113,7 +113,7 @@ class Trial:
         """Say whether a token that follows can be run on a cache of what came before."""
         if not self.llm.runner.takes_cache:
             return False
-        rows = self._shared_rows
+        rows = UNEVEN if self.padding else EVEN
         return self._holds("a cache of what is said", lambda: self._steps_off(rows), WITHIN_STEPS)
 
     @cached_property
@@ -122,13 +122,8 @@ class Trial:
         # It gives layers that embed tokens themselves nothing to embed.
         if self.llm.runner.embeds_by_layer:
             return False
-        rows = self._shared_rows
+        rows = UNEVEN if self.padding else EVEN
         return self._holds("transformers' generate", lambda: self._generate_off(rows), WITHIN_STEPS)
-
-    @property
-    def _shared_rows(self) -> Sequence[int]:
-        """Give rows that may share a forward; asked for before a trial, as trials do not nest."""
-        return UNEVEN if self.padding else EVEN
 
     @property
     def _exceeds_window(self) -> bool:

@@ -191,6 +191,24 @@ def test_weights_are_float32_for_a_trial_and_as_they_were_afterwards(tmp_path):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in llm.model.modules())
 
 
+def test_float32_within_float32_is_put_back_too(tmp_path):
+    llm = FrozenLLM.load(str(build("qwen2", tmp_path / "qwen2")), dtype="bfloat16", device="cpu")
+    before, ids = llm.fingerprint(), torch.tensor([[1, 2, 3]])
+    with in_float32(llm.model):
+        with in_float32(llm.model):
+            inner = llm.model(input_ids=ids).logits
+        torch.testing.assert_close(llm.model(input_ids=ids).logits, inner)
+    assert llm.fingerprint() == before
+
+
+@pytest.mark.parametrize("first", list(vars(Shortcuts())))
+def test_whichever_is_wanted_first_leaves_the_weights_as_they_were(first, tmp_path):
+    llm = FrozenLLM.load(str(build("qwen2", tmp_path / "qwen2")), dtype="bfloat16", device="cpu")
+    before = llm.fingerprint()
+    assert getattr(llm.shortcuts(), first)
+    assert llm.fingerprint() == before
+
+
 def test_a_trial_inside_a_16_bit_training_step_is_in_float32(zoo):
     llm = zoo("qwen2", initializer_range=0.3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
