@@ -80,7 +80,7 @@ def parse(parser: ArgumentParser, argv: list[str] | None) -> Any:
         _check_names(read_yaml(Path(config), ConfigError, config), config)
     try:
         return parser.parse_args(words)
-    except (ArgumentError, ValueError, TypeError, RecursionError) as error:
+    except (ArgumentError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise ConfigError(_line(str(error), parser, config)) from None
 
 

@@ -4,6 +4,7 @@ The inputs lie in `cases` of the folder that SENSOR2LLM_SHARED names, each with 
 a row here says what is to come of it: what the store holds, or what the one line says.
 """
 
+import json
 import re
 import shlex
 import shutil
@@ -14,11 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sensor2llm.adapter import SensorAdapter
+from sensor2llm.errors import ArtefactError, TemplateError
+from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.prepare import main
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.recording_file import read_windows
+from sensor2llm.train_adapter import main as train_adapter
+from tokenization_study.__main__ import main as audit
 
 LONGEST_LINE = 300
 HALVES = {"walking": 6, "resting": 6}
@@ -218,3 +224,69 @@ def test_a_file_to_classify_is_cut(case, name, windows, changed):
     if cut:
         values = np.concatenate([window.signals["wrist"] for window in cut], axis=1)
         np.testing.assert_allclose(values.mean(axis=1), MEAN, atol=0.05)
+
+
+def hostile(shared: Path, pattern: str) -> list[Path]:
+    return sorted((shared / "cases" / "hostile").glob(pattern))
+
+
+def test_a_hostile_prompt_is_rendered_or_refused_in_one_line(shared, tmp_path, monkeypatch):
+    """Each is loaded and put to use; nothing of it is run."""
+    monkeypatch.chdir(tmp_path)
+    variables = {"soft": "<|soft|>", "signal": "<|signal|>", "labels": ["a", "b"], "examples": []}
+    found = [*hostile(shared, "prompts/*.yaml"), *hostile(shared, "CRASH_prompt*/p.yaml")]
+    refused = 0
+    for path in found:
+        try:
+            template = PromptTemplate.load(path)
+            for form in template.forms:
+                template.messages(form, **variables)
+        except TemplateError:
+            refused += 1
+    assert refused == len(found) >= 19
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hostile_recipe_is_refused_in_one_line(shared, capsys):
+    for path in hostile(shared, "CRASH_recipe*/r.yaml"):
+        assert train_adapter(["--config", str(path)]) == 2
+        assert "loop has fields of its own" in only_line(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("CRASH_adapter_ReaderError_adapter_files.py_233", "recipe.yaml' is no YAML"),
+        ("CRASH_adapter_TypeError_adapter.py_172", "form must be text"),
+        ("CRASH_adapter_TypeError_adapter.py_281", "llm_identity must be text"),
+        ("CRASH_adapter_RuntimeError__", ""),
+    ],
+)
+def test_a_hostile_adapter_is_refused_in_one_line_or_whole(shared, name, why):
+    (folder,) = hostile(shared, name)
+    if why:
+        with pytest.raises(ArtefactError, match=why):
+            SensorAdapter.load(folder)
+    else:
+        assert SensorAdapter.load(folder).soft_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "notes"),
+    [
+        ("H10_gz/in.csv.gz", r"in.csv.gz is compressed by gzip; unpack it first"),
+        ("H14_huge_ints/in.csv", ["column t left out: a clock"]),
+        ("H18b_empty_names_min/in.csv", [
+            "column no. 3 left out: no number in its first rows",
+            "column no. 4 left out: no number in its first rows"]),
+    ],
+)  # fmt: skip
+def test_a_file_is_audited_or_refused_in_one_line(shared, capsys, name, notes):
+    path = shared / "cases" / "reports" / name
+    status = audit(["audit", str(path), "--tokenizer", "bundled", "--json"])
+    if isinstance(notes, str):
+        assert status == 2
+        assert re.search(notes, only_line(capsys.readouterr()))
+        return
+    assert status == 0
+    assert json.loads(capsys.readouterr().out)["input"]["notes"] == notes

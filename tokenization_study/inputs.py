@@ -10,9 +10,7 @@
 | any other file, `-` (standard input), a list of lines | the numbers of its lines | its lines |
 """
 
-import io
 import sys
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, listed
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table_file import PARQUET
-from sensor2llm.signals.table_npz import EXTRAS
+from sensor2llm.signals.table_npz import EXTRAS, load_arrays
 from tokenization_study.config import InputConfig
 from tokenization_study.lines import LineReader, read_blocks
 from tokenization_study.windows import Chunk, Source, Window, chunks_of, cut_rows
@@ -191,16 +189,13 @@ def _described(path: Path, config: InputConfig) -> Source:
 
 
 def _npz(path: Path, config: InputConfig) -> Source:
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files if name not in EXTRAS}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path.name} cannot be read as .npz, is it truncated? {error}") from None
+    names, _ = load_arrays(path, ())
+    _, arrays = load_arrays(path, set(names) - set(EXTRAS))
     kept = {
         n: a for n, a in arrays.items() if a.dtype.kind in "iuf" and a.size and a.ndim in (1, 2, 3)
     }
     if not kept:
-        raise DataError(f"{path.name} has no array of numbers; it has {', '.join(arrays)}")
+        raise DataError(f"{path.name} has no array of numbers; it has {listed(arrays)}")
     none = [np.empty((np.atleast_2d(array).shape[-2], 0)) for array in kept.values()]
     windows = (
         (*none[:i], *window, *none[i + 1 :])

@@ -129,7 +129,7 @@ class WindowStore:
             self.ledger = Ledger.from_dict(meta.get("ledger", {}))
             self._n = int(meta["n"])
             self._fingerprint: str | None = meta.get("fingerprint")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"window store '{self.path}' has a broken store.json: {error}"
             ) from error
@@ -150,7 +150,7 @@ class WindowStore:
         file, expected = self.path / f"{name}.npy", (self._n, *shape)
         try:
             array = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # a broken header makes numpy raise whatever there is
             raise DataError(
                 f"window store '{self.path}' is damaged: {file.name} is missing or truncated "
                 f"({error}); prepare it again"
@@ -282,7 +282,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
     try:
         meta = json.loads(file.read_text(encoding="utf-8"))
         version = meta["version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"window store '{path}' has a broken store.json: {error}") from error
     if version != FORMAT_VERSION:
         unknown = ", ".join(sorted(set(meta) - KEYS)) or "none"

@@ -94,10 +94,10 @@ def npz_spec(path: Path, spec: SignalSpec) -> SignalSpec:
         SpecError: For a rate or units that cannot be, or lengths that do not fit each other.
     """
     said = {f"{name}.{what}" for name in spec.names for what in SAID}
-    names, arrays = _load(path, said)
+    names, arrays = load_arrays(path, said)
     if not arrays:
         return spec
-    shapes = {name: array.shape for name, array in _load(path, spec.names)[1].items()}
+    shapes = {name: array.shape for name, array in load_arrays(path, spec.names)[1].items()}
     modalities = tuple(
         _said(path, spec[name], spec.length_s(name), shapes[name], arrays)
         for name in spec.names
@@ -221,8 +221,12 @@ def _starts(path: Path, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     return starts.reshape(n)
 
 
-def _load(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Give the names of all arrays, and those that are wanted."""
+def load_arrays(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Give the names of all arrays, and those that are wanted.
+
+    Raises:
+        DataError: For a file that is no .npz, is broken, or unpacks to far more than its size.
+    """
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     if not path.stat().st_size:
@@ -279,7 +283,7 @@ def _array(path: Path, name: str, stream: IO[bytes], size: int, budget: int) -> 
 def _arrays(
     path: Path, modalities: tuple[str, ...], extras: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    names, arrays = _load(path, {*modalities, *extras})
+    names, arrays = load_arrays(path, {*modalities, *extras})
     if not set(modalities) & set(arrays):
         raise DataError(
             f"{path.name} has the arrays {listed(names)}; expected one a modality: "

@@ -213,3 +213,35 @@ def test_a_store_keeps_the_ledger_and_one_without_stays_readable(tmp_path):
         (tmp_path / "a" / "store.json").write_text(json.dumps({**old, "ledger": broken}))
         with pytest.raises(DataError, match=r"has a broken store\.json"):
             WindowStore.open(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        (
+            "labels.npy",
+            b"\x93NUMPY\x01\x00\x0a\x00{'descr': (",
+            "labels.npy is missing or truncated",
+        ),
+        ("accel.npy", b"\x93NUMPY\x01\x00\xff\xff{", "accel.npy is missing or truncated"),
+        ("present.npy", b"", "present.npy is missing or truncated"),
+        ("store.json", b'{"version": ' + b"[" * 100_000, "has a broken store.json"),
+    ],
+)
+def test_a_hostile_file_of_a_store_is_one_line(tmp_path, name, content, why):
+    WindowStore.write(tmp_path / "s", SPEC, make_windows(people=1), source="x")
+    (tmp_path / "s" / name).write_bytes(content)
+    with pytest.raises(DataError, match=why):
+        WindowStore.open(tmp_path / "s")
+
+
+def test_an_endless_count_of_a_store_is_one_line(tmp_path):
+    WindowStore.write(tmp_path / "s", SPEC, make_windows(people=1), source="x")
+    path = tmp_path / "s" / "store.json"
+    whole = json.loads(path.read_text())
+    for key in ("n", "ledger"):
+        meta = dict(whole)
+        meta[key] = 1e999 if key == "n" else {"rows": {"read": 1e999}}
+        path.write_text(json.dumps(meta))
+        with pytest.raises(DataError, match=r"has a broken store\.json"):
+            WindowStore.open(tmp_path / "s")
