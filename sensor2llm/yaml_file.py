@@ -20,7 +20,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOOL = "tag:yaml.org,2002:bool"
 
 
-class _WordLoader(_LOADER):  # type: ignore[misc]
+class _WordLoader(_LOADER):  # type: ignore[misc, valid-type]
     """Read `on`, `off`, `yes` and `no` as texts: YAML 1.2 dropped them as truth values."""
 
     yaml_implicit_resolvers: ClassVar = {

@@ -2,8 +2,8 @@
 
 import time
 from itertools import pairwise
-from string import ascii_lowercase
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pytest
