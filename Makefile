@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock tables
+.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants kill-test fuzz
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -32,6 +32,9 @@ DEMO := runs/demo
 # The main job, verb by verb: each line is what a person would type.
 demo: setup
 	@rm -rf $(DEMO)
+	$(BIN)/python -m sensor2llm.prepare simulated --simulation.scenario phone --simulation.subjects 1 \
+	  --simulation.sessions 1 --simulation.bout_s 6 --out $(DEMO)/phone
+	$(BIN)/python -m sensor2llm.classify uci-har $(DEMO)/phone
 	$(BIN)/python -m sensor2llm.prepare simulated --out $(DEMO)/store
 	$(BIN)/python -m sensor2llm.pretrain_encoder --data $(DEMO)/store --finetune true --out $(DEMO)/encoder
 	$(BIN)/python -m sensor2llm.train_adapter --data $(DEMO)/store --encoder $(DEMO)/encoder --out $(DEMO)/adapter
@@ -54,3 +57,29 @@ tables: setup
 
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow
+
+# The suite with branch coverage of both packages; fails below what pyproject.toml asks for.
+coverage: setup
+	@$(BIN)/python -m pytest -q --cov --cov-report=term
+
+# About an hour on two cores; goes on where it was stopped. See benchmarks/mutants.py.
+mutants: setup
+	@$(BIN)/python -m mutmut --version >/dev/null 2>&1 || $(PIP) install --group mutants
+	@$(BIN)/python -m benchmarks.mutants
+
+# The newest versions that pyproject.toml allows, in an environment of their own; torch stays as it is here.
+NEWEST := .venv-newest
+TESTS ?=
+test-newest:
+	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install --upgrade "pip>=25.1"
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test
+	@$(NEWEST)/bin/python -m benchmarks.newest $(TESTS)
+
+kill-test: setup
+	@$(BIN)/python -m benchmarks.kill_campaign
+
+# 100,000 mutated files over all readers, within 90 minutes; goes on where it was stopped (runs/fuzz).
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz --inputs 100000 --seconds 5400 --table

@@ -142,11 +142,9 @@ class FoldRun:
 
     def identity(self, method: str) -> dict[str, Any]:
         """Give what must be equal for a kept fold to be read again."""
-        labels = np.asarray(self.store.labels)
-        windows = [len(labels), int(labels @ np.arange(len(labels)))]
         split = {**asdict(self.recipe.split), "kind": "fold", "fold": None}
-        others = {name: len(store) for name, store in self.others.items()}
-        found = {"windows": windows, "split": split, "others": others, **self.made_of}
+        others = {name: store.fingerprint for name, store in self.others.items()}
+        found = {"data": self.store.fingerprint, "split": split, "others": others, **self.made_of}
         if method == ADAPTER:
             return found | {"recipe": asdict(self.recipe)}
         return found | {"choices": list(CLASSIFIERS[method].choices), "trees": TREES}

@@ -5,7 +5,9 @@
 True
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what a type checker and an editor see of the lazy names
@@ -30,6 +32,17 @@ _LAZY = {
 }
 
 __all__ = sorted(_LAZY)
+
+
+class _Package(ModuleType):
+    """Keep a public name for what it stands for: importing a verb's module does not take it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _LAZY and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ from sensor2llm.bridge.projectors import Projector
 from sensor2llm.bridge.step_mix import token_modalities
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.llm.chat import check_plain
 from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.soft_prompt import SoftPrompt
@@ -34,6 +35,7 @@ from sensor2llm.signal_text import SignalText, scale_statistics, window_variable
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.taught import Taught
 from sensor2llm.signals.window import Window
 
 
@@ -61,6 +63,7 @@ class SensorAdapter(nn.Module):
         signal_text: how a window is written where there is no encoder.
         label_prior: subtracted from each label's log-likelihood; zeros where None.
         recipe: the whole run as a plain mapping.
+        taught: who taught it and its encoder; empty where that is not known.
 
     Raises:
         ConfigError: the parts do not fit each other.
@@ -89,6 +92,7 @@ class SensorAdapter(nn.Module):
         signal_text: SignalText | None = None,
         label_prior: Sequence[float] | None = None,
         recipe: Mapping[str, Any] | None = None,
+        taught: Sequence[Taught] = (),
     ) -> None:
         super().__init__()
         self.spec, self.template, self.form = spec, template, form
@@ -96,6 +100,7 @@ class SensorAdapter(nn.Module):
         self.label_texts = tuple(self.label_names if label_texts is None else label_texts)
         self.llm_name, self.llm_identity = llm_name, llm_identity
         self.normaliser, self.recipe = normaliser, dict(recipe or {})
+        self.taught = tuple(taught)
         self.encoder, self.projector = encoder, projector
         self.projector_config, self.soft_prompt = projector_config, soft_prompt
         self.cross_attention, self.prefix, self.low_rank = cross_attention, prefix, low_rank
@@ -106,6 +111,10 @@ class SensorAdapter(nn.Module):
         self._check()
 
     def _check(self) -> None:
+        for text in (*self.label_names, *self.label_texts):
+            check_plain(text, "a label")
+        if self.normaliser is not None:
+            self.normaliser.check(self.spec)
         if (self.encoder is None) != (self.projector is None):
             raise ConfigError("an encoder needs a projector, and a projector an encoder")
         if (self.projector is None) != (self.projector_config is None):

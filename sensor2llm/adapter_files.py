@@ -6,8 +6,6 @@ lora/ prefix/                                     the same two files of LoRA and
 bridge.safetensors                                encoder, projector, gated cross-attention
 """
 
-import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -29,56 +27,83 @@ from sensor2llm.adapter_parts import (
     read_head,
     read_prefix,
 )
+from sensor2llm.artefact_types import BROKEN
+from sensor2llm.atomic_write import replace_folder, update_folder
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.external import EXTERNAL
 from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.llm.lora import LowRank
 from sensor2llm.llm.soft_prompt import SoftPrompt
+from sensor2llm.llm.templates import FIELDS as TEMPLATE_FIELDS
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.manifest import (
     FORMAT_VERSION,
     MANIFEST,
+    build_settings,
+    check_files,
     find_folder,
     first_line,
+    hash_files,
+    is_evaluation,
     push_folder,
     read_manifest,
+    refuse_unknown,
+    tell_unknown,
 )
 from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.taught import Taught
+from sensor2llm.training.allocation import AllocationBudget, stored_numbers
 from sensor2llm.training.record import versions, write_json
+from sensor2llm.yaml_file import read_yaml
 
 BRIDGE = "bridge.safetensors"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
-# Metrics tell of the weights before: they go when those go.
-METRICS = ("metrics.json", "metrics_text.json")
-INSIDE = tuple(f"{part}/{name}" for part in ("lora", "prefix") for name in PEFT_FILES)
-REPLACED = ("recipe.yaml", "README.md", *PEFT_FILES, *INSIDE, BRIDGE, *METRICS, MANIFEST)
-FILES = (*REPLACED, "lora/*", "prefix/*")
-HASHED = (*PEFT_FILES, *INSIDE, BRIDGE)
+RECIPE, CARD, TRAINING = "recipe.yaml", "README.md", "training.json"
+INSIDE = ("lora", "prefix")
+# All that decides anything, beside the manifest that holds the hashes.
+HASHED = (*PEFT_FILES, *(f"{inside}/{name}" for inside in INSIDE for name in PEFT_FILES))
+HASHED += (BRIDGE, RECIPE)
+OWN = (RECIPE, CARD, TRAINING, *PEFT_FILES, *INSIDE, BRIDGE, MANIFEST)
+FILES = (*HASHED, CARD, "metrics.json", "metrics_text.json", MANIFEST, "lora/*", "prefix/*")
 
 
-def save_adapter(adapter: SensorAdapter, folder: Path) -> Path:
+def save_adapter(
+    adapter: SensorAdapter, folder: Path, records: Mapping[str, Any] | None = None
+) -> Path:
     """Write an adapter's files into a folder; other files there are left alone.
 
-    All files are written beside the old ones first and take their places at the end, the manifest
-    with their hashes last: a full disk changes nothing, and a mixture is recognised on loading.
+    An adapter that is there is replaced in one step, with all that was measured of it: a full disk
+    or a kill leaves the old one or the new one whole.
+
+    Args:
+        adapter: what to save.
+        folder: where it goes.
+        records: by file name, what is kept beside it as JSON.
+
+    Raises:
+        ArtefactError: its encoder has modules of others, which no file can bring back.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-    try:
+    if adapter.encoder is not None and adapter.encoder.config.kind == EXTERNAL:
+        raise ArtefactError(
+            f"'{folder}' is not written: an encoder with modules of others cannot be read again "
+            "from an adapter's files; save it by itself (encoder.save_pretrained), or train the "
+            "adapter on an encoder of this package's kinds"
+        )
+    old = not folder.exists() or (folder / MANIFEST).is_file()
+    with replace_folder(folder, _is_foreign) if old else update_folder(folder) as part:
         _write_files(adapter, part)
-        for name in REPLACED:
-            if (part / name).exists():
-                (folder / name).parent.mkdir(exist_ok=True)
-                (part / name).replace(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for name, content in (records or {}).items():
+            write_json(part / name, content)
     return folder
+
+
+def _is_foreign(name: str) -> bool:
+    return name not in OWN and not is_evaluation(name)
 
 
 def _write_files(adapter: SensorAdapter, part: Path) -> None:
@@ -91,16 +116,13 @@ def _write_files(adapter: SensorAdapter, part: Path) -> None:
     if tensors := _bridge_tensors(adapter):
         save_file(tensors, part / BRIDGE)
     recipe = yaml.safe_dump(adapter.recipe, sort_keys=False, allow_unicode=True)
-    (part / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    (part / RECIPE).write_text(recipe, encoding="utf-8")
     manifest = _manifest(adapter)
     card = card_text(manifest, data=_data(adapter.recipe))
-    (part / "README.md").write_text(card, encoding="utf-8")
-    hashed = [part / name for name in HASHED if (part / name).exists()]
-    for path in hashed:
-        shutil.copymode(part / "recipe.yaml", path)  # safetensors' own are for one's eyes only
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-    files = {path.relative_to(part).as_posix(): _sha256(path) for path in hashed}
+    (part / CARD).write_text(card, encoding="utf-8")
+    files = hash_files(part, HASHED)
+    for name in files:
+        shutil.copymode(part / CARD, part / name)  # safetensors' own are for one's eyes only
     write_json(part / MANIFEST, manifest | {"files": files})
 
 
@@ -146,6 +168,7 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "normaliser": None if a.normaliser is None else a.normaliser.to_dict(),
         "llm": a.llm_name,
         "llm_identity": a.llm_identity,
+        "taught": [taught.to_dict() for taught in a.taught],
         "encoder": None if a.encoder is None else asdict(a.encoder.config),
         "projector": None if a.projector_config is None else asdict(a.projector_config),
         "llm_width": a.llm_width,
@@ -169,12 +192,13 @@ def load_adapter(name: str | Path) -> SensorAdapter:
     """
     folder = find_adapter(name)
     manifest = read_manifest(folder, "adapter", "train_adapter")
-    _check_files(folder, manifest)
+    check_files(folder, manifest.get("files", {}), "adapter", "fetch or train it again")
+    tell_unknown(folder, manifest)
     try:
         return _build(folder, manifest).eval()
     except UserError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (*BROKEN, SafetensorError) as error:
         raise ArtefactError(
             f"the adapter in '{folder}' is broken ({first_line(error)}); fetch or train it again"
         ) from error
@@ -184,16 +208,20 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
     spec = SignalSpec.from_dict(manifest["spec"])
     encoder = projector = config = crossing = head = None
     if manifest["encoder"] is not None:
-        encoder = SignalEncoder(spec, EncoderConfig(**manifest["encoder"]))
-        config = ProjectorConfig(**manifest["projector"])
+        settings = build_settings(EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'")
+        config = build_settings(
+            ProjectorConfig, manifest["projector"], f"the projector in '{folder}'"
+        )
         width, layers = manifest["llm_width"], manifest.get("llm_layers")
-        projector = build_projector(config, encoder, width, target_std=1.0)
-        if layers is not None:
-            crossing = build_cross_attention(
-                config, torch.zeros(1, width), layers, manifest["llm_hidden"]
-            )
+        with AllocationBudget(stored_numbers(folder / BRIDGE)):
+            encoder = SignalEncoder(spec, settings)
+            projector = build_projector(config, encoder, width, target_std=1.0)
+            if layers is not None:
+                crossing = build_cross_attention(
+                    config, torch.zeros(1, width), layers, manifest["llm_hidden"]
+                )
+            head = read_head(manifest)
         tensors = load_file(folder / BRIDGE)
-        head = read_head(manifest)
         modules = {
             "encoder.": encoder,
             "projector.": projector,
@@ -205,14 +233,14 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
                 continue
             state = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
             module.load_state_dict(state)
-    recipe = folder / "recipe.yaml"
+    recipe = folder / RECIPE
     normaliser = manifest["normaliser"]
     return SensorAdapter(
         spec=spec,
         label_names=manifest["label_names"],
         label_texts=manifest["label_texts"],
         label_prior=manifest["label_prior"],
-        template=PromptTemplate.from_dict(manifest["template"]),
+        template=_template(folder, manifest["template"]),
         form=manifest["form"],
         llm_name=manifest["llm"],
         llm_identity=manifest["llm_identity"],
@@ -226,24 +254,20 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         low_rank=LowRank.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
         prefix=read_prefix(folder, manifest),
         templates={
-            task: PromptTemplate.from_dict(content)
+            task: _template(folder, content)
             for task, content in manifest.get("templates", {}).items()
         },
-        signal_text=SignalText(**manifest["signal_text"]),
-        recipe=yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else None,
+        signal_text=build_settings(
+            SignalText, manifest["signal_text"], f"the signal_text in '{folder}'"
+        ),
+        taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
+        recipe=read_yaml(recipe, ArtefactError, f"'{recipe}'") if recipe.exists() else None,
     )
 
 
-def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
-    """Refuse a folder whose files are missing, cut off or another adapter's."""
-    for name, expected in manifest.get("files", {}).items():
-        if not (folder / name).is_file():
-            raise ArtefactError(f"the adapter in '{folder}' lacks {name}; fetch or train it again")
-        if _sha256(folder / name) != expected:
-            raise ArtefactError(
-                f"{name} in '{folder}' is not the file that was saved (truncated, or of another "
-                "adapter); fetch or train it again"
-            )
+def _template(folder: Path, content: Mapping[str, Any]) -> PromptTemplate:
+    refuse_unknown(content, TEMPLATE_FIELDS, f"a prompt template in '{folder}'")
+    return PromptTemplate.from_dict(content)
 
 
 def find_adapter(name: str | Path) -> Path:
@@ -269,8 +293,3 @@ def push_adapter(adapter: SensorAdapter, repo_id: str, *, private: bool) -> str:
     with tempfile.TemporaryDirectory() as folder:
         save_adapter(adapter, Path(folder))
         return push_folder(Path(folder), repo_id, FILES, private=private)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,13 +12,16 @@ from sensor2llm.bridge.number_head import NumberHead, Target
 from sensor2llm.bridge.projectors import Projector
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.prefix_tuning import LearnedPrefix
+from sensor2llm.manifest import build_settings
 from sensor2llm.signal_text import count_statistics
 
 
 def read_head(manifest: dict[str, Any]) -> NumberHead | None:
     """Build the number head that a manifest tells of; None where it tells of none."""
     target = manifest.get("target")
-    return NumberHead(manifest["head_width"], Target(**target)) if target else None
+    if not target:
+        return None
+    return NumberHead(manifest["head_width"], build_settings(Target, target, "an adapter's target"))
 
 
 def read_prefix(folder: Path, manifest: dict[str, Any]) -> LearnedPrefix | None:

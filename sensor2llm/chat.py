@@ -31,7 +31,7 @@ def _main(argv: list[str] | None) -> None:
 
     from sensor2llm.tasks.conversation import Conversation
     from sensor2llm.tasks.loading import load_model
-    from sensor2llm.tasks.terminal import ChatTerminal, typed
+    from sensor2llm.tasks.terminal import ChatTerminal
 
     model = load_model(options.adapter, options.llm)
     conversation = Conversation(
@@ -47,9 +47,11 @@ def _main(argv: list[str] | None) -> None:
         title = f"{said.label} ({said.probabilities[said.label]:.0%})"
         spec, shares = model.adapter.spec, said.probabilities
         plot_window(window, spec, options.picture, answer=title, probabilities=shares)
+    if hasattr(sys.stdin, "reconfigure"):
+        # A byte that is no UTF-8 is no end of the conversation; what it stood for is refused.
+        sys.stdin.reconfigure(errors="replace")
     if sys.stdin.isatty() and not options.json:
-        terminal.console.print("[dim]ask anything, or /help[/dim]")
-        terminal.run(typed())
+        terminal.converse()
     else:
         terminal.run(sys.stdin, echo=True)
 

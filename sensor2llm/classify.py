@@ -14,22 +14,9 @@ import json
 import logging
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 from sensor2llm.errors import run_verb
-
-
-class _Verb(ModuleType):
-    """Answer `sensor2llm.classify(model, windows)` after this module took the function's name."""
-
-    def __call__(self, *given: Any, **options: Any) -> Any:
-        from sensor2llm.tasks.classification import classify
-
-        return classify(*given, **options)
-
-
-sys.modules[__name__].__class__ = _Verb
 
 
 def _main(argv: list[str] | None) -> None:

@@ -4,17 +4,28 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+import yaml
+from jsonargparse import (
+    ArgumentError,
+    ArgumentParser,
+    DefaultHelpFormatter,
+    Namespace,
+    get_loader,
+    set_loader,
+    set_parsing_settings,
+)
 
-from sensor2llm.errors import ConfigError
+from sensor2llm.errors import ConfigError, one_line
+from sensor2llm.yaml_file import check_yaml, read_yaml
 
 C = TypeVar("C")
 
+_YAML = get_loader("yaml")
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
@@ -36,6 +47,7 @@ def verb_parser(verb: str, description: str | None, package: str = "sensor2llm")
         package: where the module is.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    set_loader("yaml", _load_yaml, exceptions=(yaml.YAMLError,))
     return ArgumentParser(
         prog=f"python -m {package}.{verb}",
         description=description,
@@ -63,10 +75,13 @@ def parse(parser: ArgumentParser, argv: list[str] | None) -> Any:
         ConfigError: one line that names what cannot be.
     """
     words = [_underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
+    config = _config(words)
+    if Path(config).is_file():
+        _check_names(read_yaml(Path(config), ConfigError, config), config)
     try:
         return parser.parse_args(words)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigError(_line(str(error), parser, _config(words))) from None
+    except (ArgumentError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(_line(str(error), parser, config)) from None
 
 
 def to_config(parser: ArgumentParser, options: Any, config: type[C]) -> C:
@@ -75,6 +90,7 @@ def to_config(parser: ArgumentParser, options: Any, config: type[C]) -> C:
     Raises:
         ConfigError: the values do not go together.
     """
+    _check_values(parser, options)
     chosen = parser.instantiate(options)
     return config(**{name: chosen[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
 
@@ -87,6 +103,51 @@ def read_recipe(path: Path, config: type[C]) -> C:
     """
     parser = recipe_parser("train_adapter", None, config)
     return to_config(parser, parse(parser, [f"--config={path}"]), config)
+
+
+def _check_values(parser: ArgumentParser, options: Any) -> None:
+    """Raise ConfigError for what jsonargparse lets through: null for a value, a value for a group.
+
+    Both come from a recipe file only.
+    """
+    hints = {a.dest: hint for a in parser._actions if (hint := getattr(a, "_typehint", None))}
+    for option, hint in hints.items():
+        *groups, name = option.split(".")
+        if ".".join(groups) in hints:
+            continue
+        inner = options
+        for i, group in enumerate(groups):
+            inner = inner.get(group)
+            if not isinstance(inner, Namespace):
+                path = ".".join(groups[: i + 1])
+                raise ConfigError(
+                    f"{path} has fields of its own, such as {path}.{name}; got {_plain(inner)}"
+                )
+        if inner.get(name) is None and type(None) not in (hint, *get_args(hint)):
+            kind = WORDS.get(getattr(hint, "__name__", ""), "given")
+            raise ConfigError(f"{option} must be {kind}, got null; leave it out or set it")
+
+
+def _plain(value: Any) -> str:
+    return "null" if value is None else one_line(repr(value), 60)
+
+
+def _load_yaml(text: str) -> Any:
+    """Read a value as jsonargparse does, within the budget of YAML files."""
+    check_yaml(text)
+    return _YAML(text)
+
+
+def _check_names(content: Any, config: str) -> None:
+    """Raise ConfigError for a recipe whose names are no texts: jsonargparse would fail on them."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            if not isinstance(name, str):
+                raise ConfigError(f"{config}: {name!r} is no option's name; put quotes around it")
+            _check_names(value, config)
+    elif isinstance(content, list):
+        for value in content:
+            _check_names(value, config)
 
 
 def _underscored(word: str) -> str:

@@ -5,11 +5,36 @@ A message says what was given, what was expected and what to do, in the words th
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from sensor2llm.library_output import StderrHandler, library_output
+
+LONGEST_LINE = 300
+"""Characters of a line that a verb writes where something cannot be."""
+
+
+def one_line(error: BaseException | str, longest: int = LONGEST_LINE) -> str:
+    """Give what an error says in one line that a terminal shows as it is.
+
+    A long one keeps its two ends: what was given stands at the beginning, what to do at the end.
+    """
+    words = " ".join(str(error).split()) or type(error).__name__
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    if len(line) <= longest:
+        return line
+    end = longest // 3
+    return f"{line[: longest - end - 3].rstrip()} … {line[-end:].lstrip()}"
 
 
 class UserError(ValueError):
-    """Raise for input that the person who typed it can mend; the message is one line."""
+    """Raise for input that the person who typed it can mend.
+
+    The message is one line that still fits behind `error: `.
+    """
+
+    def __str__(self) -> str:
+        """Give the message, its middle left out where it is long."""
+        return one_line(super().__str__(), LONGEST_LINE - len("error: "))
 
 
 class DataError(UserError):
@@ -28,6 +53,10 @@ class ArtefactError(UserError):
     """Raise for an adapter, encoder or checkpoint folder that is broken or does not fit."""
 
 
+class DiskFullError(UserError, OSError):
+    """Raise where a disk has no room for what is written; the message names path and size."""
+
+
 class TemplateError(UserError):
     """Raise for a prompt template that cannot be read or rendered."""
 
@@ -36,19 +65,30 @@ class ModelError(UserError):
     """Raise for a language model that cannot be loaded, or is not the one that is needed."""
 
 
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Write names one after the other, the first few of very many."""
+    some = list(names)
+    more = len(some) - most
+    shown = ", ".join(one_line(name, 60) for name in some[: most + (more == 1)])
+    return f"{shown}, … ({more} more)" if more > 1 else shown
+
+
 def run_verb(main: Callable[[], int | None]) -> int:
     """Run a verb and turn its errors into exit codes.
 
     Returns:
-        0 or what `main` returned; 2 after a `UserError`, a missing file or a full disk, with one
-        line on stderr; 130 after Ctrl-C.
+        0 or what `main` returned; 2 after a `UserError`, a missing file, a full disk or memory,
+        with one line of at most 300 characters on stderr; 130 after Ctrl-C.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
     try:
-        return main() or 0
+        with library_output():
+            return main() or 0
     except (UserError, OSError) as error:
-        line = " ".join(str(error).split())
-        print(f"error: {line}", file=sys.stderr)
+        print(one_line(f"error: {error}"), file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(one_line(f"error: not enough memory ({error})"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what was saved so far is kept", file=sys.stderr)

@@ -20,7 +20,9 @@ def _main(argv: list[str] | None) -> None:
     parser = verb_parser("evaluate", __doc__)
     parser.add_argument("adapter", help="folder, released name or hub name; or an encoder's")
     parser.add_argument("--data", type=Path, required=True, metavar="STORE", help="a window store")
-    parser.add_argument("--split", type=Part, default="test", help="whose windows")
+    parser.add_argument(
+        "--split", type=Part, default="test", help="whose windows; all: everybody's"
+    )
     parser.add_argument(
         "--by", type=Literal["score", "text"], default="score", help="score labels, or read text"
     )

@@ -32,7 +32,7 @@ from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prompt, last_states
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate_texts, greedy_texts
-from sensor2llm.llm.scoring import score_each, score_tree
+from sensor2llm.llm.scoring import score_labels
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.prompt_builder import PromptBuilder
 from sensor2llm.prompting import Prompting
@@ -76,7 +76,7 @@ class SensorLanguageModel(nn.Module):
         if objective not in OBJECTIVES:
             choices = ", ".join(OBJECTIVES)
             raise ConfigError(f"unknown objective {objective!r}; choose from {choices}")
-        if check:
+        if check and not llm.matches(adapter.llm_identity):
             adapter.check_llm(llm.name, llm.identity)
         self.adapter, self.llm, self.objective = adapter.to(llm.device), llm, objective
         if adapter.projector is not None and adapter.projector.needs_vocabulary:
@@ -119,6 +119,15 @@ class SensorLanguageModel(nn.Module):
             return prompt
         return prompt + self.prompting.answers.table.shape[1]
 
+    def check_context(self) -> None:
+        """Check, before anything is computed, that the LLM holds a prompt and the longest label.
+
+        Raises:
+            DataError: it does not.
+        """
+        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
+        self.build.check_fits(self.tokens_per_window - learned, 0)
+
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
         if isinstance(batch, AskedBatch):
@@ -157,7 +166,7 @@ class SensorLanguageModel(nn.Module):
             answers = self.prompting.answers
             total = answer_loss(self.llm, prompt, answers.table[labels], answers.lengths[labels])
         else:
-            scores = self._score(prompt, features)
+            scores = self._score(prompt)
             chosen = functional.cross_entropy(self._posterior(scores), labels, reduction="sum")
             right = scores.gather(1, labels[:, None]).sum()
             total = chosen - right if self.objective == "both" else chosen
@@ -185,12 +194,11 @@ class SensorLanguageModel(nn.Module):
     def log_likelihoods(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's log-likelihood as the answer, end of turn included, in nats."""
         features = self.features(batch)
-        return self._score(self.build.own(features), features)
+        return self._score(self.build.own(features))
 
-    def _score(self, prompt: Prompt, features: FeatureBatch) -> Float[Tensor, "batch label"]:
-        if self.build.paths(features).tree:
-            return score_tree(self.llm, prompt, self.prompting.answers.tree)
-        return score_each(self.llm, prompt, self.prompting.answers.ids)
+    def _score(self, prompt: Prompt) -> Float[Tensor, "batch label"]:
+        answers = self.prompting.answers
+        return score_labels(self.llm, prompt, answers.tree, answers.ids)
 
     def _posterior(self, scores: Float[Tensor, "batch label"]) -> Float[Tensor, "batch label"]:
         return scores - scores.new_tensor(self.adapter.label_prior)
@@ -240,6 +248,11 @@ class SensorLanguageModel(nn.Module):
             raise ModelError(
                 "this adapter reaches into the LLM's layers (cross-attention or a learned "
                 "prefix): embeddings alone do not hold what it hears; use generate or score"
+            )
+        if self.llm.runner.embeds_by_layer:
+            raise ModelError(
+                f"layers of {self.llm.name} embed the tokens once more: embeddings alone do not "
+                "hold what it reads; use generate or score"
             )
         with self._evaluating():
             prompt = self.build.given(self.features(batch), question, messages)
@@ -303,7 +316,7 @@ class SensorLanguageModel(nn.Module):
         chosen: dict[str, Any] = {
             "max_new_tokens": most, "temperature": temperature, "seed": seed,
         }  # fmt: skip
-        if prompt.prefix is None:
+        if prompt.prefix is None and self.llm.shortcuts().generate:
             return generate_texts(self.llm, prompt, **chosen)
         rows = (prompt.row(i) for i in range(len(prompt)))
         return ["".join(stream_text(self.llm, row, **chosen)).strip() for row in rows]

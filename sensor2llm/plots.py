@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Window
@@ -161,8 +162,8 @@ def save_picture(figure: Figure, path: str | Path) -> Path:
     """
     check_picture(path)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=140)
+    with replace_file(path) as part:
+        figure.savefig(part, dpi=140, format=path.suffix[1:])
     return path
 
 

@@ -42,6 +42,7 @@ def prepare(argv: list[str] | None) -> None:
     options = {name: args[name] for name in SourceOptions.__dataclass_fields__}
     picture = None if args.picture == "none" else Path(args.picture or args.out / "classes.png")
 
+    from sensor2llm.signals.labels import warn_of_spellings
     from sensor2llm.signals.sources.summary import describe, summarise
     from sensor2llm.signals.sources.writing import write_source
 
@@ -52,6 +53,7 @@ def prepare(argv: list[str] | None) -> None:
         check_picture(picture)
     source, simulation = SourceOptions(**options), SimulationConfig(**args.simulation)
     store = write_source(args.name, args["from"], args.out, source, simulation, args.stores)
+    warn_of_spellings(store.label_names)
     summary = summarise(store)
     if picture:
         summary["picture"] = str(plot_classes(store, picture))

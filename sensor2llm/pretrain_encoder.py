@@ -37,7 +37,11 @@ def pretrain_encoder(argv: list[str] | None) -> None:
     recipe = to_config(parser, args, EncoderRecipe)
 
     from sensor2llm.pretraining.recipe import make_encoder
+    from sensor2llm.signals.labels import warn_of_spellings
+    from sensor2llm.signals.store import WindowStore
 
+    if recipe.finetune:
+        warn_of_spellings(WindowStore.open(args.data).label_names)
     summary = make_encoder(recipe, args.data, args.out, resume=args.resume)
     if args.pictures and (attention := summary["stages"].get("pretrain", {}).get("attention")):
         import numpy as np

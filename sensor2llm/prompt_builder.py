@@ -21,7 +21,6 @@ from sensor2llm.llm.forward import Prefix, Prompt, assemble, prompt_rows, rows_a
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.prefix_tuning import behind
 from sensor2llm.llm.reach import Crossing, Reach, count_windows
-from sensor2llm.llm.scoring import Paths, choose_paths
 from sensor2llm.prompting import Prompting
 
 
@@ -44,7 +43,6 @@ class PromptBuilder:
     ) -> None:
         self.adapter, self.llm, self.prompting = adapter, llm, prompting
         self._evaluating = evaluating
-        self._paths: Paths | None = None
 
     def own(self, batch: FeatureBatch, *, prefix: bool = True) -> Prompt:
         """Assemble the prompts of a batch: the adapter's own, or what each window is asked."""
@@ -52,7 +50,8 @@ class PromptBuilder:
             texts = self.prompting.row_texts(batch)
             return self.rows(batch, [self.prompting.encode_row(t) for t in texts], prefix)
         shared = self.prompting.shared
-        used = shared.prefix if prefix and self.paths(batch).prefix else None
+        length = self.check_fits(shared.rows.ids.shape[1], self.prompting.longest_answer)
+        used = self.prompting.shared_prefix if prefix and self.caches(length) else None
         return self._assemble(batch, shared.rows, used, shared.embedded)
 
     def rows(
@@ -74,11 +73,9 @@ class PromptBuilder:
             DataError: the LLM does not hold prompt and answer.
         """
         if answer is None:
-            labels = self.prompting.classifies
-            answer = self.prompting.answers.table.shape[1] if labels else 0
-        self._check_fits(max(map(len, ids), default=0), answer)
-        use = prefix and self.paths(batch).prefix
-        shared = self.prompting.prefix_of(ids) if use else None
+            answer = self.prompting.longest_answer
+        length = self.check_fits(max(map(len, ids), default=0), answer)
+        shared = self.prompting.prefix_of(ids) if prefix and self.caches(length) else None
         rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
         return self._assemble(batch, rows, shared)
 
@@ -92,6 +89,7 @@ class PromptBuilder:
         Raises:
             ModelError: there are more places than windows, or fewer.
         """
+        self.check_fits(len(ids), 1)
         rows = prompt_rows(self.llm, [ids])
         self._check_places(ids, len(heard))
         if not heard:
@@ -172,37 +170,36 @@ class PromptBuilder:
         windows = count_windows(ids, self.llm.signal_id)
         return Reach(hooks, Crossing(adapter.cross_attention, heard, windows))
 
-    def _check_fits(self, prompt: int, answer: int) -> None:
+    def check_fits(self, prompt: int, answer: int) -> int:
+        """Give the positions that a prompt and its answer take.
+
+        Raises:
+            DataError: the LLM does not hold them.
+        """
         context = self.llm.context
         taken = prompt + answer + (self.adapter.prefix.tokens if self.adapter.prefix else 0)
-        if context is not None and taken > context:
-            raise DataError(
-                f"a window as text takes {taken} positions with its prompt and answer, "
-                f"{self.llm.name} holds {context}; write fewer numbers (rate, decimals, "
-                "serialiser), or take an encoder"
-            )
+        if context is None or taken <= context:
+            return taken
+        less = "shorten the prompt, take fewer soft and signal tokens, or an LLM that holds more"
+        if self.adapter.encoder is None:
+            less = "write fewer numbers (rate, decimals, serialiser), or take an encoder"
+        raise DataError(
+            f"a window as {'text' if self.adapter.encoder is None else 'signal tokens'} takes "
+            f"{taken} positions with its prompt and answer, {self.llm.name} holds {context}; {less}"
+        )
 
-    def paths(self, batch: FeatureBatch) -> Paths:
-        """Find out once which shortcuts this LLM takes.
+    def caches(self, length: int) -> bool:
+        """Say whether what prompts begin with is computed once.
 
         What changes the LLM's own layers before the first slot (LoRA, a learned prefix) leaves
         nothing to cache.
+
+        Args:
+            length: of the longest prompt with its answer.
         """
-        inside = self.adapter.low_rank is not None or self.adapter.prefix is not None
-        if self._paths is None and not self.prompting.classifies:
-            return Paths(prefix=False, tree=False)
-        if self._paths is None:
-            with self._evaluating():
-                one = _few_rows(batch.ask(None))
-                self._paths = Paths(prefix=False)
-                plain = self.own(one)
-                self._paths = Paths(prefix=not inside)
-                cached = self.own(one)
-                answers = self.prompting.answers
-                self._paths = choose_paths(self.llm, plain, cached, answers.tree, answers.ids)
-            if inside:
-                self._paths = replace(self._paths, prefix=False)
-        return self._paths
+        if self.adapter.low_rank is not None or self.adapter.prefix is not None:
+            return False
+        return self.prompting.classifies and self.llm.shortcuts(length).prefix
 
     def given(
         self,
@@ -217,13 +214,6 @@ class PromptBuilder:
         else:
             texts = self.prompting.row_texts(features, None if features.asked else question)
             texts = texts[:1] if features.alike else texts
-        rows = prompt_rows(self.llm, [self.llm.encode(text) for text in texts])
-        return self._assemble(features, rows, None, windows=windows)
-
-
-def _few_rows(batch: FeatureBatch) -> FeatureBatch:
-    """Give one row; of texts the shortest and the longest, so that padding is tried as well."""
-    if batch.texts is None:
-        return batch.take([0])
-    order = sorted(range(len(batch)), key=lambda i: len(batch.texts[i]))  # type: ignore[index]
-    return batch.take(sorted({order[0], order[-1]}))
+        ids = [self.llm.encode(text) for text in texts]
+        self.check_fits(max(map(len, ids), default=0), 1)
+        return self._assemble(features, prompt_rows(self.llm, ids), None, windows=windows)

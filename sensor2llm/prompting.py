@@ -16,7 +16,7 @@ from sensor2llm.adapter import SensorAdapter
 from sensor2llm.batches import CLASSIFICATION, FeatureBatch, Request
 from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import TemplateError
-from sensor2llm.llm.chat import SIGNAL, SOFT, Message
+from sensor2llm.llm.chat import SIGNAL, SOFT, Message, check_plain
 from sensor2llm.llm.forward import Prefix, compute_prefix, prompt_rows
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
@@ -28,11 +28,10 @@ KEPT_ROWS = 20_000
 
 @dataclass(frozen=True)
 class SharedPrompt:
-    """Hold the prompt that all windows share: ids, their embeddings, and its cached prefix."""
+    """Hold the prompt that all windows share: ids and their embeddings."""
 
     rows: PaddedRows
     embedded: Float[Tensor, "1 length width"]
-    prefix: Prefix | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,8 @@ class Prompting:
         own: dict[str, Any] = {"signal": text, "numbers": text}
         own |= {"soft": SOFT * self.adapter.soft_tokens}
         own |= {"signals": {name: SIGNAL * n for name, n in self._places.items()}}
+        if question is not None:
+            check_plain(question, "the question")
         more = {} if question is None else {"question": question}
         return self._render(asked, own | dict(given or {}) | more)
 
@@ -212,7 +213,12 @@ class Prompting:
         """Build the prompt that every window uses, once."""
         ids = self.ids()
         rows = prompt_rows(self.llm, [ids])
-        return SharedPrompt(rows, self.llm.embed(rows.ids), compute_prefix(self.llm, ids))
+        return SharedPrompt(rows, self.llm.embed(rows.ids))
+
+    @cached_property
+    def shared_prefix(self) -> Prefix | None:
+        """Compute what precedes the first slot in that prompt, once."""
+        return compute_prefix(self.llm, self.shared.rows.ids[0].tolist())
 
     def prefix_of(self, rows: Sequence[Sequence[int]]) -> Prefix | None:
         """Compute what all rows begin with, or take the last one's where it is still right.
@@ -239,6 +245,11 @@ class Prompting:
     def classifies(self) -> bool:
         """Say whether the adapter has labels to choose from."""
         return bool(self.adapter.label_names) and self.adapter.template.task == CLASSIFICATION
+
+    @property
+    def longest_answer(self) -> int:
+        """Count the tokens of the longest label, end of turn included; 0 without labels."""
+        return self.answers.table.shape[1] if self.classifies else 0
 
     @cached_property
     def answer_texts(self) -> tuple[str, ...]:

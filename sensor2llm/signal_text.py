@@ -29,7 +29,8 @@ class SignalText:
         ConfigError: the form is unknown, or `steps` is not positive.
 
     Example:
-        >>> SignalText(form="fixed", steps=8).write(window, spec)
+        >>> SignalText(form="fixed", steps=2).write(window, spec).splitlines()[0]
+        'wrist_acc x (g): 0.95, 0.94'
     """
 
     form: str = "facts"

@@ -3,8 +3,10 @@
 import errno
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 
 from sensor2llm import adapter_files, manifest
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_files import save_adapter
 from sensor2llm.errors import ArtefactError, ConfigError, SpecError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signal_text import SignalText
@@ -20,7 +23,7 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.loading import load_model
 from tests.llm.tiny import tiny_folder
-from tests.models import LABELS, small_adapter, text_adapter, tiny_llm, windows
+from tests.models import LABELS, normaliser, small_adapter, text_adapter, tiny_llm, windows
 from tests.signals.stores import ACCEL, SPEC
 
 RELEASED = Path(__file__).resolve().parent.parent / "adapters"
@@ -130,7 +133,7 @@ def test_an_adapter_without_encoder_is_saved_and_loaded(llm, tmp_path):
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("part", ["save_file", "write_json", "card_text", "_sha256"])
+@pytest.mark.parametrize("part", ["save_file", "write_json", "card_text", "hash_files"])
 def test_a_full_disk_leaves_the_old_adapter_whole(llm, saved, monkeypatch, part):
     before = {p.name: p.read_bytes() for p in saved.iterdir()}
 
@@ -152,6 +155,45 @@ def test_a_mixture_of_two_adapters_is_recognised(llm, saved, tmp_path):
         SensorAdapter.load(saved)
 
 
+def test_a_recipe_of_another_adapter_or_edited_is_recognised(saved):
+    recipe = saved / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "split: {kind: published}\n")
+    with pytest.raises(ArtefactError, match=r"recipe.yaml in it is not the file .* or was edited;"):
+        SensorAdapter.load(saved)
+
+
+def test_an_adapter_that_keeps_no_hash_of_its_recipe_is_loaded(saved):
+    stated = json.loads((saved / "sensor2llm.json").read_text())["files"]
+    assert set(stated) == {"recipe.yaml", "bridge.safetensors", *adapter_files.PEFT_FILES}
+    edit(saved, files={name: stated[name] for name in stated if name != "recipe.yaml"})
+    (saved / "recipe.yaml").write_text("split: {kind: published}\n")
+    assert SensorAdapter.load(saved).recipe == {"split": {"kind": "published"}}
+
+
+def test_what_was_measured_of_the_old_adapter_goes_and_what_is_somebodys_stays(llm, saved):
+    measured = ("metrics_regression.json", "predictions_text.parquet", "confusion.png")
+    for name in (*measured, "reliability.png", "training.json", "notes.md"):
+        (saved / name).write_text("old")
+    (saved / "data").mkdir()
+    (saved / "data" / "mine.csv").write_text("mine")
+    save_adapter(small_adapter(llm), saved, {"training.json": {"steps": 3}})
+    names = {path.name for path in saved.iterdir()}
+    assert not names & {*measured, "reliability.png"}
+    assert json.loads((saved / "training.json").read_text()) == {"steps": 3}
+    assert ((saved / "notes.md").read_text(), (saved / "data/mine.csv").read_text()) == (
+        "old",
+        "mine",
+    )
+
+
+def test_saving_among_other_things_leaves_them_and_their_folder(llm, tmp_path):
+    (tmp_path / "metrics.json").write_text("mine")
+    inode = tmp_path.stat().st_ino
+    assert SensorAdapter.load(small_adapter(llm).save(tmp_path)).soft_tokens == 3
+    assert tmp_path.stat().st_ino == inode
+    assert (tmp_path / "metrics.json").read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["bridge.safetensors", "adapter_model.safetensors"])
 def test_missing_and_truncated_files_are_named(saved, name):
     whole = (saved / name).read_bytes()
@@ -171,9 +213,14 @@ def edit(folder, **changes):
 
 def test_other_formats_and_kinds_are_refused(saved):
     edit(saved, format_version=99)
-    with pytest.raises(ArtefactError, match="'adapter' of format 99, expected format 1; use the"):
+    with pytest.raises(
+        ArtefactError, match=r"is of format 99, .* up to 2; keys unknown here: none"
+    ):
         SensorAdapter.load(saved)
-    edit(saved, format_version=1, kind="encoder")
+    edit(saved, format_version="2")
+    with pytest.raises(ArtefactError, match=r"is broken \(format_version '2'\)"):
+        SensorAdapter.load(saved)
+    edit(saved, format_version=2, kind="encoder")
     with pytest.raises(ArtefactError, match="holds kind 'encoder', expected 'adapter'"):
         SensorAdapter.load(saved)
     edit(saved, kind="adapter", llm_width=7)
@@ -285,3 +332,26 @@ def test_a_windows_text_is_in_its_own_units_and_names_what_is_missing(llm):
         SignalText(form="colours")
     with pytest.raises(ConfigError, match="must be positive, got 0"):
         SignalText(steps=0)
+
+
+@pytest.mark.parametrize("label", ["a <|signal|>", "<|soft|>", "half \ud800", "\ufffd"])
+def test_a_label_that_stands_for_something_else_is_refused(label):
+    for changes in ({"label_names": [label]}, {"label_names": ["a"], "label_texts": [label]}):
+        with pytest.raises(ConfigError, match=r"a label .*(stands for learned|no UTF-8)"):
+            small_adapter(tiny_llm(), **changes)
+
+
+def test_a_normalisation_must_fit_the_channels():
+    own = normaliser(SPEC)
+    name = SPEC.names[0]
+    for field, values, why in (
+        ("mean", [3.0], "one mean and one scale a channel"),
+        ("mean", [np.nan] * 3, "finite means and scales above 0"),
+        ("scale", [0.0] * 3, "finite means and scales above 0"),
+    ):
+        changed = replace(own, **{field: {**getattr(own, field), name: np.array(values)}})
+        with pytest.raises(SpecError, match=f"normalisation of '{name}' needs {why}"):
+            small_adapter(tiny_llm(), normaliser=changed)
+    without = {k: v for k, v in own.mean.items() if k != name}
+    with pytest.raises(SpecError, match="one mean and one scale a channel"):
+        small_adapter(tiny_llm(), normaliser=replace(own, mean=without))

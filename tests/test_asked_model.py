@@ -155,4 +155,4 @@ def test_shortcuts_are_chosen_without_dropout_also_in_training():
             weights.normal_()
     model = SensorLanguageModel(small_adapter(llm, low_rank=lora), llm, objective="labels").train()
     model.loss(windows(4))
-    assert model.build.paths(model.features(windows(1))).tree
+    assert model.llm.shortcuts().tree

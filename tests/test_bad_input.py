@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from sensor2llm import adapter_files
+from sensor2llm import adapter_files, atomic_write
 from sensor2llm.cli import VERBS, _installed
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
@@ -280,6 +280,28 @@ def test_a_prompt_that_cannot_be(told, tmp_path, form, message):
     (tmp_path / "prompt.yaml").write_text(yaml.safe_dump(prompt))
     assert message in told(*train("--prompt", tmp_path / "prompt.yaml"))
     assert not (tmp_path / "out-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "lock"),
+    [
+        ("prepare", ".out.lock"),
+        ("pretrain_encoder", ".out-run.lock"),
+        ("pretrain_llm", ".out.lock"),
+        ("train_adapter", ".out-run.lock"),
+        ("evaluate", ".out.lock"),
+        ("classify", ".out.lock"),
+    ],
+)
+def test_a_second_writer_of_the_same_folder(told, tmp_path, monkeypatch, verb, lock):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(atomic_write, "WAIT_S", 0.0)
+    with (tmp_path / lock).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        line = told(verb, *FINE[verb], quiet=verb not in ("prepare", "evaluate"))
+    run = "out-run" if "run" in lock else "out"
+    assert f"another process is writing '{tmp_path / run}'; wait until it has ended, or " in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == [lock]
 
 
 def test_a_full_disk_leaves_the_old_adapter_whole(told, given, tmp_path, monkeypatch):

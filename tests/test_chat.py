@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -88,3 +92,68 @@ def test_at_a_terminal_it_asks_until_the_end_of_input(chat, monkeypatch, capsys)
     out = capsys.readouterr().out
     assert ", ".join(LABELS) in out
     assert "> /labels" not in out  # the terminal has echoed it
+
+
+def test_words_without_a_slash_leave_and_help(chat, capsys):
+    assert chat("help\nEXIT\n/labels\n") == 0
+    out = capsys.readouterr().out
+    assert "Everything else is a question" in out
+    assert ", ".join(LABELS) not in out
+    assert chat("quit\n/labels\n") == 0
+    assert ", ".join(LABELS) not in capsys.readouterr().out
+
+
+def test_a_file_that_breaks_its_reader_does_not_end_the_conversation(chat, monkeypatch, capsys):
+    def broken(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("sensor2llm.tasks.terminal.read_windows", broken)
+    assert chat("/window deep.csv\n/labels\n") == 0
+    out = capsys.readouterr().out
+    assert "too deep" in out
+    assert ", ".join(LABELS) in out
+
+
+def test_ctrl_c_stops_an_answer_and_the_next_one_leaves(chat, monkeypatch, capsys):
+    def interrupted(self, question):
+        yield "The"
+        raise KeyboardInterrupt
+
+    lines = iter(["Why?", "/labels", KeyboardInterrupt, KeyboardInterrupt, "never asked"])
+
+    def answer(_):
+        line = next(lines)
+        if line is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return line
+
+    monkeypatch.setattr("sensor2llm.tasks.conversation.Conversation.stream", interrupted)
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr(Typed, "isatty", lambda self: True)
+    assert chat("") == 0
+    out = capsys.readouterr().out
+    assert "The (stopped; this answer is not part of the conversation)" in out
+    assert out.count("Ctrl-C again leaves") == 2
+    assert ", ".join(LABELS) in out
+    assert list(lines) == ["never asked"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        (b"How \xff fast?", "the question 'How \ufffd fast.' holds bytes that are no UTF-8"),
+        (b"Is <|signal|> a walk?", r"the question holds <\|signal\|>, which stands for learned"),
+        (b"Is <|soft|> a walk?", r"the question holds <\|soft\|>"),
+        (b"/window \xff.csv", "\ufffd.csv.*(exist|no such)"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_and_the_chat_goes_on(given, tmp_path, typed, why):
+    """The bytes go in as they would from a terminal; the next question is answered."""
+    words = [sys.executable, "-m", "sensor2llm.chat", str(given[0]), "--llm", str(llm_folder()),
+             "--max_new_tokens", "5", "--json"]  # fmt: skip
+    done = subprocess.run(words, input=typed + b"\n/labels\n", capture_output=True, timeout=100,
+                          env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    refused, labels = map(json.loads, done.stdout.decode().splitlines())
+    assert re.search(why, refused["error"]), refused
+    assert labels == {"labels": list(LABELS)}

@@ -1,14 +1,19 @@
 """The verb `evaluate`."""
 
+import errno
 import json
+import subprocess
 import sys
 
 import pytest
 
 from sensor2llm import manifest
+from sensor2llm.adapter import SensorAdapter
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.evaluate import main
+from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
 from tests.models import normaliser, text_adapter, tiny_llm
 from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_adapter, save_store
@@ -38,6 +43,21 @@ def test_json_has_the_promised_keys_and_the_folder_gets_files(folders, capsys):
     assert {"predictions.parquet", "confusion.png", "reliability.png"} <= names
     card = (adapter / "README.md").read_text()
     assert f"python -m sensor2llm.evaluate {adapter} --data {store}" in card
+
+
+def test_results_come_together_or_not_at_all(folders, capsys, tmp_path, monkeypatch):
+    adapter, store = save_adapter(tmp_path / "adapter"), folders[1]
+    before = {path.name: path.read_bytes() for path in adapter.iterdir()}
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sensor2llm.tasks.card.write_bytes", full)
+        assert run(adapter, "--data", store, "--llm", llm_folder()) == 2
+    assert f"No space left on device for '{adapter}': it needs more" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in adapter.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
 
 def test_answers_read_from_text_stand_beside_the_scored(folders, capsys, tmp_path):
@@ -124,17 +144,50 @@ def test_an_encoder_gets_probes(folders, capsys, tmp_path):
 
 
 def test_a_released_encoder_is_measured_by_name_and_stays_as_it_is(
-    folders, capsys, tmp_path, monkeypatch
+    folders, capsys, caplog, tmp_path, monkeypatch
 ):
+    caplog.set_level("INFO")
     released = tmp_path / "released"
     encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
     encoder.save_pretrained(released / "mine", {"normaliser": normaliser(SPEC).to_dict()})
     monkeypatch.setattr(manifest, "released_folder", lambda: released)
+    monkeypatch.chdir(tmp_path)
     before = sorted(path.name for path in (released / "mine").iterdir())
     assert run("mine", "--data", folders[1], "--out", tmp_path / "out", "--json") == 0
     assert json.loads(capsys.readouterr().out)["encoder"] == encoder.fingerprint()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+    for name in ("mine", released / "mine"):
+        caplog.clear()
+        assert run(name, "--data", folders[1]) == 0
+        assert caplog.messages[0] == (
+            "results go to runs/evaluation/mine ('mine' is a released one; --out names another "
+            "folder)"
+        )
+        (tmp_path / "runs" / "evaluation" / "mine" / "metrics.json").unlink()
     assert sorted(path.name for path in (released / "mine").iterdir()) == before
+
+
+def test_a_folder_that_git_tracks_stays_as_it_is(folders, caplog, tmp_path, monkeypatch):
+    caplog.set_level("INFO")
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    encoder.save_pretrained(tmp_path / "e", {"normaliser": normaliser(SPEC).to_dict()})
+    monkeypatch.chdir(tmp_path)
+    for words in (["init", "-q"], ["add", "e"]):
+        subprocess.run(["git", *words], check=True)
+    assert run("e", "--data", folders[1]) == 0
+    assert "('e' is tracked by git; --out names another folder)" in caplog.text
+    assert not (tmp_path / "e" / "metrics.json").exists()
+    assert (tmp_path / "runs" / "evaluation" / "e" / "metrics.json").is_file()
+
+
+def test_results_that_cannot_be_written_are_refused_before_anything_is_measured(
+    folders, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sensor2llm.recipes.evaluate.evaluate_adapter", None)
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    assert run(folders[0], "--data", folders[1], "--llm", llm_folder(), "--out", out) == 2
+    assert f"cannot write results to '{out}'" in capsys.readouterr().err
 
 
 PICTURES = {"embeddings_tsne.png", "selectivity.png", "embedding.json"}
@@ -201,3 +254,31 @@ def test_another_llm_is_refused(folders, capsys):
 
     assert run(folders[0], "--data", folders[1], "--llm", tiny_folder("gpt2")) == 2
     assert "trained for the LLM" in capsys.readouterr().err
+
+
+def test_everybody_is_judged_where_nobody_was_trained_on(folders, capsys, caplog, tmp_path):
+    everybody = ("--llm", llm_folder(), "--split", "all")
+    adapter, store = save_adapter(tmp_path / "adapter"), folders[1]
+    assert run(adapter, "--data", store, *everybody, "--json") == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["windows"], metrics["split"]) == (len(WindowStore.open(store)), "all")
+    assert "does not say who taught it" in caplog.text
+    assert not (adapter / "metrics.json").exists()
+    for words in (("--controls",), ("--task", "captioning")):
+        assert run(adapter, "--data", store, *everybody, *words) == 2
+        assert "leave them out" in capsys.readouterr().err
+
+
+def test_everybody_is_not_judged_where_somebody_was_trained_on(folders, capsys, tmp_path):
+    everybody = ("--data", folders[1], "--llm", llm_folder(), "--split", "all")
+    store = WindowStore.open(folders[1])
+    adapter = SensorAdapter.load(folders[0])
+    adapter.taught = (Taught.of(store, [0]),)
+    adapter.save(tmp_path / "taught")
+    assert run(tmp_path / "taught", *everybody) == 2
+    assert "was made with people who are tested here" in capsys.readouterr().err
+    # The first format named nobody, but its results name the data set.
+    old = save_adapter(tmp_path / "old")
+    (old / "metrics.json").write_text(json.dumps({"data": {"source": store.source}}))
+    assert run(old, *everybody) == 2
+    assert "does not say with which; take --split test" in capsys.readouterr().err

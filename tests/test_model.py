@@ -8,10 +8,11 @@ import torch
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
-from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, tail_logits
+from sensor2llm.llm.forward import assemble, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.label_tree import LabelTree
-from sensor2llm.llm.scoring import Paths, choose_paths, score_each, score_tree
+from sensor2llm.llm.generation import room
+from sensor2llm.llm.scoring import score_each, score_tree
+from sensor2llm.llm.shortcuts import Shortcuts
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signal_text import SignalText
@@ -38,9 +39,8 @@ def built(family: str) -> SensorLanguageModel:
 def model(request):
     """Give a family's model, built once; what a test changes is put back."""
     model = built(request.param)
-    paths = model.build._paths
     yield model
-    model.objective, model.build._paths = "answer", paths
+    model.objective = "answer"
     model.zero_grad()
     model.eval()
 
@@ -66,17 +66,18 @@ def test_labels_scored_over_a_tree_equal_each_label_scored_alone(model):
 
 
 def test_every_tiny_family_takes_tree_and_prefix(model):
-    model.score(windows(1))
-    assert model.build._paths == Paths(prefix=True, tree=True)
-    assert model.prompting.shared.prefix is not None
+    able = model.llm.shortcuts()
+    assert all(getattr(able, name) for name in vars(Shortcuts()))
+    assert model.build.own(model.features(windows(1))).prefix is not None
 
 
 def test_slower_paths_give_the_same_scores(model):
     features = model.features(windows(3))
     fast = model.log_likelihoods(features)
-    for paths in (Paths(prefix=False), Paths(tree=False), Paths(prefix=False, tree=False)):
-        model.build._paths = paths
-        torch.testing.assert_close(model.log_likelihoods(features), fast, atol=2e-5, rtol=0)
+    for prefix, tree in ((False, True), (True, False), (False, False)):
+        with model.llm.taking(Shortcuts(prefix=prefix, tree=tree)):
+            slow = model.log_likelihoods(features)
+        torch.testing.assert_close(slow, fast, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("objective", ["answer", "labels", "both"])
@@ -131,6 +132,25 @@ def test_a_text_that_does_not_fit_the_llm_is_an_error():
         model.score(windows(2))
 
 
+@pytest.mark.parametrize("ask", ["score", "generate", "write", "check_context"])
+def test_a_prompt_that_does_not_fit_the_llm_is_an_error(ask, monkeypatch):
+    monkeypatch.setattr(FrozenLLM, "context", 16)
+    model = small_model()
+    given = () if ask == "check_context" else (windows(2),)
+    with pytest.raises(DataError, match=r"tokens takes \d+ positions .*, llama-chat holds 16"):
+        getattr(model, ask)(*given)
+
+
+def test_an_answer_ends_where_the_context_does(monkeypatch):
+    model = small_model("gpt2")
+    length = model.tokens_per_window - model.prompting.longest_answer
+    monkeypatch.setattr(FrozenLLM, "context", length + 3)
+    prompt = model.build.given(model.features(windows(1)), None, None)
+    assert [room(model.llm, prompt, most) for most in (2, 3, 9)] == [2, 3, 3]
+    monkeypatch.setattr(FrozenLLM, "context", None)
+    assert room(model.llm, prompt, 9) == 9
+
+
 def test_what_all_text_prompts_begin_with_is_computed_once(monkeypatch):
     llm = tiny_llm("llama", True)
     monkeypatch.setattr(FrozenLLM, "context", 512)  # rotary positions know no limit
@@ -175,7 +195,7 @@ def test_cached_prefix_of_a_right_padded_tail_changes_no_logit(model):
     soft = model.adapter.soft_vectors().detach()
     signal = torch.randn(2, 2, llm.width)
     tail = model.prompting.answers.table[:2]
-    cached = assemble(llm, shared.rows, soft, signal, batch=2, prefix=shared.prefix)
+    cached = assemble(llm, shared.rows, soft, signal, batch=2, prefix=model.prompting.shared_prefix)
     plain = assemble(llm, shared.rows, soft, signal, batch=2)
     assert cached.vectors.shape[1] < plain.vectors.shape[1]
     torch.testing.assert_close(
@@ -194,10 +214,10 @@ def test_gradients_reach_projector_and_soft_prompt_and_never_the_llm(model):
 
 def test_prefix_changes_no_gradient(model):
     grads = []
-    for paths in (Paths(), Paths(prefix=False)):
-        model.build._paths = paths
+    for prefix in (True, False):
         model.zero_grad()
-        model.loss(windows(4)).backward()
+        with model.llm.taking(Shortcuts(prefix=prefix)):
+            model.loss(windows(4)).backward()
         grads.append(model.adapter.soft_prompt.vectors.grad.clone())
     torch.testing.assert_close(grads[0], grads[1], atol=1e-5, rtol=1e-4)
 
@@ -364,56 +384,12 @@ def test_two_labels_with_the_same_text_are_refused():
         SensorLanguageModel(adapter, llm).score(windows(1))
 
 
-def test_an_llm_that_ignores_the_tree_is_scored_label_by_label(caplog):
-    model = small_model()
-    llm = model.llm
-    shared, answers = model.prompting.shared, model.prompting.answers
-    vectors = model.adapter.soft_vectors().detach(), torch.randn(1, 2, llm.width)
-    plain = assemble(llm, shared.rows, *vectors, batch=1)
-    wrong = LabelTree(answers.tree.tokens, answers.tree.parents, answers.tree.depths,
-                      answers.tree.ends, end_id=answers.tree.end_id + 1)  # fmt: skip
-    broken = compute_prefix(llm, [5, 6, 7, *shared.rows.ids[0].tolist()])
-    cached = assemble(llm, shared.rows, *vectors, batch=1, prefix=shared.prefix)
-    object.__setattr__(cached.prefix, "states", tuple((k, -v) for k, v in cached.prefix.states))
-    caplog.set_level("INFO")
-    assert broken.length > shared.prefix.length
-    found = choose_paths(llm, plain, cached, wrong, answers.ids)
-    assert found == Paths(prefix=False, tree=False)
-    assert "goes without a label tree" in caplog.text
-
-
 def test_template_prompt_is_what_the_tokenizer_gets():
     model = small_model()
     text = model.prompting.text()
     assert text.count("<|soft|>") == 3
     assert text.count("<|signal|>") == 2
     assert TEMPLATE.name == "small"
-
-
-def test_the_tree_of_labels_shares_prefixes():
-    tree = LabelTree.build([[5], [5, 6], [5, 6, 7], [8, 6]], end_id=2)
-    assert tree.tokens == (5, 6, 7, 8, 6)
-    assert tree.parents == (-1, 0, 1, -1, 3)
-    assert tree.depths == (0, 1, 2, 0, 1)
-    assert tree.path(2) == [0, 1, 2]
-    assert tree.visible.tolist()[2] == [True, True, True, False, False]
-    with pytest.raises(ConfigError, match="label 'b' is empty"):
-        LabelTree.build([[5], []], end_id=2, names=("a", "b"))
-
-
-def test_tree_scores_restated_with_plain_loops():
-    tree = LabelTree.build([[1], [1, 3], [4]], end_id=2)
-    logits = torch.randn(2, 1 + len(tree), 6)
-    logs = logits.log_softmax(-1)
-    expected = torch.stack(
-        [
-            logs[:, 0, 1] + logs[:, 1, 2],
-            logs[:, 0, 1] + logs[:, 1, 3] + logs[:, 2, 2],
-            logs[:, 0, 4] + logs[:, 3, 2],
-        ],
-        dim=1,
-    )
-    torch.testing.assert_close(tree.log_likelihoods(logits), expected)
 
 
 def test_scores_of_padded_prompts_are_given_by_row():

@@ -35,7 +35,7 @@ ENVIRONMENT = os.environ | {
 SMALL = [
     "--llm_dtype=float32", "--projector.tokens=2", "--projector.hidden=16", "--projector.dropout=0",
     "--loop.epochs=2", "--loop.batch_size=7", "--loop.precision=float32", "--loop.log_every=1",
-    "--loop.patience=0",
+    "--loop.patience=0", "--loop.min_steps=0",
 ]  # fmt: skip
 
 

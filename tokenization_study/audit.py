@@ -16,6 +16,7 @@ from typing import Any
 from sensor2llm.errors import DataError
 from sensor2llm.signals.serialise import Serialiser, SerialiserConfig
 from tokenization_study.catalogue import PITFALLS
+from tokenization_study.columns import ColumnSampler, text_columns
 from tokenization_study.config import AS_WRITTEN, AuditConfig, InputConfig
 from tokenization_study.evidence import Evidence
 from tokenization_study.inputs import Values, open_source
@@ -87,11 +88,13 @@ def audit(
     )
     _check_text(source, writers)
     runs = [Run(writer, loaded, config) for writer in writers]
+    columns = ColumnSampler(config.seed)
     with _collector_paused():
         for chunk in source.chunks:
+            columns.add(chunk)
             for run in runs:
                 run.add(chunk)
-        return _report(source, runs, loaded, config, form or SerialiserConfig(), command)
+        return _report(source, runs, columns, config, form or SerialiserConfig(), command)
 
 
 @contextlib.contextmanager
@@ -147,7 +150,7 @@ class Run:
         self.sampler = SegmentSampler(config.sample_values, config.seed)
         self.lines: list[str] = []
         self.round_trip: tuple[float, float] | None = None
-        self._tokenizers = tokenizers
+        self.tokenizers = tokenizers
         self._shown = config.shown_lines
 
     def add(self, chunk: Chunk) -> None:
@@ -180,7 +183,7 @@ class Run:
                 unit=source.unit,
                 tokens_per_window=tokens_per_window(tally, self.writer.is_text, steps),
             )
-            for tokenizer, tally in zip(self._tokenizers, self.tallies, strict=True)
+            for tokenizer, tally in zip(self.tokenizers, self.tallies, strict=True)
         ]
 
 
@@ -204,9 +207,10 @@ def _findings(serialiser: str, evidence: list[Evidence]) -> list[Finding]:
 
 
 def _report(
-    source: Source, runs: list[Run], tokenizers: list[Tokenizer], config: AuditConfig,
+    source: Source, runs: list[Run], sampler: ColumnSampler, config: AuditConfig,
     form: SerialiserConfig, command: str,
 ) -> AuditReport:  # fmt: skip
+    tokenizers = runs[0].tokenizers
     measures: list[Measures] = []
     findings: list[Finding] = []
     renderings: list[Rendering] = []
@@ -219,7 +223,8 @@ def _report(
         renderings += [render(t, name, run.lines) for t in tokenizers]
         trips[name] = run.round_trip
     sample = all_evidence[0][0].sample
-    remedies = measure_remedies(tokenizers, sample, form)
+    columns = sampler.columns(source.columns) or text_columns(sample)
+    remedies = measure_remedies(tokenizers, columns, form) if columns else []
     tally, is_text = runs[0].tallies[0], runs[0].writer.is_text
     windows = tally.steps / (source.window_steps or 1) if is_text else tally.texts
     signal = tally.values * sample.is_signal.mean() / windows

@@ -45,7 +45,5 @@ def run(argv: list[str]) -> int:
         llm=options.llm,
         command=shlex.join(["python", "-m", "tokenization_study", "compare", *argv]),
     )
-    text = markdown(report)
-    (options.out / "comparison.md").write_text(text, encoding="utf-8")
-    print(json.dumps(report, ensure_ascii=False) if options.json else text)
+    print(json.dumps(report, ensure_ascii=False) if options.json else markdown(report))
     return 0

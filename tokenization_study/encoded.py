@@ -9,10 +9,12 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, ModelError
 
 AT_ONCE = 1 << 15
 """Characters whose tokens are laid out at once: their arrays stay in the processor's cache."""
+LARGEST_ID = (1 << 24) - 1
+"""Ids have their places in an array; no vocabulary is near this size."""
 Spans = tuple[np.ndarray, np.ndarray]
 Ids = Sequence[int] | Int[np.ndarray, " token"]
 
@@ -78,7 +80,9 @@ class Pieces:
         return found
 
     def lengths(self, ids: Int[np.ndarray, " token"]) -> Int[np.ndarray, " token"]:
-        """Give the number of bytes of each token."""
+        """Give the number of bytes of each token; raises ModelError for ids that cannot be."""
+        if ids.size and ids.max() > LARGEST_ID:
+            raise ModelError(f"a token has the id {ids.max()}; expected {LARGEST_ID} at most")
         if ids.size and ids.max() >= self._lengths.size:
             more = int(ids.max()) + 1 - self._lengths.size
             self._lengths = np.pad(self._lengths, (0, more), constant_values=-1)

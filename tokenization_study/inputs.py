@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table_file import PARQUET
 from sensor2llm.signals.table_npz import EXTRAS
@@ -94,9 +95,11 @@ def _lines(
     blocks: Iterable[str], name: str, kind: str, config: InputConfig, as_values: bool
 ) -> Source:
     notes: list[str] = []
+    reader = LineReader(config, notes, as_values)
     return Source(
         name=name,
-        chunks=LineReader(config, notes, as_values).chunks(blocks),
+        chunks=reader.chunks(blocks),
+        columns=reader.names,
         kind=kind,
         rate_hz=config.rate_hz,
         unit=config.unit,
@@ -119,12 +122,13 @@ def _table(path: Path, config: InputConfig, as_text: bool, as_values: bool) -> S
     windows = cut_rows(reader.blocks(), config.window_steps)
     parts: list[Iterator[Chunk]] = []
     if as_values:
-        parts.append(chunks_of(windows, config.max_windows))
+        parts.append(chunks_of(windows, config.max_windows, notes))
     if as_text and path.suffix not in PARQUET:
         parts.append(LineReader(config, notes, as_values=False).chunks(_read(path)))
     return Source(
         name=path.name,
         chunks=chain.from_iterable(parts),
+        columns=reader.columns,
         kind="Parquet" if path.suffix in PARQUET else "CSV",
         rate_hz=reader.rate(),
         unit=config.unit,
@@ -146,16 +150,17 @@ def _store(store: WindowStore, config: InputConfig, seed: int) -> Source:
             part = rows[start : start + 64]
             arrays = store.read(part)
             for i, present in enumerate(store.present[part]):
-                names = [n for n, there in zip(store.spec.names, present, strict=True) if there]
-                if names:
-                    yield tuple(arrays[name][i] for name in names)
+                there = zip(store.spec.names, present, strict=True)
+                if present.any():
+                    yield tuple(arrays[n][i] if p else arrays[n][i][:, :0] for n, p in there)
 
     notes = (
         [] if len(rows) == len(store) else [f"{len(rows)} of {len(store)} windows, chosen by seed"]
     )
     return Source(
         name=store.path.name,
-        chunks=chunks_of(windows()),
+        chunks=chunks_of(windows(), notes=notes),
+        columns=_channels(store.spec),
         kind=f"window store ({', '.join(store.spec.names)})",
         rate_hz=config.rate_hz or first.rate_hz,
         unit=config.unit or first.units[0],
@@ -170,10 +175,14 @@ def _described(path: Path, config: InputConfig) -> Source:
 
     reading = read(path, None, SourceOptions())
     first = reading.spec.modalities[0]
-    windows = (tuple(window.signals.values()) for window in reading.windows)
+    none = {m.name: np.empty((len(m.channels), 0)) for m in reading.spec.modalities}
+    windows = (tuple((none | dict(window.signals)).values()) for window in reading.windows)
+    notes: list[str] = []
     return Source(
         name=path.name,
-        chunks=chunks_of(windows, config.max_windows),
+        chunks=chunks_of(windows, config.max_windows, notes),
+        columns=_channels(reading.spec),
+        notes=notes,
         kind=f"table ({', '.join(reading.spec.names)})",
         rate_hz=config.rate_hz or first.rate_hz,
         unit=config.unit or first.units[0],
@@ -192,10 +201,19 @@ def _npz(path: Path, config: InputConfig) -> Source:
     }
     if not kept:
         raise DataError(f"{path.name} has no array of numbers; it has {', '.join(arrays)}")
-    windows = chain.from_iterable(_windows(array, config) for array in kept.values())
+    none = [np.empty((np.atleast_2d(array).shape[-2], 0)) for array in kept.values()]
+    windows = (
+        (*none[:i], *window, *none[i + 1 :])
+        for i, array in enumerate(kept.values())
+        for window in _windows(array, config)
+    )
+    notes: list[str] = []
+    counts = zip(kept, map(len, none), strict=True)
     return Source(
         name=path.name,
-        chunks=chunks_of(windows, config.max_windows),
+        chunks=chunks_of(windows, config.max_windows, notes),
+        columns=[f"{n} {k + 1}" if count > 1 else n for n, count in counts for k in range(count)],
+        notes=notes,
         kind=f"npz ({', '.join(kept)})",
         rate_hz=config.rate_hz,
         unit=config.unit,
@@ -215,14 +233,20 @@ def _array(given: Any, config: InputConfig) -> Source:
             "values must be (step,), (channel, step) or (window, channel, step) and not empty, "
             f"got {values.shape}"
         )
+    notes: list[str] = []
     return Source(
         name="values",
-        chunks=chunks_of(_windows(values, config), config.max_windows),
+        chunks=chunks_of(_windows(values, config), config.max_windows, notes),
+        notes=notes,
         kind=f"array of {' x '.join(map(str, values.shape))}",
         rate_hz=config.rate_hz,
         unit=config.unit,
         window_steps=values.shape[2] if values.ndim == 3 else config.window_steps,
     )
+
+
+def _channels(spec: SignalSpec) -> list[str]:
+    return [f"{m.name} {channel}" for m in spec.modalities for channel in m.channel_names]
 
 
 def _windows(values: np.ndarray, config: InputConfig) -> Iterator[Window]:

@@ -11,11 +11,35 @@ import numpy as np
 from sensor2llm.errors import DataError
 from tokenization_study.cells import MINUS, Cells, find_cells
 from tokenization_study.config import InputConfig
-from tokenization_study.windows import Chunk, Part, Window, choose_columns, cut_rows
+from tokenization_study.windows import (
+    EXACT,
+    Chunk,
+    Part,
+    Window,
+    check_exact,
+    choose_columns,
+    cut_rows,
+)
 
 BLOCK_BYTES = 1 << 20
+PACKED = {
+    b"\x1f\x8b": ("compressed by gzip", "gunzip -k"),
+    b"BZh": ("compressed by bzip2", "bunzip2 -k"),
+    b"\xfd7zXZ": ("compressed by xz", "unxz -k"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unzstd"),
+    b"PK\x03\x04": ("a zip archive (an Excel file is one, too)", "unzip"),
+}
 TEXT_CHARACTERS = 1 << 16
 """Texts handed to a tokenizer at once: a file below this length is one text."""
+
+
+def check_head(head: bytes, name: str) -> None:
+    """Raise DataError for a file whose first bytes tell that it is no plain text."""
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise DataError(f"{name} is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
+    for magic, (what, program) in PACKED.items():
+        if head.startswith(magic):
+            raise DataError(f"{name} is {what}; unpack it first: {program} {name}")
 
 
 def read_blocks(stream: BinaryIO, name: str) -> Iterator[str]:
@@ -28,10 +52,15 @@ def read_blocks(stream: BinaryIO, name: str) -> Iterator[str]:
     rest, lines, is_first = "", 0, True
     while True:
         data = stream.read(BLOCK_BYTES)
-        if is_first and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise DataError(f"{name} is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
         if is_first:
+            check_head(data, name)
             data = data.removeprefix(codecs.BOM_UTF8)
+        if (place := data.find(b"\0")) >= 0:
+            line = lines + rest.count("\n") + data[:place].count(b"\n") + 1
+            raise DataError(
+                f"{name}: line {line} holds a NUL byte; it is no text, or is UTF-16: "
+                "iconv -f UTF-16 -t UTF-8"
+            )
         is_first = False
         try:
             block = rest + decoder.decode(data, final=not data)
@@ -70,6 +99,8 @@ class LineReader:
         self._config = config
         self._notes = notes
         self._as_values = as_values
+        self.names: list[str] = []
+        """Names of the columns that are read, once the first ones are."""
         self._columns: list[int] = []
         self._width = 0
         self._odd: Counter[str] = Counter()
@@ -124,14 +155,28 @@ class LineReader:
                 f"{texts[int(infinite[0, 1]) * self._width + int(infinite[0, 0])][:40]!r} is too "
                 "large for a number; audit the text as_written"
             )
+        huge = self._huge(texts, values)
         if not self._columns:
-            self._columns = self._chosen(values)
+            self._columns = self._chosen(values, huge)
+            self.names += [f"number {i + 1} of a line" for i in self._columns]
+        if wrong := [huge[i] for i in self._columns if i in huge]:
+            raise DataError(wrong[0].replace("left out", "cannot be read"))
         return values[self._columns]
 
-    def _chosen(self, values: Part) -> list[int]:
+    def _huge(self, texts: list[str], values: Part) -> dict[int, str]:
+        """Give the columns that hold integers which a float would round, each with its reason."""
+        places = np.flatnonzero((np.abs(values) >= EXACT).any(axis=1)).tolist()
+        columns = {i: [t for t in texts[i :: self._width] if t.lstrip("+-").isdigit()]
+                   for i in places}  # fmt: skip
+        reasons = {i: check_exact(str(i + 1), list(map(int, own))) for i, own in columns.items()}
+        return {i: reason for i, reason in reasons.items() if reason}
+
+    def _chosen(self, values: Part, huge: dict[int, str]) -> list[int]:
         if not self._config.columns:
-            names = [str(i + 1) for i in range(self._width)]
-            return choose_columns(values, names, self._notes)
+            kept = [i for i in range(self._width) if i not in huge]
+            self._notes += huge.values()
+            names = [str(i + 1) for i in kept]
+            return [kept[i] for i in choose_columns(values[kept], names, self._notes)]
         try:
             chosen = [int(column) - 1 for column in self._config.columns]
         except ValueError:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from tokenization_study.catalogue import PITFALLS, Pitfall
 from tokenization_study.config import SEVERITIES
 from tokenization_study.measures import Distribution, Measures
+from tokenization_study.remedies import lost
 from tokenization_study.report import AuditReport, Finding, by_pair, versions
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,7 +38,8 @@ def _render(template: str, report: AuditReport) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "share": share, "number": number, "code": code, "visible": visible, "cell": table_cell,
+        "share": share, "number": number, "code": code, "visible": visible,
+        "shortened": shortened, "cell": table_cell,
     }  # fmt: skip
     return environment.get_template(template).render(view(report))
 
@@ -162,8 +164,7 @@ def _remedies(report: AuditReport) -> list[dict[str, Any]]:
             f"{r.split_consistency:.0%} alike"
             for r in own
         ]
-        lost = f"{own[0].error:.2%} of a standard deviation lost"
-        rows.append({"name": own[0].remedy, "form": form, "note": lost, "cells": cells})
+        rows.append({"name": own[0].remedy, "form": form, "note": lost(own[0]), "cells": cells})
     if not report.remedies:
         return rows
     return [*rows, *_other_remedies(report)]
@@ -243,13 +244,18 @@ def number(value: Any) -> str:
 
 def visible(text: str) -> str:
     """Show white space that would not be seen."""
-    shown = text.replace("\r", "␍").replace("\n", "⏎").replace("\t", "⇥")
+    return text.replace("\r", "␍").replace("\n", "⏎").replace("\t", "⇥")
+
+
+def shortened(text: str) -> str:
+    """Cut a text of the input; sentences of the report are never cut."""
+    shown = visible(text)
     return shown if len(shown) <= LONGEST else shown[:LONGEST] + "…"
 
 
 def code(text: str) -> str:
     """Give a code span of Markdown that nothing in the text can leave."""
-    return f"`{visible(text).replace('`', 'ˋ').replace('|', '¦')}`"
+    return f"`{shortened(text).replace('`', 'ˋ').replace('|', '¦')}`"
 
 
 def table_cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Remedies that papers and practice name, each measured on the sample of the person's numbers."""
+"""Remedies that papers and practice name, each measured on some of the person's numbers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,16 +8,14 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.serialise import SerialiserConfig
+from tokenization_study.columns import Columns
 from tokenization_study.config import AuditConfig
 from tokenization_study.measures import split_entropy
-from tokenization_study.sample import Sample
 from tokenization_study.tally import Tally
 from tokenization_study.tokenizers import Tokenizer
 from tokenization_study.windows import Chunk
 from tokenization_study.written import Writer, make_writers
 
-VALUES = 2000
-STEPS = 100
 CONSISTENT = 0.9
 FAITHFUL = 0.02
 FORMS = {
@@ -42,7 +40,9 @@ class Remedy:
     """Tokens over those of the plain form."""
     split_consistency: float
     error: float
-    """Root of the mean squared error over the standard deviation of the numbers."""
+    """Root of the mean squared error over the standard deviation, of the column that loses most."""
+    worst_column: str
+    """Which column that is."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values."""
@@ -62,50 +62,69 @@ class Recommendation:
         return asdict(self)
 
 
+def lost(remedy: Remedy) -> str:
+    """Say what a form loses of the column that loses most."""
+    where = f" in {remedy.worst_column}, the worst column" if remedy.error else ""
+    return f"{remedy.error:.2%} of a standard deviation lost{where}"
+
+
 def measure_remedies(
-    tokenizers: Sequence[Tokenizer], sample: Sample, form: SerialiserConfig
+    tokenizers: Sequence[Tokenizer], columns: Columns, form: SerialiserConfig
 ) -> list[Remedy]:
-    """Write the sample's numbers in each form and count."""
-    values = sample.signal[:VALUES]
-    if not values.size:
-        return []
-    rows = [values[i : i + STEPS] for i in range(0, len(values), STEPS)]
-    chunk = Chunk(windows=[(row[None, :],) for row in rows])
+    """Write some values of all columns in each form and count."""
+    chunk = Chunk(windows=columns.stretches)
     found = []
     for writer in make_writers(list(FORMS), form):
         try:
             writer.fit(chunk)
             written = writer.write(chunk)
-            error = _error(writer, rows)
+            error, column = _error(writer, columns)
         except DataError:
             continue
         for tokenizer in tokenizers:
             tally = Tally(tokenizer)
             tally.add(written, tokenizer.encode(written.texts))
-            found.append((tokenizer.name, writer.name, tally, error))
-    plain = {name: tally.tokens for name, form, tally, _ in found if form == "plain"}
+            if tally.values:
+                found.append((tokenizer.name, writer.name, tally, error, column))
+    plain = {name: tally.tokens for name, form, tally, *_ in found if form == "plain"}
     return [
         Remedy(
             tokenizer=name,
             form=form,
             remedy=FORMS[form],
-            tokens_per_value=tally.tokens / values.size,
+            tokens_per_value=tally.tokens / tally.values,
             against_plain=tally.tokens / max(plain.get(name, tally.tokens), 1),
             split_consistency=split_entropy(tally.patterns())[1],
             error=error,
+            worst_column=column,
         )
-        for name, form, tally, error in found
+        for name, form, tally, error, column in found
     ]
 
 
-def _error(writer: Writer, rows: list[np.ndarray]) -> float:
-    """Give the root mean squared error of writing and reading, in standard deviations."""
-    squares, values = 0.0, np.concatenate(rows[:5])
-    for row in rows[:5]:
-        (serialiser,) = writer.serialisers((row[None, :],))
-        squares += float(((serialiser.read(serialiser.write(row))[0] - row) ** 2).sum())
-    spread = float(values.std())
-    return float(np.sqrt(squares / values.size)) / spread if spread else 0.0
+def _error(writer: Writer, columns: Columns) -> tuple[float, str]:
+    """Give the root mean squared error of writing and reading, and the column where it is worst.
+
+    It is counted in the column's own standard deviations.
+    """
+    worst, place = 0.0, (0, 0)
+    squares = [np.zeros(len(spread)) for spread in columns.spreads]
+    counts = [np.zeros(len(spread)) for spread in columns.spreads]
+    for window in columns.stretches:
+        for i, (part, serialiser) in enumerate(
+            zip(window, writer.serialisers(window), strict=True)
+        ):
+            if not part.size:
+                continue
+            off = serialiser.read(serialiser.write(part)) - part.astype(np.float64)
+            off /= np.where(columns.spreads[i], columns.spreads[i], np.inf)[:, None]
+            squares[i] += np.nansum(off**2, axis=1)
+            counts[i] += (~np.isnan(off)).sum(axis=1)
+    for i in range(len(columns.spreads)):
+        errors = np.sqrt(squares[i] / np.maximum(counts[i], 1))
+        if errors.size and errors.max() > worst:
+            worst, place = float(errors.max()), (i, int(errors.argmax()))
+    return worst, columns.name(*place)
 
 
 def recommend(
@@ -116,8 +135,8 @@ def recommend(
 ) -> list[Recommendation]:
     """Choose a form for each tokenizer.
 
-    Of the forms that lose less than 2 % of a standard deviation, those that split at least 90 %
-    of the numbers alike are preferred; of these the one with fewest tokens.
+    Of the forms that lose less than 2 % of any column's standard deviation, those that split at
+    least 90 % of the numbers alike are preferred; of these the one with fewest tokens.
     """
     found = []
     for tokenizer in tokenizers:
@@ -135,8 +154,8 @@ def recommend(
         factor = tokens / config.signal_tokens
         text = (
             f"write these numbers as {best.form}: {best.tokens_per_value:.1f} tokens a value, "
-            f"{best.split_consistency:.0%} of the numbers split alike, {best.error:.2%} of a "
-            f"standard deviation lost; that is {tokens:,.0f} tokens a window. Encoded, a window "
+            f"{best.split_consistency:.0%} of the numbers split alike, {lost(best)}; "
+            f"that is {tokens:,.0f} tokens a window. Encoded, a window "
             f"takes {config.signal_tokens} tokens: {factor:,.0f} times fewer"
         )
         found.append(Recommendation(tokenizer=tokenizer.name, form=best.form, text=text))

@@ -28,8 +28,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.training.record import replace_folder
 from tokenization_study.catalogue import PITFALLS
 from tokenization_study.config import SEVERITIES, AuditConfig
 from tokenization_study.measures import Measures
@@ -209,15 +209,12 @@ class AuditReport:
         pages = {"report.md": self.markdown(), "report.html": self.html()}
         try:
             check_target(target)
-            with replace_folder(target) as part:
+            with replace_folder(target, lambda name: name not in FILES) as part:
                 # On one line: a finding's examples and a line's tokens are long lists.
                 content = json.dumps(self.to_dict(), ensure_ascii=False) + "\n"
                 (part / "report.json").write_text(content, encoding="utf-8")
                 for name, text in pages.items():
                     (part / name).write_text(text, encoding="utf-8")
-                for other in target.glob("*") if target.exists() else ():
-                    if other.name not in FILES:
-                        (part / other.name).write_bytes(other.read_bytes())
         except OSError as error:
             raise DataError(f"cannot write to {target}: {error.strerror or error}") from None
         return target

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,7 +12,9 @@ from sensor2llm.errors import DataError
 CHUNK_VALUES = 65_536
 Part = Shaped[np.ndarray, "channel step"]
 Window = tuple[Part, ...]
-"""One array a modality."""
+"""One array a modality; one without steps where the window lacks the modality."""
+EXACT = 2**53
+"""Integers up to here are floats without rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +41,24 @@ class Source:
     has_values: bool = True
     notes: list[str] = field(default_factory=list)
     """What was left out or guessed; complete once `chunks` is used up."""
+    columns: list[str] = field(default_factory=list)
+    """Names of the channels, modality after modality; complete with the first chunk."""
 
 
-def chunks_of(windows: Iterable[Window], limit: int | None = None) -> Iterator[Chunk]:
-    """Group windows into chunks; raises DataError for infinities and where there is no number."""
+def chunks_of(
+    windows: Iterable[Window], limit: int | None = None, notes: list[str] | None = None
+) -> Iterator[Chunk]:
+    """Group windows into chunks, and note how many values are missing.
+
+    Raises:
+        DataError: For infinities, and where there is no number.
+    """
     held: list[Window] = []
-    size = numbers = 0
+    size = numbers = missing = 0
     for window in islice(windows, limit):
-        numbers += sum(int(check_finite(part).sum()) for part in window)
+        there = sum(int(check_finite(part).sum()) for part in window)
+        numbers += there
+        missing += sum(part.size for part in window) - there
         held.append(window)
         size += sum(part.size for part in window)
         if size >= CHUNK_VALUES:
@@ -54,6 +66,10 @@ def chunks_of(windows: Iterable[Window], limit: int | None = None) -> Iterator[C
             held, size = [], 0
     if not numbers:
         raise DataError("there is no number in the input (empty, or NaN only)")
+    if missing and notes is not None:
+        notes.append(
+            f"{missing:,} of {numbers + missing:,} values are missing: no text is written for them"
+        )
     if held:
         yield Chunk(windows=held)
 
@@ -110,6 +126,18 @@ def choose_columns(first: Part, names: Sequence[str], notes: list[str]) -> list[
             "--data.columns"
         )
     return kept
+
+
+def check_exact(name: str, integers: Sequence[int]) -> str:
+    """Say why a column of integers is left out; empty where floats hold each without rounding."""
+    if max(map(abs, integers), default=0) <= EXACT:
+        return ""
+    if len(integers) > 2 and all(a < b for a, b in pairwise(integers)):
+        return f"column {name} left out: a clock"
+    return (
+        f"column {name} left out: integers beyond 2^53 would be rounded; "
+        "`--serialiser as_written` audits their digits"
+    )
 
 
 def _is_clock(row: np.ndarray) -> bool:

@@ -1,6 +1,7 @@
 """Windows written as text by a serialiser, with the place of every number."""
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sensor2llm.signals.serialise import (
 )
 from tokenization_study.cells import Cells, find_cells
 from tokenization_study.config import AS_WRITTEN
-from tokenization_study.windows import Chunk, Window
+from tokenization_study.windows import Chunk, Part, Window
 
 FIT_VALUES = 65_536
 
@@ -60,12 +61,21 @@ class Written:
 
 
 class Writer:
-    """Write chunks in one form; its scale is taken from the first chunk, a modality at a time."""
+    """Write chunks in one form; its scale is taken from the first chunk, a modality at a time.
 
-    def __init__(self, serialiser: Serialiser | None, letters: bool = False) -> None:
+    What is missing is not written: its word would count as the numbers' tokens.
+    """
+
+    def __init__(
+        self,
+        serialiser: Serialiser | None,
+        letters: bool = False,
+        form: SerialiserConfig | None = None,
+    ) -> None:
         self.name = serialiser.name if serialiser else AS_WRITTEN
         self._serialiser = serialiser
         self.letters = letters
+        self._form = form or SerialiserConfig()
         self._fitted: list[Serialiser] = []
 
     @property
@@ -76,7 +86,7 @@ class Writer:
     def write(self, chunk: Chunk) -> Written:
         """Give a chunk's texts; raises DataError for a value that the form cannot write."""
         texts = list(chunk.texts) if self.is_text else list(map(self.window_text, chunk.windows))
-        steps = sum(window[0].shape[1] for window in chunk.windows)
+        steps = sum(max(part.shape[1] for part in window) for window in chunk.windows)
         if self.is_text:
             steps = sum(text.count("\n") + (not text.endswith("\n")) for text in texts)
         return self.lay_out(texts, steps)
@@ -102,8 +112,23 @@ class Writer:
         """Give one window's text, modality after modality."""
         text = ""
         for part, serialiser in zip(window, self.serialisers(window), strict=True):
-            text += ("" if not text or text.endswith("\n") else "\n") + serialiser.write(part)
+            if more := self._part_text(part, serialiser):
+                text += ("" if not text or text.endswith("\n") else "\n") + more
         return text
+
+    def _part_text(self, part: Part, serialiser: Serialiser) -> str:
+        missing = np.isnan(part) if part.dtype.kind == "f" else np.zeros(part.shape, dtype=bool)
+        if not missing.any():
+            return serialiser.write(part) if part.size else ""
+        if self.name == "csv":
+            # A row's cells stay in their columns: one without a value is empty.
+            word = re.escape(self._form.missing + self._form.unit)
+            end = re.escape(self._form.row_end)
+            return re.sub(
+                rf"(?:(?<=,)|^){word}(?=,|{end}$)", "", serialiser.write(part), flags=re.M
+            )
+        rows = [row[~gap] for row, gap in zip(part, missing, strict=True) if not gap.all()]
+        return self._form.channel_separator.join(map(serialiser.write, rows))
 
     def serialisers(self, window: Window) -> list[Serialiser]:
         """Give the fitted form of each modality of a window."""
@@ -145,7 +170,7 @@ def make_writers(
                 known = ", ".join((*SERIALISERS, AS_WRITTEN))
                 raise ConfigError(f"unknown serialiser '{entry}'; choose from {known}")
             serialiser = None if entry == AS_WRITTEN else make_serialiser(entry, config)
-            writers.append(Writer(serialiser, letters=letters and entry == "bins"))
+            writers.append(Writer(serialiser, letters and entry == "bins", config))
         else:
             writers.append(Writer(entry))
     names = [writer.name for writer in writers]

@@ -108,11 +108,7 @@ class Bench:
 
     def _write(self, part: str) -> FeatureStore:
         adapter, rows = self.untrained(TRAINED).adapter, self.positions(part)
-        key: dict[str, object] = {
-            "encoder": self.heard.encoder.fingerprint(),
-            "store": str(self.store.path.resolve()),
-            "rows": [len(rows), int(rows.sum())],
-        }
+        key: dict[str, object] = {"encoder": self.heard.encoder.fingerprint()}
         dataset = WindowDataset(self.store, rows, adapter.normaliser)
         return FeatureStore.write(self.recipe.run / "features" / part, adapter, dataset, key)
 

@@ -1,6 +1,6 @@
 """What a signal encoder looks like, as a torch-free dataclass."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any
 
@@ -26,9 +26,9 @@ class EncoderConfig:
     """The modality encoder; a modality without an axis always gets a small MLP."""
     width: int = 96
     """Features a step. The three convolutions have width/4, width/2 and width filters."""
-    kernels: tuple[int, int, int] = (24, 16, 8)
+    kernels: Sequence[int] = (24, 16, 8)
     """Kernel sizes of the three convolutions, in steps of their input."""
-    strides: tuple[int, int, int] = (2, 2, 1)
+    strides: Sequence[int] = (2, 2, 1)
     """Strides of the three convolutions; 1, 1, 1 is the paper's and costs three times as much."""
     dropout: float = 0.1
     """Share of features dropped, for a whole window, after each convolution; off in pretraining."""
@@ -70,7 +70,7 @@ class EncoderConfig:
         for name in ("kernels", "strides"):
             sizes = tuple(getattr(self, name))
             object.__setattr__(self, name, sizes)
-            if len(sizes) != 3 or min(sizes) < 1:
+            if len(sizes) != 3 or not all(isinstance(s, int) and s > 0 for s in sizes):
                 raise ConfigError(f"{name} must be three positive numbers, got {sizes}")
         if self.width < 4 or self.width % 4:
             raise ConfigError(f"width must be a positive multiple of 4, got {self.width}")

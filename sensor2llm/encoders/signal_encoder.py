@@ -24,17 +24,30 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensor2llm.artefact_types import BROKEN
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL, fit_modules
 from sensor2llm.encoders.modality_encoders import build_encoders
 from sensor2llm.encoders.tokens import encode_some
 from sensor2llm.errors import ArtefactError
-from sensor2llm.manifest import FORMAT_VERSION, MANIFEST, find_folder, first_line, push_folder
+from sensor2llm.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    build_settings,
+    check_files,
+    find_folder,
+    first_line,
+    hash_files,
+    is_evaluation,
+    push_folder,
+)
 from sensor2llm.manifest import read_manifest as read_folder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.training.record import replace_folder, versions, write_json
+from sensor2llm.training.allocation import AllocationBudget, stored_numbers
+from sensor2llm.training.record import versions, write_json
 
 WEIGHTS = "encoder.safetensors"
 CARD = "README.md"
@@ -203,10 +216,10 @@ class SignalEncoder(nn.Module):
             "versions": versions(),
             **(extra or {}),
         }
-        with replace_folder(Path(folder)) as part:
+        with replace_folder(Path(folder), _is_foreign) as part:
             weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
             save_file(weights, part / WEIGHTS)
-            write_json(part / MANIFEST, manifest)
+            write_json(part / MANIFEST, manifest | {"files": hash_files(part, [WEIGHTS])})
             shutil.copymode(part / MANIFEST, part / WEIGHTS)  # safetensors' is for one's eyes only
 
     @classmethod
@@ -224,14 +237,22 @@ class SignalEncoder(nn.Module):
         """
         folder = find_encoder(name)
         manifest = read_manifest(folder)
-        kind = manifest.get("encoder", {}).get("kind")
+        settings = manifest.get("encoder")
+        kind = settings.get("kind") if isinstance(settings, Mapping) else None
         if (kind == EXTERNAL) != (modules is not None):
             raise ArtefactError(_modules_message(folder, kind))
+        check_files(folder, manifest.get("files", {}), "encoder", "fetch or train it again")
         try:
             spec = SignalSpec.from_dict(manifest["spec"])
-            encoder = cls(spec, EncoderConfig(**manifest["encoder"]), modules)
+            config = build_settings(
+                EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'"
+            )
+            with AllocationBudget(stored_numbers(folder / WEIGHTS)):
+                encoder = cls(spec, config, modules)
             encoder.load_state_dict(load_file(folder / WEIGHTS))
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        except ArtefactError:
+            raise
+        except (*BROKEN, SafetensorError) as error:
             what, advice = "is broken", "fetch or train it again"
             if modules is not None:
                 what, advice = "does not fit the modules", "build them as the saved ones were"
@@ -282,7 +303,11 @@ def _encode_present(
     return out.index_copy(0, rows, encoded[: len(rows)])
 
 
-def _modules_message(folder: str | Path, kind: str) -> str:
+def _is_foreign(name: str) -> bool:
+    return name not in FILES and not is_evaluation(name)
+
+
+def _modules_message(folder: str | Path, kind: str | None) -> str:
     if kind == EXTERNAL:
         return (
             f"the encoder in '{folder}' has modules of others; build them as the saved ones were "

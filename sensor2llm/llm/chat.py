@@ -7,12 +7,14 @@
 The answer's ids end with the token that ends the assistant's turn.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2.exceptions import TemplateError as JinjaError
 
-from sensor2llm.errors import ModelError
+from sensor2llm.artefact_types import is_text
+from sensor2llm.errors import ConfigError, ModelError
 
 SOFT, SIGNAL = "<|soft|>", "<|signal|>"
 Message = Mapping[str, str]
@@ -28,6 +30,8 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 PROBE = "Qx7"
+# <think>, <seed:think>, <reasoning>, [THINK]: what opens a thought at the end of a prompt.
+OPEN_THOUGHT = re.compile(r"([<\[])([\w:]*(?:think|thought|reason)\w*)([>\]])\s*\Z", re.IGNORECASE)
 
 
 class Chat:
@@ -36,7 +40,8 @@ class Chat:
     The two placeholder tokens are added to the tokenizer only: the model never sees their ids.
 
     Raises:
-        ModelError: for a tokenizer with neither an end of turn nor an end of text.
+        ModelError: for a tokenizer with neither an end of turn nor an end of text, or a chat
+            template that cannot be rendered or leaves answers out.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -54,23 +59,37 @@ class Chat:
         """Write a conversation as the text that the model was trained on.
 
         The text begins with the begin-of-text token exactly once where the tokenizer wants one.
-        A template that refuses a system message gets it in front of the first user message.
+        A template that refuses a system message, or leaves it out without a word, gets it in front
+        of the first user message. A thought that the template opens is closed.
 
         Raises:
-            ModelError: where the chat template refuses the conversation.
+            ModelError: where the chat template refuses the conversation, or leaves text out.
         """
         try:
             text = self._apply(list(messages), add_generation_prompt)
+            whole = _holds_all(text, messages)
         except JinjaError:
-            try:
-                text = self._apply(merge_system(messages), add_generation_prompt)
-            except JinjaError as error:
-                roles = ", ".join(message["role"] for message in messages)
-                raise ModelError(
-                    f"the chat template refuses a conversation of {roles}: {error}"
-                ) from error
+            whole = False
+        if not whole:
+            text = self._apply_merged(messages, add_generation_prompt)
         bos = self.tokenizer.bos_token
         return bos + text if self.adds_bos and not text.startswith(bos) else text
+
+    def _apply_merged(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+        merged = merge_system(messages)
+        try:
+            text = self._apply(merged, add_generation_prompt)
+        except JinjaError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise ModelError(
+                f"the chat template refuses a conversation of {roles}: {error}"
+            ) from error
+        if not _holds_all(text, merged):
+            raise ModelError(
+                "the chat template leaves out what the system or the user says; give the model "
+                "another chat template (chat_template.jinja in its folder)"
+            )
+        return text
 
     def encode(self, text: str) -> list[int]:
         """Give the token ids of a text as it stands: nothing is added, specials are read."""
@@ -92,18 +111,22 @@ class Chat:
 
     def _apply(self, messages: list[Message], add_generation_prompt: bool) -> str:
         # Templates of reasoning models think first unless told otherwise; others ignore it.
-        return self.tokenizer.apply_chat_template(
+        text: str = self.tokenizer.apply_chat_template(
             messages,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             enable_thinking=False,
         )
+        return close_thought(text) if add_generation_prompt else text
 
     def _around_answer(self) -> tuple[str, str]:
         """Give what the template writes between its generation prompt and an answer, and after."""
         asked: list[Message] = [{"role": "user", "content": "?"}]
-        prompt = self._apply(asked, True)
-        whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+        try:
+            prompt = self._apply(asked, True)
+            whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+        except JinjaError as error:
+            raise ModelError(f"the chat template cannot be rendered: {error}") from error
         before, found, tail = whole.rpartition(PROBE)
         if not found:
             raise ModelError("the chat template leaves the assistant's answer out; give another")
@@ -126,6 +149,22 @@ class Chat:
         return int(ids[0])
 
 
+def check_plain(text: str, what: str) -> None:
+    """Look at a text of somebody else's before it goes into a prompt.
+
+    Raises:
+        ConfigError: it holds a placeholder's text, which stands for vectors, or no characters.
+    """
+    for word in (SOFT, SIGNAL):
+        if word in text:
+            raise ConfigError(
+                f"{what} holds {word}, which stands for learned vectors in a prompt; write it in "
+                "other words"
+            )
+    if not is_text(text) or "\ufffd" in text:
+        raise ConfigError(f"{what} {text!r} holds bytes that are no UTF-8; write it again in UTF-8")
+
+
 def add_placeholders(tokenizer: Any) -> tuple[int, int]:
     """Add the soft and signal placeholders to a tokenizer and give their ids."""
     from tokenizers import AddedToken
@@ -136,6 +175,26 @@ def add_placeholders(tokenizer: Any) -> tuple[int, int]:
         )
     soft, signal = tokenizer.convert_tokens_to_ids([SOFT, SIGNAL])
     return int(soft), int(signal)
+
+
+def close_thought(prompt: str) -> str:
+    r"""Close a thought that a prompt ends in: an answer is no thought.
+
+    Example:
+        >>> close_thought("<|assistant|><think>\n")
+        '<|assistant|><think>\n\n</think>\n\n'
+    """
+    opened = OPEN_THOUGHT.search(prompt)
+    if opened is None:
+        return prompt
+    left, name, right = opened.groups()
+    return f"{prompt.rstrip()}\n\n{left}/{name}{right}\n\n"
+
+
+def _holds_all(text: str, messages: Sequence[Message]) -> bool:
+    """Say whether a rendered conversation has what the system and the user say."""
+    said = (m["content"].strip() for m in messages if m["role"] in ("system", "user"))
+    return all(content in text for content in said)
 
 
 def merge_system(messages: Sequence[Message]) -> list[Message]:

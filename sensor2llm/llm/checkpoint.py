@@ -6,7 +6,7 @@ What transformers, the hub and safetensors say in many lines comes out as one `M
 import contextlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from sensor2llm.llm import identity
 BUNDLED = Path(__file__).resolve().parent / "bundled"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LONGEST_REASON = 80
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -53,6 +55,9 @@ def locate(name: str, weights: bool = True) -> Path | str:
         return path
     if name == "bundled":
         raise ModelError("this installation has no bundled language model; install it again")
+    if path.is_file():
+        what = "a GGUF file, which is not read" if path.suffix == ".gguf" else "a file"
+        raise ModelError(f"'{name}' is {what}; give a folder with config.json and safetensors")
     if not HUB_NAME.fullmatch(name) or name.startswith("."):
         raise ModelError(
             f"no language model at '{name}'; give 'bundled', a folder or a hub name such as "
@@ -71,24 +76,88 @@ def cached_folder(source: Path | str) -> Path:
 
 
 def _check_folder(folder: Path, name: str, weights: bool) -> None:
+    """Refuse a folder that holds no language model, or only a part of one."""
     if not (folder / "config.json").is_file():
-        raise ModelError(f"'{name}' is no language model: its folder has no config.json")
-    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise ModelError(f"'{name}' is no language model: {_no_config(folder)}")
+    tokenizers = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
+    if not tokenizers:
         raise ModelError(
             f"'{name}' has no tokenizer: expected one of {', '.join(TOKENIZER_FILES)} in the folder"
         )
+    _refuse_pointers([folder / "config.json", *tokenizers], name)
     files = identity.weight_files(folder) if weights else []
     missing = [file.name for file in files if not file.is_file()]
     if weights and (missing or not files):
         what = ", ".join(missing) or "model.safetensors"
-        raise ModelError(f"'{name}' has no weights: expected {what} in the folder")
+        hint = _no_config(folder) if _holds(folder, "*.gguf") else f"expected {what} in the folder"
+        raise ModelError(f"'{name}' has no weights: {hint}")
+    _refuse_pointers(files, name)
+
+
+def _no_config(folder: Path) -> str:
+    """Say what a folder holds in place of a model's configuration."""
+    if (folder / "adapter_config.json").is_file():
+        return (
+            "its folder holds a PEFT adapter only; merge it into its base model "
+            "(merge_and_unload), save that, and give its folder"
+        )
+    if _holds(folder, "*.gguf"):
+        return (
+            "its folder holds a GGUF file only, which is not read; give a folder with config.json "
+            "and safetensors weights"
+        )
+    return "its folder has no config.json"
+
+
+def _holds(folder: Path, pattern: str) -> bool:
+    return next(folder.glob(pattern), None) is not None
+
+
+def _refuse_pointers(files: Sequence[Path], name: str) -> None:
+    """Refuse files that Git left in place of large ones.
+
+    Raises:
+        ModelError: naming the first.
+    """
+    for file in files:
+        with file.open("rb") as stream:
+            if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise ModelError(
+                    f"{file.name} in '{name}' is a Git LFS pointer, not the file itself; run `git "
+                    "lfs pull` there, or download it again"
+                )
+
+
+def check_kind(source: Path | str) -> None:
+    """Refuse what is no causal language model by its configuration.
+
+    Raises:
+        ModelError: for an encoder-decoder model, or a family without a causal language model.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"'{source}' ({config.model_type}) is an encoder-decoder model; give a causal "
+            "(decoder-only) language model"
+        )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ModelError(
+            f"'{source}' ({config.model_type}) is no causal language model: transformers has none "
+            "of this family; give one that is trained to continue text"
+        )
 
 
 def read_tokenizer(source: Path | str) -> Any:
     """Load the tokenizer that lies beside a model."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    # Older tokenizers take spaces before punctuation away: text would not be what was said.
+    tokenizer.clean_up_tokenization_spaces = False
+    return tokenizer
 
 
 def read_model(
@@ -105,7 +174,7 @@ def read_model(
     """
     from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {"dtype": dtype} | _attention(attention)
+    options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": False} | _attention(attention)
     if quantization:
         options |= {"quantization_config": _quantization(quantization, dtype)}
         options |= {"device_map": {"": device}}
@@ -135,10 +204,12 @@ def draw_model(source: Path | str, dtype: torch.dtype, attention: str, seed: int
     """Build a model of the same architecture with weights drawn from a seed."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(source)
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return AutoModelForCausalLM.from_config(config, dtype=dtype, **_attention(attention))
+        return AutoModelForCausalLM.from_config(
+            config, dtype=dtype, trust_remote_code=False, **_attention(attention)
+        )
 
 
 def _attention(attention: str) -> dict[str, str]:
@@ -155,7 +226,13 @@ def explained(name: str) -> Iterator[None]:
     except ModelError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())
+        if "trust_remote_code" in reason:
+            raise ModelError(
+                f"the language model '{name}' needs code of its own, which is not run; give a "
+                "model that transformers itself has"
+            ) from error
+        reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
         raise ModelError(
             f"cannot load the language model '{name}' ({reason}); give 'bundled', a folder, or the "
             "name of a causal language model on the hub, which needs a connection or its cache"

@@ -14,14 +14,15 @@ reaches nothing before it. Rows with padding carry it on their left.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from sensor2llm.bridge.slots import PaddedRows, pad_left, place
+from sensor2llm.errors import ModelError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.reach import Reach
@@ -51,6 +52,7 @@ class Prompt:
         mask: 1 at tokens, 0 at padding; None where no row is padded.
         prefix: what is already computed of every row; None for nothing.
         reach: what acts inside the LLM while this prompt is run.
+        ids: tokens of the positions after the prefix; one row where all are alike.
     """
 
     vectors: Float[Tensor, "batch rest width"]
@@ -58,6 +60,7 @@ class Prompt:
     mask: Int[Tensor, "row length"] | None = None
     prefix: Prefix | None = None
     reach: Reach = field(default_factory=Reach)
+    ids: Int[Tensor, "row rest"] | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -68,16 +71,46 @@ class Prompt:
         return self.positions.shape[1]
 
     def row(self, index: int) -> "Prompt":
-        """Give one row as a prompt of its own."""
-        one = slice(index, index + 1)
+        """Give one row as a prompt of its own, without its padding."""
+        return self.select([index])
+
+    def select(self, rows: Sequence[int]) -> "Prompt":
+        """Give rows of one length as a prompt of their own, without their padding."""
+        first = self.prefix.length if self.prefix else 0
         shared = len(self.positions) == 1
+        pads = 0
+        if self.mask is not None and not shared:
+            pads = int((self.mask[rows[0]] == 0).sum())
+        of = slice(None) if shared else list(rows)
+        positions = self.positions[of]
+        ids = self.ids if self.ids is None or len(self.ids) == 1 else self.ids[list(rows)]
         return replace(
             self,
-            vectors=self.vectors[one],
-            positions=self.positions if shared else self.positions[one],
-            mask=self.mask if shared or self.mask is None else self.mask[one],
-            reach=self.reach.row(index),
+            vectors=self.vectors[list(rows)][:, pads:],
+            positions=torch.cat([positions[:, :first], positions[:, first + pads :]], dim=1),
+            mask=self.mask if shared else None,
+            reach=self.reach.select(rows, pads),
+            ids=None if ids is None else ids[:, pads:],
         )
+
+    def groups(self, llm: FrozenLLM, tail: int = 0) -> list[list[int]]:
+        """Give the rows that may share a forward: all of them, or those of one length.
+
+        Args:
+            llm: what runs them; padding is no text to most families, and input to some.
+            tail: positions that follow the prompt.
+        """
+        everything = list(range(len(self)))
+        if self.mask is None:
+            return [everything]
+        able = llm.shortcuts(self.length + tail)
+        if able.padded_prefix if self.prefix else able.padding:
+            return [everything]
+        lengths = self.mask.sum(1).tolist()
+        by_length: dict[int, list[int]] = {}
+        for row, length in enumerate(lengths):
+            by_length.setdefault(length, []).append(row)
+        return list(by_length.values())
 
 
 def prompt_rows(llm: FrozenLLM, rows: Sequence[Sequence[int]]) -> PaddedRows:
@@ -99,17 +132,23 @@ def rows_after(llm: FrozenLLM, rows: Sequence[Sequence[int]], prefix: Prefix) ->
 
 
 def compute_prefix(llm: FrozenLLM, ids: Sequence[int]) -> Prefix | None:
-    """Compute keys and values of the tokens before the first slot; None where there are none."""
+    """Compute keys and values of the tokens before the first slot; None where there are none.
+
+    Raises:
+        ModelError: the LLM's layers hold other states than keys and values.
+    """
     slots = [i for i, token in enumerate(ids) if token in (llm.soft_id, llm.signal_id)]
     length = slots[0] if slots else len(ids) - 1
     if length < 1:
         return None
+    tokens = torch.tensor([list(ids[:length])], device=llm.device)
+    cache = llm.runner.new_cache()
     with torch.no_grad():
-        given = torch.tensor([list(ids[:length])], device=llm.device)
-        cache = DynamicCache()
-        llm.model(input_ids=given, use_cache=True, logits_to_keep=1, **{llm.cache_argument: cache})
-    states = tuple((keys, values) for keys, values, *_ in cache)
-    return Prefix(length, states)
+        last = torch.tensor([length - 1], device=llm.device)
+        llm.run(llm.embed(tokens), tokens, cache=cache, places=last)
+    if any(type(layer) is not DynamicLayer for layer in cache.layers):
+        raise ModelError(f"{llm.name} has layers with states other than keys and values")
+    return Prefix(length, tuple((keys, values) for keys, values, *_ in cache))
 
 
 def assemble(
@@ -145,7 +184,8 @@ def assemble(
     if signal is not None:
         vectors = place(vectors, ids, llm.signal_id, signal)
     padded = len(rows.ids) > 1 and not bool(rows.attention_mask.all())
-    return Prompt(vectors, rows.position_ids, rows.attention_mask if padded else None, prefix)
+    mask = rows.attention_mask if padded else None
+    return Prompt(vectors, rows.position_ids, mask, prefix, ids=rows.ids[:, skipped:])
 
 
 def tail_logits(
@@ -163,21 +203,21 @@ def tail_logits(
         tree: the tail are this tree's nodes, each seeing only the prompt and its ancestors;
             None for a plain, causal tail.
     """
-    return _run(llm, prompt, tail_ids, tree).logits
+    return _run(llm, prompt, tail_ids, tree)[0]
 
 
 def tail_logits_and_states(
     llm: FrozenLLM, prompt: Prompt, tail_ids: Int[Tensor, "row tail"]
 ) -> tuple[Float[Tensor, "batch place vocabulary"], Float[Tensor, "batch hidden"]]:
     """Give what `tail_logits` and `last_states` give, of one run."""
-    found = _run(llm, prompt, tail_ids, states=True)
-    return found.logits, found.hidden_states[-1][:, -1 - tail_ids.shape[1]]
+    logits, states = _run(llm, prompt, tail_ids, states=True)
+    return logits, states[:, 0]
 
 
 def last_states(llm: FrozenLLM, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
     """Give the last layer's hidden state at each prompt's last position."""
     nothing = torch.empty(1, 0, dtype=torch.long, device=prompt.vectors.device)
-    return _run(llm, prompt, nothing, states=True).hidden_states[-1][:, -1]
+    return _run(llm, prompt, nothing, states=True)[1][:, 0]
 
 
 def _run(
@@ -187,28 +227,55 @@ def _run(
     tree: LabelTree | None = None,
     *,
     states: bool = False,
-) -> Any:
+) -> tuple[Float[Tensor, "batch place vocabulary"], Float[Tensor, "batch place hidden"]]:
+    """Give logits, and where wanted the last hidden states, at the prompt's end and its tail."""
+    groups = prompt.groups(llm, tail_ids.shape[1])
+    if len(groups) == 1:
+        return _run_together(llm, prompt, tail_ids, tree, states)
+    tails = tail_ids.expand(len(prompt), -1)
+    parts = [_run_together(llm, prompt.select(rows), tails[rows], tree, states) for rows in groups]
+    order = torch.tensor([row for rows in groups for row in rows]).argsort().to(llm.device)
+    logits, hidden = (torch.cat(part)[order] for part in zip(*parts, strict=True))
+    return logits, hidden
+
+
+def _run_together(
+    llm: FrozenLLM,
+    prompt: Prompt,
+    tail_ids: Int[Tensor, "row tail"],
+    tree: LabelTree | None,
+    states: bool,
+) -> tuple[Tensor, Tensor]:
     batch, tail = len(prompt), tail_ids.shape[1]
-    vectors = prompt.vectors
+    vectors, ids = prompt.vectors, prompt.ids
     if tail:
         after = llm.embed(tail_ids).to(vectors.dtype).expand(batch, -1, -1)
         vectors = torch.cat([vectors, after], dim=1)
+        ids = None if ids is None else join_ids(ids, tail_ids)
     rest = vectors.shape[1]
     offsets = torch.arange(tail) if tree is None else torch.tensor(tree.depths)
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
     with prompt.reach.into(llm):
-        return llm.model(
-            inputs_embeds=vectors,
-            attention_mask=_mask(prompt, tail, tree, vectors.dtype),
-            position_ids=positions.expand(batch, -1),
-            use_cache=False,
-            output_hidden_states=states,
-            # An index tensor, not a count: the count gives a slice that is not contiguous, and
-            # the output head is many times slower on it.
-            logits_to_keep=torch.arange(rest - tail - 1, rest, device=vectors.device),
-            **{llm.cache_argument: prompt.prefix.cache(batch) if prompt.prefix else None},
+        found = llm.run(
+            vectors,
+            ids,
+            mask=_mask(prompt, tail, tree, vectors.dtype),
+            positions=positions.expand(batch, -1),
+            cache=prompt.prefix.cache(batch) if prompt.prefix else None,
+            places=torch.arange(rest - tail - 1, rest, device=vectors.device),
+            states=states,
         )
+    hidden = found.hidden_states[-1][:, -1 - tail :] if states else found.logits[..., :0]
+    return found.logits, hidden
+
+
+def join_ids(
+    before: Int[Tensor, "row length"], after: Int[Tensor, "other tail"]
+) -> Int[Tensor, "batch whole"]:
+    """Put tokens behind others, where one row may stand for all."""
+    rows = max(len(before), len(after))
+    return torch.cat([before.expand(rows, -1), after.to(before).expand(rows, -1)], dim=1)
 
 
 def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype) -> Tensor | None:
@@ -226,4 +293,5 @@ def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype)
     if known is not None:
         seen = seen & known.bool()[:, None, None, :]
     lowest = torch.finfo(dtype).min
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, lowest)
+    mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, lowest)
+    return mask.expand(batch, -1, -1, -1)

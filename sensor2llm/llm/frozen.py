@@ -8,20 +8,24 @@
 `sensor2llm.llm.checkpoint` finds and reads the files, `sensor2llm.llm.chat` renders and encodes.
 """
 
-import inspect
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.errors import ModelError
+from sensor2llm.hub import offline_if_unreachable
 from sensor2llm.llm import identity
+from sensor2llm.llm.causality import refuse_unfit
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
     cached_folder,
+    check_kind,
     choose_dtype,
     draw_model,
     explained,
@@ -30,8 +34,16 @@ from sensor2llm.llm.checkpoint import (
     read_model,
     read_tokenizer,
 )
+from sensor2llm.llm.fingerprint import fingerprint
 from sensor2llm.llm.hooks import decoder_layers
+from sensor2llm.llm.identity import Identity
+from sensor2llm.llm.runner import ModelRunner
+from sensor2llm.llm.shortcuts import Shortcuts, trial_length
 
+if TYPE_CHECKING:
+    from sensor2llm.llm.trial import Trial
+
+logger = logging.getLogger(__name__)
 SAMPLED_TOKENS = 4096
 
 
@@ -60,7 +72,7 @@ class FrozenLLM:
         model: Any,
         tokenizer: Any,
         name: str,
-        read_identity: Callable[[], str],
+        read_identity: Callable[[], Identity | str],
         *,
         checkpointing: bool = False,
     ) -> None:
@@ -83,6 +95,9 @@ class FrozenLLM:
         self.tokenizer = tokenizer
         self.name = name
         self._read_identity = read_identity
+        self.runner = ModelRunner(self.model)
+        self._trials: dict[int, Trial] = {}
+        self._taken: Shortcuts | None = None
         self.chat = Chat(tokenizer)
         self.soft_id, self.signal_id = self.chat.soft_id, self.chat.signal_id
         self.end_of_turn_id = self.chat.end_of_turn_id
@@ -119,12 +134,15 @@ class FrozenLLM:
 
         Raises:
             ModelError: for a name that is neither, a folder without configuration, tokenizer or
-                weights, weights that are broken or incomplete, or a hub that cannot be reached.
+                weights, weights that are broken or incomplete, a hub that cannot be reached, or a
+                model that is no causal language model or does not run on input embeddings.
         """
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         kind = choose_dtype(dtype, place)
         source = locate(name, weights=not random_weights)
-        with explained(name), quiet():
+        offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
+        with explained(name), quiet(), offline:
+            check_kind(source)
             tokenizer = read_tokenizer(source)
             if random_weights:
                 model = draw_model(source, kind, attention, seed).to(place)
@@ -132,10 +150,15 @@ class FrozenLLM:
                 model = read_model(source, kind, attention, quantization, place)
             folder = cached_folder(source)
         label = name if name == "bundled" or isinstance(source, str) else folder.resolve().name
+        if not random_weights and identity.adapter_files(folder):
+            logger.warning("a PEFT adapter lies in '%s': it is part of this language model", name)
         named = partial(identity.stored_identity, folder)
         if random_weights:
             named = partial(identity.random_identity, folder, seed)
-        return cls(model, tokenizer, label, named, checkpointing=checkpointing)
+        llm = cls(model, tokenizer, label, named, checkpointing=checkpointing)
+        with quiet():
+            refuse_unfit(llm)
+        return llm
 
     @property
     def dtype(self) -> torch.dtype:
@@ -155,14 +178,35 @@ class FrozenLLM:
     @property
     def context(self) -> int | None:
         """Give the positions that the model holds; None: it names no limit."""
-        found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        return int(found) if found else None
+        config = self.model.config.get_text_config()
+        names = ("max_position_embeddings", "max_seq_len")
+        limits = [getattr(config, name, None) for name in names]
+        return next((int(limit) for limit in limits if limit), None)
 
-    @cached_property
-    def cache_argument(self) -> str:
-        """Name the argument of the model's forward that takes a cache: transformers renamed it."""
-        names = inspect.signature(self.model.forward).parameters
-        return "cache" if "cache" in names else "past_key_values"
+    def shortcuts(self, length: int = 0) -> "Shortcuts | Trial":
+        """Say which shortcuts change nothing for so many positions; each is tried once.
+
+        Args:
+            length: of a prompt and what follows it.
+        """
+        # Imported here: a trial runs prompts on this model.
+        from sensor2llm.llm.trial import Trial
+
+        if self._taken is not None:
+            return self._taken
+        edge = trial_length(length, self.context, self.runner.window)
+        if edge not in self._trials:
+            self._trials[edge] = Trial(self, edge)
+        return self._trials[edge]
+
+    @contextmanager
+    def taking(self, shortcuts: Shortcuts) -> Iterator[None]:
+        """Take these shortcuts for a while, without trying them."""
+        before, self._taken = self._taken, shortcuts
+        try:
+            yield
+        finally:
+            self._taken = before
 
     @property
     def layers(self) -> int:
@@ -201,9 +245,25 @@ class FrozenLLM:
 
         Families that scale their embeddings (Gemma) do so inside the embedding layer.
         """
+        return self.model.get_input_embeddings()(self._tokens(ids))
+
+    def _tokens(self, ids: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
+        """Put padding where the model has no token."""
         ids = ids.to(self.device)
         known = (ids < self.vocabulary) & (ids != self.soft_id) & (ids != self.signal_id)
-        return self.model.get_input_embeddings()(torch.where(known, ids, self.pad_id))
+        return torch.where(known, ids, self.pad_id)
+
+    def run(
+        self,
+        vectors: Float[Tensor, "batch length width"],
+        ids: Int[Tensor, "batch length"] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run the model on input embeddings; see `ModelRunner.run`.
+
+        Layers that embed the tokens once more take padding at placeholders.
+        """
+        return self.runner.run(vectors, None if ids is None else self._tokens(ids), **options)
 
     @cached_property
     def embedding_std(self) -> float:
@@ -214,13 +274,22 @@ class FrozenLLM:
         return float(vectors.float().std())
 
     def fingerprint(self) -> str:
-        """Hash every tensor in memory: equal before and after means nothing was changed."""
-        return identity.fingerprint(self.model)
+        """Hash the model in memory: equal before and after means nothing was changed."""
+        return fingerprint(self.model)
 
-    @cached_property
+    @property
     def identity(self) -> str:
         """Say which checkpoint this is, whatever type it was loaded in."""
-        return self._read_identity()
+        return self._identity.current
+
+    def matches(self, stated: str) -> bool:
+        """Say whether this is the LLM that an adapter states; adapters of before state less."""
+        return self._identity.matches(stated)
+
+    @cached_property
+    def _identity(self) -> Identity:
+        given = self._read_identity()
+        return given if isinstance(given, Identity) else Identity(given)
 
 
 def _check_layers(model: Any, name: str) -> None:

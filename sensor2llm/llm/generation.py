@@ -1,11 +1,14 @@
 """Free answers: the base model's own `generate` on input embeddings."""
 
+import warnings
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig
+from transformers import Cache, GenerationConfig
 
-from sensor2llm.llm.forward import Prompt
+from sensor2llm.llm.forward import Prompt, join_ids
 from sensor2llm.llm.frozen import FrozenLLM
 
 
@@ -26,26 +29,52 @@ def generate_texts(
         temperature: 0 is greedy; above, tokens are drawn with `seed`.
         seed: of the drawing; the global random state is left as it was.
     """
-    drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
+    texts = [""] * len(prompt)
+    for rows in prompt.groups(llm, max_new_tokens):
+        part = prompt if len(rows) == len(prompt) else prompt.select(rows)
+        drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
+        ids = generate(llm, part, max_new_tokens, seed, **drawn).sequences.tolist()
+        for row, text in zip(rows, _texts(llm, ids), strict=True):
+            texts[row] = text
+    return texts
+
+
+def generate(llm: FrozenLLM, prompt: Prompt, most: int, seed: int = 0, **options: Any) -> Any:
+    """Run the base model's `generate`; what follows a row's end of turn is padding.
+
+    Args:
+        llm: the frozen LLM.
+        prompt: of `assemble`, without a prefix; rows that may share a forward.
+        most: tokens at which an answer is cut off.
+        seed: of the drawing.
+        **options: further settings of transformers' GenerationConfig.
+    """
     config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=room(llm, prompt, most),
         eos_token_id=stop_ids(llm),
         pad_token_id=llm.pad_id,
         suppress_tokens=llm.suppressed_ids or None,
-        **drawn,
+        return_dict_in_generate=True,
+        **options,
     )
     mask = prompt.mask
     if mask is None:
         mask = torch.ones(1, prompt.length, dtype=torch.long, device=llm.device)
     devices = [llm.device] if llm.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices=devices), prompt.reach.into(llm):
+    with (
+        torch.no_grad(),
+        torch.random.fork_rng(devices=devices),
+        prompt.reach.into(llm),
+        warnings.catch_warnings(),
+    ):
+        # It says that what is not repeated is looked for in the answer alone, which is right.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"transformers\.generation")
         torch.manual_seed(seed)
-        ids = llm.model.generate(
-            inputs_embeds=prompt.vectors,
+        return llm.model.generate(
+            inputs_embeds=prompt.vectors.clone(),
             attention_mask=mask.expand(len(prompt), -1),
             generation_config=config,
         )
-    return [text.strip() for text in llm.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 
 @torch.no_grad()
@@ -57,17 +86,35 @@ def greedy_texts(llm: FrozenLLM, prompt: Prompt, max_new_tokens: int = 32) -> li
         prompt: of `assemble`.
         max_new_tokens: where an answer is cut off.
     """
+    texts = [""] * len(prompt)
+    for rows in prompt.groups(llm, max_new_tokens):
+        part = prompt if len(rows) == len(prompt) else prompt.select(rows)
+        ids = _greedy_ids(llm, part, max_new_tokens)
+        for row, text in zip(rows, _texts(llm, ids), strict=True):
+            texts[row] = text
+    return texts
+
+
+def _greedy_ids(llm: FrozenLLM, prompt: Prompt, most: int) -> list[list[int]]:
     ends = torch.tensor(stop_ids(llm), device=llm.device)
     ended = torch.zeros(len(prompt), dtype=torch.bool, device=llm.device)
     said: list[Tensor] = []
-    steps = Steps(llm, prompt)
-    while len(said) < max_new_tokens and not bool(ended.all()):
+    steps, most = Steps(llm, prompt), room(llm, prompt, most)
+    while len(said) < most and not bool(ended.all()):
         token = steps.logits().argmax(-1)
         ended |= torch.isin(token, ends)
         said.append(torch.where(ended, ends[0], token))
         steps.append(token)
-    kept = [[i for i in row if i not in ends.tolist()] for row in torch.stack(said, 1).tolist()]
-    return [text.strip() for text in llm.tokenizer.batch_decode(kept, skip_special_tokens=True)]
+    return [[i for i in row if i not in ends.tolist()] for row in torch.stack(said, 1).tolist()]
+
+
+def _texts(llm: FrozenLLM, ids: list[list[int]]) -> list[str]:
+    return [text.strip() for text in llm.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+
+def room(llm: FrozenLLM, prompt: Prompt, most: int) -> int:
+    """Give how many tokens may follow a prompt: at most so many, and no more than the LLM holds."""
+    return most if llm.context is None else max(1, min(most, llm.context - prompt.length))
 
 
 class Steps:
@@ -81,25 +128,41 @@ class Steps:
     def __init__(self, llm: FrozenLLM, prompt: Prompt) -> None:
         rows, rest = len(prompt), prompt.vectors.shape[1]
         self.llm, self.reach, self.vectors = llm, prompt.reach, prompt.vectors
-        self.cache = prompt.prefix.cache(rows) if prompt.prefix else DynamicCache()
+        self.prefix = prompt.prefix
+        self.ids = None if prompt.ids is None else prompt.ids.expand(rows, -1)
+        self.cache = self._cache() if llm.shortcuts().steps else None
         self.mask = None if prompt.mask is None else prompt.mask.expand(rows, -1)
         self.positions = prompt.positions[:, -rest:].expand(rows, -1)
+
+    def _cache(self) -> Cache | None:
+        """Give a cache of what was computed before this prompt."""
+        return self.prefix.cache(len(self.vectors)) if self.prefix else self.llm.runner.new_cache()
 
     @torch.no_grad()
     def logits(self) -> Float[Tensor, "batch vocabulary"]:
         """Give the logits of the next token; what is no token gets none."""
+        cache = self.cache
+        if cache is None and self.prefix:
+            cache = self._cache()
+        last = torch.tensor([self.vectors.shape[1] - 1], device=self.llm.device)
         with self.reach.into(self.llm):
-            logits = self.llm.model(
-                inputs_embeds=self.vectors, attention_mask=self.mask,
-                position_ids=self.positions, use_cache=True, **{self.llm.cache_argument: self.cache},
-                logits_to_keep=torch.tensor([self.vectors.shape[1] - 1], device=self.llm.device),
+            logits = self.llm.run(
+                self.vectors, self.ids, mask=self.mask, positions=self.positions,
+                cache=cache, places=last,
             ).logits[:, -1].float()  # fmt: skip
         logits[:, self.llm.suppressed_ids] = -torch.inf
         return logits
 
     def append(self, token: Int[Tensor, " batch"]) -> None:
-        """Go on with these tokens."""
-        self.vectors, self.positions = self.llm.embed(token[:, None]), self.positions[:, -1:] + 1
+        """Go on with these tokens; what is not cached is computed anew with them."""
+        before = slice(0, 0) if self.cache is not None else slice(None)
+        after, ids = self.llm.embed(token[:, None]), token[:, None]
+        # The LLM's own type from here on: the first vectors may have come in the adapter's.
+        self.vectors = torch.cat([self.vectors[:, before].to(after.dtype), after], dim=1)
+        if self.ids is not None:
+            self.ids = join_ids(self.ids[:, before], ids)
+        next_one = self.positions[:, -1:] + 1
+        self.positions = torch.cat([self.positions[:, before], next_one], dim=1)
         if self.mask is not None:
             new = self.mask.new_ones(len(self.mask), 1)
             self.mask = torch.cat([self.mask, new], dim=1)

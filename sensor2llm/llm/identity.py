@@ -1,21 +1,21 @@
-"""Hashes that say which language model this is, and that nobody changed it.
+"""Say which language model this is, by the checkpoint on disk.
 
-`stored_identity` is about the checkpoint on disk: its configuration and its tensors as stored, so
-it is the same in whatever type the weights are loaded. `fingerprint` is about the tensors in
-memory: taken before and after training, it shows that the language model stayed frozen.
+Tensors are taken as stored, so that the identity is the same in whatever type they are loaded.
+`sensor2llm.llm.fingerprint` is about the model in memory.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensor2llm.errors import ModelError
 
@@ -29,29 +29,47 @@ UNRELATED = {
     "transformers_version",
     "use_cache",
 }
+# What a tokenizer's or an adapter's file says about its own writing and whereabouts.
+BOOKKEEPING = {
+    "_from_model_config", "auto_mapping", "base_model_name_or_path", "cache_dir", "inference_mode",
+    "is_local", "local_files_only", "name_or_path", "peft_version", "processor_class", "revision",
+    "special_tokens_map_file", "tokenizer_file",
+}  # fmt: skip
+VOCABULARIES = (
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json", "vocab.json",
+    "vocab.txt", "merges.txt",
+)  # fmt: skip
+PEFT_CONFIG = "adapter_config.json"
+PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 ReadTensor = Callable[[], Tensor]
 
 
-def fingerprint(model: nn.Module) -> str:
-    """Hash name, type, shape and bytes of every parameter and buffer in memory.
+@dataclass(frozen=True)
+class Identity:
+    """Say which language model this is.
 
-    Quantisation states count too (they are in the state dictionary); a tied tensor counts once.
+    Args:
+        current: of all that changes what it says: configuration, weights, settings of generation,
+            tokenizer, chat template, and a PEFT adapter that lies in its folder.
+        first: what adapters of the first format name: of configuration and weights alone; None
+            where a PEFT adapter changes them.
     """
-    tensors: dict[str, Tensor] = dict(model.named_parameters()) | dict(model.named_buffers())
-    addresses = {tensor.data_ptr() for tensor in tensors.values()}
-    for name, value in model.state_dict().items():
-        if isinstance(value, Tensor) and value.data_ptr() not in addresses:
-            tensors.setdefault(name, value)
-    return _hash_tensors((name, partial(_given, tensor)) for name, tensor in tensors.items())
+
+    current: str
+    first: str | None = None
+
+    def matches(self, stated: str) -> bool:
+        """Say whether an adapter that states this identity was trained for this model."""
+        return stated in (self.current, self.first)
 
 
-def random_identity(folder: Path, seed: int) -> str:
+def random_identity(folder: Path, seed: int) -> Identity:
     """Name a model whose weights were drawn anew: its configuration and the seed."""
-    return _digest([_architecture(_config(folder)), f"random weights, seed {seed}"])
+    return _identity(folder, f"random weights, seed {seed}")
 
 
-def stored_identity(folder: Path) -> str:
-    """Hash a checkpoint's configuration and the names, shapes and bytes of its stored tensors.
+def stored_identity(folder: Path) -> Identity:
+    """Name a checkpoint by what lies in its folder.
 
     Args:
         folder: holds config.json and safetensors files (or .bin files), sharded or not.
@@ -60,11 +78,50 @@ def stored_identity(folder: Path) -> str:
         ModelError: without weights, or where a file of weights is broken.
     """
     try:
-        return _digest([_architecture(_config(folder)), _hash_tensors(_stored_tensors(folder))])
+        return _identity(folder, hash_tensors(_stored_tensors(folder)))
     except (SafetensorError, EOFError, RuntimeError) as error:
         raise ModelError(
             f"the weights in {folder} cannot be read ({error}); download them again"
         ) from error
+
+
+def adapter_files(folder: Path) -> list[Path]:
+    """List the files of a PEFT adapter in a model's folder, which transformers loads by itself."""
+    if not (folder / PEFT_CONFIG).is_file():
+        return []
+    return [folder / name for name in (PEFT_CONFIG, *PEFT_WEIGHTS) if (folder / name).is_file()]
+
+
+def _identity(folder: Path, weights: str) -> Identity:
+    config = _architecture(_read_json(folder / "config.json"))
+    lora = adapter_files(folder)
+    generation = _plain(_read_json(folder / "generation_config.json"))
+    speech = [generation, *_tokenizer(folder), *_lora(lora)]
+    first = None if lora else digest([config, weights])
+    return Identity(digest([config, weights, *speech]), first)
+
+
+def _tokenizer(folder: Path) -> Iterator[str]:
+    """Give what turns text into ids and back, and a conversation into text."""
+    settings = _read_json(folder / "tokenizer_config.json")
+    template = settings.pop("chat_template", None)
+    file = folder / "chat_template.jinja"
+    yield json.dumps(file.read_text(encoding="utf-8") if file.is_file() else template)
+    for other in sorted(folder.glob("additional_chat_templates/*.jinja")):
+        yield f"{other.name} {_hash_file(other)}"
+    yield _plain(settings)
+    for name in ("special_tokens_map.json", "added_tokens.json"):
+        yield f"{name} {_plain(_read_json(folder / name))}"
+    # Where it is there, the other files say the same in older words.
+    whole = (folder / "tokenizer.json").is_file()
+    names = ("tokenizer.json",) if whole else VOCABULARIES
+    yield from (f"{n} {_hash_file(folder / n)}" for n in names if (folder / n).is_file())
+
+
+def _lora(files: list[Path]) -> Iterator[str]:
+    for path in files:
+        config = path.name == PEFT_CONFIG
+        yield f"{path.name} {_plain(_read_json(path)) if config else _hash_file(path)}"
 
 
 def refuse_unknown_quantisation(folder: Path) -> None:
@@ -73,7 +130,7 @@ def refuse_unknown_quantisation(folder: Path) -> None:
     Raises:
         ModelError: naming the first such tensor.
     """
-    if "quantization_config" in _config(folder):
+    if "quantization_config" in _read_json(folder / "config.json"):
         return
     for path in weight_files(folder):
         if path.suffix != ".safetensors":
@@ -118,14 +175,10 @@ def _stored_tensors(folder: Path) -> Iterator[tuple[str, ReadTensor]]:
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             for name, tensor in loaded.items():
-                yield name, partial(_given, tensor)
+                yield name, partial(torch.Tensor.detach, tensor)
 
 
-def _given(tensor: Tensor) -> Tensor:
-    return tensor
-
-
-def _hash_tensors(tensors: Iterable[tuple[str, ReadTensor]]) -> str:
+def hash_tensors(tensors: Iterable[tuple[str, ReadTensor]]) -> str:
     """Hash tensors by name, four at a time: hashlib lets go of the interpreter."""
 
     def hash_one(item: tuple[str, ReadTensor]) -> tuple[str, str]:
@@ -136,11 +189,21 @@ def _hash_tensors(tensors: Iterable[tuple[str, ReadTensor]]) -> str:
         return name, head + hashlib.sha256(raw.data).hexdigest()
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return _digest([f"{name} {value}" for name, value in sorted(pool.map(hash_one, tensors))])
+        return digest([f"{name} {value}" for name, value in sorted(pool.map(hash_one, tensors))])
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def digest(parts: list[str]) -> str:
+    """Give "sha256:…" of some texts."""
+    return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _architecture(config: dict[str, Any]) -> str:
@@ -148,5 +211,6 @@ def _architecture(config: dict[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True)
 
 
-def _digest(parts: list[str]) -> str:
-    return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _plain(config: dict[str, Any]) -> str:
+    kept = {key: value for key, value in config.items() if key not in UNRELATED | BOOKKEEPING}
+    return json.dumps(kept, sort_keys=True)

@@ -1,6 +1,6 @@
 """What reaches into the LLM's layers while a prompt is run: gated cross-attention, LoRA."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -28,15 +28,11 @@ class Crossing:
     media: Float[Tensor, "batch window medium width"]
     window_of: Int[Tensor, "row length"]
 
-    def row(self, index: int) -> "Crossing":
-        """Give one row's."""
-        one = slice(index, index + 1)
+    def select(self, rows: Sequence[int], pads: int = 0) -> "Crossing":
+        """Give some rows', from a position on."""
         shared = len(self.window_of) == 1
-        return replace(
-            self,
-            media=self.media[one],
-            window_of=self.window_of if shared else self.window_of[one],
-        )
+        window_of = self.window_of if shared else self.window_of[list(rows)]
+        return replace(self, media=self.media[list(rows)], window_of=window_of[:, pads:])
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,10 @@ class Reach:
         with recomputed(decoder_layers(llm.model), hooks) if recompute else active(hooks):
             yield
 
-    def row(self, index: int) -> "Reach":
-        """Give one row's."""
-        return replace(self, crossing=self.crossing.row(index) if self.crossing else None)
+    def select(self, rows: Sequence[int], pads: int = 0) -> "Reach":
+        """Give some rows', from a position on."""
+        crossing = self.crossing
+        return replace(self, crossing=crossing.select(rows, pads) if crossing else None)
 
 
 def count_windows(ids: Int[Tensor, "row length"], signal_id: int) -> Int[Tensor, "row length"]:

@@ -17,19 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jinja2 import StrictUndefined, Template, UndefinedError, meta, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.exceptions import TemplateError as JinjaError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, UndefinedError
 
-from sensor2llm.errors import TemplateError
+from sensor2llm.errors import TemplateError, listed, one_line
+from sensor2llm.llm.prompt_sandbox import compile_template, render
+from sensor2llm.yaml_file import read_yaml
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = (PACKAGE.parent / "prompts", PACKAGE / "_data" / "prompts")
 FIELDS = {"name", "version", "task", "description", "variables", "forms"}
 PARTS = ("system", "user", "answer")
 PLACEHOLDERS = ("soft", "signal")
+KINDS: dict[str, type] = {"name": str, "version": int, "task": str, "description": str,
+                          "variables": Mapping, "forms": Mapping}  # fmt: skip
+WORDS = {str: "text", int: "a whole number", Mapping: "a mapping"}
 # What callers may always give, whether a template uses it or not.
 VARIABLES = {
     "soft": "the soft prompt's placeholders",
@@ -48,9 +49,6 @@ VARIABLES = {
     "examples": "solved windows, a list of {numbers, label}",
     "question": "what the person asks",
 }
-ENVIRONMENT = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +91,7 @@ class PromptTemplate:
             TemplateError: where there is none, or it is not a template.
         """
         path = find(name_or_path)
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise TemplateError(f"the prompt {path} is no YAML: {reason}") from error
-        return cls.from_dict(content, str(path))
+        return cls.from_dict(read_yaml(path, TemplateError, f"the prompt {path}"), str(path))
 
     @classmethod
     def from_dict(cls, content: Any, where: str = "the stored prompt") -> "PromptTemplate":
@@ -112,10 +105,17 @@ class PromptTemplate:
         missing, unknown = FIELDS - set(content), set(content) - FIELDS
         if missing or unknown:
             raise TemplateError(
-                f"{where} has fields {sorted(content)}; expected exactly {sorted(FIELDS)}"
+                f"{where} has fields {listed(map(str, content))}; expected exactly {sorted(FIELDS)}"
             )
         if not isinstance(content["forms"], Mapping) or not content["forms"]:
             raise TemplateError(f"{where} has no forms; expected at least one with a user part")
+        for field, kind in KINDS.items():
+            value = content[field]
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise TemplateError(f"{where}: {field} must be {WORDS[kind]}, got {value!r}")
+        for name in [*content["forms"], *content["variables"]]:
+            if not isinstance(name, str):
+                raise TemplateError(f"{where}: {name!r} is no name; put quotes around it")
         return cls(**content)
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,11 +187,11 @@ class PromptTemplate:
         if unknown:
             raise TemplateError(self._unknown(unknown[0], f"prompt '{self.name}' was given it"))
         try:
-            return _compiled(text).render(**variables).strip()
+            return render(_compiled(text)[0], variables).strip()
         except UndefinedError as error:
             raise TemplateError(f"{where} cannot be filled: {error}; give it a value") from error
-        except (SecurityError, JinjaError, TypeError, ValueError) as error:
-            raise TemplateError(f"{where} cannot be rendered: {error}") from error
+        except Exception as error:  # a template is a program: it may divide by zero
+            raise TemplateError(f"{where} cannot be rendered: {one_line(error, 160)}") from error
 
     def _check_form(self, form: str, parts: Mapping[str, str]) -> None:
         where = f"prompt '{self.name}', form {form}"
@@ -205,8 +205,9 @@ class PromptTemplate:
                 )
             try:
                 unknown = sorted(used(text) - set(self.variables))
-            except (JinjaError, TypeError) as error:
-                raise TemplateError(f"{where}, {part} is no jinja template: {error}") from error
+            except Exception as error:  # jinja evaluates what is constant
+                why = one_line(error, 160)
+                raise TemplateError(f"{where}, {part} is no jinja template: {why}") from error
             if unknown:
                 raise TemplateError(self._unknown(unknown[0], f"{where}, {part} uses it"))
         for text in _ways(parts["user"]) if form == "encoded" else ():
@@ -254,12 +255,10 @@ def _ways(text: Any) -> list[str]:
 
 # Every window of a batch has its prompt rendered: compiling takes far longer than that.
 @functools.lru_cache(maxsize=256)
-def _compiled(text: str) -> Template:
-    return ENVIRONMENT.from_string(text)
+def _compiled(text: str) -> tuple[Template, frozenset[str]]:
+    return compile_template(text)
 
 
-@functools.lru_cache(maxsize=256)
 def used(text: str) -> frozenset[str]:
     """Give the variables that a jinja text expects from outside."""
-    tree: nodes.Template = ENVIRONMENT.parse(text)
-    return frozenset(meta.find_undeclared_variables(tree))
+    return _compiled(text)[1]

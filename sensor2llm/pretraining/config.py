@@ -70,7 +70,7 @@ def pretrain_loop() -> LoopConfig:
     """
     return LoopConfig(
         epochs=8, batch_size=64, learning_rate=1e-3, weight_decay=1e-4, warmup_share=0.1,
-        precision="float32",
+        precision="float32", min_steps=96,
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def finetune_loop() -> LoopConfig:
     """Give the loop settings of the supervised stage."""
     return LoopConfig(
         epochs=12, batch_size=64, learning_rate=1e-3, weight_decay=1e-2, warmup_share=0.1,
-        ema_decay=0.99, precision="float32",
+        ema_decay=0.99, precision="float32", min_steps=96,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.manifest import check_out
 from sensor2llm.pretraining.config import EncoderRecipe
@@ -21,8 +22,11 @@ from sensor2llm.pretraining.run import (
     windows,
 )
 from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.labels import check_labels
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
+from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult
 
@@ -49,12 +53,23 @@ def make_encoder(
 
     Raises:
         ConfigError: `out` is there and is no encoder.
+        ArtefactError: another process makes it.
         DataError: the store cannot be split so, or has no labels where they are needed.
     """
     check_out(out, "encoder")
-    store = WindowStore.open(data)
-    split = make_split(store, recipe.split)
     run = out.with_name(f"{out.name}-run")
+    with sole_run(run):
+        return _made(recipe, WindowStore.open(data), out, run, resume)
+
+
+def _made(
+    recipe: EncoderRecipe, store: WindowStore, out: Path, run: Path, resume: bool
+) -> dict[str, Any]:
+    split = make_split(store, recipe.split)
+    if recipe.finetune:
+        check_labels(store, split)
+    if not resume:
+        drop_checkpoints(run)
     start, stages = time.monotonic(), {}
     encoder, normaliser = None, None
     if recipe.pretrain:
@@ -78,9 +93,9 @@ def make_encoder(
     assert normaliser is not None
     people = {part: list(names) for part, names in split.subjects(store).items()}
     if process_state().is_main_process:
-        encoder.save_pretrained(
-            out, manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
-        )
+        stated = manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
+        taught = Taught.of(store, np.concatenate([split.train, split.validation]))
+        encoder.save_pretrained(out, stated | {"taught": taught.to_dict()})
     process_state().wait_for_everyone()
     return {
         "encoder": str(out),
@@ -103,9 +118,9 @@ def _own_measures(pretrained: Pretrained, held_out: WindowDataset, run: Path) ->
         found = [(objective.attention(batch), int(batch.present.all(1).sum())) for batch in batches]
         whole = [(weights.cpu().numpy(), count) for weights, count in found if count]
         if whole and process_state().is_main_process:
-            run.mkdir(parents=True, exist_ok=True)
             weights, counts = zip(*whole, strict=True)
-            np.save(run / ATTENTION, np.average(weights, axis=0, weights=counts))
+            with replace_file(run / ATTENTION) as part, part.open("wb") as file:
+                np.save(file, np.average(weights, axis=0, weights=counts))
             return {"attention": str(run / ATTENTION)}
     return {}
 

@@ -34,7 +34,7 @@ from sensor2llm.signals.dataset import SignalBatch, WindowDataset
 from sensor2llm.signals.splits import Split, check_leak
 from sensor2llm.signals.store import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
-from sensor2llm.training.config import LoopConfig
+from sensor2llm.training.config import LoopConfig, config_for_rows
 from sensor2llm.training.loop import FitResult, Validation, fit
 
 EVALUATION_ROWS = 512
@@ -129,7 +129,7 @@ def pretrain(
         DataError: a person is in two parts of the split.
     """
     check_leak(store, split)
-    loop = loop_config or pretrain_loop()
+    loop = config_for_rows(loop_config or pretrain_loop(), len(split.train))
     normaliser = fit_normaliser(store, split.train)
     made = encoder if isinstance(encoder, SignalEncoder) else fresh_encoder(store, encoder, loop)
     chosen = objective_config or CroSSLConfig()
@@ -189,11 +189,12 @@ def finetune(
     check_leak(store, split)
     if set(store.spec.names) <= set(without):
         raise DataError(f"without {', '.join(without)} there is no modality left; leave one in")
-    config, loop = config or FinetuneConfig(), loop_config or finetune_loop()
+    config = config or FinetuneConfig()
     rows = np.concatenate([split.train, split.validation]) if everyone else split.train
     normaliser = normaliser or fit_normaliser(store, rows)
     train = WindowDataset(store, labelled(store, rows), normaliser, without)
     held_out = WindowDataset(store, labelled(store, split.validation), normaliser, without)
+    loop = config_for_rows(loop_config or finetune_loop(), len(train))
     torch.manual_seed(loop.seed)
     varied = None if config.freeze_encoder else Augmenter(store.spec, normaliser, config.augment)
     classifier = SignalClassifier(encoder, len(store.label_names), config, varied)
@@ -204,6 +205,7 @@ def finetune(
     task = WindowTask(classifier, train, loop, check)
     identity = _identity(store, split, encoder.config, config)
     identity |= {"everyone": everyone, "without": sorted(without)}
+    identity |= {"start": encoder.fingerprint()} if out else {}
     result = fit(task, loop, out, resume=resume, identity=identity, progress_bar=progress_bar)
     return Finetuned(
         encoder=encoder.eval(), normaliser=normaliser, result=result, classifier=classifier.eval()
@@ -272,6 +274,7 @@ def _identity(store: Windows, split: Split, encoder: EncoderConfig, stage: Any) 
     people = {part: list(names) for part, names in split.subjects(store).items()}
     return {
         "spec": store.spec.to_dict(),
+        "data": store.fingerprint,
         "people": people,
         "encoder": encoder.identity(),
         "stage": asdict(stage),

@@ -10,7 +10,6 @@ from jaxtyping import Int
 
 from sensor2llm.adapter import SensorAdapter
 from sensor2llm.bridge.number_head import NumberHead, Target, fit_target
-from sensor2llm.errors import ConfigError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.recipes.config import (
@@ -41,11 +40,7 @@ class Part:
 def make_source(
     task: str, mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None = None
 ) -> tuple[Source, Judge | None]:
-    """Make a task's items of some windows, and what judges answers to them.
-
-    Raises:
-        ConfigError: a regression without a target.
-    """
+    """Make a task's items of some windows, and what judges answers to them."""
     if task == CLASSIFICATION:
         ways = adapter.template_of(task).paraphrases(adapter.form)
         labelled = np.flatnonzero(np.asarray(part.rows.labels) >= 0)
@@ -87,8 +82,7 @@ def _captions(
 def _numbers(
     mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
 ) -> tuple[Source, Judge]:
-    if target is None:
-        raise ConfigError("the task regression needs a target: a fact's key, or label")
+    assert target is not None  # there is a head wherever the task has a weight
     values, _ = regression.target_values(part.store, part.positions, target.name)
     there = np.flatnonzero(~np.isnan(values))
     asked = regression.requests(values[there], target)
@@ -107,10 +101,9 @@ def make_head(mix: TaskMix, part: Part, llm: FrozenLLM) -> NumberHead:
     """Build the number head of a regression from its training windows.
 
     Raises:
-        ConfigError: there is no target, or no window has it.
+        DataError: no window has the target.
     """
-    if mix.target is None:
-        raise ConfigError("the task regression needs a target: a fact's key, or label")
+    assert mix.target is not None  # a recipe without one is refused
     values, unit = regression.target_values(part.store, part.positions, mix.target)
     known = torch.from_numpy(values[~np.isnan(values)])
     return NumberHead(llm.hidden_width, fit_target(mix.target, unit, known))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from sensor2llm.adapter import SensorAdapter
@@ -27,6 +28,7 @@ from sensor2llm.recipes.config import (
 from sensor2llm.recipes.encoder import Heard
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows
+from sensor2llm.signals.taught import Taught
 from sensor2llm.signals.transforms import fit_normaliser
 
 PROMPTS = {QUESTION_ANSWERING: "question", CAPTIONING: "caption", REGRESSION: "estimate"}
@@ -114,8 +116,15 @@ def build_adapter(
         cross_attention=_cross_attention(recipe, encoder, llm),
         prefix=_prefix(recipe, llm),
         low_rank=_low_rank(recipe, llm),
+        taught=_taught(store, split, heard),
         recipe=to_plain(recipe),
     )
+
+
+def _taught(store: Windows, split: Split, heard: Heard | None) -> list[Taught]:
+    """Say who teaches the bridge and is chosen on, and who taught the encoder."""
+    own = Taught.of(store, np.concatenate([split.train, split.validation]))
+    return [own, *(taught for taught in (heard.taught if heard else ()) if taught != own)]
 
 
 def _projector(recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM) -> Any:

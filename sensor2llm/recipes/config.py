@@ -70,6 +70,7 @@ def adapter_loop() -> LoopConfig:
         warmup_share=0.05,
         patience=3,
         ema_decay=0.99,
+        min_steps=96,
     )
 
 
@@ -142,6 +143,14 @@ class Recipe:
                 raise ConfigError(f"unknown task {task!r}; choose from {', '.join(TASKS)}")
         if not any(mix.weight for mix in self.tasks.values()):
             raise ConfigError("no task has a weight above 0; give one")
+        if self.objective == "labels" and not self.classifies:
+            raise ConfigError(
+                "objective labels compares what labels score; without the task classification "
+                "choose --objective answer"
+            )
+        estimate = self.tasks.get(REGRESSION)
+        if estimate and estimate.weight and estimate.target is None:
+            raise ConfigError("the task regression needs a target: a fact's key, or label")
         if self.shots is not None and self.shots < 1:
             raise ConfigError(f"shots must be positive, got {self.shots}")
         if not 0 <= self.modality_dropout < 1:
@@ -152,6 +161,11 @@ class Recipe:
             raise ConfigError(f"align_epochs must not be negative, got {self.align_epochs}")
         if self.encoder == NONE and set(self.tasks) != {CLASSIFICATION}:
             raise ConfigError("tasks other than classification need an encoder; encoder is none")
+
+    @property
+    def classifies(self) -> bool:
+        """Say whether labels are taught."""
+        return CLASSIFICATION in self.tasks and self.tasks[CLASSIFICATION].weight > 0
 
     @property
     def run(self) -> Path:

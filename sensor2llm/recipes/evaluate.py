@@ -7,14 +7,19 @@ from typing import Any
 
 from sensor2llm.adapter_card import people_text
 from sensor2llm.adapter_files import find_artefact
-from sensor2llm.errors import ConfigError
+from sensor2llm.atomic_write import update_folder
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.model import SensorLanguageModel
 from sensor2llm.plots import plot_confusion, plot_reliability
+from sensor2llm.recipes.results_folder import results_folder
+from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
 from sensor2llm.tasks.card import CONTROLS, write_card
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.encoder_card import write_encoder_card
 from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
-from sensor2llm.tasks.evaluation import Evaluation, evaluate_adapter, recipe_split
+from sensor2llm.tasks.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
 from sensor2llm.tasks.missing import summary_lines
@@ -26,8 +31,7 @@ logger = logging.getLogger(__name__)
 def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """Measure, write the results, and return the metrics as plain JSON.
 
-    Results go to `config.out`, else to the folder that was typed where the test people were
-    judged; the card there is written again.
+    Results of the test people are kept, see `results_folder`; a card there is written again.
 
     Args:
         config: what is measured.
@@ -38,20 +42,25 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """
     folder = find_artefact(config.adapter)
     store = WindowStore.open(config.data)
-    out = config.out or (folder if _is_own(config) else None)
     if _kind(folder) == "encoder":
-        metrics = _of_encoder(folder, store, config) | {"command": command}
+        _check_encoder_options(config)
+        out = results_folder(config, folder)
+        metrics = evaluate_encoder(
+            folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
+        )
+        metrics["command"] = command
         if out:
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(out / "metrics.json", metrics)
-            if out.resolve() == folder.resolve():
-                write_encoder_card(out)
+            with update_folder(out) as part:
+                write_json(part / "metrics.json", metrics)
+                if out.resolve() == folder.resolve():
+                    write_encoder_card(out, part=part)
         return metrics
     model = load_model(config.adapter, config.llm)
+    out = results_folder(config, folder)
     evaluation = evaluate_adapter(
         model,
         store,
-        recipe_split(model.adapter.recipe, store),
+        _split(model, store, config),
         part=config.split,
         by=config.by,
         controls=config.controls,
@@ -64,6 +73,32 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     if out:
         _keep(evaluation, out, own=out.resolve() == folder.resolve())
     return evaluation.metrics
+
+
+def _split(model: SensorLanguageModel, store: WindowStore, config: EvaluationConfig) -> Split:
+    """Divide the store as the recipe does, or judge everybody; who taught is not judged."""
+    adapter, what = model.adapter, f"'{config.adapter}'"
+    if config.split != "all":
+        return checked_split(adapter.recipe, store, adapter.taught, what)
+    split = Split.everybody(store)
+    if not adapter.taught and store.source and store.source == _source(config.adapter):
+        raise DataError(
+            f"leak: {what} was made with people of '{config.data}' and does not say with which; "
+            "take --split test"
+        )
+    # What the first format released names nobody; `check` says so.
+    for people in adapter.taught or (Taught(),):
+        people.check(store, split.test, what)
+    return split
+
+
+def _source(name: str) -> str:
+    """Give the data set that an artefact was measured on; empty where that is not known."""
+    try:
+        metrics = json.loads((find_artefact(name) / "metrics.json").read_text(encoding="utf-8"))
+        return str(metrics["data"]["source"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def report_text(metrics: dict[str, Any]) -> str:
@@ -116,15 +151,12 @@ def _table(title: str, found: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _of_encoder(folder: Path, store: WindowStore, config: EvaluationConfig) -> dict[str, Any]:
-    if config.split == "train" or config.controls or config.missing or config.by == "text":
+def _check_encoder_options(config: EvaluationConfig) -> None:
+    if config.split in ("train", "all") or config.controls or config.missing or config.by == "text":
         raise ConfigError(
             f"'{config.adapter}' is an encoder: it is judged by probes on test or validation "
             "people; leave out --by, --controls and --missing"
         )
-    return evaluate_encoder(
-        folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
-    )
 
 
 def _kind(folder: Path) -> str:
@@ -136,19 +168,15 @@ def _kind(folder: Path) -> str:
     return str(manifest.get("kind")) if isinstance(manifest, dict) else "adapter"
 
 
-def _is_own(config: EvaluationConfig) -> bool:
-    # A released name may lie in the installed package or the hub's cache: not ours to write to.
-    return config.split == "test" and Path(config.adapter).expanduser().is_dir()
-
-
 def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
-    evaluation.save(out)
     metrics, suffix = evaluation.metrics, evaluation.suffix
     kept = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
-    plot_confusion(metrics["confusion"], metrics["labels"], out / kept[-1])
-    if evaluation.predictions.probabilities is not None:
-        kept.append("reliability.png")
-        plot_reliability(evaluation.predictions, out / kept[-1])
-    if own and (out / "metrics.json").is_file():
-        kept.append(write_card(out).name)
+    with update_folder(out) as part:
+        evaluation.save(part)
+        plot_confusion(metrics["confusion"], metrics["labels"], part / kept[-1])
+        if evaluation.predictions.probabilities is not None:
+            kept.append("reliability.png")
+            plot_reliability(evaluation.predictions, part / kept[-1])
+        if own and any((place / "metrics.json").is_file() for place in (part, out)):
+            kept.append(write_card(out, part=part).name)
     logger.info("kept in %s: %s", out, ", ".join(kept))

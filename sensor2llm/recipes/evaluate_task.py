@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sensor2llm.adapter_files import find_adapter
+from sensor2llm.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
+from sensor2llm.recipes.results_folder import results_folder
 from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.tasks.card import write_card
 from sensor2llm.tasks.config import EvaluationConfig
-from sensor2llm.tasks.evaluation import data_facts, recipe_split
+from sensor2llm.tasks.evaluation import checked_split, data_facts
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.question_evaluation import evaluate_questions
 from sensor2llm.tasks.task_evaluation import evaluate_captions, evaluate_numbers
@@ -21,8 +23,7 @@ from sensor2llm.training.record import write_json
 def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """Measure, write `metrics_TASK.json`, and return the metrics as plain JSON.
 
-    Results go to `config.out`, else to the adapter's own folder where the test people were judged;
-    the card there is written again.
+    Results of the test people are kept, see `results_folder`; a card there is written again.
 
     Raises:
         UserError: the adapter, the LLM or the store cannot be used, or the adapter lacks the task.
@@ -36,7 +37,9 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     opened = WindowStore.open(config.data)
     model = load_model(config.adapter, config.llm)
     store = fitted(opened, model.adapter.spec)
-    split = recipe_split(model.adapter.recipe, store)
+    adapter = model.adapter
+    split = checked_split(adapter.recipe, store, adapter.taught, f"'{config.adapter}'")
+    out = results_folder(config, folder)
     metrics = {
         **MEASURES[config.task](model, store, split, config),
         "task": config.task,
@@ -44,12 +47,11 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
         "data": data_facts(store, split),
         "command": command,
     }
-    out = config.out or (folder if config.split == "test" else None)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / f"metrics_{config.task}.json", metrics)
-        if out.resolve() == folder.resolve():
-            write_card(out)
+        with update_folder(out) as part:
+            write_json(part / f"metrics_{config.task}.json", metrics)
+            if out.resolve() == folder.resolve():
+                write_card(out, part=part)
     return metrics
 
 

@@ -1,5 +1,6 @@
 """A frozen encoder's features, computed once and kept memory-mapped in bf16."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.batches import FeatureBatch
+from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.training.record import write_json
 
@@ -64,15 +67,16 @@ class FeatureStore:
             folder: where they are kept.
             adapter: whose encoder is used.
             dataset: the windows.
-            key: what the features depend on: encoder fingerprint, store, rows.
+            key: what the features depend on beside the windows: the encoder's fingerprint, ….
         """
+        rows = np.ascontiguousarray(dataset.indices, dtype="<i8").tobytes()
+        which = [len(dataset), hashlib.sha256(rows).hexdigest()]
+        key = {"data": dataset.store.fingerprint, "rows": which} | key
         mark = folder / "features.json"
-        if not (mark.is_file() and mark.read_text(encoding="utf-8") == _text(key)):
-            folder.mkdir(parents=True, exist_ok=True)
-            for old in (mark, folder / "scale.npy", folder / "given.json"):
-                old.unlink(missing_ok=True)
-            cls._compute(folder, adapter, dataset)
-            write_json(mark, key)
+        if not is_marked(mark, key, f"features in {folder}"):
+            with replace_folder(folder) as part:
+                cls._compute(part, adapter, dataset)
+                write_json(part / mark.name, key)
         return cls(folder, np.asarray(dataset.labels, dtype=np.int64))
 
     @staticmethod
@@ -99,7 +103,3 @@ class FeatureStore:
             np.save(folder / "scale.npy", np.concatenate(scale))
         if given:
             write_json(folder / "given.json", given)
-
-
-def _text(key: dict[str, object]) -> str:
-    return json.dumps(key, indent=2, ensure_ascii=False) + "\n"

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter_files import TRAINING, save_adapter
 from sensor2llm.errors import ModelError
 from sensor2llm.manifest import check_out
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.asking import Part, make_head, make_source
+from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
 from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm
 from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, NONE, REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
@@ -23,11 +25,13 @@ from sensor2llm.recipes.sources import Rows, Source
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.fitting import fitted
+from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store import Windows
+from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
+from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
-from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class Trained:
     split: Split
     result: FitResult
     fingerprint: str
+    baselines: LabelBaselines | None = None
 
 
 def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
@@ -49,21 +54,34 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     The LLM's tensors are hashed before and after; the two must be equal.
 
     Raises:
-        UserError: the data, the LLM, the encoder or the prompt cannot be used as given.
+        UserError: the data, the LLM, the encoder or the prompt cannot be used as given, or another
+            process is at the same run.
     """
     check_out(recipe.out, "adapter")
+    with sole_run(recipe.run):
+        return _train(recipe, resume)
+
+
+def _train(recipe: Recipe, resume: bool) -> Trained:
     store: Windows = open_data(recipe)
     split = make_split(store, recipe.split)
+    if recipe.classifies:
+        check_labels(store, split)
+        warn_of_labels(store, split)
     llm = load_llm(recipe)
     check_prompt(recipe, store, llm)
     heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
+    if not resume:
+        drop_checkpoints(recipe.run)
     # A ready encoder may hear other units or rates; rows, people and labels stay the same.
     store = fitted(store, heard.encoder.spec) if heard else store
     before = llm.fingerprint()
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
     )
+    model.check_context()
     parts = _parts(recipe, model, store, split)
+    recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))
     task = make_task(recipe, model, parts, recipe.tasks)
     # Trained on the answers' tokens too, labels need none: what they score is what they are.
     if recipe.objective == "labels":
@@ -72,11 +90,18 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
     _align(recipe, model, parts, resume, identity)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
     if llm.fingerprint() != before:
-        raise ModelError("the language model's weights changed in training; this must not happen")
-    if process_state().is_main_process:
-        model.adapter.save(recipe.out)
-        write_json(recipe.out / "training.json", _summary(model, result, before))
-    return Trained(model, store, split, result, before)
+        raise ModelError(
+            "the language model's weights changed in training, or its settings, or a hook was left "
+            "behind; this must not happen"
+        )
+    if not process_state().is_main_process:
+        return Trained(model, store, split, result, before)
+    trained = Trained(model, store, split, result, before, _baselines(model, parts, result))
+    save_adapter(model.adapter, recipe.out, {TRAINING: _summary(trained)})
+    if trained.baselines:
+        level = logging.WARNING if trained.baselines.is_behind else logging.INFO
+        logger.log(level, trained.baselines.line())
+    return trained
 
 
 def _parts(
@@ -174,8 +199,6 @@ def _rows(
     key: dict[str, object] = {
         "encoder": adapter.encoder.fingerprint(),
         "normaliser": adapter.normaliser.to_dict() if adapter.normaliser else None,
-        "store": str(store.path.resolve()),
-        "rows": [len(rows), int(rows.sum())],
         "scale": recipe.projector.scale,
         "given": sorted(adapter.window_variables),
     }
@@ -190,13 +213,12 @@ def _identity(
     encoder = model.adapter.encoder
     return {
         "llm": model.llm.identity,
-        "encoder": encoder.fingerprint()
-        if encoder and not recipe.train_encoder
-        else recipe.encoder,
+        "encoder": encoder.fingerprint() if encoder else recipe.encoder,
         "projector": asdict(recipe.projector),
         "soft_prompt": asdict(recipe.soft_prompt),
         "objective": recipe.objective,
         "prompt": model.adapter.template.to_dict(),
+        "data": store.fingerprint,
         "people": {part: list(names) for part, names in split.subjects(store).items()},
         "label_fraction": recipe.label_fraction,
         "shots": recipe.shots,
@@ -208,17 +230,37 @@ def _identity(
     }
 
 
-def _summary(model: SensorLanguageModel, result: FitResult, fingerprint: str) -> dict[str, Any]:
+def _baselines(
+    model: SensorLanguageModel, parts: Mapping[str, Part], result: FitResult
+) -> LabelBaselines | None:
+    """Compare an adapter that says labels with what is reached without the LLM."""
+    if CLASSIFICATION not in model.adapter.templates:
+        return None
+    return measure_baselines(
+        model.eval(), parts, result.best_score if _only_labels(model) else None
+    )
+
+
+def _only_labels(model: SensorLanguageModel) -> bool:
+    return set(model.adapter.templates) == {CLASSIFICATION}
+
+
+def _summary(trained: Trained) -> dict[str, Any]:
+    model, result, baselines = trained.model, trained.result, trained.baselines
     trainable = sum(p.numel() for p in model.adapter.parameters() if p.requires_grad)
-    labels_alone = set(model.adapter.templates) == {CLASSIFICATION}
-    return {
-        "validation_macro_f1" if labels_alone else "validation_score": result.best_score,
+    figures = {
+        "validation_macro_f1" if _only_labels(model) else "validation_score": result.best_score
+    }
+    if baselines:
+        figures["validation_macro_f1_majority"] = baselines.majority
+        figures["validation_macro_f1_probe"] = baselines.probe
+    return figures | {
         "steps": result.steps,
         "windows_per_s": result.rows_per_s,
         "ended": result.ended,
         "trainable_parameters": trainable,
         "tokens_per_window": model.tokens_per_window,
-        "llm_fingerprint": fingerprint,
+        "llm_fingerprint": trained.fingerprint,
         "llm_unchanged": True,
     }
 
@@ -227,7 +269,7 @@ def summary_of(trained: Trained, *, as_json: bool) -> str:
     """Give the run's figures as one JSON object or as lines for a person."""
     import json
 
-    figures = _summary(trained.model, trained.result, trained.fingerprint)
+    figures = _summary(trained)
     figures["adapter"] = str(trained.model.adapter.recipe["out"])
     if as_json:
         return json.dumps(figures)

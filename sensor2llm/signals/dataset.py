@@ -51,8 +51,11 @@ class WindowDataset(Dataset[SignalBatch]):
     or None. Modalities in `without` are taken away from every window.
 
     Example:
-        dataset = WindowDataset(store, split.train, fit_normaliser(store, split.train))
-        dataset.batch([0, 1, 2]).signals["accel"]
+        >>> from sensor2llm.signals.normalise import fit_normaliser
+        >>> train = np.flatnonzero(store.subjects == "S01")
+        >>> dataset = WindowDataset(store, train, fit_normaliser(store, train))
+        >>> dataset.batch([0, 1, 2]).signals["wrist_acc"].shape
+        torch.Size([3, 3, 250])
 
     Raises:
         DataError: If a window's person has no normaliser.
@@ -154,8 +157,10 @@ class Batches:
     pass, restore the generator's state of its beginning and set `start`.
 
     Example:
-        for positions in Batches(len(dataset), 32, generator, shuffle=True):
-            batch = dataset.batch(positions)
+        >>> [positions.tolist() for positions in Batches(5, 2)]
+        [[0, 1], [2, 3], [4]]
+        >>> [len(positions) for positions in Batches(5, 2, generator, shuffle=True)]
+        [2, 2, 1]
 
     Raises:
         DataError: If the batch size is not positive, or shuffling has no generator.

@@ -1,6 +1,5 @@
 """Say what is true of a window, from its signals in physical units, before any normalisation.
 
-    >>> spec = simulated_spec(SimulationConfig())
     >>> facts(window, spec)["wrist_acc.step_rate"].text
     'wrist_acc: 1.94 steps a second (116 a minute)'
 

@@ -4,14 +4,16 @@ held = HeldWindows([window, other], spec)
 held.read([0, 1])["accel"]
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import Indices
+from sensor2llm.signals.store_digest import digest_windows
 from sensor2llm.signals.store_view import StoreView
 from sensor2llm.signals.window import Window
 
@@ -55,6 +57,14 @@ class HeldWindows(StoreView):
 
     def __getitem__(self, row: SupportsIndex) -> Window:
         return self._windows[row]
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """Give a hash of each window's signals."""
+        return digest_windows(self._windows)
+
+    def _origin(self) -> Mapping[str, Any]:
+        return {}
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""

@@ -7,7 +7,7 @@ both = JoinedStores(views, labels=False)
 pretrain(both, make_split(both, SplitConfig(kind="subject")))
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,14 @@ class JoinedStores(StoreView):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JoinedStores, (self.stores, self.kept, self.names)
+
+    @property
+    def digests(self) -> np.ndarray:
+        """Give the stores' hashes one after the other."""
+        return np.concatenate([np.asarray(store.digests) for store in self.stores])
+
+    def _origin(self) -> Mapping[str, Any]:
+        return {"joined": [store.fingerprint for store in self.stores]}
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Read windows of any of the stores; a store that has none of these rows is not touched.

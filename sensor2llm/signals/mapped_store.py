@@ -120,6 +120,18 @@ class MappedStore(StoreView):
         # The store pickles as its path; the arrays here are made again from it.
         return MappedStore, (self.store, self.modalities, self.spec, self.place)
 
+    @property
+    def digests(self) -> np.ndarray:
+        """Give the hashes of the windows before they are converted."""
+        return np.asarray(self.store.digests)[self._rows]
+
+    def _origin(self) -> Mapping[str, Any]:
+        return {
+            "mapped": self.store.fingerprint,
+            "names": self.modalities,
+            "place": self.place,
+        }
+
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Read windows in the common spec: name -> float32 (batch, channel, step), absent zeros.
 
@@ -211,7 +223,8 @@ def unit_factor(given: str, wanted: str) -> float | None:
     """Give what a value in one unit is multiplied by to be in another; None where nothing is known.
 
     Example:
-        unit_factor("g", "m/s^2")
+        >>> unit_factor("g", "m/s^2")
+        9.80665
     """
     given, wanted = canonical_unit(given), canonical_unit(wanted)
     if given == wanted:

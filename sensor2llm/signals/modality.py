@@ -11,6 +11,7 @@ accel = Modality(
 import math
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 import numpy as np
@@ -21,7 +22,7 @@ Axis = Literal["time", "event", "none"]
 
 # A modality's name is also the name of its file in a store and of its encoder in a checkpoint.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_RESERVED = ("present", "labels", "subjects", "starts", "store")
+_RESERVED = ("present", "labels", "subjects", "starts", "digests", "store")
 _SPELLINGS = {
     "m/s2": "m/s^2", "m/s²": "m/s^2", "m/s**2": "m/s^2", "m s^-2": "m/s^2", "m.s-2": "m/s^2",
     "dps": "deg/s", "°/s": "deg/s", "degrees/s": "deg/s", "G": "g",
@@ -104,8 +105,8 @@ class Modality:
         self._check_axis()
 
     def _check_axis(self) -> None:
-        if self.steps < 1:
-            raise SpecError(f"steps of {self.name!r} must be positive, got {self.steps}")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, Integral) or self.steps < 1:
+            raise SpecError(f"steps of {self.name!r} must be positive, got {self.steps!r}")
         if self.axis == "none" and self.steps != 1:
             raise SpecError(f"{self.name!r} has no axis, so steps must be 1, got {self.steps}")
         if self.axis != "time" and self.rate_hz is not None:

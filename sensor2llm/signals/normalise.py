@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import Indices, Windows
 
 # Read at a time while fitting, whatever the store's size.
@@ -23,8 +24,10 @@ class Normaliser:
     `mean` and `scale` map a modality's name to an array of shape (channel,).
 
     Example:
-        normaliser = fit_normaliser(store, split.train)
-        normal = normaliser.apply("accel", store.read([0, 1])["accel"])
+        >>> normaliser = fit_normaliser(store, range(len(store)))
+        >>> normal = normaliser.apply("wrist_acc", store.read([0, 1])["wrist_acc"])
+        >>> normaliser.undo("wrist_acc", normal).shape
+        (2, 3, 250)
     """
 
     mean: Mapping[str, np.ndarray]
@@ -54,6 +57,25 @@ class Normaliser:
         mean, scale = self.statistics(name)
         return (values * scale[:, None] + mean[:, None]).astype(np.float32)
 
+    def check(self, spec: SignalSpec) -> None:
+        """Check that there is a finite mean and a positive scale for every channel of a spec.
+
+        Raises:
+            SpecError: naming the modality.
+        """
+        for modality in spec.modalities:
+            mean, scale = self.mean.get(modality.name), self.scale.get(modality.name)
+            shape = (len(modality.channels),)
+            if mean is None or scale is None or not mean.shape == scale.shape == shape:
+                raise SpecError(
+                    f"the normalisation of {modality.name!r} needs one mean and one scale a "
+                    f"channel ({', '.join(modality.channel_names)})"
+                )
+            if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
+                raise SpecError(
+                    f"the normalisation of {modality.name!r} needs finite means and scales above 0"
+                )
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse."""
         return {
@@ -63,13 +85,22 @@ class Normaliser:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Normaliser":
-        """Build a normaliser from what `to_dict` gave."""
-        return cls(
-            **{
-                field: {name: np.asarray(v, np.float64) for name, v in plain[field].items()}
-                for field in ("mean", "scale")
-            }
-        )
+        """Build a normaliser from what `to_dict` gave.
+
+        Raises:
+            SpecError: It is something else.
+        """
+        try:
+            return cls(
+                **{
+                    field: {name: np.asarray(v, np.float64) for name, v in plain[field].items()}
+                    for field in ("mean", "scale")
+                }
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise SpecError(
+                f"a normalisation needs mean and scale, a number a channel each ({error!r})"
+            ) from None
 
 
 def fit_normaliser(store: Windows, indices: Indices) -> Normaliser:

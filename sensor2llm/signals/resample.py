@@ -16,6 +16,8 @@ _MAX_FACTOR = 1000
 _TOLERANCE = 1e-6
 # Steps that any few samples may become, and how many times more than the samples.
 _SMALLEST_BUDGET, _EXPANSION = 1 << 22, 20
+# Differences of stamps since 1970 are off by up to 5e-7 s, so a gap this much longer is no longer.
+_SAME_GAP_S = 1e-6
 
 
 def resample(
@@ -37,14 +39,16 @@ def resample(
         raise DataError(f"rates must be above 0 Hz, got {rate_hz:g} and {new_rate_hz:g}")
     values = np.asarray(values, dtype=np.float64)
     ratio = Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_FACTOR)
-    if ratio == 1 or values.shape[1] == 0:
+    exact = abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE
+    if (exact and ratio == 1) or values.shape[1] == 0:
         return values.astype(np.float32)
     check_steps(values.shape[1] * new_rate_hz / rate_hz, values.shape[1])
     missing = np.isnan(values)
-    whole = interpolate_nan(values) if missing.any() else values
-    if ratio and abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE:
+    whole = interpolate_nan(values)
+    if exact:
         # The ends go on along the line through both: no ringing from gravity at the edges.
-        result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+        pad = "line" if values.shape[1] > 1 else "edge"
+        result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype=pad)
     else:
         steps = max(1, round(values.shape[1] * new_rate_hz / rate_hz))
         times = np.arange(values.shape[1]) / rate_hz
@@ -95,7 +99,7 @@ def split_at_gaps(times_s: np.ndarray, max_gap_s: float = MAX_GAP_S) -> list[sli
         DataError: If the times are not strictly increasing.
     """
     check_times(times_s)
-    cuts = np.flatnonzero(np.diff(times_s) > max_gap_s) + 1
+    cuts = np.flatnonzero(np.diff(times_s) > max_gap_s + _SAME_GAP_S) + 1
     edges = [0, *cuts.tolist(), len(times_s)]
     return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
@@ -142,7 +146,7 @@ def resample_irregular(
         known = np.isfinite(channel)
         if known.any():
             dense = np.interp(fine, times_s[known], channel[known])
-            coarse = resample_poly(dense, 1, factor, padtype="line") if factor > 1 else dense
+            coarse = resample_poly(dense, 1, factor, padtype="line")
             inside = _measured(
                 grid, times_s[known], max(max_gap_s, 2 * step_s), near_s=0.5 / rate_hz
             )
@@ -152,12 +156,12 @@ def resample_irregular(
 
 def _measured(grid: np.ndarray, times_s: np.ndarray, max_gap_s: float, near_s: float) -> np.ndarray:
     last = len(times_s) - 1
-    # 1e-9: a grid point on a sample's own time must not miss it by a float's last bit.
-    after = np.minimum(np.searchsorted(times_s, grid - 1e-9, side="left"), last)
-    before = np.maximum(np.searchsorted(times_s, grid + 1e-9, side="right") - 1, 0)
+    after = np.minimum(np.searchsorted(times_s, grid), last)
+    before = np.maximum(np.searchsorted(times_s, grid, side="right") - 1, 0)
     nearest = np.minimum(np.abs(times_s[after] - grid), np.abs(grid - times_s[before]))
-    inside = (grid >= times_s[0] - 1e-9) & (grid <= times_s[-1] + 1e-9)
-    bridged = inside & (times_s[after] - times_s[before] <= max_gap_s + 1e-9)
+    inside = (grid >= times_s[0]) & (grid <= times_s[-1])
+    bridged = inside & (times_s[after] - times_s[before] <= max_gap_s + _SAME_GAP_S)
+    # 1e-9: half a step is half a step in spite of a float's last bit.
     return bridged | (nearest <= near_s + 1e-9)
 
 

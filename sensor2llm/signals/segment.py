@@ -227,14 +227,13 @@ class _Labels:
     """Find the label of an extent among a recording's annotations."""
 
     def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
-        used = annotations if rules.label_rule == "majority" else ()
+        used = sorted(annotations, key=lambda note: note.start_s)
+        used = used if rules.label_rule == "majority" else []
         self._starts = np.array([note.start_s for note in used])
         self._stops = np.array([note.stop_s for note in used])
+        # Never going back, so that those that end before a window are found without looking.
+        self._latest = np.maximum.accumulate(self._stops)
         self._names = [note.label for note in used]
-        # In order, as labels that follow each other are, only a few of them have to be looked at.
-        self._ordered = bool(
-            (np.diff(self._starts) >= 0).all() and (np.diff(self._stops) >= 0).all()
-        )
         self._rules = rules
 
     def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
@@ -249,10 +248,8 @@ class _Labels:
         return (label if label is not None and covered[label] >= needed else None), False
 
     def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
-        first, last = 0, len(self._starts)
-        if self._ordered:
-            first = int(np.searchsorted(self._stops, start_s))
-            last = int(np.searchsorted(self._starts, stop_s, side="right"))
+        first = int(np.searchsorted(self._latest, start_s))
+        last = int(np.searchsorted(self._starts, stop_s, side="right"))
         starts, stops = self._starts[first:last], self._stops[first:last]
         if start_s == stop_s:
             # A row has a moment, not an extent; a label may be given for that moment alone.

@@ -13,11 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
+
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.joined_stores import JoinedStores
+from sensor2llm.signals.leaks import distinct_rows
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.mapped_store import MappedStore
+from sensor2llm.signals.people import known_people
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.splits import PARTS, make_split
@@ -83,8 +87,7 @@ def put_side_by_side(
     if len(set(names)) < len(names):
         raise DataError(f"two stores are called alike ({', '.join(names)}); rename a folder")
     for (a, first), (b, second) in combinations(zip(names, stores, strict=True), 2):
-        both = set(first.subject_names) & set(second.subject_names)
-        if first.source == second.source and both:
+        if both := _same_people(first, second):
             raise DataError(
                 f"'{a}' and '{b}' are of the same people ({min(both)}, …), who could be taught as "
                 "one and tested as the other; prepare the sensors of one data set together"
@@ -104,6 +107,17 @@ def put_side_by_side(
         total=len(joined),
         ledger=_ledger(stores),
     )
+
+
+def _same_people(first: Windows, second: Windows) -> set[str]:
+    """Name the second store's people who are in the first, by data set and name or by a window."""
+    known = set(known_people(first.subject_names, first.source, first.parts))
+    others = known_people(second.subject_names, second.source, second.parts)
+    names = {
+        name for name, person in zip(second.subject_names, others, strict=True) if person in known
+    }
+    equal = np.flatnonzero(np.isin(np.asarray(second.digests), np.asarray(first.digests)))
+    return names | {str(second.subjects[row]) for row in distinct_rows(second, equal)}
 
 
 def _alone(spec: SignalSpec, modality: Modality) -> Modality:

@@ -5,9 +5,9 @@
     >>> sorted(recording.tracks)
     ['ankle_acc', 'heart_rate', 'wrist_acc', 'wrist_gyro']
 
-Five scenarios, each a file in `sensor2llm.signals.simulation` with its sources: activity, rhythm,
-sleep, spirometry, daily. A person is drawn from the seed and the person's own number, so that ten
-people are the first ten of twenty. What is known beyond the labels comes from
+Six scenarios, each a file in `sensor2llm.signals.simulation` with its sources: activity, rhythm,
+sleep, spirometry, daily, phone. A person is drawn from the seed and the person's own number, so
+that ten people are the first ten of twenty. What is known beyond the labels comes from
 `simulate_with_truth`.
 """
 
@@ -19,7 +19,7 @@ from typing import cast
 import numpy as np
 
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.simulation import activity, daily, rhythm, sleep, spirometry
+from sensor2llm.signals.simulation import activity, daily, phone, rhythm, sleep, spirometry
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.simulation.truth import ScenarioModule, Simulated, Truth
 from sensor2llm.signals.spec import SignalSpec
@@ -44,6 +44,7 @@ SCENARIOS: dict[str, ScenarioModule] = {
     "sleep": cast(ScenarioModule, sleep),
     "spirometry": cast(ScenarioModule, spirometry),
     "daily": cast(ScenarioModule, daily),
+    "phone": cast(ScenarioModule, phone),  # the place in this list is part of every person's seed
 }
 
 

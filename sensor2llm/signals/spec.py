@@ -131,7 +131,9 @@ class SignalSpec:
             modalities = tuple(_modality(fields) for fields in plain["modalities"])
             return cls(**{**plain, "modalities": modalities})
         except (KeyError, TypeError, AttributeError) as error:
-            raise SpecError(f"not a signal spec: {error}") from error
+            newer = "unexpected keyword" in str(error)
+            advice = "; a newer release may have written it: upgrade sensor2llm" * newer
+            raise SpecError(f"not a signal spec: {error}{advice}") from error
 
     def without_gaps(self, window: "Window") -> "Window":
         """Give the window without rows of values (axis none) that hold NaN: they are missing.

@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.leaks import check_parts
 from sensor2llm.signals.store import Indices, Windows
 
 PARTS = ("train", "validation", "test")
@@ -17,16 +18,27 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Hold the store rows of each part, in ascending order; `subjects` says whose they are."""
+    """Hold the store rows of each part, in ascending order; `subjects` says whose they are.
+
+    `split["all"]` are the rows of all parts together.
+    """
 
     train: Int[np.ndarray, " train"]
     validation: Int[np.ndarray, " validation"]
     test: Int[np.ndarray, " test"]
 
     def __getitem__(self, part: str) -> Int[np.ndarray, " window"]:
+        if part == "all":
+            return np.sort(np.concatenate([self.train, self.validation, self.test]))
         if part not in PARTS:
             raise DataError(f"unknown split {part!r}; choose from {', '.join(PARTS)}")
         return getattr(self, part)
+
+    @classmethod
+    def everybody(cls, store: Windows) -> "Split":
+        """Make every window a test window: nobody here has taught what is judged."""
+        nobody = np.arange(0)
+        return cls(train=nobody, validation=nobody, test=np.arange(len(store)))
 
     def subjects(self, store: Windows) -> dict[str, tuple[str, ...]]:
         """Give the people of each part: what it takes to make this split again."""
@@ -101,10 +113,11 @@ def subject_folds(
     """Make `folds` splits: everybody is tested once; validation people come from the others.
 
     Raises:
-        DataError: If there are fewer people than folds, or fewer than three.
+        DataError: If there are fewer people than folds, or fewer than three (four, two folds).
     """
     people = _people(store)
-    _need(len(people), max(folds, 3), f"{folds} folds with validation people")
+    # Half of three people may be two, and one is left to train and to choose on.
+    _need(len(people), max(folds, 3 if folds > 2 else 4), f"{folds} folds with validation people")
     groups = np.array_split(np.array(_shuffled(people, seed)), folds)
     return [
         _split_off_validation(
@@ -136,7 +149,7 @@ def make_split(store: Windows, config: SplitConfig) -> Split:
 
 
 def check_leak(store: Windows, split: Split) -> None:
-    """Raise unless no person is in two parts.
+    """Raise unless no person is in two parts, known by data set, name and windows.
 
     Windows overlap only within one person's recording, so this also keeps every overlapping pair
     in one part.
@@ -145,18 +158,11 @@ def check_leak(store: Windows, split: Split) -> None:
         DataError: If a person, and with them overlapping windows, is in two parts; or a part that
             is trained or chosen on is empty.
     """
-    ids = np.asarray(store.subject_ids)
-    people = {part: set(ids[split[part]].tolist()) for part in PARTS}
-    for first, second in (PARTS[:2], PARTS[1:], PARTS[::2]):
-        both = sorted(store.subject_names[i] for i in people[first] & people[second])
-        if both:
-            raise DataError(
-                f"leak: subject {', '.join(both)} has windows in both {first} and {second}; "
-                "every person belongs in one part"
-            )
-    for part in PARTS:
-        if not people[part]:
+    parts = {part: split[part] for part in PARTS}
+    for part, rows in parts.items():
+        if not len(rows):
             raise DataError(f"the {part} part holds no window; give it people")
+    check_parts(store, parts)
 
 
 def label_fraction(

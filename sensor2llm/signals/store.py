@@ -1,30 +1,35 @@
 """WindowStore: windows of any number of people in one folder of memory-mapped arrays.
 
-    store.json        format version, spec, label names, subjects, published splits, source, n;
-                      of data sets side by side also their names and sources (parts);
+    store.json        format version, spec, label names, subjects, published splits, source, n,
+                      fingerprint; of data sets side by side also their names and sources (parts);
                       what was read, kept, dropped and changed to make it (ledger)
     <modality>.npy    float32 (n, channel, step); rows of an absent modality are zeros
     present.npy       bool (n, modality)
     labels.npy        int64 (n,), -1 where a window has no label
     subjects.npy      int32 (n,), index into store.json's subjects
     starts.npy        float64 (n,), seconds
+    digests.npy       uint64 (n,), a hash of each window's signals; older stores have none
 
 Nothing is read into memory before it is asked for, and writing holds one window at a time.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, SupportsIndex
 
 import numpy as np
 
+from sensor2llm.atomic_write import repair
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
 FORMAT_VERSION = 1
+KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "parts", "n",
+        "fingerprint", "ledger"}  # fmt: skip
 # Read at a time while a store is iterated over.
 _CHUNK_ROWS = 64
 Indices = Sequence[int] | np.ndarray
@@ -81,6 +86,14 @@ class Windows(Protocol):
     def starts(self) -> np.ndarray:
         """Each window's start in its recording in seconds: (n,)."""
 
+    @property
+    def digests(self) -> np.ndarray:
+        """A hash of each window's signals, uint64 (n,); equal windows have equal ones."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the store holds."""
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Window]: ...
@@ -95,8 +108,9 @@ class WindowStore:
     """Read windows from a folder that `WindowStore.write` made.
 
     Example:
-        store = WindowStore.write("store", spec, windows)
-        store[0].label, store.read([3, 1, 2])["accel"].shape
+        >>> store = WindowStore.write("store", spec, [window] * 4)
+        >>> store[0].label, store.read([3, 1, 2])["wrist_acc"].shape
+        ('walking', (3, 3, 250))
 
     Raises:
         DataError: If the folder is no store, or is truncated or corrupt.
@@ -114,6 +128,7 @@ class WindowStore:
             self.parts: dict[str, str] = dict(meta.get("parts", {}))
             self.ledger = Ledger.from_dict(meta.get("ledger", {}))
             self._n = int(meta["n"])
+            self._fingerprint: str | None = meta.get("fingerprint")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"window store '{self.path}' has a broken store.json: {error}"
@@ -175,6 +190,21 @@ class WindowStore:
     def subjects(self) -> np.ndarray:
         """Give every window's subject name, shape (n,)."""
         return np.asarray(self.subject_names)[self.subject_ids]
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """Give a hash of each window's signals, uint64 (n,); a store without them is read once."""
+        from sensor2llm.signals.store_digest import digest_windows
+
+        written = (self.path / "digests.npy").is_file()
+        return self._map("digests", np.uint64, ()) if written else digest_windows(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Give a hash of all that the store holds, as it was made when the store was written."""
+        from sensor2llm.signals.store_digest import fingerprint
+
+        return self._fingerprint or fingerprint(self)
 
     def modality(self, name: str) -> np.ndarray:
         """Give one modality of all windows, memory-mapped: (n, channel, step)."""
@@ -242,6 +272,7 @@ def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
+    repair(path)
     file = path / "store.json"
     if not file.is_file():
         raise DataError(
@@ -254,8 +285,10 @@ def _read_meta(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"window store '{path}' has a broken store.json: {error}") from error
     if version != FORMAT_VERSION:
+        unknown = ", ".join(sorted(set(meta) - KEYS)) or "none"
         raise DataError(
             f"window store '{path}' has format version {version}, this program reads "
-            f"{FORMAT_VERSION}; prepare it again"
+            f"{FORMAT_VERSION}; keys unknown here: {unknown}; upgrade sensor2llm "
+            "(pip install -U sensor2llm), or prepare it again"
         )
     return meta

@@ -2,18 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import Indices, Windows, windows_of
+from sensor2llm.signals.store_digest import fingerprint
 from sensor2llm.signals.window import Window
 
 
 class StoreView(ABC):
-    """Read windows that lie in other stores; a view sets these, and says how `read` goes."""
+    """Read windows that lie in other stores.
+
+    A view sets these, and says how `read` goes, which windows it reads and what it makes of them.
+    """
 
     path: Path
     spec: SignalSpec
@@ -36,6 +41,20 @@ class StoreView(ABC):
     def subjects(self) -> np.ndarray:
         """Give every window's subject name, shape (n,)."""
         return np.asarray(self.subject_names)[self.subject_ids]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Give a hash of all that the view holds, by what it reads and what it makes of it."""
+        return fingerprint(self, self._origin())
+
+    @property
+    @abstractmethod
+    def digests(self) -> np.ndarray:
+        """Give a hash of each window's signals as they were written, uint64 (n,)."""
+
+    @abstractmethod
+    def _origin(self) -> Mapping[str, Any]:
+        """Give the fingerprints of what is read, and what is made of it, as plain JSON."""
 
     def __len__(self) -> int:
         return len(self.labels)

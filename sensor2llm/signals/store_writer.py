@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import shutil
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import FORMAT_VERSION, WindowStore
+from sensor2llm.signals.store_digest import digest_window
 from sensor2llm.signals.window import Window
 
 _LONGEST_NAME = 200
@@ -63,8 +63,6 @@ class GrowingArray:
                 self._file.seek(0)
                 body = self._write_header()
                 assert body == self._body, "the .npy header outgrew its padding"
-                self._file.flush()
-                os.fsync(self._file.fileno())
 
 
 class _Names:
@@ -111,25 +109,21 @@ def write_store(
     parts: Mapping[str, str] | None = None,
     ledger: Ledger | None = None,
 ) -> WindowStore:
-    """Write a store beside `path` and rename it; see `WindowStore.write`."""
+    """Write a store that takes its place whole; see `WindowStore.write`."""
     if path.exists() and not _may_replace(path):
         raise DataError(
             f"'{path}' exists and is no window store; move it away or choose another --out"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
-    try:
-        meta = _write_arrays(partial, spec, windows, label_names, ledger)
+    with replace_folder(path, _is_foreign) as part:
+        meta = _write_arrays(part, spec, windows, label_names, ledger)
         splits = {name: list(people) for name, people in (published or {}).items()}
         meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
         meta |= {"parts": dict(parts)} if parts else {}
         meta |= {"ledger": _filled(ledger, meta["n"]).to_dict()}
-        _write_json(partial / "store.json", meta)
-        partial.chmod(0o777 & ~_umask())
-        _replace(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        file = part / "store.json"
+        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        meta["fingerprint"] = WindowStore(part).fingerprint
+        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
     return WindowStore(path)
 
 
@@ -149,7 +143,7 @@ def _write_arrays(
         arrays = {m.name: grow(m.name, np.float32, m.shape) for m in spec.modalities}
         present = grow("present", np.bool_, (len(arrays),))
         label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
-        starts = grow("starts", np.float64, ())
+        starts, digests = grow("starts", np.float64, ()), grow("digests", np.uint64, ())
         for n, given in enumerate(windows, start=1):
             window = spec.without_gaps(given)
             _check(window, spec, n - 1)
@@ -160,6 +154,7 @@ def _write_arrays(
             label_ids.append(-1 if window.label is None else labels.number(window.label))
             subject_ids.append(subjects.number(str(window.subject)))
             starts.append(window.start_s)
+            digests.append(digest_window(window))
     if n == 0:
         why = "".join(f"; {line}" for line in ledger.lines()) if ledger else ""
         raise DataError(
@@ -191,28 +186,6 @@ def _may_replace(path: Path) -> bool:
     return (path / "store.json").is_file() or (path.is_dir() and not any(path.iterdir()))
 
 
-def _write_json(file: Path, plain: Mapping[str, Any]) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        json.dump(plain, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _replace(new: Path, target: Path) -> None:
-    if not target.exists():
-        new.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent))
-    target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old)
+def _is_foreign(name: str) -> bool:
+    """Say whether an entry beside an old store's files is somebody's own, and stays."""
+    return name not in ("store.json", "classes.png") and not name.endswith(".npy")

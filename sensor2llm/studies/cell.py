@@ -71,6 +71,7 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
         ConfigError: an option that there is not.
     """
     start = time.monotonic()
+    data = {name: mark(study.stores[name]) for name in stores_of(study, cell)}
     config = study.stores[cell.store]
     store = open_data(config)
     split = divide(config, store, cell.fold)
@@ -91,7 +92,7 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
         "fold": cell.fold,
         "seed": cell.seed,
         "digest": digest(study, cell),
-        "data": {name: mark(study.stores[name]) for name in stores_of(study, cell)},
+        "data": data,
         "windows": {part: len(split[part]) for part in ("train", "validation", "test")},
         "test_people": list(split.subjects(store)["test"]),
         "pretraining": _pretraining(made.result),

@@ -176,13 +176,13 @@ class MissingConfig:
 def study_pretrain_loop() -> LoopConfig:
     """Give the pretraining loop of a study: batches of 128, early stopping, at most 5 minutes."""
     return _changed(pretrain_loop(), batch_size=128, learning_rate=2e-3, patience=3,
-                    precision="auto")  # fmt: skip
+                    precision="auto", min_steps=0)  # fmt: skip
 
 
 def study_finetune_loop() -> LoopConfig:
-    """Give the fine-tuning loop of a study."""
+    """Give the fine-tuning loop of a study; its floor under the steps is `finetune_min_steps`."""
     return _changed(finetune_loop(), batch_size=128, learning_rate=2e-3, patience=4,
-                    precision="auto")  # fmt: skip
+                    precision="auto", min_steps=0)  # fmt: skip
 
 
 def _changed(loop: LoopConfig, **changes: Any) -> LoopConfig:

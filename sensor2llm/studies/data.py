@@ -1,7 +1,6 @@
 """What a study reads of a store: some of its people and modalities, and how they are divided."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,6 @@ from sensor2llm.signals.splits import Split, check_leak, leave_one_subject_out, 
 from sensor2llm.signals.store import Indices, Windows, WindowStore
 from sensor2llm.signals.store_view import StoreView
 from sensor2llm.studies.config import StoreConfig
-
-# What says which window is which; a change of the signals alone does not happen by `prepare`.
-MARKED = ("store.json", "labels.npy", "subjects.npy", "starts.npy", "present.npy")
 
 
 def open_data(config: StoreConfig) -> Windows:
@@ -53,18 +49,12 @@ def divide(config: StoreConfig, store: Windows, fold: int) -> Split:
 
 
 def mark(config: StoreConfig) -> str:
-    """Give a hash of which windows, people and labels a store holds.
-
-    A store that was prepared again with other options has another.
+    """Give the fingerprint of a study's store: of its signals, labels, people and the rest.
 
     Raises:
         DataError: a store that cannot be read.
     """
-    WindowStore.open(config.path)
-    found = hashlib.sha256()
-    for file in MARKED:
-        found.update((config.path / file).read_bytes())
-    return found.hexdigest()[:16]
+    return WindowStore.open(config.path).fingerprint
 
 
 class SomePeople(StoreView):
@@ -97,6 +87,14 @@ class SomePeople(StoreView):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SomePeople, (self.store, self.people)
+
+    @property
+    def digests(self) -> np.ndarray:
+        """Give a hash of each window's signals."""
+        return np.asarray(self.store.digests)[self._rows]
+
+    def _origin(self) -> Mapping[str, Any]:
+        return {"some_of": self.store.fingerprint}
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros."""

@@ -264,13 +264,18 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
                    "too": method.pretrain_too, "use": method.use},
         "split": asdict(store.split),
         "encoder": encoder_config(study, cell).identity(),
-        "loops": [asdict(pretraining), asdict(finetuning), study.finetune_min_steps],
+        "loops": [_loop(pretraining), _loop(finetuning), study.finetune_min_steps],
         "finetune": asdict(study.finetune),
         "features": study.features,
         "labels": asdict(study.labels),
         "missing": asdict(study.missing),
     }  # fmt: skip
     return said | _later(study, cell)
+
+
+def _loop(loop: LoopConfig) -> Settings:
+    """Give a loop's settings; no floor under its steps is as it was before there were floors."""
+    return {name: value for name, value in asdict(loop).items() if name != "min_steps" or value}
 
 
 def _later(study: StudyConfig, cell: Cell) -> Settings:

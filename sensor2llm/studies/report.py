@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sensor2llm.atomic_write import update_folder
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.grid import cells
 from sensor2llm.studies.results import tabulate
 from sensor2llm.studies.runner import read_cells
 from sensor2llm.studies.sections import SECTIONS, Lines, table
-from sensor2llm.training.record import versions, write_bytes, write_json
+from sensor2llm.training.record import versions, write_json
 
 RESULTS, TABLE, REPORT = "results.json", "results.parquet", "README.md"
 INTERVALS = ("interval", "difference_interval")
@@ -41,12 +42,11 @@ def write_report(study: StudyConfig, command: str, *, as_json: bool = False) -> 
         "pretraining": pretraining_of(records),
         "rows": lines,
     }
-    folder = study.report or study.out
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / RESULTS, found)
-    _write_table(folder / TABLE, lines)
-    text = describe(study, found, folder)
-    write_bytes(folder / REPORT, text.encode("utf-8"))
+    with update_folder(study.report or study.out) as part:
+        write_json(part / RESULTS, found)
+        _write_table(part / TABLE, lines)
+        text = describe(study, found, part)
+        (part / REPORT).write_text(text, encoding="utf-8")
     return json.dumps(found) if as_json else text
 
 
@@ -119,6 +119,4 @@ def _write_table(path: Path, lines: Lines) -> None:
     types |= dict.fromkeys(("without", "missing"), pa.list_(pa.string()))
     found = pa.Table.from_pylist(flat).schema
     schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in found])
-    part = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_pylist(flat, schema=schema), part)
-    part.replace(path)
+    pq.write_table(pa.Table.from_pylist(flat, schema=schema), path)

@@ -19,7 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from sensor2llm.atomic_write import sole_writer
 from sensor2llm.errors import DataError, UserError
+from sensor2llm.library_output import log_library_output
+from sensor2llm.manifest import check_files, hash_files
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
@@ -44,10 +47,16 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
             be run, after all others were.
     """
     check_cells(study)
+    with sole_writer(study.out / CELLS):
+        return _run_missing(study)
+
+
+def _run_missing(study: StudyConfig) -> tuple[int, int]:
     for store in study.stores.values():
         open_data(store)
     wanted, marks = cells(study), dict[str, str]()
     left = [cell for cell in wanted if not is_done(study, cell, marks)]
+    _tell_of_other_data(study, wanted, left)
     if left:
         _run(study, left, len(wanted))
     return len(wanted), len(left)
@@ -55,7 +64,7 @@ def run_study(study: StudyConfig) -> tuple[int, int]:
 
 def _run(study: StudyConfig, left: Sequence[Cell], total: int) -> None:
     folder = study.out / CELLS
-    folder.mkdir(parents=True, exist_ok=True)
+    log_library_output(study.out / "log.txt")
     engine = _on_ray if study.engine == "ray" else _local
     failed: list[tuple[Cell, Exception]] = []
     with counting_bar() as bar:
@@ -90,16 +99,37 @@ def is_done(study: StudyConfig, cell: Cell, marks: dict[str, str] | None = None)
         cell: one of its cells.
         marks: `data.mark` of stores that were asked before; others are put there.
     """
+    record = _record(study, cell)
+    # The first studies' cells bear no mark.
+    unmarked = record is not None and record.get("data") is None
+    return record is not None and (
+        unmarked or record["data"] == _data(study, cell, {} if marks is None else marks)
+    )
+
+
+def _record(study: StudyConfig, cell: Cell) -> dict[str, Any] | None:
+    """Read what a cell's result says, where it is whole and was made by the same settings."""
     path = study.out / CELLS / f"{cell.key}.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         np.load(path.with_suffix(".npz"), allow_pickle=False).close()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return False
-    if not isinstance(record, dict) or record.get("digest") != digest(study, cell):
-        return False
-    # The first studies' cells bear no mark.
-    return record.get("data") in (None, _data(study, cell, {} if marks is None else marks))
+        check_files(path.parent, record.get("files", {}), "cell", "run the study again")
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        return None
+    fits = isinstance(record, dict) and record.get("digest") == digest(study, cell)
+    return record if fits else None
+
+
+def _tell_of_other_data(study: StudyConfig, wanted: Sequence[Cell], left: Sequence[Cell]) -> None:
+    """Say how many finished cells are of other windows, and of how many that is not known."""
+    if stale := sum(_record(study, cell) is not None for cell in left):
+        logger.info("%d finished cells are of other data and are run again", stale)
+    records = (_record(study, cell) for cell in wanted if cell not in left)
+    if unmarked := sum(record is not None and record.get("data") is None for record in records):
+        logger.warning(
+            "%d finished cells do not say which data they are of and are taken as they are; "
+            "delete them in %s to run them again", unmarked, study.out / CELLS,
+        )  # fmt: skip
 
 
 def _data(study: StudyConfig, cell: Cell, marks: dict[str, str]) -> dict[str, str]:
@@ -150,6 +180,7 @@ def _write(folder: Path, cell: Cell, answer: Answer) -> None:
     """Write the arrays first: a cell is finished when its JSON file is there."""
     record, arrays = answer
     write_bytes(folder / f"{cell.key}.npz", arrays)
+    record |= {"files": hash_files(folder, [f"{cell.key}.npz"])}
     write_json(folder / f"{cell.key}.json", record)
 
 

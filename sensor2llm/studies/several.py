@@ -4,6 +4,7 @@ import numpy as np
 
 from sensor2llm.signals.joined_stores import JoinedStores
 from sensor2llm.signals.mapped_store import MappedStore
+from sensor2llm.signals.people import data_set_key, person_key
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows
 from sensor2llm.studies.config import StudyConfig
@@ -37,8 +38,9 @@ def joined_for(
     taught = [split.train] if method.pretrain_too else []
     start = len(own)
     for other in others:
-        held_out = _held_out(store, split) if _one_source(store, other) else []
-        taught.append(start + np.flatnonzero(~np.isin(other.subjects, held_out)))
+        held_out = _held_out(store, split) if _one_source(store, other) else set()
+        keys = np.array([person_key(name) in held_out for name in other.subject_names])
+        taught.append(start + np.flatnonzero(~keys[np.asarray(other.subject_ids)]))
         start += len(other)
     found = Split(train=np.concatenate(taught), validation=split.validation, test=split.test)
     return joined, found
@@ -47,9 +49,11 @@ def joined_for(
 def _one_source(store: Windows, other: Windows) -> bool:
     """Say whether two stores hold the same people: one folder, or one data set in other words."""
     same_folder = store.path.resolve() == other.path.resolve()
-    return same_folder or bool(store.source and store.source == other.source)
+    return same_folder or bool(
+        store.source and data_set_key(store.source) == data_set_key(other.source)
+    )
 
 
-def _held_out(store: Windows, split: Split) -> list[str]:
+def _held_out(store: Windows, split: Split) -> set[str]:
     people = split.subjects(store)
-    return [*people["validation"], *people["test"]]
+    return {person_key(name) for name in (*people["validation"], *people["test"])}

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter_files import find_adapter
-from sensor2llm.errors import ArtefactError, ConfigError, DataError, UserError
+from sensor2llm.atomic_write import sole_writer, update_folder
+from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.manifest import MANIFEST
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.tasks import archive_parts
@@ -108,24 +109,34 @@ def label_archive(
 
     Raises:
         ConfigError: `out` cannot be used as it is.
-        ArtefactError: the adapter or its LLM cannot be loaded.
+        ArtefactError: the adapter or its LLM cannot be loaded, or another process writes `out`.
+        DiskFullError: naming path and size; what is finished stays.
         RuntimeError: a bug met on the way, after all other parts were labelled.
     """
     if out is None:
         raise ConfigError("the results of several recordings need a folder: --out FOLDER")
     if out.suffix in SUFFIXES or out.is_file():
         raise ConfigError(f"the results go into a folder; --out {out.name} names a file")
+    with sole_writer(out):
+        return _label_archive(files, out, labelling, engine or in_this_process, resume)
+
+
+def _label_archive(
+    files: Sequence[Path], out: Path, labelling: Labelling, engine: Engine, resume: bool
+) -> ArchiveResult:
     recordings = find_recordings(files, out)
     index = _Index(out, _settings(labelling), resume)
     parts = index.left(recordings)
     bugs = []
     try:
-        outcomes = (engine or in_this_process)(labelling, parts, out / PARTS)
+        outcomes = engine(labelling, parts, out / PARTS)
         with contextlib.closing(outcomes), counting_bar() as bar:
             task = bar.add_task("labelling", total=len(parts))
             for part, outcome in outcomes:
                 if outcome.kind == "model":
                     raise ArtefactError(outcome.reason)
+                if outcome.kind == "disk":
+                    raise DiskFullError(outcome.reason)
                 if outcome.kind == "bug":
                     bugs.append(outcome.reason)
                 index.add(part, outcome)
@@ -188,8 +199,12 @@ class _Index:
 
     def left(self, recordings: Mapping[str, Path]) -> list[Part]:
         """Plan what is not finished, and remove what the index does not know."""
+        if not (self.out / INDEX).is_file():
+            # In one step with the folder: without its index it would be taken for somebody's own.
+            with update_folder(self.out) as part:
+                write_json(part / INDEX, self._content())
         parts = self.out / PARTS
-        parts.mkdir(parents=True, exist_ok=True)
+        parts.mkdir(exist_ok=True)
         found = []
         for name, path in recordings.items():
             mark = _mark(path)
@@ -227,15 +242,15 @@ class _Index:
             self.write()
 
     def write(self) -> None:
-        write_json(
-            self.out / INDEX,
-            {
-                "format_version": FORMAT_VERSION,
-                "settings": self.settings,
-                "recordings": self.recordings,
-            },
-        )
+        write_json(self.out / INDEX, self._content())
         self.written_at = time.monotonic()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "settings": self.settings,
+            "recordings": self.recordings,
+        }
 
     def result(self, recordings: Mapping[str, Path]) -> ArchiveResult:
         entries = {name: self.recordings[name] for name in recordings}

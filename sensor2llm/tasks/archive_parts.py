@@ -5,7 +5,6 @@ A part is a file, or a range of a store's rows. Its Parquet file appears whole o
 
 import hashlib
 import logging
-import os
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow import parquet
 
-from sensor2llm.errors import ConfigError, DataError, UserError
+from sensor2llm.atomic_write import replace_file
+from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.ledger import Ledger
@@ -62,13 +62,14 @@ class Outcome:
     Args:
         windows: how many were labelled.
         reason: why none were, in a line; a traceback for a bug.
-        kind: whose fault: the recording's, the model's (then no part can be labelled), or ours.
+        kind: whose fault: the recording's, the model's or the disk's (then no part can be
+            labelled), or ours.
         ledger: what became of its rows and windows, as `Ledger.to_dict` gives it.
     """
 
     windows: int = 0
     reason: str | None = None
-    kind: Literal["recording", "model", "bug"] = "recording"
+    kind: Literal["recording", "model", "disk", "bug"] = "recording"
     ledger: dict[str, Any] = field(default_factory=dict)
 
 
@@ -175,15 +176,15 @@ def label_part(
         )
     ledger = Ledger()
     try:
-        rows = _rows(model, part, labelling, ledger)
-        windows = _write(attempt, model.adapter.label_names, rows)
-        attempt.replace(target)
+        with replace_file(target, attempt):
+            rows = _rows(model, part, labelling, ledger)
+            windows = _write(attempt, model.adapter.label_names, rows)
+    except DiskFullError as error:
+        return Outcome(reason=" ".join(str(error).split()), kind="disk")
     except (UserError, OSError) as error:
         return Outcome(reason=" ".join(str(error).split()))
     except Exception:
         return Outcome(reason=f"{part.name}:\n{traceback.format_exc()}", kind="bug")
-    finally:
-        attempt.unlink(missing_ok=True)
     for path in tries:
         path.unlink(missing_ok=True)
     return Outcome(windows, ledger=ledger.to_dict())
@@ -210,16 +211,13 @@ def _rows(
 
 
 def _write(path: Path, labels: Sequence[str], rows: Iterator[Mapping[str, object]]) -> int:
-    """Write rows as they come, and onto the disk before the file gets its name."""
+    """Write rows as they come."""
     text, number = pa.string(), pa.float64()
     fields = {"file": text, "window": pa.int64(), "start_s": number, "subject": text}
     fields |= {"label": text, "probability": number, **{f"p_{name}": number for name in labels}}
     schema, count = pa.schema(fields), 0
-    with path.open("wb") as file:
-        with parquet.ParquetWriter(file, schema) as writer:
-            while some := list(islice(rows, _ROW_GROUP)):
-                writer.write_table(pa.Table.from_pylist(some, schema))
-                count += len(some)
-        file.flush()
-        os.fsync(file.fileno())
+    with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
+        while some := list(islice(rows, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(some, schema))
+            count += len(some)
     return count

@@ -10,6 +10,7 @@ from sensor2llm.adapter_card import card_text as base_card
 from sensor2llm.errors import ArtefactError
 from sensor2llm.tasks.missing import summary_lines
 from sensor2llm.tasks.task_card import TASKS, read_tasks, task_section
+from sensor2llm.training.record import write_bytes
 
 TEXT = "metrics_text.json"
 CONTROLS = {
@@ -25,7 +26,7 @@ CONTROLS = {
 }
 
 
-def write_card(folder: str | Path, *, title: str | None = None) -> Path:
+def write_card(folder: str | Path, *, title: str | None = None, part: Path | None = None) -> Path:
     """Write `README.md` into an adapter's folder from its manifest and what was measured.
 
     What was read from free text stands beside the scores where `metrics_text.json` is there, and
@@ -34,21 +35,24 @@ def write_card(folder: str | Path, *, title: str | None = None) -> Path:
     Args:
         folder: an adapter that `evaluate` has been run on.
         title: the first line; the folder's name by default.
+        part: new files that will go into the folder together; the card goes with them.
 
     Raises:
         ArtefactError: where the manifest or the metrics are missing or no JSON.
     """
     folder = Path(folder)
-    manifest, tasks = _read(folder, "sensor2llm.json"), read_tasks(folder)
-    alone = bool(tasks) and not (folder / "metrics.json").is_file()
-    metrics = {} if alone else _read(folder, "metrics.json")
-    path = folder / "README.md"
-    part = path.with_name("README.md.part")
-    by_text = _read(folder, TEXT) if (folder / TEXT).is_file() else None
+    new = part or folder
+
+    def place(name: str) -> Path:
+        return new / name if (new / name).is_file() else folder / name
+
+    manifest, tasks = _read(place("sensor2llm.json")), read_tasks(place)
+    alone = bool(tasks) and not place("metrics.json").is_file()
+    metrics = {} if alone else _read(place("metrics.json"))
+    by_text = _read(place(TEXT)) if place(TEXT).is_file() else None
     text = card_text(manifest, metrics, title or folder.resolve().name, by_text, tasks)
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-    return path
+    write_bytes(new / "README.md", text.encode("utf-8"))
+    return new / "README.md"
 
 
 def card_text(
@@ -160,11 +164,11 @@ def _probed_table(
     return table(head, [[*row, *cells] for row, cells in zip(rows, probed, strict=True)])
 
 
-def _read(folder: Path, name: str) -> Mapping[str, Any]:
-    file = folder / name
+def _read(file: Path) -> Mapping[str, Any]:
+    folder = file.parent
     if not file.is_file():
         raise ArtefactError(
-            f"'{folder}' has no {name}, which its card is written from; "
+            f"'{folder}' has no {file.name}, which its card is written from; "
             f"run `python -m sensor2llm.evaluate {folder} --data STORE` first"
         )
     try:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sensor2llm.errors import ConfigError
 
-Part = Literal["test", "validation", "train"]
+Part = Literal["test", "validation", "train", "all"]
 Task = Literal["classification", "question_answering", "captioning", "regression"]
 
 
@@ -19,7 +19,7 @@ class EvaluationConfig:
     data: Path
     """The window store."""
     split: Part = "test"
-    """Whose windows."""
+    """Whose windows; all are everybody's, of data on which nobody was trained."""
     by: Literal["score", "text"] = "score"
     """Score every label, or read the LLM's free answer."""
     task: Task = "classification"
@@ -42,3 +42,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ConfigError(f"batch_size must be positive, got {self.batch_size}")
+        if self.split == "all" and (self.controls or self.task != "classification"):
+            raise ConfigError(
+                "--split all judges labels where nobody was trained on; --controls and --task "
+                "compare with training people: leave them out"
+            )

@@ -10,22 +10,28 @@ question is answered with all of them in view.
 """
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, ModelError
-from sensor2llm.llm.chat import Message
+from sensor2llm.llm.chat import Message, check_plain
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.fitting import fit_windows
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
+
+logger = logging.getLogger(__name__)
+LONGEST_TOKEN = 32
+"""Characters a token: more of a question than so many a position cannot fit and is not encoded."""
 
 
 @dataclass(frozen=True)
@@ -129,33 +135,38 @@ class Conversation:
 
     def ask(self, question: str) -> str:
         """Ask in plain words and return the LLM's own answer."""
-        return "".join(self.stream(question)).strip()
+        return "".join(self.stream(question))
 
     def stream(self, question: str) -> Iterator[str]:
         """Ask in plain words and yield the LLM's answer piece by piece.
 
         The turn is kept once the answer is whole. Where the conversation grows longer than the
-        LLM's context, the oldest questions are forgotten; windows are kept.
+        LLM's context, the oldest questions are forgotten, then the end of this one is cut off;
+        both are said. Windows are kept.
 
         Raises:
             ModelError: the windows alone are longer than the LLM's context.
+            ConfigError: the question holds a placeholder's text, or what is no character.
         """
+        check_plain(question, "the question")
+        ids, question = self._fitting_ids(question)
         asked: Message = {"role": "user", "content": question}
-        ids = self._fitting_ids(asked)
         heard = [window for exchange in self._exchanges for window in exchange.heard]
         with torch.no_grad():
             prompt = self.model.build.conversation(ids, heard)
         pieces: list[str] = []
-        for piece in stream_text(
-            self.model.llm,
-            prompt,
-            max_new_tokens=self.max_new_tokens,
-            temperature=self.temperature,
-            seed=self._seed + len(self.turns),
+        for piece in without_outer_blanks(
+            stream_text(
+                self.model.llm,
+                prompt,
+                max_new_tokens=self.max_new_tokens,
+                temperature=self.temperature,
+                seed=self._seed + len(self.turns),
+            )
         ):
             pieces.append(piece)
             yield piece
-        said = "".join(pieces).strip()
+        said = "".join(pieces)
         answer: Message = {"role": "assistant", "content": said}
         self._exchanges.append(_Exchange((asked, answer)))
         self.turns.append(Turn("question", question, said))
@@ -177,27 +188,51 @@ class Conversation:
             text = "\n\n".join(_markdown(turn) for turn in self.turns) + "\n"
         else:
             raise ConfigError(f"cannot save a conversation as {path.name}; end it in .json or .md")
-        path.write_text(text, encoding="utf-8")
+        with replace_file(path) as part:
+            part.write_text(text, encoding="utf-8")
         return path
 
-    def _fitting_ids(self, asked: Message) -> list[int]:
-        """Give the token ids of the conversation, questions forgotten until it fits."""
-        room = self.model.llm.context
-        while True:
-            ids = self._ids(asked)
-            if room is None or len(ids) + self.max_new_tokens <= room:
-                return ids
+    def _fitting_ids(self, question: str) -> tuple[list[int], str]:
+        """Give the conversation's token ids and the question, both as long as the context holds."""
+        llm, room = self.model.llm, self.model.llm.context
+        if room is None:
+            return self._ids(question), question
+        whole, question = question, question[: room * LONGEST_TOKEN]
+        while (excess := len(ids := self._ids(question)) + self.max_new_tokens - room) > 0:
             oldest = next((e for e in self._exchanges if not e.heard), None)
-            if oldest is None:
+            if oldest is not None:
+                self._exchanges.remove(oldest)
+                logger.info("the oldest question is forgotten: the LLM holds %d positions", room)
+                continue
+            tokens = len(llm.encode(question))
+            if tokens <= excess:
                 raise ModelError(
-                    f"the conversation takes {len(ids)} positions and an answer up to "
-                    f"{self.max_new_tokens}, the LLM holds {room}; attach fewer windows"
+                    f"the windows and an answer of {self.max_new_tokens} tokens leave no room for "
+                    f"a question in the LLM's {room} positions; attach fewer windows"
                 )
-            self._exchanges.remove(oldest)
+            question = question[: len(question) * (tokens - excess) // tokens]
+        if question != whole:
+            logger.info(
+                "the question is cut to its first %d of %d characters: the LLM holds %d positions",
+                len(question), len(whole), room,
+            )  # fmt: skip
+        return ids, question
 
-    def _ids(self, asked: Message) -> list[int]:
+    def _ids(self, question: str) -> list[int]:
         messages = [message for exchange in self._exchanges for message in exchange.messages]
+        asked: Message = {"role": "user", "content": question}
         return self.model.llm.encode(self.model.llm.render([*messages, asked]))
+
+
+def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield a text's pieces without the blanks before its first and after its last word."""
+    blanks, begun = "", False
+    for piece in pieces:
+        text = blanks + piece if begun else piece.lstrip()
+        words = text.rstrip()
+        if words:
+            yield words
+        blanks, begun = text[len(words) :], begun or bool(words)
 
 
 def _markdown(turn: Turn) -> str:

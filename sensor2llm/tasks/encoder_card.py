@@ -75,26 +75,31 @@ batch = WindowDataset(WindowStore.open("STORE"), [0, 1, 2], normaliser).batch([0
 ```"""
 
 
-def write_encoder_card(folder: str | Path, *, title: str | None = None) -> Path:
+def write_encoder_card(
+    folder: str | Path, *, title: str | None = None, part: Path | None = None
+) -> Path:
     """Write `README.md` into an encoder's folder from its manifest and `metrics.json`.
 
     Args:
         folder: an encoder that `evaluate` has been run on.
         title: the first line; the folder's name by default.
+        part: new files that will go into the folder together; the card goes with them.
 
     Raises:
         ArtefactError: manifest or metrics are missing, broken, or of other weights.
     """
     folder = Path(folder)
-    manifest, metrics = read_manifest(folder), _metrics(folder)
+    new = part or folder
+    fresh = (new / "metrics.json").is_file()
+    manifest, metrics = read_manifest(folder), _metrics(new if fresh else folder)
     if metrics["encoder"] != manifest["fingerprint"]:
         raise ArtefactError(
             f"{folder / 'metrics.json'} was measured on other weights than those in '{folder}'; "
             f"run `python -m sensor2llm.evaluate {folder} --data STORE` again"
         )
     text = encoder_card_text(manifest, metrics, folder.resolve().name, title=title)
-    write_bytes(folder / CARD, text.encode("utf-8"))
-    return folder / CARD
+    write_bytes(new / CARD, text.encode("utf-8"))
+    return new / CARD
 
 
 def encoder_card_text(

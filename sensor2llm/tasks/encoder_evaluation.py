@@ -19,6 +19,7 @@ from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows
+from sensor2llm.signals.taught import Taught
 from sensor2llm.tasks.embedding import (
     MOST_WINDOWS,
     Shares,
@@ -29,7 +30,7 @@ from sensor2llm.tasks.embedding import (
     spread,
     subject_probe,
 )
-from sensor2llm.tasks.evaluation import data_facts, recipe_split
+from sensor2llm.tasks.evaluation import checked_split, data_facts
 from sensor2llm.tasks.metrics import Predictions, measure
 from sensor2llm.tasks.probe import ProbeResult, encoder_features, probe, probe_metrics
 
@@ -76,11 +77,12 @@ def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> Re
         manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
         normaliser = Normaliser.from_dict(manifest["normaliser"])
         recipe = manifest.get("recipe") or {}
+        taught: tuple[Taught, ...] = (Taught.from_manifest(manifest),)
     else:
         adapter = SensorAdapter.load(folder)
         if adapter.encoder is None:
             raise ConfigError(f"'{name}' reads windows as text; it has no encoder to draw or probe")
-        encoder, recipe = adapter.encoder, adapter.recipe
+        encoder, recipe, taught = adapter.encoder, adapter.recipe, adapter.taught
         normaliser = adapter.normaliser or _as_they_are(encoder.spec)
     store = fitted(store, encoder.spec, quiet=quiet)
     if encoder.spec.names != store.spec.names:
@@ -88,7 +90,8 @@ def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> Re
             f"'{store.path}' holds {', '.join(store.spec.names)}; probes of this encoder need "
             f"{', '.join(encoder.spec.names)}, in this order: prepare the store so"
         )
-    return ReadEncoder(encoder.eval(), normaliser, store, recipe_split(recipe, store))
+    split = checked_split(recipe, store, taught, f"'{name}'")
+    return ReadEncoder(encoder.eval(), normaliser, store, split)
 
 
 def _as_they_are(spec: SignalSpec) -> Normaliser:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.errors import ConfigError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
@@ -27,6 +28,7 @@ from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.side_by_side import own_split
 from sensor2llm.signals.splits import Split, make_split
 from sensor2llm.signals.store import Windows
+from sensor2llm.signals.taught import Taught
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.classification import By
 from sensor2llm.tasks.control_run import (
@@ -53,7 +55,6 @@ class Evaluation:
     def save(self, folder: str | Path) -> Path:
         """Write metrics and predictions into a folder; a reader never sees half a file."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         write_predictions(self.predictions, folder / f"predictions{self.suffix}.parquet")
         write_json(folder / f"metrics{self.suffix}.json", self.metrics)
         return folder
@@ -175,6 +176,26 @@ def recipe_split(recipe: Mapping[str, Any], store: Windows) -> Split:
         raise ConfigError(f"the recipe's split cannot be read ({error}); train again") from error
 
 
+def checked_split(
+    recipe: Mapping[str, Any], store: Windows, taught: Sequence[Taught], what: str
+) -> Split:
+    """Make the split of a recipe on a store, whose test people have taught nothing.
+
+    Args:
+        recipe: of the adapter or the encoder that is judged.
+        store: windows to judge it on; another one than it learned from divides otherwise.
+        taught: who taught it; empty where that is not known.
+        what: "the adapter 'mine'", for messages.
+
+    Raises:
+        DataError: test people are among those who taught it.
+    """
+    split = recipe_split(recipe, store)
+    for people in taught:
+        people.check(store, split.test, what)
+    return split
+
+
 def data_facts(store: Windows, split: Split) -> dict[str, Any]:
     """Return what a card says of the data: source, and how many people are in each part.
 
@@ -204,9 +225,5 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     if p.probabilities is not None:
         columns["probability"] = p.probabilities.max(1)
         columns |= {f"p_{n}": p.probabilities[:, i] for i, n in enumerate(p.labels)}
-    part = path.with_name(path.name + ".part")
-    try:
+    with replace_file(path) as part:
         pq.write_table(pa.table(columns), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

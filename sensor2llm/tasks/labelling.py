@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv, parquet
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.ledger import Ledger
@@ -152,18 +153,13 @@ def check_out(path: Path) -> None:
 def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
     """Write rows as CSV, Parquet or JSON; an old file stays whole until the new one is."""
     check_out(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with replace_file(path) as part:
         if path.suffix == ".json":
             part.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         elif path.suffix == ".csv":
             csv.write_csv(pa.Table.from_pylist(rows), part)
         else:
             parquet.write_table(pa.Table.from_pylist(rows), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -110,7 +110,7 @@ def measure(predictions: Predictions, *, seed: int = 0, **measured: Any) -> Metr
     """
     p, probabilities = predictions, predictions.probabilities
     occurring = np.union1d(p.true, p.predicted[p.predicted >= 0])
-    by_label = f1_score(p.true, p.predicted, labels=occurring, average=None, zero_division=0)
+    by_label = f1_score(p.true, p.predicted, labels=occurring, average=None)
     names = [p.labels[i] for i in occurring]
     return Metrics(
         macro_f1=float(np.mean(by_label)),
@@ -136,9 +136,9 @@ def subject_confusions(predictions: Predictions) -> Int[np.ndarray, "subject lab
     """Count true against predicted labels, one matrix a subject (in `np.unique` order)."""
     subjects, who = np.unique(predictions.subjects, return_inverse=True)
     n = len(predictions.labels)
-    predicted = np.where(predictions.predicted < 0, n, predictions.predicted)
     counts = np.zeros((len(subjects), n, n + 1), dtype=np.int64)
-    np.add.at(counts, (who, predictions.true, predicted), 1)
+    # A predicted -1 counts in the last column.
+    np.add.at(counts, (who, predictions.true, predictions.predicted), 1)
     return counts
 
 
@@ -147,13 +147,13 @@ def score_confusion(
 ) -> Float[np.ndarray, "*batch"]:
     """Compute one score of each confusion matrix of a batch, as scikit-learn does of labels."""
     n = confusion.shape[-2]
-    right = np.diagonal(confusion[..., :n], axis1=-2, axis2=-1).astype(np.float64)
+    right = np.diagonal(confusion[..., :n], axis1=-2, axis2=-1)
     support, given = confusion.sum(-1), confusion.sum(-2)[..., :n]
     if score == "accuracy":
-        return right.sum(-1) / np.maximum(support.sum(-1), 1)
+        return np.asarray(right.sum(-1) / np.maximum(support.sum(-1), 1))
     counted = support if score == "balanced_accuracy" else support + given
     each = (1 if score == "balanced_accuracy" else 2) * right / np.maximum(counted, 1)
-    return each.sum(-1) / np.maximum((counted > 0).sum(-1), 1)
+    return np.asarray(each.sum(-1) / np.maximum((counted > 0).sum(-1), 1))
 
 
 def f1_by_subject(predictions: Predictions) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What a card says of questions, captions and numbers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ SHARES = {
 }
 
 
-def read_tasks(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Read what `evaluate --task` wrote into an adapter's folder, by task."""
-    paths = {task: folder / f"metrics_{task}.json" for task in TASKS}
+def read_tasks(place: Callable[[str], Path]) -> dict[str, Mapping[str, Any]]:
+    """Read what `evaluate --task` wrote, by task; `place` says where a file of that name lies."""
+    paths = {task: place(f"metrics_{task}.json") for task in TASKS}
     return {
         task: json.loads(path.read_text(encoding="utf-8"))
         for task, path in paths.items()

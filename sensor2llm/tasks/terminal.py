@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from sensor2llm.tasks.conversation import Conversation
 from sensor2llm.tasks.recording_file import read_windows
 from sensor2llm.tasks.sketch import sketch_window
 
+logger = logging.getLogger(__name__)
 HELP = """/window FILE [NUMBER]   let the model hear a window of a recording (the first one)
 /labels                 list the labels that it knows
 /save FILE              keep the conversation as .md or .json
 /help                   this list
 /quit                   leave
-Everything else is a question."""
+Everything else is a question. Ctrl-C stops an answer or clears the line, twice it leaves."""
+PLAIN = {"help": "/help", "quit": "/quit", "exit": "/quit", "/exit": "/quit"}
+"""What may be typed without a slash, or otherwise."""
 
 
 class ChatTerminal:
@@ -55,13 +59,40 @@ class ChatTerminal:
             lines: what is typed.
             echo: write each line before its answer, so that a transcript can be read.
         """
-        for line in (line.strip() for line in lines):
-            if line in ("/quit", "/exit"):
+        for line in lines:
+            if not self._take(line, echo=echo and not self.as_json):
                 return
-            if echo and line and not self.as_json:
-                self.console.print(f"[dim]> {escape(line)}[/dim]", highlight=False)
-            if line:
-                self._answer(line)
+
+    def converse(self) -> None:
+        """Ask at the terminal until the end of input, `/quit`, or Ctrl-C twice in a row."""
+        with contextlib.suppress(ImportError):  # arrow keys and a history; not on Windows
+            import readline  # noqa: F401  (it is enough that it is there)
+        self.console.print("[dim]ask anything, or /help[/dim]")
+        interrupted = False
+        while True:
+            try:
+                line, interrupted = input("> "), False
+                if not self._take(line):
+                    return
+            except EOFError:
+                return
+            except KeyboardInterrupt:
+                self.console.print("" if interrupted else "\n[dim]Ctrl-C again leaves[/dim]")
+                if interrupted:
+                    return
+                interrupted = True
+
+    def _take(self, line: str, *, echo: bool = False) -> bool:
+        """Answer one line; False where it says to leave."""
+        line = line.strip()
+        command = PLAIN.get(line.lower(), line)
+        if command == "/quit":
+            return False
+        if echo and line:
+            self.console.print(f"[dim]> {escape(line)}[/dim]", highlight=False)
+        if line:
+            self._answer(command)
+        return True
 
     def attach(self, file: str | Path, number: int = 1) -> None:
         """Let the model hear window `number` of a file, and show what it says.
@@ -94,8 +125,11 @@ class ChatTerminal:
             else:
                 known = ", ".join([*self._commands, "/quit"])
                 raise ConfigError(f"unknown command {name!r}; choose from {known}")
-        except (UserError, OSError) as error:
-            told = " ".join(str(error).split())
+        except Exception as error:
+            # Whatever a file does to a reader, the conversation goes on.
+            if not isinstance(error, (UserError, OSError)):
+                logger.debug("%s", line, exc_info=True)
+            told = " ".join(str(error).split()) or type(error).__name__
             if self.as_json:
                 self._json({"error": told})
             else:
@@ -106,8 +140,12 @@ class ChatTerminal:
             self.conversation.ask(question)
             self._json(self.conversation.turns[-1].to_dict())
             return
-        for piece in self.conversation.stream(question):
-            self.console.print(escape(piece), end="", highlight=False, soft_wrap=True)
+        try:
+            for piece in self.conversation.stream(question):
+                self.console.print(escape(piece), end="", highlight=False, soft_wrap=True)
+        except KeyboardInterrupt:
+            self.console.print("[dim] (stopped; this answer is not part of the conversation)[/dim]")
+            raise
         self.console.print()
 
     def _window(self, rest: str) -> None:
@@ -140,20 +178,6 @@ class ChatTerminal:
     def _json(self, plain: dict[str, Any]) -> None:
         self.console.file.write(json.dumps(plain, ensure_ascii=False) + "\n")
         self.console.file.flush()
-
-
-def typed(prompt: str = "> ") -> Iterator[str]:
-    """Ask at the terminal, with arrow keys and a history, until the end of input."""
-    with contextlib.suppress(ImportError):  # not on Windows
-        import readline  # noqa: F401  (it is enough that it is there)
-    while True:
-        try:
-            yield input(prompt)
-        except EOFError:
-            return
-        except KeyboardInterrupt:
-            print()  # what comes next is not what was being typed
-            raise
 
 
 def _by_modality(texts: Iterable[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Settings of the one training loop; torch-free, so that `--help` stays quick."""
 
+import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
@@ -9,6 +10,13 @@ from sensor2llm.errors import ConfigError
 Optimizer = Literal["adamw", "adam", "muon"]
 Schedule = Literal["cosine", "wsd", "constant"]
 Precision = Literal["auto", "float32", "bf16"]
+
+SMALLEST_BATCH = 16
+"""Below it, means over a batch say too little; fewer rows than that are one batch."""
+AVERAGES_A_RUN = 5
+"""The running average looks back over at most this part of a short run."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +27,8 @@ class LoopConfig:
     """Passes over the training rows; early stopping may end sooner."""
     steps: int | None = None
     """Optimiser steps at most, whatever `epochs` says."""
+    min_steps: int = 0
+    """Optimiser steps at least: few rows get smaller batches and more epochs; 0 asks for none."""
     budget_s: float | None = None
     """Wall-clock seconds of training; the schedule then follows the time spent."""
     batch_size: int = 64
@@ -66,6 +76,8 @@ class LoopConfig:
         for name in ("epochs", "batch_size", "gradient_accumulation", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.min_steps < 0:
+            raise ConfigError(f"min_steps must not be negative, got {self.min_steps}")
         for name in ("learning_rate", "muon_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
@@ -77,6 +89,38 @@ class LoopConfig:
                 f"batch_size {self.batch_size} is not a multiple of "
                 f"gradient_accumulation {self.gradient_accumulation}"
             )
+
+
+def config_for_rows(config: LoopConfig, rows: int) -> LoopConfig:
+    """Give the settings for so many training rows, so that `min_steps` steps are made.
+
+    Where epochs of whole batches give fewer, batches get smaller and epochs more. There are as
+    many validations as there would have been epochs, so that `patience` is the same share of the
+    run, and the running average looks back over a part of it. Learning rates follow the square
+    root of the batch size [Malladi et al. 2022, arXiv:2205.10287]. Settings that give enough steps
+    stay as they are.
+    """
+    least = min(config.min_steps, config.steps or config.min_steps)
+    if config.epochs * max(rows // config.batch_size, 1) >= least:
+        return config
+    parts, wanted = config.gradient_accumulation, -(-least // config.epochs)
+    size = min(max(rows // wanted, SMALLEST_BATCH), config.batch_size)
+    size = max(size // parts, 1) * parts
+    epochs = -(-least // max(rows // size, 1))
+    logger.info(
+        "%d training rows are few: %d epochs of batches of %d, so that there are %d steps",
+        *(rows, epochs, min(size, rows), least),
+    )
+    slower = math.sqrt(size / config.batch_size)
+    return replace(
+        config,
+        learning_rate=config.learning_rate * slower,
+        muon_learning_rate=config.muon_learning_rate * slower,
+        epochs=epochs,
+        batch_size=size,
+        validate_every=config.validate_every or wanted,
+        ema_decay=min(config.ema_decay, max(1 - AVERAGES_A_RUN / least, 0.0)),
+    )
 
 
 def learning_rate_factor(config: LoopConfig, progress: float) -> float:

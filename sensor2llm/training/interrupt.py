@@ -13,8 +13,9 @@ class HeldInterrupt:
 
     Example:
         >>> with HeldInterrupt() as held:
-        ...     while not held.asked:
-        ...         step()
+        ...     signal.raise_signal(signal.SIGINT)
+        ...     print("the step ends first:", held.asked)
+        the step ends first: 1
     """
 
     def __init__(self) -> None:

@@ -21,8 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.training.bar import ProgressBar
-from sensor2llm.training.checkpoint import RunState, load_checkpoint, save_checkpoint
+from sensor2llm.training.checkpoint import (
+    Checkpoint,
+    RunState,
+    drop_checkpoints,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import autocast, build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
@@ -118,9 +126,10 @@ class _Run:
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
         self.average = copy_weights(trainable(task.module)) if config.ema_decay else {}
-        found = bool(out and resume and (out / "checkpoint" / "progress.json").is_file())
-        if found and out:
+        if out and resume and has_checkpoint(out / "checkpoint"):
             self._load(out / "checkpoint")
+        elif out:
+            drop_checkpoints(out)  # of a run before: a resumed one would take it for its own
         if wants_zero(self.accelerator):
             self.shards = ZeroEngine(task.module, self.optimizers[0], config, device)
         self.zero = self.shards if isinstance(self.shards, ZeroEngine) else None
@@ -129,14 +138,14 @@ class _Run:
         move_states(self.optimizers, device)
         self.file = None
         if out and self.main:
-            self.file = MetricsFile(out / "metrics.jsonl", self.progress.step if found else None)
+            log_library_output(out / "log.txt")
+            self.file = MetricsFile(out / "metrics.jsonl", self.history)
             processes = self.accelerator.num_processes
             record = {"versions": versions(), "processes": processes, **self.identity}
             write_json(out / "run.json", record)
         self.bar = ProgressBar(progress_bar and self.main)
         self.total = self._total_steps()
         self.saved_at = time.monotonic()
-        self.validated_at = -1
         self.interrupt = HeldInterrupt()
         processes = self.accelerator.num_processes
         self.parts = Parts(config.gradient_accumulation, self.optimizers, processes)
@@ -159,7 +168,7 @@ class _Run:
     def _trained(self) -> str:
         try:
             ended = self._epochs()
-            if self.validated_at != self.progress.step:
+            if self.progress.validated_at != self.progress.step:
                 self._validate()
             return ended
         except KeyboardInterrupt:
@@ -286,7 +295,7 @@ class _Run:
     def _validate(self) -> bool:
         """Validate, keep the best weights, and say whether patience is at its end."""
         module, p = self.task.module, self.progress
-        self.validated_at = p.step
+        p.validated_at = p.step
         current = copy_weights(trainable(module)) if self.average else {}
         if self.average:
             load_weights(module, self.average)
@@ -324,15 +333,17 @@ class _Run:
         weights = {name: tensors for name, tensors in weights.items() if tensors}
         states = self.zero.states() if self.zero else whole_states(self.optimizers)
         if self.main:
-            folder = self.out / "checkpoint"
-            save_checkpoint(folder, self.progress, self.identity, weights, states)
+            checkpoint = Checkpoint(self.progress, weights, states, self.history)
+            save_checkpoint(self.out / "checkpoint", checkpoint, self.identity)
 
     def _load(self, folder: Path) -> None:
-        self.progress, weights, states = load_checkpoint(folder, self.identity)
+        found = load_checkpoint(folder, self.identity)
+        self.progress, self.history = found.progress, [dict(line) for line in found.history]
+        weights = {name: dict(tensors) for name, tensors in found.weights.items()}
         load_weights(self.task.module, weights["module"])
         self.best, self.average = weights.get("best", {}), weights.get("average", self.average)
-        for optimizer, state in zip(self.optimizers, states, strict=True):
-            optimizer.load_state_dict(state)
+        for optimizer, state in zip(self.optimizers, found.states, strict=True):
+            optimizer.load_state_dict(dict(state))
         logger.info("resumed %s at step %d", folder, self.progress.step)
 
     def _total_steps(self) -> int:
@@ -343,5 +354,5 @@ class _Run:
 def _resumable(config: LoopConfig) -> dict[str, Any]:
     """Give the settings that must be equal to go on; how often to log or save may change."""
     free = {"log_every", "checkpoint_every_s", "tracker", "epochs", "steps", "budget_s", "patience"}
-    free |= {"gradient_accumulation"}  # the steps stay the same
+    free |= {"gradient_accumulation", "min_steps"}  # the steps stay the same
     return {name: value for name, value in asdict(config).items() if name not in free}

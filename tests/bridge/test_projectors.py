@@ -184,13 +184,17 @@ def test_the_scale_is_kept_in_the_state():
     assert float(loaded.target_std) == 0.5
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_an_unknown_projector_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="unknown projector 'perciever'; choose from linear"):
+        ProjectorConfig(kind="perciever")
+
+
 def test_errors_name_what_was_given():
     with pytest.raises(ModelError, match=r"\(3, 4, 12\).*built for \(3, 16, 12\)"):
         build("mlp")(*inputs(steps=4))
     with pytest.raises(ConfigError, match="a token for each of 3 modalities, got 2"):
         token_modalities(ProjectorConfig(tokens=2, per_modality=True), 3)
-    with pytest.raises(ConfigError, match="unknown projector 'perciever'; choose from linear"):
-        ProjectorConfig(kind="perciever")
     with pytest.raises(ConfigError, match="tokens must be positive, got 0"):
         ProjectorConfig(tokens=0)
     with pytest.raises(ConfigError, match="dropout"):

@@ -34,10 +34,25 @@ def test_vectors_take_the_type_of_the_embeddings():
     assert placed.dtype == torch.bfloat16
 
 
-def test_a_wrong_count_names_the_row_and_both_counts():
-    ids = torch.tensor([[SLOT, SLOT], [SLOT, 1]])
-    with pytest.raises(ModelError, match="row 1 has 1 placeholders with id 99, expected 2"):
-        place(torch.zeros(2, 2, 3), ids, SLOT, torch.zeros(2, 2, 3))
+@pytest.mark.parametrize(
+    ("ids", "row", "counted"),
+    [
+        ([[SLOT, SLOT, 1], [SLOT, 1, 1]], 1, 1),
+        ([[SLOT, SLOT, 1], [SLOT, SLOT, SLOT]], 1, 3),
+        ([[1, 1, 1], [SLOT, SLOT, 1]], 0, 0),
+        ([[SLOT, SLOT, SLOT], [SLOT, 1, 1]], 0, 3),
+    ],
+)
+def test_a_wrong_count_names_the_row_and_both_counts(ids, row, counted):
+    line = f"row {row} has {counted} placeholders with id 99, expected 2"
+    with pytest.raises(ModelError, match=line):
+        place(torch.zeros(2, 3, 3), torch.tensor(ids), SLOT, torch.zeros(2, 2, 3))
+
+
+def test_as_many_placeholders_in_all_but_not_in_each_row_are_too_few():
+    ids = torch.tensor([[SLOT, SLOT, SLOT], [SLOT, 1, 1]])
+    with pytest.raises(ModelError, match="row 0 has 3 placeholders"):
+        place(torch.zeros(2, 3, 3), ids, SLOT, torch.zeros(2, 2, 3))
 
 
 def test_left_padding_counts_positions_from_each_rows_first_token():

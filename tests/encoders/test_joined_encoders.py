@@ -106,6 +106,7 @@ def test_settings_of_some_modalities_are_theirs_alone():
         ),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         EncoderConfig(**settings)

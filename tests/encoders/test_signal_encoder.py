@@ -125,6 +125,29 @@ def test_a_failed_save_leaves_the_old_folder_whole(encoder, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["encoder"]
 
 
+def test_weights_of_another_encoder_are_recognised(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path / "one")
+    torch.manual_seed(7)
+    SignalEncoder(encoder.spec, encoder.config).save_pretrained(tmp_path / "two")
+    (tmp_path / "two" / "encoder.safetensors").replace(tmp_path / "one" / "encoder.safetensors")
+    with pytest.raises(ArtefactError, match=r"encoder.safetensors in it is not .* another encoder"):
+        SignalEncoder.from_pretrained(tmp_path / "one")
+    path = tmp_path / "one" / "sensor2llm.json"
+    stated = json.loads(path.read_text())
+    del stated["files"]  # as the first release wrote it
+    path.write_text(json.dumps(stated))
+    SignalEncoder.from_pretrained(tmp_path / "one")
+
+
+def test_what_is_somebodys_stays_beside_a_new_encoder(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path / "one")
+    for name in ("metrics.json", "README.md", "notes.md"):
+        (tmp_path / "one" / name).write_text("old")
+    encoder.save_pretrained(tmp_path / "one")
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == {"encoder.safetensors", "sensor2llm.json", "notes.md"}
+
+
 def test_a_broken_folder_is_a_clear_error(encoder, tmp_path):
     with pytest.raises(ArtefactError, match="is no encoder"):
         SignalEncoder.from_pretrained(tmp_path)

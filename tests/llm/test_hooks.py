@@ -218,7 +218,9 @@ def test_token_by_token_with_a_cache_is_the_whole_at_once(family):
     expected = logits(llm, vectors, hooks)
     cache = DynamicCache()
     steps = [vectors[:, :LENGTH], *vectors[:, LENGTH:].split(1, dim=1)]
-    found = [logits(llm, s, hooks, use_cache=True, **{llm.cache_argument: cache}) for s in steps]
+    found = [
+        logits(llm, s, hooks, use_cache=True, **{llm.runner.cache_argument: cache}) for s in steps
+    ]
     torch.testing.assert_close(torch.cat(found, dim=1), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -228,9 +230,9 @@ def test_what_precedes_the_first_mark_may_be_cached_without_hooks(family):
     bridge, (media, vectors) = build(llm), inputs(llm)
     expected = logits(llm, vectors, crossed(llm, bridge, media))
     cache = DynamicCache()
-    logits(llm, vectors[:, :3], use_cache=True, **{llm.cache_argument: cache})
+    logits(llm, vectors[:, :3], use_cache=True, **{llm.runner.cache_argument: cache})
     hooks = crossed(llm, bridge, media, WINDOW_OF[:, 3:])
-    found = logits(llm, vectors[:, 3:], hooks, use_cache=True, **{llm.cache_argument: cache})
+    found = logits(llm, vectors[:, 3:], hooks, use_cache=True, **{llm.runner.cache_argument: cache})
     torch.testing.assert_close(found, expected[:, 3:], rtol=1e-4, atol=1e-4)
 
 

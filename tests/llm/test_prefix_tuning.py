@@ -9,6 +9,7 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
+from benchmarks.llm_zoo import build
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import PrefixConfig
 from sensor2llm.llm.forward import Prompt, assemble, compute_prefix, prompt_rows, tail_logits
@@ -24,10 +25,11 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 UNEVEN = [[5, 9, 33, 2, 17, 60], [4, 8, 12], [90, 91, 92, 93]]
 TAIL = torch.tensor([[7, 11]])
 
-# PEFT asks transformers for an attribute under its old name.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
-)
+# PEFT asks transformers for an attribute, and gives its cache, under their old names.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning"),
+]
 
 
 def load(family: str = "llama", **options) -> FrozenLLM:
@@ -87,7 +89,7 @@ def test_a_padded_row_is_the_row_alone(family):
         cache = learned.prefix(llm).cache(1)
         positions = torch.arange(ids.shape[1])[None] + learned.tokens
         wanted = llm.model(
-            input_ids=ids, position_ids=positions, **{llm.cache_argument: cache}
+            input_ids=ids, position_ids=positions, **{llm.runner.cache_argument: cache}
         ).logits[0]
         torch.testing.assert_close(found, wanted[len(row) - 1 :], atol=1e-4, rtol=1e-4)
 
@@ -307,3 +309,10 @@ def test_impossible_configurations_are_said(llama):
         start(llama, tokens=0)
     with pytest.raises(ConfigError, match="prefix tokens must be 0 or more, got -1"):
         PrefixConfig(tokens=-1)
+
+
+@pytest.mark.parametrize("family", ["lfm2", "falcon_h1", "mamba"])
+def test_layers_with_other_states_have_no_learned_prefix(family, tmp_path):
+    llm = FrozenLLM.load(str(build(family, tmp_path / family)), dtype="float32")
+    with pytest.raises(ModelError, match=r"has not keys and values of one shape"):
+        LearnedPrefix.start(PrefixConfig(tokens=2), llm)

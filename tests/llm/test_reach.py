@@ -104,13 +104,15 @@ def test_rows_of_marks_are_taken_with_their_row():
     with torch.no_grad():
         reach = model.build.own(model.features(windows(3)), prefix=False).reach
     assert len(reach.crossing.window_of) == 1
-    one = reach.row(1).crossing
+    one = reach.select([1]).crossing
     assert torch.equal(one.media, reach.crossing.media[1:2])
     assert torch.equal(one.window_of, reach.crossing.window_of)
     padded = reach.crossing.window_of.expand(3, -1) + torch.arange(3)[:, None]
-    own = type(one)(reach.crossing.layers, reach.crossing.media, padded).row(2)
+    own = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2])
     assert torch.equal(own.window_of, padded[2:])
-    assert Reach().row(0) == Reach()
+    behind = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2, 0], pads=1)
+    assert torch.equal(behind.window_of, padded[[2, 0], 1:])
+    assert Reach().select([0]) == Reach()
 
 
 def counted_hooks(llm) -> int:

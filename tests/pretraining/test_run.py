@@ -160,6 +160,20 @@ def test_a_finetuning_without_other_modalities_is_not_gone_on_from(store, split,
         go(["heart"])
 
 
+def test_a_finetuning_of_another_encoder_is_not_gone_on_from(store, split, tmp_path):
+    """As after a pretraining that was made longer: its finished fine-tuning is of the old one."""
+
+    def go(seed, resume=False):
+        torch.manual_seed(seed)
+        encoder, loop = SignalEncoder(SPEC, SMALL), replace(LOOP, epochs=1)
+        finetune(encoder, store, split, None, loop, tmp_path, resume=resume, **QUIET)
+
+    go(0)
+    with pytest.raises(ArtefactError, match=r"another configuration \(start differ\)"):
+        go(1, resume=True)
+    go(0, resume=True)
+
+
 def test_label_smoothing_and_augmentation_are_for_training_alone():
     torch.manual_seed(0)
     calls = []

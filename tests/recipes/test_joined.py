@@ -105,6 +105,22 @@ def test_an_encoder_of_one_data_set_is_checked_for_leaks_in_the_store_of_both(ba
         get_encoder(recipe, store, other, resume=False)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_each_of_the_joined_encoders_is_checked_for_leaks(base, recipe, tmp_path, order):
+    """Those who taught one are tested; whichever stands first."""
+    settings = EncoderRecipe(
+        encoder=EncoderConfig(width=8, pooled_steps=4, strides=(2, 2, 1)),
+        pretrain_loop=SHORT, split=SplitConfig(kind="fold", fold=2),
+    )  # fmt: skip
+    make_encoder(settings, base / "feels", tmp_path / "leaky")
+    names = [str(base / "moves-encoder"), str(tmp_path / "leaky")][::order]
+    store = WindowStore.open(base / "both")
+    with pytest.raises(DataError, match=r"leak: the encoder '.*leaky' .* \(feels/"):
+        get_encoder(
+            replace(recipe, encoder="+".join(names)), store, make_split(store, recipe.split), False
+        )
+
+
 def test_an_encoder_of_both_is_checked_for_leaks_in_each_data_set(base, tmp_path):
     settings = EncoderRecipe(
         encoder=EncoderConfig(width=8, pooled_steps=4),

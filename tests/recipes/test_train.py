@@ -1,7 +1,10 @@
 """The recipe, end to end on small things."""
 
 import json
+import logging
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,18 +20,22 @@ from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateErr
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe, to_plain
 from sensor2llm.recipes.encoder import get_encoder
+from sensor2llm.recipes.evaluate import evaluate
 from sensor2llm.recipes.prompt import prompt_of
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.mapped_store import MappedStore
 from sensor2llm.signals.splits import make_split
 from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.taught import Taught
+from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
-from tests.toy_store import make_store
+from tests.toy_store import LABELS, SPEC, make_store, windows
 
 SHORT = LoopConfig(epochs=2, batch_size=8, learning_rate=1e-2, precision="float32", log_every=1)
 
@@ -100,6 +107,62 @@ def test_an_interrupted_run_resumes_to_the_same_adapter(recipe, trained, tmp_pat
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.fixture
+def replaced(recipe, trained, tmp_path):
+    """Give the recipe of a finished run whose store's folder now holds other signals."""
+    folder = Path(shutil.copytree(recipe.data, tmp_path / "store"))
+    encoder = shutil.copytree(recipe.run / "encoder", tmp_path / "ready")
+    mine = replace(recipe, data=folder, encoder=str(encoder), out=tmp_path / "adapter")
+    train_adapter(mine)
+    make_store(tmp_path, seed=5)
+    return mine
+
+
+def test_other_data_in_the_same_folder_are_not_taken_for_the_old(replaced, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    again = train_adapter(replaced)
+    fresh = train_adapter(replace(replaced, out=tmp_path / "fresh"))
+    for part in ("train", "validation"):
+        folder = replaced.run / "features" / part
+        assert caplog.messages.count(f"features in {folder}: made anew, as data differ") == 1
+        kept, wanted = folder / "steps.bf16", tmp_path / "fresh-run" / "features" / part
+        assert kept.read_bytes() == (wanted / "steps.bf16").read_bytes()
+    first = load_file(replaced.out / "bridge.safetensors")
+    second = load_file(tmp_path / "fresh" / "bridge.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert again.result.best_score == fresh.result.best_score
+
+
+def test_a_run_on_other_data_is_not_gone_on_with(replaced):
+    with pytest.raises(ArtefactError, match=r"another configuration \(data differ\); use the same"):
+        train_adapter(replaced, resume=True)
+
+
+def test_a_new_encoder_is_made_anew_for_other_data(recipe, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    make_store(tmp_path)
+    mine = replace(recipe, data=tmp_path / "store", out=tmp_path / "adapter")
+    store = WindowStore.open(mine.data)
+    made = get_encoder(mine, store, make_split(store, mine.split), resume=False)
+    kept = get_encoder(mine, store, make_split(store, mine.split), resume=True)
+    assert kept.encoder.fingerprint() == made.encoder.fingerprint()
+    assert not [line for line in caplog.messages if "made anew" in line]
+    store = make_store(tmp_path, seed=5)
+    shutil.rmtree(mine.run / "encoder-run")
+    other = get_encoder(mine, store, make_split(store, mine.split), resume=True)
+    assert other.encoder.fingerprint() != made.encoder.fingerprint()
+    line = f"the encoder in {mine.run / 'encoder'}: made anew, as data differ"
+    assert line in caplog.messages
+
+
+def test_an_encoders_stage_on_other_data_is_not_gone_on_with(recipe, tmp_path):
+    make_store(tmp_path)
+    make_encoder(recipe.new_encoder, tmp_path / "store", tmp_path / "encoder")
+    make_store(tmp_path, seed=5)
+    with pytest.raises(ArtefactError, match=r"another configuration \(data differ\)"):
+        make_encoder(recipe.new_encoder, tmp_path / "store", tmp_path / "encoder", resume=True)
+
+
 def test_only_labels_trained_against_each_other_have_a_prior(recipe, trained, tmp_path):
     assert recipe.objective == "both"
     assert set(trained.model.adapter.label_prior) == {0.0}
@@ -163,6 +226,41 @@ def test_an_encoder_that_saw_the_test_people_is_refused(recipe, trained):
         get_encoder(changed, store, split, resume=False)
 
 
+@pytest.fixture
+def grown(recipe, tmp_path) -> Path:
+    """Give the recipe's store with one person's file more, which splits otherwise."""
+    more = windows(people=7)
+    source = "table.yaml: 7 files"
+    return WindowStore.write(tmp_path / "grown", SPEC, more, LABELS, source=source).path
+
+
+def test_a_store_that_grew_does_not_test_those_who_taught(recipe, trained, grown, monkeypatch):
+    """Neither the adapter, nor its encoder alone, nor in another adapter."""
+    store = WindowStore.open(grown)
+    split = make_split(store, recipe.split)
+    taught = trained.split.subjects(trained.store)
+    assert set(split.subjects(store)["test"]) & {*taught["train"], *taught["validation"]}
+    for folder in (recipe.out, recipe.run / "encoder"):
+        with pytest.raises(DataError, match=f"leak: '{folder}' was made with people who are test"):
+            evaluate(EvaluationConfig(adapter=str(folder), data=grown, llm=recipe.llm), "")
+    with pytest.raises(DataError, match="leak: the encoder"):
+        get_encoder(replace(recipe, encoder=str(recipe.run / "encoder")), store, split, False)
+
+
+def test_an_adapter_says_who_taught_it_and_its_encoder(recipe, trained, tmp_path):
+    store, split = trained.store, trained.split
+    own = Taught.of(store, np.concatenate([split.train, split.validation]))
+    assert SensorAdapter.load(recipe.out).taught == (own,)
+    people = split.subjects(store)
+    assert set(own.people) == {*people["train"], *people["validation"]}
+    make_store(tmp_path, seed=9)
+    other = replace(
+        recipe, data=tmp_path / "store", encoder=str(recipe.run / "encoder"), out=tmp_path / "out"
+    )
+    second = train_adapter(other).model.adapter.taught
+    assert [taught == own for taught in second] == [False, True]
+
+
 def test_a_released_encoder_is_taken_by_name(recipe, trained, monkeypatch):
     monkeypatch.setattr(manifest, "released_folder", lambda: recipe.run)
     store = WindowStore.open(recipe.data)
@@ -172,6 +270,27 @@ def test_a_released_encoder_is_taken_by_name(recipe, trained, monkeypatch):
     made = SignalEncoder.from_pretrained(recipe.run / "encoder")
     assert heard.encoder.fingerprint() == made.fingerprint()
     assert heard.normaliser.to_dict() == trained.model.adapter.normaliser.to_dict()
+
+
+def test_an_encoder_is_vouched_for_by_none_that_was_there_before(recipe, tmp_path, monkeypatch):
+    """Made with other settings and killed, then resumed with the first ones."""
+    first = replace(recipe, out=tmp_path / "adapter")
+    store = WindowStore.open(first.data)
+    split = make_split(store, first.split)
+    get_encoder(first, store, split, resume=False)
+    loop = replace(SHORT, epochs=1, seed=1)
+    other = replace(first, new_encoder=replace(first.new_encoder, pretrain_loop=loop))
+
+    def killed(*args, **options):
+        make_encoder(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sensor2llm.recipes.encoder.make_encoder", killed)
+    with pytest.raises(KeyboardInterrupt):
+        get_encoder(other, store, split, resume=False)
+    monkeypatch.undo()
+    with pytest.raises(ArtefactError, match="written with another configuration"):
+        get_encoder(first, store, split, resume=True)
 
 
 def test_an_unknown_encoder_is_named(recipe):

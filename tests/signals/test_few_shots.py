@@ -62,5 +62,18 @@ def test_the_order_of_the_rows_given_does_not_choose_the_people(store):
 def test_windows_without_labels_are_said(store):
     rows = np.flatnonzero(np.asarray(store.labels) < 0)
     assert len(rows)
-    with pytest.raises(DataError, match="none of these windows has a label"):
-        few_shots(store, rows, 2, 0)
+    for unlabelled in (rows, []):
+        with pytest.raises(DataError, match=r"^none of these windows has a label$"):
+            few_shots(store, unlabelled, 2, 0)
+
+
+def test_the_first_label_alone_is_a_label(store):
+    rows = np.flatnonzero(np.asarray(store.labels) == 0)
+    assert len(drawn(store, 2, rows=rows)[0]) == 2
+
+
+def test_nobody_gives_two_before_all_gave_one_where_windows_are_many(tmp_path):
+    store = WindowStore.write(tmp_path / "store", SPEC, make_windows(40, 30, labels=("a",)))
+    rows = np.random.default_rng(0).permutation(len(store))
+    _, _, people = drawn(store, 100, rows=rows)
+    assert sorted(np.bincount(people).tolist()) == [2] * 20 + [3] * 20

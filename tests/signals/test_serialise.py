@@ -80,6 +80,38 @@ def test_the_bounds_are_tight():
         assert serialiser.max_error(values) < 25 * _round_trip_error(serialiser, values)
 
 
+EPS = np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("fixed", [1000.0, -2.0], 0.005 + 4 * EPS * 1000),
+        ("delta", [1000.0, -2.0], 0.005 + 4 * EPS * 1000),
+        ("scaled_integer", [1000.0, -2.0], 0.005 + 4 * EPS * 1000),
+        ("significant", [0.00123, 0.0001], 5e-6 + 4 * EPS * 0.00123),
+        ("scientific", [-4560.0, 1.0], 5.0 + 4 * EPS * 4560),
+        ("scientific", [0.0], 0.005),
+        ("significant", [1.0], 0.005 + 4 * EPS),
+        ("bins", [0.5, -3.0], 15.0 / 4094 * (1 + 1e-9) + 4 * EPS * 3),
+        ("fixed", [np.nan, np.nan], 0.005),
+    ],
+)
+def test_the_bounds_are_half_a_step_and_rounding(name, values, expected):
+    assert SERIALISERS[name].max_error(np.array(values)) == pytest.approx(expected, rel=1e-15)
+
+
+def test_the_bound_of_float32_is_rounding_of_float32():
+    bound = SERIALISERS["fixed"].max_error(np.array([1e6], np.float32))
+    assert bound == pytest.approx(0.005 + 4 * np.finfo(np.float32).eps * 1e6)
+
+
+def test_the_bound_counts_the_rounding_of_an_offset():
+    config = SerialiserConfig(scale=2.0, offset=-1e9, decimals=1)
+    bound = make_serialiser("scaled_integer", config).max_error(np.array([1.0]))
+    assert bound == 0.5 * 10.0**-1 * 2 + (4 * EPS + 4 * EPS * 1e9)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_values_come_back_as_nan_at_their_place(name):
     values = np.array([[1.5, np.nan, -2.0], [np.nan, np.nan, 0.25]])
@@ -124,6 +156,7 @@ def test_decimals_apply_to_rows_lines_and_json_too():
 
 def test_there_is_no_minus_zero():
     assert SERIALISERS["fixed"].write(np.array([-0.001])) == "0.00"
+    assert SERIALISERS["significant"].write(np.array([-0.0])) == "0.00"
     assert SERIALISERS["scientific"].write(np.array([-0.0])) == "0.00e+00"
 
 
@@ -142,9 +175,20 @@ def test_bins_clip_and_say_so():
     assert bins.max_error(np.array([99.0])) == pytest.approx(99 - 3.75)
 
 
+def test_bins_are_scaled_and_shifted():
+    config = SerialiserConfig(bins=16, bin_base=16, bin_limit=4.0, scale=2.0, offset=10.0)
+    bins = make_serialiser("bins", config)
+    assert bins.write(np.array([2.0, 10.0, 17.9])) == "0, 8, F"
+    assert bins.read("0, 8, F").tolist() == [[2.5, 10.5, 17.5]]
+    assert bins.max_error(np.array([10.0, 12.0])) == pytest.approx(0.5)
+    assert bins.max_error(np.array([30.0])) == pytest.approx(30 - 17.5)
+    assert bins.fitted(np.array([8.0, 16.0])).form.config.scale == 4.0
+
+
 def test_fitted_bins_take_the_mean_absolute_value_as_scale():
     values = np.array([-20.0, 40.0])
     assert SERIALISERS["bins"].fitted(values).form.config.scale == 30.0
+    assert SERIALISERS["bins"].fitted(np.zeros(3)).form.config.scale == 1.0
 
 
 def test_fitted_digits_map_the_95th_percentile_above_the_offset_to_one():
@@ -152,6 +196,17 @@ def test_fitted_digits_map_the_95th_percentile_above_the_offset_to_one():
     text = make_serialiser("digits_spaced", SerialiserConfig(decimals=3)).fitted(values)
     assert text.write(values[95:96]) == "1 0 0 0"
     assert text.form.offset == pytest.approx(-3.0)
+    narrow = SERIALISERS["digits_spaced"].fitted(values / 100)
+    assert (narrow.form.offset, narrow.form.scale) == pytest.approx((-0.03, 0.125))
+
+
+def test_fitted_digits_of_one_value_keep_their_scale():
+    form = SERIALISERS["digits_spaced"].fitted(np.full(3, 5.0)).form
+    assert (form.offset, form.scale) == (5.0, 1.0)
+
+
+def test_a_plain_scaled_integer_keeps_its_scale_when_fitted():
+    assert SERIALISERS["scaled_integer"].fitted(KINDS["wide"]) == SERIALISERS["scaled_integer"]
 
 
 def test_rows_are_those_of_the_published_case_study(shared: Path):
@@ -190,8 +245,13 @@ def test_what_cannot_be_written_is_refused(values, message):
 
 
 def test_huge_values_with_decimals_are_refused():
-    with pytest.raises(DataError, match="does not fit 2\\^53"):
+    with pytest.raises(DataError) as caught:
         SERIALISERS["delta"].write(np.array([1e17]))
+    assert str(caught.value) == (
+        "1e+17 with 2 decimals does not fit 2^53; use fewer decimals or the form 'scientific'"
+    )
+    whole = make_serialiser("delta", SerialiserConfig(decimals=0))
+    assert whole.write(np.array([2.0**53])) == "9007199254740992"
 
 
 @pytest.mark.parametrize(
@@ -201,6 +261,7 @@ def test_huge_values_with_decimals_are_refused():
         ("fixed", "1.0, abc", "not written by 'fixed'"),
         ("plain", "1.0, 2.0\n3.0", r"channels have \[2, 1\]"),
         ("bins", "5000", "bin 5000 of 4094"),
+        ("bins", "4094", "bin 4094 of 4094"),
         ("csv", "1,2;\n3;\n", "columns"),
         ("json", "[1,", "no JSON"),
         ("json", "[1]", "list of channels"),

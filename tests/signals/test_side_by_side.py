@@ -146,10 +146,14 @@ def test_stores_that_cannot_stand_side_by_side_are_refused(stores, tmp_path):
     with pytest.raises(DataError, match="two stores are called alike"):
         put_side_by_side([stores[0], stores[0]])
     same = WindowStore.write(
-        tmp_path / "same", LAB, windows_of(LAB, ("walk",)), source=stores[0].source
+        tmp_path / "same", LAB, windows_of(LAB, ("walk",)), source="The lab: 3 files"
     )
     with pytest.raises(DataError, match=r"'lab' and 'same' are of the same people \(p0, …\)"):
         put_side_by_side([stores[0], same])
+    copied = [replace(w, subject=f"q{w.subject}") for w in stores[0]]
+    renamed = WindowStore.write(tmp_path / "renamed", LAB, copied, source="in other words")
+    with pytest.raises(DataError, match=r"'lab' and 'renamed' are of the same people \(qp0, …\)"):
+        put_side_by_side([stores[0], renamed])
     few = WindowStore.write(tmp_path / "few", LAB, windows_of(LAB, ("walk",), people=2))
     with pytest.raises(DataError, match="need at least 3 people, the store has 2"):
         put_side_by_side([stores[1], few])

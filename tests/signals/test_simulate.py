@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sensor2llm.adapter import SensorAdapter
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.simulate import (
     SCENARIOS,
@@ -105,6 +106,29 @@ def test_rest_is_gravity_and_running_is_vigorous():
             assert low <= np.abs(norm - norm.mean()).mean() <= high
             if high < 0.1:
                 assert norm.mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_phone_has_the_sensors_that_the_released_adapter_hears():
+    adapter = SensorAdapter.load("uci-har")
+    assert simulated_spec(_of("phone", rate_hz=100.0, window_s=5.0)) == adapter.spec
+    assert set(simulated_labels(_of("phone"))) < set(adapter.label_names)
+
+
+def test_a_phones_body_acceleration_is_what_is_left_of_the_total_without_gravity():
+    for simulated in simulate_with_truth(_of("phone")):
+        total, body = (simulated.recording.tracks[n].values for n in ("total_acc", "body_acc"))
+        gravity = np.linalg.norm(total - body, axis=0)
+        assert gravity.mean() == pytest.approx(1.0, abs=0.02)
+        assert np.abs(body.mean(1)).max() < 0.01
+        for truth in simulated.truths:
+            moves = bool(_cut(simulated, "body_acc", truth, 50.0).std(1).max() > 0.1)
+            assert moves is (truth.label == "walking")
+            up = _cut(simulated, "total_acc", truth, 50.0)[0]
+            if truth.label == "walking":
+                hz = truth.values["step_rate_hz"]
+                assert _power(up, 50.0, hz * 0.9, hz * 1.1) > 0.5
+            else:
+                assert bool(up.mean() < 0.5) is (truth.label == "lying")
 
 
 def test_heart_rate_follows_effort_with_a_lag():

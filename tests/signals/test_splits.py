@@ -102,6 +102,19 @@ def test_make_split_follows_the_config(store, config, expected):
     assert people(store, split) == people(store, make_split(store, config))
 
 
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_make_split_hands_on_seed_fold_and_shares(store, share):
+    options = {"seed": 4, "validation_share": share, "fold": 2, "folds": 4}
+    for kind, expected in (
+        ("published", published_split(store, 4, share)),
+        ("fold", subject_folds(store, 4, 4, share)[2]),
+        ("loso", leave_one_subject_out(store, 4, share)[2]),
+        ("subject", split_by_subject(store, 4, share, 0.4)),
+    ):
+        found = make_split(store, SplitConfig(kind=kind, test_share=0.4, **options))
+        assert people(store, found) == people(store, expected)
+
+
 def test_a_person_in_two_parts_is_a_leak(store):
     split = Split(train=np.arange(0, 30), validation=np.arange(40, 60), test=np.arange(30, 40))
     with pytest.raises(DataError, match="leak: subject s2 has windows in both train and test"):
@@ -115,19 +128,68 @@ def test_an_empty_part_is_an_error(store):
 
 
 def test_too_few_people_are_an_error_that_says_how_many(small):
-    for make in (
-        lambda: split_by_subject(small, 0),
-        lambda: leave_one_subject_out(small),
-        lambda: subject_folds(small, 5),
-        lambda: make_split(small, SplitConfig(kind="loso", fold=7)),
-    ):
-        with pytest.raises(DataError, match=r"need at least \d people, the store has 2"):
+    for make, purpose, needed in (
+        (lambda: split_by_subject(small, 0), "train, validation and test", 3),
+        (lambda: leave_one_subject_out(small), "train, validation and test", 3),
+        (lambda: subject_folds(small, 5), "5 folds with validation people", 5),
+        (lambda: subject_folds(small, 2), "2 folds with validation people", 4),
+        (
+            lambda: make_split(small, SplitConfig(kind="loso", fold=7)),
+            "leaving out person number 7", 8,
+        ),
+    ):  # fmt: skip
+        with pytest.raises(DataError) as caught:
             make()
+        assert str(caught.value) == (
+            f"{purpose} need at least {needed} people, the store has 2; add people or choose "
+            "another split"
+        )
+
+
+def test_three_people_are_enough_for_every_split_that_is_drawn(tmp_path):
+    three = WindowStore.write(tmp_path / "store", SPEC, make_windows(people=3))
+    splits = [split_by_subject(three, 0, 0.9, 0.9), *leave_one_subject_out(three)]
+    for split in [*splits, *subject_folds(three, 3)]:
+        sizes = {part: len(names) for part, names in people(three, split).items()}
+        assert sum(sizes.values()) == 3
+        assert min(sizes.values()) == 1
+
+
+def test_shares_folds_and_seeds_have_their_defaults(store):
+    for found, expected in (
+        ([split_by_subject(store, 3)], [split_by_subject(store, 3, 0.15, 0.2)]),
+        ([published_split(store, 3)], [published_split(store, 3, 0.2)]),
+        (leave_one_subject_out(store), leave_one_subject_out(store, 0, 0.2)),
+        (subject_folds(store), subject_folds(store, 5, 0, 0.2)),
+    ):
+        assert [people(store, s) for s in found] == [people(store, s) for s in expected]
+
+
+def test_everybody_is_a_test_person_where_nobody_was_trained_on(store):
+    split = Split.everybody(store)
+    assert split.test.tolist() == split["all"].tolist() == list(range(len(store)))
+    assert (split.train.tolist(), split.validation.tolist()) == ([], [])
 
 
 def test_no_published_split_is_an_error(small, tmp_path):
-    with pytest.raises(DataError, match=r"has no published split .* take kind subject"):
-        published_split(small, 0)
+    for published, named in (({}, "none"), ({"train": ["s1"]}, "['train']")):
+        folder = tmp_path / named
+        half = WindowStore.write(folder, SPEC, make_windows(2), published=published)
+        with pytest.raises(DataError) as caught:
+            published_split(half, 0)
+        assert str(caught.value) == (
+            f"'{folder}' has no published split (it names {named}, train and test are needed); "
+            "take kind subject, fold or loso"
+        )
+    published = {"train": ["s1"], "test": ["s2"]}
+    store = WindowStore.write(tmp_path / "one", SPEC, make_windows(2), published=published)
+    with pytest.raises(
+        DataError, match=r"^train and validation \(published training people\) need"
+    ):
+        published_split(store, 0)
+    published = {"train": ["s1", "s3"], "test": ["s2"]}
+    store = WindowStore.write(tmp_path / "two", SPEC, make_windows(3), published=published)
+    assert people(store, published_split(store, 0))["test"] == {"s2"}
     published = {"train": ["s1", "s2"], "test": ["nobody"]}
     store = WindowStore.write(tmp_path / "store", SPEC, make_windows(2), published=published)
     with pytest.raises(DataError, match="no published test person"):
@@ -178,7 +240,8 @@ def test_a_subject_fraction_keeps_whole_people_and_is_nested(store):
 
 @pytest.mark.parametrize("by", ["block", "subject"])
 def test_a_small_fraction_keeps_something_and_one_keeps_all(store, by):
-    assert len(label_fraction(store, np.arange(40), 0.001, 0, by)) > 0
+    least = label_fraction(store, np.arange(40), 0.001, 0, by)
+    assert len(least) == (20 if by == "subject" else 2 * 2)
     assert label_fraction(store, np.arange(40), 1.0, 0, by).tolist() == list(range(40))
 
 
@@ -188,5 +251,14 @@ def test_fractions_are_checked(store, tmp_path):
     with pytest.raises(DataError, match="unknown way 'window'"):
         label_fraction(store, [0], 0.5, 0, by="window")
     unlabelled = WindowStore.write(tmp_path / "store", SPEC, make_windows(1, labels=()))
-    with pytest.raises(DataError, match="none of these windows has a label"):
-        label_fraction(unlabelled, [0], 0.5, 0)
+    for rows in ([0], []):
+        with pytest.raises(DataError, match=r"^none of these windows has a label$"):
+            label_fraction(unlabelled, rows, 0.5, 0)
+    with pytest.raises(DataError, match=r"up to 1, got 1\.5"):
+        label_fraction(store, [0], 1.5, 0)
+
+
+def test_rows_are_kept_in_order_whatever_their_order_was(store):
+    rows = np.arange(100)
+    kept = label_fraction(store, rows[::-1].tolist(), 0.3, seed=0)
+    assert kept.tolist() == label_fraction(store, rows, 0.3, seed=0).tolist()

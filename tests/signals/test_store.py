@@ -97,6 +97,12 @@ def test_a_failure_leaves_the_old_store_whole_and_nothing_beside_it(store):
 def test_a_store_is_replaced_and_anything_else_is_not(store, tmp_path):
     assert len(WindowStore.write(store.path, SPEC, make_windows(1))) == 8
     assert [p.name for p in store.path.parent.iterdir()] == ["store"]
+    (store.path / "notes.md").write_text("mine")
+    (store.path / "classes.png").write_bytes(b"of the old windows")
+    WindowStore.write(store.path, SPEC, make_windows(1))
+    names = {path.name for path in store.path.iterdir()}
+    assert "notes.md" in names
+    assert "classes.png" not in names
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     with pytest.raises(DataError, match="exists and is no window store; move it away"):

@@ -350,8 +350,11 @@ def test_test_people_are_not_seen_in_pretraining_on_several_stores(two, tmp_path
     assert run_cell(study, cell).record["data"].keys() == {"toy", "other"}
 
 
-def test_held_out_people_do_not_teach_through_another_store_of_the_same_data_set(two, tmp_path):
-    same = write_store(tmp_path / "same", source="A", names=("wrist",))
+@pytest.mark.parametrize("source", ["A", "a: 3 files"])
+def test_held_out_people_do_not_teach_through_another_store_of_the_same_data_set(
+    two, tmp_path, source
+):
+    same = write_store(tmp_path / "same", source=source, names=("wrist",))
     store, split, joined, found = taught(make_two(tmp_path, two[0], same))
     own = split.subjects(store)
     held_out = {f"other/{p}" for p in (*own["validation"], *own["test"])}

@@ -18,7 +18,7 @@ from sensor2llm.study import make_parser
 from tests.signals.test_pamap2 import rows
 from tests.signals.test_pamap2 import write as write_pamap2
 from tests.signals.test_sleep_edf import write_hypnogram, write_recording
-from tests.signals.test_wesad import write_pickle
+from tests.signals.test_wesad import content, write_pickle
 
 METHODS = {
     "pamap2": "{supervised: {}, crossl spatial: {objective: crossl}}",
@@ -56,7 +56,11 @@ def write_people(folder: Path) -> Path:
     """Write PAMAP2's nine people: each lies and walks, the ninth skips rope."""
     for number in range(101, 110):
         codes = (24, 24) if number == 109 else (1, 4)
-        write_pamap2(folder, number, *(rows(code, 8.0 * i, 5.2) for i, code in enumerate(codes)))
+        # Everybody moves in their own way: equal windows would be one person's.
+        own = [rows(code, 8.0 * i, 5.2) for i, code in enumerate(codes)]
+        for part in own:
+            part[:, 3:] += (number - 100) / 10
+        write_pamap2(folder, number, *own)
     return folder
 
 
@@ -72,8 +76,10 @@ def write_nights(folder: Path) -> Path:
 
 
 def write_chests(folder: Path) -> Path:
-    for name in ("S2", "S3", "S4", "S5", "S6"):
-        write_pickle(folder, name)
+    for number in range(2, 7):
+        person = content() | {"subject": f"S{number}"}
+        person["signal"]["chest"]["ECG"] *= number  # equal windows would be one person's
+        write_pickle(folder, f"S{number}", person)
     return folder
 
 
@@ -127,13 +133,12 @@ def ran(request, tmp_path_factory):
     folds = "[0]" if name == "sleep_edf" else "[0,1]"
     words = [f"--methods={METHODS[name]}", f"--folds={folds}", *SMALL]
     assert main([name, "--from", str(source), f"--out={out}", *words]) == 0
-    return name, out, words
+    return name, out, words, json.loads((out / "results.json").read_text())
 
 
 def test_the_report_has_our_cells_and_the_papers(ran):
-    name, out, _ = ran
+    name, out, _, found = ran
     text = (out / "README.md").read_text()
-    found = json.loads((out / "results.json").read_text())
     ours = {(row["method"], row["use"]): row for row in found["rows"]}
     assert ours
     for (method, use), published in zip(ORDER, PAPER[name], strict=True):
@@ -148,7 +153,7 @@ def test_the_report_has_our_cells_and_the_papers(ran):
 
 
 def test_a_prepared_store_and_finished_cells_are_not_made_again(ran, capsys):
-    name, out, words = ran
+    name, out, words, _ = ran
     before = {p: p.stat().st_mtime_ns for p in (*out.glob("cells/*"), *out.glob("store/*"))}
     assert main([name, f"--out={out}", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cells"] == len(list(out.glob("cells/*.json")))
@@ -156,7 +161,7 @@ def test_a_prepared_store_and_finished_cells_are_not_made_again(ran, capsys):
 
 
 def opened(ran):
-    name, out, words = ran
+    name, out, words, _ = ran
     study = read(name, *words)
     config = study.stores[name]
     plain = WindowStore.open(out / "store")

@@ -18,7 +18,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.studies import runner
 from sensor2llm.studies.config import MethodConfig, StoreConfig
 from sensor2llm.studies.data import mark
-from sensor2llm.studies.grid import cells, digest
+from sensor2llm.studies.grid import cells, digest, stores_of
 from sensor2llm.studies.runner import is_done, read_cells, run_study
 
 # What a cell's files say beside the time they took.
@@ -78,7 +78,8 @@ def fake(study, cell):
     """Answer at once, as a finished cell would."""
     runner_bytes = runner.io.BytesIO()
     np.savez_compressed(runner_bytes, rows=np.arange(3), predicted=np.zeros((1, 3), np.int16))
-    record = {"digest": digest(study, cell), "store": cell.store, "pid": os.getpid()}
+    data = {name: mark(study.stores[name]) for name in stores_of(study, cell)}
+    record = {"digest": digest(study, cell), "store": cell.store, "pid": os.getpid(), "data": data}
     return record, runner_bytes.getvalue()
 
 
@@ -126,13 +127,28 @@ def test_a_store_prepared_otherwise_runs_its_cells_again(study, path, tmp_path):
     assert not any(is_done(moved, cell) for cell in cells(moved))
 
 
-def test_a_cell_of_before_stores_were_marked_stays_done(study):
+def test_other_signals_under_the_same_names_run_their_cells_again(
+    study, path, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(runner, "answer_of", fake)
+    caplog.set_level(logging.INFO)
+    folder = Path(shutil.copytree(path, tmp_path / "store"))
+    here = replace(study, stores={"toy": StoreConfig(path=folder)})
+    assert run_study(here) == (4, 0)
+    write_store(folder, seed=1)
+    assert run_study(here) == (4, 4)
+    assert "4 finished cells are of other data and are run again" in caplog.messages
+
+
+def test_a_cell_of_before_stores_were_marked_stays_done(study, caplog):
     cell = cells(study)[0]
     path = study.out / "cells" / f"{cell.key}.json"
     record = json.loads(path.read_text())
     del record["data"]
     path.write_text(json.dumps(record))
     assert is_done(study, cell)
+    assert run_study(study) == (4, 0)
+    assert caplog.messages[-1].startswith("1 finished cells do not say which data they are of")
 
 
 @pytest.mark.parametrize(
@@ -143,6 +159,7 @@ def test_a_cell_of_before_stores_were_marked_stays_done(study):
         lambda file: file.unlink(),
         lambda file: file.with_suffix(".npz").unlink(),
         lambda file: file.with_suffix(".npz").write_bytes(b"PK"),
+        lambda file: np.savez(file.with_suffix(".npz"), rows=np.arange(2), predicted=[[0, 0]]),
     ],
 )
 def test_a_broken_file_runs_its_cell_again(study, monkeypatch, spoil):

@@ -1,5 +1,6 @@
 """An archive's windows: each is labelled once, whatever fails, stops or is killed on the way."""
 
+import errno
 import json
 import logging
 import os
@@ -13,9 +14,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sensor2llm.errors import ArtefactError, ConfigError, DataError
+from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError
 from sensor2llm.signals.store import WindowStore
-from sensor2llm.tasks import archive_parts
+from sensor2llm.tasks import archive, archive_parts
 from sensor2llm.tasks.archive import label_archive, needs_folder
 from sensor2llm.tasks.archive_parts import find_recordings, label_part
 from sensor2llm.tasks.archive_ray import choose_engine, on_ray
@@ -166,6 +167,37 @@ def test_a_killed_run_goes_on_and_what_it_left_half_done_is_gone(given, expected
     label_archive([folder], tmp_path / "out", labelling, resume=True).check()
     assert_same(results(tmp_path / "out"), expected)
     assert len(list((tmp_path / "out" / "parts").iterdir())) == 6
+
+
+def test_a_run_killed_as_it_begins_is_gone_on_with(given, expected, tmp_path, monkeypatch):
+    labelling, folder = given
+
+    def stop(*_args, **_options):
+        raise KeyboardInterrupt
+
+    for name in ("write_json", "find_recordings"):
+        with monkeypatch.context() as patch:
+            patch.setattr(archive, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                label_archive([folder], tmp_path / "out", labelling)
+        assert not (tmp_path / "out").exists()
+    label_archive([folder], tmp_path / "out", labelling, resume=True).check()
+    assert_same(results(tmp_path / "out"), expected)
+
+
+def test_a_full_disk_ends_the_run_and_blames_no_recording(given, expected, tmp_path, monkeypatch):
+    labelling, folder = given
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_parts, "_write", full)
+        with pytest.raises(DiskFullError, match=r"No space left on device for '.*parquet': it"):
+            label_archive([folder], tmp_path / "out", labelling)
+    assert not any("failed" in entry for entry in index(tmp_path / "out").values())
+    label_archive([folder], tmp_path / "out", labelling, resume=True).check()
+    assert_same(results(tmp_path / "out"), expected)
 
 
 def test_a_recording_that_changed_is_labelled_again(given, tmp_path):

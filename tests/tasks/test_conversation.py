@@ -10,7 +10,7 @@ from sensor2llm.llm.chat import SIGNAL
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify
-from sensor2llm.tasks.conversation import Conversation
+from sensor2llm.tasks.conversation import Conversation, without_outer_blanks
 from tests.models import LABELS, small_model, text_adapter, tiny_llm, windows
 from tests.signals.stores import FOREIGN, make_foreign
 
@@ -70,7 +70,7 @@ def test_two_windows_keep_their_own_signal_tokens(model):
     for window in windows()[:2]:
         conversation.attach(window)
     conversation.ask("Which was faster?")
-    ids = conversation._ids({"role": "user", "content": "And now?"})
+    ids = conversation._ids("And now?")
     assert ids.count(model.llm.signal_id) == 2 * model.adapter.signal_tokens
     heard = [window for exchange in conversation._exchanges for window in exchange.heard]
     prompt = model.build.conversation(ids, heard)
@@ -89,16 +89,52 @@ def test_the_same_seed_says_the_same(model):
     assert said(1) != said(2)
 
 
-def test_old_questions_are_forgotten_before_the_context_is_full(model):
+def test_old_questions_are_forgotten_before_the_context_is_full(model, caplog):
+    caplog.set_level("INFO")
     conversation = Conversation(model, max_new_tokens=16)
     conversation.attach(windows()[0])
     for i in range(8):
         conversation.ask(f"{i} and a question of some length, again and again?")
     room = model.llm.model.config.max_position_embeddings
-    assert len(conversation._fitting_ids({"role": "user", "content": "?"})) + 16 <= room
+    assert len(conversation._fitting_ids("?")[0]) + 16 <= room
     assert len(conversation._exchanges) < 9
     assert sum(len(exchange.heard) for exchange in conversation._exchanges) == 1
     assert len(conversation.turns) == 9
+    assert f"the oldest question is forgotten: the LLM holds {room} positions" in caplog.messages
+
+
+def test_a_question_longer_than_the_context_is_cut_and_said(model, caplog):
+    caplog.set_level("INFO")
+    conversation = Conversation(model, max_new_tokens=16)
+    conversation.attach(windows()[0])
+    question = "Why, and again why? " * 5000
+    room = model.llm.model.config.max_position_embeddings
+    ids, cut = conversation._fitting_ids(question)
+    assert room - 40 < len(ids) + 16 <= room
+    assert question.startswith(cut)
+    (line,) = caplog.messages
+    assert line.startswith(f"the question is cut to its first {len(cut)} of 100000 characters")
+    conversation.ask(question)
+    assert conversation.turns[-1].asked == cut
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [" The", " person", " ", "\n"],
+        ["", "  ", " The person"],
+        ["The ", "person "],
+        [" \nThe per", "son", ""],
+    ],
+)
+def test_an_answer_has_no_blanks_around_it(pieces):
+    shown = list(without_outer_blanks(pieces))
+    assert "".join(shown) == "The person"
+    assert "" not in shown
+
+
+def test_a_blank_answer_is_empty():
+    assert list(without_outer_blanks([" ", "\n"])) == []
 
 
 def test_windows_that_do_not_fit_are_an_error(model):

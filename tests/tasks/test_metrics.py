@@ -1,6 +1,7 @@
 """Metrics restate scikit-learn; the bootstrap draws people."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,35 @@ def test_macro_f1_counts_labels_that_occur_as_truth_or_as_prediction():
     assert set(m.f1_by_label) == {"SITTING", "WALKING"}
 
 
+def test_a_label_that_is_only_predicted_counts_the_first_one_too():
+    p = said(true=[1, 1], predicted=[0, 1])
+    assert measure(p).macro_f1 == pytest.approx((0 + 2 / 3) / 2)
+
+
+def said(true, predicted, subjects=None, **more):
+    people = np.array(list(subjects or "abcdefgh"[: len(true)]))
+    return Predictions(
+        labels=LABELS, true=np.array(true), predicted=np.array(predicted), subjects=people, **more
+    )
+
+
+def test_labels_that_are_nowhere_do_not_count_in_any_score():
+    one_each = np.array([[2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
+    assert score_confusion(one_each, "macro_f1") == pytest.approx((0.8 + 2 / 3) / 2)
+    assert score_confusion(one_each, "balanced_accuracy") == pytest.approx((2 / 3 + 1) / 2)
+    assert score_confusion(one_each, "accuracy") == pytest.approx(0.75)
+    p = said(true=[0, 0, 0, 2], predicted=[0, 0, 1, 2], subjects="aaab")
+    assert measure(p).f1_by_subject == pytest.approx({"a": (0.8 + 0) / 2, "b": 1.0})
+    drawn = bootstrap_interval(said(true=[0, 2], predicted=[0, 2]))
+    assert drawn == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("score", ["macro_f1", "balanced_accuracy", "accuracy"])
+def test_a_single_window_and_none_at_all_have_a_score(score):
+    assert score_confusion(np.array([[1, 0]]), score) == 1.0
+    assert score_confusion(np.array([[0, 0]]), score) == 0.0
+
+
 def test_an_unread_answer_is_wrong_and_has_its_own_column():
     p = Predictions(
         labels=LABELS,
@@ -95,6 +125,24 @@ def test_interval_equals_a_plain_loop_over_resampled_subjects():
     assert (low, high) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), abs=0.01)
 
 
+def test_as_many_people_are_drawn_as_there_are():
+    p = said(true=[0, 0], predicted=[0, 1])
+    # Of two, one right and one wrong: both alike in a quarter of the draws each, half otherwise.
+    assert bootstrap_interval(p, "accuracy", level=0.4) == (0.5, 0.5)
+    assert bootstrap_interval(p, "accuracy", level=0.6) == (0.0, 1.0)
+
+
+def test_intervals_are_of_2000_draws_from_seed_0():
+    first = predictions(windows=2000, subjects=40)
+    other = predictions(windows=2000, subjects=40, skill=0.6)
+    second = said(first.true, other.predicted, first.subjects.tolist())
+    plain = bootstrap_interval(first, draws=2000, seed=0, level=0.95)
+    assert bootstrap_interval(first) == measure(first).interval == plain
+    assert paired_difference(first, second) == paired_difference(
+        first, second, draws=2000, seed=0, level=0.95
+    )
+
+
 def test_interval_is_deterministic_and_holds_the_score():
     p = predictions()
     m = measure(p, seed=5)
@@ -121,9 +169,31 @@ def test_paired_difference_is_narrower_than_two_intervals():
     assert paired_difference(first, first) == (0.0, (0.0, 0.0))
 
 
-def test_paired_difference_needs_the_same_windows():
-    with pytest.raises(DataError, match="same windows"):
-        paired_difference(predictions(seed=0), predictions(seed=1))
+def test_a_paired_interval_is_of_the_difference():
+    right = said(true=[0, 1, 2], predicted=[0, 1, 2])
+    wrong = said(true=[0, 1, 2], predicted=[1, 2, 0])
+    assert paired_difference(right, wrong, "accuracy") == (1.0, (1.0, 1.0))
+    assert paired_difference(wrong, right, "accuracy") == (-1.0, (-1.0, -1.0))
+    alone = said(true=[0, 1], predicted=[0, 0], subjects="aa")
+    assert paired_difference(alone, alone) == (0.0, None)
+
+
+FIRST = said(true=[0, 1], predicted=[0, 1])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        said(true=[0, 1, 1], predicted=[0, 1, 1]),
+        said(true=[1, 0], predicted=[0, 1]),
+        said(true=[0, 1], predicted=[0, 1], subjects="ba"),
+        replace(FIRST, labels=("SITTING", "WALKING", "RUNNING")),
+    ],
+)
+def test_paired_difference_needs_the_same_windows(other):
+    message = "^a paired difference needs predictions of the same windows, in one order$"
+    with pytest.raises(DataError, match=message):
+        paired_difference(FIRST, other)
 
 
 def test_calibration_restated_by_a_loop():
@@ -154,6 +224,27 @@ def test_a_sure_and_right_model_is_calibrated():
     assert (calibration_error(p), brier(p)) == (0.0, 0.0)
 
 
+def test_a_sure_answer_is_in_the_last_bin_and_an_unsure_one_in_the_first():
+    table = np.array([[0.4, 0.3, 0.3], [0.45, 0.5, 0.05], [0.2, 0.8, 0.0], [1 + 1e-7, 0, 0]])
+    p = said([0, 0, 1, 0], table.argmax(1), probabilities=table)
+    share, confidence, accuracy = reliability(p, bins=2)
+    assert share.tolist() == [0.5, 0.5]
+    assert confidence == pytest.approx([0.45, 0.9])
+    assert accuracy.tolist() == [0.5, 1.0]
+    assert calibration_error(p, bins=2) == pytest.approx(0.5 * 0.05 + 0.5 * 0.1)
+    assert [len(column) for column in reliability(p)] == [15, 15, 15]
+    unsure = said([0], [0], probabilities=table[:1])
+    assert [column.tolist() for column in reliability(unsure, bins=2)] == [[1, 0], [0.4, 0], [1, 0]]
+
+
+def test_what_needs_probabilities_is_measured_where_they_are():
+    p = predictions(probabilities=True)
+    m = measure(p)
+    assert (m.calibration_error, m.brier) == (calibration_error(p), brier(p))
+    without = measure(predictions())
+    assert (without.calibration_error, without.brier) == (None, None)
+
+
 def test_f1_by_subject_is_the_score_of_that_subject_alone():
     p = predictions()
     own = p.subjects == "person 2"
@@ -170,6 +261,25 @@ def test_metrics_are_plain_json_with_the_promised_keys():
     }
     assert promised <= set(plain)
     assert (plain["windows"], plain["subjects"], plain["windows_per_s"]) == (300, 6, 9.0)
+    m = measure(predictions())
+    assert m.to_dict()["interval"] == list(m.interval)
+    assert m.to_dict()["labels"] == list(m.labels) == list(LABELS)
+    assert measure(predictions(subjects=1)).to_dict()["interval"] is None
+
+
+def test_confusion_text_letter_by_letter():
+    assert confusion_text([[5, 0, 1, 1], [0, 12345, 0, 0], [0, 0, 3, 0]], LABELS) == (
+        "rows: truth, columns: answer, [?]: unparsed\n"
+        "                        [0]   [1]   [2]   [?]\n"
+        "SITTING           [0]     5     0     1     1\n"
+        "WALKING           [1]     0 12345     0     0\n"
+        "WALKING_UPSTAIRS  [2]     0     0     3     0"
+    )
+    assert confusion_text([[5, 0], [0, 0]], LABELS[:1]).splitlines()[2] == "SITTING  [0]    5"
+    assert confusion_text([[0] * 4] * 3, LABELS).splitlines() == [
+        "rows: truth, columns: answer, [?]: unparsed; not here: 3 of 3 labels",
+        "     ",
+    ]
 
 
 def test_confusion_text_is_aligned():
@@ -187,10 +297,13 @@ def test_labels_that_are_nowhere_are_left_out_of_the_confusion():
 
 def test_nothing_to_evaluate_is_said():
     empty = np.array([], dtype=int)
-    with pytest.raises(DataError, match="no labelled window"):
+    with pytest.raises(
+        DataError, match=r"^no labelled window to evaluate; choose another --split or store$"
+    ):
         Predictions(labels=LABELS, true=empty, predicted=empty, subjects=empty)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_lengths_that_differ_are_said():
     with pytest.raises(DataError, match="3 true labels, 2 predictions"):
         Predictions(
@@ -202,5 +315,6 @@ def test_lengths_that_differ_are_said():
 
 
 def test_calibration_needs_probabilities():
-    with pytest.raises(DataError, match="--by score"):
+    message = "^these predictions have no probabilities; evaluate with --by score$"
+    with pytest.raises(DataError, match=message):
         calibration_error(predictions())

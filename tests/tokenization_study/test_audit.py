@@ -74,6 +74,48 @@ def test_a_missing_value_is_no_number():
     assert audit(values, [characters()], ["plain"]).measures[0].values == 200
 
 
+@pytest.mark.parametrize("name", SERIALISERS)
+def test_a_missing_value_takes_no_token(name):
+    """A sparse column costs what its numbers cost, whatever word a form has for the gaps."""
+    dense = np.round(np.random.default_rng(3).uniform(1, 9, 128), 2)
+    sparse = np.where(np.arange(128) % 16 == 0, np.round(dense * 3, 2), np.nan)
+    report = audit(np.stack([dense, sparse]), [characters()], [name])
+    tokens = report.measures[0].tokens - audit(dense, [characters()], [name]).measures[0].tokens
+    alone = audit(sparse[::16], [characters()], [name]).measures[0].tokens
+    # What is left is what stands between two columns: a cell's separator in each row of a csv.
+    # A scale is taken from both columns, so that a number may have a digit more or less.
+    assert -9 <= tokens - alone <= (128 if name == "csv" else 9)
+    assert report.measures[0].values == 136
+    text = "".join(t for line in report.renderings[0].lines for t, _ in line)
+    assert "N" not in text
+    assert "null" not in text
+    note = "120 of 256 values are missing: no text is written for them"
+    assert report.source.notes == [note]
+    assert note in report.markdown()
+
+
+@pytest.mark.parametrize("form", [
+    SerialiserConfig(missing="gap", unit=" bpm"),
+    SerialiserConfig(row_lead="7,A", timestamp_start=5, row_end=""),
+    SerialiserConfig(channel_separator=" | "),
+])  # fmt: skip
+def test_no_word_for_a_missing_value_is_written(form):
+    values = np.array([[1.5, np.nan, np.nan], [np.nan, 2.5, np.nan], [np.nan] * 3])
+    for name in ("csv", "plain", "json"):
+        (line, *more) = audit(values, [characters()], [name], form=form).renderings[0].lines
+        text = "\n".join("".join(t for t, _ in each) for each in [line, *more])
+        assert form.missing not in text
+        assert "null" not in text
+        if name == "csv" and form.row_lead:
+            assert text.splitlines() == ["7,A,5,1.5,,", "7,A,50000005,,2.5,", "7,A,100000005,,,"]
+
+
+def test_large_integers_keep_their_digits():
+    found = audit(np.array([2**60 + 1, 7]), [characters()], ["plain", "fixed"])
+    texts = ["".join(t for t, _ in r.lines[0]) for r in found.renderings]
+    assert texts == [f"{2**60 + 1}, 7", f"{2**60 + 1}.00, 7.00"]
+
+
 def test_huge_integers_are_audited_as_text():
     lines = [f"{10**30 + i},{i}" for i in range(40)]
     found = audit(lines, [characters(), whole_numbers(name="n")], ["as_written"])
@@ -130,6 +172,22 @@ def test_the_recommendation_is_steady_and_faithful(report):
         own = {r.form: r for r in report.remedies if r.tokenizer == recommendation.tokenizer}
         assert own[recommendation.form].error <= 0.02
         assert "times fewer" in recommendation.text
+
+
+def test_no_sentence_of_the_report_is_cut(report):
+    text, page = report.markdown(), report.html()
+    long = [r.text for r in report.recommendations] + report.method
+    assert min(len(r.text) for r in report.recommendations) > 150
+    for sentence in [*long, *report.text().splitlines()[1:5]]:
+        assert sentence.rstrip(".") in text
+    assert all(sentence in page for sentence in long)
+    named = replace(report, command="python -m tokenization_study audit " + "x" * 200)
+    assert "x" * 200 in named.markdown()
+
+
+def test_a_long_text_of_the_input_is_cut():
+    found = audit(["9" * 500 + ".5\n", "1.25\n"], [whole_numbers()], ["as_written"]).markdown()
+    assert "9" * 91 not in found
 
 
 def test_the_report_is_three_files(report, tmp_path):

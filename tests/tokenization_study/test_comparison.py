@@ -14,7 +14,8 @@ from sensor2llm.signals.simulate import simulate_store
 from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.tasks.loading import load_model
-from tests.models import small_adapter, text_adapter, tiny_llm
+from tests.models import LABELS, small_adapter, text_adapter, tiny_llm
+from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_store
 from tokenization_study.__main__ import main
 from tokenization_study.comparison import prompts, run
@@ -105,6 +106,23 @@ def test_other_prompts_are_measured_anew(report, folders, monkeypatch):
     assert len(asked) == 6  # the facts do not depend on decimals
 
 
+def test_other_data_in_the_same_folder_are_measured_anew(folders, monkeypatch, tmp_path):
+    """Though the windows that are judged are the same: examples and priors are of the others."""
+    asked = []
+    known = run.ask
+    monkeypatch.setattr(run, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
+    few = replace(CONFIG, serialisers=("plain",), shots=0, soft_tokens=0)
+    store = save_store(tmp_path / "store")
+    for _ in range(2):
+        run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm_folder())
+    assert len(asked) == 4  # plain and facts, test and validation people
+    windows = list(WindowStore.open(store))
+    windows[0] = replace(windows[0], start_s=0.5)
+    WindowStore.write(store, SPEC, windows, LABELS, source="made up")
+    run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm_folder())
+    assert len(asked) == 8
+
+
 def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
     model = load_model(str(folders[0]), llm_folder())
     asked = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
@@ -119,7 +137,7 @@ def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
 
 
 def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
-    monkeypatch.setattr(FrozenLLM, "context", 1)
+    monkeypatch.setattr(FrozenLLM, "context", 40)
     adapter, store, _ = folders
     few = replace(CONFIG, serialisers=("plain",), soft_tokens=0, shots=4)
     found = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())

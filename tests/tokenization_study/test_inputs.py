@@ -1,6 +1,10 @@
 """Any numbers: files, stores, standard input, arrays; and what is wrong with them, in one line."""
 
+import bz2
+import gzip
 import io
+import lzma
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -95,10 +99,10 @@ def test_a_store_keeps_its_windows_units_and_rate(tmp_path):
     assert len(found) == len(store)
     assert source.rate_hz == SPEC.modalities[0].rate_hz
     assert source.unit == SPEC.modalities[0].units[0]
+    assert source.columns == [f"{m.name} {c}" for m in SPEC.modalities for c in m.channel_names]
     for window, stored in zip(found, store, strict=True):
-        assert all(
-            np.array_equal(a, b) for a, b in zip(window, stored.signals.values(), strict=True)
-        )
+        for modality, part in zip(SPEC.modalities, window, strict=True):
+            assert np.array_equal(part, stored.signals.get(modality.name, part[:, :0]))
     _, some, _ = windows(store, max_windows=2)
     assert len(some) == 2
 
@@ -185,3 +189,113 @@ def test_a_csv_without_a_header_loses_no_row(tmp_path):
     source, found, _ = windows(path)
     check_rows(found)
     assert "the first row is numbers: read as raw lines" in source.notes
+
+
+@pytest.mark.parametrize(
+    ("header", "names", "second"),
+    [
+        ("x,y,,", ["x", "y"], []),
+        ("x,x,,", ["x", "x (no. 2)"],
+         ["two columns are called 'x': the second one is 'x (no. 2)'"]),
+        (",,a,b", ["no. 1", "no. 2", "a", "b"], []),
+        ("x,x (no. 3),x,y", ["x", "x (no. 3)", "x (no. 3)'", "y"],
+         ["two columns are called 'x': the second one is 'x (no. 3)''"]),
+        ("a,no. 3,,b", ["a", "no. 3", "no. 3'", "b"], []),
+        (" x , x,b,c", ["x", "x (no. 2)", "b", "c"],
+         ["two columns are called 'x': the second one is 'x (no. 2)'"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_equal_and_empty_names_are_told_apart(tmp_path, kind, header, names, second):
+    """Every column is read under a name of its own; none is taken for another."""
+    values = np.round(np.random.default_rng(0).normal(size=(4, 300)), 3)
+    values[len(names) :] = np.nan
+    path = tmp_path / f"walk.{kind}"
+    if kind == "csv":
+        cells = [["" if np.isnan(v) else str(v) for v in row] for row in values.T]
+        path.write_text(header + "\n" + "".join(",".join(row) + "\n" for row in cells))
+    else:
+        columns = [pa.array(row, from_pandas=True) for row in values]
+        parquet.write_table(pa.Table.from_arrays(columns, names=header.split(",")), path)
+    source, found, _ = windows(path)
+    assert source.columns == names
+    assert np.array_equal(np.concatenate([w[0] for w in found], axis=1), values[: len(names)])
+    assert [n for n in source.notes if "two columns are called" in n] == second
+
+
+PACKED = {
+    "gzip": gzip.compress(b"x,y\n1,2\n"), "bzip2": bz2.compress(b"x,y\n1,2\n"),
+    "xz": lzma.compress(b"x,y\n1,2\n"), "a zip archive": b"PK\x03\x04 an Excel file",
+    "zstd": b"\x28\xb5\x2f\xfd and more",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("name", ["walk.csv.gz", "walk.csv", "walk.txt"])
+def test_packed_files_are_never_audited_as_text(tmp_path, kind, name):
+    path = tmp_path / name
+    path.write_bytes(PACKED[kind])
+    with pytest.raises(DataError, match=f"^{name} is .*{kind}.*unpack it first: .* {name}$"):
+        windows(path)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+@pytest.mark.parametrize("content", [b"1,2\n3,\x004\n", "1,2\n3,4\n".encode("utf-16-le")])
+def test_bytes_that_are_no_text_are_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: line [12] holds a NUL byte; it is no text"):
+        windows(tmp_path / name)
+
+
+def test_a_long_header_is_no_table(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"," * 20_000 + b"\n1\n")
+    with pytest.raises(DataError, match="more than 10000 columns; is it a table"):
+        windows(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes(b"x" * (2 << 20))
+    with pytest.raises(DataError, match="the first line is longer than 1 MiB"):
+        windows(tmp_path / "b.csv")
+
+
+COUNTER = 18_446_744_073_709_551_000
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "lines"])
+@pytest.mark.parametrize(
+    ("integers", "reason"),
+    [
+        ([COUNTER + i for i in range(40)], "left out: a clock"),
+        ([COUNTER + 7 * i % 40 for i in range(40)], r"integers beyond 2\^53 would be rounded"),
+        ([-(2**53) - 1 - i % 3 for i in range(40)], r"integers beyond 2\^53 would be rounded"),
+    ],
+)
+def test_integers_that_a_float_would_round_are_not_read_as_floats(tmp_path, kind, integers, reason):
+    rows = [f"{n},{i % 7}.5" for i, n in enumerate(integers)]
+    given, name = rows, "1"
+    if kind != "lines":
+        given, name = tmp_path / f"a.{kind}", "n"
+    if kind == "csv":
+        given.write_text("n,x\n" + "\n".join(rows) + "\n")
+    if kind == "parquet":
+        dtype = pa.int64() if min(integers) < 0 else pa.uint64()
+        columns = {"n": pa.array(integers, dtype), "x": [i % 7 + 0.5 for i in range(40)]}
+        parquet.write_table(pa.table(columns), given)
+    source, found, _ = windows(given)
+    assert found[0][0].tolist() == [[i % 7 + 0.5 for i in range(40)]]
+    assert [n for n in source.notes if n.startswith(f"column {name} left out")]
+    assert any(re.search(reason, note) for note in source.notes)
+    if "rounded" in reason:
+        with pytest.raises(DataError, match=f"column {name} cannot be read: integers beyond"):
+            windows(given, columns=(name,))
+
+
+def test_integers_that_fit_are_read():
+    _, found, _ = windows([f"{2**53 - i % 3},{i % 7}" for i in range(40)])
+    assert found[0][0][0].tolist() == [2**53 - i % 3 for i in range(40)]
+
+
+def test_missing_values_are_counted(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(
+        f"{i % 7}.5,{'3.25' if i % 10 == 0 else '2.5' if i % 10 == 5 else ''}\n"
+        for i in range(40)))  # fmt: skip
+    source, _, _ = windows(tmp_path / "a.csv")
+    assert source.notes == ["32 of 80 values are missing: no text is written for them"]

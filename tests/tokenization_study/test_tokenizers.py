@@ -11,6 +11,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from sensor2llm.errors import ConfigError, ModelError
+from tokenization_study.encoded import LARGEST_ID, Pieces
 from tokenization_study.loaders.split_patterns import PATTERNS
 from tokenization_study.tokenizers import (
     check_names,
@@ -204,6 +205,106 @@ def test_a_broken_file_is_one_line(tmp_path, name, content, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_tokenizer(str(path))
     assert "\n" not in str(caught.value)
+
+
+HOSTILE = {
+    "deep.json": b'{"model":' + b"[" * 200_000,
+    "deeper.json": b'{"a":' * 100_000,
+    "digits.json": b'{"x":' + b"9" * 5_000 + b"}",
+    "utf16.json": '{"model": {}}'.encode("utf-16"),
+    "dropout.json": b'{"model": {"dropout": 5}}',
+    "added.json": b'{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},'
+                  b' "added_tokens": [{"id": 4000000000, "content": "x", "special": true}]}',
+    "ranks.json": b'{"pat_str": "a", "bpe_ranks": "!"}',
+    "text.json": b'{"pat_str": "a", "bpe_ranks": "! x AA=="}',
+    "number.json": b'{"pat_str": "a", "bpe_ranks": 5}',
+    "long.json": b'{"pat_str": "a", "bpe_ranks": "! ' + b"9" * 6_000 + b' AA=="}',
+    "tekken.json": b'{"vocab": [], "config": []}',
+    "infinite.json": b'{"vocab": [], "config": {"default_vocab_size": 1e999,'
+                     b' "default_num_special_tokens": 0, "pattern": "a"}}',
+    "pointer.model": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n",
+    "nul.model": b"\x00" * 10_000,
+    "claims.model": b"\x0a\xff\xff\xff\xff\x0f",
+    "part.tiktoken": b"AA== 0\n",
+    "huge.tiktoken": b"AA== 99999999999999999999\n",
+    "vocab.txt": b"1\nx[UNK]\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_short_line(tmp_path, name, capfd):
+    (tmp_path / name).write_bytes(HOSTILE[name])
+    with pytest.raises(ModelError) as caught:
+        load_tokenizer(str(tmp_path / name), pattern=PATTERNS["gpt2"])
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) <= 300
+    assert name in str(caught.value)
+    assert capfd.readouterr().err == "", "nothing is written by the library"
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (lambda own: own[:-1], "it lacks 1 of the 256 bytes, the first is 0xFF"),
+        (lambda own: own[1:], "it lacks 1 of the 256 bytes, the first is 0x00"),
+        (lambda own: [*own, "YWI= 7"], "two tokens have one rank"),
+        (lambda own: [*own, "YWI= 4294967295"], "a rank is 4294967295, expected 16777215 at most"),
+    ],
+)
+def test_ranks_that_cannot_encode_every_text_are_refused(tmp_path, lines, why, capfd):
+    path = small_ranks(tmp_path / "own.tiktoken", extra=())
+    path.write_text("\n".join(lines(path.read_text().splitlines())) + "\n")
+    with pytest.raises(ModelError, match=f"own.tiktoken cannot be used as ranks: {why}"):
+        load_tokenizer(str(path), pattern=PATTERNS["gpt2"])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("pattern", ["a*", "(", "(a+)+$|"])
+def test_a_pattern_that_cannot_split_is_one_line(tmp_path, capfd, pattern):
+    path = small_ranks(tmp_path / "own.tiktoken")
+    with pytest.raises(ModelError, match=r"own\.tiktoken cannot be used as ranks"):
+        load_tokenizer(str(path), pattern=pattern)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("token", [4_294_967_295, -1, 1.5, None, "x"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json"])
+def test_ids_beyond_any_vocabulary_are_one_line(tmp_path, name, token):
+    """The library would make a table of so many places."""
+    small_byte_bpe().save(str(tmp_path / "tokenizer.json"))
+    small_byte_bpe().model.save(str(tmp_path))
+    settings = json.loads((tmp_path / name).read_text())
+    (settings if name == "vocab.json" else settings["model"]["vocab"])["3"] = token
+    (tmp_path / name).write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=f"{name} is no tokenizer .*is no id; expected 0 to 167"):
+        load_tokenizer(str(tmp_path / name))
+
+
+def test_an_id_beyond_any_vocabulary_is_looked_up_by_no_array():
+    pieces = Pieces(lambda token: b"x")
+    with pytest.raises(ModelError, match="a token has the id 16777216; expected 16777215 at most"):
+        pieces.lengths(np.array([3, LARGEST_ID + 1]))
+
+
+def test_a_text_that_a_tokenizer_cannot_encode_is_one_line(tmp_path):
+    settings = {"model": {"type": "WordPiece", "vocab": {"1": 0}, "unk_token": "[UNK]",
+                          "continuing_subword_prefix": "##", "max_input_chars_per_word": 9},
+                "version": "1.0", "added_tokens": []}  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=r"cannot encode: WordPiece error: Missing \[UNK\]"):
+        load_tokenizer(str(tmp_path)).encode(["2"])
+
+
+def test_dropout_of_a_tokenizer_is_switched_off(tmp_path):
+    """With it, a tokenizer splits a text in another way each time."""
+    settings = json.loads(small_byte_bpe().to_str())
+    settings["model"]["dropout"] = 0.5
+    (tmp_path / "tokenizer.json").write_text(json.dumps(settings))
+    whole = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    text = "12 4 " * 50
+    assert len({tuple(whole.encode(text).ids) for _ in range(20)}) > 1
+    encoded = [load_tokenizer(str(tmp_path)).encode([text]).ids.tolist() for _ in range(20)]
+    assert encoded == [small_byte_bpe().encode(text).ids] * 20
 
 
 def test_a_broken_rank_line_is_named(tmp_path):

@@ -71,6 +71,68 @@ def test_a_run_killed_and_resumed_ends_with_the_very_same_weights(tmp_path, ema_
     assert set(range(1, 33)) == set(steps)
 
 
+def test_a_resumed_run_remembers_the_best_weights_and_all_that_was_measured(tmp_path):
+    # So high a rate overshoots: the best weights come early, and no later ones are as good.
+    config = replace(CONFIG, learning_rate=0.3, schedule="constant", epochs=8)
+    unbroken, whole = run(config, tmp_path / "unbroken", dropout=0.3)
+    assert whole.best_step < 40 < whole.steps
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / "broken", dropout=0.3, stop_at=45)
+    resumed, result = run(config, tmp_path / "broken", dropout=0.3, resume=True)
+    assert torch.equal(weights(resumed), weights(unbroken))
+    assert (result.best_step, result.best_score) == (whole.best_step, whole.best_score)
+    assert without_speed(result.history) == without_speed(whole.history)
+    lines = [p.read_text().splitlines() for p in sorted(tmp_path.glob("*/metrics.jsonl"))]
+    assert [json.loads(line) for line in lines[0]] == result.history
+    assert len(lines[0]) == len(lines[1])
+
+
+def without_speed(history):
+    return [{k: v for k, v in line.items() if k != "rows_per_s"} for line in history]
+
+
+def test_a_finished_run_that_is_resumed_measures_nothing_twice(tmp_path):
+    _, whole = run(out=tmp_path)
+    _, result = run(out=tmp_path, resume=True)
+    assert result.history == whole.history
+    assert (result.steps, result.ended) == (whole.steps, whole.ended)
+
+
+def test_a_new_start_forgets_the_checkpoint_of_the_run_before(tmp_path, monkeypatch):
+    def killed(_task, _rows):
+        raise SystemExit
+
+    run(replace(CONFIG, epochs=1), tmp_path)  # its length is not what a checkpoint is refused for
+    monkeypatch.setattr(ToyTask, "collate", killed)
+    with pytest.raises(SystemExit):
+        run(out=tmp_path)
+    monkeypatch.undo()
+    resumed, _ = run(out=tmp_path, resume=True)
+    assert torch.equal(weights(resumed), weights(run()[0]))
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "module.safetensors"])
+def test_a_checkpoint_that_lacks_a_file_or_has_anothers_is_refused(tmp_path, name):
+    run(out=tmp_path / "a")
+    run(replace(CONFIG, learning_rate=0.1), tmp_path / "b")
+    (tmp_path / "b" / "checkpoint" / name).replace(tmp_path / "a" / "checkpoint" / name)
+    with pytest.raises(ArtefactError, match=rf"{name} in it is not the file that was"):
+        run(out=tmp_path / "a", resume=True)
+    (tmp_path / "a" / "checkpoint" / name).unlink()
+    with pytest.raises(ArtefactError, match=rf"lacks {name}; delete it"):
+        run(out=tmp_path / "a", resume=True)
+
+
+def test_a_checkpoint_without_hashes_is_still_gone_on_from(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(out=tmp_path, stop_at=13)
+    file = tmp_path / "checkpoint" / "progress.json"
+    content = json.loads(file.read_text())
+    del content["files"], content["history"], content["progress"]["validated_at"]
+    file.write_text(json.dumps(content))
+    assert torch.equal(weights(run(out=tmp_path, resume=True)[0]), weights(run()[0]))
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     run(out=tmp_path)
     with pytest.raises(ArtefactError, match=r"another configuration \(loop differ\)"):

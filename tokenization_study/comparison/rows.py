@@ -82,7 +82,6 @@ class RowStore:
         if (kept := _read(path)) and kept.get("inputs") == inputs:
             return _row(kept["row"])
         row = make()
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(path, {"inputs": inputs, "row": asdict(row)})
         f1 = "counted only" if row.macro_f1 is None else f"macro-F1 {row.macro_f1:.3f}"
         logger.info("%s, %s: %s, %.0f positions", row.input, row.prompt, f1, row.positions)

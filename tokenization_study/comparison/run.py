@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.adapter_files import find_adapter
+from sensor2llm.atomic_write import sole_writer, update_folder
 from sensor2llm.errors import ConfigError
+from sensor2llm.library_output import log_library_output
 from sensor2llm.model import SensorLanguageModel
 from sensor2llm.signals.splits import Split
 from sensor2llm.signals.store import Windows, WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
+from sensor2llm.tasks.evaluation import checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 from sensor2llm.training.record import versions, write_json
@@ -40,7 +42,7 @@ from tokenization_study.comparison.prompts import (
 )
 from tokenization_study.comparison.rows import Row, RowStore, digest
 from tokenization_study.comparison.sample import stratified_sample
-from tokenization_study.comparison.table import report_of
+from tokenization_study.comparison.table import markdown, report_of
 from tokenization_study.comparison.texts import WindowTexts
 
 logger = logging.getLogger(__name__)
@@ -76,14 +78,28 @@ def compare(
     Raises:
         UserError: the adapter, the LLM or the store cannot be used, or do not fit.
     """
+    with sole_writer(Path(out)):
+        return _compare(adapter, data, Path(out), config or ComparisonConfig(), llm, command)
+
+
+def _compare(
+    adapter: str,
+    data: str | Path,
+    out: Path,
+    config: ComparisonConfig,
+    llm: str | None,
+    command: str,
+) -> dict[str, Any]:
     run = _Comparison(
-        load_model(adapter, llm), find_adapter(adapter), WindowStore.open(data), Path(out),
-        config or ComparisonConfig(),
+        load_model(adapter, llm), find_adapter(adapter), WindowStore.open(data), out, config
     )  # fmt: skip
+    log_library_output(Path(out) / "log.txt")
     rows = list(run.rows())
     facts = run.facts() | {"command": command, "versions": versions()}
     report = report_of(_against_encoded(rows, run), facts)
-    write_json(Path(out) / "comparison.json", report)
+    with update_folder(out) as part:
+        write_json(part / "comparison.json", report)
+        (part / "comparison.md").write_text(markdown(report), encoding="utf-8")
     return report
 
 
@@ -122,7 +138,8 @@ class _Comparison:
 
     @cached_property
     def split(self) -> Split:
-        return recipe_split(self.model.adapter.recipe, self.store)
+        adapter = self.model.adapter
+        return checked_split(adapter.recipe, self.store, adapter.taught, "the adapter")
 
     def part(self, name: str, count: int) -> np.ndarray:
         """Draw the sample of one part."""
@@ -144,11 +161,10 @@ class _Comparison:
 
     @cached_property
     def same(self) -> list[str]:
-        """Name what all rows depend on: the LLM as it is in memory, and the windows."""
-        sample = hashlib.sha256(np.asarray(self.test).tobytes())
-        for values in self.store.read(self.test).values():
-            sample.update(np.ascontiguousarray(values).tobytes())
-        return [self.model.llm.fingerprint(), sample.hexdigest(), str(self.config.seed)]
+        """Name what all rows depend on: the LLM, as stored and in memory, and the windows."""
+        llm, rows = self.model.llm, hashlib.sha256(np.asarray(self.test).tobytes())
+        data = [self.store.fingerprint, rows.hexdigest()]
+        return [llm.identity, llm.fingerprint(), *data, str(self.config.seed)]
 
     def rows(self) -> Iterator[Row]:
         """Measure every row, the quick ones first."""

@@ -24,7 +24,7 @@ def stratified_sample(
     Example:
         >>> rows, people = np.arange(8), np.array([0, 0, 0, 0, 1, 1, 1, 1])
         >>> stratified_sample(rows, people, np.array([0, 0, 1, 1, 0, 0, 1, 1]), 4, 0).tolist()
-        [1, 2, 4, 7]
+        [1, 3, 5, 6]
     """
     if count >= len(rows):
         return rows

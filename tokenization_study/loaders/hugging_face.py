@@ -11,10 +11,10 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from sensor2llm.errors import ModelError
-from tokenization_study.encoded import Encoded, Pieces, Spans
+from sensor2llm.errors import ModelError, one_line
+from tokenization_study.encoded import LARGEST_ID, Encoded, Pieces, Spans
 from tokenization_study.loaders.alignment import align
-from tokenization_study.loaders.ranks import show_bytes
+from tokenization_study.loaders.ranks import read_json, show_bytes
 from tokenization_study.loaders.split_patterns import PATTERN_OF_FILE, PATTERNS
 
 
@@ -40,13 +40,18 @@ class HuggingFaceTokenizer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Give the tokens of texts."""
-        found = self._backend.encode_batch(list(texts), add_special_tokens=False)
+        found = self._encodings(texts)
         return align(texts, [e.ids for e in found], self._pieces, lambda i: _spans(found[i]))
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
-        found = self._backend.encode_batch(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in found]
+        return [encoding.ids for encoding in self._encodings(texts)]
+
+    def _encodings(self, texts: Sequence[str]) -> list[Any]:
+        try:
+            return list(self._backend.encode_batch(list(texts), add_special_tokens=False))
+        except Exception as error:  # the library raises plain Exception
+            raise ModelError(f"{self.name} cannot encode: {one_line(error, 160)}") from None
 
     def token_text(self, token: int) -> str:
         """Give what a token stands for; bytes of part of a character are shown as <0xNN>."""
@@ -88,15 +93,29 @@ def _spans(encoding: Any) -> Spans:
 
 
 def tokenizer_json(path: Path, name: str, settings: dict[str, Any]) -> HuggingFaceTokenizer:
-    """Read a tokenizer.json, already parsed; raises ModelError for a broken one."""
-    # Trimmed offsets leave out the spaces that a token stands for; ids do not depend on it.
-    whole = json.loads(json.dumps(settings), object_hook=_untrimmed)
-    whole |= {"truncation": None, "padding": None}
-    return HuggingFaceTokenizer(name, _built(path, lambda: _from(whole)))
+    """Read a tokenizer.json, already parsed; raises ModelError for a broken one.
+
+    Its dropout, which splits a text in another way each time, is for training: it is switched off.
+    """
+    return HuggingFaceTokenizer(name, _built(path, lambda: _from(settings)))
 
 
 def _from(settings: dict[str, Any]) -> tokenizers.Tokenizer:
-    return tokenizers.Tokenizer.from_str(json.dumps(settings))
+    _check_ids(settings["model"].get("vocab"))
+    # Trimmed offsets leave out the spaces that a token stands for; ids do not depend on it.
+    whole = json.loads(json.dumps(settings), object_hook=_untrimmed)
+    whole |= {"truncation": None, "padding": None}
+    if "dropout" in whole["model"]:
+        whole["model"]["dropout"] = None
+    return tokenizers.Tokenizer.from_str(json.dumps(whole))
+
+
+def _check_ids(vocabulary: Any) -> None:
+    """Raise ValueError for an id that the library would make a table of gigabytes for."""
+    ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else []
+    for token in ids:
+        if not isinstance(token, int) or not 0 <= token <= LARGEST_ID:
+            raise ValueError(f"{token!r} is no id; expected 0 to {LARGEST_ID}")
 
 
 def _untrimmed(entry: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +134,7 @@ def vocabulary_and_merges(
     pattern = pattern or PATTERNS[known]
 
     def build() -> tokenizers.Tokenizer:
+        _check_ids(read_json(vocabulary))
         backend = tokenizers.Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
@@ -138,6 +158,8 @@ def word_pieces(path: Path, name: str) -> HuggingFaceTokenizer:
     def build() -> tokenizers.Tokenizer:
         words = path.read_text(encoding="utf-8").split("\n")
         small = not any(word != word.lower() for word in words if not word.startswith("["))
+        if "[UNK]" not in words:
+            raise ValueError("no line [UNK]")
         backend = tokenizers.Tokenizer(models.WordPiece.from_file(str(path), unk_token="[UNK]"))
         backend.normalizer = normalizers.BertNormalizer(lowercase=small)
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -153,5 +175,5 @@ def _built(path: Path, build: Callable[[], Any]) -> tokenizers.Tokenizer:
         backend: tokenizers.Tokenizer = build()
         return backend
     except Exception as error:  # the library raises plain Exception
-        why = " ".join(str(error).split())[:160]
+        why = one_line(error, 160)
         raise ModelError(f"{path.name} is no tokenizer ({why}); is the file whole?") from None

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sensor2llm.errors import ConfigError, ModelError
+from sensor2llm.hub import offline_if_unreachable
 
 MISTRAL = "mistral:"
 _PATTERNS = {
@@ -47,7 +48,8 @@ def hub_file(name: str) -> Path:
 
     for file in _HUB_FILES:
         try:
-            return Path(hf_hub_download(name, file))
+            with offline_if_unreachable():
+                return Path(hf_hub_download(name, file))
         except LocalEntryNotFoundError:
             continue
         except EntryNotFoundError:

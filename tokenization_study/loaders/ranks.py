@@ -2,22 +2,36 @@
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
+import os
+import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tiktoken
 
-from sensor2llm.errors import ConfigError, ModelError
-from tokenization_study.encoded import Encoded, Ids, Pieces, char_spans, flatten, in_parts, utf8
+from sensor2llm.errors import ConfigError, ModelError, one_line
+from tokenization_study.encoded import (
+    LARGEST_ID,
+    Encoded,
+    Ids,
+    Pieces,
+    char_spans,
+    flatten,
+    in_parts,
+    utf8,
+)
 from tokenization_study.loaders.split_patterns import PATTERN_OF_FILE, PATTERNS
 
 SHORT_TEXT = 1000
 """Characters from which handing texts to threads is worth it."""
+PROBE = "1 -2.5e3, é\n\t" + "".join(map(chr, range(33, 127)))
+"""What every tokenizer must encode."""
 
 
 class RankTokenizer:
@@ -62,11 +76,16 @@ class RankTokenizer:
             return self.encode_bare(texts)
         # A list at a time: it is read while it is still in the processor's cache, and array is
         # twice as fast as numpy in reading a list of Python's numbers.
-        return [array("q", self._encoding.encode_ordinary(text)) for text in texts]
+        with _no_panic(self.name):
+            return [array("q", self._encoding.encode_ordinary(text)) for text in texts]
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
         texts = list(texts)
+        with _no_panic(self.name):
+            return self._encode_bare(texts)
+
+    def _encode_bare(self, texts: list[str]) -> list[list[int]]:
         if self._threads == 1 or sum(map(len, texts)) < SHORT_TEXT * len(texts):
             return [self._encoding.encode_ordinary(text) for text in texts]
         return list(self._encoding.encode_ordinary_batch(texts, num_threads=self._threads))
@@ -160,8 +179,13 @@ def rank_json(path: Path, name: str, content: dict[str, Any], threads: int) -> R
         ranks = {base64.b64decode(e["token_bytes"]): int(e["rank"]) for e in content["vocab"]}
         ranks = {token: rank for token, rank in ranks.items() if rank < kept}
         return _build(name, settings["pattern"], ranks, threads, path)
-    except (KeyError, TypeError, binascii.Error) as error:
-        raise ModelError(f"{path.name} is no rank file in JSON: {error!r} is not there") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        if isinstance(error, ModelError):
+            raise
+        why = f"{type(error).__name__}: {one_line(error, 120)}"
+        raise ModelError(
+            f"{path.name} is no rank file in JSON ({why}); is the file whole?"
+        ) from None
 
 
 def _listed(text: str) -> dict[bytes, int]:
@@ -176,22 +200,50 @@ def _listed(text: str) -> dict[bytes, int]:
 def _build(
     name: str, pattern: str, ranks: dict[bytes, int], threads: int, path: Path
 ) -> RankTokenizer:
-    try:
+    if why := _unusable(ranks):
+        raise ModelError(f"{path.name} cannot be used as ranks: {why}; is the file whole?")
+    with _no_panic(path.name):
         encoding = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={}
         )
-        encoding.encode_ordinary("1")
-    except BaseException as error:  # a pattern that is none, or missing bytes: a Rust panic
+        encoding.encode_ordinary(PROBE)
+    return RankTokenizer(name, encoding, threads)
+
+
+def _unusable(ranks: dict[bytes, int]) -> str:
+    """Say why the library could not encode every text with these ranks; empty where it can."""
+    missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
+    if missing:
+        return f"it lacks {len(missing)} of the 256 bytes, the first is 0x{missing[0]:02X}"
+    if len(set(ranks.values())) < len(ranks):
+        return "two tokens have one rank"
+    largest = max(ranks.values())
+    return "" if largest <= LARGEST_ID else f"a rank is {largest}, expected {LARGEST_ID} at most"
+
+
+@contextlib.contextmanager
+def _no_panic(name: str) -> Iterator[None]:
+    """Turn a panic of the library into a ModelError; what it writes to stderr goes nowhere."""
+    sys.stderr.flush()
+    own, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        why = " ".join(str(error).split())[:120]
-        raise ModelError(f"{path.name} cannot be used as ranks: {why}") from None
-    return RankTokenizer(name, encoding, threads)
+        why = one_line(error, 120)
+        raise ModelError(f"{name} cannot be used as ranks: {why}; is the file whole?") from None
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
+        os.close(nowhere)
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises ModelError for a broken one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path.name} is no JSON ({error}); is the file whole?") from None
+    except (ValueError, RecursionError) as error:
+        why = one_line(error, 120)
+        raise ModelError(f"{path.name} is no JSON ({why}); is the file whole?") from None

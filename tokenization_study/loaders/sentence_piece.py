@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from sensor2llm.errors import ModelError
+from sensor2llm.errors import ModelError, one_line
 from tokenization_study.encoded import Encoded, Pieces, Spans, char_spans, in_parts
 from tokenization_study.loaders.alignment import align
 from tokenization_study.loaders.ranks import show_bytes
@@ -79,7 +79,7 @@ def sentence_piece(path: Path, name: str, threads: int) -> SentencePieceTokenize
         model.LoadFromSerializedProto(path.read_bytes())
         model.encode("1")
     except (RuntimeError, OSError, ValueError, TypeError) as error:
-        why = " ".join(str(error).split())[:160]
+        why = one_line(error, 160)
         raise ModelError(
             f"{path.name} is no SentencePiece model ({why}); is the file whole?"
         ) from None

@@ -119,7 +119,7 @@ def from_dialogue(record: dict[str, Any]) -> Conversation | None:
 def first_sentences(text: str, words: int) -> str:
     """Cut a text after its last whole sentence within so many words.
 
-    >>> first_sentences("It is rare. It runs in families. " + "word " * 50, 8)
+    >>> first_sentences("It is rare. It runs in families. Then " + "word " * 50, 8)
     'It is rare. It runs in families.'
     """
     text = " ".join(text.split())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
+from sensor2llm.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.training.record import write_json
 
@@ -52,17 +53,13 @@ def write_tokens(
         raise ConfigError(
             f"token files hold 65,536 tokens at most, the tokenizer has {len(tokenizer)}"
         )
-    written, part = 0, path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            for tokens in encode_stream(tokenizer, texts):
-                tokens.astype("<u2").tofile(file)
-                written += len(tokens)
-                if max_tokens is not None and written >= max_tokens:
-                    break
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    written = 0
+    with replace_file(path) as part, part.open("wb") as file:
+        for tokens in encode_stream(tokenizer, texts):
+            tokens.astype("<u2").tofile(file)
+            written += len(tokens)
+            if max_tokens is not None and written >= max_tokens:
+                break
     return written
 
 

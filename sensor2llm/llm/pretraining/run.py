@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from sensor2llm.atomic_write import replace_folder
 from sensor2llm.llm.pretraining.card import write_record
 from sensor2llm.llm.pretraining.config import SIZES, STAGES, ModelShape, PretrainConfig, Stage
 from sensor2llm.llm.pretraining.packing import Mixture, TokenFiles
 from sensor2llm.llm.pretraining.token_files import prepare_tokens
 from sensor2llm.llm.pretraining.tokenizer import load_tokenizer
+from sensor2llm.training.checkpoint import sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, StepLoss, Validation, fit
-from sensor2llm.training.record import replace_folder
 
 logger = logging.getLogger(__name__)
 STEPS_AN_EPOCH = 50
@@ -146,8 +147,15 @@ def pretrain(
 
     Raises:
         DataError: the corpus cannot be read.
-        ArtefactError: a checkpoint is of another configuration.
+        ArtefactError: a checkpoint is of another configuration, or another process is at it.
     """
+    with sole_run(out):
+        return _pretrain(corpus, out, config, resume, stages)
+
+
+def _pretrain(
+    corpus: Path, out: Path, config: PretrainConfig, resume: bool, stages: tuple[str, ...]
+) -> dict[str, Any]:
     with process_state().main_process_first():
         files = prepare_tokens(corpus, out, config)
     tokenizer = load_tokenizer(out / "tokenizer")
@@ -164,8 +172,9 @@ def pretrain(
         elif (out / stage.name / "checkpoint").is_dir():
             _load_stage(module, out / stage.name)
     if process_state().is_main_process:
-        write_model(model, out / "tokenizer", out / "model")
-        write_record(out / "model", out, config)
+        with replace_folder(out / "model") as part:
+            write_model(model, out / "tokenizer", part)
+            write_record(part, out, config)
     return {name: _summary(result, config) for name, result in results.items()}
 
 
@@ -211,8 +220,7 @@ def write_model(model: LlamaForCausalLM, tokenizer: Path, folder: Path) -> None:
         max_new_tokens=128,
         no_repeat_ngram_size=16,  # a small model that falls into a loop gets out of it
     )
-    with replace_folder(folder) as part:
-        model.to(torch.bfloat16).save_pretrained(part)
-        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-            if (tokenizer / name).is_file():
-                shutil.copy(tokenizer / name, part / name)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        if (tokenizer / name).is_file():
+            shutil.copy(tokenizer / name, folder / name)

@@ -16,6 +16,8 @@ from sensor2llm.signals.serialisation.config import SerialiserConfig
 
 Values = Shaped[np.ndarray, "step"]
 LARGEST_INTEGER = 2.0**53
+SMALLEST = 1e-280
+"""Below it, a power of ten that makes three digits of a number is no float."""
 
 
 class NumberForm(Protocol):
@@ -95,6 +97,9 @@ class Fixed:
 
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
+        if values.dtype.kind in "iu":
+            zeros = f".{'0' * self.decimals}" if self.decimals else ""
+            return [f"{value}{zeros}" for value in values.tolist()]
         rounded = np.round(values.astype(np.float64), self.decimals) + 0.0
         form = f"%.{self.decimals}f"
         return [form % value for value in rounded.tolist()]
@@ -123,6 +128,9 @@ class Significant:
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
         numbers = values.astype(np.float64)
+        tiny = np.abs(numbers[(numbers != 0) & (np.abs(numbers) < SMALLEST)])
+        if tiny.size:
+            raise DataError(f"{tiny[0]:g} is too small to write without exponent; use 'scientific'")
         decimals = self.digits - 1 - _exponent(numbers)
         rounded = np.rint(numbers * 10.0**decimals) / 10.0**decimals + 0.0
         # The exponent is taken again after rounding: 9.996 to three digits is 10.0.

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from sensor2llm.errors import ConfigError
 
-Scenario = Literal["activity", "rhythm", "sleep", "spirometry", "daily"]
+Scenario = Literal["activity", "rhythm", "sleep", "spirometry", "daily", "phone"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +13,8 @@ class SimulationConfig:
     """Say which recordings are made, of how many people and from which seed."""
 
     scenario: Scenario = "activity"
-    """activity, rhythm (inter-beat intervals), sleep, spirometry or daily (summaries)."""
+    """activity, rhythm (inter-beat intervals), sleep, spirometry, daily (summaries) or phone (the
+    sensors that the released adapter uci-har hears)."""
 
     subjects: int = 12
     """Number of people; a person is the same whatever the number of others."""
@@ -22,13 +23,14 @@ class SimulationConfig:
     """Recordings a person, each with every class once (daily: weeks; spirometry: three blows)."""
 
     bout_s: float | None = None
-    """Seconds of each class a session; unset: 40 (activity), 240 (rhythm), 150 (sleep)."""
+    """Seconds of each class a session; unset: 40 (activity, phone), 240 (rhythm), 150 (sleep)."""
 
     rate_hz: float = 50.0
     """Rate of accelerometers and gyroscope in the scenario activity."""
 
     window_s: float | None = None
-    """Seconds of a window; unset: 5 (activity), 30 (sleep). Rhythm takes windows of 60 beats."""
+    """Seconds of a window; unset: 5 (activity), 30 (sleep). Rhythm takes windows of 60 beats, phone
+    of 2.56 s."""
 
     missing_share: float = 0.1
     """Share of a recording's modalities that are missing; one always stays."""

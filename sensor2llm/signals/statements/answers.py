@@ -103,7 +103,10 @@ class Number:
     def parse(self, said: str) -> float | None:
         """Read the one number of a text; without a unit it is in ours, in a foreign one it is none.
 
-        >>> BEATS.parse("The heart rate is about 72 beats per minute.")
+        >>> beats = Number(
+        ...     unit="bpm", steps=((0, 1),), within=3, spellings={"beats per minute": 1}
+        ... )
+        >>> beats.parse("The heart rate is about 72 beats per minute.")
         72.0
         """
         text = tidy(said)

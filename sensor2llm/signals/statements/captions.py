@@ -1,8 +1,8 @@
 """Captions: sentences of statements computed from a window's signals.
 
     >>> caption(window, spec, np.random.default_rng(0))
-    'Moderate movement at the wrist accelerometer with about 1.9 steps a second; the heart rate is
-    about 72 bpm and steady; the ankle accelerometer is missing.'
+    'Moderate movement at the wrist accelerometer with gravity along +x; there is moderate movement
+    at the ankle accelerometer.'
 
 The grammar is fixed: a caption is clauses, joined by `;` or a full stop. A clause is about one
 sensor and makes one statement or more, joined by `with` and `and`; or it names missing sensors.

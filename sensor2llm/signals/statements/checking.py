@@ -1,6 +1,7 @@
 """Whether an answer is true of a window.
 
-    >>> check(Asked("heart_rate", "heart_rate"), "about 70 bpm", facts)
+    >>> from sensor2llm.signals.facts import facts
+    >>> check(Asked("heart_rate", "heart_rate"), "about 86 bpm", facts(window, spec))
     <Verdict.TRUE: 'true'>
 
 The question may be about another window than the facts: that is how answers are checked after the

@@ -2,7 +2,7 @@
 
     >>> pairs = questions_for(window, spec, np.random.default_rng(0))
     >>> pairs[0].question, pairs[0].answer
-    ('How strong is the movement at the wrist accelerometer?', 'moderate')
+    ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')
 
 Every template asks each modality that has its fact, in one of its wordings. The wording depends on
 nothing but chance; `Asked.key` holds all that a question gives away of its window (template,

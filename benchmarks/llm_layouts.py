@@ -1,0 +1,164 @@
+"""Which families and layouts `benchmarks.llm_families` runs: each a folder that it makes."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import llm_zoo
+from benchmarks.llm_zoo import CHATML, NO_SYSTEM, THINKING, WIDTH
+
+REFUSES_SYSTEM = CHATML.replace(
+    "{% for message in messages %}",
+    "{% for message in messages %}{% if message['role'] == 'system' %}"
+    "{{ raise_exception('no system role') }}{% endif %}",
+)
+# Attention over all positions, windows of every kind, experts, shared keys and values.
+ATTENTION = (
+    "apertus", "arcee", "biogpt", "bitnet", "bloom", "codegen", "cohere", "cohere2", "ctrl",
+    "deepseek_v2", "deepseek_v3", "diffllama", "dots1", "ernie4_5", "ernie4_5_moe", "exaone4",
+    "falcon", "gemma", "gemma2", "gemma3_text", "gemma3n_text", "gemma4_text", "glm", "glm4",
+    "glm4_moe", "gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox", "gpt_oss", "gptj", "granite",
+    "granitemoe", "helium", "hunyuan_v1_dense", "jetmoe", "llama", "llama4_text", "ministral",
+    "ministral3", "mistral", "mixtral", "modernbert-decoder", "mpt", "nanochat", "nemotron",
+    "olmo", "olmo2", "olmo3", "olmoe", "openai-gpt", "opt", "persimmon", "phi", "phi3", "phimoe",
+    "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "seed_oss", "smollm3", "stablelm", "starcoder2",
+    "vaultgemma", "xglm",
+)  # fmt: skip
+# States that go from token to token, alone or beside attention.
+RECURRENT = (
+    "bamba", "falcon_h1", "falcon_mamba", "granitemoehybrid", "jamba", "kimi_linear", "lfm2",
+    "lfm2_moe", "mamba", "mamba2", "minimax", "nemotron_h", "olmo_hybrid", "qwen3_5_text",
+    "qwen3_next", "recurrent_gemma", "rwkv", "xlstm", "zamba2",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Describe one folder.
+
+    Args:
+        name: of the row.
+        family: its `model_type`.
+        template: the chat template.
+        tokenizer: further settings of the tokenizer.
+        changes: of the family's small configuration.
+        spoil: what is done to the folder afterwards.
+    """
+
+    name: str
+    family: str
+    template: str | None = CHATML
+    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    spoil: Callable[[Path], None] | None = None
+
+    def build(self, folder: Path) -> None:
+        """Write the folder."""
+        llm_zoo.build(
+            self.family, folder, template=self.template, tokenizer=self.tokenizer, **self.changes
+        )
+        if self.spoil is not None:
+            self.spoil(folder)
+
+
+def _only_adapter(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}', encoding="utf-8")
+
+
+def _only_gguf(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "model-Q4_1.gguf")
+
+
+def _pointer(name: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        lines = ("version https://git-lfs.github.com/spec/v1", "oid sha256:0", "size 9", "")
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
+
+    return spoil
+
+
+def _own_code(file: str, kind: str) -> Callable[[Path], None]:
+    """Let a configuration name code in the folder, which leaves a trace where it runs."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / file
+        config = json.loads(path.read_text(encoding="utf-8"))
+        config |= {"model_type": "own", "auto_map": {kind: "own.Own"}}
+        config.pop("architectures", None)
+        if kind == "AutoTokenizer":
+            config |= {"tokenizer_class": "Own", "auto_map": {kind: ["own.Own", None]}}
+        path.write_text(json.dumps(config), encoding="utf-8")
+        trace = f"open({str(folder / 'was_run')!r}, 'w')\n"
+        (folder / "own.py").write_text(trace, encoding="utf-8")
+
+    return spoil
+
+
+def _spread(**changes: Any) -> dict[str, Any]:
+    return {"changes": changes}
+
+
+WINDOWED = ["sliding_attention", "full_attention"]
+LAYOUTS = (
+    *(Layout(name=f"window of 16: {family}", family=family, **_spread(**changes))
+      for family, changes in {
+          "mistral": {"sliding_window": 16},
+          "phi3": {"sliding_window": 16},
+          "qwen2": {"sliding_window": 16, "use_sliding_window": True, "layer_types": WINDOWED},
+          "gemma2": {"sliding_window": 16},
+          "gemma3_text": {"sliding_window": 16, "layer_types": WINDOWED},
+          "gemma3n_text": {"sliding_window": 16},
+          "gemma4_text": {"sliding_window": 16},
+          "cohere2": {"sliding_window": 16, "layer_types": WINDOWED},
+          "exaone4": {"sliding_window": 16, "layer_types": WINDOWED},
+          "olmo3": {"sliding_window": 16, "layer_types": WINDOWED},
+          "gpt_oss": {"sliding_window": 16},
+          "gpt_neo": {"window_size": 16},
+          "recurrent_gemma": {"attention_window_size": 16},
+          "llama4_text": {"attention_chunk_size": 16},
+      }.items()),
+    Layout(name="keys and values shared by layers: gemma4_text", family="gemma4_text",
+           **_spread(num_hidden_layers=4, layer_types=WINDOWED * 2, num_kv_shared_layers=2)),
+    Layout(name="keys and values shared by layers: gemma3n_text", family="gemma3n_text",
+           **_spread(num_hidden_layers=4, layer_types=WINDOWED * 2, num_kv_shared_layers=2,
+                     activation_sparsity_pattern=[0.9, 0.0, 0.0, 0.0])),
+    Layout(name="tied head", family="llama", **_spread(tie_word_embeddings=True)),
+    Layout(name="untied head", family="llama", **_spread(tie_word_embeddings=False)),
+    Layout(name="rows of the vocabulary that are no token", family="qwen2",
+           **_spread(vocab_size=512)),
+    Layout(name="alibi: falcon", family="falcon", **_spread(alibi=True)),
+    Layout(name="embeddings of another width: opt", family="opt",
+           **_spread(word_embed_proj_dim=WIDTH // 2)),
+    Layout(name="rotary scaling by length: llama", family="llama", **_spread(
+        max_position_embeddings=128,
+        rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0})),
+    Layout(name="no chat template", family="gpt2", template=None),
+    Layout(name="template opens a thought", family="qwen2", template=THINKING),
+    Layout(name="template leaves the system out", family="llama", template=NO_SYSTEM),
+    Layout(name="template refuses a system", family="llama", template=REFUSES_SYSTEM),
+    Layout(name="clean_up_tokenization_spaces", family="gpt2",
+           tokenizer={"clean_up_tokenization_spaces": True}),
+    Layout(name="context shorter than the prompt", family="gpt2",
+           **_spread(max_position_embeddings=16)),
+    Layout(name="a decoder of a family of encoders: bert", family="bert",
+           **_spread(is_decoder=True)),
+    Layout(name="encoder-decoder: t5", family="t5"),
+    Layout(name="encoder-decoder: bart", family="bart"),
+    Layout(name="masked: bert", family="bert"),
+    Layout(name="masked: roberta", family="roberta"),
+    Layout(name="masked: electra", family="electra"),
+    Layout(name="masked: distilbert", family="distilbert"),
+    Layout(name="a PEFT adapter only", family="llama", spoil=_only_adapter),
+    Layout(name="a GGUF file only", family="llama", spoil=_only_gguf),
+    Layout(name="Git LFS pointer: weights", family="llama", spoil=_pointer("model.safetensors")),
+    Layout(name="Git LFS pointer: tokenizer", family="llama", spoil=_pointer("tokenizer.json")),
+    Layout(name="own code: model", family="llama", spoil=_own_code("config.json", "AutoConfig")),
+    Layout(name="own code: tokenizer", family="llama",
+           spoil=_own_code("tokenizer_config.json", "AutoTokenizer")),
+)  # fmt: skip
+FAMILIES = tuple(Layout(name=family, family=family) for family in (*ATTENTION, *RECURRENT))

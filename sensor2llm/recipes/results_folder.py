@@ -1,0 +1,61 @@
+"""Where an evaluation keeps its results: with what is one's own, else in a folder beside the work.
+
+A released, installed, tracked or read-only folder is never written to by itself; `--out` names it
+where that is wanted.
+"""
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+from sensor2llm import manifest
+from sensor2llm.errors import ConfigError
+from sensor2llm.tasks.config import EvaluationConfig
+
+logger = logging.getLogger(__name__)
+ELSEWHERE = Path("runs/evaluation")
+
+
+def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
+    """Choose, check and announce the folder of the results, before anything is computed.
+
+    Args:
+        config: what was typed.
+        folder: where the adapter or encoder lies.
+
+    Returns:
+        The folder; None where results are only printed (other people than the test people).
+
+    Raises:
+        ConfigError: it cannot be written to.
+    """
+    if config.out is None and config.split != "test":
+        return None
+    reason = "" if config.out else _not_ours(config.adapter, folder)
+    out = config.out or (ELSEWHERE / folder.resolve().name if reason else folder)
+    there = next(path for path in (out, *out.resolve().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"cannot write results to '{out}': '{there}' is no folder to write to")
+    told = f" ('{folder.name}' is {reason}; --out names another folder)" if reason else ""
+    logger.info("results go to %s%s", out, told)
+    return out
+
+
+def _not_ours(name: str, folder: Path) -> str:
+    """Say why a folder is not written to; empty where it is the user's own."""
+    if folder.resolve().is_relative_to(manifest.released_folder().resolve()):
+        return "a released one"
+    if not Path(name).expanduser().is_dir():
+        return "of the hub"
+    if not os.access(folder, os.W_OK):
+        return "read-only"
+    return "tracked by git" if _is_tracked(folder) else ""
+
+
+def _is_tracked(folder: Path) -> bool:
+    command = ["git", "-C", str(folder), "ls-files", "--error-unmatch", manifest.MANIFEST]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):  # no git here: nothing is tracked
+        return False

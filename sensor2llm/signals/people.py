@@ -1,0 +1,56 @@
+"""Who people are: known by their data set and their name, however the two are spelled."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+_FILES = re.compile(r"\s*:?\s*\d+ files?\b.*")
+_WHOLE = re.compile(r"(?<![\d.])(\d+)\.0+(?![\d.])")
+_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
+
+Person = tuple[str, str]
+"""A data set and a name in it, both in one spelling."""
+
+
+def person_key(name: str) -> str:
+    """Give one spelling of a person's name.
+
+    Case, space around it, invisible letters, leading zeros and the `.0` of a number do not count.
+
+    Example:
+        >>> {person_key(name) for name in ("S1", "s1 ", "s01", "ｓ１", "s1.0")}
+        {'s1'}
+    """
+    text = unicodedata.normalize("NFKC", name).casefold()
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return _ZEROS.sub("", _WHOLE.sub(r"\1", " ".join(text.split())))
+
+
+def data_set_key(source: str) -> str:
+    """Give one spelling of a data set, from the words that tell where the data come from.
+
+    How many files there are, and what follows a semicolon (which labels), are not the data set.
+
+    Example:
+        >>> data_set_key("table.yaml: 6 files") == data_set_key("Table.yaml: 7 files")
+        True
+    """
+    first = unicodedata.normalize("NFKC", source).casefold().split(";")[0]
+    return " ".join(_FILES.sub("", first).split())
+
+
+def known_people(names: Iterable[str], source: str, parts: Mapping[str, str]) -> list[Person]:
+    """Give each person's data set and name.
+
+    Args:
+        names: as a store has them; of data sets side by side `name/person`.
+        source: where the data come from, in words.
+        parts: of data sets side by side, name -> source; one of no known source is its own.
+    """
+    if not parts:
+        return [(data_set_key(source), person_key(name)) for name in names]
+    known = []
+    for part, slash, person in (name.partition("/") for name in names):
+        data = data_set_key(parts.get(part) or part)
+        known.append((data, person_key(person if slash else part)))
+    return known
