@@ -341,7 +341,8 @@ def write_pickle(root: Path, name: str, what: object = None) -> Path:
     path = root / "WESAD" / name / f"{name}.pkl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        Python2Pickler(file, protocol=2).dump(content() if what is None else what)
+        own = content() | {"subject": name} if what is None else what
+        Python2Pickler(file, protocol=2).dump(own)
     # The place of numpy's functions when these files were written.
     path.write_bytes(path.read_bytes().replace(b"cnumpy._core.", b"cnumpy.core."))
     return path
