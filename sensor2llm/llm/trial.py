@@ -180,17 +180,17 @@ class Trial:
         """Say how far the logits of transformers' `generate` are from those of a whole forward."""
         prompt = self._plain(rows)
         new = TAIL - 1
-        found = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
-        if not len(found.logits) == found.sequences.shape[1] == new:
+        output = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
+        if not len(output.logits) == output.sequences.shape[1] == new:
             return torch.inf  # some take what stands before for tokens of the answer
-        return self._logits_off(prompt, found.sequences[:, :-1], found.logits)
+        return self._logits_off(prompt, output.sequences[:, :-1], output.logits)
 
     def _logits_off(self, prompt: Prompt, tokens: Tensor, logits: Sequence[Tensor]) -> float:
         expected = tail_logits(self.llm, prompt, tokens).float()
-        found = torch.stack(list(logits), dim=1).float()
+        output = torch.stack(list(logits), dim=1).float()
         # What is no token is never said.
-        tokens_only = ~found.isneginf()
-        return float((found - expected[:, : len(logits)])[tokens_only].abs().max())
+        tokens_only = ~output.isneginf()
+        return float((output - expected[:, : len(logits)])[tokens_only].abs().max())
 
     @torch.no_grad()
     def _holds(self, shortcut: str, measure: Callable[[], float], within: float = WITHIN) -> bool:
