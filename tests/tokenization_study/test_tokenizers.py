@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from sensor2llm.errors import ConfigError, ModelError
 from tokenization_study.encoded import LARGEST_ID, Pieces
+from tokenization_study.loaders.panics import library_call
 from tokenization_study.loaders.split_patterns import PATTERNS
 from tokenization_study.tokenizers import (
     check_names,
@@ -361,3 +363,29 @@ def test_labels_tell_tokenizers_apart(tmp_path):
         check_names([one, one])
     with pytest.raises(ConfigError, match="at least one"):
         check_names([])
+
+
+def test_a_panic_of_a_library_is_one_line_and_writes_nothing(tmp_path, capfd):
+    """Merges of pieces that the vocabulary spells otherwise end the library."""
+    small_byte_bpe().model.save(str(tmp_path))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n1 2 3\n\xe9 \n1\n")
+    with pytest.raises(
+        ModelError, match=r"vocab\.json is no tokenizer \(.*\); is the file whole\?"
+    ):
+        load_tokenizer(str(tmp_path / "vocab.json"))
+    with (
+        pytest.raises(ModelError, match=r"^before KeyError .x. after$"),
+        library_call("before KeyError ", " after"),
+    ):
+        raise KeyError("x")
+    with (
+        pytest.raises(ModelError, match=r"^before Panic! after$"),
+        library_call("before ", " after"),
+    ):
+        os.write(2, b"thread panicked\n")
+        raise BaseException("Panic!")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(KeyboardInterrupt), library_call(""):
+        raise KeyboardInterrupt
+    os.write(2, b"again\n")
+    assert capfd.readouterr().err == "again\n"

@@ -11,9 +11,9 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from sensor2llm.errors import ModelError, one_line
 from tokenization_study.encoded import LARGEST_ID, Encoded, Pieces, Spans
 from tokenization_study.loaders.alignment import align
+from tokenization_study.loaders.panics import library_call
 from tokenization_study.loaders.ranks import read_json, show_bytes
 from tokenization_study.loaders.split_patterns import PATTERN_OF_FILE, PATTERNS
 
@@ -48,10 +48,8 @@ class HuggingFaceTokenizer:
         return [encoding.ids for encoding in self._encodings(texts)]
 
     def _encodings(self, texts: Sequence[str]) -> list[Any]:
-        try:
+        with library_call(f"{self.name} cannot encode: "):
             return list(self._backend.encode_batch(list(texts), add_special_tokens=False))
-        except Exception as error:  # the library raises plain Exception
-            raise ModelError(f"{self.name} cannot encode: {one_line(error, 160)}") from None
 
     def token_text(self, token: int) -> str:
         """Give what a token stands for; bytes of part of a character are shown as <0xNN>."""
@@ -171,9 +169,6 @@ def word_pieces(path: Path, name: str) -> HuggingFaceTokenizer:
 
 
 def _built(path: Path, build: Callable[[], Any]) -> tokenizers.Tokenizer:
-    try:
+    with library_call(f"{path.name} is no tokenizer (", "); is the file whole?"):
         backend: tokenizers.Tokenizer = build()
-        return backend
-    except Exception as error:  # the library raises plain Exception
-        why = one_line(error, 160)
-        raise ModelError(f"{path.name} is no tokenizer ({why}); is the file whole?") from None
+    return backend

@@ -2,13 +2,10 @@
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import json
-import os
-import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +23,12 @@ from tokenization_study.encoded import (
     in_parts,
     utf8,
 )
+from tokenization_study.loaders.panics import library_call
 from tokenization_study.loaders.split_patterns import PATTERN_OF_FILE, PATTERNS
 
 SHORT_TEXT = 1000
 """Characters from which handing texts to threads is worth it."""
+_BROKEN = (" cannot be used as ranks: ", "; is the file whole?")
 PROBE = "1 -2.5e3, é\n\t" + "".join(map(chr, range(33, 127)))
 """What every tokenizer must encode."""
 
@@ -76,13 +75,13 @@ class RankTokenizer:
             return self.encode_bare(texts)
         # A list at a time: it is read while it is still in the processor's cache, and array is
         # twice as fast as numpy in reading a list of Python's numbers.
-        with _no_panic(self.name):
+        with library_call(self.name + _BROKEN[0], _BROKEN[1]):
             return [array("q", self._encoding.encode_ordinary(text)) for text in texts]
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
         texts = list(texts)
-        with _no_panic(self.name):
+        with library_call(self.name + _BROKEN[0], _BROKEN[1]):
             return self._encode_bare(texts)
 
     def _encode_bare(self, texts: list[str]) -> list[list[int]]:
@@ -202,7 +201,7 @@ def _build(
 ) -> RankTokenizer:
     if why := _unusable(ranks):
         raise ModelError(f"{path.name} cannot be used as ranks: {why}; is the file whole?")
-    with _no_panic(path.name):
+    with library_call(path.name + _BROKEN[0], _BROKEN[1]):
         encoding = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={}
         )
@@ -219,25 +218,6 @@ def _unusable(ranks: dict[bytes, int]) -> str:
         return "two tokens have one rank"
     largest = max(ranks.values())
     return "" if largest <= LARGEST_ID else f"a rank is {largest}, expected {LARGEST_ID} at most"
-
-
-@contextlib.contextmanager
-def _no_panic(name: str) -> Iterator[None]:
-    """Turn a panic of the library into a ModelError; what it writes to stderr goes nowhere."""
-    sys.stderr.flush()
-    own, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        why = one_line(error, 120)
-        raise ModelError(f"{name} cannot be used as ranks: {why}; is the file whole?") from None
-    finally:
-        os.dup2(own, 2)
-        os.close(own)
-        os.close(nowhere)
 
 
 def read_json(path: Path) -> Any:
