@@ -22,7 +22,10 @@ TIMES = (
 )
 
 SIMULATED = "prepare simulated --picture none --simulation.sessions 1 --simulation.bout_s 10"
-LOOP = "--{0}.epochs 2 --{0}.batch_size 32 --{0}.checkpoint_every_s 0 --{0}.precision float32"
+LOOP = (
+    "--{0}.epochs 2 --{0}.min_steps 0 --{0}.batch_size 32 --{0}.checkpoint_every_s 0 "
+    "--{0}.precision float32"
+)
 ENCODER = (
     f"pretrain_encoder --data {PLACE}/store --encoder.width 8 --encoder.pooled_steps 4 "
     f"--finetune true {LOOP.format('pretrain_loop')} {LOOP.format('finetune_loop')}"
@@ -55,8 +58,8 @@ methods: {{supervised: {{use: [finetuned]}}, crossl: {{objective: crossl}}}}
 folds: [0]
 seeds: {seeds}
 encoder: {{width: 8, pooled_steps: 4}}
-pretrain_loop: {{epochs: 1, batch_size: 16, precision: float32}}
-finetune_loop: {{epochs: 1, batch_size: 16, precision: float32}}
+pretrain_loop: {{epochs: 1, min_steps: 0, batch_size: 16, precision: float32}}
+finetune_loop: {{epochs: 1, min_steps: 0, batch_size: 16, precision: float32}}
 probe_loop: {{epochs: 1, precision: float32}}
 finetune_min_steps: 2
 workers: 1

@@ -178,7 +178,7 @@ class Check:
     text: float | None = None
     padded: float | None = None
     texts_equal: bool | None = None
-    system_heard: bool | None = None
+    system_read: bool | None = None
     frozen: bool | None = None
     notes: list[str] = field(default_factory=list)
     refused: str | None = None
@@ -195,7 +195,7 @@ class Check:
             not self.failed
             and not self.notes
             and all(off is not None and off <= WITHIN for off in far)
-            and all((self.texts_equal, self.system_heard, self.frozen))
+            and all((self.texts_equal, self.system_read, self.frozen))
         )
 
     @property
@@ -230,7 +230,7 @@ def run_checks(layout: Layout, folder: Path) -> Check:
 
 def _compare(llm: FrozenLLM, check: Check) -> None:
     before, windows = llm.fingerprint(), make_windows()
-    equal, heard, lengths = [], [], []
+    equal, system, lengths = [], [], []
     for encoded in (True, False):
         model = make_model(llm, encoded)
         plain = [PlainForwards(model, window) for window in windows]
@@ -246,11 +246,11 @@ def _compare(llm: FrozenLLM, check: Check) -> None:
             check.text, check.padded = off, float((together - alone).abs().max())
             lengths = [len(row.ids) for row in plain]
             assert len(set(lengths)) > 1, "texts of one length show nothing about padding"
-        said = [row.say() for row in plain]
-        equal += [said == model.write(windows, max_new_tokens=NEW_TOKENS)]
-        equal += [said == model.generate(windows, max_new_tokens=NEW_TOKENS)]
-        heard += [SYSTEM in row.text and "<think>" not in row.text[-12:] for row in plain]
-    check.texts_equal, check.system_heard = all(equal), all(heard)
+        texts = [row.say() for row in plain]
+        equal += [texts == model.write(windows, max_new_tokens=NEW_TOKENS)]
+        equal += [texts == model.generate(windows, max_new_tokens=NEW_TOKENS)]
+        system += [SYSTEM in row.text and "<think>" not in row.text[-12:] for row in plain]
+    check.texts_equal, check.system_read = all(equal), all(system)
     check.frozen = llm.fingerprint() == before
     check.positions, check.window = max(lengths), llm.runner.window
     able = llm.shortcuts(check.positions)

@@ -5,8 +5,9 @@ content = read_yaml(path, ConfigError)
 Size, depth and nodes are counted before anything is built, each alias as what it stands for.
 """
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -16,19 +17,37 @@ MOST_BYTES = 1 << 20
 MOST_NODES = 100_000
 DEEPEST = 64
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BOOL = "tag:yaml.org,2002:bool"
+
+
+class _WordLoader(_LOADER):  # type: ignore[misc, valid-type]
+    """Read `on`, `off`, `yes` and `no` as texts: YAML 1.2 dropped them as truth values."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+        for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
+    }
+
+
+_WordLoader.add_implicit_resolver(
+    _BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 class YamlBudgetError(yaml.YAMLError):
     """Raise for a YAML text that is too large, too deep, or says a key twice."""
 
 
-def read_yaml(path: Path, error: type[UserError], name: str = "") -> Any:
+def read_yaml(
+    path: Path, error: type[UserError], name: str = "", *, truth_words: bool = True
+) -> Any:
     """Read a YAML file.
 
     Args:
         path: the file, UTF-8.
         error: what is raised where it cannot be read.
         name: what it is called in the message; the file's name where empty.
+        truth_words: whether on, off, yes and no are truth values; else they are texts.
 
     Raises:
         UserError: of the kind `error`, in one line that says what is wrong.
@@ -41,7 +60,7 @@ def read_yaml(path: Path, error: type[UserError], name: str = "") -> Any:
     try:
         text = content.decode("utf-8-sig")
         check_yaml(text)
-        return yaml.load(text, Loader=_LOADER)
+        return yaml.load(text, Loader=_LOADER if truth_words else _WordLoader)
     except UnicodeDecodeError as wrong:
         line = content.count(b"\n", 0, wrong.start) + 1
         place = f"line {line}, byte 0x{content[wrong.start]:02X}"

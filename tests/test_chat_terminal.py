@@ -58,7 +58,7 @@ class Terminal:
         """Press Ctrl-C until it is heard: between prompt and reading, Python's input misses it."""
         for _ in range(30):
             self.type("\x03")
-            until = time.monotonic() + 5
+            until = time.monotonic() + 20
             while time.monotonic() < until:
                 if found := re.search(pattern, self.said):
                     before, self.said = self.said[: found.end()], self.said[found.end() :]

@@ -193,8 +193,8 @@ def close_thought(prompt: str) -> str:
 
 def _holds_all(text: str, messages: Sequence[Message]) -> bool:
     """Say whether a rendered conversation has what the system and the user say."""
-    said = (m["content"].strip() for m in messages if m["role"] in ("system", "user"))
-    return all(content in text for content in said)
+    contents = (m["content"].strip() for m in messages if m["role"] in ("system", "user"))
+    return all(content in text for content in contents)
 
 
 def merge_system(messages: Sequence[Message]) -> list[Message]:

@@ -257,7 +257,7 @@ def _run_together(
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
     with prompt.reach.into(llm):
-        found = llm.run(
+        output = llm.run(
             vectors,
             ids,
             mask=_mask(prompt, tail, tree, vectors.dtype),
@@ -266,8 +266,8 @@ def _run_together(
             places=torch.arange(rest - tail - 1, rest, device=vectors.device),
             states=states,
         )
-    hidden = found.hidden_states[-1][:, -1 - tail :] if states else found.logits[..., :0]
-    return found.logits, hidden
+    hidden = output.hidden_states[-1][:, -1 - tail :] if states else output.logits[..., :0]
+    return output.logits, hidden
 
 
 def join_ids(

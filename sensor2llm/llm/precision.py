@@ -76,7 +76,8 @@ def _converted_while_run(layer: nn.Module) -> Iterator[None]:
         running.close()
 
     before = layer.register_forward_pre_hook(convert)
-    after = layer.register_forward_hook(restore, always_call=True)
+    # First of its hooks: what was converted last is put back first.
+    after = layer.register_forward_hook(restore, always_call=True, prepend=True)
     try:
         yield
     finally:

@@ -55,7 +55,7 @@ class ModelRunner:
         if self.embeds_by_layer:
             assert ids is not None, "layers of this family embed the tokens once more"
             options["per_layer_inputs"] = self.model.get_decoder().get_per_layer_inputs(ids)
-        found = self.model(
+        output = self.model(
             # A copy: some families (CTRL) scale what they are given in its place.
             inputs_embeds=vectors.clone(),
             attention_mask=mask,
@@ -65,8 +65,8 @@ class ModelRunner:
             **options,
         )
         if places is not None and not selects:
-            found.logits = found.logits[:, places]
-        return found
+            output.logits = output.logits[:, places]
+        return output
 
     def new_cache(self) -> Cache:
         """Give an empty cache: keys and values, or the states that layers of this family hold."""

@@ -113,8 +113,8 @@ class Trial:
         """Say whether a token that follows can be run on a cache of what came before."""
         if not self.llm.runner.takes_cache:
             return False
-        rows = self._shared_rows
-        return self._holds("a cache of what is said", lambda: self._steps_off(rows))
+        rows = UNEVEN if self.padding else EVEN
+        return self._holds("a cache of what is said", lambda: self._steps_off(rows), WITHIN_STEPS)
 
     @cached_property
     def generate(self) -> bool:
@@ -122,13 +122,8 @@ class Trial:
         # It gives layers that embed tokens themselves nothing to embed.
         if self.llm.runner.embeds_by_layer:
             return False
-        rows = self._shared_rows
+        rows = UNEVEN if self.padding else EVEN
         return self._holds("transformers' generate", lambda: self._generate_off(rows), WITHIN_STEPS)
-
-    @property
-    def _shared_rows(self) -> Sequence[int]:
-        """Give rows that may share a forward; asked for before a trial, as trials do not nest."""
-        return UNEVEN if self.padding else EVEN
 
     @property
     def _exceeds_window(self) -> bool:
@@ -185,15 +180,17 @@ class Trial:
         """Say how far the logits of transformers' `generate` are from those of a whole forward."""
         prompt = self._plain(rows)
         new = TAIL - 1
-        found = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
-        if not len(found.logits) == found.sequences.shape[1] == new:
+        output = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
+        if not len(output.logits) == output.sequences.shape[1] == new:
             return torch.inf  # some take what stands before for tokens of the answer
-        return self._logits_off(prompt, found.sequences[:, :-1], found.logits)
+        return self._logits_off(prompt, output.sequences[:, :-1], output.logits)
 
     def _logits_off(self, prompt: Prompt, tokens: Tensor, logits: Sequence[Tensor]) -> float:
         expected = tail_logits(self.llm, prompt, tokens).float()
-        off = torch.stack(list(logits), dim=1).float() - expected[:, : len(logits)]
-        return float(off[off.isfinite()].abs().max())
+        output = torch.stack(list(logits), dim=1).float()
+        # What is no token is never said.
+        tokens_only = ~output.isneginf()
+        return float((output - expected[:, : len(logits)])[tokens_only].abs().max())
 
     @torch.no_grad()
     def _holds(self, shortcut: str, measure: Callable[[], float], within: float = WITHIN) -> bool:

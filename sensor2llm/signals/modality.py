@@ -18,6 +18,9 @@ import numpy as np
 
 from sensor2llm.errors import SpecError
 
+LARGEST = 1e15
+"""Largest value of any window; its square is still a number in 32 bits."""
+
 Axis = Literal["time", "event", "none"]
 
 # A modality's name is also the name of its file in a store and of its encoder in a checkpoint.
@@ -179,6 +182,9 @@ class Modality:
             bad = int(values.size - np.isfinite(values).sum())
             self._refuse(f"with {bad} NaN or infinite values", "finite ones",
                          "fill them, or leave the modality out of the window")  # fmt: skip
+        if values.size and float(np.abs(values).max()) > LARGEST:
+            self._refuse(f"with values up to {float(np.abs(values).max()):.3g}",
+                         f"at most {LARGEST:g}", "is the unit right?")  # fmt: skip
         # Stored values are float32: 0.1 is not beyond a bound of 0.1.
         for channel, row in zip(self.channels, np.asarray(values, np.float32), strict=True):
             if (channel.low, channel.high) == (None, None):

@@ -7,6 +7,7 @@ from jaxtyping import Float64
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.modality import LARGEST
 from sensor2llm.signals.spec import Modality, canonical_unit
 
 # Least and greatest value of a unit; worn sensors end far below.
@@ -15,8 +16,6 @@ LIMITS = {
     "rad/s": (-110.0, 110.0), "deg/s": (-6000.0, 6000.0),
     "bpm": (0.0, 400.0), "degC": (-100.0, 200.0), "uS": (-10.0, 1000.0),
 }  # fmt: skip
-# Of anything else; squares of it still fit 32 bits.
-_LARGEST = 1e15
 # Intervals between beats or breaths, in seconds.
 _SHORTEST_INTERVAL_S, _LONGEST_INTERVAL_S = 1e-3, 600.0
 # More of a channel than this is no slip of the sensor but another unit.
@@ -89,7 +88,7 @@ def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
     if modality.axis == "event" and channel == 0 and unit in ("s", "ms"):
         scale = 1.0 if unit == "s" else 1000.0
         return _SHORTEST_INTERVAL_S * scale, _LONGEST_INTERVAL_S * scale
-    return LIMITS.get(unit, (-_LARGEST, _LARGEST))
+    return LIMITS.get(unit, (-LARGEST, LARGEST))
 
 
 def _refuse_marker(row: np.ndarray, column: str) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.errors import DataError, SpecError
+from sensor2llm.errors import DataError, SpecError, listed
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.plausible import measured_values
 from sensor2llm.signals.shared_stamps import spread_stamps
@@ -31,7 +31,6 @@ from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.reading import Reading
 from sensor2llm.signals.spec import canonical_unit
 from sensor2llm.signals.table_config import Table, TableModality, load
-from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_file import (
     column_names,
     numbers,

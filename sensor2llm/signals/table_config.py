@@ -37,7 +37,7 @@ from sensor2llm.signals.table_fields import (
     check_keys,
     mapping,
     number,
-    read_yaml,
+    read_description,
     shown,
     text,
     texts,
@@ -103,7 +103,7 @@ def load(path: Path, window_s: float | None = None, overlap: float | None = None
         SpecError: For a key, unit, axis or rate that cannot be; names what is expected.
         DataError: For a file that is missing or no YAML.
     """
-    plain = read_yaml(path)
+    plain = read_description(path)
     check_keys(plain, _KEYS, required=("files", "modalities"), where=path.name)
     length = window_s if window_s is not None else plain.get("window_s")
     entries = mapping(plain["modalities"], "modalities")

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Float64
 from pyarrow import csv
 
-from sensor2llm.errors import DataError
-from sensor2llm.signals.table_fields import listed, shown
+from sensor2llm.errors import DataError, listed
+from sensor2llm.signals.table_fields import shown
 from sensor2llm.signals.table_layout import (
     DEFAULT_LAYOUT,
     EMPTY,

@@ -18,13 +18,12 @@ from typing import IO
 
 import numpy as np
 
-from sensor2llm.errors import DataError, SpecError
+from sensor2llm.errors import DataError, SpecError, listed
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.table_config import Table
-from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_people import fixed_subject, label_texts
 from sensor2llm.signals.window import Window
 

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.table_fields import listed
+from sensor2llm.errors import DataError, SpecError, listed
 
 if TYPE_CHECKING:
     from sensor2llm.signals.table_config import Table

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, listed
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.table import file_windows
 from sensor2llm.signals.table_config import Table, TableModality
-from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_file import column_names, is_number, read_columns, texts
 from sensor2llm.signals.window import Window
 

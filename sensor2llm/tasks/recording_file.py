@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.errors import DataError, SpecError
+from sensor2llm.errors import DataError, SpecError, listed
 from sensor2llm.signals.fitting import fit_windows, fitted
 from sensor2llm.signals.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store import WindowStore
 from sensor2llm.signals.table import file_windows, find_files, read_rows, recordings
 from sensor2llm.signals.table_config import Table, TableModality, load
-from sensor2llm.signals.table_fields import listed
 from sensor2llm.signals.table_file import column_names
 from sensor2llm.signals.table_npz import npz_spec, npz_windows
 from sensor2llm.signals.table_rates import TOLERANCE, observed_rate_hz

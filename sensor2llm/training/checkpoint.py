@@ -121,6 +121,8 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> Checkpoint:
         weights = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         states = torch.load(folder / STATES, weights_only=True)
         progress, written = RunState(**content["progress"]), dict(content["config"])
+    except ArtefactError:
+        raise
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError,
             EOFError, AttributeError) as error:  # fmt: skip
         raise ArtefactError(f"the checkpoint {folder} is broken ({error}); delete it") from error

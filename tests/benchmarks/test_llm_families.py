@@ -9,7 +9,7 @@ from benchmarks.llm_layouts import ATTENTION, FAMILIES, LAYOUTS, RECURRENT
 
 RIGHT = Check(
     "llama", {"prefix": True, "tree": False}, encoded=1e-6, text=2e-6, padded=0.0,
-    texts_equal=True, system_heard=True, frozen=True,
+    texts_equal=True, system_read=True, frozen=True,
 )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def test_a_row_is_right_where_everything_is():
     "change",
     [
         {"encoded": 2 * WITHIN}, {"text": 2 * WITHIN}, {"padded": float("nan")}, {"text": None},
-        {"texts_equal": False}, {"system_heard": False}, {"frozen": False},
+        {"texts_equal": False}, {"system_read": False}, {"frozen": False},
         {"notes": ["a library's note"]}, {"failed": "RuntimeError: sizes"},
     ],
 )  # fmt: skip

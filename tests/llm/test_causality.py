@@ -37,11 +37,11 @@ def test_layers_that_embed_tokens_once_more_get_them(family, tmp_path):
     ids = torch.tensor([[5, 6, 7, llm.pad_id, 9]])
     with torch.no_grad():
         expected = llm.model(input_ids=ids).logits
-        found = llm.run(llm.embed(ids), ids).logits
+        output = llm.run(llm.embed(ids), ids).logits
         slot = ids.clone()
         slot[0, 3] = llm.signal_id
         with_slot = llm.run(llm.embed(ids), slot).logits
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(with_slot, expected, atol=1e-5, rtol=0)
     with pytest.raises(AssertionError, match="embed the tokens once more"):
         llm.run(llm.embed(ids))
@@ -54,8 +54,8 @@ def test_a_model_that_loses_something_on_embeddings_is_refused(monkeypatch):
     llm = tiny_llm("qwen2")
     run = llm.runner.run
 
-    def losing(vectors, *given, **options):
-        return run(0.5 * vectors, *given, **options)
+    def losing(vectors, *args, **options):
+        return run(0.5 * vectors, *args, **options)
 
     monkeypatch.setattr(llm.runner, "run", losing)
     with pytest.raises(ModelError, match=r"qwen2-chat \(qwen2\) says something else for input emb"):
@@ -65,7 +65,7 @@ def test_a_model_that_loses_something_on_embeddings_is_refused(monkeypatch):
 def test_a_model_that_takes_no_embeddings_is_refused(monkeypatch):
     llm = tiny_llm("qwen2")
 
-    def refusing(*given, **options):
+    def refusing(*args, **options):
         raise NotImplementedError("no embeddings\nhere")
 
     monkeypatch.setattr(llm.runner, "run", refusing)

@@ -53,13 +53,13 @@ def test_own_code_is_not_run_whatever_is_typed(tmp_path):
         "from sensor2llm.llm.frozen import FrozenLLM\n"
         f"raise SystemExit(run_verb(lambda: FrozenLLM.load({str(folder)!r})))"
     )
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], input="y\ny\ny\n", capture_output=True, text=True
     )
-    assert found.returncode == 2
-    assert found.stdout == ""
-    assert found.stderr.count("\n") == 1
-    assert "needs code of its own" in found.stderr
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.count("\n") == 1
+    assert "needs code of its own" in process.stderr
     assert not (folder / "was_run").exists()
 
 
@@ -128,12 +128,12 @@ def silent_hub(monkeypatch):
 )
 def test_a_hub_that_does_not_answer_is_one_line_within_seconds(ask, error, silent_hub, capfd):
     started = time.monotonic()
-    with pytest.raises(error) as said:
+    with pytest.raises(error) as raised:
         ask()
     assert time.monotonic() - started < 10
-    assert isinstance(said.value, UserError)
-    assert "\n" not in str(said.value)
-    assert len(str(said.value)) <= 300
+    assert isinstance(raised.value, UserError)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) <= 300
     assert capfd.readouterr().err == ""
     assert constants.HF_HUB_OFFLINE is False
 

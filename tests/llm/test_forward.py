@@ -1,5 +1,6 @@
 """Prompts with slots, cached, padded and with a tree: each row's logits are a plain forward's."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -123,6 +124,22 @@ def test_a_row_alone_is_the_row_without_its_padding(llm, vectors, cached):
             found = tail_logits(llm, row, torch.tensor([TAIL]))
         expected, _ = plain(llm, vectors, window, rest, TAIL)
         torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_row_of_equal_ones_and_one_without_ids_are_rows_too(llm, vectors):
+    row = prompt_of(llm, vectors, EQUAL).row(1)
+    assert row.ids.tolist() == [ids_of(llm, EQUAL[1])]
+    assert row.mask is None
+    bare = replace(prompt_of(llm, vectors, PADDED), ids=None).row(1)
+    assert bare.ids is None
+    assert bare.length == len(ids_of(llm, PADDED[1]))
+
+
+def test_what_reaches_into_the_layers_is_cut_as_the_prompt_is(llm, vectors):
+    cuts = SimpleNamespace(select=lambda rows, pads: (rows, pads))
+    prompt = replace(prompt_of(llm, vectors, PADDED), reach=cuts)
+    assert prompt.row(1).reach == ([1], 2)
+    assert prompt.select([0, 2]).reach == ([0, 2], 0)
 
 
 def test_rows_of_a_shared_prompt_keep_its_one_row(llm, vectors):
@@ -275,7 +292,8 @@ def test_the_tree_is_taken_where_it_holds(llm, vectors, monkeypatch, rests, take
     tree, asked = LabelTree.build(LABELS, llm.end_of_turn_id), []
     monkeypatch.setattr(llm, "shortcuts", lambda length: asked.append(length) or taken)
     for way in ("score_tree", "score_each"):
-        monkeypatch.setattr(f"sensor2llm.llm.scoring.{way}", lambda *_, way=way: way)
+        monkeypatch.setattr(f"sensor2llm.llm.scoring.{way}", lambda *given, way=way: (way, given))
     found = score_labels(llm, prompt, tree, [[1]])
-    assert found == ("score_tree" if by_tree else "score_each")
+    each = "score_each", (llm, prompt, [[1]])
+    assert found == (("score_tree", (llm, prompt, tree)) if by_tree else each)
     assert asked == [prompt.length + len(tree)]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from sensor2llm.adapter import SensorAdapter
-from sensor2llm.errors import ArtefactError
+from sensor2llm.errors import ArtefactError, ModelError
 from sensor2llm.llm import checkpoint
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.identity import Identity, random_identity, stored_identity
@@ -51,6 +52,12 @@ def add_token(folder: Path) -> None:
     path.write_text(json.dumps(content))
 
 
+def as_bin(folder: Path) -> None:
+    """Write the same weights in the older format."""
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
 def append(path: Path, text: str = "!") -> None:
     path.write_text(path.read_text() + text)
 
@@ -64,12 +71,13 @@ def append(path: Path, text: str = "!") -> None:
         lambda f: edit(f / "tokenizer_config.json", clean_up_tokenization_spaces=True),
         lambda f: edit(f / "tokenizer_config.json", eos_token="<|im_end|>"),
         lambda f: edit(f / "special_tokens_map.json", eos_token="<|im_end|>"),
+        lambda f: edit(f / "added_tokens.json", new=7),
         lambda f: edit(f / "generation_config.json", no_repeat_ngram_size=2),
         add_token,
         add_lora,
     ],
-    ids=["configuration", "template", "no template", "spaces", "end", "special", "generation",
-         "merges", "PEFT adapter"],
+    ids=["configuration", "template", "no template", "spaces", "end", "special", "added",
+         "generation", "merges", "PEFT adapter"],
 )  # fmt: skip
 def test_whatever_changes_what_it_says_changes_the_identity(folder, change):
     before = stored_identity(folder)
@@ -87,14 +95,46 @@ def test_whatever_changes_what_it_says_changes_the_identity(folder, change):
         lambda f: edit(f / "tokenizer_config.json", name_or_path="/elsewhere"),
         lambda f: edit(f / "generation_config.json", transformers_version="9"),
         lambda f: (f / "README.md").write_text("# Mine"),
+        as_bin,
         lambda f: (f / "vocab.json").write_text("{}"),
     ],
-    ids=["version", "place", "version of generation", "card", "older vocabulary"],
+    ids=[
+        "version",
+        "place",
+        "version of generation",
+        "card",
+        "weights as .bin",
+        "older vocabulary",
+    ],
 )
 def test_bookkeeping_does_not(folder, change):
     before = stored_identity(folder)
     change(folder)
     assert stored_identity(folder) == before
+
+
+def test_how_a_peft_adapters_settings_are_written_is_bookkeeping(folder):
+    add_lora(folder)
+    before = stored_identity(folder)
+    path = folder / "adapter_config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(settings.items()))))
+    assert stored_identity(folder) == before
+    edit(path, lora_alpha=settings["lora_alpha"] + 1)
+    assert stored_identity(folder) != before
+
+
+def test_weights_that_are_missing_or_broken_are_named(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ModelError) as caught:
+        stored_identity(folder)
+    assert str(caught.value).startswith(f"the weights in {folder} cannot be read (")
+    assert str(caught.value).endswith("); download them again")
+    weights.unlink()
+    with pytest.raises(ModelError) as caught:
+        stored_identity(folder)
+    assert str(caught.value) == f"{folder} has no weights; expected model.safetensors there"
 
 
 def test_a_template_is_the_same_wherever_it_lies(folder):

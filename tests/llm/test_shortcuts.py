@@ -116,15 +116,15 @@ def test_only_rows_of_one_length_share_a_forward_where_padding_is_input(zoo):
 def test_tokens_are_computed_anew_where_no_cache_is_right():
     llm = tiny_llm()
     prompt = assemble(llm, prompt_rows(llm, [[5, 6, 7], [8, 9]]), None, None, batch=2)
-    found = []
+    outputs = []
     for cached in (True, False):
         with llm.taking(Shortcuts(steps=cached)):
             steps = Steps(llm, prompt)
             steps.logits()
             steps.append(torch.tensor([4, 3]))
-            found.append(steps.logits())
+            outputs.append(steps.logits())
             assert steps.vectors.shape[1] == (1 if cached else 4)
-    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
+    torch.testing.assert_close(*outputs, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def test_a_model_that_computes_one_thing_otherwise_goes_without_it(
     run = llm.runner.run
 
     def spoiled(vectors, ids=None, *, mask=None, cache=None, **options):
-        found = run(vectors, ids, mask=mask, cache=cache, **options)
+        output = run(vectors, ids, mask=mask, cache=cache, **options)
         if is_wrong(mask, cache is not None and vectors.shape[1] > 1 and len(vectors) > 1):
-            found.logits = found.logits + 1e-2 * torch.arange(found.logits.shape[-1])
-        return found
+            output.logits = output.logits + 1e-2 * torch.arange(output.logits.shape[-1])
+        return output
 
     monkeypatch.setattr(llm.runner, "run", spoiled)
     able = llm.shortcuts()
@@ -189,6 +189,24 @@ def test_weights_are_float32_for_a_trial_and_as_they_were_afterwards(tmp_path):
     assert all(getattr(llm.shortcuts(), name) for name in vars(Shortcuts()))
     assert llm.fingerprint() == before
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in llm.model.modules())
+
+
+def test_float32_within_float32_is_put_back_too(tmp_path):
+    llm = FrozenLLM.load(str(build("qwen2", tmp_path / "qwen2")), dtype="bfloat16", device="cpu")
+    before, ids = llm.fingerprint(), torch.tensor([[1, 2, 3]])
+    with in_float32(llm.model):
+        with in_float32(llm.model):
+            inner = llm.model(input_ids=ids).logits
+        torch.testing.assert_close(llm.model(input_ids=ids).logits, inner)
+    assert llm.fingerprint() == before
+
+
+@pytest.mark.parametrize("first", list(vars(Shortcuts())))
+def test_whichever_is_wanted_first_leaves_the_weights_as_they_were(first, tmp_path):
+    llm = FrozenLLM.load(str(build("qwen2", tmp_path / "qwen2")), dtype="bfloat16", device="cpu")
+    before = llm.fingerprint()
+    assert getattr(llm.shortcuts(), first)
+    assert llm.fingerprint() == before
 
 
 def test_a_trial_inside_a_16_bit_training_step_is_in_float32(zoo):

@@ -168,3 +168,19 @@ def test_broken_files_are_named_with_their_line(tmp_path: Path, file, old, new, 
         path.write_text(path.read_text().replace(old, new) if old else new)
     with pytest.raises(DataError, match=message):
         next(afdb.read(tmp_path, OPTIONS).windows)
+
+
+def test_a_copy_of_a_record_is_no_other_person(folder: Path):
+    for path in list(folder.iterdir()):
+        path.with_name(path.name.replace("04015", "04015 (1)")).write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"'04015 \(1\)' names no record"):
+        afdb.read(folder, OPTIONS)
+
+
+def test_a_sample_number_that_cannot_be_is_malformed(tmp_path: Path):
+    as_text(tmp_path, "04015", *heart())
+    path = tmp_path / "qrs04015.txt"
+    for number in ("9" * 20, "\u00b2", "-5"):
+        path.write_text(f"0\t0.8\t{number}\n", encoding="utf-8")
+        with pytest.raises(DataError, match=r"qrs04015\.txt: line 1 is malformed"):
+            next(afdb.read(tmp_path, OPTIONS).windows)

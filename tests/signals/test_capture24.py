@@ -9,7 +9,7 @@ import pytest
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.extents import REST
 from sensor2llm.signals.segment import SHORT
-from sensor2llm.signals.sources import capture24, motion_tables
+from sensor2llm.signals.sources import capture24, text_tables
 from sensor2llm.signals.sources.config import SourceOptions
 
 SLEEP = "7030 sleeping;MET 0.95"
@@ -138,7 +138,7 @@ def test_pieces_of_a_file_change_nothing(tmp_path: Path, monkeypatch, overlap: f
     text[1::3] = [line.replace("0000,", "2500,", 1) for line in text[1::3]]
     jittered.write_bytes(gzip.compress("\n".join(text).encode()))
     _, whole = read(tmp_path, overlap=overlap)
-    monkeypatch.setattr(motion_tables, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(text_tables, "BLOCK_BYTES", 4096)
     monkeypatch.setattr(capture24, "PIECE_SAMPLES", 1500)
     _, pieces = read(tmp_path, overlap=overlap)
     assert len(whole) == len(pieces) > 12
@@ -200,7 +200,7 @@ def test_a_missing_or_empty_dictionary_an_empty_folder_and_other_options_are_err
 @pytest.mark.parametrize("overlap", [0.0, 0.5])
 def test_samples_of_a_long_stretch_are_counted_once(tmp_path: Path, monkeypatch, overlap):
     monkeypatch.setattr(capture24, "PIECE_SAMPLES", 1500)
-    monkeypatch.setattr(motion_tables, "BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(text_tables, "BLOCK_BYTES", 20_000)
     write(tmp_path, "P001", [(SLEEP, 0, 63), (SLEEP, 70, 4)])
     reading, _ = read(tmp_path, overlap=overlap)
     samples = reading.ledger["samples"]
@@ -210,8 +210,15 @@ def test_samples_of_a_long_stretch_are_counted_once(tmp_path: Path, monkeypatch,
 
 
 def test_a_file_that_expands_without_end_is_refused(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(motion_tables, "ROWS_AT_LEAST", 1000)
+    monkeypatch.setattr(text_tables, "ROWS_AT_LEAST", 1000)
     path = write(tmp_path, "P001", [(SLEEP, 0, 12)])
     edit(path, lambda text: text + f"{text.splitlines()[-1]}\n" * 90_000)
     with pytest.raises(DataError, match="a byte gives over 2 rows, which no measurement does"):
+        read(tmp_path)
+
+
+def test_a_copy_of_a_file_is_no_other_person(tmp_path: Path):
+    path = write(tmp_path, "P001", [(SLEEP, 0, 12)])
+    path.with_name("P001 (1).csv.gz").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"P001 \(1\)\.csv\.gz names no person"):
         read(tmp_path)

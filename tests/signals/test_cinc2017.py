@@ -142,3 +142,31 @@ def test_a_missing_signal_file_is_named(small: Path):
     shutil.move(small / "training2017" / "A00001.mat", small / "elsewhere")
     with pytest.raises(DataError, match=r"A00001\.mat is missing"):
         next(cinc2017.read(small, OPTIONS).windows)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("A00001.mat", "../../../etc/passwd", r"'\.\./\.\./\.\./etc/passwd .*'; expected such as"),
+        ("A00001.mat", "/etc/passwd", "'/etc/passwd .*'; expected such as"),
+        ("1000/mV", "0/mV", "0/mV .*; expected such as"),
+        ("1000/mV", "1000", "; expected such as 'A00001.mat 16"),
+        ("1000/mV", "1e400/mV", "; expected such as 'A00001.mat 16"),
+        (" 0 ECG", " -999 ECG", "; expected such as 'A00001.mat 16"),
+        (" 16+24", " 212", "; expected such as 'A00001.mat 16"),
+        ("A00001 1 300", "A00001/5 1 300", "expected a first line such as 'A00001 1 300 9000'"),
+        ("A00001 1 300", "A00002 1 300", "expected a first line such as 'A00001 1 300 9000'"),
+        ("A00001 1 300", "A00001 99 300", "and 1 signals; expected a first line"),
+        ("A00001 1 300", "A00001 1 0", "names a signal twice, or no rate"),
+        ("A00001 1 300 3600", "A00001 1 300 999999999", r"A00001\.mat has 7224 bytes where"),
+        ("A00001 1 300 3600", "A00001 1 300 0", r"A00001\.mat has 7224 bytes where"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(small: Path, old, new, message):
+    write_record(small / "training2017", "A00001", 12)
+    path = small / "training2017" / "A00001.hea"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        list(cinc2017.read(small, OPTIONS).windows)

@@ -154,3 +154,34 @@ def test_an_excerpt_without_any_of_the_signals_is_refused(tmp_path: Path):
     write_excerpt(tmp_path, names=("ECG", "POS"))
     with pytest.raises(DataError, match=r"neither EEG nor EOG nor EMG .*; it has ECG, POS"):
         next(dreams.read(tmp_path, OPTIONS).windows)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["2", "2"], "line 1 is '2', expected a header"),
+        (["[h]", "2", "", "2"], "line 3: '' is no stage"),
+        (["[h]", *["2"] * 20_000], "has 20000 stages, expected those of half an hour"),
+    ],
+)
+def test_a_hypnogram_that_cannot_be_is_refused(tmp_path: Path, lines, message):
+    write_excerpt(tmp_path)
+    (tmp_path / "Hypnogram_excerpt1.txt").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=message):
+        dreams.read(tmp_path, OPTIONS)
+
+
+def test_stages_after_the_end_of_the_excerpt_are_counted(tmp_path: Path):
+    write_excerpt(tmp_path, stages=[2] * 12)
+    path = tmp_path / "Hypnogram_excerpt1.txt"
+    path.write_text(path.read_text() + "2\n" * 6)
+    reading = dreams.read(tmp_path, OPTIONS)
+    assert len(list(reading.windows)) == 2
+    assert reading.ledger["epochs"].dropped == {"after the recording's end": 6}
+    assert reading.ledger.unbalanced() == {}
+
+
+def test_signals_at_a_rate_far_below_the_published_ones_are_refused(tmp_path: Path):
+    write_excerpt(tmp_path, rate_hz=10)
+    with pytest.raises(DataError, match="'CZ-A1' is at 10 Hz, expected 50 to 200 Hz"):
+        list(dreams.read(tmp_path, OPTIONS).windows)

@@ -5,7 +5,7 @@ import pytest
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.segment import SHORT
-from sensor2llm.signals.sources import hhar, motion_tables
+from sensor2llm.signals.sources import hhar, text_tables
 from sensor2llm.signals.sources.config import SourceOptions
 from sensor2llm.signals.sources.motion_tables import SHARED, SLOW
 
@@ -192,7 +192,7 @@ def test_pieces_of_a_file_and_mixed_devices_change_nothing(tmp_path: Path, monke
     _, whole = read(tmp_path)
     mixed = [line for pair in zip(one, two, strict=True) for line in pair]
     write(tmp_path, phone_accel="\n".join(mixed) + "\n")
-    monkeypatch.setattr(motion_tables, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(text_tables, "BLOCK_BYTES", 1000)
     _, pieces = read(tmp_path)
     assert [w.subject for w in whole] == [w.subject for w in pieces] == ["a", "b"]
     for first, second in zip(whole, pieces, strict=True):

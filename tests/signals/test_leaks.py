@@ -145,3 +145,21 @@ def test_many_people_are_listed_shortly(tmp_path):
     with pytest.raises(DataError, match=r"s1, s2, s3, s4, s5 and 1 more has") as error:
         check_leak(store, Split(train=rows[::2], validation=rows[1::4], test=rows[3::4]))
     assert len(str(error.value)) < 300
+
+
+def test_four_values_that_differ_tell_people_apart_and_three_do_not(tmp_path):
+    def window(values):
+        return {"accel": np.tile(np.resize(values, 16), (3, 1)), "rr": np.full((1, 5), 800.0)}
+
+    changed = {
+        0: window([1, 2, 3, 4]),
+        1: window([1, 2, 3]),
+        2: {"person": np.arange(2.0)[:, None]},
+    }
+    store = write(tmp_path / "store", changed=changed)
+    assert list(leaks.distinct_rows(store, [0, 1, 2, 3])) == [0, 3]
+
+
+def test_names_for_a_message_are_five_and_how_many_more():
+    assert leaks.listed(list("abcde")) == "a, b, c, d, e"
+    assert leaks.listed(list("abcdefg")) == "a, b, c, d, e and 2 more"

@@ -174,6 +174,7 @@ def test_other_blanks_between_the_cells_are_read(tmp_path: Path):
         ),
         (lambda text: text.replace("0.05 1 ", "0.05 8 "), "unknown activity 8, expected one of 0,"),
         (lambda text: text.replace("0.05 1 ", "NaN 1 "), r"subject101\.dat: row 6 has no time"),
+        (lambda text: text.replace("0.05 1 ", "1e308 1 "), r"subject101\.dat: row 6 has no time"),
         (lambda text: text.replace("0.05 1 ", "0.05 NaN "), "1 cells of 'activity' are empty"),
     ],
 )

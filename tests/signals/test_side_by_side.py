@@ -51,6 +51,12 @@ def joined(stores, tmp_path_factory) -> WindowStore:
     return WindowStore.open(out)
 
 
+def test_a_joined_store_adds_up_what_became_of_its_parts(stores, joined):
+    assert joined.ledger["windows"].read == sum(len(store) for store in stores)
+    assert joined.ledger["windows"].kept == len(joined)
+    assert joined.ledger.unbalanced() == {}
+
+
 def test_a_window_keeps_its_own_sensors_and_the_others_are_missing(stores, joined):
     assert len(joined) == sum(map(len, stores))
     theirs = [("lab", window) for window in stores[0]] + [("home", window) for window in stores[1]]

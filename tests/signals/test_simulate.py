@@ -246,6 +246,8 @@ def test_stress_shapes_the_day():
 def test_a_store_holds_the_windows_of_all_people(scenario, tmp_path):
     config = _of(scenario, subjects=3, missing_share=0.3)
     store = simulate_store(tmp_path / "store", config)
+    assert store.ledger["windows"].kept == len(store)
+    assert store.ledger.unbalanced() == {}
     assert store.spec == simulated_spec(config)
     assert store.label_names == simulated_labels(config)
     assert set(store.subjects) == {"S01", "S02", "S03"}

@@ -459,3 +459,11 @@ def test_a_signal_at_a_rate_far_below_the_published_one_is_refused(tmp_path: Pat
     write_night(tmp_path, signals=CASSETTE | {"EEG Pz-Oz": (1, "uV", 200)})
     with pytest.raises(DataError, match="'EEG Pz-Oz' is at 1 Hz, expected 100 Hz"):
         list(sleep_edf.read(tmp_path, OPTIONS).windows)
+
+
+def test_a_night_that_is_there_twice_is_refused(tmp_path: Path):
+    for folder in (tmp_path, tmp_path / "sleep-cassette"):
+        folder.mkdir(exist_ok=True)
+        (folder / "SC4001E0-PSG.edf").touch()
+    with pytest.raises(DataError, match="are one night of one person; keep one of them"):
+        sleep_edf.find_recordings(tmp_path)

@@ -178,6 +178,7 @@ def test_windows_with_any_subset_of_modalities_fit():
         ({"watch_accel": np.zeros((50, 3))}, r"of shape \(50, 3\).*transposed.*pass its .T"),
         ({"watch_accel": np.zeros((3, 40))}, r"\(3, 40\), the spec expects \(3, 50\) \(channel"),
         ({"rr": np.full((1, 60), np.nan)}, "with 60 NaN or infinite values"),
+        ({"rr": np.full((1, 60), -1e30)}, r"values up to 1e\+30, .* at most 1e\+15; is the unit"),
     ],
 )
 def test_a_window_that_does_not_fit_is_named(signals, message):

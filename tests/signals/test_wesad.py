@@ -212,6 +212,12 @@ def test_a_rate_or_a_start_that_cannot_be_is_refused(
         read(small)
 
 
+def test_a_recording_of_weeks_is_refused(small: Path):
+    write_e4(person(small) / "S2_E4_Data", "EDA", np.ones((700_000, 1)))
+    with pytest.raises(DataError, match=r"S2/EDA\.csv lasts 175000 s; .* up to two days"):
+        read(small)
+
+
 def test_an_acceleration_that_is_in_g_already_is_refused(small: Path):
     write_e4(person(small) / "S2_E4_Data", "ACC", np.full((3840, 3), 0.58))
     with pytest.raises(DataError, match=r"S2: wrist_acc has a median norm of 0\.0157 g"):
@@ -335,7 +341,8 @@ def write_pickle(root: Path, name: str, what: object = None) -> Path:
     path = root / "WESAD" / name / f"{name}.pkl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        Python2Pickler(file, protocol=2).dump(content() if what is None else what)
+        own = content() | {"subject": name} if what is None else what
+        Python2Pickler(file, protocol=2).dump(own)
     # The place of numpy's functions when these files were written.
     path.write_bytes(path.read_bytes().replace(b"cnumpy._core.", b"cnumpy.core."))
     return path

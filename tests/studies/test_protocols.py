@@ -18,7 +18,7 @@ from sensor2llm.study import make_parser
 from tests.signals.test_pamap2 import rows
 from tests.signals.test_pamap2 import write as write_pamap2
 from tests.signals.test_sleep_edf import write_hypnogram, write_recording
-from tests.signals.test_wesad import write_pickle
+from tests.signals.test_wesad import content, write_pickle
 
 METHODS = {
     "pamap2": "{supervised: {}, crossl spatial: {objective: crossl}}",
@@ -56,7 +56,11 @@ def write_people(folder: Path) -> Path:
     """Write PAMAP2's nine people: each lies and walks, the ninth skips rope."""
     for number in range(101, 110):
         codes = (24, 24) if number == 109 else (1, 4)
-        write_pamap2(folder, number, *(rows(code, 8.0 * i, 5.2) for i, code in enumerate(codes)))
+        # Everybody moves in their own way: equal windows would be one person's.
+        own = [rows(code, 8.0 * i, 5.2) for i, code in enumerate(codes)]
+        for part in own:
+            part[:, 3:] += (number - 100) / 10
+        write_pamap2(folder, number, *own)
     return folder
 
 
@@ -72,8 +76,10 @@ def write_nights(folder: Path) -> Path:
 
 
 def write_chests(folder: Path) -> Path:
-    for name in ("S2", "S3", "S4", "S5", "S6"):
-        write_pickle(folder, name)
+    for number in range(2, 7):
+        person = content() | {"subject": f"S{number}"}
+        person["signal"]["chest"]["ECG"] *= number  # equal windows would be one person's
+        write_pickle(folder, f"S{number}", person)
     return folder
 
 

@@ -91,7 +91,7 @@ def test_a_licence_that_nobody_stated_is_not_made_up(facts):
 
 def test_it_says_what_is_heard_and_how_it_was_made(facts):
     text = encoder_card_text(*facts, "mine", title="My encoder")
-    loop = "`epochs` 1, `steps` 1, `batch_size` 8"
+    loop = "`epochs` 1, `steps` 1, `min_steps` 0, `batch_size` 8"
     train, validation = (len(facts[0]["recipe"]["people"][p]) for p in ("train", "validation"))
     for words in (
         "# My encoder\n",

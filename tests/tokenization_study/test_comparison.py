@@ -137,7 +137,7 @@ def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
 
 
 def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
-    monkeypatch.setattr(FrozenLLM, "context", 1)
+    monkeypatch.setattr(FrozenLLM, "context", 40)
     adapter, store, _ = folders
     few = replace(CONFIG, serialisers=("plain",), soft_tokens=0, shots=4)
     found = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())

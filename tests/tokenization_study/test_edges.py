@@ -89,6 +89,7 @@ def test_a_lost_sign_or_point_is_in_no_token(lost, share):
     assert found.examples[0].note == "in no token: lost"
 
 
+<<<<<<< HEAD
 def test_a_point_behind_the_last_token_is_lost():
     found = outcome("sign_point", characters(forget=".5\n"), "1.5")
     assert (found.share, found.checked) == (1, 1)
@@ -110,3 +111,91 @@ def test_a_token_that_stands_for_nothing_is_no_piece():
     found = outcome("trailing_space", Prefixed(list), "10", "20")
     assert (found.share, found.checked) == (1, 2)
     assert found.examples[0].pieces == ("1", "0", ",", " ", "2", "0")
+=======
+FUSED = "numbers with a unit put behind them"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines", "share", "examples"),
+    [
+        (r"0g|0 g", ("10", "20"), 4 / 20, [
+            ("10g", ("1", "0g"), "'0g' holds number and unit"),
+            ("20g", ("2", "0g"), "'0g' holds number and unit"),
+            ("10 g", ("1", "0 g"), "'0 g' holds number and unit"),
+        ]),
+        (r"\d°", ("10", "20"), 2 / 20, [
+            ("10°C", ("1", "0°", "C"), "'0°' holds number and unit"),
+            ("20°C", ("2", "0°", "C"), "'0°' holds number and unit"),
+        ]),
+        (r"0%", ("10",), 1 / 10, [("10%", ("1", "0%"), "'0%' holds number and unit")]),
+        (r"0 ?bpm", ("10",), 2 / 10, [
+            ("10bpm", ("1", "0bpm"), "'0bpm' holds number and unit"),
+            ("10 bpm", ("1", "0 bpm"), "'0 bpm' holds number and unit"),
+        ]),
+        (r"0ms", ("10",), 1 / 10, [("10ms", ("1", "0ms"), "'0ms' holds number and unit")]),
+        (r"\d+e\+\d+|-\d+E\+\d+", ("1e+05", "-2E+05"), 0, []),
+        (r"\d_", ("1", "2"), 0, []),
+    ],
+)  # fmt: skip
+def test_a_token_of_a_digit_and_a_units_letter(pattern, lines, share, examples):
+    found = outcome("unit_fused", by_pattern(pattern), *lines)
+    assert found.share == pytest.approx(share)
+    assert (found.checked, found.of) == (10 * len(lines), FUSED)
+    assert found.note == "made from the values"
+    assert shown(found) == examples
+
+
+@pytest.mark.parametrize(
+    ("pitfall", "tokenizer", "lines", "share", "checked", "example"),
+    [
+        ("leading_space", by_pattern(r" \d\d"), ("10", "345"), 1, 2,
+         ("10 /  10", ("1", "0", " / ", " 10"), "the same number")),
+        ("leading_space", by_pattern(r" ?\d+"), ("10", "345"), 0, 2, None),
+        ("letter_case", by_pattern(r"e\+05"), ("1e+05", "2E+06"), 1 / 2, 2,
+         ("1e+05 bpm / 1E+05 BPM", ("1", "e+05", *" bpm", " / ", *"1E+05 BPM"), "small and large")),
+        ("letter_case", by_pattern(r"e\+01|E\+01"), ("10", "20"), 0, 2, None),
+        ("letter_case", by_pattern(r"bpm"), ("10",), 1, 1,
+         ("1.00e+01 bpm / 1.00E+01 BPM",
+          (*"1.00e+01 ", "bpm", " / ", *"1.00E+01 BPM"), "small and large")),
+        ("locale", by_pattern(r"1\.5"), ("1.5", "2.5"), 1 / 2, 2,
+         ("1.5 / 1,5", ("1.5", " / ", "1", ",", "5"), "the same number")),
+        ("locale", by_pattern(r"\d+"), ("-1234", "123", "1.5"), 1 / 2, 2,
+         ("-1234 / -1,234", ("-", "1234", " / ", "-", "1", ",", "234"), "the same number")),
+        ("locale", characters(), ("12345", "+1234"), 0, 2, None),
+        ("locale", characters(), ("123", "45"), None, None, None),
+        ("minus_variants", by_pattern("-1"), ("-1 -2 3",), 1 / 2, 2,
+         ("-1 / −1", ("−", "1"), "1 tokens with -, 2 with U+2212")),
+        ("minus_variants", characters(unknown="−"), ("-1 3",), 1, 1,
+         ("-1 / −1", ("<unk>", "1"), "2 tokens with -, 2 with U+2212")),
+        ("minus_variants", by_pattern("-1"), ("−1 3",), 1, 1,
+         ("-1 / −1", ("−", "1"), "1 tokens with -, 2 with U+2212")),
+        ("minus_variants", characters(), ("1 3",), None, None, None),
+        ("zero_padding", by_pattern(r"012|-03"), ("12", "1.5", "-34"), 1 / 3, 3,
+         ("12 / 012", ("1", "2", " / ", "012"), "the same number")),
+        ("zero_padding", by_pattern(r"-034"), ("12", "-34"), 1 / 2, 2,
+         ("-34 / -034", ("-", "3", "4", " / ", "-034"), "the same number")),
+        ("zero_padding", by_pattern(r"1\.50"), ("12", "1.5"), 1 / 2, 2,
+         ("1.5 / 1.50", ("1", ".", "5", " / ", "1.50"), "the same number")),
+        ("zero_padding", by_pattern(r"1\.5|5\d"), ("1.5", "1.55"), 0, 2, None),
+        ("zero_padding", characters(), ("1e+05",), None, None, None),
+    ],
+)  # fmt: skip
+def test_a_number_written_otherwise(pitfall, tokenizer, lines, share, checked, example):
+    found = outcome(pitfall, tokenizer, *lines)
+    if share is None:
+        assert found is None
+        return
+    assert (found.share, found.checked) == (pytest.approx(share), checked)
+    assert (
+        found.of
+        == {
+            "leading_space": "numbers with a space in front",
+            "letter_case": "numbers written with e and with E",
+            "locale": "numbers in another locale",
+            "minus_variants": "negative numbers with another minus",
+            "zero_padding": "numbers padded with a zero",
+        }[pitfall]
+    )
+    assert found.note == "made from the values"
+    assert shown(found)[:1] == ([example] if example else [])
+>>>>>>> main

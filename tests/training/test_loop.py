@@ -116,7 +116,7 @@ def test_a_checkpoint_that_lacks_a_file_or_has_anothers_is_refused(tmp_path, nam
     run(out=tmp_path / "a")
     run(replace(CONFIG, learning_rate=0.1), tmp_path / "b")
     (tmp_path / "b" / "checkpoint" / name).replace(tmp_path / "a" / "checkpoint" / name)
-    with pytest.raises(ArtefactError, match=rf"is broken.*{name} in it is not the file that was"):
+    with pytest.raises(ArtefactError, match=rf"{name} in it is not the file that was"):
         run(out=tmp_path / "a", resume=True)
     (tmp_path / "a" / "checkpoint" / name).unlink()
     with pytest.raises(ArtefactError, match=rf"lacks {name}; delete it"):

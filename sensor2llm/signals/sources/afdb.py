@@ -20,6 +20,7 @@ is theirs and not that of healthy people. There is no published split: split by 
 (`.dat`) are not read; records 00735 and 03665 have none.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -78,12 +79,15 @@ def find_records(folder: Path) -> tuple[list[str], Callable[[Path, str], tuple[C
     """List the records by name, and say how one is read.
 
     Raises:
-        DataError: Where there is none, with the page to download them from.
+        DataError: Where there is none, with the page to download them from, and for a copy of one.
     """
     annotated = sorted(path.stem for path in folder.glob("*.atr"))
+    dumped = sorted(path.stem[3:] for path in folder.glob("atr*.txt"))
+    strange = next((name for name in annotated or dumped if not re.fullmatch(r"\w+", name)), None)
+    if strange is not None:
+        raise DataError(f"{strange[:60]!r} names no record; expected such as 04015; is it a copy?")
     if annotated:
         return annotated, _from_wfdb
-    dumped = sorted(path.stem[3:] for path in folder.glob("atr*.txt"))
     if dumped:
         return dumped, _from_text
     raise DataError(

@@ -21,6 +21,7 @@ A file holds some ten million samples; it is read and cut in pieces of about an 
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -40,11 +41,10 @@ from sensor2llm.signals.sources.motion_tables import (
     in_order,
     leave_out,
     motion_modality,
-    read_batches,
-    stack_floats,
 )
 from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_batches, stack_floats
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import MAX_GAP_S, resample_irregular, segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
@@ -86,6 +86,9 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     root = find_root(folder, ("capture24",), "P*.csv.gz", DOWNLOAD)
     labels = read_dictionary(root / DICTIONARY)
     paths = sorted(root.glob("P*.csv.gz"))
+    strange = next((path for path in paths if not re.fullmatch(r"P[0-9]+", _person(path))), None)
+    if strange is not None:
+        raise DataError(f"{strange.name[:60]} names no person; expected P001.csv.gz; rename it")
     accel = motion_modality(NAME, "xyz", "g", RATE_HZ, options.window_s or WINDOW_S)
     spec = SignalSpec(modalities=(accel,), window_s=options.window_s or WINDOW_S)
     ledger = Ledger()
@@ -100,6 +103,10 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         label_names=tuple(dict.fromkeys(labels.values())),
         ledger=ledger,
     )
+
+
+def _person(path: Path) -> str:
+    return path.name.removesuffix(".csv.gz")
 
 
 def read_dictionary(path: Path) -> dict[str, str]:
@@ -122,7 +129,7 @@ def _windows(
     names = tuple(dict.fromkeys(labels.values()))
     window_s = float(spec.window_s or 0.0)
     codes = {text: names.index(label) for text, label in labels.items()}
-    subject, samples = path.name.partition(".")[0], _samples(path, codes, spec, ledger)
+    subject, samples = _person(path), _samples(path, codes, spec, ledger)
     for stretch in _stretches(samples, window_s, overlap, ledger):
         recording = _recording(subject, stretch, spec, names)
         for window in segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples"):

@@ -5,6 +5,8 @@ from typing import Literal
 
 from sensor2llm.errors import ConfigError
 
+MAX_WINDOW_S = 86_400.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
@@ -33,6 +35,8 @@ class SourceOptions:
             raise ConfigError(f"overlap must be from 0 to below 1, got {self.overlap:g}")
         if self.window_s is not None and not self.window_s > 0:
             raise ConfigError(f"window_s must be positive, got {self.window_s:g}")
+        if self.window_s is not None and self.window_s > MAX_WINDOW_S:
+            raise ConfigError(f"window_s must be at most {MAX_WINDOW_S:g}, got {self.window_s:g}")
 
     def given(self) -> dict[str, object]:
         """Give the options that were chosen, without those left at `None`."""

@@ -58,10 +58,9 @@ from sensor2llm.signals.sources.motion_tables import (
     leave_out,
     long_runs,
     motion_modality,
-    read_batches,
-    stack_floats,
 )
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_batches, stack_floats
 from sensor2llm.signals.sources.wisdm_file import average_bursts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import resample_irregular

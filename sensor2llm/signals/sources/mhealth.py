@@ -42,10 +42,9 @@ from sensor2llm.signals.sources.motion_tables import (
     long_runs,
     motion_modality,
     number_files,
-    read_numbers,
-    stack_floats,
 )
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_numbers, stack_floats
 from sensor2llm.signals.spec import SignalSpec
 
 LABELS = (

@@ -39,10 +39,9 @@ from sensor2llm.signals.sources.motion_tables import (
     bout_windows,
     find_root,
     motion_modality,
-    read_batches,
-    stack_floats,
 )
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_batches, stack_floats
 from sensor2llm.signals.spec import SignalSpec
 
 LABELS = {

@@ -34,6 +34,7 @@ fewer than 16 files have no published split.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +148,7 @@ def find_recordings(folder: Path) -> list[Path]:
     """List one set's recordings in order of their names, in `folder` or directly below it.
 
     Raises:
-        DataError: Where there is none, or where there are both sets.
+        DataError: Where there is none, where there are both sets, or two files of one night.
     """
     roots = (folder, folder / "sleep-cassette", folder / "sleep-telemetry")
     paths = [path for root in roots for path in root.glob("S[CT][47][0-9][0-9][0-9]*-PSG.edf")]
@@ -161,7 +162,14 @@ def find_recordings(folder: Path) -> list[Path]:
             f"{folder} holds sleep-cassette (SC) and sleep-telemetry (ST), whose EMG differ; "
             "name the folder of one of them"
         )
-    return sorted(paths, key=lambda path: path.name)
+    paths.sort(key=lambda path: path.name)
+    for one, other in pairwise(paths):
+        if one.name[:6] == other.name[:6]:
+            raise DataError(
+                f"{one.relative_to(folder)} and {other.relative_to(folder)} are one night of one "
+                "person; keep one of them"
+            )
+    return paths
 
 
 def read_stages(file: EdfFile) -> list[Annotation]:

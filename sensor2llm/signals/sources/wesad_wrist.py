@@ -183,10 +183,9 @@ def find_labels(folder: Path) -> Path:
     found = sorted(folder.glob("*labels*.csv"))
     if not found:
         raise DataError(
-            f"{folder} has neither {folder.name}.pkl nor a label file; the wrist's CSV files hold "
-            f"no labels: write {folder.name}_labels.csv there, with the header "
-            f"'{','.join(HEADER)}' and rows such as '1862,baseline', each holding until the next "
-            "('none' where no condition is)"
+            f"{folder.name} has neither {folder.name}.pkl nor labels: write "
+            f"{folder.name}_labels.csv there, with the header '{','.join(HEADER)}' and rows such "
+            "as '1862,baseline', each holding until the next ('none' where no condition is)"
         )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)

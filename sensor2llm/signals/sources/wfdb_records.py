@@ -22,7 +22,8 @@ _RECORD = re.compile(
 )
 _SIGNAL = re.compile(
     r"(?P<file>\S+)\s+16(\+(?P<offset>\d{1,4}))?\s+(?P<gain>\d{1,9}(\.\d{1,9})?(e[+-]?\d{1,2})?)"
-    r"(\(-?\d{1,9}\))?/(?P<unit>\S+)(\s+-?\d{1,9}){5}\s+(?P<name>\S.*)"
+    r"(\(-?\d{1,9}\))?/(?P<unit>[!-~]+)"
+    r"\s+\d{1,3}(\s+-?\d{1,9}){3}\s+\d{1,9}\s+(?P<name>[!-~][ -~]*)"
 )
 
 
@@ -65,6 +66,8 @@ def read_signals(record: Path, units: dict[str, str]) -> Signals:
                 "not the published file"
             )
     content = _read(record, there)
+    if content.p_signal is None or sorted(content.sig_name) != sorted(there):
+        raise DataError(f"{record.name}.hea cannot be read by wfdb; download it again")
     return Signals(
         names=tuple(content.sig_name),
         units=tuple(units[name] for name in content.sig_name),

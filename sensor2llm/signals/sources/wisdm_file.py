@@ -13,7 +13,13 @@ from jaxtyping import Float, Float32, Float64
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.sources.motion_tables import SLOW, in_order, is_slow, leave_out, read_cells
+from sensor2llm.signals.sources.motion_tables import (
+    SLOW,
+    in_order,
+    is_slow,
+    leave_out,
+)
+from sensor2llm.signals.sources.text_tables import read_cells
 
 COLUMNS = ("subject", "code", "time", "x", "y", "z")
 MAX_MALFORMED = 0.01

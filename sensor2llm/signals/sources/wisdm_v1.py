@@ -47,10 +47,10 @@ from sensor2llm.signals.sources.motion_tables import (
     is_slow,
     leave_out,
     motion_modality,
-    read_cells,
 )
 from sensor2llm.signals.sources.possible import possible_values
 from sensor2llm.signals.sources.reading import Reading
+from sensor2llm.signals.sources.text_tables import read_cells
 from sensor2llm.signals.sources.wisdm_file import MAX_MALFORMED, RESTART_S, average_bursts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import resample_irregular
