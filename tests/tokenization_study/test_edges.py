@@ -89,29 +89,6 @@ def test_a_lost_sign_or_point_is_in_no_token(lost, share):
     assert found.examples[0].note == "in no token: lost"
 
 
-<<<<<<< HEAD
-def test_a_point_behind_the_last_token_is_lost():
-    found = outcome("sign_point", characters(forget=".5\n"), "1.5")
-    assert (found.share, found.checked) == (1, 1)
-    assert found.examples[0].note == "in no token: lost"
-
-
-class Prefixed(RuleTokenizer):
-    """Puts a token that stands for nothing in front of every text."""
-
-    def encode(self, texts):
-        own = super().encode(texts)
-        at = own.bounds[:-1]
-        return Encoded(ids=np.insert(own.ids, at, 9), starts=np.insert(own.starts, at, 0),
-                       stops=np.insert(own.stops, at, 0),
-                       bounds=own.bounds + np.arange(len(own.bounds)))  # fmt: skip
-
-
-def test_a_token_that_stands_for_nothing_is_no_piece():
-    found = outcome("trailing_space", Prefixed(list), "10", "20")
-    assert (found.share, found.checked) == (1, 2)
-    assert found.examples[0].pieces == ("1", "0", ",", " ", "2", "0")
-=======
 FUSED = "numbers with a unit put behind them"
 
 
@@ -198,4 +175,26 @@ def test_a_number_written_otherwise(pitfall, tokenizer, lines, share, checked, e
     )
     assert found.note == "made from the values"
     assert shown(found)[:1] == ([example] if example else [])
->>>>>>> main
+
+
+def test_a_point_behind_the_last_token_is_lost():
+    found = outcome("sign_point", characters(forget=".5\n"), "1.5")
+    assert (found.share, found.checked) == (1, 1)
+    assert found.examples[0].note == "in no token: lost"
+
+
+class Prefixed(RuleTokenizer):
+    """Puts a token that stands for nothing in front of every text."""
+
+    def encode(self, texts):
+        own = super().encode(texts)
+        at = own.bounds[:-1]
+        return Encoded(ids=np.insert(own.ids, at, 9), starts=np.insert(own.starts, at, 0),
+                       stops=np.insert(own.stops, at, 0),
+                       bounds=own.bounds + np.arange(len(own.bounds)))  # fmt: skip
+
+
+def test_a_token_that_stands_for_nothing_is_no_piece():
+    found = outcome("trailing_space", Prefixed(list), "10", "20")
+    assert (found.share, found.checked) == (1, 2)
+    assert found.examples[0].pieces == ("1", "0", ",", " ", "2", "0")
