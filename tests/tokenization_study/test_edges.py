@@ -1,9 +1,11 @@
 """Sign, point and white space: the exact share, the example and what is said of it."""
 
+import numpy as np
 import pytest
 
-from tests.tokenization_study.constructed import by_pattern, characters
+from tests.tokenization_study.constructed import RuleTokenizer, by_pattern, characters
 from tokenization_study.audit import audit
+from tokenization_study.encoded import Encoded
 
 
 def outcome(pitfall, tokenizer, *lines):
@@ -57,6 +59,7 @@ def test_a_lost_space_is_no_other_split():
         ("1.5, -2.5", r", -|\d+", 1 / 3, 3, ("-2.5", ("-", "2", ".", "5"), "in the token ', -'")),
         ("1.5 2.5", r"1\.5|\d+", 1 / 2, 2, ("1.5", ("1.5",), "in the token '1.5'")),
         ("+3 4", r"\+3", 1, 1, ("+3", ("+3",), "in the token '+3'")),
+        (".5 1", r"\.5", 1, 1, (".5", (".5",), "in the token '.5'")),
         ("7 8", r"\d+", None, None, None),
     ],
 )
@@ -172,3 +175,26 @@ def test_a_number_written_otherwise(pitfall, tokenizer, lines, share, checked, e
     )
     assert found.note == "made from the values"
     assert shown(found)[:1] == ([example] if example else [])
+
+
+def test_a_point_behind_the_last_token_is_lost():
+    found = outcome("sign_point", characters(forget=".5\n"), "1.5")
+    assert (found.share, found.checked) == (1, 1)
+    assert found.examples[0].note == "in no token: lost"
+
+
+class Prefixed(RuleTokenizer):
+    """Puts a token that stands for nothing in front of every text."""
+
+    def encode(self, texts):
+        own = super().encode(texts)
+        at = own.bounds[:-1]
+        return Encoded(ids=np.insert(own.ids, at, 9), starts=np.insert(own.starts, at, 0),
+                       stops=np.insert(own.stops, at, 0),
+                       bounds=own.bounds + np.arange(len(own.bounds)))  # fmt: skip
+
+
+def test_a_token_that_stands_for_nothing_is_no_piece():
+    found = outcome("trailing_space", Prefixed(list), "10", "20")
+    assert (found.share, found.checked) == (1, 2)
+    assert found.examples[0].pieces == ("1", "0", ",", " ", "2", "0")

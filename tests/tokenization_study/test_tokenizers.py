@@ -378,18 +378,16 @@ def test_a_panic_of_a_library_is_one_line_and_writes_nothing(tmp_path, capfd):
         library_call("before KeyError ", " after"),
     ):
         raise KeyError("x")
-
-    def panic() -> None:
-        os.write(2, b"thread panicked\n")
-        raise BaseException("Panic!")
-
-    with (
-        pytest.raises(ModelError, match=r"^before Panic! after$"),
-        library_call("before ", " after"),
-    ):
-        panic()
+    with pytest.raises(ModelError, match=r"^before Panic! after$"):
+        _panic()
     assert capfd.readouterr().err == ""
     with pytest.raises(KeyboardInterrupt), library_call(""):
         raise KeyboardInterrupt
     os.write(2, b"again\n")
     assert capfd.readouterr().err == "again\n"
+
+
+@library_call("before ", " after")
+def _panic():
+    os.write(2, b"thread panicked\n")
+    raise BaseException("Panic!")
