@@ -5,11 +5,18 @@ import pytest
 
 from tests.tokenization_study.constructed import RuleTokenizer, by_pattern, characters
 from tokenization_study.audit import audit
+from tokenization_study.config import AuditConfig, InputConfig
 from tokenization_study.encoded import Encoded
 
 
-def outcome(pitfall, tokenizer, *lines):
-    report = audit([line + "\n" for line in lines], [tokenizer], ["as_written"])
+def outcome(pitfall, tokenizer, *lines, unit="", probes=200):
+    report = audit(
+        [line + "\n" for line in lines],
+        [tokenizer],
+        ["as_written"],
+        data=InputConfig(unit=unit),
+        config=AuditConfig(probe_values=probes),
+    )
     return next(f.outcome for f in report.findings if f.pitfall == pitfall)
 
 
@@ -199,3 +206,19 @@ def test_a_token_that_stands_for_nothing_is_no_piece():
     found = outcome("trailing_space", Prefixed(list), "10", "20")
     assert (found.share, found.checked) == (1, 2)
     assert found.examples[0].pieces == ("1", "0", ",", " ", "2", "0")
+
+
+def test_the_inputs_own_unit_is_put_behind_its_numbers():
+    found = outcome("unit_fused", by_pattern(r"0mV"), "10", "20", unit="mV")
+    assert (found.share, found.checked) == (1 / 2, 4)
+    assert found.examples[0].text == "10mV"
+    found = outcome("letter_case", by_pattern(r"mv"), "1e+05", unit="mV")
+    assert [e.text for e in found.examples] == ["1e+05 mv / 1E+05 MV"]
+    found = outcome("letter_case", by_pattern(r"bpm"), "1e+05", unit="%")
+    assert [e.text for e in found.examples] == ["1e+05 bpm / 1E+05 BPM"]
+
+
+@pytest.mark.parametrize(("probes", "checked"), [(1, 10), (20, 20), (30, 30), (40, 40)])
+def test_units_share_the_numbers_that_are_rewritten(probes, checked):
+    lines = map(str, range(10, 60))
+    assert outcome("unit_fused", characters(), *lines, probes=probes).checked == checked
