@@ -204,33 +204,22 @@ def main(arguments: list[str] | None = None) -> int:
     result = record("mutants", {"mutmut": version("mutmut"), **figures}, started)
     write(result, OUT / "mutants.json")
     (OUT / "README.md").write_text(write_table(result), encoding="utf-8")
-    complaints = check(result, reasons)
+    complaints = check(result)
     print("\n".join(complaints or [f"{OUT.relative_to(ROOT)}: {result['noticed']} noticed"]))
     return int(bool(complaints))
 
 
-def check(result: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with a result, a line each.
-
-    Args:
-        result: of `summarise`.
-        reasons: by `Mutant.key`; those of mutants that are noticed now are to go.
-    """
+def check(result: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with a result of `summarise`, a line each; a missing reason by its key."""
     share, bare = result["noticed"] / result["mutants"], []
-    keys = {
-        Mutant(**{k: each[k] for k in ("module", "function", "change", "verdict")}).key
-        for each in result["survivors"]
-    }
     if share < SHARE:
         bare.append(f"{share:.1%} of the mutants are noticed; {SHARE:.0%} are wanted")
     if result["lines_of_code"] > LINES:
         bare.append(f"{result['lines_of_code']} lines of code are mutated; at most {LINES}")
-    bare += [
-        f"no reason: {each['module']} {each['function']}: {each['change']}"
-        for each in result["survivors"]
-        if not each["reason"]
-    ]
-    bare += [f"a reason for what is noticed or gone: {key}" for key in reasons if key not in keys]
+    left = [dict(each) for each in result["survivors"] if not each["reason"]]
+    for each in left:
+        del each["reason"]
+        bare.append(f"no reason: {json.dumps(Mutant(**each).key, ensure_ascii=False)}")
     return bare
 
 

@@ -6,6 +6,7 @@ Tensors are taken as stored, so that the identity is the same in whatever type t
 
 import hashlib
 import json
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -79,6 +80,11 @@ def stored_identity(folder: Path) -> Identity:
     """
     try:
         return _identity(folder, hash_tensors(_stored_tensors(folder)))
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"the weights in {folder} hold more than tensors, or are broken; no code of theirs is "
+            "run: take them as safetensors"
+        ) from error
     except (SafetensorError, EOFError, RuntimeError) as error:
         raise ModelError(
             f"the weights in {folder} cannot be read ({error}); download them again"

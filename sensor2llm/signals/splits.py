@@ -268,7 +268,6 @@ def _need(given: int, needed: int, purpose: str) -> None:
 def _split_off_validation(
     store: Windows, rest: Sequence[str], test: Sequence[str], share: float, seed: int
 ) -> Split:
-    _need(len(rest), 2, "train and validation")
     # Another stream than the one that drew the test people.
     order = np.random.default_rng((seed, 1)).permutation(len(rest))
     count = min(_share(share, len(rest)), len(rest) - 1)

@@ -44,7 +44,10 @@ def test_vectors_take_the_type_of_the_embeddings():
     ],
 )
 def test_a_wrong_count_names_the_row_and_both_counts(ids, row, counted):
-    line = f"row {row} has {counted} placeholders with id 99, expected 2"
+    line = (
+        f"^row {row} has {counted} placeholders with id 99, expected 2 \\(one a vector\\); let the "
+        "prompt.s soft and signal variables write all of them$"
+    )
     with pytest.raises(ModelError, match=line):
         place(torch.zeros(2, 3, 3), torch.tensor(ids), SLOT, torch.zeros(2, 2, 3))
 

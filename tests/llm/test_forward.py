@@ -178,7 +178,52 @@ def test_rows_share_a_forward_where_padding_is_no_input(llm, vectors, cached, ta
         expected, state = plain(llm, vectors, window, rest, tails[window].tolist())
         torch.testing.assert_close(found[window], expected, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(states[window], state[0], atol=1e-5, rtol=1e-5)
-    assert prompt_of(llm, vectors, EQUAL).groups(llm) == [[0, 1, 2]]
+    equal = prompt_of(llm, vectors, EQUAL)
+    assert (equal.mask, equal.groups(llm)) == (None, [[0, 1, 2]])
+
+
+@each_layout
+def test_a_tree_may_follow_rows_that_run_by_their_length(llm, vectors, cached):
+    prompt = prompt_of(llm, vectors, PADDED, cached=cached)
+    tree = LabelTree.build(LABELS, end_id=2)
+    nodes = torch.tensor([tree.tokens])
+    with torch.no_grad():
+        expected = tail_logits(llm, prompt, nodes, tree)
+        with llm.taking(Shortcuts(padding=False, padded_prefix=False)):
+            found = tail_logits(llm, prompt, nodes, tree)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_two_rows_of_which_one_is_padded_have_a_mask(llm, vectors):
+    rows = prompt_rows(llm, [ids_of(llm, rest) for rest in PADDED[:2]])
+    soft, signal = vectors
+    assert assemble(llm, rows, soft, signal[:2], batch=2).mask.tolist() == rows[1].tolist()
+
+
+def test_the_llm_is_told_the_tokens_and_where_logits_are_wanted(llm, vectors, monkeypatch):
+    calls, run = [], llm.run
+    monkeypatch.setattr(
+        llm, "run", lambda *given, **more: calls.append((given, more)) or run(*given, **more)
+    )
+    prompt = prompt_of(llm, vectors, SHARED, cached=True)
+    tail_logits(llm, prompt, torch.tensor([TAIL]))
+    tail_logits(llm, replace(prompt, ids=None), torch.tensor([TAIL]))
+    (prefix, prefix_more), (given, more), (without, _) = calls
+    assert prefix[1].tolist() == [HEAD]
+    assert prefix_more["places"].tolist() == [len(HEAD) - 1]
+    assert given[1].tolist() == [[*ids_of(llm, RESTS[0])[len(HEAD) :], *TAIL]]
+    length = given[1].shape[1]
+    assert more["places"].tolist() == [length - 3, length - 2, length - 1]
+    assert more["states"] is False
+    assert without[1] is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_trees_mask_has_the_type_of_the_vectors(llm, vectors, dtype):
+    tree = LabelTree.build(LABELS, end_id=2)
+    mask = forward._mask(prompt_of(llm, vectors, PADDED), len(tree), tree, dtype)
+    assert mask.dtype == dtype
+    assert mask.min() == torch.finfo(dtype).min
 
 
 def test_the_length_that_is_asked_for_counts_the_tail(llm, vectors, monkeypatch):
@@ -187,7 +232,8 @@ def test_the_length_that_is_asked_for_counts_the_tail(llm, vectors, monkeypatch)
     monkeypatch.setattr(llm, "shortcuts", lambda length: asked.append(length) or Shortcuts())
     prompt.groups(llm)
     prompt.groups(llm, tail=5)
-    assert asked == [prompt.length, prompt.length + 5]
+    tail_logits(llm, prompt, torch.tensor([TAIL]))
+    assert asked == [prompt.length, prompt.length + 5, prompt.length + 2]
 
 
 def test_rows_behind_a_prefix_are_padded_between_it_and_their_rest(llm):

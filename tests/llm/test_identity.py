@@ -52,6 +52,11 @@ def add_token(folder: Path) -> None:
     path.write_text(json.dumps(content))
 
 
+def turn_round(path: Path) -> None:
+    """Write the same settings in another order."""
+    path.write_text(json.dumps(dict(reversed(json.loads(path.read_text()).items()))))
+
+
 def as_bin(folder: Path) -> None:
     """Write the same weights in the older format."""
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
@@ -92,6 +97,7 @@ def test_whatever_changes_what_it_says_changes_the_identity(folder, change):
     "change",
     [
         lambda f: edit(f / "config.json", transformers_version="9"),
+        lambda f: [turn_round(path) for path in f.glob("*config.json")],
         lambda f: edit(f / "tokenizer_config.json", name_or_path="/elsewhere"),
         lambda f: edit(f / "generation_config.json", transformers_version="9"),
         lambda f: (f / "README.md").write_text("# Mine"),
@@ -100,6 +106,7 @@ def test_whatever_changes_what_it_says_changes_the_identity(folder, change):
     ],
     ids=[
         "version",
+        "order",
         "place",
         "version of generation",
         "card",
@@ -117,10 +124,9 @@ def test_how_a_peft_adapters_settings_are_written_is_bookkeeping(folder):
     add_lora(folder)
     before = stored_identity(folder)
     path = folder / "adapter_config.json"
-    settings = json.loads(path.read_text())
-    path.write_text(json.dumps(dict(reversed(settings.items()))))
+    turn_round(path)
     assert stored_identity(folder) == before
-    edit(path, lora_alpha=settings["lora_alpha"] + 1)
+    edit(path, lora_alpha=99)
     assert stored_identity(folder) != before
 
 
@@ -135,6 +141,26 @@ def test_weights_that_are_missing_or_broken_are_named(folder):
     with pytest.raises(ModelError) as caught:
         stored_identity(folder)
     assert str(caught.value) == f"{folder} has no weights; expected model.safetensors there"
+
+
+class Payload:
+    """Leave a mark where code of a file of weights is run."""
+
+    def __reduce__(self):
+        return (Path("ran").touch, ())
+
+
+def test_no_code_of_a_file_of_weights_is_run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({"lm_head.weight": Payload()}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError) as caught:
+        stored_identity(folder)
+    assert str(caught.value) == (
+        f"the weights in {folder} hold more than tensors, or are broken; no code of theirs is "
+        "run: take them as safetensors"
+    )
+    assert not Path("ran").exists()
 
 
 def test_a_template_is_the_same_wherever_it_lies(folder):

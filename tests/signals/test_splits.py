@@ -149,10 +149,24 @@ def test_too_few_people_are_an_error_that_says_how_many(small):
 def test_three_people_are_enough_for_every_split_that_is_drawn(tmp_path):
     three = WindowStore.write(tmp_path / "store", SPEC, make_windows(people=3))
     splits = [split_by_subject(three, 0, 0.9, 0.9), *leave_one_subject_out(three)]
+    splits.append(make_split(three, SplitConfig(kind="loso", fold=1)))
     for split in [*splits, *subject_folds(three, 3)]:
         sizes = {part: len(names) for part, names in people(three, split).items()}
         assert sum(sizes.values()) == 3
         assert min(sizes.values()) == 1
+
+
+def test_a_seed_keeps_its_people(store):
+    """A split is drawn again wherever an adapter is evaluated: another draw would be a leak."""
+    parts = people(store, split_by_subject(store, seed=0))
+    assert (parts["validation"], parts["test"]) == ({"s2", "s5"}, {"s3", "s10"})
+    fold = people(store, subject_folds(store, folds=5, seed=1)[2])
+    assert (fold["validation"], fold["test"]) == ({"s4", "s9"}, {"s2", "s10"})
+
+
+def test_the_smallest_share_is_one_person(store):
+    parts = people(store, split_by_subject(store, 0, validation_share=0.01, test_share=0.01))
+    assert (len(parts["validation"]), len(parts["test"])) == (1, 1)
 
 
 def test_shares_folds_and_seeds_have_their_defaults(store):
