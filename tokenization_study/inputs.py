@@ -241,7 +241,8 @@ def _array(given: Any, config: InputConfig) -> Source:
 
 
 def _channels(spec: SignalSpec) -> list[str]:
-    return [f"{m.name} {channel}" for m in spec.modalities for channel in m.channel_names]
+    pairs = [(m.name, channel) for m in spec.modalities for channel in m.channel_names]
+    return [c if c.startswith(name) else f"{name} {c}" for name, c in pairs]
 
 
 def _windows(values: np.ndarray, config: InputConfig) -> Iterator[Window]:

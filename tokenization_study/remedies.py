@@ -64,7 +64,8 @@ class Recommendation:
 
 def lost(remedy: Remedy) -> str:
     """Say what a form loses of the column that loses most."""
-    where = f" in {remedy.worst_column}, the worst column" if remedy.error else ""
+    is_lossless = f"{remedy.error:.2%}" == "0.00%"
+    where = "" if is_lossless else f" in {remedy.worst_column}, the worst column"
     return f"{remedy.error:.2%} of a standard deviation lost{where}"
 
 

@@ -54,8 +54,8 @@ def _not_ours(name: str, folder: Path) -> str:
 
 
 def _is_tracked(folder: Path) -> bool:
-    command = ["git", "-C", str(folder), "ls-files", "--error-unmatch", manifest.MANIFEST]
+    command = ["git", "-C", str(folder), "ls-files", manifest.MANIFEST]
     try:
-        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
+        return bool(subprocess.run(command, capture_output=True, timeout=10).stdout)
     except (OSError, subprocess.TimeoutExpired):  # no git here: nothing is tracked
         return False

@@ -106,7 +106,8 @@ def find_files(table: Table) -> list[Path]:
             paths = []
         if not paths:
             raise DataError(
-                f"no file fits {listed([pattern])!r} in {root}; name the folder with --from"
+                f"no file fits {listed([pattern])!r} in {root}; mend 'files', or put the "
+                "description beside them"
             )
         files |= dict.fromkeys(paths)
     return list(files)
