@@ -7,6 +7,7 @@ a session.
 import atexit
 import functools
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -77,8 +78,14 @@ def _root() -> Path:
 
     logging.disable_progress_bar()
     folder = Path(tempfile.mkdtemp(prefix="tiny-llm-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """Remove it where it was made: a process that forked from there leaves it to the others."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _byte_level() -> tuple[dict[str, int], list]:

@@ -5,6 +5,7 @@ import pytest
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.resample import (
+    check_steps,
     check_times,
     fill_short_gaps,
     resample,
@@ -51,7 +52,7 @@ def test_a_single_step_stays_one_value(new, steps):
 def test_two_steps_go_on_along_their_line():
     result = resample(np.array([[0.0, 10.0]]), 20, 40)
     assert result.shape == (1, 4)
-    np.testing.assert_allclose(result[0, :3], [0, 5, 10], atol=0.2)
+    np.testing.assert_allclose(result[0], [0, 5, 10, 15], atol=0.2)
 
 
 @pytest.mark.parametrize("new", [20, 10])
@@ -86,6 +87,21 @@ def test_a_step_is_missing_where_the_nearest_sample_is(new, missing):
     clear = np.abs(at * 20 % 1 - 0.5) > 1e-6
     np.testing.assert_array_equal(np.isnan(result[0])[clear], np.isin(nearest, missing)[clear])
     assert not np.isnan(result[1]).any()
+
+
+def test_more_steps_than_samples_can_mean_are_refused():
+    for steps, samples in ((2**22, 1), (20e6, 10**6)):
+        check_steps(steps, samples)
+        with pytest.raises(DataError) as caught:
+            check_steps(steps + 1, samples)
+        assert str(caught.value) == (
+            f"{samples} samples would become {steps + 1:.3g} steps; are the times, the rates and "
+            "the longest pause that is bridged (max_gap_s) right?"
+        )
+    with pytest.raises(DataError, match=r"100 samples would become 1e\+11 steps"):
+        resample(np.ones((1, 100)), 1, 1e9)
+    with pytest.raises(DataError, match=r"100 samples would become 1e\+11 steps"):
+        resample_irregular(np.arange(100) * 1e-9, np.ones((1, 100)), 1, 0.0, 100)
 
 
 # --- times and gaps

@@ -154,6 +154,22 @@ def test_decimals_apply_to_rows_lines_and_json_too():
     assert make_serialiser("scaled_integer", config).write(PAIR) == "71, -6"
 
 
+def test_whole_numbers_keep_every_digit():
+    largest = np.array([2**63 - 1, -3])
+    assert SERIALISERS["fixed"].write(largest) == "9223372036854775807.00, -3.00"
+    unsigned = np.array([2**64 - 1], np.uint64)
+    whole = make_serialiser("fixed", SerialiserConfig(decimals=0))
+    assert whole.write(unsigned) == "18446744073709551615"
+
+
+def test_numbers_that_would_fill_a_page_are_refused():
+    assert SERIALISERS["significant"].write(np.array([1e-280])).startswith("0.000")
+    with pytest.raises(DataError) as caught:
+        SERIALISERS["significant"].write(np.array([1.0, 0.0, 1e-290]))
+    message = "1e-290 is too small to write without exponent; use 'scientific'"
+    assert str(caught.value) == message
+
+
 def test_there_is_no_minus_zero():
     assert SERIALISERS["fixed"].write(np.array([-0.001])) == "0.00"
     assert SERIALISERS["significant"].write(np.array([-0.0])) == "0.00"

@@ -65,6 +65,7 @@ def test_a_lost_space_is_no_other_split():
         ("1.5 -2.5", r" -|\d+", 0, 3, None),
         ("1.5, -2.5", r", -|\d+", 1 / 3, 3, ("-2.5", ("-", "2", ".", "5"), "in the token ', -'")),
         ("1.5 2.5", r"1\.5|\d+", 1 / 2, 2, ("1.5", ("1.5",), "in the token '1.5'")),
+        ("1.5", r"\.5\n", 1, 1, ("1.5", ("1", ".5"), "in the token '.5'")),
         (".5 1.5", r"\.\d|\d+", 1, 2, (".5", (".5",), "in the token '.5'")),
         ("+3 4", r"\+3", 1, 1, ("+3", ("+3",), "in the token '+3'")),
         (".5 1", r"\.5", 1, 1, (".5", (".5",), "in the token '.5'")),
@@ -162,6 +163,8 @@ def test_a_token_of_a_digit_and_a_units_letter(pattern, lines, share, examples):
         ("zero_padding", by_pattern(r"1\.50"), ("12", "1.5"), 1 / 2, 2,
          ("1.5 / 1.50", ("1", ".", "5", " / ", "1.50"), "the same number")),
         ("zero_padding", by_pattern(r"1\.5|5\d"), ("1.5", "1.55"), 0, 2, None),
+        ("zero_padding", by_pattern(r"-1(?=\.50)"), ("-1.5",), 1, 1,
+         ("-1.5 / -1.50", ("-", "1", ".", "5", " / ", "-1", ".", "5", "0"), "the same number")),
         ("zero_padding", characters(), ("1e+05",), None, None, None),
     ],
 )  # fmt: skip
@@ -218,7 +221,13 @@ def test_the_inputs_own_unit_is_put_behind_its_numbers():
     assert [e.text for e in found.examples] == ["1e+05 bpm / 1E+05 BPM"]
 
 
-@pytest.mark.parametrize(("probes", "checked"), [(1, 10), (20, 20), (30, 30), (40, 40)])
+@pytest.mark.parametrize(("probes", "checked"), [(5, 10), (20, 20), (30, 30), (40, 40)])
 def test_units_share_the_numbers_that_are_rewritten(probes, checked):
     lines = map(str, range(10, 60))
     assert outcome("unit_fused", characters(), *lines, probes=probes).checked == checked
+
+
+def test_signs_are_lost_where_there_is_no_token_at_all():
+    found = outcome("sign_point", characters(forget="-15 \n"), "-1 -5")
+    assert (found.share, found.checked) == (1, 2)
+    assert found.examples[0].note == "in no token: lost"
