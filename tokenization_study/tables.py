@@ -44,7 +44,7 @@ def read_header(path: Path) -> list[str]:
     """
     try:
         names = pq.read_schema(path).names if path.suffix in PARQUET else _first_row(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         kind = "Parquet" if path.suffix in PARQUET else "CSV"
         raise DataError(
             f"{path.name} cannot be read as {kind}, is it truncated? {one_line(error, 150)}"

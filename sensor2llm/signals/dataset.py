@@ -225,11 +225,13 @@ def collate_windows(
         SpecError: If a window does not fit the spec.
         DataError: If a label is not among `label_names` (labels are -1 without `label_names`).
     """
+    # All before anything is allocated: a spec may ask for more than windows have.
+    windows = [spec.without_gaps(window) for window in windows]
+    for window in windows:
+        spec.check(window)
     signals = {m.name: np.zeros((len(windows), *m.shape), np.float32) for m in spec.modalities}
     present = np.zeros((len(windows), len(spec.names)), np.bool_)
-    for row, given in enumerate(windows):
-        window = spec.without_gaps(given)
-        spec.check(window)
+    for row, window in enumerate(windows):
         for name, values in window.signals.items():
             signals[name][row] = values
             present[row, spec.names.index(name)] = True

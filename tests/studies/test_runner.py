@@ -187,7 +187,7 @@ def test_a_failing_cell_does_not_lose_the_others(study, monkeypatch, caplog):
         pytest.raises(DataError) as raised,
     ):
         run_study(study)
-    said = f"2 of 4 cells could not be run, the others are kept; {first.key}: no such\nwindow"
+    said = f"2 of 4 cells could not be run, the others are kept; {first.key}: no such window"
     assert str(raised.value) == said
     assert [record.getMessage() for record in caplog.records] == [f"{second.key}: no such window"]
     assert {name.rpartition(".")[0] for name in files(study)} == {

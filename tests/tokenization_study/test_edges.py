@@ -148,6 +148,7 @@ def test_a_token_of_a_digit_and_a_units_letter(pattern, lines, share, examples):
         ("locale", by_pattern(r"\d+"), ("-1234", "123", "1.5"), 1 / 2, 2,
          ("-1234 / -1,234", ("-", "1234", " / ", "-", "1", ",", "234"), "the same number")),
         ("locale", characters(), ("12345", "+1234"), 0, 2, None),
+        ("locale", characters(), ("0001", "7" * 5000), 0, 2, None),
         ("locale", characters(), ("123", "45"), None, None, None),
         ("minus_variants", by_pattern("-1"), ("-1 -2 3",), 1 / 2, 2,
          ("-1 / −1", ("−", "1"), "1 tokens with -, 2 with U+2212")),

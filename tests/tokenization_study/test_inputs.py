@@ -36,6 +36,14 @@ def table():
     return pa.table(columns)
 
 
+def test_a_parquet_name_that_is_no_text_is_one_line(tmp_path):
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"accel": [1.0, 2.0]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"accel", b"ac\x9fel"))
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read as Parquet, is it truncated"):
+        windows(path)
+
+
 def check_rows(found):
     assert [w[0].shape for w in found] == [(2, 100)] * 3
     assert np.array_equal(np.concatenate([w[0] for w in found], axis=1), ROWS.T)

@@ -188,6 +188,14 @@ def test_an_unknown_rank_file_needs_its_pattern(tmp_path):
         load_tokenizer(str(path), pattern="(")
 
 
+@pytest.mark.parametrize("text", ["1 2", "é 2"])
+def test_a_split_pattern_that_leaves_characters_out_is_refused(tmp_path, text):
+    tokenizer = load_tokenizer(str(small_ranks(tmp_path / "own.tiktoken")), pattern=r"\S+|\n|\t")
+    assert tokenizer.encode(["12"]).ids.tolist() == [256]
+    with pytest.raises(ModelError, match=rf"its tokens do not spell '{text}'; is the file whole"):
+        tokenizer.encode(["12", text])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

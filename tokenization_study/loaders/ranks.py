@@ -62,6 +62,10 @@ class RankTokenizer:
         size = np.array([len(part) for part in data], dtype=np.int64)
         base = np.repeat(np.cumsum(size) - size, np.diff(bounds))
         ends = np.cumsum(lengths)
+        spelt = np.diff(np.concatenate([[0], ends])[bounds])
+        if (spelt != size).any():
+            text = data[int(np.flatnonzero(spelt != size)[0])].decode()[:40]
+            raise ModelError(f"{self.name}: its tokens do not spell {text!r}; is the file whole?")
         if all(part.isascii() for part in data):
             ends -= base
             return Encoded(ids=ids, starts=ends - lengths, stops=ends, bounds=bounds)

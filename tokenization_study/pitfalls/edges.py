@@ -114,7 +114,7 @@ def locale(evidence: Evidence) -> Outcome | None:
             after.append(probe.replace(".", ","))
         elif len(digits := probe.lstrip("+-" + MINUS)) >= 4 and digits.isdigit():
             before.append(probe)
-            after.append(f"{probe[: len(probe) - len(digits)]}{int(digits):,}")
+            after.append(probe[: len(probe) - len(digits)] + _in_thousands(digits))
     one, other = evidence.split(before), evidence.split(after)
     faults = [
         [p for p in a if p.strip(".,")] != [p for p in b if p.strip(".,")]
@@ -125,6 +125,12 @@ def locale(evidence: Evidence) -> Outcome | None:
         for i in spread([i for i, fault in enumerate(faults) if fault])
     ]
     return share_of(faults, "numbers in another locale", examples, "made from the values")
+
+
+def _in_thousands(digits: str) -> str:
+    # By characters: Python converts no more than some thousand digits to a number.
+    first = len(digits) % 3
+    return ",".join(filter(None, [digits[:first], *re.findall("...", digits[first:])]))
 
 
 def minus_variants(evidence: Evidence) -> Outcome | None:
