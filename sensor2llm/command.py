@@ -91,7 +91,14 @@ def to_config(parser: ArgumentParser, options: Any, config: type[C]) -> C:
         ConfigError: the values do not go together.
     """
     _check_values(parser, options)
-    chosen = parser.instantiate(options)
+    try:
+        chosen = parser.instantiate(options)
+    except TypeError as error:
+        # In a mapping's entries (a task's settings) null is let through for any value.
+        raise ConfigError(
+            f"a value is null or of another type than is needed ({one_line(error, 120)}); leave "
+            "it out or set it"
+        ) from None
     return config(**{name: chosen[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
 
 

@@ -40,6 +40,7 @@ def test_a_recipe_file_is_read(parser, tmp_path):
         ("projector: {tokens: null}", "^projector.tokens must be a whole number, got null; leave"),
         ("projector: {dropout: null}", "^projector.dropout must be a number, got null"),
         ("encoder: null", "^encoder must be given, got null"),
+        ("tasks: {classification: {weight: null}}", "^a value is null or of another type"),
         ("projector: {tokens: x}", "projector.tokens must be a whole number, got 'x'"),
         ("projecter: {tokens: 2}", "unknown field 'projecter.tokens'; did you mean projector.to"),
         ("- a", "expected a YAML mapping of option names to values"),
