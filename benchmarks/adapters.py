@@ -23,9 +23,9 @@ import torch
 
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import run_verb
+from sensor2llm.evaluation.evaluation import evaluate_adapter
 from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.recipes.train import train_adapter
-from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.training.record import write_json
 
 KEPT = ("macro_f1", "balanced_accuracy", "accuracy", "interval", "unparsed_rate", "windows")

@@ -27,16 +27,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.machine import record
-from sensor2llm.batches import hide_signals
+from sensor2llm.adapter.batches import hide_signals
 from sensor2llm.command import read_recipe
+from sensor2llm.datasets.simulation.simulate import simulate_with_truth
 from sensor2llm.errors import run_verb
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.train import train_adapter
-from sensor2llm.signals.simulate import simulate_with_truth
-from sensor2llm.signals.splits import Split, make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import Split, make_split
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.training.record import write_json

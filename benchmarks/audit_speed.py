@@ -36,7 +36,7 @@ STEPS = 128
 FORMS = ("plain", "fixed", "digits_spaced")
 COMMAND = """
 import resource, sys, time
-from tokenization_study.__main__ import main
+from tokenization_study import main
 begin = time.perf_counter()
 assert main(sys.argv[1:]) == 0
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -57,9 +57,9 @@ def signal(values: int) -> np.ndarray:
 def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
     """Compare the audit's time with the bare encoding of the same texts by the same tokenizers."""
     from tokenization_study.audit import audit
-    from tokenization_study.tokenizers import load_tokenizers
-    from tokenization_study.windows import Chunk
-    from tokenization_study.written import make_writers
+    from tokenization_study.reading.windows import Chunk
+    from tokenization_study.reading.written import make_writers
+    from tokenization_study.tokenizers.tokenizers import load_tokenizers
 
     tokenizers = load_tokenizers(names)
     windows = signal(values)
@@ -81,10 +81,10 @@ def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
 
 def text_ratio(names: list[str], values: int) -> dict[str, object]:
     """Compare the audit of a file of raw lines with the bare encoding of its text."""
-    from sensor2llm.signals.serialise import SERIALISERS
+    from sensor2llm.signals.serialisation.serialise import SERIALISERS
     from tokenization_study.audit import audit
-    from tokenization_study.lines import cut_texts
-    from tokenization_study.tokenizers import load_tokenizers
+    from tokenization_study.reading.lines import cut_texts
+    from tokenization_study.tokenizers.tokenizers import load_tokenizers
 
     tokenizers = load_tokenizers(names)
     whole = "".join(SERIALISERS["csv"].write(window[:3]) for window in signal(3 * values))

@@ -57,9 +57,9 @@ def bridges() -> dict[str, dict[str, Any]]:
 
 def measure(name: str, data: Path, encoder: str, epochs: int, out: Path) -> dict[str, Any]:
     """Train and judge one bridge in this process."""
+    from sensor2llm.evaluation.evaluation import evaluate_adapter
     from sensor2llm.recipes.train import train_adapter
     from sensor2llm.tasks.classification import store_batches
-    from sensor2llm.tasks.evaluation import evaluate_adapter
     from sensor2llm.tasks.loading import load_model
 
     torch.set_num_threads(1)
@@ -136,7 +136,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw macro-F1 with its interval, and the speed of scoring, a line a bridge."""
     from matplotlib.figure import Figure
 
-    from sensor2llm.plots import COLOURS, save_picture
+    from sensor2llm.plots.figures import COLOURS, save_picture
 
     figure = Figure(figsize=(9, 1.2 + 0.36 * len(rows)), layout="constrained")
     score, speed = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))

@@ -19,10 +19,10 @@ import torch
 
 from benchmarks.machine import record, write
 from sensor2llm.errors import run_verb
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.evaluation.evaluation import recipe_split
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.classification import parse_label
-from sensor2llm.tasks.evaluation import recipe_split
 from sensor2llm.tasks.loading import load_model
 
 RESULTS = Path(__file__).resolve().parent / "results"

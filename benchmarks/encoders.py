@@ -23,15 +23,15 @@ import torch
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
 from sensor2llm.errors import run_verb
+from sensor2llm.evaluation.probe import probe
 from sensor2llm.pretraining.config import EncoderRecipe, ProbeConfig
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.normalise import Normaliser
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
-from sensor2llm.tasks.probe import probe
 from sensor2llm.training.record import write_json
 
 KINDS = {"crossl": True, "supervised": False}

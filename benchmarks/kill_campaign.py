@@ -30,13 +30,13 @@ from typing import Any
 
 from benchmarks.kill_scenarios import OUT, Pieces, Scenario, make_inputs, scenarios, tiny_llm
 from benchmarks.machine import record
-from sensor2llm import atomic_write
+from sensor2llm.artefacts import atomic_write
 
 RESULTS = Path(__file__).resolve().parent / "results" / "kills"
 WARM = (
     "sensor2llm.recipes.train", "sensor2llm.recipes.evaluate", "sensor2llm.pretraining.recipe",
-    "sensor2llm.tasks.archive", "sensor2llm.studies.report", "sensor2llm.studies.cell",
-    "sensor2llm.signals.simulate", "sensor2llm.signals.sources.writing",
+    "sensor2llm.archive.archive", "sensor2llm.studies.report", "sensor2llm.studies.cell",
+    "sensor2llm.datasets.simulation.simulate", "sensor2llm.datasets.writing",
     "tokenization_study.comparison.run", "transformers.models.llama.modeling_llama",
 )  # fmt: skip
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "os.chmod")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.atomic_write import repair
+from sensor2llm.artefacts.atomic_write import repair
 
 OUT, PLACE = "out", "../../inputs"
 Pieces = dict[str, Any]
@@ -156,7 +156,7 @@ def tiny_llm(folder: Path) -> None:
 
 def read_store(case: Path) -> Pieces:
     """Open the store, and hash all its files."""
-    from sensor2llm.signals.store import WindowStore
+    from sensor2llm.signals.store.store import WindowStore
 
     len(WindowStore.open(case / OUT))
     return {"store": _hashes(case / OUT)}
@@ -175,7 +175,7 @@ def read_encoder(case: Path) -> Pieces:
 
 def read_adapter(case: Path) -> Pieces:
     """Load the adapter, which checks the hash of every file; give all that its folder holds."""
-    from sensor2llm.adapter import SensorAdapter
+    from sensor2llm.adapter.adapter import SensorAdapter
 
     folder = case / OUT
     SensorAdapter.load(folder)

@@ -29,20 +29,20 @@ from torch import Tensor
 
 from benchmarks.llm_layouts import FAMILIES, LAYOUTS, Layout
 from benchmarks.machine import record
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_parts import build_projector
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.parts import build_projector
+from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import UserError, run_verb
+from sensor2llm.llm.checks.shortcuts import Shortcuts
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import stop_ids
-from sensor2llm.llm.shortcuts import Shortcuts
-from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signal_text import SignalText
+from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.training.record import write_json

@@ -81,7 +81,7 @@ def make_inputs(base: Path, windows: int) -> list[Path]:
     from sensor2llm.encoders.config import EncoderConfig
     from sensor2llm.encoders.signal_encoder import SignalEncoder
     from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-    from sensor2llm.signals.store import WindowStore
+    from sensor2llm.signals.store.store import WindowStore
 
     axes = tuple(Channel(name=axis, unit="g") for axis in "xyz")
     spec = SignalSpec(

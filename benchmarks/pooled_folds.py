@@ -22,17 +22,17 @@ from sklearn.metrics import f1_score
 from benchmarks.machine import write
 from benchmarks.pooled_scores import Fold, table
 from sensor2llm.errors import ConfigError
+from sensor2llm.evaluation.handcrafted_features import FeatureTable, handmade_features
+from sensor2llm.evaluation.probe import FeatureSet, encoder_features, linear_probe
 from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.train import Trained, train_adapter
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import PARTS, Split, make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import PARTS, Split, make_split
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.classification import classify_store
-from sensor2llm.tasks.handmade import FeatureTable, handmade_features
-from sensor2llm.tasks.probe import FeatureSet, encoder_features, linear_probe
 
 logger = logging.getLogger(__name__)
 Probabilities = Float[np.ndarray, "window label"]

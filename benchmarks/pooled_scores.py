@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 
 Fold = Mapping[str, np.ndarray]

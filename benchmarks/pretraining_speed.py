@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import run_verb
+from sensor2llm.evaluation.probe import probe
 from sensor2llm.pretraining.config import ProbeConfig, pretrain_loop
 from sensor2llm.pretraining.crossl import CroSSL
 from sensor2llm.pretraining.objective_config import CroSSLConfig
@@ -43,10 +44,9 @@ from sensor2llm.pretraining.recipe import parameters
 from sensor2llm.pretraining.run import WindowTask, fresh_encoder, pretrain
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import fit_normaliser
-from sensor2llm.tasks.probe import probe
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.devices import use_bf16
 from sensor2llm.training.loop import fit

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sensor2llm.command import parse, to_config
+from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.errors import ConfigError, run_verb
-from sensor2llm.signals.simulation.config import SimulationConfig
-from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.study import command_of, make_parser
 
@@ -67,7 +67,7 @@ def prepare(name: str, source: Path | None, store: Path) -> None:
     if source is None:
         raise ConfigError(f"{name} is not prepared yet; give its folder: --from FOLDER")
 
-    from sensor2llm.signals.sources.writing import write_source
+    from sensor2llm.datasets.writing import write_source
 
     write_source(name, source, store, PROTOCOLS[name], SimulationConfig())
 

@@ -37,11 +37,11 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train and judge one adapter in this process."""
     import torch
 
-    from sensor2llm.llm.sizes import measure_sizes
+    from sensor2llm.evaluation.evaluation import evaluate_adapter
+    from sensor2llm.llm.tuning.sizes import measure_sizes
     from sensor2llm.recipes.config import Recipe, adapter_loop
     from sensor2llm.recipes.train import train_adapter
     from sensor2llm.signals.config import SplitConfig
-    from sensor2llm.tasks.evaluation import evaluate_adapter
     from sensor2llm.tasks.loading import load_model
 
     torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.pooled_scores import table as pooled_table
 from benchmarks.rhythm import alarm_table
-from sensor2llm.tasks.task_card import SHARES, question_table
+from sensor2llm.evaluation.cards.task import SHARES, question_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -29,7 +29,7 @@ def written(name: str) -> str:
 
 def worth() -> str:
     """Give what the LLM is worth, part by part, its headings as plain bold lines."""
-    path = RESULTS / "llm_worth" / "table.md"
+    path = ROOT / "research" / "llm_ablation" / "results" / "table.md"
     if not path.is_file():
         return ""
     lines = path.read_text(encoding="utf-8").strip().split("\n")[1:]

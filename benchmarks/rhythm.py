@@ -35,12 +35,12 @@ from benchmarks.machine import record
 from benchmarks.pooled_folds import ADAPTER, FoldRun, parser, tell
 from benchmarks.pooled_scores import Fold, pooled, summary
 from sensor2llm.command import read_recipe
+from sensor2llm.datasets.heart import afdb, rr_intervals
+from sensor2llm.datasets.heart.beat_intervals import SPEC
 from sensor2llm.errors import ConfigError, DataError, run_verb
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.signals.sources import afdb, rr_intervals
-from sensor2llm.signals.sources.beat_intervals import SPEC
-from sensor2llm.signals.sources.config import SourceOptions
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.reader_options import SourceOptions
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.training.record import write_json
 

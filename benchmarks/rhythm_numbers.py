@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.machine import record
 from sensor2llm.errors import DataError, run_verb
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 from sensor2llm.training.record import write_json
 from tokenization_study.comparison.config import ComparisonConfig

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from benchmarks.machine import record, write
+from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate, simulated_spec
 from sensor2llm.errors import run_verb
+from sensor2llm.evaluation.evaluation import evaluate_adapter
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.train import train_adapter
-from sensor2llm.signals.simulate import SimulationConfig, simulate, simulated_spec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import segment
-from sensor2llm.tasks.evaluation import evaluate_adapter
 
 OUT = Path(__file__).resolve().parent / "results" / "small_data.json"
 LABELS = ("walking", "sitting", "lying")

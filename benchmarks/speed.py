@@ -26,18 +26,18 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_parts import build_projector
-from sensor2llm.batches import FeatureBatch
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.adapter.parts import build_projector
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.scoring import score_each
-from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 
 LABELS = ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "lying")

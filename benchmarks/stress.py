@@ -27,11 +27,11 @@ from benchmarks.pooled_folds import ADAPTER, FoldRun, parser, tell
 from benchmarks.pooled_scores import pooled, summary
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import run_verb
+from sensor2llm.evaluation.handcrafted_features import FeatureTable, handmade_features
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.handmade import FeatureTable, handmade_features
 
 METHODS = ("gradient boosting", "random forest", ADAPTER)
 DATA = Path("stores/wesad_wrist_stress")

@@ -11,23 +11,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what a type checker and an editor see of the lazy names
-    from sensor2llm.adapter import SensorAdapter as SensorAdapter
+    from sensor2llm.adapter.adapter import SensorAdapter as SensorAdapter
     from sensor2llm.encoders.signal_encoder import SignalEncoder as SignalEncoder
-    from sensor2llm.model import SensorLanguageModel as SensorLanguageModel
+    from sensor2llm.model.model import SensorLanguageModel as SensorLanguageModel
     from sensor2llm.signals.spec import SignalSpec as SignalSpec
-    from sensor2llm.signals.store import WindowStore as WindowStore
+    from sensor2llm.signals.store.store import WindowStore as WindowStore
     from sensor2llm.signals.window import Window as Window
     from sensor2llm.tasks.classification import classify as classify
     from sensor2llm.tasks.conversation import Conversation as Conversation
 
 _LAZY = {
     "Conversation": "sensor2llm.tasks.conversation",
-    "SensorAdapter": "sensor2llm.adapter",
-    "SensorLanguageModel": "sensor2llm.model",
+    "SensorAdapter": "sensor2llm.adapter.adapter",
+    "SensorLanguageModel": "sensor2llm.model.model",
     "SignalEncoder": "sensor2llm.encoders.signal_encoder",
     "SignalSpec": "sensor2llm.signals.spec",
     "Window": "sensor2llm.signals.window",
-    "WindowStore": "sensor2llm.signals.store",
+    "WindowStore": "sensor2llm.signals.store.store",
     "classify": "sensor2llm.tasks.classification",
 }
 

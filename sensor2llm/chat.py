@@ -29,9 +29,9 @@ def _main(argv: list[str] | None) -> None:
 
     from rich.console import Console
 
+    from sensor2llm.serving.terminal import ChatTerminal
     from sensor2llm.tasks.conversation import Conversation
     from sensor2llm.tasks.loading import load_model
-    from sensor2llm.tasks.terminal import ChatTerminal
 
     model = load_model(options.adapter, options.llm)
     conversation = Conversation(
@@ -41,7 +41,7 @@ def _main(argv: list[str] | None) -> None:
     if options.window:
         terminal.attach(options.window, options.number)
     if options.picture and terminal.heard:
-        from sensor2llm.plots import plot_window
+        from sensor2llm.plots.figures import plot_window
 
         window, said = terminal.heard
         title = f"{said.label} ({said.probabilities[said.label]:.0%})"

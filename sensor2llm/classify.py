@@ -36,9 +36,9 @@ def _main(argv: list[str] | None) -> None:
     add("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
 
-    from sensor2llm.tasks.archive import label_archive, needs_folder
-    from sensor2llm.tasks.archive_ray import choose_engine
-    from sensor2llm.tasks.labelling import Labelling, tell_rows
+    from sensor2llm.archive.archive import label_archive, needs_folder
+    from sensor2llm.archive.labelling import Labelling, tell_rows
+    from sensor2llm.archive.ray import choose_engine
 
     who = Labelling(**{name: options[name] for name in Labelling.__dataclass_fields__})
     engine = choose_engine(options.engine, options.workers, options.address)

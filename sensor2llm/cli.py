@@ -10,7 +10,6 @@ from sensor2llm.errors import ConfigError, run_verb
 VERBS = {
     "prepare": "turn a published data set or your own table into a window store",
     "pretrain_encoder": "pretrain a signal encoder on a store, without labels",
-    "pretrain_llm": "pretrain the small LLM that ships with the package",
     "train_adapter": "train the adapter that lets a frozen LLM hear the signals",
     "evaluate": "measure an adapter or an encoder on a store",
     "classify": "label the windows of a recording",

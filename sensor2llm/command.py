@@ -20,8 +20,8 @@ from jsonargparse import (
     set_parsing_settings,
 )
 
+from sensor2llm.artefacts.yaml_file import check_yaml, read_yaml
 from sensor2llm.errors import ConfigError, one_line
-from sensor2llm.yaml_file import check_yaml, read_yaml
 
 C = TypeVar("C")
 

@@ -41,9 +41,9 @@ def _main(argv: list[str] | None) -> None:
     options = parse(parser, argv)
     typed = " ".join(sys.argv[1:] if argv is None else argv)
 
+    from sensor2llm.evaluation.encoder_evaluation import embedding_text, read_encoder
     from sensor2llm.recipes.evaluate import evaluate, report_text
-    from sensor2llm.signals.store import WindowStore
-    from sensor2llm.tasks.encoder_evaluation import embedding_text, read_encoder
+    from sensor2llm.signals.store.store import WindowStore
 
     chosen = {name: options[name] for name in EvaluationConfig.__dataclass_fields__}
     if options.task != "classification":
@@ -60,7 +60,7 @@ def _main(argv: list[str] | None) -> None:
     told = report_text(metrics) + embedding_text(metrics)
     print(json.dumps(metrics, ensure_ascii=False) if options.json else told)
     if drawn:
-        from sensor2llm.plots_embedding import draw_embedding
+        from sensor2llm.plots.embedding import draw_embedding
 
         draw_embedding(drawn, options.pictures, metrics, part=options.split, seed=options.seed)
 

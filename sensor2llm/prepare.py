@@ -13,10 +13,10 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from sensor2llm.command import parse, verb_parser
+from sensor2llm.datasets.catalogue import SOURCES
+from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.errors import run_verb
-from sensor2llm.signals.simulation.config import SimulationConfig
-from sensor2llm.signals.sources.catalogue import SOURCES
-from sensor2llm.signals.sources.config import SourceOptions
+from sensor2llm.signals.reader_options import SourceOptions
 
 
 def make_parser() -> ArgumentParser:
@@ -42,13 +42,13 @@ def prepare(argv: list[str] | None) -> None:
     options = {name: args[name] for name in SourceOptions.__dataclass_fields__}
     picture = None if args.picture == "none" else Path(args.picture or args.out / "classes.png")
 
+    from sensor2llm.datasets.summary import describe, summarise
+    from sensor2llm.datasets.writing import write_source
     from sensor2llm.signals.labels import warn_of_spellings
-    from sensor2llm.signals.sources.summary import describe, summarise
-    from sensor2llm.signals.sources.writing import write_source
 
     if picture:
-        from sensor2llm.plots import check_picture
-        from sensor2llm.plots_store import plot_classes
+        from sensor2llm.plots.figures import check_picture
+        from sensor2llm.plots.store import plot_classes
 
         check_picture(picture)
     source, simulation = SourceOptions(**options), SimulationConfig(**args.simulation)

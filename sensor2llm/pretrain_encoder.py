@@ -38,7 +38,7 @@ def pretrain_encoder(argv: list[str] | None) -> None:
 
     from sensor2llm.pretraining.recipe import make_encoder
     from sensor2llm.signals.labels import warn_of_spellings
-    from sensor2llm.signals.store import WindowStore
+    from sensor2llm.signals.store.store import WindowStore
 
     if recipe.finetune:
         warn_of_spellings(WindowStore.open(args.data).label_names)
@@ -46,7 +46,7 @@ def pretrain_encoder(argv: list[str] | None) -> None:
     if args.pictures and (attention := summary["stages"].get("pretrain", {}).get("attention")):
         import numpy as np
 
-        from sensor2llm.plots_embedding import draw_attention
+        from sensor2llm.plots.embedding import draw_attention
 
         draw_attention(np.load(attention), summary["modalities"], args.pictures)
     if args.json:

@@ -18,7 +18,12 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Shapes and types of these are checked at every call. An int is a float here, as it is to mypy.
 jaxtyping.install_import_hook(
-    ["sensor2llm.bridge", "sensor2llm.encoders", "sensor2llm.tasks.metrics", "sensor2llm.batches"],
+    [
+        "sensor2llm.bridge",
+        "sensor2llm.encoders",
+        "sensor2llm.tasks.metrics",
+        "sensor2llm.adapter.batches",
+    ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 ORDER = 14

@@ -4,17 +4,17 @@ import functools
 
 import torch
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_parts import build_projector
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.parts import build_projector
+from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signal_text import SignalText
+from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from tests.llm.tiny import tiny_folder

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import ArtefactError, TemplateError
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.prepare import main
-from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
-from sensor2llm.tasks.recording_file import read_windows
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.tables.recording_file import read_windows
 from sensor2llm.train_adapter import main as train_adapter
 from tokenization_study.__main__ import main as audit
 

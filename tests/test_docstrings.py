@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sensor2llm.signals.simulate import SimulationConfig, simulate_store
+from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate_store
 from tests.conftest import REPOSITORY
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

@@ -5,7 +5,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from sensor2llm.batches import FeatureBatch
+from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.projectors import Projector
 from sensor2llm.encoders.config import EncoderConfig

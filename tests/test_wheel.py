@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.cli import VERBS
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,7 +7,7 @@ import torch
 
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 
 LABELS = ("rest", "walk", "run")

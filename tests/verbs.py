@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from tests.llm.tiny import tiny_folder
 from tests.models import LABELS, small_adapter, tiny_llm
 from tests.signals.stores import SPEC, make_windows

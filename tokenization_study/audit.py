@@ -14,29 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.serialise import Serialiser, SerialiserConfig
-from tokenization_study.catalogue import PITFALLS
-from tokenization_study.columns import ColumnSampler, text_columns
+from sensor2llm.signals.serialisation.serialise import Serialiser, SerialiserConfig
+from tokenization_study.checks.catalogue import PITFALLS
+from tokenization_study.checks.columns import ColumnSampler, text_columns
+from tokenization_study.checks.evidence import Evidence
+from tokenization_study.checks.measures import Measures, measure, tokens_per_window
+from tokenization_study.checks.pitfalls.outcome import Outcome
+from tokenization_study.checks.pitfalls.whole import model_specific
+from tokenization_study.checks.sample import SegmentSampler
 from tokenization_study.config import AS_WRITTEN, AuditConfig, InputConfig
-from tokenization_study.evidence import Evidence
-from tokenization_study.inputs import Values, open_source
-from tokenization_study.measures import Measures, measure, tokens_per_window
-from tokenization_study.pitfalls.outcome import Outcome
-from tokenization_study.pitfalls.whole import model_specific
-from tokenization_study.remedies import measure_remedies, recommend
-from tokenization_study.rendering import Rendering, first_lines, render
-from tokenization_study.report import AuditReport, Finding
-from tokenization_study.sample import SegmentSampler
-from tokenization_study.stretches import Counter, Stretches
-from tokenization_study.tally import Tally
-from tokenization_study.tokenizers import (
+from tokenization_study.reading.inputs import Values, open_source
+from tokenization_study.reading.windows import Chunk, Source
+from tokenization_study.reading.written import Writer, make_writers
+from tokenization_study.report.remedies import measure_remedies, recommend
+from tokenization_study.report.rendering import Rendering, first_lines, render
+from tokenization_study.report.report import AuditReport, Finding
+from tokenization_study.tokenizers.segment_cache import Counter, Stretches
+from tokenization_study.tokenizers.tally import Tally
+from tokenization_study.tokenizers.tokenizers import (
     Tokenizer,
     check_names,
     default_tokenizers,
     load_tokenizer,
 )
-from tokenization_study.windows import Chunk, Source
-from tokenization_study.written import Writer, make_writers
 
 FORMS = ("plain", "fixed", "digits_spaced")
 NUMERIC = (".csv", ".tsv", ".parquet", ".pq", ".npz", ".yaml", ".yml")

@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
     _check(options)
 
     from tokenization_study.audit import audit
-    from tokenization_study.report import check_target
+    from tokenization_study.report.report import check_target
 
     if options.out:
         check_target(options.out)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.output_parts.over_people import mean_over_people
-from benchmarks.worth.judged import kept
-from benchmarks.worth.training import TRAINED, Bench, train
-from sensor2llm.batches import Request
-from sensor2llm.model import SensorLanguageModel
+from research.llm_ablation.judged import kept
+from research.llm_ablation.training import TRAINED, Bench, train
+from sensor2llm.adapter.batches import Request
+from sensor2llm.evaluation.question_evaluation import other_people, spread
+from sensor2llm.evaluation.task_evaluation import write_rows
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.asking import Part, make_source
 from sensor2llm.recipes.config import CAPTIONING, Recipe
-from sensor2llm.signals.statements.claims import judge
+from sensor2llm.signals.questions.claims import judge
 from sensor2llm.tasks.aligned import AlignedWindows
 from sensor2llm.tasks.captioning import (
     LONGEST_CAPTION,
@@ -23,8 +25,6 @@ from sensor2llm.tasks.captioning import (
     truest_caption,
 )
 from sensor2llm.tasks.question_answering import facts_of_rows
-from sensor2llm.tasks.question_evaluation import other_people, spread
-from sensor2llm.tasks.task_evaluation import write_rows
 
 HEARD, OTHER, CONSTANT, TAUGHT = "said", "swapped", "constant", "training"
 

@@ -17,8 +17,8 @@ from sensor2llm.pretraining.run import finetune
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.encoder import Heard, get_encoder
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import WindowStore
 
 TRAINING, OWN = "on training windows", "each window by itself"
 NORMALISED = (TRAINING, OWN)

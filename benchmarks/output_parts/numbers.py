@@ -13,16 +13,16 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.output_parts.hearing import get_heard
 from benchmarks.output_parts.over_people import mean_over_people
-from benchmarks.worth.judged import kept
-from benchmarks.worth.training import TRAINED, Bench, chunks, train
+from research.llm_ablation.judged import kept
+from research.llm_ablation.training import TRAINED, Bench, chunks, train
+from sensor2llm.evaluation.question_evaluation import other_people
+from sensor2llm.evaluation.task_evaluation import estimate_rows
 from sensor2llm.recipes.asking import Part, make_head, make_source
 from sensor2llm.recipes.config import REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
-from sensor2llm.signals.splits import make_split
+from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.question_evaluation import other_people
 from sensor2llm.tasks.regression import target_values
-from sensor2llm.tasks.task_evaluation import estimate_rows
 
 NONE, BRIDGE, TEXT = "not told", "through the bridge", "as text"
 SCALES = (NONE, BRIDGE, TEXT)

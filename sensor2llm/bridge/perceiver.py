@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.bridge.step_mix import token_modalities
+from sensor2llm.bridge.temporal_pooling import token_modalities
 
 
 class PerceiverBlock(nn.Module):

@@ -21,11 +21,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.bridge.extra.qformer import QFormer
+from sensor2llm.bridge.extra.reprogramming import Reprogramming
 from sensor2llm.bridge.perceiver import Perceiver
-from sensor2llm.bridge.qformer import QFormer
-from sensor2llm.bridge.reprogramming import Reprogramming
-from sensor2llm.bridge.step_mix import StepMix, TokenLinear, token_modalities
-from sensor2llm.bridge.window_scale import ScaleStep
+from sensor2llm.bridge.temporal_pooling import StepMix, TokenLinear, token_modalities
+from sensor2llm.bridge.window_statistics import ScaleStep
 from sensor2llm.errors import ModelError
 
 

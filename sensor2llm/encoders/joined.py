@@ -16,7 +16,7 @@ from sensor2llm.encoders.config import OF_ALL, EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
-from sensor2llm.signals.side_by_side import side_by_side
+from sensor2llm.signals.views.side_by_side import side_by_side
 
 
 def join_encoders(encoders: Sequence[SignalEncoder]) -> SignalEncoder:

@@ -24,15 +24,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensor2llm.artefact_types import BROKEN
-from sensor2llm.atomic_write import replace_folder
-from sensor2llm.encoders.aggregator import Aggregator
-from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.external import EXTERNAL, fit_modules
-from sensor2llm.encoders.modality_encoders import build_encoders
-from sensor2llm.encoders.tokens import encode_some
-from sensor2llm.errors import ArtefactError
-from sensor2llm.manifest import (
+from sensor2llm.artefacts.atomic_write import replace_folder
+from sensor2llm.artefacts.manifest import (
     FORMAT_VERSION,
     MANIFEST,
     build_settings,
@@ -43,7 +36,14 @@ from sensor2llm.manifest import (
     is_evaluation,
     push_folder,
 )
-from sensor2llm.manifest import read_manifest as read_folder
+from sensor2llm.artefacts.manifest import read_manifest as read_folder
+from sensor2llm.artefacts.types import BROKEN
+from sensor2llm.encoders.aggregator import Aggregator
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.external import EXTERNAL, fit_modules
+from sensor2llm.encoders.modality_encoders import build_encoders
+from sensor2llm.encoders.tokens import encode_some
+from sensor2llm.errors import ArtefactError
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.training.allocation import AllocationBudget, stored_numbers

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError as JinjaError
 
-from sensor2llm.artefact_types import is_text
+from sensor2llm.artefacts.types import is_text
 from sensor2llm.errors import ConfigError, ModelError
 
 SOFT, SIGNAL = "<|soft|>", "<|signal|>"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from sensor2llm.errors import ModelError
-from sensor2llm.llm import identity
+from sensor2llm.llm.checks import identity
 
 BUNDLED = Path(__file__).resolve().parent / "bundled"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

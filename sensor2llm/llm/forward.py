@@ -25,7 +25,7 @@ from sensor2llm.bridge.slots import PaddedRows, pad_left, place
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
-from sensor2llm.llm.reach import Reach
+from sensor2llm.llm.tuning.layer_hooks import Reach
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sensor2llm.artefacts.hub import offline_if_unreachable
 from sensor2llm.errors import ModelError
-from sensor2llm.hub import offline_if_unreachable
-from sensor2llm.llm import identity
-from sensor2llm.llm.causality import refuse_unfit
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
     cached_folder,
@@ -34,14 +32,16 @@ from sensor2llm.llm.checkpoint import (
     read_model,
     read_tokenizer,
 )
-from sensor2llm.llm.fingerprint import fingerprint
-from sensor2llm.llm.hooks import decoder_layers
-from sensor2llm.llm.identity import Identity
+from sensor2llm.llm.checks import identity
+from sensor2llm.llm.checks.causality import refuse_unfit
+from sensor2llm.llm.checks.fingerprint import fingerprint
+from sensor2llm.llm.checks.identity import Identity
+from sensor2llm.llm.checks.shortcuts import Shortcuts, trial_length
 from sensor2llm.llm.runner import ModelRunner
-from sensor2llm.llm.shortcuts import Shortcuts, trial_length
+from sensor2llm.llm.tuning.hooks import decoder_layers
 
 if TYPE_CHECKING:
-    from sensor2llm.llm.trial import Trial
+    from sensor2llm.llm.checks.trial import Trial
 
 logger = logging.getLogger(__name__)
 SAMPLED_TOKENS = 4096
@@ -58,7 +58,7 @@ class FrozenLLM:
         soft_id, signal_id: ids of the placeholders; beyond the tokenizer's own.
         end_of_turn_id: the token that ends the assistant's turn.
         checkpointing: recompute every decoder layer in the backward pass instead of holding what
-            it computed; `sensor2llm.llm.reach` sees to it.
+            it computed; `sensor2llm.llm.tuning.layer_hooks` sees to it.
 
     Example:
         >>> llm = FrozenLLM.load("bundled", dtype="float32")
@@ -190,7 +190,7 @@ class FrozenLLM:
             length: of a prompt and what follows it.
         """
         # Imported here: a trial runs prompts on this model.
-        from sensor2llm.llm.trial import Trial
+        from sensor2llm.llm.checks.trial import Trial
 
         if self._taken is not None:
             return self._taken

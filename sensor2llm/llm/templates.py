@@ -19,9 +19,9 @@ from typing import Any
 
 from jinja2 import Template, UndefinedError
 
+from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.errors import TemplateError, listed, one_line
 from sensor2llm.llm.prompt_sandbox import compile_template, render
-from sensor2llm.yaml_file import read_yaml
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = (PACKAGE.parent / "prompts", PACKAGE / "_data" / "prompts")

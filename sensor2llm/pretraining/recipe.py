@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sensor2llm.atomic_write import replace_file
+from sensor2llm.artefacts.atomic_write import replace_file
+from sensor2llm.artefacts.manifest import check_out
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.manifest import check_out
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.masked_autoencoder import MaskedAutoencoder
 from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
@@ -23,9 +23,9 @@ from sensor2llm.pretraining.run import (
 )
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.labels import check_labels
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
-from sensor2llm.signals.taught import Taught
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.bridge.number_head import NumberHead, Target, fit_target
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
@@ -21,7 +21,7 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import Rows, Source
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.store.store import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
 
 JUDGED_ITEMS = 512

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.evaluation.control_probe import probe_features, why_no_probe
+from sensor2llm.evaluation.probe import FeatureSet, linear_probe
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.recipes.asking import Part
 from sensor2llm.recipes.sources import Source
 from sensor2llm.recipes.task import VALIDATION_ROWS, judge_labels, spread_items
-from sensor2llm.tasks.control_probe import probe_features, why_no_probe
-from sensor2llm.tasks.probe import FeatureSet, linear_probe
 
 PROBE_ROWS = 4096
 """Training windows that the probe learns from."""

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_parts import build_cross_attention, build_projector
-from sensor2llm.bridge.cross_attention import GatedCrossAttention
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.parts import build_cross_attention, build_projector
+from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import TemplateError
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.lora import LowRank
-from sensor2llm.llm.prefix_tuning import LearnedPrefix
-from sensor2llm.llm.soft_prompt import SoftPrompt
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.prompting import Prompting
+from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
+from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
+from sensor2llm.model.prompt_text import Prompting
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
@@ -26,9 +26,9 @@ from sensor2llm.recipes.config import (
     to_plain,
 )
 from sensor2llm.recipes.encoder import Heard
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows
-from sensor2llm.signals.taught import Taught
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.transforms import fit_normaliser
 
 PROMPTS = {QUESTION_ANSWERING: "question", CAPTIONING: "caption", REGRESSION: "estimate"}

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.errors import ConfigError
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig, SoftPromptConfig
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.training.config import LoopConfig
 
 NEW, NONE = "new", "none"

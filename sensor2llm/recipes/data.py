@@ -2,9 +2,9 @@
 
 import logging
 
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.signals.simulate import simulate_store
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.training.devices import process_state
 
 logger = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.recipes.marks import is_marked
-from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.normalise import merge
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows
-from sensor2llm.signals.taught import Taught
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.signals.views.conversion import fitted
 from sensor2llm.training.checkpoint import drop_checkpoints
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json

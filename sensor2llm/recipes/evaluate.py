@@ -5,24 +5,24 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter_card import people_text
-from sensor2llm.adapter_files import find_artefact
-from sensor2llm.atomic_write import update_folder
+from sensor2llm.adapter.card import people_text
+from sensor2llm.adapter.files import find_artefact
+from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.plots import plot_confusion, plot_reliability
+from sensor2llm.evaluation.cards.adapter import CONTROLS, write_card
+from sensor2llm.evaluation.cards.encoder import write_encoder_card
+from sensor2llm.evaluation.encoder_evaluation import evaluate_encoder
+from sensor2llm.evaluation.evaluation import Evaluation, checked_split, evaluate_adapter
+from sensor2llm.evaluation.missing import summary_lines
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.plots.figures import plot_confusion, plot_reliability
 from sensor2llm.recipes.results_folder import results_folder
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import WindowStore
-from sensor2llm.signals.taught import Taught
-from sensor2llm.tasks.card import CONTROLS, write_card
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.config import EvaluationConfig
-from sensor2llm.tasks.encoder_card import write_encoder_card
-from sensor2llm.tasks.encoder_evaluation import evaluate_encoder
-from sensor2llm.tasks.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
-from sensor2llm.tasks.missing import summary_lines
 from sensor2llm.training.record import write_json
 
 logger = logging.getLogger(__name__)

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sensor2llm.adapter_files import find_adapter
-from sensor2llm.atomic_write import update_folder
+from sensor2llm.adapter.files import find_adapter
+from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.evaluation.cards.adapter import write_card
+from sensor2llm.evaluation.evaluation import checked_split, data_facts
+from sensor2llm.evaluation.question_evaluation import evaluate_questions
+from sensor2llm.evaluation.task_evaluation import evaluate_captions, evaluate_numbers
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.results_folder import results_folder
-from sensor2llm.signals.fitting import fitted
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows, WindowStore
-from sensor2llm.tasks.card import write_card
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import Windows, WindowStore
+from sensor2llm.signals.views.conversion import fitted
 from sensor2llm.tasks.config import EvaluationConfig
-from sensor2llm.tasks.evaluation import checked_split, data_facts
 from sensor2llm.tasks.loading import load_model
-from sensor2llm.tasks.question_evaluation import evaluate_questions
-from sensor2llm.tasks.task_evaluation import evaluate_captions, evaluate_numbers
 from sensor2llm.training.record import write_json
 
 

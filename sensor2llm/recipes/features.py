@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.atomic_write import replace_folder
-from sensor2llm.batches import FeatureBatch
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.artefacts.atomic_write import replace_folder
 from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.training.record import write_json

@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.signal_text import SignalText, window_variables
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.model.prompt_text import Prompting
 from sensor2llm.pretraining.run import labelled
-from sensor2llm.prompting import Prompting
 from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import Heard, find_encoders, load_encoder
-from sensor2llm.signal_text import SignalText, window_variables
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import Split, make_split
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.splits.splits import Split, make_split
+from sensor2llm.signals.store.store import Windows
 
 ENCODED, FEW_SHOT = "encoded", "few_shot"
 NUMBERS = SignalText(form="fixed", steps=16)

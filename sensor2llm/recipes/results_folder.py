@@ -9,7 +9,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from sensor2llm import manifest
+from sensor2llm.artefacts import manifest
 from sensor2llm.errors import ConfigError
 from sensor2llm.tasks.config import EvaluationConfig
 

@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
-from sensor2llm.batches import CLASSIFICATION, AskedBatch, FeatureBatch, Request, hide_signals
+from sensor2llm.adapter.batches import (
+    CLASSIFICATION,
+    AskedBatch,
+    FeatureBatch,
+    Request,
+    hide_signals,
+)
 from sensor2llm.signals.dataset import SignalBatch
 
 TaskBatch = FeatureBatch | SignalBatch | AskedBatch

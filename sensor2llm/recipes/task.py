@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from sensor2llm.batches import CLASSIFICATION, AskedBatch
+from sensor2llm.adapter.batches import CLASSIFICATION, AskedBatch
 from sensor2llm.errors import DataError
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import CAPTIONING, QUESTION_ANSWERING
 from sensor2llm.recipes.sources import Source, TaskBatch, draw_hidden, hide
 from sensor2llm.training.loop import Validation

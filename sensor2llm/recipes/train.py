@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.adapter_files import TRAINING, save_adapter
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.files import TRAINING, save_adapter
+from sensor2llm.artefacts.manifest import check_out
 from sensor2llm.errors import ModelError
-from sensor2llm.manifest import check_out
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.asking import Part, make_head, make_source
 from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
@@ -24,10 +24,10 @@ from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.sources import Rows, Source
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.fitting import fitted
 from sensor2llm.signals.labels import check_labels, warn_of_labels
-from sensor2llm.signals.splits import Split, few_shots, label_fraction, make_split
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.splits.splits import Split, few_shots, label_fraction, make_split
+from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.views.conversion import fitted
 from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state

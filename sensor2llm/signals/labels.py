@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import Windows
 
 logger = logging.getLogger(__name__)
 

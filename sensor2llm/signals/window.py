@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.spec import Modality, canonical_unit
+from sensor2llm.signals.modality import Modality, canonical_unit
 
 _SECONDS = {"s": 1.0, "ms": 1e-3}
 

@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Float, Int
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.evaluation.probe import FeatureSet, mlp_probe, modality_embeddings, probe_metrics
 from sensor2llm.pretraining.augment import body_site
 from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
 from sensor2llm.pretraining.run import finetune, fresh_encoder, labelled, pretrain, windows
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import Split, label_fraction
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.splits.splits import Split, label_fraction
+from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import divide, mark, open_data
@@ -34,7 +35,6 @@ from sensor2llm.studies.grid import (
     stores_of,
 )
 from sensor2llm.studies.several import joined_for
-from sensor2llm.tasks.probe import FeatureSet, mlp_probe, modality_embeddings, probe_metrics
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import FitResult
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.mapped_store import MappedStore
-from sensor2llm.signals.splits import Split, check_leak, leave_one_subject_out, make_split
-from sensor2llm.signals.store import Indices, Windows, WindowStore
-from sensor2llm.signals.store_view import StoreView
+from sensor2llm.signals.splits.splits import Split, check_leak, leave_one_subject_out, make_split
+from sensor2llm.signals.store.store import Indices, Windows, WindowStore
+from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.view import StoreView
 from sensor2llm.studies.config import StoreConfig
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from sensor2llm.plots import COLOURS, save_picture
+from sensor2llm.plots.figures import COLOURS, save_picture
 
 Line = Mapping[str, Any]
 USES = {"finetuned": ("s", COLOURS[0]), "fixed": ("o", COLOURS[1])}

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sensor2llm.atomic_write import update_folder
+from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.grid import cells
 from sensor2llm.studies.results import tabulate

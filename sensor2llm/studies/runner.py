@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from sensor2llm.atomic_write import sole_writer
+from sensor2llm.artefacts.atomic_write import sole_writer
+from sensor2llm.artefacts.manifest import check_files, hash_files
 from sensor2llm.errors import DataError, UserError
 from sensor2llm.library_output import log_library_output
-from sensor2llm.manifest import check_files, hash_files
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from sensor2llm.signals.joined_stores import JoinedStores
-from sensor2llm.signals.mapped_store import MappedStore
-from sensor2llm.signals.people import data_set_key, person_key
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.splits.people import data_set_key, person_key
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import open_data
 from sensor2llm.studies.grid import Cell

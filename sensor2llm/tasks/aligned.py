@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import DataError
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
-from sensor2llm.signals.fitting import fitted
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.views.conversion import fitted
 
 
 class AlignedWindows:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-from sensor2llm.batches import Request
+from sensor2llm.adapter.batches import Request
+from sensor2llm.signals.questions.captions import describe
+from sensor2llm.signals.questions.claims import Tally, judge, judged, statements_of
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.statements.captions import describe
-from sensor2llm.signals.statements.claims import Tally, judge, judged, statements_of
 from sensor2llm.tasks.question_answering import Facts, take_away
 
 TASK = "captioning"

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from sensor2llm.batches import FeatureBatch
+from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.dataset import SignalBatch
-from sensor2llm.signals.fitting import fit_windows
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.views.conversion import fit_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.halving import Halving
+from sensor2llm.tasks.batch_split import Halving
 from sensor2llm.tasks.metrics import Predictions
 
 By = Literal["score", "text"]

@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
-from sensor2llm.atomic_write import replace_file
-from sensor2llm.batches import FeatureBatch
+from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message, check_plain
 from sensor2llm.llm.streaming import stream_text
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.fitting import fit_windows
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.views.conversion import fit_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from sensor2llm.errors import DataError
 from sensor2llm.llm.chat import SIGNAL, SOFT, Message
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.fitting import fit_windows
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.views.conversion import fit_windows
 from sensor2llm.signals.window import Window
 
 PLACE = "{window}"

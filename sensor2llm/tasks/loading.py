@@ -1,8 +1,8 @@
 """Load an adapter with its frozen LLM as its recipe loaded it."""
 
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 
 
 def load_model(name: str, llm: str | None = None) -> SensorLanguageModel:

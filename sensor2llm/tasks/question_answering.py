@@ -14,19 +14,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int
 
-from sensor2llm.batches import Request
-from sensor2llm.model import Batch, SensorLanguageModel
-from sensor2llm.signals.facts import Fact, facts
-from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.statements.checking import Verdict, check, differs
-from sensor2llm.signals.statements.questions import (
+from sensor2llm.adapter.batches import Request
+from sensor2llm.model.model import Batch, SensorLanguageModel
+from sensor2llm.signals.facts.facts import Fact, facts
+from sensor2llm.signals.questions.checking import Verdict, check, differs
+from sensor2llm.signals.questions.questions import (
     QuestionAnswer,
     ask,
     balanced,
     frequent_answer,
     most_frequent_answers,
 )
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store.store import Windows
 
 TASK = "question_answering"
 LONGEST_ANSWER = 24

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from sensor2llm.batches import Request
+from sensor2llm.adapter.batches import Request
 from sensor2llm.bridge.number_head import Target
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.facts import facts
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.store.store import Windows
 
 TASK = "regression"
 LABEL = "label"

@@ -12,9 +12,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sensor2llm.atomic_write import repair, replace_folder, sole_writer
+from sensor2llm.artefacts.atomic_write import repair, replace_folder, sole_writer
+from sensor2llm.artefacts.manifest import check_files, hash_files
 from sensor2llm.errors import ArtefactError
-from sensor2llm.manifest import check_files, hash_files
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
 from sensor2llm.training.weights import Weights

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.atomic_write import names_full_disk, replace_file
+from sensor2llm.artefacts.atomic_write import names_full_disk, replace_file
 
 RECORDED = ("sensor2llm", "torch", "transformers", "peft", "accelerate", "numpy", "scikit-learn")
 

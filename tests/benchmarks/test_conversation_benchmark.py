@@ -10,7 +10,7 @@ from tests.signals.stores import SPEC, make_windows
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    from sensor2llm.signals.store import WindowStore
+    from sensor2llm.signals.store.store import WindowStore
 
     windows = make_windows(people=6, each=4, labels=LABELS)
     return WindowStore.write(tmp_path_factory.mktemp("turns") / "store", SPEC, windows, LABELS)

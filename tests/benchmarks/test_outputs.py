@@ -29,15 +29,15 @@ from benchmarks.output_parts.numbers import (
 from benchmarks.output_parts.over_people import mean_over_people
 from benchmarks.output_parts.table import number, report
 from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.datasets.simulation.config import SimulationConfig
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import CAPTIONING, REGRESSION, Recipe, TaskMix
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.simulate import simulate_store
-from sensor2llm.signals.simulation.config import SimulationConfig
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import fit_normaliser
 from sensor2llm.tasks.captioning import make_captions, shares
 from sensor2llm.tasks.question_answering import facts_of_rows

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.rhythm_numbers import FEW, compared, parser, pooled, rows_of, said_by_row, table
 from sensor2llm.errors import DataError
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from tests.signals.stores import SPEC, make_windows
 
 LABELS = ("rest", "walk", "run")

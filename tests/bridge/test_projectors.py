@@ -5,7 +5,7 @@ import torch
 
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
 from sensor2llm.bridge.projectors import PROJECTORS, Projector
-from sensor2llm.bridge.step_mix import StepMix, stretches, token_modalities
+from sensor2llm.bridge.temporal_pooling import StepMix, stretches, token_modalities
 from sensor2llm.errors import ConfigError, ModelError
 
 SIZES = {"modalities": 3, "in_width": 12, "out_width": 40, "target_std": 0.03}

@@ -5,7 +5,7 @@ import torch
 
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
 from sensor2llm.bridge.projectors import Projector
-from sensor2llm.bridge.window_scale import ScaleStep
+from sensor2llm.bridge.window_statistics import ScaleStep
 from sensor2llm.errors import ConfigError, ModelError
 
 SHAPES = [(kind, split) for kind in PROJECTOR_KINDS for split in (False, True)]

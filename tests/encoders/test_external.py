@@ -3,7 +3,6 @@ import copy
 import pytest
 import torch
 from torch import nn
-from toy_store import SPEC, make_batch, without
 from transformers import PatchTSTConfig, PatchTSTModel
 
 from sensor2llm.encoders.config import EncoderConfig
@@ -13,6 +12,7 @@ from sensor2llm.encoders.tabular import RowMLP
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.pretraining.crossl import CroSSL
 from sensor2llm.signals.spec import Modality
+from tests.toy_store import SPEC, make_batch, without
 
 CONFIG = EncoderConfig(width=16, pooled_steps=4)
 

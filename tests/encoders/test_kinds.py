@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_store import SPEC, make_batch, without
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.modality_encoders import MODALITY_ENCODERS
@@ -14,6 +13,7 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.dataset import SignalBatch
 from tests.conftest import REPOSITORY
+from tests.toy_store import SPEC, make_batch, without
 
 SMALL = {"width": 16, "patches": 5, "token_width": 16, "heads": 2, "pooled_steps": 4}
 CONFIGS = {kind: EncoderConfig(kind=kind, **SMALL) for kind in MODALITY_ENCODERS} | {

@@ -2,13 +2,13 @@ import json
 
 import pytest
 import torch
-from toy_store import SPEC, make_batch, without
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from tests.toy_store import SPEC, make_batch, without
 
 CONFIG = EncoderConfig(width=16, strides=(2, 1, 1), pooled_steps=4)
 

@@ -16,8 +16,8 @@ TOKENIZED = ["3.14, -2 7\n", "é 1", "", "  12\t"]
 
 
 def _source(name: str, folder: Path) -> str:
-    from sensor2llm.signals.sources.catalogue import open_source
-    from sensor2llm.signals.sources.config import SourceOptions
+    from sensor2llm.datasets.catalogue import open_source
+    from sensor2llm.signals.reader_options import SourceOptions
 
     published = name.removesuffix("_wrist").removesuffix("_text").removesuffix("_wfdb")
     options = SourceOptions(window_s=10.0) if published == "wesad" else SourceOptions()
@@ -25,8 +25,8 @@ def _source(name: str, folder: Path) -> str:
 
 
 def _table(folder: Path) -> str:
-    from sensor2llm.signals.sources.catalogue import open_source
-    from sensor2llm.signals.sources.config import SourceOptions
+    from sensor2llm.datasets.catalogue import open_source
+    from sensor2llm.signals.reader_options import SourceOptions
 
     return _consume(open_source(str(folder / "table.yaml"), None, SourceOptions()))
 
@@ -56,8 +56,8 @@ def _walk(folder: Path) -> Path:
 
 
 def _recording(folder: Path) -> str:
-    from sensor2llm.signals.ledger import Ledger
-    from sensor2llm.tasks.recording_file import read_windows
+    from sensor2llm.signals.ledger.ledger import Ledger
+    from sensor2llm.signals.tables.recording_file import read_windows
     from tests.signals.stores import SPEC
 
     file = _walk(folder)
@@ -69,7 +69,7 @@ def _recording(folder: Path) -> str:
 
 
 def _store(folder: Path) -> str:
-    from sensor2llm.signals.store import WindowStore
+    from sensor2llm.signals.store.store import WindowStore
 
     store = WindowStore.open(folder / "store")
     for window in store:
@@ -79,7 +79,7 @@ def _store(folder: Path) -> str:
 
 
 def _adapter(folder: Path) -> str:
-    from sensor2llm.adapter import SensorAdapter
+    from sensor2llm.adapter.adapter import SensorAdapter
     from tests.models import windows
 
     adapter = SensorAdapter.load(folder / "adapter")
@@ -92,7 +92,7 @@ def _encoder(folder: Path) -> str:
     from sensor2llm.encoders.signal_encoder import read_manifest
     from sensor2llm.recipes.encoder import load_encoder
     from sensor2llm.signals.dataset import collate_windows
-    from sensor2llm.signals.taught import Taught
+    from sensor2llm.signals.splits.taught import Taught
     from tests.models import windows
 
     heard = load_encoder(folder / "encoder")
@@ -150,8 +150,8 @@ def _audit(folder: Path) -> str:
 
 
 def _tokenizer(name: str, folder: Path) -> str:
-    from tokenization_study.loaders.split_patterns import PATTERNS
-    from tokenization_study.tokenizers import load_tokenizer
+    from tokenization_study.tokenizers.loaders.split_patterns import PATTERNS
+    from tokenization_study.tokenizers.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(str(folder / name), pattern=PATTERNS["gpt2"])
     encoded = tokenizer.encode(TOKENIZED)

@@ -16,7 +16,7 @@ TIMES = np.arange(round(SECONDS * 50)) / 50
 
 
 def _uci_har(folder: Path) -> None:
-    from tests.signals.test_uci_har import write_small
+    from tests.datasets.test_uci_har import write_small
 
     values = np.random.default_rng(0).normal(size=(3, 3, 128))
     write_small(folder, "train", values, [1, 1, 3], [5, 5, 2])
@@ -24,39 +24,39 @@ def _uci_har(folder: Path) -> None:
 
 
 def _wisdm(folder: Path) -> None:
-    from tests.signals.test_wisdm import ALL, ticks, write
+    from tests.datasets.test_wisdm import ALL, ticks, write
 
     for name in ALL:
         write(folder, name, 1600, [("A", ticks(500, 11)), ("D", ticks(600, 11))])
 
 
 def _wisdm_v1(folder: Path) -> None:
-    from tests.signals.test_wisdm_v1 import bout, write
+    from tests.datasets.test_wisdm_v1 import bout, write
 
     write(folder, bout(33, "Walking", 100, 12) + bout(7, "Sitting", 9, 12))
 
 
 def _motionsense(folder: Path) -> None:
-    from tests.signals.test_motionsense import write
+    from tests.datasets.test_motionsense import write
 
     for trial, subject in (("dws_1", 1), ("wlk_7", 2)):
         write(folder, trial, subject, 3)
 
 
 def _pamap2(folder: Path) -> None:
-    from tests.signals.test_pamap2 import rows, write
+    from tests.datasets.test_pamap2 import rows, write
 
     write(folder, 101, rows(4, 8.38, 5.5))
 
 
 def _mhealth(folder: Path) -> None:
-    from tests.signals.test_mhealth import write
+    from tests.datasets.test_mhealth import write
 
     write(folder, 2, [(0, 1.0), (1, 5.5), (5, 5.5)])
 
 
 def _hhar(folder: Path) -> None:
-    from tests.signals.test_hhar import rows, ticks, write
+    from tests.datasets.test_hhar import rows, ticks, write
 
     one, two = ticks(0, 3, 200), ticks(50, 3, 100)
     phone, watch = rows(one, device="s3_1"), rows(two, device="gear_2", gt="bike")
@@ -64,25 +64,25 @@ def _hhar(folder: Path) -> None:
 
 
 def _capture24(folder: Path) -> None:
-    from tests.signals.test_capture24 import SLEEP, WALK, write
+    from tests.datasets.test_capture24 import SLEEP, WALK, write
 
     write(folder, "P001", [(SLEEP, 0, 10), (WALK, 10, 10)])
 
 
 def _wesad_wrist(folder: Path) -> None:
-    from tests.signals.test_wesad import write_person
+    from tests.datasets.test_wesad import write_person
 
     write_person(folder, "S2")
 
 
 def _wesad_pickle(folder: Path) -> None:
-    from tests.signals.test_wesad import content, write_pickle
+    from tests.datasets.test_wesad import content, write_pickle
 
     write_pickle(folder, "S2", content(55.0))
 
 
 def _sleep_edf(folder: Path) -> None:
-    from tests.signals.test_sleep_edf import write_hypnogram, write_recording
+    from tests.datasets.test_sleep_edf import write_hypnogram, write_recording
 
     night = folder / "sleep-cassette"
     night.mkdir()
@@ -92,19 +92,19 @@ def _sleep_edf(folder: Path) -> None:
 
 
 def _dreams(folder: Path) -> None:
-    from tests.signals.test_dreams import write_excerpt
+    from tests.datasets.test_dreams import write_excerpt
 
     write_excerpt(folder / "DatabaseSpindles", 2, rate_hz=50, stages=[2] * 8 + [4] * 6)
 
 
 def _physionet2018(folder: Path) -> None:
-    from tests.signals.test_physionet2018 import write_record
+    from tests.datasets.test_physionet2018 import write_record
 
     write_record(folder)
 
 
 def _cinc2017(folder: Path) -> None:
-    from tests.signals.test_cinc2017 import write_record
+    from tests.datasets.test_cinc2017 import write_record
 
     write_record(folder / "training2017", "A00001", 12)
     write_record(folder / "training2017", "A00002", 11)
@@ -112,26 +112,26 @@ def _cinc2017(folder: Path) -> None:
 
 
 def _afdb_text(folder: Path) -> None:
-    from tests.signals.test_afdb import as_text, heart
+    from tests.datasets.test_afdb import as_text, heart
 
     as_text(folder, "04015", *heart())
 
 
 def _afdb_wfdb(folder: Path) -> None:
-    from tests.signals.test_afdb import as_wfdb, heart
+    from tests.datasets.test_afdb import as_wfdb, heart
 
     as_wfdb(folder, "04015", *heart())
 
 
 def _rr_intervals(folder: Path) -> None:
-    from tests.signals.test_rr_intervals import one_column, three_columns, write
+    from tests.datasets.test_rr_intervals import one_column, three_columns, write
 
     write(folder / "healthy" / "p1.txt", one_column([0.8] * 125))
     write(folder / "failing" / "p2.txt", three_columns([0.7] * 70, ["N"] * 70))
 
 
 def _table(folder: Path, suffix: str) -> None:
-    from tests.signals.test_table import DESCRIPTION, columns, write_csv
+    from tests.signals.tables.test_table import DESCRIPTION, columns, write_csv
 
     cells = columns(SECONDS)
     if suffix == "csv":
@@ -153,7 +153,7 @@ def _table(folder: Path, suffix: str) -> None:
 
 
 def _store(folder: Path) -> None:
-    from sensor2llm.signals.store import WindowStore
+    from sensor2llm.signals.store.store import WindowStore
     from tests.signals.stores import SPEC, make_windows
 
     WindowStore.write(folder / "store", SPEC, make_windows(people=2), source="made up")
@@ -228,7 +228,7 @@ def _audit(folder: Path, suffix: str) -> None:
 
 def _tokenizer(folder: Path, name: str) -> None:
     from tests.tokenization_study.test_tokenizers import small_byte_bpe, small_ranks
-    from tokenization_study.loaders.split_patterns import PATTERNS
+    from tokenization_study.tokenizers.loaders.split_patterns import PATTERNS
 
     tokens = [base64.b64encode(bytes([b])).decode() for b in range(256)]
     if name == "tokenizer.json":

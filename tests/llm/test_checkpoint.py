@@ -12,11 +12,11 @@ from huggingface_hub import constants
 
 from benchmarks.llm_layouts import LAYOUTS
 from benchmarks.llm_zoo import build
-from sensor2llm import hub
+from sensor2llm.artefacts import hub
+from sensor2llm.artefacts.manifest import find_folder
 from sensor2llm.errors import ArtefactError, ModelError, UserError
 from sensor2llm.llm.checkpoint import locate
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.manifest import find_folder
 
 ROWS = {layout.name: layout for layout in LAYOUTS}
 REFUSED = {
@@ -98,7 +98,7 @@ def test_spaces_stay_as_the_tokens_have_them(tmp_path, capfd):
 
 
 def no_tokenizer(name: str) -> Path:
-    from tokenization_study.loaders.places import hub_file
+    from tokenization_study.tokenizers.places import hub_file
 
     return hub_file(name)
 

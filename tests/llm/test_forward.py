@@ -8,6 +8,7 @@ import torch
 
 from sensor2llm.errors import ModelError
 from sensor2llm.llm import forward
+from sensor2llm.llm.checks.shortcuts import Shortcuts
 from sensor2llm.llm.forward import (
     assemble,
     compute_prefix,
@@ -21,7 +22,6 @@ from sensor2llm.llm.forward import (
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import score_each, score_labels, score_tree
-from sensor2llm.llm.shortcuts import Shortcuts
 from tests.llm.tiny import tiny_folder
 
 HEAD, SOFT, SIGNAL = [11, 12, 13], 2, 3

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sensor2llm.errors import ConfigError, ModelError
-from sensor2llm.llm import checkpoint, identity
+from sensor2llm.llm import checkpoint
 from sensor2llm.llm.chat import SIGNAL, SOFT
 from sensor2llm.llm.checkpoint import choose_dtype, locate
+from sensor2llm.llm.checks import identity
 from sensor2llm.llm.config import LanguageModelConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from tests.llm.tiny import END_OF_TURN, FAMILIES, tiny_folder

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from toy_store import SPEC, make_batch, without
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.augment import Augmenter, body_site, random_rotations, resample_at
 from sensor2llm.pretraining.config import AugmentConfig
 from sensor2llm.signals.transforms import Normaliser
+from tests.toy_store import SPEC, make_batch, without
 
 STILL = {"rotation_rad": 0.0, "scale": 0.0}
 

@@ -10,7 +10,7 @@ from sensor2llm.encoders.external import ExternalEncoder
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.pretraining.objective_config import CocoaConfig, CroSSLConfig
 from sensor2llm.pretraining.run import pretrain
-from sensor2llm.signals.splits import split_by_subject
+from sensor2llm.signals.splits.splits import split_by_subject
 from sensor2llm.training.config import LoopConfig
 from tests.pretraining.mixed import SMALL, build_encoder, make_store
 

@@ -25,7 +25,7 @@ from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.pretraining.run import pretrain
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import split_by_subject
+from sensor2llm.signals.splits.splits import split_by_subject
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.training.config import LoopConfig
 from tests.pretraining.mixed import SMALL, SPEC, build_encoder, generator, make_store

@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_store import LABELS, SPEC, make_batch, make_store, windows
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
@@ -21,11 +20,12 @@ from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.pretraining.run import finetune, labelled, predict, pretrain
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import Split, split_by_subject
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import Split, split_by_subject
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.signals.window import Window
 from sensor2llm.training.config import LoopConfig
+from tests.toy_store import LABELS, SPEC, make_batch, make_store, windows
 
 SMALL = EncoderConfig(width=16, kernels=(8, 4, 4), aggregator_width=8)
 LOOP = LoopConfig(epochs=3, batch_size=16, learning_rate=3e-3, precision="float32")

@@ -10,23 +10,23 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import asthma
-from sensor2llm.batches import hide_signals
+from sensor2llm.adapter.batches import hide_signals
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.classify import main as classify
 from sensor2llm.command import read_recipe
+from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulated_spec
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.resnet import ResNet
 from sensor2llm.encoders.tabular import RowMLP
 from sensor2llm.errors import SpecError, TemplateError
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.prepare import main as prepare
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.prompt import prompt_of
 from sensor2llm.recipes.sources import hide
 from sensor2llm.recipes.train import train_adapter
-from sensor2llm.signals.simulate import SimulationConfig, simulated_spec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder

@@ -8,7 +8,7 @@ import torch
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig, SoftPromptConfig
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.train import train_adapter

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.datasets.simulation.config import SimulationConfig
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ArtefactError, ConfigError, DataError
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.evaluation.cards.adapter import write_card
+from sensor2llm.evaluation.evaluation import evaluate_adapter, recipe_split
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.prepare import main as prepare
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
@@ -17,12 +21,8 @@ from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.encoder import get_encoder
 from sensor2llm.recipes.train import Trained, train_adapter
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.simulate import simulate_store
-from sensor2llm.signals.simulation.config import SimulationConfig
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
-from sensor2llm.tasks.card import write_card
-from sensor2llm.tasks.evaluation import evaluate_adapter, recipe_split
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 

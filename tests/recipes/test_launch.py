@@ -13,7 +13,7 @@ import yaml
 from accelerate.commands.config import load_config_from_file
 from safetensors.torch import load_file
 
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from tests.llm.tiny import tiny_folder

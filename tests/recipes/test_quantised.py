@@ -9,14 +9,14 @@ import torch
 from benchmarks import quantised
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.evaluation.evaluation import evaluate_adapter, write_predictions
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.sizes import measure_sizes
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.llm.tuning.sizes import measure_sizes
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.train import train_adapter
-from sensor2llm.tasks.evaluation import evaluate_adapter, write_predictions
 from sensor2llm.tasks.metrics import Predictions, paired_difference
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from sensor2llm.command import read_recipe
+from sensor2llm.datasets.simulation.config import SimulationConfig
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import NEW, Recipe, TaskMix
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.simulate import simulate_store
-from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 

@@ -10,7 +10,7 @@ from sensor2llm import pretrain_encoder, train_adapter
 from sensor2llm.errors import ConfigError
 from sensor2llm.recipes.baselines import LabelBaselines
 from sensor2llm.recipes.config import Recipe, TaskMix
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from tests.toy_store import LABELS, SPEC, make_store, windows
 

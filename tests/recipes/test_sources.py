@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from sensor2llm.batches import AskedBatch, FeatureBatch, Request
+from sensor2llm.adapter.batches import AskedBatch, FeatureBatch, Request
 from sensor2llm.errors import DataError
 from sensor2llm.recipes.sources import Source, hide
 from sensor2llm.recipes.task import AdapterTask, judge_labels

@@ -6,18 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sensor2llm.batches import Request
+from sensor2llm.adapter.batches import Request
 from sensor2llm.bridge.config import ProjectorConfig
+from sensor2llm.datasets.simulation.config import SimulationConfig
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
 from sensor2llm.evaluate import main as evaluate
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe, TaskMix
 from sensor2llm.recipes.sources import draw_hidden
 from sensor2llm.recipes.train import train_adapter
-from sensor2llm.signals.simulate import simulate_store
-from sensor2llm.signals.simulation.config import SimulationConfig
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 

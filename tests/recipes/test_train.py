@@ -11,14 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sensor2llm import manifest
-from sensor2llm.adapter import SensorAdapter
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.artefacts import manifest
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateError
+from sensor2llm.evaluation.evaluation import evaluate_adapter
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe, to_plain
@@ -27,12 +28,11 @@ from sensor2llm.recipes.evaluate import evaluate
 from sensor2llm.recipes.prompt import prompt_of
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.mapped_store import MappedStore
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
-from sensor2llm.signals.taught import Taught
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.views.converted import MappedStore
 from sensor2llm.tasks.config import EvaluationConfig
-from sensor2llm.tasks.evaluation import evaluate_adapter
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
 from tests.toy_store import LABELS, SPEC, make_store, windows

@@ -6,7 +6,7 @@ import torch
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.dataset import Batches, WindowDataset, collate_windows, loader
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import fit_normaliser, fit_subject_normalisers
 from sensor2llm.signals.window import Window
 from tests.signals.stores import SPEC, make_windows

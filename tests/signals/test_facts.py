@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from sensor2llm.datasets.simulation.simulate import (
+    SimulationConfig,
+    simulate_with_truth,
+    simulated_spec,
+)
 from sensor2llm.errors import SpecError
-from sensor2llm.signals.facts import facts, intensity, trend
-from sensor2llm.signals.periodicity import dominant_frequency, step_rate
-from sensor2llm.signals.simulate import SimulationConfig, simulate_with_truth, simulated_spec
+from sensor2llm.signals.facts.facts import facts, intensity, trend
+from sensor2llm.signals.facts.periodicity import dominant_frequency, step_rate
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Window

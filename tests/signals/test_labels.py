@@ -5,8 +5,8 @@ import pytest
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.labels import check_labels, warn_of_labels, warn_of_spellings
-from sensor2llm.signals.splits import make_split
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.store.store import WindowStore
 from tests.signals.stores import SPEC, make_windows
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.ledger.ledger import Ledger
 
 
 def filled() -> Ledger:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.plausible import MARKERS, measured_values
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.ledger.plausible import MARKERS, measured_values
 from sensor2llm.signals.spec import Channel, Modality
-from tests.signals.tables import columns, csv_text, read
+from tests.signals.tables.tables import columns, csv_text, read
 
 
 def checked(values, unit="m/s^2", missing=None, axis="time"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.ledger import Ledger
+from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.segment import segment
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Annotation, Recording, Track

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.serialise import SERIALISERS, SerialiserConfig, make_serialiser
+from sensor2llm.signals.serialisation.serialise import (
+    SERIALISERS,
+    SerialiserConfig,
+    make_serialiser,
+)
 
 NAMES = list(SERIALISERS)
 PAIR = np.array([7.091625, -0.5916671], np.float32)
@@ -328,7 +332,7 @@ def test_writing_needs_neither_torch_nor_transformers():
     import subprocess
 
     code = (
-        "import sys, sensor2llm.signals.serialise; "
+        "import sys, sensor2llm.signals.serialisation.serialise; "
         "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

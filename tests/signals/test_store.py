@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.ledger import Ledger
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from tests.signals.stores import SPEC, make_windows
 
@@ -170,7 +170,7 @@ import sys
 import numpy as np
 from sensor2llm.signals.normalise import fit_normaliser
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 
 channels = (Channel(name="a", unit="V"),)

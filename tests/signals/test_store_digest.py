@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.held_windows import HeldWindows
-from sensor2llm.signals.joined_stores import JoinedStores
-from sensor2llm.signals.mapped_store import MappedStore
-from sensor2llm.signals.store import WindowStore
-from sensor2llm.signals.store_digest import digest_window, digest_windows, fingerprint
+from sensor2llm.signals.store.digest import digest_window, digest_windows, fingerprint
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.in_memory import HeldWindows
+from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.studies.data import SomePeople
 from tests.signals.stores import ACCEL, SPEC, make_windows
 

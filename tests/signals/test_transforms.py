@@ -8,7 +8,7 @@ import pytest
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import (
     Normaliser,
     check_scale,

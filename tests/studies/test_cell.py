@@ -7,21 +7,30 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import f1_score
-from toy_study import CROSSL, ENCODER, LABELS, LOOP, NAMES, make_spec, make_study, write_store
 
+from sensor2llm.evaluation.probe import FeatureSet, encoder_features, mlp_probe, probe_metrics
 from sensor2llm.pretraining.config import ProbeConfig, probe_loop
 from sensor2llm.pretraining.run import finetune, labelled, predict, windows
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.splits import Split, label_fraction
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.splits.splits import Split, label_fraction
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.studies.cell import make_encoder, planned, run_cell
 from sensor2llm.studies.config import LabelsConfig, MethodConfig, MissingConfig, StoreConfig
 from sensor2llm.studies.data import divide, open_data
 from sensor2llm.studies.grid import cells, digest, loops, missing_subsets
 from sensor2llm.studies.several import joined_for
-from sensor2llm.tasks.probe import FeatureSet, encoder_features, mlp_probe, probe_metrics
 from sensor2llm.training.config import LoopConfig
+from tests.studies.toy_study import (
+    CROSSL,
+    ENCODER,
+    LABELS,
+    LOOP,
+    NAMES,
+    make_spec,
+    make_study,
+    write_store,
+)
 
 SITES = ("watch", "watch", "phone")
 

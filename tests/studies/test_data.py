@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_study import LABELS, NAMES, make_windows, write_store
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.config import SplitConfig
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.studies.config import StoreConfig
 from sensor2llm.studies.data import divide, mark, open_data
+from tests.studies.toy_study import LABELS, NAMES, make_windows, write_store
 
 LOSO = SplitConfig(kind="loso")
 

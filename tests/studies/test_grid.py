@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from toy_study import CROSSL, make_study
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
@@ -29,6 +28,7 @@ from sensor2llm.studies.grid import (
     objective_config,
 )
 from sensor2llm.training.config import LoopConfig
+from tests.studies.toy_study import CROSSL, make_study
 
 PATH = Path("toy")
 

@@ -9,16 +9,16 @@ import pytest
 
 from benchmarks.protocols import PROTOCOLS, STUDIES, main
 from sensor2llm.command import parse, to_config
-from sensor2llm.signals.sources import pamap2
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.datasets.motion import pamap2
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import divide, open_data
 from sensor2llm.studies.grid import cells, check_cells, encoder_config, objective_config
 from sensor2llm.study import make_parser
-from tests.signals.test_pamap2 import rows
-from tests.signals.test_pamap2 import write as write_pamap2
-from tests.signals.test_sleep_edf import write_hypnogram, write_recording
-from tests.signals.test_wesad import content, write_pickle
+from tests.datasets.test_pamap2 import rows
+from tests.datasets.test_pamap2 import write as write_pamap2
+from tests.datasets.test_sleep_edf import write_hypnogram, write_recording
+from tests.datasets.test_wesad import content, write_pickle
 
 METHODS = {
     "pamap2": "{supervised: {}, crossl spatial: {objective: crossl}}",

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_study import CROSSL, make_study, write_store
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.studies import runner
@@ -20,6 +19,7 @@ from sensor2llm.studies.config import MethodConfig, StoreConfig
 from sensor2llm.studies.data import mark
 from sensor2llm.studies.grid import cells, digest, stores_of
 from sensor2llm.studies.runner import is_done, read_cells, run_study
+from tests.studies.toy_study import CROSSL, make_study, write_store
 
 # What a cell's files say beside the time they took.
 TIMES = ("seconds", "pretraining_s")

@@ -9,7 +9,7 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.pretraining.config import FinetuneConfig
 from sensor2llm.pretraining.objective_config import AugmentConfig
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.studies.config import MethodConfig, StoreConfig, StudyConfig
 from sensor2llm.training.config import LoopConfig

@@ -2,8 +2,8 @@
 
 import functools
 
-from sensor2llm.signals.facts import Fact, facts
-from sensor2llm.signals.simulate import SimulationConfig, simulate, simulated_spec
+from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate, simulated_spec
+from sensor2llm.signals.facts.facts import Fact, facts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Window

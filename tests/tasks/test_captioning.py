@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sensor2llm.signals.statements.claims import statements_of
+from sensor2llm.signals.questions.claims import statements_of
 from sensor2llm.tasks.captioning import Captions, make_captions, shares
 from sensor2llm.tasks.question_answering import without
 from tests.tasks.simulated import SPEC, moving_facts

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sensor2llm.errors import ConfigError, DataError, SpecError
-from sensor2llm.signals.fitting import fit_windows
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.views.conversion import fit_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import (
     Answered,

@@ -7,7 +7,7 @@ import torch
 
 from sensor2llm.errors import ConfigError, ModelError, SpecError
 from sensor2llm.llm.chat import SIGNAL
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify
 from sensor2llm.tasks.conversation import Conversation, without_outer_blanks

@@ -10,9 +10,9 @@ import torch
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.dataset import SignalBatch
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.tasks.batch_split import Halving, cut, is_out_of_memory
 from sensor2llm.tasks.classification import answer, classify, classify_store, store_batches
-from sensor2llm.tasks.halving import Halving, cut, is_out_of_memory
 from tests.models import LABELS, small_model, windows
 from tests.signals.stores import SPEC
 

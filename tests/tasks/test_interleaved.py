@@ -8,8 +8,8 @@ import torch
 
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.errors import DataError, ModelError, SpecError
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.fitting import fit_windows
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.views.conversion import fit_windows
 from sensor2llm.tasks.interleaved import fill, message_of, only, say
 from tests.models import small_adapter, small_model, text_adapter, tiny_llm, windows
 from tests.signals.stores import FOREIGN, make_foreign
@@ -104,7 +104,7 @@ def test_projector_tokens_follow_the_prompts_order_of_modalities():
     adapter = small_adapter(llm)
     from dataclasses import replace as change
 
-    from sensor2llm.adapter_parts import build_projector
+    from sensor2llm.adapter.parts import build_projector
 
     names = adapter.spec.names
     backwards = "".join(f"{name}: {{{{ signals['{name}'] }}}} " for name in reversed(names))

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sensor2llm.signals.facts import facts
-from sensor2llm.signals.statements.checking import Verdict, true_answer
-from sensor2llm.signals.statements.questions import QuestionAnswer
-from sensor2llm.signals.statements.template import Asked
+from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.questions.checking import Verdict, true_answer
+from sensor2llm.signals.questions.questions import QuestionAnswer
+from sensor2llm.signals.questions.template import Asked
 from sensor2llm.tasks.question_answering import (
     Items,
     answer_items,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sensor2llm.bridge.number_head import Target
+from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate_store
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.facts import facts
-from sensor2llm.signals.simulate import SimulationConfig, simulate_store
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.regression import errors, read_numbers, requests, target_values
 from tests.signals.stores import SPEC, make_windows
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tokenization_study.encoded import Encoded
+from tokenization_study.tokenizers.encoded import Encoded
 
 NUMBER = r"[+\-−]?\d+(?:\.\d+)?"
 

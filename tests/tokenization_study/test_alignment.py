@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from tokenization_study.encoded import Pieces, flatten
-from tokenization_study.loaders import alignment
+from tokenization_study.tokenizers.encoded import Pieces, flatten
+from tokenization_study.tokenizers.loaders import alignment
 
 PIECES = Pieces(lambda token: bytes([token]))
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.serialise import SERIALISERS, SerialiserConfig
+from sensor2llm.signals.serialisation.serialise import SERIALISERS, SerialiserConfig
 from tests.tokenization_study.constructed import characters, whole_numbers
 from tokenization_study.audit import audit
 from tokenization_study.config import AuditConfig, InputConfig
-from tokenization_study.report import FILES, check_target
+from tokenization_study.report.report import FILES, check_target
 
 VALUES = np.round(np.random.default_rng(0).normal(size=(2, 300)), 3)
 CASE_STUDY = "data/wisdm2019/case_study_1600_first_10769_chars.txt"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
-from tokenization_study import cells
-from tokenization_study.cells import _NUMBER, cell_texts, find_cells, value_of, values_of
+from tokenization_study.reading import cells
+from tokenization_study.reading.cells import _NUMBER, cell_texts, find_cells, value_of, values_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from tests.tokenization_study.constructed import characters, whole_numbers
 from tokenization_study.audit import audit

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sensor2llm.datasets.simulation.config import SimulationConfig
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.errors import ConfigError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.signals.simulate import simulate_store
-from sensor2llm.signals.simulation.config import SimulationConfig
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.loading import load_model
 from tests.models import LABELS, small_adapter, text_adapter, tiny_llm
 from tests.signals.stores import SPEC

@@ -6,7 +6,7 @@ import pytest
 from tests.tokenization_study.constructed import RuleTokenizer, by_pattern, characters
 from tokenization_study.audit import audit
 from tokenization_study.config import AuditConfig, InputConfig
-from tokenization_study.encoded import Encoded
+from tokenization_study.tokenizers.encoded import Encoded
 
 
 def outcome(pitfall, tokenizer, *lines, unit="", probes=200):

@@ -12,10 +12,10 @@ import pytest
 from pyarrow import csv, parquet
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.store import WindowStore
+from sensor2llm.signals.store.store import WindowStore
 from tests.signals.stores import SPEC, make_windows
 from tokenization_study.config import InputConfig
-from tokenization_study.inputs import open_source
+from tokenization_study.reading.inputs import open_source
 
 ROWS = np.round(np.random.default_rng(0).normal(size=(300, 2)), 3)
 LINES = [f"7,A,{1000 + 50 * i},{x},{y};" for i, (x, y) in enumerate(ROWS.tolist())]

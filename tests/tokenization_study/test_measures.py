@@ -6,9 +6,13 @@ from scipy.stats import spearmanr
 
 from tests.tokenization_study.constructed import RuleTokenizer, by_pattern, characters
 from tokenization_study.audit import audit
+from tokenization_study.checks.distance import (
+    distance_correlation,
+    edit_distances,
+    rank_correlation,
+)
+from tokenization_study.checks.measures import distribution, entropy, signal_entropy
 from tokenization_study.config import AuditConfig, InputConfig
-from tokenization_study.distance import distance_correlation, edit_distances, rank_correlation
-from tokenization_study.measures import distribution, entropy, signal_entropy
 
 VALUES = np.array([10, 11, 12, 13])
 
@@ -140,7 +144,7 @@ def test_chunks_change_nothing(monkeypatch):
     values = np.random.default_rng(0).normal(size=(40, 3, 50))
     tokenizer = RuleTokenizer(lambda t: [t[i : i + 3] for i in range(0, len(t), 3)])
     whole = audit(values, [tokenizer], ["plain"])
-    monkeypatch.setattr("tokenization_study.windows.CHUNK_VALUES", 300)
+    monkeypatch.setattr("tokenization_study.reading.windows.CHUNK_VALUES", 300)
     parts = audit(values, [tokenizer], ["plain"])
     kept = ("tokens", "values", "tokens_per_number", "split_entropy_bits", "place_alignment")
     for name in kept:

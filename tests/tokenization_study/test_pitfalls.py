@@ -14,7 +14,7 @@ from tests.tokenization_study.constructed import (
     whole_numbers,
 )
 from tokenization_study.audit import audit
-from tokenization_study.catalogue import PITFALLS
+from tokenization_study.checks.catalogue import PITFALLS
 from tokenization_study.config import AuditConfig, InputConfig
 
 INTEGERS = np.arange(400, 500)

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from tests.tokenization_study.constructed import blocks, by_pattern
-from tokenization_study import stretches
 from tokenization_study.audit import audit
-from tokenization_study.tokenizers import load_tokenizer
+from tokenization_study.tokenizers import segment_cache as stretches
+from tokenization_study.tokenizers.tokenizers import load_tokenizer
 
 VALUES = np.round(np.random.default_rng(0).normal(size=(120, 2, 40)), 1)
 
 
 @pytest.mark.parametrize("form", ["fixed", "csv", "json", "digits_spaced", "lines"])
 def test_memory_counts_as_encoding_everything_does(form, monkeypatch):
-    monkeypatch.setattr("tokenization_study.windows.CHUNK_VALUES", 1600)
+    monkeypatch.setattr("tokenization_study.reading.windows.CHUNK_VALUES", 1600)
     asked = []
     plain = stretches.Counter._from_memory
 
@@ -34,7 +34,7 @@ def test_memory_counts_as_encoding_everything_does(form, monkeypatch):
 def test_a_tokenizer_that_looks_further_is_encoded_whole(monkeypatch):
     """Blocks of three characters depend on all that stands before."""
     whole = audit(VALUES, [blocks(3)], ["fixed"])
-    monkeypatch.setattr("tokenization_study.windows.CHUNK_VALUES", 1600)
+    monkeypatch.setattr("tokenization_study.reading.windows.CHUNK_VALUES", 1600)
     parts = audit(VALUES, [blocks(3)], ["fixed"])
     assert parts.measures[0].tokens == whole.measures[0].tokens
     assert parts.measures[0].tokens_per_number == whole.measures[0].tokens_per_number
@@ -42,7 +42,7 @@ def test_a_tokenizer_that_looks_further_is_encoded_whole(monkeypatch):
 
 
 def test_unknown_tokens_are_never_counted_from_memory(monkeypatch):
-    monkeypatch.setattr("tokenization_study.windows.CHUNK_VALUES", 1600)
+    monkeypatch.setattr("tokenization_study.reading.windows.CHUNK_VALUES", 1600)
     tokenizer = by_pattern(r"\d+", unknown="-")
     finding = next(
         f for f in audit(VALUES, [tokenizer], ["fixed"]).findings if f.pitfall == "special_unknown"

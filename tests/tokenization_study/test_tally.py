@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tokenization_study.cells import find_cells
-from tokenization_study.tally import LONGEST, distinct, masks
+from tokenization_study.reading.cells import find_cells
+from tokenization_study.tokenizers.tally import LONGEST, distinct, masks
 
 
 def restated(start: int, stop: int, is_start: np.ndarray) -> int:

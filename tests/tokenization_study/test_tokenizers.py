@@ -12,10 +12,10 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from sensor2llm.errors import ConfigError, ModelError
-from tokenization_study.encoded import LARGEST_ID, Pieces
-from tokenization_study.loaders.panics import library_call
-from tokenization_study.loaders.split_patterns import PATTERNS
-from tokenization_study.tokenizers import (
+from tokenization_study.tokenizers.encoded import LARGEST_ID, Pieces
+from tokenization_study.tokenizers.loaders.panics import library_call
+from tokenization_study.tokenizers.loaders.split_patterns import PATTERNS
+from tokenization_study.tokenizers.tokenizers import (
     check_names,
     default_tokenizers,
     load_tokenizer,
@@ -350,7 +350,7 @@ def test_mistral_needs_its_extra(monkeypatch):
     with pytest.raises(ConfigError, match="choose from mistral:v1"):
         load_tokenizer("mistral:v99")
     monkeypatch.setitem(sys.modules, "mistral_common", None)
-    monkeypatch.setattr("tokenization_study.loaders.places.find_spec", lambda _: None)
+    monkeypatch.setattr("tokenization_study.tokenizers.places.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'sensor2llm\[mistral\]'"):
         load_tokenizer("mistral:v3")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.signals.serialise import NAMES
+from sensor2llm.signals.serialisation.serialise import NAMES
 
 FACTS = "facts"
 """The row family of summary statistics, beside the serialisers."""

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from sensor2llm.adapter import SensorAdapter
-from sensor2llm.batches import FeatureBatch
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.soft_prompt import SoftPrompt
-from sensor2llm.model import SensorLanguageModel
+from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.sources import Source
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.tasks.classification import parse_label

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from sensor2llm.adapter_files import find_adapter
-from sensor2llm.atomic_write import sole_writer, update_folder
+from sensor2llm.adapter.files import find_adapter
+from sensor2llm.artefacts.atomic_write import sole_writer, update_folder
 from sensor2llm.errors import ConfigError
+from sensor2llm.evaluation.evaluation import checked_split, evaluate_adapter
 from sensor2llm.library_output import log_library_output
-from sensor2llm.model import SensorLanguageModel
-from sensor2llm.signals.splits import Split
-from sensor2llm.signals.store import Windows, WindowStore
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import Windows, WindowStore
 from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.evaluation import checked_split, evaluate_adapter
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 from sensor2llm.training.record import versions, write_json

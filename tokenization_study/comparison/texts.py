@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.errors import ConfigError
-from sensor2llm.signal_text import SignalText
 from sensor2llm.signals.resample import resample
-from sensor2llm.signals.serialise import Serialiser, SerialiserConfig, make_serialiser
+from sensor2llm.signals.serialisation.serialise import Serialiser, SerialiserConfig, make_serialiser
 from sensor2llm.signals.spec import Modality
-from sensor2llm.signals.store import Windows
+from sensor2llm.signals.store.store import Windows
 from tokenization_study.comparison.config import FACTS, ComparisonConfig
 
 PREFERRED = "total_acc"

@@ -1,1 +1,1 @@
-"""The parts of `sensor2llm.signals.serialise`: options, number forms and layouts."""
+"""The parts of `sensor2llm.signals.serialisation.serialise`: options, number forms and layouts."""

@@ -1,0 +1,1 @@
+"""What the language model is worth: the ablation behind the results page."""

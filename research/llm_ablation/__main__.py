@@ -1,0 +1,162 @@
+"""What the language model is worth, each part beside random weights and beside no LLM at all.
+
+    python -m research.llm_ablation --part words          label words never seen in training
+    python -m research.llm_ablation --part shots          one and five labelled windows a class
+    python -m research.llm_ablation --part questions      questions that no head was trained for
+    python -m research.llm_ablation --part joint          one adapter over three data sets
+
+What is done is kept in OUT and not made again, so that an interrupted part goes on. Figures go to
+`research/llm_ablation/results/PART.json` (`--results`), and all parts together to `table.md` there,
+which says in words where the LLM adds nothing. Training runs for `--steps` steps and is judged as
+it ends; nothing is chosen on test or validation people.
+
+The objective is `labels` unless told. Random weights can be fitted to it, but hardly to saying
+words (`--objective both`): there they would lose for want of training, and not of meaning.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import record
+from research.llm_ablation.joint import ANY, JointPart, Together, write_joined
+from research.llm_ablation.judged import without_predictions
+from research.llm_ablation.label_words import LabelWords
+from research.llm_ablation.questions import QuestionsPart
+from research.llm_ablation.shots import ShotsPart, label_free_encoder
+from research.llm_ablation.table import report
+from research.llm_ablation.training import RANDOM, TRAINED, Bench
+from research.llm_ablation.words import WordsPart
+from sensor2llm.errors import run_verb
+from sensor2llm.model.model import OBJECTIVES
+from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.recipes.config import Recipe, adapter_loop
+from sensor2llm.signals.config import SplitConfig
+from sensor2llm.training.record import write_json
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SETS: Mapping[str, tuple[str, SplitConfig]] = {
+    "uci_har": ("uci-har-encoder", SplitConfig(kind="published")),
+    "wisdm_watch": ("wisdm-watch-encoder", SplitConfig(kind="fold")),
+    "wesad_wrist_stress": ("wesad-wrist-stress-encoder", SplitConfig(kind="fold")),
+}
+"""Each data set's frozen encoder, and the split that it was made with."""
+STEPS = {"words": 276, "shots": 100, "questions": 400, "joint": 276}
+
+
+def recipe_of(name: str, part: str, options: argparse.Namespace) -> Recipe:
+    """Give the recipe of one data set in one part."""
+    encoder, split = SETS[name]
+    steps = options.steps or STEPS[part]
+    # An average of weights over a hundred steps would hold what they started from.
+    decay = 0.0 if part == "shots" else adapter_loop().ema_decay
+    return Recipe(
+        data=options.stores / name,
+        split=split,
+        encoder=encoder,
+        objective=options.objective,
+        loop=replace(adapter_loop(), steps=steps, epochs=steps, patience=0, ema_decay=decay),
+        out=options.out / name,
+    )
+
+
+def kept_in(part: str, options: argparse.Namespace) -> Path:
+    """Give the folder of a part's runs; another budget has another one."""
+    steps = options.steps or STEPS[part]
+    return options.out / f"{part}-{steps}-steps-{options.windows}-windows-{options.objective}"
+
+
+def words(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the part `words` on one data set."""
+    bench = Bench.open(recipe_of(options.data, "words", options), options.windows)
+    known = LabelWords.load(options.data, bench.store.label_names)
+    return WordsPart(bench, known, kept_in("words", options) / options.data).run()
+
+
+def shots(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the part `shots` on one data set."""
+    recipe = recipe_of(options.data, "shots", options)
+    folder = options.out / f"{options.data}-label-free-encoder"
+    encoder = label_free_encoder(recipe, folder, EncoderRecipe())
+    recipe = replace(recipe, encoder=encoder, out=options.out / f"{options.data}-label-free")
+    bench = Bench.open(recipe, options.windows)
+    return ShotsPart(bench, tuple(options.seeds), kept_in("shots", options) / options.data).run()
+
+
+def questions(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the part `questions` on one data set."""
+    recipe = recipe_of(options.data, "questions", options)
+    bench = Bench.open(recipe, min(options.windows, 300))
+    return QuestionsPart(bench, kept_in("questions", options) / options.data).run()
+
+
+def joint(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the part `joint` on all data sets."""
+    recipes = {name: recipe_of(name, "joint", options) for name in SETS}
+    benches = {name: Bench.open(recipe, options.windows) for name, recipe in recipes.items()}
+    stores = {options.stores / name: split for name, (_, split) in SETS.items()}
+    joined = replace(
+        recipes["uci_har"],
+        data=write_joined(stores, options.out / "joined-store"),
+        encoder="+".join(encoder for encoder, _ in SETS.values()),
+        out=options.out / "joined",
+    )
+    together = Together(Bench.open(joined, ANY), benches)
+    random = options.seeds if options.random_seeds is None else options.random_seeds
+    seeds = {TRAINED: options.seeds, RANDOM: random}
+    return JointPart(together, kept_in("joint", options), seeds).run()
+
+
+PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "words": words,
+    "shots": shots,
+    "questions": questions,
+    "joint": joint,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the command line."""
+    given = argparse.ArgumentParser(description=__doc__)
+    given.add_argument("--part", required=True, choices=PARTS)
+    given.add_argument("--data", default="uci_har", choices=SETS, help="data set; joint takes all")
+    given.add_argument("--stores", type=Path, default=Path("stores"), help="folder of the stores")
+    given.add_argument("--steps", type=int, help=f"of each training; {STEPS} unless told")
+    given.add_argument("--objective", default="labels", choices=OBJECTIVES, help="not of questions")
+    given.add_argument("--windows", type=int, default=1000, help="judged windows, spread evenly")
+    given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of shots and joint")
+    fewer = "of joint's random weights, where they are fewer"
+    given.add_argument("--random_seeds", type=int, nargs="+", help=fewer)
+    given.add_argument("--threads", type=int, default=1)
+    given.add_argument("--out", type=Path, default=Path("runs/llm_worth"), help="runs go here")
+    given.add_argument("--results", type=Path, default=RESULTS, help="figures and table go here")
+    return given
+
+
+def main() -> None:
+    """Run what is missing of a part, and write the table of all parts."""
+    options = parser().parse_args()
+    torch.set_num_threads(options.threads)
+    started = os.getloadavg()
+    found = without_predictions(PARTS[options.part](options))
+    options.results.mkdir(parents=True, exist_ok=True)
+    write_json(options.results / f"{options.part}.json", record("llm_worth", found, started))
+    files = {part: options.results / f"{part}.json" for part in PARTS}
+    known = {
+        part: json.loads(path.read_text(encoding="utf-8"))
+        for part, path in files.items()
+        if path.is_file()
+    }
+    text = report(known)
+    (options.results / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_verb(main))

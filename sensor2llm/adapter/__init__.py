@@ -1,0 +1,1 @@
+"""What is trained and saved: the adapter, its files and its card."""

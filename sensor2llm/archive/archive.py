@@ -1,0 +1,269 @@
+"""Label a whole archive into a folder that says what is finished.
+
+    OUT/index.json        settings; each recording's windows by part, or why it cannot be read, and
+                          what became of its rows and windows (ledgers)
+    OUT/parts/*.parquet   a row a window: file, window (its number there), start_s, subject, label,
+                          probability, and p_LABEL of all
+
+A part that the index does not name is labelled again, into the same file: every window is there
+once, also after a kill. The index lags behind by a second at most.
+"""
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.adapter.files import find_adapter
+from sensor2llm.archive import parts as archive_parts
+from sensor2llm.archive.labelling import SUFFIXES, Labelling
+from sensor2llm.archive.parts import (
+    STORE_ROWS,
+    Engine,
+    Outcome,
+    Outcomes,
+    Part,
+    find_recordings,
+    is_store,
+    parts_of,
+)
+from sensor2llm.artefacts.atomic_write import sole_writer, update_folder
+from sensor2llm.artefacts.manifest import MANIFEST
+from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError, UserError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.training.bar import counting_bar
+from sensor2llm.training.record import write_json
+
+PARTS, INDEX = "parts", "index.json"
+FORMAT_VERSION = 1
+INDEX_EVERY_S = 1.0
+_OURS = re.compile(r"[0-9a-f]{16}-.*\.parquet(\.try\d+)?")
+
+
+@dataclass(frozen=True)
+class ArchiveResult:
+    """Say how an archive stands after a run; `str` of it is one line.
+
+    Args:
+        out: the folder of the results.
+        recordings: how many were given.
+        windows: of all that are finished.
+        failed: recordings that could not be read, with the reason.
+        ledger: what became of the rows and windows of all that are finished.
+    """
+
+    out: Path
+    recordings: int
+    windows: int
+    failed: Mapping[str, str]
+    ledger: Ledger
+
+    def __str__(self) -> str:
+        done = self.recordings - len(self.failed)
+        return f"{done} recordings, {self.windows} windows -> {self.out}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON's types."""
+        return asdict(self) | {"out": str(self.out), "ledger": self.ledger.to_dict()}
+
+    def check(self) -> None:
+        """Say in one line that some could not be read.
+
+        Raises:
+            DataError: some could not.
+        """
+        if self.failed:
+            name, reason = next(iter(self.failed.items()))
+            raise DataError(
+                f"{len(self.failed)} of {self.recordings} recordings could not be read, the others "
+                f"are done; {self.out / INDEX} says why; {name}: {reason}"
+            )
+
+
+def needs_folder(files: Sequence[Path], out: Path | None) -> bool:
+    """Say whether results go into a folder: more than one recording, or a folder to write to."""
+    many = len(files) > 1 or (files[0].is_dir() and not is_store(files[0]))
+    return many or (out is not None and (out.is_dir() or not out.suffix))
+
+
+def label_archive(
+    files: Sequence[Path],
+    out: Path | None,
+    labelling: Labelling,
+    *,
+    engine: Engine | None = None,
+    resume: bool = False,
+) -> ArchiveResult:
+    """Label every window of every recording once.
+
+    Args:
+        files: recordings, window stores, and folders of them; see `find_recordings`.
+        out: the folder of the results.
+        labelling: who labels, and how windows are cut.
+        engine: spreads the parts; in this process by default.
+        resume: go on with what is in `out`.
+
+    Raises:
+        ConfigError: `out` cannot be used as it is.
+        ArtefactError: the adapter or its LLM cannot be loaded, or another process writes `out`.
+        DiskFullError: naming path and size; what is finished stays.
+        RuntimeError: a bug met on the way, after all other parts were labelled.
+    """
+    if out is None:
+        raise ConfigError("the results of several recordings need a folder: --out FOLDER")
+    if out.suffix in SUFFIXES or out.is_file():
+        raise ConfigError(f"the results go into a folder; --out {out.name} names a file")
+    with sole_writer(out):
+        return _label_archive(files, out, labelling, engine or in_this_process, resume)
+
+
+def _label_archive(
+    files: Sequence[Path], out: Path, labelling: Labelling, engine: Engine, resume: bool
+) -> ArchiveResult:
+    recordings = find_recordings(files, out)
+    index = _Index(out, _settings(labelling), resume)
+    parts = index.left(recordings)
+    bugs = []
+    try:
+        outcomes = engine(labelling, parts, out / PARTS)
+        with contextlib.closing(outcomes), counting_bar() as bar:
+            task = bar.add_task("labelling", total=len(parts))
+            for part, outcome in outcomes:
+                if outcome.kind == "model":
+                    raise ArtefactError(outcome.reason)
+                if outcome.kind == "disk":
+                    raise DiskFullError(outcome.reason)
+                if outcome.kind == "bug":
+                    bugs.append(outcome.reason)
+                index.add(part, outcome)
+                bar.advance(task)
+    finally:
+        index.write()
+    if bugs:
+        raise RuntimeError(f"{len(bugs)} parts met a bug, the others are done; {bugs[0]}")
+    return index.result(recordings)
+
+
+def in_this_process(labelling: Labelling, parts: Sequence[Part], folder: Path) -> Outcomes:
+    """Label parts one after the other."""
+    if parts:
+        model = labelling.load()
+        for part in parts:
+            yield part, archive_parts.label_part(model, part, labelling, folder)
+
+
+def _settings(labelling: Labelling) -> dict[str, Any]:
+    """Give what must be equal to go on: the adapter's own words and hashes, not where it lies."""
+    folder = find_adapter(labelling.adapter)
+    files = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("files", {})
+    return {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
+
+
+class _Index:
+    """What is finished, in a file that is replaced whole."""
+
+    def __init__(self, out: Path, settings: dict[str, Any], resume: bool):
+        self.out, self.settings = out, settings
+        self.recordings: dict[str, dict[str, Any]] = {}
+        self.written_at = 0.0
+        if not out.exists() or not any(out.iterdir()):
+            return
+        if not (out / INDEX).is_file():
+            raise ConfigError(f"'{out}' exists and holds other things; choose another --out")
+        if not resume:
+            raise ConfigError(
+                f"'{out}' holds results; go on with --resume, or choose another --out"
+            )
+        content = self._read()
+        for name, value in settings.items():
+            if content["settings"].get(name) != value:
+                raise ConfigError(
+                    f"'{out}' was begun with another {name}; use the same, or another --out"
+                )
+        self.recordings = content["recordings"]
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads((self.out / INDEX).read_text(encoding="utf-8"))
+            if content["format_version"] == FORMAT_VERSION and content["settings"].keys():
+                return dict(content)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            pass
+        raise ConfigError(
+            f"'{self.out / INDEX}' is broken or of another release; choose another --out"
+        )
+
+    def left(self, recordings: Mapping[str, Path]) -> list[Part]:
+        """Plan what is not finished, and remove what the index does not know."""
+        if not (self.out / INDEX).is_file():
+            # In one step with the folder: without its index it would be taken for somebody's own.
+            with update_folder(self.out) as part:
+                write_json(part / INDEX, self._content())
+        parts = self.out / PARTS
+        parts.mkdir(exist_ok=True)
+        found = []
+        for name, path in recordings.items():
+            mark = _mark(path)
+            entry = self.recordings.get(name)
+            if entry is None or entry["mark"] != mark:
+                entry = self.recordings[name] = {"mark": mark, "parts": {}}
+            entry.pop("failed", None)
+            try:
+                wanted = parts_of(name, path)
+            except UserError as error:
+                entry |= {"finished": False, "failed": " ".join(str(error).split())}
+                continue
+            have = {file for file in entry["parts"] if (parts / file).is_file()}
+            entry["parts"] = {file: n for file, n in entry["parts"].items() if file in have}
+            ledgers = entry.get("ledgers", {})
+            entry["ledgers"] = {file: ledgers[file] for file in have if file in ledgers}
+            entry |= {"of": len(wanted), "finished": len(have) == len(wanted)}
+            found += [part for part in wanted if part.file not in have]
+        known = {file for entry in self.recordings.values() for file in entry["parts"]}
+        for path in parts.iterdir():
+            if _OURS.fullmatch(path.name) and path.name not in known:
+                path.unlink()
+        self.write()
+        return found
+
+    def add(self, part: Part, outcome: Outcome) -> None:
+        entry = self.recordings[part.name]
+        if outcome.reason is None:
+            entry["parts"][part.file] = outcome.windows
+            entry["ledgers"][part.file] = outcome.ledger
+            entry["finished"] = len(entry["parts"]) == entry["of"]
+        elif outcome.kind == "recording":
+            entry["failed"] = outcome.reason
+        if time.monotonic() - self.written_at > INDEX_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        write_json(self.out / INDEX, self._content())
+        self.written_at = time.monotonic()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "settings": self.settings,
+            "recordings": self.recordings,
+        }
+
+    def result(self, recordings: Mapping[str, Path]) -> ArchiveResult:
+        entries = {name: self.recordings[name] for name in recordings}
+        windows = sum(sum(entry["parts"].values()) for entry in entries.values())
+        failed = {name: entry["failed"] for name, entry in entries.items() if "failed" in entry}
+        ledger = Ledger()
+        for entry in entries.values():
+            for plain in entry.get("ledgers", {}).values():
+                ledger.merge(Ledger.from_dict(plain))
+        return ArchiveResult(self.out, len(entries), windows, failed, ledger)
+
+
+def _mark(path: Path) -> list[int]:
+    """Give what differs when a recording is written anew: bytes and time of change."""
+    stat = (path / "store.json" if path.is_dir() else path).stat()
+    return [stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,223 @@
+"""Find an archive's recordings, and label one part of it into one Parquet file.
+
+A part is a file, or a range of a store's rows. Its Parquet file appears whole or not at all.
+"""
+
+import hashlib
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from sensor2llm.archive.labelling import Labelling, label_file, label_windows, prediction_row
+from sensor2llm.artefacts.atomic_write import replace_file
+from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.store.store import WindowStore, windows_of
+from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.tasks.classification import Prediction
+
+SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
+"""Files that are recordings wherever they lie; a TABLE.yaml is read where it is named."""
+STORE_ROWS = 4096
+ATTEMPTS = 3
+_ROW_GROUP = 8192
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Name what one Parquet file tells of.
+
+    Args:
+        name: of the recording, in the results.
+        path: where it lies.
+        rows: the first of a store's rows and the one after the last; None for a whole file.
+    """
+
+    name: str
+    path: str
+    rows: tuple[int, int] | None = None
+
+    @property
+    def file(self) -> str:
+        """Give its Parquet file's name: a hash first, as readers skip names like `_walk`."""
+        key = self.name if self.rows is None else f"{self.name}:{self.rows[0]}-{self.rows[1]}"
+        shown = "".join(c if c.isalnum() or c in "-." else "_" for c in key)[-80:]
+        return f"{hashlib.sha256(key.encode()).hexdigest()[:16]}-{shown}.parquet"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Say what became of a part.
+
+    Args:
+        windows: how many were labelled.
+        reason: why none were, in a line; a traceback for a bug.
+        kind: whose fault: the recording's, the model's or the disk's (then no part can be
+            labelled), or ours.
+        ledger: what became of its rows and windows, as `Ledger.to_dict` gives it.
+    """
+
+    windows: int = 0
+    reason: str | None = None
+    kind: Literal["recording", "model", "disk", "bug"] = "recording"
+    ledger: dict[str, Any] = field(default_factory=dict)
+
+
+LabelPart = Callable[[SensorLanguageModel, Part, Labelling, Path], Outcome]
+Outcomes = Generator[tuple[Part, Outcome], None, None]
+Engine = Callable[[Labelling, Sequence[Part], Path], Outcomes]
+
+
+def find_recordings(files: Sequence[Path], out: Path | None = None) -> dict[str, Path]:
+    """Find files, stores and what lies in folders, in order; each is there once.
+
+    Args:
+        files: what was typed. A folder's recordings are called FOLDER/…/FILE; in a folder, names
+            that start with a dot and files of other kinds are left out.
+        out: is left out too where it lies inside.
+
+    Returns:
+        Name of each in the results -> where it lies.
+
+    Raises:
+        DataError: one is not there, or a folder holds no recording.
+        ConfigError: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    known: set[Path] = set()
+    for given in files:
+        if not given.exists():
+            raise DataError(f"{given} does not exist")
+        place, others = given.resolve(), Counter[str]()
+        listed = list(_inside(place, place.name, out.resolve() if out else None, others))
+        if others:
+            kinds = ", ".join(sorted(kind or "no ending" for kind in others))
+            logger.info(
+                "%s: %d files of other kinds are left out (%s)", given, others.total(), kinds
+            )
+        if not listed:
+            raise DataError(f"{given} holds no recording; expected files in {', '.join(SUFFIXES)}")
+        for name, path in listed:
+            if path.resolve() in known:
+                continue
+            if name in found:
+                raise ConfigError(
+                    f"two recordings are called {name} ({found[name]}, {path}); "
+                    "give the folder above them"
+                )
+            known.add(path.resolve())
+            found[name] = path
+    return found
+
+
+def is_store(path: Path) -> bool:
+    """Say whether a folder is a window store."""
+    return (path / "store.json").is_file()
+
+
+def _inside(
+    path: Path, name: str, out: Path | None, others: Counter[str], top: bool = True
+) -> Iterator[tuple[str, Path]]:
+    if not path.is_dir():
+        if top or path.suffix in SUFFIXES:
+            yield name, path
+        else:
+            others[path.suffix] += 1
+    elif is_store(path):
+        yield name, path
+    else:
+        here = path.resolve()
+        for inner in sorted(path.iterdir()):
+            place = inner.resolve()
+            # A link to a folder above would be walked for ever.
+            if not inner.name.startswith(".") and place not in (out, here, *here.parents):
+                yield from _inside(inner, f"{name}/{inner.name}", out, others, top=False)
+
+
+def parts_of(name: str, path: Path) -> list[Part]:
+    """Cut a store into ranges of rows; a file is one part.
+
+    Raises:
+        DataError: the store is broken.
+    """
+    if not path.is_dir():
+        return [Part(name, str(path))]
+    count = len(WindowStore.open(path))
+    starts = range(0, count, STORE_ROWS)
+    return [Part(name, str(path), (i, min(i + STORE_ROWS, count))) for i in starts]
+
+
+def label_part(
+    model: SensorLanguageModel, part: Part, labelling: Labelling, folder: Path
+) -> Outcome:
+    """Label a part's windows into its Parquet file, which is there once it is whole.
+
+    A file that is there is not made again. A part whose process was ended so often that memory
+    must be short for it is given up.
+    """
+    target = folder / part.file
+    if target.is_file():
+        return Outcome(parquet.read_metadata(target).num_rows)
+    tries = [folder / f"{part.file}.try{i}" for i in range(1, ATTEMPTS + 1)]
+    attempt = next((path for path in tries if not path.exists()), None)
+    if attempt is None:
+        return Outcome(
+            reason=f"its process was ended {ATTEMPTS} times, as happens where memory is short"
+        )
+    ledger = Ledger()
+    try:
+        with replace_file(target, attempt):
+            rows = _rows(model, part, labelling, ledger)
+            windows = _write(attempt, model.adapter.label_names, rows)
+    except DiskFullError as error:
+        return Outcome(reason=" ".join(str(error).split()), kind="disk")
+    except (UserError, OSError) as error:
+        return Outcome(reason=" ".join(str(error).split()))
+    except Exception:
+        return Outcome(reason=f"{part.name}:\n{traceback.format_exc()}", kind="bug")
+    for path in tries:
+        path.unlink(missing_ok=True)
+    return Outcome(windows, ledger=ledger.to_dict())
+
+
+def _rows(
+    model: SensorLanguageModel, part: Part, labelling: Labelling, ledger: Ledger
+) -> Iterator[Mapping[str, object]]:
+    found: Iterator[Prediction]
+    if part.rows is None:
+        size, overlap = labelling.batch_size, labelling.overlap
+        found = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
+    else:
+        # A store is told of once, with its first part.
+        opened, later = WindowStore.open(part.path), part.rows[0] > 0
+        store = fitted(opened, model.adapter.spec, quiet=later)
+        windows = windows_of(store, range(*part.rows))
+        ledger.read("windows", len(range(*part.rows)))
+        ledger.keep("windows", len(range(*part.rows)))
+        found = label_windows(model, windows, labelling.batch_size)
+    first = part.rows[0] if part.rows else 0
+    for number, prediction in enumerate(found, first):
+        yield {"file": part.name, "window": number, **prediction_row(prediction)}
+
+
+def _write(path: Path, labels: Sequence[str], rows: Iterator[Mapping[str, object]]) -> int:
+    """Write rows as they come."""
+    text, number = pa.string(), pa.float64()
+    fields = {"file": text, "window": pa.int64(), "start_s": number, "subject": text}
+    fields |= {"label": text, "probability": number, **{f"p_{name}": number for name in labels}}
+    schema, count = pa.schema(fields), 0
+    with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
+        while some := list(islice(rows, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(some, schema))
+            count += len(some)
+    return count

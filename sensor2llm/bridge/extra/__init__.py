@@ -1,0 +1,1 @@
+"""Bridges that few people need."""

@@ -1,0 +1,1 @@
+"""Data sets of heart beats and ECG."""

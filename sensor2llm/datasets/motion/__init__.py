@@ -1,0 +1,1 @@
+"""Data sets of accelerometers and gyroscopes."""

@@ -1,0 +1,195 @@
+"""Steps that readers of motion tables share: text to numbers, runs of one activity, windows.
+
+A bout is what one person's sensors measured during one activity, in one go.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64
+
+from sensor2llm.datasets.possible import possible_values
+from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.segment import SHORT
+from sensor2llm.signals.shared_stamps import spread_stamps
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.transforms import segment
+from sensor2llm.signals.window import Annotation, Recording, Track, Window
+
+SLOW = "of a sensor slower than the longest pause that is bridged"
+EARLIER = "with an earlier time stamp than one before"
+COPY = "that repeat the one before"
+SHARED = "that share a time stamp, spread up to the next one"
+NO_ACTIVITY = "without an activity"
+
+
+@dataclass(frozen=True, eq=False)
+class Bout:
+    """Hold one activity of one person: modality name to values, all starting at `start_s`.
+
+    `times_s` are the times of the samples that it was made of, in order and on the same clock.
+    """
+
+    subject: str
+    label: str
+    start_s: float
+    values: Mapping[str, Float[np.ndarray, "channel step"]]
+    times_s: Float64[np.ndarray, " sample"]
+
+
+def find_root(folder: Path, below: Sequence[str], holds: str, download: str) -> Path:
+    """Find the published folder at `folder` or at one of the places `below` it.
+
+    Args:
+        folder: What the person gave.
+        below: Relative paths to look at too, the published one first.
+        holds: A glob pattern that the right folder has a match for.
+        download: The page to name where there is none.
+
+    Raises:
+        DataError: Where there is none, with the page to download it from.
+    """
+    for root in (folder, *(folder / path for path in below)):
+        if root.is_dir() and any(root.glob(holds)):
+            return root
+    raise DataError(f"no '{below[0]}/{holds}' in {folder}; unpack the archive of {download} there")
+
+
+def motion_modality(
+    name: str, axes: Sequence[str], unit: str, rate_hz: float, window_s: float
+) -> Modality:
+    """Describe one sensor whose channels share a unit and are named `<name>_<axis>`."""
+    return Modality(
+        name=name,
+        channels=tuple(Channel(name=f"{name}_{axis}", unit=unit) for axis in axes),
+        steps=round(window_s * rate_hz),
+        rate_hz=rate_hz,
+    )
+
+
+def equal_runs(codes: np.ndarray) -> list[tuple[int, int]]:
+    """Give the runs of neighbouring equal codes as (start, stop)."""
+    cuts = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    edges = [0, *cuts.tolist(), len(codes)]
+    return [(a, b) for a, b in pairwise(edges) if b > a]
+
+
+def number_files(root: Path, pattern: str, prefix: str) -> dict[int, Path]:
+    """List the files `<prefix><number>` by their numbers, which name people.
+
+    Raises:
+        DataError: For a name without a number, and two files of one number.
+    """
+    files: dict[int, Path] = {}
+    for path in sorted(root.glob(pattern)):
+        number = path.stem.removeprefix(prefix)
+        if not re.fullmatch("[0-9]{1,6}", number):
+            raise DataError(f"{path.name[:60]} names no person; expected {prefix}1{path.suffix}")
+        if int(number) in files:
+            raise DataError(
+                f"{path.name} and {files[int(number)].name} are of one person; keep one of them"
+            )
+        files[int(number)] = path
+    return dict(sorted(files.items()))
+
+
+def leave_out(ledger: Ledger, samples: int, reason: str) -> None:
+    """Count samples that were read and come to no window."""
+    ledger.read("samples", samples)
+    ledger.drop("samples", samples, reason)
+
+
+def long_runs(
+    times_s: Float64[np.ndarray, " sample"],
+    codes: np.ndarray,
+    window_s: float,
+    rate_hz: float,
+    ledger: Ledger,
+    labelled: Bool[np.ndarray, " sample"] | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Give the runs of equal codes, as (start, stop), that may hold a window; count the others.
+
+    Args:
+        times_s: Of the samples, never going back within a run.
+        codes: What the samples of a run have in common.
+        window_s: Length of a window.
+        rate_hz: Rate of a window.
+        ledger: Counts the samples of runs that are too short.
+        labelled: Which codes are wanted; the others are neither given nor counted. By default all.
+    """
+    if not len(codes):
+        return
+    bounds = np.r_[0, np.flatnonzero(codes[1:] != codes[:-1]) + 1, len(codes)]
+    first, last = bounds[:-1], bounds[1:] - 1
+    if labelled is not None:
+        first, last = first[labelled[first]], last[labelled[first]]
+    # Two steps of slack: whether the rest is long enough, `segment` says.
+    long = times_s[last] - times_s[first] + 2 / rate_hz >= window_s
+    leave_out(ledger, int((last - first + 1)[~long].sum()), SHORT)
+    yield from zip(first[long].tolist(), (last + 1)[long].tolist(), strict=True)
+
+
+def in_order(
+    times_s: Float64[np.ndarray, " sample"],
+    values: Float[np.ndarray, "channel sample"],
+    ledger: Ledger,
+) -> tuple[Int64[np.ndarray, " stay"], Float64[np.ndarray, " stay"]]:
+    """Leave out samples earlier than one before, and copies; spread those that share a stamp.
+
+    A copy has the stamp and the values of the sample before it. Where most samples share a stamp,
+    the clock is coarse, and equal values are no copies.
+
+    Returns:
+        Which samples stay, as indices, and the times of these.
+    """
+    if (times_s[1:] > times_s[:-1]).all():
+        return np.arange(len(times_s)), times_s
+    stay = np.flatnonzero(times_s >= np.maximum.accumulate(times_s))
+    leave_out(ledger, len(times_s) - len(stay), EARLIER)
+    shared = np.diff(times_s[stay], prepend=-np.inf) == 0
+    if shared.any() and shared.mean() < 0.5:
+        before = np.roll(stay, 1)
+        same = np.isclose(values[:, stay], values[:, before], 0, 0, equal_nan=True)
+        copies = shared & same.all(axis=0)
+        leave_out(ledger, int(copies.sum()), COPY)
+        stay = stay[~copies]
+    if len(stay) > 1 and times_s[stay[0]] == times_s[stay[-1]]:
+        leave_out(ledger, len(stay) - 1, "at the only time of their bout, all but one")
+        return stay[:1], times_s[stay[:1]]
+    every = np.ones((1, len(stay)), bool)
+    spread_s, count = spread_stamps(times_s[stay], every) if len(stay) else (times_s[stay], 0)
+    ledger.change("samples", count, SHARED)
+    return stay, spread_s
+
+
+def is_slow(times_s: Float64[np.ndarray, " sample"], max_gap_s: float) -> bool:
+    """Say whether most samples are so far apart that nothing between them was measured."""
+    return len(times_s) > 1 and float(np.median(np.diff(times_s))) > max_gap_s
+
+
+def bout_windows(bout: Bout, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
+    """Cut a bout into windows; its samples and windows are counted in `ledger`.
+
+    Raises:
+        SpecError: For a channel whose values cannot be in its unit.
+    """
+    tracks, where = {}, f"{bout.subject}, {bout.label}"
+    for name, values in bout.values.items():
+        possible = possible_values(where, values, spec[name], ledger)
+        tracks[name] = Track(modality=spec[name], values=possible, start_s=bout.start_s)
+    stop_s = bout.start_s + max(
+        part.shape[1] / float(spec[name].rate_hz or 1.0) for name, part in bout.values.items()
+    )
+    recording = Recording(
+        subject=bout.subject,
+        tracks=tracks,
+        annotations=(Annotation(start_s=bout.start_s, stop_s=stop_s, label=bout.label),),
+        name=f"{bout.subject} {bout.label}",
+        row_times_s=bout.times_s,
+    )
+    yield from segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples")

@@ -1,0 +1,1 @@
+"""The scenarios of `sensor2llm.datasets.simulation.simulate`, one file each."""

@@ -1,0 +1,1 @@
+"""The cards that stand beside adapters and encoders."""

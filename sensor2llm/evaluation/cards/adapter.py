@@ -1,0 +1,177 @@
+"""The card of an adapter that was measured: its README.md with the results in it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.adapter.card import between_text, bullets, code, data_lines, people_text, table
+from sensor2llm.adapter.card import card_text as base_card
+from sensor2llm.errors import ArtefactError
+from sensor2llm.evaluation.cards.task import TASKS, read_tasks, task_section
+from sensor2llm.evaluation.missing import summary_lines
+from sensor2llm.training.record import write_bytes
+
+TEXT = "metrics_text.json"
+CONTROLS = {
+    "majority": "most frequent training label",
+    "probe": "logistic regression on the same encoder features, no LLM",
+    "random_llm": "this bridge on a random-weight LLM",
+    "text_only": "no signal, only the text",
+    "zeroed": "signal set to its mean",
+    "time_shuffled": "steps of the signal in random order",
+    "time_reversed": "signal backwards",
+    "another_window": "signal of a window with another label",
+    "same_class": "signal of another window with the same label, of another person if there is one",
+}
+
+
+def write_card(folder: str | Path, *, title: str | None = None, part: Path | None = None) -> Path:
+    """Write `README.md` into an adapter's folder from its manifest and what was measured.
+
+    What was read from free text stands beside the scores where `metrics_text.json` is there, and
+    each further task where `metrics_TASK.json` is.
+
+    Args:
+        folder: an adapter that `evaluate` has been run on.
+        title: the first line; the folder's name by default.
+        part: new files that will go into the folder together; the card goes with them.
+
+    Raises:
+        ArtefactError: where the manifest or the metrics are missing or no JSON.
+    """
+    folder = Path(folder)
+    new = part or folder
+
+    def place(name: str) -> Path:
+        return new / name if (new / name).is_file() else folder / name
+
+    manifest, tasks = _read(place("sensor2llm.json")), read_tasks(place)
+    alone = bool(tasks) and not place("metrics.json").is_file()
+    metrics = {} if alone else _read(place("metrics.json"))
+    by_text = _read(place(TEXT)) if place(TEXT).is_file() else None
+    text = card_text(manifest, metrics, title or folder.resolve().name, by_text, tasks)
+    write_bytes(new / "README.md", text.encode("utf-8"))
+    return new / "README.md"
+
+
+def card_text(
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    title: str,
+    by_text: Mapping[str, Any] | None = None,
+    tasks: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Return the text of a card with results.
+
+    Args:
+        manifest: `sensor2llm.json` of the adapter.
+        metrics: `metrics.json`, what `evaluate` wrote; empty where labels were not measured.
+        title: the first line.
+        by_text: what `evaluate --by text` wrote.
+        tasks: what `evaluate --task` wrote, by task.
+    """
+    results = ["## Results\n\n" + _results(metrics)] if metrics else []
+    results += [
+        f"## {TASKS[task]}\n\n{task_section(found)}" for task, found in (tasks or {}).items()
+    ]
+    if by_text:
+        results.append("## Read from the model's free answer\n\n" + _by_text(by_text))
+    if metrics.get("controls"):
+        results.append("## Controls\n\n" + _controls(metrics))
+    if metrics.get("missing"):
+        results.append("## Missing sensors\n\n" + _missing(metrics))
+    measured = [metrics, *(tasks or {}).values()]
+    data = data_lines(next((found["data"] for found in measured if found.get("data")), {}))
+    return base_card(manifest, title=title, data=data, results=results)
+
+
+def _results(metrics: Mapping[str, Any]) -> str:
+    part = metrics.get("split", "test")
+    rows = [
+        ("macro-F1", f"{metrics['macro_f1']:.3f}{between_text(metrics)}"),
+        ("balanced accuracy", f"{metrics['balanced_accuracy']:.3f}"),
+        ("accuracy", f"{metrics['accuracy']:.3f}"),
+        ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
+        ("windows", f"{metrics['windows']} of {people_text(metrics['subjects'])}"),
+        ("positions a window in the LLM", f"{metrics['tokens_per_window']:g}"),
+    ]
+    if metrics.get("calibration_error") is not None:
+        rows.insert(3, ("expected calibration error", f"{metrics['calibration_error']:.3f}"))
+    by_label = table(("label", "F1"), [(k, f"{v:.3f}") for k, v in metrics["f1_by_label"].items()])
+    text = table((f"{part} people", "value"), rows)
+    command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
+    if sets := metrics.get("data_sets"):
+        text += "\n\n" + _data_sets(sets)
+    return f"{command}{text}\n\n{by_label}\n\nLLM fingerprint: `{metrics['llm_fingerprint']}`"
+
+
+def _data_sets(sets: Mapping[str, Mapping[str, Any]]) -> str:
+    scores = {name: f"{own['macro_f1']:.3f}{between_text(own)}" for name, own in sets.items()}
+    rows = [(n, scores[n], f"{own['windows']}", f"{own['subjects']}") for n, own in sets.items()]
+    return table(("data set", "macro-F1", "windows", "people"), rows)
+
+
+def _by_text(metrics: Mapping[str, Any]) -> str:
+    rows = [
+        ("macro-F1", f"{metrics['macro_f1']:.3f}{between_text(metrics)}"),
+        ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
+    ]
+    command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
+    return command + table((f"{metrics.get('split', 'test')} people", "value"), rows)
+
+
+def _controls(metrics: Mapping[str, Any]) -> str:
+    head = ["what the model gets", "macro-F1", "adapter minus this", "answers changed"]
+    rows = [["this adapter", f"{metrics['macro_f1']:.3f}", "", ""]]
+    for name, found in metrics["controls"].items():
+        between = found.get("model_minus_control_interval")
+        difference = f"{found['model_minus_control']:+.3f}"
+        if between:
+            difference += f" ({between[0]:+.3f} to {between[1]:+.3f})"
+        told = CONTROLS.get(name, name)
+        rows.append([told, f"{found['macro_f1']:.3f}", difference, f"{found['flip_rate']:.0%}"])
+    return _probed_table(head, rows, [metrics, *metrics["controls"].values()])
+
+
+def _missing(metrics: Mapping[str, Any]) -> str:
+    measured = metrics["missing"]
+    # What was measured before there were subsets says of no modality that it was taken away.
+    names = sorted(measured, key=lambda name: len(measured[name].get("taken_away", [name])))
+    found = [measured[name] for name in names]
+    rows = [
+        [name.replace("+", " + "), f"{one['macro_f1']:.3f}", f"{one['flip_rate']:.0%}"]
+        for name, one in zip(names, found, strict=True)
+    ]
+    text = _probed_table(["taken away", "macro-F1", "answers changed"], rows, found)
+    summary = metrics.get("missing_summary")
+    return text + "\n\n" + bullets(summary_lines(summary)) if summary else text
+
+
+def _probed_table(
+    head: list[str], rows: list[list[str]], found: Sequence[Mapping[str, Any]]
+) -> str:
+    """Write a table, with what the probe makes of the same windows where that was measured."""
+    if not any("probe_flip_rate" in one for one in found):
+        return table(head, rows)
+    probed = [
+        [f"{one['probe_macro_f1']:.3f}", f"{one['probe_flip_rate']:.0%}"]
+        if "probe_flip_rate" in one
+        else ["", ""]
+        for one in found
+    ]
+    head = [*head, "macro-F1 without an LLM", "its answers changed"]
+    return table(head, [[*row, *cells] for row, cells in zip(rows, probed, strict=True)])
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    folder = file.parent
+    if not file.is_file():
+        raise ArtefactError(
+            f"'{folder}' has no {file.name}, which its card is written from; "
+            f"run `python -m sensor2llm.evaluate {folder} --data STORE` first"
+        )
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ArtefactError(f"{file} is no JSON ({error}); write it again") from error

@@ -1,0 +1,78 @@
+"""What a card says of questions, captions and numbers."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.adapter.card import code, people_text, table
+
+TASKS = {
+    "question_answering": "Questions",
+    "captioning": "Captions",
+    "regression": "Numbers",
+}
+SHARES = {
+    "true": "true statements",
+    "swapped_true": "true, though another person's window was heard",
+    "frequent_true": "true by the most frequent training answer to each question",
+    "training_true": "true of captions of training windows in their place",
+    "constant_true": "true of the one training caption that is truest of training windows",
+    "follows": "answers that change where the truth differs",
+    "unparsed": "no answer to the question",
+}
+
+
+def read_tasks(place: Callable[[str], Path]) -> dict[str, Mapping[str, Any]]:
+    """Read what `evaluate --task` wrote, by task; `place` says where a file of that name lies."""
+    paths = {task: place(f"metrics_{task}.json") for task in TASKS}
+    return {
+        task: json.loads(path.read_text(encoding="utf-8"))
+        for task, path in paths.items()
+        if path.is_file()
+    }
+
+
+def task_section(metrics: Mapping[str, Any]) -> str:
+    """Write a task's command, its figures with their controls, and the questions one by one."""
+    people = f"{metrics['split']} people"
+    rows = [("windows", f"{metrics['windows']} of {people_text(metrics['subjects'])}")]
+    if metrics["task"] == "regression":
+        rows += _numbers(metrics)
+    else:
+        known = ((text, metrics.get(name)) for name, text in SHARES.items())
+        rows += [(text, f"{share:.1%}") for text, share in known if share is not None]
+    parts = [code(metrics["command"]), table((people, "value"), rows)]
+    if metrics.get("by_template"):
+        parts.append(question_table(metrics))
+    return "\n\n".join(parts)
+
+
+def question_table(metrics: Mapping[str, Any]) -> str:
+    """Write a line a kind of question, with what is reached without listening."""
+    head = ("question", "true", "another person's window", "most frequent answer", "asked")
+    lines = [
+        (
+            name.replace("_", " "),
+            f"{found['true']:.1%}",
+            f"{found['swapped_true']:.1%}",
+            f"{found['frequent_true']:.1%}",
+            f"{found['questions']:,}",
+        )
+        for name, found in metrics["by_template"].items()
+    ]
+    return table(head, lines)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    unit, rows = metrics["unit"], []
+    for way in ("text", "head"):
+        found = metrics[way]
+        told = f"{found['mae']:.3g} {unit} (root mean square {found['rmse']:.3g})"
+        rows.append((f"mean absolute error by {way}", told))
+    for way, found in (metrics.get("swapped") or {}).items():
+        told = f"{found['mae']:.3g} {unit}"
+        rows.append((f"by {way}, though another person's window was heard", told))
+    rows.append(("always the training mean", f"{metrics['text']['mae_of_mean']:.3g} {unit}"))
+    rows.append(("target", f"`{metrics['target']}`"))
+    return rows

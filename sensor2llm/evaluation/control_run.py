@@ -1,0 +1,157 @@
+"""Measure every control, and every subset of missing modalities, beside a probe without an LLM.
+
+    real = passes.hear("windows as they are")
+    probe = fit_probe(passes, real, split)
+    dict(run_controls(passes, real, probe, split))["same_class"]["flip_rate"]
+    run_missing(passes, real, probe, subsets)["missing_summary"]
+
+What was done to the signal is in `sensor2llm.evaluation.controls`.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.evaluation.control_probe import ControlProbe, why_no_probe
+from sensor2llm.evaluation.controls import (
+    DISTORTIONS,
+    compare,
+    hide_modalities,
+    majority,
+    other_windows,
+    random_llm,
+    same_class_windows,
+)
+from sensor2llm.evaluation.missing import missing_summary, subset_key
+from sensor2llm.evaluation.passes import Heard, Passes, Rows
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import Windows
+
+logger = logging.getLogger(__name__)
+SWAPS = ("another_window", "same_class")
+CONTROL_PASSES = 1 + len(DISTORTIONS) + len(SWAPS)
+"""How often the controls let an LLM answer for all windows; the first is the random LLM."""
+
+
+def fit_probe(
+    passes: Passes, real: Heard, split: Split, *, needed: bool = True
+) -> ControlProbe | None:
+    """Fit the probe once, on the training people's windows as they are.
+
+    Args:
+        passes: how windows are encoded.
+        real: what was heard of the evaluated windows as they are.
+        split: who it learns from, and who its regularisation is chosen on.
+        needed: whether to raise where it cannot be fitted.
+
+    Returns:
+        The probe; None without an encoder, and where it cannot be fitted but is not needed.
+
+    Raises:
+        DataError: it is needed, and labels are lacking.
+    """
+    if real.features is None:
+        return None
+    train, validation = (passes.windows.labelled(split[part]) for part in ("train", "validation"))
+    labels = passes.windows.labels
+    if why := why_no_probe(labels[train], labels[validation]):
+        if needed:
+            raise DataError(why)
+        logger.info("nothing is measured without an LLM: %s", why)
+        return None
+    return ControlProbe.fit(
+        passes.encode(train), passes.encode(validation), real.predictions, real.features
+    )
+
+
+def run_controls(
+    passes: Passes, real: Heard, probe: ControlProbe | None, split: Split
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Measure every control on the same windows.
+
+    Returns:
+        Each control's name and what `compare` says of it; where the signal was changed also
+        `probe_macro_f1` and `probe_flip_rate` of the same altered windows.
+
+    Raises:
+        DataError: there is no labelled training window, or but one label.
+    """
+    said, seed, windows = real.predictions, passes.seed, passes.windows
+    known = windows.labels[windows.labelled(split["train"])]
+    yield "majority", compare(said, majority(said, known), seed=seed)
+    if probe is not None:
+        yield "probe", compare(said, probe.real, seed=seed)
+    drawn = random_llm(passes.model.llm, seed)
+    stranger = SensorLanguageModel(passes.model.adapter, drawn, check=False).eval()
+    found = passes.hear("control random_llm", model=stranger)
+    fingerprint = {"llm_fingerprint": drawn.fingerprint()}
+    yield "random_llm", _compared(passes, real, found) | fingerprint
+    for name, distort in DISTORTIONS.items():
+        found = passes.hear(f"control {name}", distort=distort)
+        yield name, _compared(passes, real, found, probe)
+    for name in SWAPS:
+        partners = _partners(name, passes, said.true)
+        found = passes.hear(f"control {name}", heard=passes.rows[partners])
+        yield name, _compared(passes, real, found, probe) | _swap_facts(passes, partners)
+
+
+def run_missing(
+    passes: Passes,
+    real: Heard,
+    probe: ControlProbe | None,
+    subsets: Sequence[tuple[str, ...]],
+) -> dict[str, Any]:
+    """Measure with each subset of the modalities taken away.
+
+    Args:
+        passes: how windows are heard.
+        real: with nothing taken away.
+        probe: fitted on windows with nothing taken away; None for none.
+        subsets: what to take away, smaller ones first.
+
+    Returns:
+        `missing`, by names joined with a plus, and `missing_summary`.
+    """
+    names, measured = passes.model.adapter.spec.names, {}
+    for gone in subsets:
+        key = subset_key(gone)
+        distort = hide_modalities([(names.index(name), name) for name in gone])
+        found = passes.hear(f"without {key}", distort=distort)
+        measured[key] = _compared(passes, real, found, probe) | {"taken_away": list(gone)}
+    count = len({name for gone in subsets for name in gone})
+    reached = None if probe is None else probe.macro_f1
+    summary = missing_summary(measured, count=count, probe_macro_f1=reached)
+    return {"missing": measured, "missing_summary": summary}
+
+
+def shared_modalities(model: SensorLanguageModel, store: Windows) -> tuple[str, ...]:
+    """Name the modalities that adapter and store both have, in the adapter's order."""
+    return tuple(name for name in model.adapter.spec.names if name in store.spec)
+
+
+def _partners(name: str, passes: Passes, labels: Rows) -> Rows:
+    if name == "another_window":
+        return other_windows(labels, passes.seed)
+    subjects = np.asarray(passes.windows.store.subject_ids)[passes.rows]
+    return same_class_windows(labels, subjects, passes.seed)
+
+
+def _swap_facts(passes: Passes, partners: Rows) -> dict[str, float]:
+    """Say how many signals came from another person, and how many windows kept their own."""
+    subjects = np.asarray(passes.windows.store.subject_ids)[passes.rows]
+    return {
+        "from_another_person": float(np.mean(subjects[partners] != subjects)),
+        "unswapped": float(np.mean(partners == np.arange(len(partners)))),
+    }
+
+
+def _compared(
+    passes: Passes, real: Heard, found: Heard, probe: ControlProbe | None = None
+) -> dict[str, Any]:
+    measured = passes.facts() | {"windows_per_s": found.windows_per_s}
+    compared = compare(real.predictions, found.predictions, seed=passes.seed, **measured)
+    return compared if probe is None else compared | probe.on(found.features)

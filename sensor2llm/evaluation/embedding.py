@@ -1,0 +1,336 @@
+"""What an encoder's embeddings hold: classes among neighbours, the person, each modality's share.
+
+    classify, chosen = knn_probe(train, validation, classes)
+    found = subject_probe(encoder, store, split.test, normaliser)
+    found["accuracy"], found["chance"], found["raw_statistics"]["accuracy"]
+    shares = modality_shares(*modality_changes(encoder, dataset))    (unit, modality)
+
+and of attention between modalities: how much of it leaves the own one, and how much of that
+meets the same moment.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.errors import DataError
+from sensor2llm.evaluation.probe import FeatureSet, Fitted, encoder_features
+from sensor2llm.pretraining.run import windows
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.normalise import Normaliser
+from sensor2llm.signals.store.store import Windows
+
+NEIGHBOURS = (1, 5, 15, 45)
+MOST_WINDOWS = 4000
+UNTIMED_GAP = 5
+"""Windows left out on each side of a cut where their times are not known."""
+
+Rows = Int[np.ndarray, " window"]
+Shares = Float[np.ndarray, "unit modality"]
+Attention = Float[np.ndarray, "layer head query key"]
+
+
+def knn_probe(
+    train: FeatureSet,
+    validation: FeatureSet,
+    classes: int,
+    neighbours: Sequence[int] = NEIGHBOURS,
+) -> Fitted:
+    """Let the k nearest training windows vote; validation people choose k by macro-F1.
+
+    Features are standardised. A k above the number of training windows is left out.
+
+    Raises:
+        DataError: no k is left.
+    """
+    best: tuple[float, int, Pipeline] | None = None
+    for k in neighbours:
+        if k > len(train.labels):
+            continue
+        model = make_pipeline(StandardScaler(), KNeighborsClassifier(k))
+        model.fit(train.features, train.labels)
+        guessed = model.predict(validation.features)
+        score = float(f1_score(validation.labels, guessed, average="macro", zero_division=0.0))
+        if best is None or score > best[0]:
+            best = score, k, model
+    if best is None:
+        raise DataError(
+            f"{len(train.labels)} training windows are fewer than {min(neighbours)} neighbours; "
+            "give more windows"
+        )
+    score, k, model = best
+
+    def classify(features: np.ndarray) -> np.ndarray:
+        probabilities = np.zeros((len(features), classes))
+        probabilities[:, model.classes_] = model.predict_proba(features)
+        return probabilities
+
+    return classify, {"k": k, "validation_macro_f1": score}
+
+
+def subject_blocks(store: Windows, rows: Rows) -> tuple[Rows, Rows]:
+    """Cut every person's windows of every class into an early and a late half.
+
+    No early window overlaps a late one of the same person, of whatever class: the early one gives
+    way. A person without two early windows and a late one is left out. Where a person's times
+    start again, another recording begins; where they are not known, neighbours in the store's
+    order give way.
+
+    Returns:
+        Store rows of the early and of the late halves, ascending.
+    """
+    rows = np.sort(rows)
+    people, labels = np.asarray(store.subject_ids)[rows], np.asarray(store.labels)[rows]
+    starts = np.asarray(store.starts)[rows]
+    early, late = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+    for person in np.unique(people).tolist():
+        own = np.flatnonzero(people == person)
+        at, length = _timeline(starts[own], store.spec.window_s)
+        is_late = np.zeros(len(own), bool)
+        for label in np.unique(labels[own]).tolist():
+            these = np.flatnonzero(labels[own] == label)
+            these = these[np.argsort(at[these], kind="stable")]
+            is_late[these[(len(these) + 1) // 2 :]] = True
+        is_early = ~is_late & ~_near(at, at[is_late], length)
+        if is_early.sum() > 1 and is_late.any():
+            early[own], late[own] = is_early, is_late
+    return rows[early], rows[late]
+
+
+def subject_probe(
+    encoder: SignalEncoder,
+    store: Windows,
+    rows: Rows,
+    normaliser: Normaliser,
+    most: int = MOST_WINDOWS,
+) -> dict[str, Any] | None:
+    """Read the person from the embedding by linear discriminant analysis.
+
+    It learns from each person's early windows and is judged on the late ones (`subject_blocks`).
+    The reference is the same analysis of mean and standard deviation of every raw channel.
+
+    Args:
+        encoder: stays as it is.
+        store: windows with start times.
+        rows: windows of the people to tell apart.
+        normaliser: what the encoder's input is normalised with.
+        most: windows used; of more, an even spread over both halves.
+
+    Returns:
+        people, windows (judged), chance (1 / people), accuracy, balanced_accuracy, and
+        raw_statistics with the last two; None for fewer than two people to tell apart.
+    """
+    early, late = (spread(half, most // 2) for half in subject_blocks(store, rows))
+    people = np.asarray(store.subject_ids)
+    known = len(np.unique(people[early]))
+    if known < 2:
+        return None
+
+    def embedded(chosen: Rows) -> np.ndarray:
+        return encoder_features(encoder, WindowDataset(store, chosen, normaliser)).features
+
+    def read(features: Callable[[Rows], np.ndarray]) -> dict[str, float]:
+        return _discriminant(features(early), people[early], features(late), people[late])
+
+    facts = {"people": known, "windows": len(late), "chance": 1 / known}
+    raw = read(lambda chosen: raw_statistics(store, chosen))
+    return {**facts, **read(embedded), "raw_statistics": raw}
+
+
+def _discriminant(
+    features: Float[np.ndarray, "early feature"],
+    people: Int[np.ndarray, " early"],
+    later: Float[np.ndarray, "late feature"],
+    true: Int[np.ndarray, " late"],
+) -> dict[str, float]:
+    """Learn who is who on early windows and give the scores on the late ones."""
+    # Exact where windows abound; with few, or where nothing varies, the covariance is shrunk.
+    many = len(features) > 2 * features.shape[1] and bool(np.ptp(features, axis=0).any())
+    options = {} if many else {"solver": "lsqr", "shrinkage": "auto"}
+    model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(**options))
+    guessed = model.fit(features, people).predict(later)
+    recall = recall_score(true, guessed, labels=np.unique(true), average="macro")
+    return {"accuracy": float(accuracy_score(true, guessed)), "balanced_accuracy": float(recall)}
+
+
+def raw_statistics(store: Windows, rows: Rows) -> Float[np.ndarray, "window statistic"]:
+    """Give mean and standard deviation of every channel, in its own unit; absent ones are zeros."""
+    read = [values.astype(np.float64) for values in store.read(rows).values()]
+    return np.concatenate([f(v, axis=2) for v in read for f in (np.mean, np.std)], axis=1)
+
+
+def spread(rows: Rows, most: int) -> Rows:
+    """Take at most `most` of the rows, evenly spread over their order."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.arange(most) * len(rows) // most]
+
+
+@torch.no_grad()
+def modality_changes(
+    encoder: SignalEncoder, dataset: WindowDataset
+) -> tuple[Float[np.ndarray, "modality window unit"], Bool[np.ndarray, "window modality"]]:
+    """Give how the joint embedding changes when each modality is taken away, and what was there.
+
+    A missing modality's pooled embedding is zeros and changes nothing for the others, so the
+    windows are encoded once and only the aggregator runs again. It is the aggregator that is
+    judged: training that goes past it (fine-tuning, a masked autoencoder) leaves it as it was.
+    """
+    encoder.eval()
+    changes, present = [], []
+    for batch in windows(dataset, next(encoder.parameters()).device):
+        pooled = encoder.pool(encoder.encode_steps(batch))
+        joint, without = encoder.aggregator(pooled), []
+        for modality in range(pooled.shape[1]):
+            hidden = pooled.clone()
+            hidden[:, modality] = 0.0
+            without.append(joint - encoder.aggregator(hidden))
+        changes.append(torch.stack(without).cpu())
+        present.append(batch.present.cpu())
+    return torch.cat(changes, 1).numpy(), torch.cat(present).numpy()
+
+
+def modality_shares(
+    changes: Float[np.ndarray, "modality window unit"], present: Bool[np.ndarray, "window modality"]
+) -> Shares:
+    """Divide each unit among the modalities by the variance that each brings to it.
+
+    A modality brings the variance, over the windows that have it, of the unit's change when it is
+    taken away. A change that is the same for every window tells nothing and counts as none. For
+    a unit that adds independent modalities up, the share is the variance that each explains.
+
+    Returns:
+        A row a unit, summing to 1; zeros for a unit that no modality moves.
+    """
+    there = [change[has] for change, has in zip(changes, present.T, strict=True)]
+    moved = [c.astype(np.float64).var(0) if len(c) else np.zeros(c.shape[1]) for c in there]
+    variance = np.stack(moved, axis=1)
+    total = variance.sum(1, keepdims=True)
+    # Rounding alone moves a silent unit a little.
+    moves = total > 1e-10 * total.max()
+    return np.divide(variance, total, out=np.zeros_like(variance), where=moves)
+
+
+def selectivity(shares: Shares, modalities: Sequence[str]) -> dict[str, Any]:
+    """Sum shares up as plain JSON: the mean index, and each modality's mean share and units.
+
+    A unit's selectivity index is its largest share: 1 where it listens to one modality alone,
+    `even` where it listens to all alike. A unit counts for the modality of its largest share.
+    """
+    units = np.bincount(shares[shares.any(1)].argmax(1), minlength=len(modalities))
+    return {
+        "mean_index": float(shares.max(1).mean()),
+        "even": 1 / len(modalities),
+        "share": dict(zip(modalities, shares.mean(0).tolist(), strict=True)),
+        "units": dict(zip(modalities, units.tolist(), strict=True)),
+    }
+
+
+def cross_modal_share(
+    attention: Attention, modality_of_token: Int[np.ndarray, " token"]
+) -> Float[np.ndarray, "layer head"]:
+    """Give the share of each head's attention that goes to other modalities than the query's.
+
+    Args:
+        attention: weights, averaged over windows.
+        modality_of_token: number of each token's modality; -1 (a class token) is left out.
+
+    Raises:
+        DataError: the sizes do not match, or the tokens are of fewer than two modalities.
+    """
+    cross, known = _pairs(attention, modality_of_token)
+    return _share(attention, cross, known)
+
+
+def time_aligned_share(
+    attention: Attention,
+    modality_of_token: Int[np.ndarray, " token"],
+    time_of_token: Int[np.ndarray, " token"],
+    within: int = 1,
+) -> Float[np.ndarray, "layer head"]:
+    """Give the share of cross-modal attention whose key is at most `within` steps from its query.
+
+    A head that looks at no other modality has 0.
+
+    Raises:
+        DataError: the sizes do not match, or the tokens are of fewer than two modalities.
+    """
+    cross, _ = _pairs(attention, modality_of_token)
+    if len(time_of_token) != len(modality_of_token):
+        raise DataError(
+            f"{len(time_of_token)} times for {len(modality_of_token)} tokens; give one a token"
+        )
+    near = np.abs(np.subtract.outer(time_of_token, time_of_token)) <= within
+    return _share(attention, cross & near, cross)
+
+
+def attention_shares(
+    attention: Attention,
+    modality_of_token: Int[np.ndarray, " token"],
+    time_of_token: Int[np.ndarray, " token"],
+) -> dict[str, Any]:
+    """Give both shares of every layer and head as plain JSON, beside those of even attention."""
+    tokens = modality_of_token, time_of_token
+    even = np.ones((1, 1, *attention.shape[2:]))
+    return {
+        "cross_modal": cross_modal_share(attention, tokens[0]).tolist(),
+        "cross_modal_even": float(cross_modal_share(even, tokens[0])[0, 0]),
+        "time_aligned": time_aligned_share(attention, *tokens).tolist(),
+        "time_aligned_even": float(time_aligned_share(even, *tokens)[0, 0]),
+    }
+
+
+def _timeline(
+    starts: Float[np.ndarray, " window"], length_s: float | None
+) -> tuple[Float[np.ndarray, " window"], float]:
+    """Place one person's windows on a line, with the distance below which two overlap."""
+    if length_s is None or (len(starts) > 1 and np.ptp(starts) == 0):
+        return np.arange(len(starts), dtype=np.float64), UNTIMED_GAP + 0.5
+    # A hair less: starts are rounded, and windows that only touch do not overlap.
+    length = length_s * (1 - 1e-6)
+    if len(np.unique(starts)) == len(starts):
+        return starts, length
+    recording = np.concatenate([[0], np.cumsum(np.diff(starts) <= 0)])
+    return starts + recording * (np.ptp(starts) + length_s), length
+
+
+def _near(
+    at: Float[np.ndarray, " window"], others: Float[np.ndarray, " other"], length: float
+) -> Bool[np.ndarray, " window"]:
+    """Say which places have one of `others` nearer than `length`."""
+    others = np.concatenate([[-np.inf], np.sort(others), [np.inf]])
+    after = np.searchsorted(others, at)
+    return np.minimum(others[after] - at, at - others[after - 1]) < length
+
+
+def _pairs(
+    attention: Attention, modality: Int[np.ndarray, " token"]
+) -> tuple[Bool[np.ndarray, "query key"], Bool[np.ndarray, "query key"]]:
+    """Say which pairs of tokens are of two modalities, and which of any."""
+    modality = np.asarray(modality)
+    if attention.ndim != 4 or attention.shape[2:] != (len(modality), len(modality)):
+        raise DataError(
+            f"attention of shape {attention.shape} does not fit {len(modality)} tokens; expected "
+            f"(layer, head, {len(modality)}, {len(modality)})"
+        )
+    if len(np.unique(modality[modality >= 0])) < 2:
+        raise DataError("cross-modal attention needs tokens of at least two modalities")
+    known = np.logical_and.outer(modality >= 0, modality >= 0)
+    return known & np.not_equal.outer(modality, modality), known
+
+
+def _share(
+    attention: Attention, part: Bool[np.ndarray, "query key"], whole: Bool[np.ndarray, "query key"]
+) -> Float[np.ndarray, "layer head"]:
+    weights = np.asarray(attention, np.float64)
+    some, all_ = ((weights * pairs).sum((2, 3)) for pairs in (part, whole))
+    return np.divide(some, all_, out=np.zeros_like(some), where=all_ > 0)

@@ -1,0 +1,213 @@
+"""Measure an encoder, its own folder's or an adapter's, by probes on the people of one part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.files import find_artefact
+from sensor2llm.encoders.signal_encoder import WEIGHTS, SignalEncoder, read_manifest
+from sensor2llm.errors import ConfigError, SpecError
+from sensor2llm.evaluation.embedding import (
+    MOST_WINDOWS,
+    Shares,
+    knn_probe,
+    modality_changes,
+    modality_shares,
+    selectivity,
+    spread,
+    subject_probe,
+)
+from sensor2llm.evaluation.evaluation import checked_split, data_facts
+from sensor2llm.evaluation.probe import ProbeResult, encoder_features, probe, probe_metrics
+from sensor2llm.pretraining.config import ProbeConfig, ProbeKind
+from sensor2llm.pretraining.run import labelled
+from sensor2llm.signals.dataset import WindowDataset
+from sensor2llm.signals.normalise import Normaliser
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.tasks.metrics import Predictions, measure
+
+
+@dataclass(frozen=True, eq=False)
+class ReadEncoder:
+    """Hold an encoder and what it is used with: its normaliser, and the split of a store."""
+
+    encoder: SignalEncoder
+    normaliser: Normaliser
+    store: Windows
+    split: Split
+
+    def dataset(self, part: str) -> WindowDataset:
+        """Give the labelled windows of one part.
+
+        Raises:
+            DataError: there is none.
+        """
+        return WindowDataset(self.store, labelled(self.store, self.split[part]), self.normaliser)
+
+    def shares(self, part: str) -> Shares:
+        """Give the share of each modality in each unit, from at most `MOST_WINDOWS` windows."""
+        rows = spread(self.dataset(part).indices, MOST_WINDOWS)
+        dataset = WindowDataset(self.store, rows, self.normaliser)
+        return modality_shares(*modality_changes(self.encoder, dataset))
+
+
+def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> ReadEncoder:
+    """Read an encoder, its own folder's or an adapter's, for a store.
+
+    Args:
+        name: folder, released name or hub name of an encoder or of an adapter.
+        store: windows of the encoder's modalities; brought to its spec where they are not of it.
+        quiet: log nothing of that.
+
+    Raises:
+        ArtefactError: there is none, or it is broken.
+        ConfigError: it is an adapter without an encoder.
+        SpecError: the store's modalities are not the encoder's.
+    """
+    folder = find_artefact(str(name))
+    if (folder / WEIGHTS).is_file():
+        manifest, encoder = read_manifest(folder), SignalEncoder.from_pretrained(folder)
+        normaliser = Normaliser.from_dict(manifest["normaliser"])
+        recipe = manifest.get("recipe") or {}
+        taught: tuple[Taught, ...] = (Taught.from_manifest(manifest),)
+    else:
+        adapter = SensorAdapter.load(folder)
+        if adapter.encoder is None:
+            raise ConfigError(f"'{name}' reads windows as text; it has no encoder to draw or probe")
+        encoder, recipe, taught = adapter.encoder, adapter.recipe, adapter.taught
+        normaliser = adapter.normaliser or _as_they_are(encoder.spec)
+    store = fitted(store, encoder.spec, quiet=quiet)
+    if encoder.spec.names != store.spec.names:
+        raise SpecError(
+            f"'{store.path}' holds {', '.join(store.spec.names)}; probes of this encoder need "
+            f"{', '.join(encoder.spec.names)}, in this order: prepare the store so"
+        )
+    split = checked_split(recipe, store, taught, f"'{name}'")
+    return ReadEncoder(encoder.eval(), normaliser, store, split)
+
+
+def _as_they_are(spec: SignalSpec) -> Normaliser:
+    sizes = {modality.name: len(modality.channels) for modality in spec.modalities}
+    return Normaliser(
+        mean={name: np.zeros(size) for name, size in sizes.items()},
+        scale={name: np.ones(size) for name, size in sizes.items()},
+    )
+
+
+def evaluate_encoder(
+    folder: str | Path,
+    store: Windows,
+    *,
+    part: str = "test",
+    finetuned: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure an encoder's folder with probes: a linear one, an MLP, and the fine-tuned encoder.
+
+    Args:
+        folder: what `pretrain_encoder` wrote.
+        store: labelled windows.
+        part: validation or test.
+        finetuned: also fine-tune a copy of the encoder, which takes minutes.
+        seed: of the bootstrap.
+
+    Returns:
+        What `measure_encoder` does.
+    """
+    kinds: tuple[ProbeKind, ...] = ("linear", "mlp", *(("finetuned",) if finetuned else ()))
+    return measure_encoder(read_encoder(folder, store), kinds=kinds, part=part, seed=seed)
+
+
+def measure_encoder(
+    given: ReadEncoder,
+    *,
+    kinds: Sequence[ProbeKind] = ("linear",),
+    part: str = "test",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure an encoder with probes of its features.
+
+    Args:
+        given: encoder, normaliser, store and split.
+        kinds: probes; the linear one has to be among them.
+        part: whose windows are judged.
+        seed: of the bootstrap.
+
+    Returns:
+        The linear probe's metrics as plain JSON; in `probes` those of every probe, in `knn` those
+        of the nearest neighbours' vote, in `subject_probe` how well the person is read from the
+        embedding, in this part and among the training people (None where it cannot be told), and
+        in `selectivity` how the units of the joint embedding divide among the modalities.
+    """
+    encoder, store, split = given.encoder, given.store, given.split
+    config = ProbeConfig(kinds=tuple(kinds))
+    found = probe(encoder, store, split, given.normaliser, config, part)
+    probes = {kind: _probe_metrics(result, store, seed) for kind, result in found.items()}
+    facts = {"split": part, "encoder": encoder.fingerprint(), "data": data_facts(store, split)}
+    people = {
+        name: subject_probe(encoder, store, split[name], given.normaliser)
+        for name in dict.fromkeys((part, "train"))
+    }
+    return {
+        **probes["linear"],
+        **facts,
+        "probes": probes,
+        "knn": _probe_metrics(_neighbours(given, part), store, seed),
+        "subject_probe": people,
+        "selectivity": selectivity(given.shares(part), store.spec.names),
+    }
+
+
+def embedding_text(metrics: dict[str, Any]) -> str:
+    """Return what was found of the embedding as text for people, to follow the other results.
+
+    There is none in an adapter's metrics: the text is then empty.
+    """
+    if "knn" not in metrics:
+        return ""
+    knn, share = metrics["knn"], metrics["selectivity"]
+    lines = ["", "", f"k-NN probe         {knn['macro_f1']:.3f}  (k = {knn['chosen']['k']})"]
+    for part, found in metrics["subject_probe"].items():
+        if found:
+            raw = found["raw_statistics"]["accuracy"]
+            lines.append(
+                f"person told        {found['accuracy']:.3f}  ({found['people']} {part} people, "
+                f"chance {found['chance']:.3f}, raw statistics {raw:.3f})"
+            )
+    by_modality = ", ".join(f"{name} {value:.2f}" for name, value in share["share"].items())
+    lines.append(f"selectivity        {share['mean_index']:.3f}  ({by_modality})")
+    return "\n".join(lines)
+
+
+def _neighbours(given: ReadEncoder, part: str) -> ProbeResult:
+    sets = {
+        name: encoder_features(given.encoder, given.dataset(name))
+        for name in dict.fromkeys(("train", "validation", part))
+    }
+    classes = len(given.store.label_names)
+    classify, chosen = knn_probe(sets["train"], sets["validation"], classes)
+    labels, probabilities = sets[part].labels, classify(sets[part].features)
+    return ProbeResult(
+        metrics=probe_metrics(labels, probabilities), probabilities=probabilities,
+        labels=labels, rows=np.asarray(given.dataset(part).indices), chosen=chosen,
+    )  # fmt: skip
+
+
+def _probe_metrics(result: ProbeResult, store: Windows, seed: int) -> dict[str, Any]:
+    predictions = Predictions(
+        labels=store.label_names,
+        true=result.labels,
+        predicted=result.probabilities.argmax(1),
+        subjects=store.subjects[result.rows],
+        probabilities=result.probabilities,
+    )
+    released = {"f1_crossl_released": result.metrics["f1_crossl_released"]}
+    return {**measure(predictions, seed=seed).to_dict(), **released, "chosen": result.chosen}

@@ -1,0 +1,163 @@
+"""Answer for the same windows again and again, each time with another change to what is heard.
+
+    passes = Passes(model, AlignedWindows(store, model.adapter), rows)
+    real = passes.hear("as they are")
+    zeroed = passes.hear("zeroed", distort=zero)
+    zeroed.predictions, zeroed.windows_per_s, zeroed.features
+
+Altered windows are encoded once: the LLM and the probe without one judge the same features.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from sensor2llm.evaluation.control_probe import probe_features
+from sensor2llm.evaluation.controls import Distortion
+from sensor2llm.evaluation.probe import FeatureSet
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.dataset import SignalBatch
+from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.batch_split import Halving
+from sensor2llm.tasks.classification import Answered, By, answer_batch, joined
+from sensor2llm.tasks.metrics import Predictions
+from sensor2llm.training.bar import ProgressBar
+
+Rows = Int[np.ndarray, " window"]
+Features = Float[np.ndarray, "window feature"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Hold what one pass over the windows gave.
+
+    Args:
+        predictions: what was said of each window.
+        windows_per_s: speed of the pass, reading and encoding included.
+        features: what the probe gets of the same windows; None without an encoder or a probe.
+    """
+
+    predictions: Predictions
+    windows_per_s: float
+    features: Features | None = None
+
+
+@dataclass
+class Passes:
+    """Let an adapter hear the same windows in many ways.
+
+    Where memory runs out, all later batches are halved, once for all passes.
+
+    Args:
+        model: adapter and LLM.
+        windows: the store, as the adapter expects it.
+        rows: labelled windows of the store, by which every pass is judged.
+        by: how the LLM answers.
+        batch_size: windows at a time.
+        seed: of the distortions' draws.
+        probed: also keep the features that the probe gets.
+        count: how many passes there will be, for the bar.
+        bar: shows how far they are.
+    """
+
+    model: SensorLanguageModel
+    windows: AlignedWindows
+    rows: Rows
+    by: By = "score"
+    batch_size: int = 64
+    seed: int = 0
+    probed: bool = False
+    count: int = 1
+    bar: ProgressBar = field(default_factory=lambda: ProgressBar(False))
+    halving: Halving = field(default_factory=Halving)
+    done: float = 0.0
+
+    def hear(
+        self,
+        told: str,
+        *,
+        heard: Rows | None = None,
+        distort: Distortion | None = None,
+        model: SensorLanguageModel | None = None,
+    ) -> Heard:
+        """Answer for the windows, though what is heard may be another's or distorted.
+
+        Args:
+            told: what the bar says meanwhile.
+            heard: rows whose signals are heard in place of the windows' own.
+            distort: what is done to the signals.
+            model: who answers, where it is not the adapter's own model.
+
+        Raises:
+            DataError: there is no window.
+            ConfigError: the device's memory does not suffice for half a batch.
+        """
+        listener, before = model or self.model, time.perf_counter()
+        work = partial(self._attend, listener)
+        found = [
+            part
+            for batch in self._batches(self.rows if heard is None else heard, distort, told)
+            for part in self.halving(work, batch)
+        ]
+        said = joined(listener, [answered for answered, _ in found], by=self.by)
+        seconds = time.perf_counter() - before
+        features = [part for _, part in found if part is not None]
+        return Heard(
+            self._predictions(said),
+            len(self.rows) / max(seconds, 1e-9),
+            np.concatenate(features) if features else None,
+        )
+
+    def encode(self, rows: Rows) -> FeatureSet:
+        """Give the probe's features of other windows as they are, with their labels."""
+        parts = [
+            part
+            for batch in self.windows.batches(rows, self.batch_size)
+            for part in self.halving(self._features, batch)
+        ]
+        return FeatureSet(features=np.concatenate(parts), labels=self.windows.labels[rows])
+
+    def facts(self) -> dict[str, Any]:
+        """Give what metrics say of the LLM: positions a window, fingerprint."""
+        tokens = float(self.model.tokens_per_window)
+        return {"tokens_per_window": tokens, "llm_fingerprint": self.model.llm.fingerprint()}
+
+    def _attend(
+        self, listener: SensorLanguageModel, batch: SignalBatch
+    ) -> tuple[Answered, Features | None]:
+        with torch.no_grad():
+            features = listener.features(batch)
+        answered = answer_batch(listener, features, by=self.by)
+        return answered, probe_features(features) if self.probed else None
+
+    @torch.no_grad()
+    def _features(self, batch: SignalBatch) -> Features:
+        features = probe_features(self.model.features(batch))
+        assert features is not None
+        return features
+
+    def _batches(self, rows: Rows, distort: Distortion | None, told: str) -> Iterator[SignalBatch]:
+        """Read and distort whole batches, so that halves of one do not draw anew."""
+        generator = torch.Generator().manual_seed(self.seed)
+        for batch in self.windows.batches(rows, self.batch_size):
+            self.bar.update(self.done / self.count, told)
+            yield distort(batch, generator) if distort else batch
+            self.done += min(self.batch_size / len(rows), 1.0)
+
+    def _predictions(self, said: Answered) -> Predictions:
+        store, rows = self.windows.store, self.rows
+        return Predictions(
+            labels=self.model.adapter.label_names,
+            true=self.windows.labels[rows],
+            predicted=said.predicted,
+            subjects=store.subjects[rows],
+            probabilities=said.probabilities,
+            index=rows,
+            starts=np.asarray(store.starts)[rows],
+        )

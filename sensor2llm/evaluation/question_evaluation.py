@@ -1,0 +1,205 @@
+"""Measure how true an adapter's answers are, and whether they come from the signal.
+
+    metrics = evaluate_questions(model, store, split)
+    metrics["true"], metrics["swapped_true"], metrics["frequent_true"], metrics["follows"]
+
+Three numbers belong together: the share of true statements about people the adapter has not seen;
+the share that is still true when the model hears another person's window in place of the asked one;
+and what is reached by answering each question with its most frequent training answer. Where the
+truth differs between two windows, `follows` is the share of answers that differ as well.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from sensor2llm.adapter.batches import AskedBatch, hide_signals
+from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.questions.checking import Verdict
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.store import Windows
+from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.question_answering import (
+    LONGEST_ANSWER,
+    TASK,
+    Items,
+    differing,
+    facts_of_rows,
+    frequent_answers,
+    judge,
+    make_items,
+    without,
+)
+from sensor2llm.training.bar import ProgressBar
+
+TRAIN_WINDOWS = 4000
+
+
+def evaluate_questions(
+    model: SensorLanguageModel,
+    store: Windows,
+    split: Split,
+    *,
+    part: str = "test",
+    per_window: int = 2,
+    hide: float = 0.0,
+    templates: Sequence[str] | None = None,
+    windows: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    progress_bar: bool = False,
+) -> dict[str, Any]:
+    """Ask about the windows of one part, with the controls.
+
+    Args:
+        model: adapter and LLM.
+        store: the windows.
+        split: who taught and who judges.
+        part: whose windows are asked about.
+        per_window: questions a window.
+        hide: share of the modalities that are taken away.
+        templates: which questions; the adapter's own where None.
+        windows: at most so many windows, spread evenly; all where None.
+        batch_size: questions at a time.
+        seed: of the questions, of what is hidden and of the other windows.
+        progress_bar: show one on stderr.
+
+    Raises:
+        ConfigError: the adapter answers no questions.
+        DataError: there is no window or no question, or all windows are one person's.
+    """
+    if TASK not in model.adapter.templates:
+        raise ConfigError(
+            "the adapter answers no questions; train one with the task question_answering"
+        )
+    aligned = AlignedWindows(store, model.adapter)
+    # What is true is computed of what is heard.
+    store, rows = aligned.store, spread(split[part], windows)
+    known = facts_of_rows(store, rows)
+    given: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
+    items = make_items(known, store.spec, seed=seed, **given)
+    if not len(items):
+        raise DataError(
+            "these windows answer none of the questions; choose others, or more windows"
+        )
+    others, heard = (
+        other_people(np.asarray(store.subject_ids)[rows][items.at], seed),
+        rows[items.at],
+    )
+    bar = ProgressBar(progress_bar)
+    said, swapped = (
+        _answers(model, aligned, items, chosen, batch_size, bar, told)
+        for chosen, told in ((heard, "questions"), (heard[others], "another person's windows"))
+    )
+    bar.close()
+    elsewhere = [
+        without(known[items.at[other]], store.spec, _names(store, items.hidden[i]))
+        for i, other in enumerate(others.tolist())
+    ]
+    frequent = frequent_answers(_train_items(store, split, seed, given), items)
+    return _figures(items, said, swapped, frequent, differing(items, elsewhere)) | {
+        "split": part,
+        "windows": len(rows),
+        "subjects": len(np.unique(np.asarray(store.subject_ids)[rows])),
+        "hide": hide,
+    }
+
+
+def _figures(
+    items: Items,
+    said: Sequence[str],
+    swapped: Sequence[str],
+    frequent: Sequence[str],
+    differs: np.ndarray,
+) -> dict[str, Any]:
+    verdicts, changed = (
+        judge(items, said),
+        np.array([a != b for a, b in zip(said, swapped, strict=True)]),
+    )
+    by_template: dict[str, dict[str, float]] = {}
+    names = np.array([question.asked.template for question in items.questions])
+    columns = {
+        "true": _true(verdicts),
+        "swapped_true": _true(judge(items, swapped)),
+        "frequent_true": _true(judge(items, frequent)),
+        "unparsed": np.array([v == Verdict.UNPARSED for v in verdicts]),
+    }
+    for name in dict.fromkeys(names.tolist()):
+        chosen = names == name
+        by_template[name] = {k: float(v[chosen].mean()) for k, v in columns.items()}
+        by_template[name]["questions"] = int(chosen.sum())
+    return {
+        **{name: float(values.mean()) for name, values in columns.items()},
+        "follows": float(changed[differs].mean()) if differs.any() else None,
+        "differing": int(differs.sum()),
+        "questions": len(items),
+        "by_template": by_template,
+    }
+
+
+def _true(verdicts: Sequence[Verdict]) -> np.ndarray:
+    return np.array([verdict == Verdict.TRUE for verdict in verdicts])
+
+
+def _answers(
+    model: SensorLanguageModel,
+    aligned: AlignedWindows,
+    items: Items,
+    rows: Int[np.ndarray, " item"],
+    batch_size: int,
+    bar: ProgressBar,
+    told: str,
+) -> list[str]:
+    """Let the model answer the items while it hears these rows of the store."""
+    names, requests = aligned.store.spec.names, items.requests
+    order = [names.index(n) if n in names else -1 for n in model.adapter.spec.names]
+    hidden = np.concatenate([items.hidden, np.zeros((len(items), 1), dtype=bool)], axis=1)
+    said: list[str] = []
+    for start in range(0, len(items), batch_size):
+        part = slice(start, start + batch_size)
+        bar.update(start / len(items), told)
+        gone = torch.from_numpy(hidden[part][:, order])
+        batch = AskedBatch(hide_signals(aligned.batch(rows[part]), gone), requests[part])
+        said += model.write(batch, max_new_tokens=LONGEST_ANSWER)
+    return said
+
+
+def _train_items(store: Windows, split: Split, seed: int, given: dict[str, Any]) -> Items:
+    rows = spread(split["train"], TRAIN_WINDOWS)
+    return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **given)
+
+
+def other_people(subjects: Int[np.ndarray, " item"], seed: int) -> Int[np.ndarray, " item"]:
+    """Choose for each item another one of another person.
+
+    Raises:
+        DataError: all are one person's.
+    """
+    if len(np.unique(subjects)) < 2:
+        raise DataError("another person's window needs windows of at least two people")
+    rng = np.random.default_rng(seed)
+    partners = rng.permutation(len(subjects))
+    for i in np.flatnonzero(subjects[partners] == subjects):
+        partners[i] = rng.choice(np.flatnonzero(subjects != subjects[i]))
+    return partners
+
+
+def _names(store: Windows, hidden: np.ndarray) -> tuple[str, ...]:
+    return tuple(name for name, gone in zip(store.spec.names, hidden, strict=True) if gone)
+
+
+def spread(rows: Int[np.ndarray, " window"], most: int | None) -> Int[np.ndarray, " window"]:
+    """Give at most so many rows, spread evenly over people and recordings.
+
+    Raises:
+        DataError: there is none.
+    """
+    if len(rows) == 0:
+        raise DataError("no window to ask about; choose another --split or store")
+    if most is None or len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

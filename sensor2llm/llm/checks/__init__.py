@@ -1,0 +1,1 @@
+"""Whether an LLM is the one that it was, and which short ways it may go."""

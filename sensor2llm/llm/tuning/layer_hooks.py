@@ -1,0 +1,70 @@
+"""What reaches into the LLM's layers while a prompt is run: gated cross-attention, LoRA."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.tuning.hooks import Hook, active, decoder_layers
+from sensor2llm.llm.tuning.recomputation import recomputed
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Hold what gated cross-attention hears in a batch of prompts.
+
+    Args:
+        layers: the gated layers.
+        media: of each window of each row.
+        window_of: how many windows stand at or before each position after the cached prefix.
+    """
+
+    layers: GatedCrossAttention
+    media: Float[Tensor, "batch window medium width"]
+    window_of: Int[Tensor, "row length"]
+
+    def select(self, rows: Sequence[int], pads: int = 0) -> "Crossing":
+        """Give some rows', from a position on."""
+        shared = len(self.window_of) == 1
+        window_of = self.window_of if shared else self.window_of[list(rows)]
+        return replace(self, media=self.media[list(rows)], window_of=window_of[:, pads:])
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Say what acts inside the LLM during a prompt's forwards; nothing by default."""
+
+    hooks: tuple[Hook, ...] = ()
+    crossing: Crossing | None = None
+
+    @contextmanager
+    def into(self, llm: FrozenLLM) -> Iterator[None]:
+        """Let it act for one forward, or for a whole generation.
+
+        Where gradients are taken and the LLM is checkpointed, it acts once more in the backward
+        pass, which may come when this is over.
+        """
+        crossing, hooks = self.crossing, list(self.hooks)
+        if crossing is not None:
+            pairs = crossing.layers.hooks(
+                decoder_layers(llm.model), crossing.media, crossing.window_of
+            )
+            hooks += [Hook(module, before=before) for module, before in pairs]
+        recompute = llm.checkpointing and torch.is_grad_enabled()
+        with recomputed(decoder_layers(llm.model), hooks) if recompute else active(hooks):
+            yield
+
+    def select(self, rows: Sequence[int], pads: int = 0) -> "Reach":
+        """Give some rows', from a position on."""
+        crossing = self.crossing
+        return replace(self, crossing=crossing.select(rows, pads) if crossing else None)
+
+
+def count_windows(ids: Int[Tensor, "row length"], signal_id: int) -> Int[Tensor, "row length"]:
+    """Count the windows whose mark stands at or before each position."""
+    return (ids == signal_id).long().cumsum(1)

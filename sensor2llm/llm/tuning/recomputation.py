@@ -1,0 +1,79 @@
+"""Recompute decoder layers in the backward pass, so that training holds their inputs alone.
+
+    with recomputed(decoder_layers(llm.model), hooks):
+        logits = llm.model(inputs_embeds=vectors).logits
+    logits.sum().backward()
+
+What transformers has for this acts in train mode only, where some families' dropout would act too,
+and takes cached keys and values away. Here the LLM stays in eval mode, a cached or learned prefix
+stays where it is, and the model is as it was once the forward is over.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import copy
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers import Cache
+
+from sensor2llm.llm.tuning.hooks import Hook, active
+
+Forward = Callable[..., Any]
+
+
+@contextmanager
+def recomputed(layers: Sequence[nn.Module], hooks: Iterable[Hook] = ()) -> Iterator[None]:
+    """Checkpoint layers for a while, and let hooks act there and in the backward pass.
+
+    Args:
+        layers: the LLM's decoder layers; each holds what it is given and nothing else.
+        hooks: at any module. Those at modules inside a layer act each time that it is computed;
+            what those at a layer itself compute, before it, is held.
+    """
+    outside = list(hooks)
+    with ExitStack() as stack:
+        for layer in layers:
+            within = set(layer.modules()) - {layer}
+            inside = [hook for hook in outside if hook.module in within]
+            outside = [hook for hook in outside if hook.module not in within]
+            stack.enter_context(_replaced(layer, _checkpointed(layer.forward, inside)))
+        stack.enter_context(active(outside))
+        yield
+
+
+def _checkpointed(forward: Forward, hooks: Sequence[Hook]) -> Forward:
+    def compute(*given: Any, **named: Any) -> Any:
+        own = [_own_copy(value) for value in given]
+        with active(hooks):
+            return forward(*own, **{name: _own_copy(value) for name, value in named.items()})
+
+    def run(*given: Any, **named: Any) -> Any:
+        return checkpoint(partial(compute, **named), *given, use_reentrant=False)
+
+    return run
+
+
+def _own_copy(value: Any) -> Any:
+    """Give a cache that a layer may append to once more; its tensors are not copied."""
+    if not isinstance(value, Cache):
+        return value
+    cache = copy(value)
+    cache.layers = [copy(layer) for layer in value.layers]
+    return cache
+
+
+@contextmanager
+def _replaced(module: nn.Module, forward: Forward) -> Iterator[None]:
+    """Let a module compute by another function for a while."""
+    before = module.__dict__.get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del module.forward
+        else:
+            module.forward = before

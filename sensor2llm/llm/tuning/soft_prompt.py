@@ -1,0 +1,133 @@
+"""The learned prompt: P vectors of the language model's width, one parameter.
+
+It is read and written in exactly PEFT's two files (adapter_config.json and
+adapter_model.safetensors of prompt tuning), so that `peft.PeftModel.from_pretrained` reads the
+same vectors. PEFT puts them in front of everything, this package at their placeholder.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.llm.checkpoint import quiet
+from sensor2llm.llm.config import SoftPromptConfig
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.tuning.peft_files import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    read_peft_config,
+    read_peft_tensors,
+)
+
+KEY = "prompt_embeddings"
+
+
+class SoftPrompt(nn.Module):
+    """Hold P learned vectors.
+
+    Example:
+        >>> prompt = SoftPrompt(torch.zeros(8, 64))
+        >>> prompt(batch=2).shape
+        torch.Size([2, 8, 64])
+    """
+
+    def __init__(self, vectors: Float[Tensor, "token width"]) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(vectors.detach().clone().float())
+
+    @classmethod
+    def start(cls, config: SoftPromptConfig, llm: FrozenLLM, seed: int = 0) -> "SoftPrompt":
+        """Start from noise on the scale of the embeddings, from random tokens or from a text.
+
+        A text's tokens are repeated, or cut, to the number of vectors.
+
+        Raises:
+            ConfigError: for no tokens at all, or a text without a token.
+        """
+        if config.tokens < 1:
+            raise ConfigError(f"a soft prompt needs at least one token, got {config.tokens}")
+        generator = torch.Generator().manual_seed(seed)
+        if config.init == "random":
+            noise = torch.randn(config.tokens, llm.width, generator=generator)
+            return cls(noise * llm.embedding_std)
+        if config.init == "vocabulary":
+            ids = torch.randint(llm.vocabulary, (config.tokens,), generator=generator)
+        else:
+            found = llm.encode(config.text or "")
+            if not found:
+                raise ConfigError(f"the soft prompt's text {config.text!r} has no tokens")
+            ids = torch.tensor(found).repeat(-(-config.tokens // len(found)))[: config.tokens]
+        with torch.no_grad():
+            return cls(llm.embed(ids.unsqueeze(0))[0].cpu())
+
+    def forward(self, batch: int) -> Float[Tensor, "batch token width"]:
+        """Give the vectors once for each row of a batch."""
+        return self.vectors.expand(batch, -1, -1)
+
+    def save_peft(self, folder: Path | str, llm_name: str, model_config: Any = None) -> None:
+        """Write PEFT's two files.
+
+        Args:
+            folder: where to; made if it is not there.
+            llm_name: `bundled` or a hub name, never a path.
+            model_config: the language model's configuration; its layers and heads are noted as
+                PEFT notes them (PEFT fills them in on loading where they are not there).
+        """
+        with quiet():
+            from peft import PromptTuningConfig
+
+        tokens, width = self.vectors.shape
+        # PEFT's field prompt_tuning_init stays RANDOM whatever the start was: with TEXT, PEFT
+        # would look for a tokenizer called `bundled` before it trains the vectors further.
+        config = PromptTuningConfig(
+            task_type="CAUSAL_LM",
+            base_model_name_or_path=llm_name,
+            inference_mode=True,
+            num_virtual_tokens=tokens,
+            token_dim=width,
+            num_transformer_submodules=1,
+            num_attention_heads=getattr(model_config, "num_attention_heads", None),
+            num_layers=getattr(model_config, "num_hidden_layers", None),
+        )
+        config.save_pretrained(str(folder))
+        vectors = {KEY: self.vectors.detach().cpu().contiguous()}
+        save_file(vectors, Path(folder) / WEIGHTS_FILE, metadata={"format": "pt"})
+
+    @classmethod
+    def load_peft(cls, folder: Path | str, width: int | None = None) -> "SoftPrompt":
+        """Read PEFT's two files.
+
+        Args:
+            folder: holds both.
+            width: the width of the language model's embeddings, checked where given.
+
+        Raises:
+            ArtefactError: for a missing or truncated file, another PEFT type, or another width.
+        """
+        folder = Path(folder)
+        config = read_peft_config(folder / CONFIG_FILE, "PROMPT_TUNING", "a soft prompt")
+        vectors = _read_vectors(folder / WEIGHTS_FILE)
+        stated = (config.get("num_virtual_tokens"), config.get("token_dim"))
+        if tuple(vectors.shape) != stated:
+            raise ArtefactError(
+                f"{folder / WEIGHTS_FILE} holds vectors of shape {tuple(vectors.shape)}, but "
+                f"{CONFIG_FILE} says {stated}; take both files from one adapter"
+            )
+        if width is not None and vectors.shape[1] != width:
+            raise ArtefactError(
+                f"the soft prompt in {folder} is {vectors.shape[1]} wide and the language model's "
+                f"embeddings are {width} wide; load the language model that it was trained for"
+            )
+        return cls(vectors)
+
+
+def _read_vectors(path: Path) -> Tensor:
+    tensors = read_peft_tensors(path, "a soft prompt")
+    if set(tensors) != {KEY}:
+        raise ArtefactError(f"{path} holds {sorted(tensors)}; expected {KEY} and nothing else")
+    return tensors[KEY]

@@ -1,0 +1,70 @@
+"""The loss of what windows are to be answered: likelihood of the answers' tokens, and numbers."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.bridge.number_head import number_loss
+from sensor2llm.errors import DataError
+from sensor2llm.llm.forward import Prompt, tail_logits, tail_logits_and_states
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.model.prompt_vectors import PromptBuilder
+from sensor2llm.training.task import StepLoss
+
+
+def answer_loss(
+    llm: FrozenLLM,
+    prompt: Prompt,
+    table: Int[Tensor, "batch token"],
+    lengths: Int[Tensor, " batch"],
+) -> Float[Tensor, ""]:
+    """Sum the negative log-likelihood of answers' tokens; logits at those places only.
+
+    Args:
+        llm: the frozen LLM.
+        prompt: what is answered.
+        table: token ids of each row's answer, end of turn included, padded on the right.
+        lengths: how many of them count.
+    """
+    targets = table[:, : int(lengths.max())]
+    return _token_loss(tail_logits(llm, prompt, targets[:, :-1]), targets, lengths)
+
+
+def _token_loss(
+    logits: Float[Tensor, "batch token vocabulary"],
+    targets: Int[Tensor, "batch token"],
+    lengths: Int[Tensor, " batch"],
+) -> Float[Tensor, ""]:
+    flat = logits.float().flatten(0, 1)
+    each = functional.cross_entropy(flat, targets.flatten(), reduction="none")
+    counted = torch.arange(targets.shape[1], device=lengths.device) < lengths[:, None]
+    return (each.view_as(targets) * counted).sum()
+
+
+def asked_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:
+    """Sum the loss of each window's own answer, and of its number where there is a head.
+
+    Raises:
+        DataError: a window has no answer.
+    """
+    answers = [asked.answer for asked in batch.asked or ()]
+    if None in answers:
+        raise DataError("a window to train on has no answer; leave such windows out")
+    llm, prompting, head = build.llm, build.prompting, build.adapter.head
+    texts = prompting.row_texts(batch)
+    said = [prompting.answer_row(t, a or "") for t, a in zip(texts, answers, strict=True)]
+    longest, end = max(map(len, said)), llm.end_of_turn_id
+    rows = [prompting.encode_row(text) for text in texts]
+    prompt = build.rows(batch, rows, answer=longest)
+    padded = [[*ids, *[end] * (longest - len(ids))] for ids in said]
+    table = torch.tensor(padded, device=llm.device)
+    lengths = torch.tensor([len(ids) for ids in said], device=llm.device)
+    numbers = [asked.number for asked in batch.asked or ()]
+    if head is None or None in numbers:
+        return StepLoss(answer_loss(llm, prompt, table, lengths), float(len(batch)))
+    values = torch.tensor(numbers, dtype=torch.float32, device=llm.device)
+    logits, states = tail_logits_and_states(llm, prompt, table[:, :-1])
+    total = _token_loss(logits, table, lengths) + number_loss(head, states, values)
+    return StepLoss(total, float(len(batch)))

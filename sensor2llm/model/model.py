@@ -1,0 +1,343 @@
+"""SensorLanguageModel: an adapter and its frozen LLM, as one thing that hears sensors.
+
+    model = SensorLanguageModel.from_pretrained("runs/har")
+    model.score(windows)                    (window, label) probabilities
+    model.generate(windows, question="How hard did this person move?")
+    model.embed(windows)                    input embeddings for other engines
+
+Notation: `length` positions of a prompt, P soft-prompt vectors, K signal tokens, `width` the LLM's.
+
+Where an encoder hears the window, the prompt is the same text for every window, so one batch is
+one row of ids that meets its vectors by a masked scatter; nothing loops over windows. Where each
+window has a text of its own (a question, its numbers), rows are padded on the left.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.batches import CLASSIFICATION, AskedBatch, FeatureBatch, Request
+from sensor2llm.bridge.extra.reprogramming import sample_words
+from sensor2llm.encoders.signal_encoder import Features
+from sensor2llm.errors import ConfigError, DataError, ModelError
+from sensor2llm.llm.chat import Message
+from sensor2llm.llm.forward import Prompt, last_states
+from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.generation import generate_texts, greedy_texts
+from sensor2llm.llm.scoring import score_labels
+from sensor2llm.llm.streaming import stream_text
+from sensor2llm.model.loss import answer_loss, asked_loss
+from sensor2llm.model.prompt_text import Prompting
+from sensor2llm.model.prompt_vectors import PromptBuilder
+from sensor2llm.signals.dataset import SignalBatch
+from sensor2llm.signals.window import Window
+from sensor2llm.training.loop import StepLoss
+
+Objective = Literal["answer", "labels", "both"]
+Batch = FeatureBatch | SignalBatch | AskedBatch | Features | Sequence[Window]
+OBJECTIVES = ("answer", "labels", "both")
+
+
+class SensorLanguageModel(nn.Module):
+    """Let a frozen LLM read sensor windows through an adapter.
+
+    The LLM is no submodule: parameters, state and device moves are the adapter's alone.
+
+    Args:
+        adapter: what is trained.
+        llm: what is not.
+        objective: `answer` is the log-likelihood of the right label's tokens and end of turn;
+            `labels` the cross-entropy over all labels' scores; `both` their sum.
+        check: refuse an LLM that the adapter was not trained for (a control passes False).
+        given: further variables of the template that all windows share (unit, examples, …).
+
+    Raises:
+        ArtefactError: the LLM is another one than the adapter's.
+        ConfigError: the objective is unknown, or two labels are the same text to the LLM.
+    """
+
+    def __init__(
+        self,
+        adapter: SensorAdapter,
+        llm: FrozenLLM,
+        *,
+        objective: Objective = "answer",
+        check: bool = True,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if objective not in OBJECTIVES:
+            choices = ", ".join(OBJECTIVES)
+            raise ConfigError(f"unknown objective {objective!r}; choose from {choices}")
+        if check and not llm.matches(adapter.llm_identity):
+            adapter.check_llm(llm.name, llm.identity)
+        self.adapter, self.llm, self.objective = adapter.to(llm.device), llm, objective
+        if adapter.projector is not None and adapter.projector.needs_vocabulary:
+            with torch.no_grad():
+                adapter.projector.use_vocabulary(llm.embed(sample_words(llm.vocabulary)[None])[0])
+        self.prompting = Prompting(adapter, llm, given)
+        self.build = PromptBuilder(self.adapter, llm, self.prompting, self._evaluating)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, llm: FrozenLLM | str | None = None, **options: Any
+    ) -> "SensorLanguageModel":
+        """Load an adapter and its LLM.
+
+        Args:
+            name: an adapter folder, a released name or a hub name.
+            llm: a loaded LLM, a folder or name of one; the adapter's own where None.
+            **options: of `FrozenLLM.load`: dtype, quantization, device, attention.
+
+        Raises:
+            ArtefactError: the adapter is broken, or made for another LLM.
+        """
+        adapter = SensorAdapter.load(name)
+        if not isinstance(llm, FrozenLLM):
+            llm = FrozenLLM.load(llm or adapter.llm_place(), **options)
+        return cls(adapter, llm).eval()
+
+    @property
+    def tokens_per_window(self) -> int:
+        """Give the positions of one window: template, P, K, a learned prefix, the longest label.
+
+        What a window's prompt says as text (numbers without an encoder, values, a question) comes
+        on top, and so does the answer to a question.
+        """
+        task = self.adapter.template.task
+        asked = Request(task, {} if self.prompting.classifies else {"question": ""})
+        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
+        prompt = learned + len(self.prompting.ids(asked=asked, **self.prompting.bare))
+        if not self.prompting.classifies:
+            return prompt
+        return prompt + self.prompting.answers.table.shape[1]
+
+    def check_context(self) -> None:
+        """Check, before anything is computed, that the LLM holds a prompt and the longest label.
+
+        Raises:
+            DataError: it does not.
+        """
+        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
+        self.build.check_fits(self.tokens_per_window - learned, 0)
+
+    def features(self, batch: Batch) -> FeatureBatch:
+        """Bring windows, a batch or cached features into the form that the adapter takes."""
+        if isinstance(batch, AskedBatch):
+            return self.features(batch.signals).ask(batch.asked)
+        if isinstance(batch, Features):
+            labels = torch.full((len(batch.steps),), -1)
+            batch = FeatureBatch(labels, batch.steps, batch.present)
+        elif not isinstance(batch, FeatureBatch | SignalBatch):
+            batch = self.adapter.collate(batch)
+        batch = batch.to(self.llm.device)
+        return batch if isinstance(batch, FeatureBatch) else self.adapter.features(batch)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> StepLoss:
+        """Give the loss summed over the batch's windows; this is what the training loop calls.
+
+        Raises:
+            DataError: a window has no label.
+        """
+        features = self.features(batch)
+        labels = features.asked is None or features.asked[0].answer is None
+        step = self._label_loss(features) if labels else asked_loss(self.build, features)
+        if self.adapter.head is None:
+            return step
+        # Several processes wait for a gradient of every parameter, whatever the task.
+        untouched = sum(p.sum() * 0 for p in self.adapter.head.parameters())
+        return step._replace(total=step.total + untouched)
+
+    def _label_loss(self, features: FeatureBatch) -> StepLoss:
+        """Sum the loss of each window's label."""
+        labels = features.labels
+        asked = features.asked or ()
+        if bool((labels < 0).any()) or any(r.task != CLASSIFICATION for r in asked):
+            raise DataError("a window to train on has no label or answer; leave such windows out")
+        prompt = self.build.own(features)
+        if self.objective == "answer":
+            answers = self.prompting.answers
+            total = answer_loss(self.llm, prompt, answers.table[labels], answers.lengths[labels])
+        else:
+            scores = self._score(prompt)
+            chosen = functional.cross_entropy(self._posterior(scores), labels, reduction="sum")
+            right = scores.gather(1, labels[:, None]).sum()
+            total = chosen - right if self.objective == "both" else chosen
+        return StepLoss(total, float(len(labels)))
+
+    def numbers(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """Give the number head's estimates, in the target's unit, for windows that are asked.
+
+        Raises:
+            ConfigError: the adapter has no number head.
+        """
+        if self.adapter.head is None:
+            raise ConfigError("the adapter estimates no number; train one with the task regression")
+        with self._evaluating():
+            features = self.features(batch)
+            if features.asked is None:
+                features = features.ask([Request("regression")] * len(features))
+            return self.adapter.head(last_states(self.llm, self.build.own(features))).float()
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Give the mean loss a window."""
+        step = self(batch)
+        return step.total / step.weight
+
+    def log_likelihoods(self, batch: Batch) -> Float[Tensor, "batch label"]:
+        """Give every label's log-likelihood as the answer, end of turn included, in nats."""
+        features = self.features(batch)
+        return self._score(self.build.own(features))
+
+    def _score(self, prompt: Prompt) -> Float[Tensor, "batch label"]:
+        answers = self.prompting.answers
+        return score_labels(self.llm, prompt, answers.tree, answers.ids)
+
+    def _posterior(self, scores: Float[Tensor, "batch label"]) -> Float[Tensor, "batch label"]:
+        return scores - scores.new_tensor(self.adapter.label_prior)
+
+    def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
+        """Give every label's probability; rows sum to one."""
+        with self._evaluating():
+            return self._posterior(self.log_likelihoods(batch)).softmax(-1)
+
+    def measure_prior(self, batches: Iterable[Batch]) -> tuple[float, ...]:
+        """Set the adapter's label prior to each label's mean log-likelihood over these batches.
+
+        Do it on training windows before training: what a label scores without anything learned
+        says how likely its words are, not what the signal is.
+        """
+        total, windows = torch.zeros(len(self.adapter.label_names), dtype=torch.float64), 0
+        with self._evaluating():
+            for batch in batches:
+                scores = self.log_likelihoods(batch)
+                total += scores.double().sum(0).cpu()
+                windows += len(scores)
+        if not windows:
+            raise DataError("no window to measure the label prior on; give training windows")
+        self.adapter.label_prior = tuple((total / windows).tolist())
+        return self.adapter.label_prior
+
+    def embed(
+        self,
+        batch: Batch,
+        *,
+        question: str | None = None,
+        messages: Sequence[Message] | None = None,
+    ) -> tuple[
+        Float[Tensor, "batch length width"],
+        Int[Tensor, "batch length"],
+        Int[Tensor, "batch length"],
+    ]:
+        """Give input embeddings, attention mask and position ids of whole prompts.
+
+        Args:
+            batch: windows, a batch or cached features.
+            question: the template's `question`.
+            messages: a whole conversation instead of the template's; it must hold P and K
+                placeholders.
+        """
+        if self.adapter.cross_attention is not None or self.adapter.prefix is not None:
+            raise ModelError(
+                "this adapter reaches into the LLM's layers (cross-attention or a learned "
+                "prefix): embeddings alone do not hold what it hears; use generate or score"
+            )
+        if self.llm.runner.embeds_by_layer:
+            raise ModelError(
+                f"layers of {self.llm.name} embed the tokens once more: embeddings alone do not "
+                "hold what it reads; use generate or score"
+            )
+        with self._evaluating():
+            prompt = self.build.given(self.features(batch), question, messages)
+        n, shape = len(prompt), prompt.positions.shape
+        mask = torch.ones(shape, dtype=torch.long, device=prompt.vectors.device)
+        if prompt.mask is not None:
+            mask = prompt.mask
+        return prompt.vectors, mask.expand(n, -1), prompt.positions.expand(n, -1)
+
+    def generate(
+        self,
+        batch: Batch,
+        *,
+        question: str | None = None,
+        messages: Sequence[Message] | None = None,
+        max_new_tokens: int = 32,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """Let the LLM answer in its own words, one text a window.
+
+        Args:
+            batch: windows, a batch or cached features; what they are asked where it says so.
+            question: the template's `question`.
+            messages: a whole conversation instead of the template's.
+            max_new_tokens: where an answer is cut off.
+            temperature: 0 takes the likeliest token each time; above, tokens are drawn.
+            seed: of the drawing.
+        """
+        with self._evaluating():
+            prompt = self.build.given(self.features(batch), question, messages)
+            return self._say(prompt, max_new_tokens, temperature, seed)
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        heard: Sequence[FeatureBatch],
+        *,
+        max_new_tokens: int = 32,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> str:
+        """Let the LLM answer one conversation in which several windows stand.
+
+        Args:
+            messages: with every window's placeholders at its place.
+            heard: features of each window, in the order of their places.
+            max_new_tokens: where the answer is cut off.
+            temperature: 0 takes the likeliest token each time; above, tokens are drawn.
+            seed: of the drawing.
+
+        Raises:
+            ModelError: there are more places than windows, or fewer.
+        """
+        ids = self.llm.encode(self.llm.render(messages))
+        with self._evaluating():
+            prompt = self.build.conversation(ids, heard)
+            return self._say(prompt, max_new_tokens, temperature, seed)[0]
+
+    def _say(self, prompt: Prompt, most: int, temperature: float, seed: int) -> list[str]:
+        chosen: dict[str, Any] = {
+            "max_new_tokens": most, "temperature": temperature, "seed": seed,
+        }  # fmt: skip
+        if prompt.prefix is None and self.llm.shortcuts().generate:
+            return generate_texts(self.llm, prompt, **chosen)
+        rows = (prompt.row(i) for i in range(len(prompt)))
+        return ["".join(stream_text(self.llm, row, **chosen)).strip() for row in rows]
+
+    def write(self, batch: Batch, *, max_new_tokens: int = 32) -> list[str]:
+        """Let the LLM answer greedily, as `generate` does, from its cached prefix.
+
+        Args:
+            batch: windows, a batch or cached features; what they are asked where it says so.
+            max_new_tokens: where an answer is cut off.
+        """
+        with self._evaluating():
+            return greedy_texts(self.llm, self.build.own(self.features(batch)), max_new_tokens)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Switch dropout and gradients off for a while."""
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(training)

@@ -1,0 +1,1 @@
+"""Pictures of windows, stores and embeddings."""

@@ -1,0 +1,1 @@
+"""How people and engines reach an adapter: the terminal, prompt embeddings."""

@@ -1,0 +1,204 @@
+"""The chat in a terminal: commands, drawn windows, streamed answers; or one JSON object a turn."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from sensor2llm.errors import ConfigError, DataError, UserError
+from sensor2llm.plots.braille import sketch_window
+from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.classification import Prediction
+from sensor2llm.tasks.conversation import Conversation
+
+logger = logging.getLogger(__name__)
+HELP = """/window FILE [NUMBER]   let the model hear a window of a recording (the first one)
+/labels                 list the labels that it knows
+/save FILE              keep the conversation as .md or .json
+/help                   this list
+/quit                   leave
+Everything else is a question. Ctrl-C stops an answer or clears the line, twice it leaves."""
+PLAIN = {"help": "/help", "quit": "/quit", "exit": "/quit", "/exit": "/quit"}
+"""What may be typed without a slash, or otherwise."""
+
+
+class ChatTerminal:
+    """Read lines, and write what comes of them.
+
+    Args:
+        conversation: what answers.
+        console: where turns are written for people; JSON goes to its file, too.
+        as_json: write one JSON object a turn instead.
+    """
+
+    def __init__(
+        self, conversation: Conversation, console: Console, *, as_json: bool = False
+    ) -> None:
+        self.conversation, self.console, self.as_json = conversation, console, as_json
+        self.heard: tuple[Window, Prediction] | None = None
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/window": self._window,
+            "/labels": self._labels,
+            "/save": self._save,
+            "/help": self._help,
+        }
+
+    def run(self, lines: Iterable[str], *, echo: bool = False) -> None:
+        """Answer every line until `/quit`; a mistake is said and the chat goes on.
+
+        Args:
+            lines: what is typed.
+            echo: write each line before its answer, so that a transcript can be read.
+        """
+        for line in lines:
+            if not self._take(line, echo=echo and not self.as_json):
+                return
+
+    def converse(self) -> None:
+        """Ask at the terminal until the end of input, `/quit`, or Ctrl-C twice in a row."""
+        with contextlib.suppress(ImportError):  # arrow keys and a history; not on Windows
+            import readline  # noqa: F401  (it is enough that it is there)
+        self.console.print("[dim]ask anything, or /help[/dim]")
+        interrupted = False
+        while True:
+            try:
+                line, interrupted = input("> "), False
+                if not self._take(line):
+                    return
+            except EOFError:
+                return
+            except KeyboardInterrupt:
+                self.console.print("" if interrupted else "\n[dim]Ctrl-C again leaves[/dim]")
+                if interrupted:
+                    return
+                interrupted = True
+
+    def _take(self, line: str, *, echo: bool = False) -> bool:
+        """Answer one line; False where it says to leave."""
+        line = line.strip()
+        command = PLAIN.get(line.lower(), line)
+        if command == "/quit":
+            return False
+        if echo and line:
+            self.console.print(f"[dim]> {escape(line)}[/dim]", highlight=False)
+        if line:
+            self._answer(command)
+        return True
+
+    def attach(self, file: str | Path, number: int = 1) -> None:
+        """Let the model hear window `number` of a file, and show what it says.
+
+        Raises:
+            DataError: the file has not so many windows.
+        """
+        spec = self.conversation.model.adapter.spec
+        window = _window(file, spec, number)
+        prediction = self.conversation.attach(window, f"{Path(file).name}, window {number}")
+        self.heard = window, prediction
+        if self.as_json:
+            self._json(self.conversation.turns[-1].to_dict())
+            return
+        self.console.print(escape(sketch_window(window, spec, self.console.width)), highlight=False)
+        for told in _by_modality(fact.text for fact in facts(window, spec).values()):
+            self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
+        best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        (first, share), others = best[0], best[1:3]
+        rest = ", ".join(f"{escape(name)} {p:.2f}" for name, p in others)
+        self.console.print(f"[bold]{escape(first)}[/bold] {share:.2f}  [dim]{rest}[/dim]")
+
+    def _answer(self, line: str) -> None:
+        name, _, rest = line.partition(" ")
+        try:
+            if not name.startswith("/"):
+                self._ask(line)
+            elif name in self._commands:
+                self._commands[name](rest.strip())
+            else:
+                known = ", ".join([*self._commands, "/quit"])
+                raise ConfigError(f"unknown command {name!r}; choose from {known}")
+        except Exception as error:
+            # Whatever a file does to a reader, the conversation goes on.
+            if not isinstance(error, (UserError, OSError)):
+                logger.debug("%s", line, exc_info=True)
+            told = " ".join(str(error).split()) or type(error).__name__
+            if self.as_json:
+                self._json({"error": told})
+            else:
+                self.console.print(f"[red]{escape(told)}[/red]", highlight=False)
+
+    def _ask(self, question: str) -> None:
+        if self.as_json:
+            self.conversation.ask(question)
+            self._json(self.conversation.turns[-1].to_dict())
+            return
+        try:
+            for piece in self.conversation.stream(question):
+                self.console.print(escape(piece), end="", highlight=False, soft_wrap=True)
+        except KeyboardInterrupt:
+            self.console.print("[dim] (stopped; this answer is not part of the conversation)[/dim]")
+            raise
+        self.console.print()
+
+    def _window(self, rest: str) -> None:
+        file, _, number = rest.rpartition(" ") if rest[-1:].isdigit() else (rest, "", "1")
+        if not number.isdigit() or not file:
+            file, number = rest, "1"
+        if not file:
+            raise ConfigError("/window needs a file: /window walk.csv, or /window walk.csv 3")
+        self.attach(file, int(number))
+
+    def _labels(self, rest: str) -> None:
+        labels = list(self.conversation.model.adapter.label_names)
+        self._say({"labels": labels}, ", ".join(labels))
+
+    def _save(self, rest: str) -> None:
+        if not rest:
+            raise ConfigError("/save needs a file: /save chat.md, or /save chat.json")
+        saved = str(self.conversation.save(rest))
+        self._say({"saved": saved}, f"saved as {saved}")
+
+    def _help(self, rest: str) -> None:
+        self._say({"help": HELP}, HELP)
+
+    def _say(self, plain: dict[str, Any], text: str) -> None:
+        if self.as_json:
+            self._json(plain)
+        else:
+            self.console.print(escape(text), highlight=False)
+
+    def _json(self, plain: dict[str, Any]) -> None:
+        self.console.file.write(json.dumps(plain, ensure_ascii=False) + "\n")
+        self.console.file.flush()
+
+
+def _by_modality(texts: Iterable[str]) -> list[str]:
+    """Join facts of one modality ("accel: …") to one line each."""
+    lines: dict[str, list[str]] = {}
+    for text in texts:
+        name, colon, told = text.partition(": ")
+        lines.setdefault(name + colon, []).append(told)
+    return [name + "; ".join(told) for name, told in lines.items()]
+
+
+def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
+    """Give a file's window by its number, from 1.
+
+    Raises:
+        DataError: the file has not so many windows.
+    """
+    found = list(islice(read_windows(file, spec), max(number, 0)))
+    if not 1 <= number <= len(found):
+        raise DataError(
+            f"{Path(file).name} has {len(found) if number > 0 else 'its'} windows of "
+            f"{spec.length_text}; there is no number {number}"
+        )
+    return found[-1]

@@ -1,0 +1,1 @@
+"""What became of every row that was read."""

@@ -1,0 +1,240 @@
+"""What an answer says: written from a fact, read from a text, judged within a tolerance.
+
+`parse` is for the answer to a question: it takes one number or one word from a short sentence.
+`read` is for a part of a caption, where only the exact form counts. Both give None for what is not
+such an answer.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sensor2llm.signals.facts.facts import Fact
+
+Value = float | str | bool | tuple[str, ...]
+
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?")
+_NEGATION = re.compile(r"\b(?:not|never|neither|nor)\b|n't\b")
+
+
+class Answers(Protocol):
+    """Write, read and judge the answers of one kind."""
+
+    @property
+    def grid(self) -> str:
+        """How an answer is rounded, or its words."""
+
+    @property
+    def tolerance(self) -> str:
+        """How far a true answer may lie from the fact."""
+
+    def of(self, fact: Fact) -> Value:
+        """Give the value of a fact, not rounded."""
+
+    def write(self, value: Value) -> str:
+        """Write the answer in few tokens."""
+
+    def parse(self, said: str) -> Value | None:
+        """Read an answer in its usual wordings."""
+
+    def read(self, said: str) -> Value | None:
+        """Read the exact form alone."""
+
+    def agrees(self, value: Value, fact: Fact) -> bool:
+        """Say whether the value is true of the fact."""
+
+
+def tidy(said: str) -> str:
+    """Give the text in lower case, with single spaces, without brackets or marks at its end."""
+    text = re.sub(r"\([^)]*\)", " ", said.casefold())
+    return " ".join(text.split()).rstrip(" .!;,")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """Answers that are a number with a unit; `nothing` is what stands for the number 0."""
+
+    unit: str
+    steps: tuple[tuple[float, float], ...]
+    """(from, step): a number is rounded to the step of the last `from` that it reaches."""
+    within: float
+    """Tolerance in the unit; the larger of the two tolerances holds."""
+    within_share: float = 0.0
+    """Tolerance as a share of the true number."""
+    scale: float = 1.0
+    """Times the fact's value."""
+    spellings: Mapping[str, float] = field(default_factory=dict)
+    """Other units -> factor to `unit`."""
+    nothing: tuple[str, ...] = ()
+    limits: tuple[float, ...] = ()
+    """Limits that yes/no questions compare with."""
+
+    @property
+    def grid(self) -> str:
+        """How an answer is rounded."""
+        first, *more = self.steps
+        later = "".join(f", {step:g} from {start:g} {self.unit}" for start, step in more)
+        words = f", or {self.nothing[0]!r}" if self.nothing else ""
+        return f"{first[1]:g} {self.unit}{later}{words}"
+
+    @property
+    def tolerance(self) -> str:
+        """How far a true answer may lie from the fact."""
+        share = f" or {100 * self.within_share:g} % of it" if self.within_share else ""
+        return f"± {self.within:g} {self.unit}{share}"
+
+    def margin(self, true: float) -> float:
+        """Give the tolerance at a true number, in the unit."""
+        return max(self.within, self.within_share * abs(true))
+
+    def of(self, fact: Fact) -> float:
+        """Give the fact's number in the unit; 0 where the thing is not there."""
+        return 0.0 if fact.value is None else self.scale * float(fact.value)  # type: ignore[arg-type]
+
+    def write(self, value: Value) -> str:
+        """Write the number on the grid; what is there is at least one step."""
+        number = float(value)  # type: ignore[arg-type]
+        if self.nothing and not number:
+            return self.nothing[0]
+        step = [step for start, step in self.steps if number >= start][-1]
+        return f"{max(round(number / step), number > 0) * step:g} {self.unit}"
+
+    def parse(self, said: str) -> float | None:
+        """Read the one number of a text; without a unit it is in ours, in a foreign one it is none.
+
+        >>> beats = Number(
+        ...     unit="bpm", steps=((0, 1),), within=3, spellings={"beats per minute": 1}
+        ... )
+        >>> beats.parse("The heart rate is about 72 beats per minute.")
+        72.0
+        """
+        text = tidy(said)
+        numbers = list(_NUMBER.finditer(text))
+        if not numbers:
+            return 0.0 if any(words in text for words in self.nothing) else None
+        if len(numbers) > 1 or _NEGATION.search(text):
+            return None
+        rest = text[numbers[0].end() :].strip()
+        factor = self._factor(rest) if rest else 1.0
+        return None if factor is None else float(numbers[0][0]) * factor
+
+    def _factor(self, rest: str) -> float | None:
+        units = {self.unit: 1.0, **self.spellings}
+        for unit in sorted(units, key=len, reverse=True):
+            if re.match(rf"{re.escape(unit.casefold())}(?![\w/])", rest):
+                return units[unit]
+        return None
+
+    def read(self, said: str) -> float | None:
+        """Read a number and our unit, and nothing else."""
+        said = said.casefold()
+        if said in self.nothing:
+            return 0.0
+        match = re.fullmatch(rf"({_NUMBER.pattern}) {re.escape(self.unit.casefold())}", said)
+        return float(match[1]) if match else None
+
+    def agrees(self, value: Value, fact: Fact) -> bool:
+        """Say whether the number lies within the tolerance; 'nothing' is true of nothing only."""
+        true = self.of(fact)
+        if self.nothing and not (true and value):
+            return value == true
+        return abs(float(value) - true) <= self.margin(true) + 1e-9  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """Answers that are one of a few words; `words` gives the wordings that stand for each."""
+
+    words: Mapping[str, tuple[str, ...]]
+
+    @property
+    def grid(self) -> str:
+        """The words."""
+        return ", ".join(self.words)
+
+    @property
+    def tolerance(self) -> str:
+        """When another word is true as well."""
+        return "exact; both words within 10 % of a bound"
+
+    def of(self, fact: Fact) -> str:
+        """Give the fact's word."""
+        return str(fact.value)
+
+    def write(self, value: Value) -> str:
+        """Give the word."""
+        return str(value)
+
+    def parse(self, said: str) -> str | None:
+        """Find the one word that a text says; None where it says two, or negates."""
+        text = tidy(said)
+        if _NEGATION.search(text):
+            return None
+        found = [word for word, others in self.words.items() if _says(text, (word, *others))]
+        return found[0] if len(found) == 1 else None
+
+    def read(self, said: str) -> str | None:
+        """Read a word or one of its wordings, and nothing else."""
+        found = [word for word, others in self.words.items() if said in (word, *others)]
+        return found[0] if found else None
+
+    def agrees(self, value: Value, fact: Fact) -> bool:
+        """Say whether it is the fact's word, or one that is near (`Fact.near`)."""
+        return value in (fact.value, *fact.near)
+
+
+def _says(text: str, wordings: tuple[str, ...]) -> bool:
+    return any(re.search(rf"\b{re.escape(words)}\b", text) for words in wordings)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Answers that are a channel with its sign: `+x`. The sensor's own name is left out."""
+
+    grid: str = "sign and axis, `+x`"
+    tolerance: str = "exact; both axes within 10 % of each other"
+
+    def of(self, fact: Fact) -> str:
+        """Give sign and axis: `-watch_accel_y` of `watch_accel` is `-y`."""
+        return _axis(str(fact.value), fact.modality)
+
+    def write(self, value: Value) -> str:
+        """Give the axis."""
+        return str(value)
+
+    def parse(self, said: str) -> str | None:
+        """Find the one axis with a sign (`+x`, `minus y`) in a text."""
+        text = re.sub(r"\b(plus|minus) ", lambda m: "+" if m[1] == "plus" else "-", tidy(said))
+        found = re.findall(r"(?<![\w-])[+-] ?(\w[\w-]*)", text)
+        if len(found) != 1 or _NEGATION.search(text):
+            return None
+        return ("-" if re.search(r"(?<![\w-])- ?\w", text) else "+") + str(found[0])
+
+    def read(self, said: str) -> str | None:
+        """Read sign and axis, and nothing else."""
+        return said if re.fullmatch(r"[+-]\w[\w-]*", said) else None
+
+    def agrees(self, value: Value, fact: Fact) -> bool:
+        """Say whether it is the axis of gravity, or one that is near (`Fact.near`)."""
+        axes = (str(fact.value), *fact.near)
+        return value in [_axis(axis, fact.modality) for axis in axes]
+
+
+def _axis(signed: str, modality: str) -> str:
+    name = signed[1:].removeprefix(f"{modality}_")
+    return signed[0] + "-".join(re.findall(r"\w+", name.replace("_", " "))).casefold()
+
+
+def parse_yes_no(said: str) -> bool | None:
+    """Read an answer that starts with yes or no, and does not go on with the other."""
+    text = tidy(said)
+    match = re.match(r"(yes|no)\b", text)
+    if match is None or re.search(r"\bno\b" if match[1] == "yes" else r"\byes\b", text[3:]):
+        return None
+    return match[1] == "yes"
+
+
+def write_yes_no(value: Value) -> str:
+    """Write yes or no."""
+    return "yes" if value else "no"

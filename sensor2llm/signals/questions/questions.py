@@ -1,0 +1,133 @@
+"""Questions about a window, with answers computed from its signals.
+
+    >>> pairs = questions_for(window, spec, np.random.default_rng(0))
+    >>> pairs[0].question, pairs[0].answer
+    ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')
+
+Every template asks each modality that has its fact, in one of its wordings. The wording depends on
+nothing but chance; `Asked.key` holds all that a question gives away of its window (template,
+modality, limit or word). So what may be reached without listening is, at each key, its most
+frequent answer: `most_frequent_answers`. A limit drawn near the value gives much away where values
+lie close together; `balanced` keeps as many yes as no at each key.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensor2llm.signals.facts.facts import facts as facts_of
+from sensor2llm.signals.questions.answers import Value
+from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
+from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.templates import TEMPLATES, template_named
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
+
+
+@dataclass(frozen=True)
+class QuestionAnswer:
+    """Hold a question about a window and its true answer.
+
+    `value` is not rounded; `phrasing` counts the template's wordings (to hold some out); `facts`
+    are the keys of the facts that the answer rests on.
+    """
+
+    asked: Asked
+    question: str
+    answer: str
+    value: Value
+    phrasing: int
+    facts: tuple[str, ...]
+
+
+def questions_for(
+    window: Window,
+    spec: SignalSpec,
+    rng: np.random.Generator,
+    templates: Sequence[str] | None = None,
+) -> list[QuestionAnswer]:
+    """Give the questions that a window answers; `ask` does the same from its facts.
+
+    Raises:
+        ConfigError: If a template is unknown.
+        SpecError: If the window does not fit the spec.
+    """
+    return ask(facts_of(window, spec), rng, templates)
+
+
+def ask(
+    facts: Facts, rng: np.random.Generator, templates: Sequence[str] | None = None
+) -> list[QuestionAnswer]:
+    """Give the questions that these facts answer, template by template (unset: all templates).
+
+    Raises:
+        ConfigError: If a template is unknown.
+    """
+    names = tuple(TEMPLATES) if templates is None else templates
+    drawn = [asked for name in names for asked in template_named(name).draw(facts, rng)]
+    spoken = spoken_names(sensors_told(facts))
+    return [_pair(asked, facts, spoken, rng) for asked in drawn]
+
+
+def _pair(
+    asked: Asked, facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
+) -> QuestionAnswer:
+    template = TEMPLATES[asked.template]
+    wordings = template.wordings(spoken.get(asked.modality, ""))
+    phrasing = int(rng.integers(len(wordings)))
+    value = template.truth(asked, facts)
+    assert value is not None, f"{asked.key} was drawn without an answer"
+    return QuestionAnswer(
+        asked=asked,
+        question=worded(asked, wordings[phrasing], spoken),
+        answer=template.write(value, spoken),
+        value=value,
+        phrasing=phrasing,
+        facts=template.keys(asked),
+    )
+
+
+def worded(asked: Asked, wording: str, spoken: Mapping[str, str]) -> str:
+    """Fill a wording's `{sensor}` and `{than}`; `spoken` gives the words of a modality."""
+    than = f"{asked.than:g}" if isinstance(asked.than, float) else asked.than or ""
+    sensor = spoken.get(asked.modality, asked.modality)
+    return wording.format(sensor=sensor, than=spoken.get(than, than))
+
+
+def balanced(pairs: Sequence[QuestionAnswer], rng: np.random.Generator) -> list[QuestionAnswer]:
+    """Keep as many yes as no at each key, drawn at random; other answers all stay, in order.
+
+    A key that has one of the two only is left out: its question needs no window.
+    """
+    rows: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for row, pair in enumerate(pairs):
+        if isinstance(pair.value, bool):
+            rows[pair.asked.key, pair.value].append(row)
+    dropped: set[int] = set()
+    for (key, value), found in rows.items():
+        spare = len(found) - len(rows.get((key, not value), ()))
+        if spare > 0:
+            dropped.update(rng.choice(found, spare, replace=False).tolist())
+    return [pair for row, pair in enumerate(pairs) if row not in dropped]
+
+
+def most_frequent_answers(pairs: Iterable[QuestionAnswer]) -> dict[str, str]:
+    """Give the answer that is most frequent at each key and, under its name, for each template.
+
+    Of equally frequent answers the first one is taken.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for pair in pairs:
+        for key in {pair.asked.key, pair.asked.template}:
+            counts[key][pair.answer] += 1
+    return {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
+
+
+def frequent_answer(answers: Mapping[str, str], asked: Asked) -> str:
+    """Look up a question's key, or its template where training never asked at that key.
+
+    An empty text, which is no answer, where training never asked the template.
+    """
+    return answers.get(asked.key, answers.get(asked.template, ""))

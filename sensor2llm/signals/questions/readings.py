@@ -1,0 +1,226 @@
+"""Templates that ask for a fact itself: a number, a word, an axis."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensor2llm.signals.facts.facts import Fact
+from sensor2llm.signals.questions.answers import Answers, Axes, Number, Value, Words
+from sensor2llm.signals.questions.naming import Facts
+from sensor2llm.signals.questions.template import Asked, is_clear, modalities_with
+
+STEPS = Number(
+    unit="steps a second",
+    steps=((0.0, 0.1),),
+    within=0.1,
+    within_share=0.1,
+    spellings={
+        "steps per second": 1.0, "steps/s": 1.0, "hz": 1.0,
+        "steps a minute": 1 / 60, "steps per minute": 1 / 60, "steps/min": 1 / 60,
+    },
+    nothing=("no regular steps", "no steps", "no clear steps"),
+    limits=(1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0),
+)  # fmt: skip
+BEATS = Number(
+    unit="bpm",
+    steps=((0.0, 2.0),),
+    within=5.0,
+    spellings={
+        "beats a minute": 1.0, "beats per minute": 1.0, "beats/min": 1.0,
+        "times a minute": 1.0, "times per minute": 1.0,
+    },
+    limits=tuple(float(limit) for limit in range(40, 201, 10)),
+)  # fmt: skip
+FREQUENCY = Number(
+    unit="Hz",
+    steps=((0.0, 0.1), (5.0, 0.5), (20.0, 1.0)),
+    within=0.25,
+    within_share=0.1,
+    spellings={"hertz": 1.0, "times a second": 1.0, "times per second": 1.0},
+    limits=(0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0),
+)
+RMSSD = Number(
+    unit="ms",
+    steps=((0.0, 2.0), (20.0, 5.0), (100.0, 10.0)),
+    within=5.0,
+    within_share=0.2,
+    spellings={"milliseconds": 1.0, "millisecond": 1.0},
+    limits=(5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0),
+)
+IRREGULARITY = Number(
+    unit="%",
+    steps=((0.0, 1.0), (20.0, 5.0)),
+    within=2.0,
+    within_share=0.2,
+    scale=100.0,
+    spellings={"percent": 1.0, "per cent": 1.0},
+    limits=(2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
+)
+INTENSITY = Words(
+    words={
+        "still": ("hardly any", "almost no", "very little", "no movement"),
+        "light": ("slight", "weak"),
+        "moderate": (),
+        "vigorous": ("very strong",),
+    }
+)
+TREND = Words(
+    words={
+        "rising": ("rises", "increasing", "increases", "going up", "goes up"),
+        "falling": ("falls", "decreasing", "decreases", "going down", "goes down"),
+        "steady": ("stays the same", "stays about the same", "constant", "stable"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Ask for one fact of one modality.
+
+    `own` are wordings without the sensor, for a sensor that is named after the fact.
+    """
+
+    name: str
+    answers: Answers
+    paraphrases: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    compares: bool = False
+
+    @property
+    def grid(self) -> str:
+        """How an answer is rounded, or its words."""
+        return self.answers.grid
+
+    @property
+    def tolerance(self) -> str:
+        """How far a true answer may lie from the fact."""
+        return self.answers.tolerance
+
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Ask every modality that has the fact."""
+        return [Asked(self.name, modality) for modality in modalities_with(facts, self.name)]
+
+    def wordings(self, sensor: str) -> tuple[str, ...]:
+        """Leave out the sensor in `What is the heart rate in the heart rate?`."""
+        return self.own if self.own and self.is_own(sensor) else self.paraphrases
+
+    def is_own(self, sensor: str) -> bool:
+        """Say whether the sensor's words name the fact."""
+        return self.name.replace("_", " ") in sensor.casefold()
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the fact's key."""
+        return (f"{asked.modality}.{self.name}",)
+
+    def truth(self, asked: Asked, facts: Facts) -> Value | None:
+        """Give the fact's value, not rounded; None where the modality lacks the fact."""
+        fact = self.fact(asked, facts)
+        return None if fact is None or not is_clear(fact) else self.answers.of(fact)
+
+    def fact(self, asked: Asked, facts: Facts) -> Fact | None:
+        """Give the fact that is asked for."""
+        return facts.get(f"{asked.modality}.{self.name}")
+
+    def write(self, value: Value, spoken: Mapping[str, str]) -> str:
+        """Write an answer."""
+        return self.answers.write(value)
+
+    def parse(self, said: str, names: tuple[str, ...]) -> Value | None:
+        """Read an answer."""
+        return self.answers.parse(said)
+
+    def accepts(self, value: Value, asked: Asked, facts: Facts) -> bool:
+        """Say whether the modality has the fact and the value agrees with it."""
+        fact = self.fact(asked, facts)
+        return fact is not None and self.answers.agrees(value, fact)
+
+
+READINGS = (
+    Reading(
+        name="intensity",
+        answers=INTENSITY,
+        paraphrases=(
+            "How strong is the movement at the {sensor}?",
+            "How much movement does the {sensor} show?",
+            "What is the intensity of the movement at the {sensor}?",
+            "Is the movement at the {sensor} still, light, moderate or vigorous?",
+        ),
+    ),
+    Reading(
+        name="step_rate",
+        answers=STEPS,
+        paraphrases=(
+            "How many steps a second does the {sensor} show?",
+            "What is the step rate at the {sensor}?",
+            "How fast are the steps at the {sensor}?",
+            "How many steps does the person take in a second, by the {sensor}?",
+        ),
+    ),
+    Reading(
+        name="heart_rate",
+        answers=BEATS,
+        paraphrases=(
+            "What is the heart rate in the {sensor}?",
+            "How fast does the heart beat in the {sensor}?",
+            "Which pulse does the {sensor} show?",
+            "How many beats a minute does the {sensor} show?",
+        ),
+        own=(
+            "What is the heart rate?",
+            "How fast does the heart beat?",
+            "What is the pulse?",
+            "How many beats a minute?",
+        ),
+    ),
+    Reading(
+        name="trend",
+        answers=TREND,
+        paraphrases=(
+            "What is the trend of the {sensor}?",
+            "Does the {sensor} rise or fall?",
+            "Where does the {sensor} go?",
+            "Is the {sensor} rising, falling or steady?",
+        ),
+    ),
+    Reading(
+        name="dominant_frequency",
+        answers=FREQUENCY,
+        paraphrases=(
+            "What is the main frequency of the {sensor}?",
+            "At which frequency does the {sensor} swing?",
+            "What is the rhythm of the {sensor}?",
+            "How often does the {sensor} repeat in a second?",
+        ),
+    ),
+    Reading(
+        name="orientation",
+        answers=Axes(),
+        paraphrases=(
+            "Along which axis of the {sensor} does gravity lie?",
+            "Which axis of the {sensor} shows gravity?",
+            "How is the {sensor} turned?",
+            "What is the orientation of the {sensor}?",
+        ),
+    ),
+    Reading(
+        name="rmssd",
+        answers=RMSSD,
+        paraphrases=(
+            "What is the RMSSD of the {sensor}?",
+            "How large is the RMSSD in the {sensor}?",
+            "What is the heart rate variability in the {sensor}?",
+            "By how many milliseconds do successive beats differ in the {sensor}?",
+        ),
+    ),
+    Reading(
+        name="irregularity",
+        answers=IRREGULARITY,
+        paraphrases=(
+            "How irregular is the {sensor}?",
+            "By what share do successive beats differ in the {sensor}?",
+            "What is the irregularity of the {sensor}?",
+            "By how many percent do successive beats differ in the {sensor}?",
+        ),
+    ),
+)

@@ -1,0 +1,255 @@
+"""Templates whose answer is yes or no, drawn so that both are true about as often."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from sensor2llm.signals.facts.facts import NEAR
+from sensor2llm.signals.questions.answers import (
+    Number,
+    Value,
+    Words,
+    parse_yes_no,
+    write_yes_no,
+)
+from sensor2llm.signals.questions.naming import Facts, missing_sensors, sensors_told
+from sensor2llm.signals.questions.readings import Reading
+from sensor2llm.signals.questions.template import Asked, modalities_with
+
+
+class Held(NamedTuple):
+    """Say whether a claim holds; where it is not clear, both answers pass."""
+
+    truth: bool
+    clear: bool = True
+
+
+class Claim(Protocol):
+    """Say something of a window that holds or does not."""
+
+    @property
+    def tolerance(self) -> str:
+        """When both answers pass."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether a question needs `than`."""
+
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Give what the template of this name can ask of a window."""
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the keys of the facts that it rests on."""
+
+    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+        """Say whether it holds; None where the window cannot tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class YesNo:
+    """Ask whether a claim holds; `own` are wordings for a sensor with `own_name` in its words."""
+
+    name: str
+    claim: Claim
+    paraphrases: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    own_name: str = "heart rate"
+    grid: str = "yes, no"
+
+    @property
+    def tolerance(self) -> str:
+        """When both answers pass."""
+        return self.claim.tolerance
+
+    @property
+    def compares(self) -> bool:
+        """Whether a question needs `than`."""
+        return self.claim.compares
+
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Give what can be asked of a window."""
+        return self.claim.draw(self.name, facts, rng)
+
+    def wordings(self, sensor: str) -> tuple[str, ...]:
+        """Leave out the sensor in `Is the heart rate in the heart rate above 90 bpm?`."""
+        return self.own if self.own and self.own_name in sensor.casefold() else self.paraphrases
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the keys of the facts that the answer rests on."""
+        return self.claim.keys(asked)
+
+    def truth(self, asked: Asked, facts: Facts) -> bool | None:
+        """Give whether the claim holds."""
+        held = self.claim.holds(asked, facts)
+        return None if held is None else held.truth
+
+    def write(self, value: Value, spoken: Mapping[str, str]) -> str:
+        """Write yes or no."""
+        return write_yes_no(value)
+
+    def parse(self, said: str, names: tuple[str, ...]) -> bool | None:
+        """Read yes or no."""
+        return parse_yes_no(said)
+
+    def accepts(self, value: Value, asked: Asked, facts: Facts) -> bool:
+        """Say whether the answer is true; both are where the claim is not clear."""
+        held = self.claim.holds(asked, facts)
+        return held is not None and (value == held.truth or not held.clear)
+
+
+@dataclass(frozen=True)
+class Above:
+    """Claim that a reading's number lies above a limit.
+
+    The limit is the next one of the reading's table below or above the tolerance, at even odds;
+    a number without a limit on either side is not asked for. So the two answers are equally
+    frequent, though not at each limit: high limits are seldom passed.
+    """
+
+    reading: Reading
+    compares: bool = True
+
+    @property
+    def number(self) -> Number:
+        """Give how the reading's numbers are written and judged."""
+        assert isinstance(self.reading.answers, Number)
+        return self.reading.answers
+
+    @property
+    def tolerance(self) -> str:
+        """When both answers pass."""
+        return f"both where the limit lies within {self.number.tolerance}"
+
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Draw one limit for each modality that has the reading."""
+        asked = []
+        for modality in modalities_with(facts, self.reading.name):
+            true = self.number.of(facts[f"{modality}.{self.reading.name}"])
+            margin = self.number.margin(true)
+            below = [limit for limit in self.number.limits if limit < true - margin]
+            above = [limit for limit in self.number.limits if limit > true + margin]
+            if below and above:
+                limit = above[0] if rng.random() < 0.5 else below[-1]
+                asked.append(Asked(name, modality, limit))
+        return asked
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the reading's key."""
+        return self.reading.keys(asked)
+
+    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+        """Compare with the limit; no steps at all are not above any."""
+        fact = self.reading.fact(asked, facts)
+        if fact is None:
+            return None
+        true, limit = self.number.of(fact), float(asked.than or 0.0)
+        return Held(true > limit, abs(true - limit) > self.number.margin(true))
+
+
+@dataclass(frozen=True)
+class Named:
+    """Claim that a reading is a certain word: the true one half of the time."""
+
+    reading: Reading
+    tolerance: str = "both where the word is one of two within 10 % of a bound"
+    compares: bool = True
+
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Draw the true word or another one, at even odds, for each modality."""
+        assert isinstance(self.reading.answers, Words)
+        asked = []
+        for modality in modalities_with(facts, self.reading.name):
+            fact = facts[f"{modality}.{self.reading.name}"]
+            others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
+            true = rng.random() < 0.5
+            word = str(fact.value) if true else others[int(rng.integers(len(others)))]
+            asked.append(Asked(name, modality, word))
+        return asked
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the reading's key."""
+        return self.reading.keys(asked)
+
+    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+        """Compare with the word."""
+        fact = self.reading.fact(asked, facts)
+        if fact is None:
+            return None
+        unclear = bool(fact.near) and asked.than in (fact.value, *fact.near)
+        return Held(asked.than == fact.value, not unclear)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Claim that there are regular steps."""
+
+    tolerance: str = "exact"
+    compares: bool = False
+
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Ask every modality that could show steps."""
+        return [Asked(name, modality) for modality in modalities_with(facts, "step_rate")]
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the step rate's key."""
+        return (f"{asked.modality}.step_rate",)
+
+    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+        """Say whether there is a step rate."""
+        fact = facts.get(f"{asked.modality}.step_rate")
+        return None if fact is None else Held(fact.value is not None)
+
+
+@dataclass(frozen=True)
+class StrongerMovement:
+    """Claim that one accelerometer moves more than another (mean amplitude deviation)."""
+
+    tolerance: str = "both within 10 % of each other"
+    compares: bool = True
+
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Draw two accelerometers in either order; not asked where they are about equal."""
+        moving = modalities_with(facts, "intensity")
+        if len(moving) < 2:
+            return []
+        first, second = rng.permutation(len(moving))[:2]
+        asked = Asked(name, moving[first], moving[second])
+        held = self.holds(asked, facts)
+        return [asked] if held is not None and held.clear else []
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the keys of both intensities."""
+        return (f"{asked.modality}.intensity", f"{asked.than}.intensity")
+
+    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+        """Compare the numbers that the intensities were read from."""
+        numbers = [facts[key].number for key in self.keys(asked) if key in facts]
+        if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
+            return None
+        first, second = numbers[0], numbers[1]
+        return Held(first > second, max(first, second) > NEAR * min(first, second))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Claim that a sensor is missing: half of the time of one that is, where one is."""
+
+    tolerance: str = "exact"
+    compares: bool = False
+
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+        """Draw one modality: among the missing and among the others at even odds."""
+        gone = missing_sensors(facts)
+        there = [sensor for sensor in sensors_told(facts) if sensor not in gone]
+        among = gone if gone and (not there or rng.random() < 0.5) else there
+        return [Asked(name, among[int(rng.integers(len(among)))])]
+
+    def keys(self, asked: Asked) -> tuple[str, ...]:
+        """Give the key of what is missing."""
+        return ("missing",)
+
+    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+        """Look the modality up among the missing ones."""
+        return Held(asked.modality in missing_sensors(facts))

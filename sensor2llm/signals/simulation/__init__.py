@@ -1,1 +1,0 @@
-"""The scenarios of `sensor2llm.signals.simulate`, one file each."""

@@ -1,0 +1,1 @@
+"""Who is in which part, and whether anybody is in two."""

@@ -1,0 +1,1 @@
+"""Windows on disk, with a fingerprint of all that they hold."""

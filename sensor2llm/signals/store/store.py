@@ -1,0 +1,294 @@
+"""WindowStore: windows of any number of people in one folder of memory-mapped arrays.
+
+    store.json        format version, spec, label names, subjects, published splits, source, n,
+                      fingerprint; of data sets side by side also their names and sources (parts);
+                      what was read, kept, dropped and changed to make it (ledger)
+    <modality>.npy    float32 (n, channel, step); rows of an absent modality are zeros
+    present.npy       bool (n, modality)
+    labels.npy        int64 (n,), -1 where a window has no label
+    subjects.npy      int32 (n,), index into store.json's subjects
+    starts.npy        float64 (n,), seconds
+    digests.npy       uint64 (n,), a hash of each window's signals; older stores have none
+
+Nothing is read into memory before it is asked for, and writing holds one window at a time.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, SupportsIndex
+
+import numpy as np
+
+from sensor2llm.artefacts.atomic_write import repair
+from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
+
+FORMAT_VERSION = 1
+KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "parts", "n",
+        "fingerprint", "ledger"}  # fmt: skip
+# Read at a time while a store is iterated over.
+_CHUNK_ROWS = 64
+Indices = Sequence[int] | np.ndarray
+
+
+class Windows(Protocol):
+    """Say what training and evaluation read of windows: a WindowStore, or a view over stores."""
+
+    @property
+    def path(self) -> Path:
+        """Where the windows lie, for messages and records."""
+
+    @property
+    def spec(self) -> SignalSpec:
+        """What every window is checked against."""
+
+    @property
+    def source(self) -> str:
+        """Where the data come from, in words."""
+
+    @property
+    def published(self) -> Mapping[str, Sequence[str]]:
+        """The data set's own split: part -> people."""
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Of data sets side by side, name -> source; people are named `name/person`."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Labels in the order of their numbers."""
+
+    @property
+    def subject_names(self) -> tuple[str, ...]:
+        """People in the order of their numbers."""
+
+    @property
+    def present(self) -> np.ndarray:
+        """Whether a modality is there: bool (n, modality)."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Label numbers, -1 for none: (n,)."""
+
+    @property
+    def subject_ids(self) -> np.ndarray:
+        """Each window's index into `subject_names`: (n,)."""
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Each window's subject name: (n,)."""
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Each window's start in its recording in seconds: (n,)."""
+
+    @property
+    def digests(self) -> np.ndarray:
+        """A hash of each window's signals, uint64 (n,); equal windows have equal ones."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the store holds."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Window]: ...
+
+    def __getitem__(self, row: SupportsIndex) -> Window: ...
+
+    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
+
+
+class WindowStore:
+    """Read windows from a folder that `WindowStore.write` made.
+
+    Example:
+        >>> store = WindowStore.write("store", spec, [window] * 4)
+        >>> store[0].label, store.read([3, 1, 2])["wrist_acc"].shape
+        ('walking', (3, 3, 250))
+
+    Raises:
+        DataError: If the folder is no store, or is truncated or corrupt.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        meta = _read_meta(self.path)
+        try:
+            self.spec = SignalSpec.from_dict(meta["spec"])
+            self.label_names: tuple[str, ...] = tuple(meta["label_names"])
+            self.subject_names: tuple[str, ...] = tuple(meta["subjects"])
+            self.published: dict[str, list[str]] = dict(meta["published"])
+            self.source: str = meta["source"]
+            self.parts: dict[str, str] = dict(meta.get("parts", {}))
+            self.ledger = Ledger.from_dict(meta.get("ledger", {}))
+            self._n = int(meta["n"])
+            self._fingerprint: str | None = meta.get("fingerprint")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DataError(
+                f"window store '{self.path}' has a broken store.json: {error}"
+            ) from error
+        modalities = self.spec.modalities
+        self._modalities = {m.name: self._map(m.name, np.float32, m.shape) for m in modalities}
+        self.present = self._map("present", np.bool_, (len(modalities),))
+        self.labels = self._map("labels", np.int64, ())
+        self.subject_ids = self._map("subjects", np.int32, ())
+        self.starts = self._map("starts", np.float64, ())
+        self._check_ids()
+
+    @classmethod
+    def open(cls, path: str | Path) -> "WindowStore":
+        """Open the store at `path`."""
+        return cls(path)
+
+    def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+        file, expected = self.path / f"{name}.npy", (self._n, *shape)
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # a broken header makes numpy raise whatever there is
+            raise DataError(
+                f"window store '{self.path}' is damaged: {file.name} is missing or truncated "
+                f"({error}); prepare it again"
+            ) from error
+        if array.shape != expected or array.dtype != dtype:
+            raise DataError(
+                f"window store '{self.path}' is damaged: {file.name} holds {array.dtype} "
+                f"{array.shape}, expected {np.dtype(dtype)} {expected}; prepare it again"
+            )
+        return array
+
+    def _check_ids(self) -> None:
+        for name, ids, count, lowest in (
+            ("labels", self.labels, len(self.label_names), -1),
+            ("subjects", self.subject_ids, len(self.subject_names), 0),
+        ):
+            if ids.min() < lowest or ids.max() >= count:
+                raise DataError(
+                    f"window store '{self.path}' is damaged: {name}.npy points outside the "
+                    f"{count} {name} of store.json; prepare it again"
+                )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickled memmap would carry all its data to a worker process.
+        return WindowStore, (self.path,)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[Window]:
+        return windows_of(self, range(self._n))
+
+    def __getitem__(self, row: SupportsIndex) -> Window:
+        return next(windows_of(self, [range(self._n)[row]]))
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Give every window's subject name, shape (n,)."""
+        return np.asarray(self.subject_names)[self.subject_ids]
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """Give a hash of each window's signals, uint64 (n,); a store without them is read once."""
+        from sensor2llm.signals.store.digest import digest_windows
+
+        written = (self.path / "digests.npy").is_file()
+        return self._map("digests", np.uint64, ()) if written else digest_windows(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Give a hash of all that the store holds, as it was made when the store was written."""
+        from sensor2llm.signals.store.digest import fingerprint
+
+        return self._fingerprint or fingerprint(self)
+
+    def modality(self, name: str) -> np.ndarray:
+        """Give one modality of all windows, memory-mapped: (n, channel, step)."""
+        return self._modalities[self.spec[name].name]
+
+    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros.
+
+        `names` are the modalities to read; by default all, in the spec's order.
+        """
+        rows = np.asarray(indices, dtype=np.int64)
+        wanted = self.spec.names if names is None else names
+        return {name: np.asarray(self.modality(name))[rows] for name in wanted}
+
+    @staticmethod
+    def write(
+        path: str | Path,
+        spec: SignalSpec,
+        windows: Iterable[Window],
+        label_names: Sequence[str] | None = None,
+        published: Mapping[str, Sequence[str]] | None = None,
+        source: str = "",
+        parts: Mapping[str, str] | None = None,
+        ledger: Ledger | None = None,
+    ) -> "WindowStore":
+        """Write windows one by one into a new store and open it.
+
+        A store that is already at `path` is replaced at the very end; a failure leaves it whole.
+
+        Args:
+            path: The folder to make.
+            spec: What every window is checked against.
+            windows: Any iterable; only one window is held at a time.
+            label_names: Labels in the order of their numbers; by default in order of appearance.
+            published: The data set's own split: `{"train": [subject, …], "test": [subject, …]}`.
+            source: Where the data come from, in words.
+            parts: Of data sets side by side, name -> source; people are named `name/person`.
+            ledger: What became of what was read, filled while the windows are taken.
+
+        Raises:
+            DataError: If something else is at `path`, a label is unknown, a window has no subject
+                or there is no window.
+            SpecError: If a window does not fit the spec.
+        """
+        from sensor2llm.signals.store.writer import write_store
+
+        return write_store(Path(path), spec, windows, label_names, published, source, parts, ledger)
+
+
+def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:
+    """Yield these windows of a store or view, read some at a time."""
+    for first in range(0, len(rows), _CHUNK_ROWS):
+        chunk = rows[first : first + _CHUNK_ROWS]
+        signals = store.read(chunk)
+        for i, row in enumerate(chunk):
+            label = int(store.labels[row])
+            there = zip(store.spec.names, store.present[row], strict=True)
+            yield Window(
+                # A copy: a window that is kept must not keep its neighbours.
+                signals={name: signals[name][i].copy() for name, present in there if present},
+                subject=store.subject_names[int(store.subject_ids[row])],
+                label=store.label_names[label] if label >= 0 else None,
+                start_s=float(store.starts[row]),
+            )
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    repair(path)
+    file = path / "store.json"
+    if not file.is_file():
+        raise DataError(
+            f"'{path}' is not a window store (no store.json in it); "
+            "make one with `python -m sensor2llm.prepare`"
+        )
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+        version = meta["version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"window store '{path}' has a broken store.json: {error}") from error
+    if version != FORMAT_VERSION:
+        unknown = ", ".join(sorted(set(meta) - KEYS)) or "none"
+        raise DataError(
+            f"window store '{path}' has format version {version}, this program reads "
+            f"{FORMAT_VERSION}; keys unknown here: {unknown}; upgrade sensor2llm "
+            "(pip install -U sensor2llm), or prepare it again"
+        )
+    return meta

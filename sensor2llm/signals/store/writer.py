@@ -1,0 +1,191 @@
+"""Write a WindowStore in one pass: files grow a window at a time, the folder appears at the end."""
+
+import json
+import math
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.artefacts.atomic_write import replace_folder
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store.digest import digest_window
+from sensor2llm.signals.store.store import FORMAT_VERSION, WindowStore
+from sensor2llm.signals.window import Window
+
+_LONGEST_NAME = 200
+
+
+class GrowingArray:
+    """Append rows to a .npy file whose first axis is counted when it is closed.
+
+    numpy pads the header so that the first axis can grow in place.
+    """
+
+    def __init__(self, path: Path, dtype: type, shape: tuple[int, ...]) -> None:
+        self._file = path.open("w+b")
+        self._dtype, self._shape, self._rows = np.dtype(dtype), shape, 0
+        self._row_bytes = self._dtype.itemsize * math.prod(shape)
+        self._body = self._write_header()
+
+    def _write_header(self) -> int:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self._file.tell()
+
+    def append(self, row: np.ndarray | float | bool) -> None:
+        """Add one row of the array's shape."""
+        self._file.write(np.ascontiguousarray(row, dtype=self._dtype).tobytes())
+        self._rows += 1
+
+    def skip(self) -> None:
+        """Add one row of zeros as a hole in the file, which takes no room on the disk."""
+        self._file.seek(self._row_bytes, os.SEEK_CUR)
+        self._rows += 1
+
+    def __enter__(self) -> "GrowingArray":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            if kind is None:
+                self._file.truncate(self._body + self._rows * self._row_bytes)
+                self._file.seek(0)
+                body = self._write_header()
+                assert body == self._body, "the .npy header outgrew its padding"
+
+
+class _Names:
+    """Number names in order of appearance, or within a given list."""
+
+    def __init__(self, names: Sequence[str] | None, kind: str) -> None:
+        self.fixed, self.kind = names is not None, kind
+        self.ids = {name: i for i, name in enumerate(names or ())}
+        for name in self.ids:
+            check_name(name, kind)
+
+    def number(self, name: str) -> int:
+        if name not in self.ids:
+            check_name(name, self.kind)
+            if self.fixed:
+                known = ", ".join(self.ids)
+                raise DataError(f"unknown label {name!r}; the labels are {known}")
+            self.ids[name] = len(self.ids)
+        return self.ids[name]
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raise for a label or a subject that cannot stand in a file, a prompt or a line of text.
+
+    Raises:
+        DataError: For half of a surrogate pair, a control character, more than 200 characters, or
+            in a label `<|`, which begins the tokens that language models and signals have.
+    """
+    if any(unicodedata.category(c) in ("Cs", "Cc") for c in name):
+        raise DataError(f"the {kind} {ascii(name)[:60]} holds a character that is none; rename it")
+    if len(name) > _LONGEST_NAME:
+        raise DataError(f"the {kind} {name[:40]!r}... has {len(name)} characters; shorten it")
+    if kind == "label" and "<|" in name:
+        raise DataError(f"the label {name!r} holds '<|', which begins a token; rename it")
+
+
+def write_store(
+    path: Path,
+    spec: SignalSpec,
+    windows: Iterable[Window],
+    label_names: Sequence[str] | None,
+    published: Mapping[str, Sequence[str]] | None,
+    source: str,
+    parts: Mapping[str, str] | None = None,
+    ledger: Ledger | None = None,
+) -> WindowStore:
+    """Write a store that takes its place whole; see `WindowStore.write`."""
+    if path.exists() and not _may_replace(path):
+        raise DataError(
+            f"'{path}' exists and is no window store; move it away or choose another --out"
+        )
+    with replace_folder(path, _is_foreign) as part:
+        meta = _write_arrays(part, spec, windows, label_names, ledger)
+        splits = {name: list(people) for name, people in (published or {}).items()}
+        meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
+        meta |= {"parts": dict(parts)} if parts else {}
+        meta |= {"ledger": _filled(ledger, meta["n"]).to_dict()}
+        file = part / "store.json"
+        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        meta["fingerprint"] = WindowStore(part).fingerprint
+        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    return WindowStore(path)
+
+
+def _write_arrays(
+    folder: Path,
+    spec: SignalSpec,
+    windows: Iterable[Window],
+    label_names: Sequence[str] | None,
+    ledger: Ledger | None,
+) -> dict[str, Any]:
+    labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
+    with ExitStack() as stack:
+
+        def grow(name: str, dtype: type, shape: tuple[int, ...]) -> GrowingArray:
+            return stack.enter_context(GrowingArray(folder / f"{name}.npy", dtype, shape))
+
+        arrays = {m.name: grow(m.name, np.float32, m.shape) for m in spec.modalities}
+        present = grow("present", np.bool_, (len(arrays),))
+        label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
+        starts, digests = grow("starts", np.float64, ()), grow("digests", np.uint64, ())
+        for n, given in enumerate(windows, start=1):
+            window = spec.without_gaps(given)
+            _check(window, spec, n - 1)
+            for name, array in arrays.items():
+                values = window.signals.get(name)
+                array.skip() if values is None else array.append(values)
+            present.append(np.array([name in window.signals for name in arrays]))
+            label_ids.append(-1 if window.label is None else labels.number(window.label))
+            subject_ids.append(subjects.number(str(window.subject)))
+            starts.append(window.start_s)
+            digests.append(digest_window(window))
+    if n == 0:
+        why = "".join(f"; {line}" for line in ledger.lines()) if ledger else ""
+        raise DataError(
+            f"there is no window to store; are the recordings shorter than a window?{why}"
+        )
+    return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
+            "subjects": list(subjects.ids)}  # fmt: skip
+
+
+def _filled(ledger: Ledger | None, windows: int) -> Ledger:
+    """Give the ledger once the windows were read; a reader without one has read windows only."""
+    ledger = ledger or Ledger()
+    if not ledger["windows"].read:
+        ledger.read("windows", windows)
+        ledger.keep("windows", windows)
+    return ledger
+
+
+def _check(window: Window, spec: SignalSpec, i: int) -> None:
+    try:
+        spec.check(window)
+    except SpecError as error:
+        raise SpecError(f"window {i} (subject {window.subject}): {error}") from error
+    if window.subject is None:
+        raise DataError(f"window {i} has no subject; splits are by subject, so name one")
+
+
+def _may_replace(path: Path) -> bool:
+    return (path / "store.json").is_file() or (path.is_dir() and not any(path.iterdir()))
+
+
+def _is_foreign(name: str) -> bool:
+    """Say whether an entry beside an old store's files is somebody's own, and stays."""
+    return name not in ("store.json", "classes.png") and not name.endswith(".npy")

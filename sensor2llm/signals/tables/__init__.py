@@ -1,0 +1,1 @@
+"""A person's own files: their description in YAML, and the windows that come of them."""

@@ -1,0 +1,297 @@
+"""Read ready windows from a .npz file.
+
+An array (window, channel, step) a modality, named like it; and, if there are any, `labels`,
+`subjects` and `starts` (window,). A modality that holds NaN is absent from its window; a label that
+is NaN or empty is none. Labels and subjects are texts (bytes are UTF-8), whole numbers or truth
+values, one a window. Windows that are not of the expected rate, unit or length say what they are:
+`NAME.rate_hz`, a number, and `NAME.unit`, one text or one a channel:
+
+    np.savez("walk.npz", **{"accel": values, "accel.rate_hz": 100.0, "accel.unit": "m/s^2"})
+"""
+
+import math
+import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from sensor2llm.errors import DataError, SpecError, listed
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.ledger.plausible import measured_values
+from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.spec import Modality, SignalSpec
+from sensor2llm.signals.tables.config import Table
+from sensor2llm.signals.tables.people import fixed_subject, label_texts
+from sensor2llm.signals.window import Window
+
+EXTRAS = ("labels", "subjects", "starts")
+SAID = ("rate_hz", "unit")
+# Arrays may be this large, or as many times larger than the file: zeros compress a thousandfold.
+_SMALLEST_BUDGET, _EXPANSION = 1 << 27, 20
+_LOOKED_AT, _NPY = 1_000_000, b"\x93NUMPY"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def npz_windows(
+    path: Path, table: Table, ledger: Ledger, spec: SignalSpec | None = None
+) -> Iterator[Window]:
+    """Give a file's windows.
+
+    Args:
+        path: The file.
+        table: What is expected of it.
+        ledger: Counts windows.
+        spec: What the file says that its windows are in (see `npz_spec`); the table's by default.
+
+    Raises:
+        DataError: For a truncated file, no known modality, arrays of different lengths,
+            arrays that are no numbers, or labels and subjects that are not one text a window.
+        SpecError: For values that look like another unit.
+    """
+    arrays = _arrays(path, table.spec.names, EXTRAS if table.labelled else EXTRAS[1:])
+    n = len(next(iter(arrays.values())))
+    signals = {
+        name: _checked(path, (spec or table.spec)[name], arrays[name], table, ledger)
+        for name in table.spec.names
+        if name in arrays
+    }
+    labels = label_texts(_texts(path, arrays, "labels", n), table, path)
+    subjects = _subjects(path, table, arrays, n)
+    starts = _starts(path, arrays, n)
+    ledger.read("windows", n)
+    for i in range(n):
+        there = {
+            name: values[i] for name, values in signals.items() if not np.isnan(values[i]).any()
+        }
+        if not there:
+            ledger.drop("windows", 1, "with NaN in every sensor")
+            continue
+        for name in signals.keys() - there.keys():
+            ledger.change("windows", 1, f"without {name}, which holds NaN")
+        ledger.keep("windows")
+        yield Window(
+            signals=there,
+            subject=subjects[i],
+            label=labels[i],
+            start_s=float(starts[i]),
+        )
+
+
+def npz_spec(path: Path, spec: SignalSpec) -> SignalSpec:
+    """Give what a file says of its windows; `spec` itself where it says nothing.
+
+    What is not said of a modality is as in `spec`; its steps are those of its array.
+
+    Raises:
+        DataError: For a truncated file.
+        SpecError: For a rate or units that cannot be, or lengths that do not fit each other.
+    """
+    said = {f"{name}.{what}" for name in spec.names for what in SAID}
+    names, arrays = load_arrays(path, said)
+    if not arrays:
+        return spec
+    shapes = {name: array.shape for name, array in load_arrays(path, spec.names)[1].items()}
+    modalities = tuple(
+        _said(path, spec[name], spec.length_s(name), shapes[name], arrays)
+        for name in spec.names
+        if name in names
+    )
+    if not modalities:
+        return spec
+    return SignalSpec(modalities=modalities).subset(m.name for m in modalities)
+
+
+def _said(
+    path: Path,
+    ours: Modality,
+    length_s: float | None,
+    shape: tuple[int, ...],
+    arrays: dict[str, np.ndarray],
+) -> Modality:
+    channels = ours.channels
+    units = _words(path, f"{ours.name}.unit", np.ravel(arrays.get(f"{ours.name}.unit", ours.units)))
+    rate = np.asarray(arrays.get(f"{ours.name}.rate_hz", ours.rate_hz or np.nan))
+    if len(shape) != 3:
+        raise SpecError(
+            f"{path.name}: {ours.name!r} has shape {shape}; expected (window, channel, step)"
+        )
+    if len(units) not in (1, len(channels)):
+        raise SpecError(
+            f"{path.name}: '{ours.name}.unit' holds {len(units)} units; give one, or one for each "
+            f"of {', '.join(ours.channel_names)}"
+        )
+    if rate.size != 1 or rate.dtype.kind not in "iuf":
+        raise SpecError(
+            f"{path.name}: '{ours.name}.rate_hz' must be one number, got {listed([str(rate)])}"
+        )
+    written = zip(channels, np.broadcast_to(units, len(channels)).tolist(), strict=True)
+    rate_hz = None if np.isnan(rate).all() else float(rate.item())
+    if length_s and rate_hz and abs(length_s * rate_hz - shape[2]) > 0.5:
+        # Half a step off is rounding; more is another length.
+        length_s = shape[2] / rate_hz
+    return replace(
+        ours,
+        # Bounds are in the expected unit; they are looked at when the values are.
+        channels=tuple(replace(c, unit=str(unit), low=None, high=None) for c, unit in written),
+        steps=shape[2],
+        rate_hz=rate_hz,
+        window_s=length_s,
+    )
+
+
+def _checked(
+    path: Path, modality: Modality, values: np.ndarray, table: Table, ledger: Ledger
+) -> np.ndarray:
+    """Give an array with NaN for what was not measured; refuse no numbers, or another unit."""
+    if values.dtype.kind not in "iuf":
+        raise DataError(
+            f"{path.name}: {modality.name!r} holds {values.dtype}; expected numbers "
+            "(window, channel, step)"
+        )
+    if values.ndim != 3 or values.shape[1] != len(modality.channels):
+        # Windows are checked one by one, and say which shape they should have.
+        return values
+    values = values.astype(np.float32) if values.dtype.kind != "f" else values
+    steps = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+    names = [f"{modality.name}.{name}" for name in modality.channel_names]
+    try:
+        steps = measured_values(steps, modality, names, table.layout.missing, ledger, "steps")
+        check_track_scale(modality, steps[:, :: max(1, steps.shape[1] // _LOOKED_AT)])
+    except (DataError, SpecError) as error:
+        raise type(error)(f"{path.name}: {error}") from error
+    return np.moveaxis(steps.reshape(values.shape[1], len(values), values.shape[2]), 0, 1)
+
+
+def _subjects(path: Path, table: Table, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
+    if "subjects" not in arrays:
+        return np.full(n, fixed_subject(table, path), dtype=object)
+    subjects = _texts(path, arrays, "subjects", n)
+    if None in (people := subjects.tolist()):
+        raise DataError(f"{path.name}: window {people.index(None) + 1} has no subject")
+    return subjects
+
+
+def _texts(path: Path, arrays: dict[str, np.ndarray], name: str, n: int) -> np.ndarray:
+    """Give one text a window, None where there is none: objects, shape (window,)."""
+    array = arrays.get(name)
+    if array is None:
+        return np.full(n, None, dtype=object)
+    if array.ndim > 1 and array.shape[1:] != (1,) * (array.ndim - 1):
+        raise DataError(
+            f"{path.name}: {name!r} has shape {array.shape}, expected ({n},): one a window; of "
+            "one-hot rows take the argmax, and name the classes by labels: {0: NAME, ...}"
+        )
+    return _words(path, name, array.reshape(n))
+
+
+def _words(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path.name}: {name!r} holds bytes that are no UTF-8") from error
+    if array.dtype.kind == "f":
+        # Beyond its digits a float stands for several whole numbers: other people, other classes.
+        digits = 2.0 ** (np.finfo(array.dtype).nmant + 1)
+        broken = (array != np.round(array)) & ~np.isnan(array) | (np.abs(array) > digits)
+        if broken.any():
+            raise DataError(
+                f"{path.name}: {name!r} holds {array[broken][0]:g} ({array.dtype}); expected "
+                "texts or whole numbers"
+            )
+        words = [None if np.isnan(value) else str(int(value)) for value in array]
+    elif array.dtype.kind == "b":
+        words = [str(value).lower() for value in array.tolist()]
+    else:
+        words = [str(value).strip() or None for value in array.tolist()]
+    return np.array(words, dtype=object)
+
+
+def _starts(path: Path, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
+    starts = arrays.get("starts", np.zeros(n))
+    if starts.dtype.kind not in "iuf" or starts.size != n or not np.isfinite(starts).all():
+        raise DataError(f"{path.name}: 'starts' must hold one number of seconds a window")
+    return starts.reshape(n)
+
+
+def load_arrays(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Give the names of all arrays, and those that are wanted.
+
+    Raises:
+        DataError: For a file that is no .npz, is broken, or unpacks to far more than its size.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
+    if not path.stat().st_size:
+        raise DataError(f"{path.name} is empty; write it again")
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as stream:
+            single = stream.read(len(_NPY)) == _NPY
+        why = "it is a single array (.npy)" if single else "is it truncated?"
+        raise DataError(f"{path.name} cannot be read as .npz, {why}; numpy.savez writes one")
+    try:
+        with zipfile.ZipFile(path) as stored:
+            names = [name.removesuffix(".npy") for name in stored.namelist()]
+            budget = max(_SMALLEST_BUDGET, _EXPANSION * path.stat().st_size)
+            arrays = {}
+            for info in stored.infolist():
+                if (name := info.filename.removesuffix(".npy")) in arrays:
+                    raise DataError(f"{path.name} holds {name!r} twice; write it again")
+                if name in wanted:
+                    with stored.open(info) as stream:
+                        arrays[name] = _array(path, name, stream, info.file_size, budget)
+                    budget -= arrays[name].nbytes
+            return names, arrays
+    except DataError:
+        raise
+    except Exception as error:
+        # A broken archive makes zipfile, its decompressors and numpy raise whatever there is.
+        why = " ".join(str(error).split())[:150]
+        raise DataError(f"{path.name} cannot be read as .npz, is it truncated? {why}") from error
+
+
+def _array(path: Path, name: str, stream: IO[bytes], size: int, budget: int) -> np.ndarray:
+    """Read an array once its header is known to claim no more than what is there."""
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise DataError(f"{path.name}: {name!r} has the .npy version {version}; expected 1 or 2")
+    shape, _, dtype = _HEADERS[version](stream)
+    if dtype.hasobject:
+        raise DataError(
+            f"{path.name}: {name!r} holds Python objects, as windows of different lengths do; "
+            "write numbers of one shape (window, channel, step)"
+        )
+    if dtype.kind not in "biufSU":
+        raise DataError(f"{path.name}: {name!r} holds {dtype}; expected numbers or texts")
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > min(budget, max(0, size - stream.tell())):
+        raise DataError(
+            f"{path.name}: {name!r} claims {dtype} {listed([str(shape)])}, {claimed} bytes; there "
+            f"are {size}, and at most {budget} are read from a file of this size"
+        )
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _arrays(
+    path: Path, modalities: tuple[str, ...], extras: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    names, arrays = load_arrays(path, {*modalities, *extras})
+    if not set(modalities) & set(arrays):
+        raise DataError(
+            f"{path.name} has the arrays {listed(names)}; expected one a modality: "
+            f"{', '.join(modalities)}; name them so with numpy.savez({modalities[0]}=...)"
+        )
+    if single := [name for name, array in arrays.items() if not array.ndim]:
+        raise DataError(f"{path.name}: {single[0]!r} is a single value; expected one a window")
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise DataError(f"{path.name}: its arrays have different numbers of windows: {counts}")
+    return arrays

@@ -1,0 +1,102 @@
+"""Read one file whose columns bear a spec's channel names: what `classify` is given.
+
+Columns are named like the channels (`watch_accel_x`), or `<modality>.<channel>` where two
+modalities have channels of one name. A modality without any column is absent. The time stands in
+`time_s`, `time_ms`, `time_us`, `time_ns`, or in `time` or `timestamp` (seconds, or ISO date
+times); without one, rows come at the spec's rate. `subject` and `label` are read where they are
+there. Arrays of a .npz bear the modalities' names (see `table_npz`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sensor2llm.errors import DataError, listed
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import Modality, SignalSpec
+from sensor2llm.signals.tables.config import Table, TableModality
+from sensor2llm.signals.tables.table import file_windows
+from sensor2llm.signals.tables.text_file import column_names, is_number, read_columns, texts
+from sensor2llm.signals.window import Window
+
+TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
+
+
+def spec_windows(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Iterator[Window]:
+    """Cut a CSV, Parquet or .npz file into windows of `spec`; what the file lacks is absent.
+
+    Raises:
+        DataError: If no modality, or only a part of one, is there; or for a bad cell (see `table`).
+        SpecError: For values in another unit.
+    """
+    return file_windows(path, table_for(path, spec, overlap), Ledger())
+
+
+def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
+    """Describe a file by the names of its columns.
+
+    Raises:
+        DataError: If no modality, or only a part of one, is there.
+    """
+    if path.suffix == ".npz":
+        whole = tuple(_entry(m, m.channel_names) for m in spec.modalities)
+        return Table(spec=spec, modalities=whole, overlap=overlap)
+    names = column_names(path)
+    found = [_find(modality, spec, names, path) for modality in spec.modalities]
+    entries = tuple(entry for entry in found if entry is not None)
+    if not entries:
+        expected = ", ".join(_names(spec.modalities[0], spec)[0])
+        raise DataError(
+            f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
+            f"example {expected}; rename them, or describe the file in a TABLE.yaml"
+        )
+    time, unit = _time(path, names)
+    kept = spec.subset(entry.modality.name for entry in entries)
+    return Table(
+        spec=kept,
+        modalities=entries,
+        time=time,
+        time_unit=unit,
+        subject=("column", "subject") if "subject" in names else ("value", "unknown"),
+        label="label" if "label" in names else None,
+        overlap=overlap,
+    )
+
+
+def _find(
+    modality: Modality, spec: SignalSpec, names: Sequence[str], path: Path
+) -> TableModality | None:
+    for columns in _names(modality, spec):
+        missing = [column for column in columns if column not in names]
+        if not missing:
+            return _entry(modality, columns)
+        if len(missing) < len(columns):
+            raise DataError(
+                f"{path.name}: no column {missing[0]!r} of modality '{modality.name}'; it has "
+                f"{listed(names)}"
+            )
+    return None
+
+
+def _names(modality: Modality, spec: SignalSpec) -> list[tuple[str, ...]]:
+    full = tuple(f"{modality.name}.{channel}" for channel in modality.channel_names)
+    others = {c for m in spec.modalities if m.name != modality.name for c in m.channel_names}
+    return [full] if others & set(modality.channel_names) else [modality.channel_names, full]
+
+
+def _entry(modality: Modality, columns: tuple[str, ...]) -> TableModality:
+    entry = TableModality(modality=modality, columns=columns, rate_hz=modality.rate_hz)
+    if modality.rate_hz is None:
+        return entry
+    return replace(entry, max_gap_s=max(entry.max_gap_s, 3 / modality.rate_hz))
+
+
+def _time(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    for name, unit in TIMES.items():
+        if name in names:
+            return (name,), unit
+    for name in ("time", "timestamp"):
+        if name in names:
+            first = texts(read_columns(path, [name]), name, path)[0] or ""
+            return (name,), "s" if is_number(first) else "iso"
+    return (), "s"

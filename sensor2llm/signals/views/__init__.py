@@ -1,0 +1,1 @@
+"""A store seen another way: converted, joined, side by side, held in memory."""

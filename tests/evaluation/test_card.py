@@ -1,0 +1,135 @@
+"""A card says what the files beside it say."""
+
+import json
+
+import pytest
+
+from sensor2llm.datasets.catalogue import SOURCES
+from sensor2llm.errors import ArtefactError
+from sensor2llm.evaluation.cards.adapter import write_card
+from sensor2llm.evaluation.missing import missing_summary
+from tests.signals.stores import SPEC
+
+FOUND = {
+    "macro_f1": 0.5,
+    "balanced_accuracy": 0.6,
+    "accuracy": 0.55,
+    "interval": [0.4, 0.65],
+    "unparsed_rate": 0.0,
+    "calibration_error": 0.03,
+    "windows": 100,
+    "subjects": 9,
+    "tokens_per_window": 40.0,
+    "llm_fingerprint": "sha256:abc",
+    "f1_by_label": {"rest": 0.7, "walk": 0.3},
+    "labels": ["rest", "walk"],
+}
+CONTROL = {
+    **FOUND,
+    "macro_f1": 0.1,
+    "flip_rate": 0.8,
+    "model_minus_control": 0.4,
+    "model_minus_control_interval": [0.3, 0.5],
+}
+
+
+MANIFEST = {
+    "llm": "bundled",
+    "llm_identity": "sha256:def",
+    "spec": SPEC.to_dict(),
+    "label_texts": ["rest", "walk"],
+    "projector": {"tokens": 8},
+    "soft_tokens": 4,
+    "trained_parameters": 12345,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "sensor2llm.json").write_text(json.dumps(MANIFEST))
+    metrics = {
+        **FOUND,
+        "split": "test",
+        "command": "python -m sensor2llm.evaluate adapters/x --data S",
+        "data": {
+            "source": f"WISDM 2019, {SOURCES['wisdm'].download}",
+            "people": {"train": 30, "test": 9},
+        },
+        "controls": {
+            "zeroed": CONTROL,
+            "majority": {**CONTROL, "model_minus_control_interval": None},
+        },
+        "missing": {"accel": CONTROL},
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    return tmp_path
+
+
+def test_a_card_has_data_results_controls_and_limits(folder):
+    text = write_card(folder, title="Watch activities").read_text()
+    assert "# Watch activities" in text
+    assert "x (g), y (g), z (g) | 8 Hz | 16 |" in text
+    assert "Licence of the data: CC BY 4.0" in text
+    assert "30 people for train, 9 people for test" in text
+    assert "```\npython -m sensor2llm.evaluate adapters/x --data S\n```" in text
+    assert "| macro-F1 | 0.500 (95 % over subjects: 0.400 to 0.650) |" in text
+    assert "| signal set to its mean | 0.100 | +0.400 (+0.300 to +0.500) | 80% |" in text
+    assert "| accel | 0.100 | 80% |" in text
+    assert "Not a medical device" in text
+    assert "base_model: bundled" in text
+    assert "Trained parameters: 12,345" in text
+
+
+def test_a_card_shows_what_the_probe_makes_of_altered_windows(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    probed = {"probe_macro_f1": 0.25, "probe_flip_rate": 0.4}
+    metrics["controls"] = {"majority": CONTROL, "same_class": CONTROL | probed}
+    metrics["missing"] = {
+        "accel+rr": CONTROL | probed | {"taken_away": ["accel", "rr"]},
+        "accel": CONTROL | probed | {"taken_away": ["accel"], "model_minus_control": 0.2},
+    }
+    metrics["missing_summary"] = missing_summary(metrics["missing"], count=3, probe_macro_f1=0.75)
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = write_card(folder).read_text()
+    probe_heads = "answers changed | macro-F1 without an LLM | its answers changed |"
+    assert text.count(probe_heads) == 2
+    assert "| this adapter | 0.500 |  |  |  |  |" in text
+    numbers = "0.100 | +0.400 (+0.300 to +0.500) | 80% |"
+    assert f"| most frequent training label | {numbers}  |  |" in text
+    swapped = "signal of another window with the same label, of another person if there is one"
+    assert f"| {swapped} | {numbers} 0.250 | 40% |" in text
+    single, pair = "| accel | 0.100 | 80% | 0.250 | 40% |", "| accel + rr | 0.100 | 80% | 0.250 |"
+    assert 0 < text.index(single) < text.index(pair)
+    for line in (
+        "- 1 of 3 taken away: 20.0 points of macro-F1 lost without accel; without an LLM 50.0.",
+        "- 2 of 3 taken away: 40.0 points of macro-F1 lost without accel+rr; without an LLM 50.0.",
+    ):
+        assert line in text
+
+
+def test_a_card_of_what_was_measured_before_there_were_probes_and_subsets(folder):
+    text = write_card(folder).read_text()
+    assert "without an LLM" not in text
+    assert "| taken away | macro-F1 | answers changed |" in text
+    assert "taken away:" not in text
+
+
+def test_a_card_without_controls(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["controls"], metrics["missing"], metrics["command"]
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "interval": None}))
+    text = write_card(folder).read_text()
+    assert "## Controls" not in text
+    assert "| macro-F1 | 0.500 |" in text
+
+
+def test_a_card_needs_metrics(folder):
+    (folder / "metrics.json").unlink()
+    with pytest.raises(ArtefactError, match=r"has no metrics\.json"):
+        write_card(folder)
+
+
+def test_broken_metrics(folder):
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(ArtefactError, match="is no JSON"):
+        write_card(folder)

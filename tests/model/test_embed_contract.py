@@ -1,0 +1,100 @@
+"""What other engines take: embeddings of prompts as vLLM's `prompt_embeds` wants them."""
+
+import io
+
+import pytest
+import torch
+
+from sensor2llm.errors import ModelError
+from sensor2llm.llm.config import LowRankConfig, PrefixConfig
+from sensor2llm.llm.generation import Steps
+from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.serving.prompt_embeddings import prompt_embeds, sampling
+from tests.models import small_adapter, small_model, text_adapter, tiny_llm, windows
+
+FAMILIES = ("llama", "qwen3", "gemma", "gpt2")
+QUESTION = "How hard did this person move?"
+
+
+def written_model(family: str) -> SensorLanguageModel:
+    """Give a model whose prompts are of different lengths: the numbers stand in them."""
+    llm = tiny_llm(family)
+    return SensorLanguageModel(text_adapter(llm), llm).eval()
+
+
+@pytest.mark.parametrize("build", [small_model, written_model])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_prompt_is_a_tensor_of_its_own_length_in_the_llms_type(family, build):
+    model, batch = build(family), windows(4)
+    found = prompt_embeds(model, batch)
+    vectors, mask, _ = model.embed(batch)
+    assert len(found) == 4
+    assert len({len(rows) for rows in found}) > 1 or build is small_model
+    for rows, padded, real in zip(found, vectors, mask.bool(), strict=True):
+        assert rows.shape == (int(real.sum()), model.llm.model.config.hidden_size)
+        assert rows.dtype == model.llm.model.dtype
+        assert rows.device.type == "cpu"
+        assert rows.is_contiguous()
+        assert not rows.requires_grad
+        assert torch.equal(rows, padded[real])
+
+
+@pytest.mark.parametrize("build", [small_model, written_model])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_base_model_alone_goes_on_as_generate_does(family, build):
+    model, batch = build(family), windows(4)
+    texts = model.generate(batch, max_new_tokens=1)
+    prompts = model.build.own(model.features(batch), prefix=False)
+    expected = Steps(model.llm, prompts).logits()
+    for rows, text, known in zip(prompt_embeds(model, batch), texts, expected, strict=True):
+        with torch.no_grad():
+            logits = model.llm.model(inputs_embeds=rows[None]).logits[0, -1]
+        real = known > -torch.inf
+        torch.testing.assert_close(logits[real], known[real], rtol=1e-4, atol=1e-4)
+        logits[model.llm.suppressed_ids] = -torch.inf
+        assert model.llm.tokenizer.decode(logits.argmax(), skip_special_tokens=True).strip() == text
+
+
+def test_a_question_and_a_conversation_are_embedded_whole():
+    model, batch = small_model(), windows(2)
+    more = [{"role": "assistant", "content": "walk"}, {"role": "user", "content": QUESTION}]
+    for options in ({"question": QUESTION}, {"messages": [*model.prompting.messages(), *more]}):
+        vectors, _, _ = model.embed(batch, **options)
+        assert torch.equal(torch.stack(prompt_embeds(model, batch, **options)), vectors)
+    assert vectors.shape[1] > len(prompt_embeds(model, batch)[0])
+
+
+def test_a_row_is_stored_without_the_rest_of_its_batch():
+    model = small_model()
+    rows = prompt_embeds(model, windows(8))[3]
+    file = io.BytesIO()
+    torch.save(rows, file)
+    assert rows.untyped_storage().nbytes() == rows.numel() * rows.element_size()
+    assert torch.equal(torch.load(io.BytesIO(file.getvalue()), weights_only=True), rows)
+
+
+def test_the_engine_stops_where_generate_stops():
+    model = small_model("gemma")
+    found = sampling(model)
+    assert found["temperature"] == 0.0
+    assert model.llm.end_of_turn_id in found["stop_token_ids"]
+    assert all(isinstance(token, int) for token in found["stop_token_ids"])
+
+
+def test_what_embeddings_do_not_hold_is_refused():
+    llm = tiny_llm()
+    learned = small_adapter(llm, prefix=LearnedPrefix.start(PrefixConfig(tokens=2), llm))
+    with pytest.raises(ModelError, match="reaches into the LLM's layers"):
+        prompt_embeds(SensorLanguageModel(learned, llm), windows(2))
+    with pytest.raises(ModelError, match="embeds in 16 numbers and computes in 32; engines take"):
+        prompt_embeds(small_model("opt"), windows(2))
+
+
+def test_lora_goes_along_as_a_folder(caplog):
+    llm = tiny_llm()
+    changed = small_adapter(llm, low_rank=LowRank.start(LowRankConfig(rank=2), llm))
+    found = prompt_embeds(SensorLanguageModel(changed, llm), windows(2))
+    assert len(found) == 2
+    assert "give the engine its lora/ folder as well" in caplog.text

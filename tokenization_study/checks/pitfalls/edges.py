@@ -1,0 +1,185 @@
+"""What a number's own characters are fused with: sign, point, unit, white space."""
+
+import re
+
+import numpy as np
+
+from tokenization_study.checks.evidence import Evidence
+from tokenization_study.checks.pitfalls.outcome import WORST, Example, Outcome, share_of, spread
+from tokenization_study.reading.cells import MINUS, code_points
+
+UNITS = ("g", "ms", "bpm", "°C", "%")
+
+
+def sign_point(evidence: Evidence) -> Outcome | None:
+    """Find signs and points that share a token with something else, or have none."""
+    cells, joined = evidence.sample.cells, evidence.sample.joined
+    rows = np.concatenate([np.flatnonzero(cells.sign), np.flatnonzero(cells.point >= 0)])
+    signs = int(cells.sign.sum())
+    places = cells.starts[rows].copy()
+    places[signs:] += cells.point[rows[signs:]]
+    starts, stops = evidence.spans
+    token = np.minimum(np.searchsorted(stops, places, side="right"), max(len(starts) - 1, 0))
+    begins = ends = places
+    if len(starts):
+        is_there = (starts[token] <= places) & (places < stops[token])
+        begins = np.where(is_there, starts[token], places)
+        ends = np.where(is_there, stops[token], places)
+    # A space in front belongs to the sign's token without harm.
+    blank = [ord(character) for character in set(joined) if character.isspace()]
+    letters = np.concatenate([[0], np.cumsum(~np.isin(code_points(joined), blank))])
+    faults = letters[ends] - letters[begins] != 1
+    examples: list[Example] = []
+    for i in np.flatnonzero(faults)[:WORST].tolist():
+        piece, row = joined[begins[i] : ends[i]].strip(), int(rows[i])
+        note = f"in the token {piece!r}" if piece else "in no token: lost"
+        examples.append(Example(evidence.sample.texts[row], tuple(evidence.pieces(row)), note))
+    return share_of(faults.tolist(), "signs and decimal points", examples)
+
+
+def unit_fused(evidence: Evidence) -> Outcome | None:
+    """Write a unit behind numbers and find tokens that hold a digit and a letter of it."""
+    units = (evidence.unit,) if evidence.unit else UNITS
+    probes = evidence.probes[: max(1, evidence.config.probe_values // (2 * len(units)))]
+    texts = [f"{probe}{gap}{unit}" for unit in units for gap in ("", " ") for probe in probes]
+    faults: list[bool] = []
+    examples: list[Example] = []
+    for text, pieces in zip(texts, evidence.split(texts), strict=True):
+        fused = [p for p in pieces if re.search(r"\d", p) and re.search(r"[^\W\d_]|[%°]", p)]
+        # The e of an exponent is the number's own.
+        fused = [p for p in fused if not re.fullmatch(r"\s*[+\-]?[\d.]*[eE]?[+\-]?\d*", p)]
+        faults.append(bool(fused))
+        if fused:
+            examples.append(Example(text, tuple(pieces), f"{fused[0]!r} holds number and unit"))
+    return share_of(faults, "numbers with a unit put behind them", examples, "made from the values")
+
+
+def leading_space(evidence: Evidence) -> Outcome | None:
+    """Write numbers with and without a space in front and compare their splits."""
+    probes = evidence.probes
+    return _compare(evidence, [" " + p for p in probes], probes, "numbers with a space in front")
+
+
+def trailing_space(evidence: Evidence) -> Outcome | None:
+    """Cut a text behind the white space before a number, and compare with the whole text.
+
+    A prompt that ends in a space meets another continuation than the one the model has seen.
+    """
+    probes = evidence.probes
+    pairs = list(zip(probes, probes[1:] + probes[:1], strict=True))
+    tokenizer = evidence.tokenizer
+    wholes = tokenizer.encode([f"{a}, {b}" for a, b in pairs])
+    heads, tails = tokenizer.encode([f"{a}, " for a, _ in pairs]), tokenizer.encode(probes)
+    after = [(i + 1) % len(probes) for i in range(len(probes))]
+    faults: list[bool] = []
+    examples: list[Example] = []
+    for i, (a, b) in enumerate(pairs):
+        ids = [*heads.ids_of(i), *tails.ids_of(after[i])]
+        differs = ids != wholes.ids_of(i)
+        faults.append(differs)
+        if differs and len(examples) < 3:
+            pieces = tuple(f"{a}, {b}"[x:y] for x, y in wholes.spans_of(i) if y > x)
+            examples.append(Example(f"{a}, {b}", pieces, f"not so after a prompt ending '{a}, '"))
+    return share_of(faults, "texts cut behind a space", examples, "made from the values")
+
+
+def letter_case(evidence: Evidence) -> Outcome | None:
+    """Write numbers with e and with E, and a unit small and large, and compare."""
+    unit = evidence.unit if evidence.unit.lower() != evidence.unit.upper() else "bpm"
+    small = [f"{p if 'e' in p.lower() else _scientific(p)} {unit}" for p in evidence.probes]
+    large = [text.upper() for text in small]
+    small = [text.lower() for text in small]
+    one, other = evidence.split(small), evidence.split(large)
+    faults = [[len(x) for x in a] != [len(x) for x in b] for a, b in zip(one, other, strict=True)]
+    examples = [
+        Example(f"{small[i]} / {large[i]}", (*one[i], " / ", *other[i]), "small and large")
+        for i in spread([i for i, fault in enumerate(faults) if fault])
+    ]
+    return share_of(faults, "numbers written with e and with E", examples, "made from the values")
+
+
+def _scientific(text: str) -> str:
+    from tokenization_study.reading.cells import value_of
+
+    value = value_of(text)
+    return f"{value:.2e}" if np.isfinite(value) else f"{text[:4]}e99"
+
+
+def locale(evidence: Evidence) -> Outcome | None:
+    """Write numbers with a decimal comma, and long ones with thousands apart, and compare."""
+    before, after = [], []
+    for probe in evidence.probes:
+        if "." in probe:
+            before.append(probe)
+            after.append(probe.replace(".", ","))
+        elif len(digits := probe.lstrip("+-" + MINUS)) >= 4 and digits.isdigit():
+            before.append(probe)
+            after.append(probe[: len(probe) - len(digits)] + _in_thousands(digits))
+    one, other = evidence.split(before), evidence.split(after)
+    faults = [
+        [p for p in a if p.strip(".,")] != [p for p in b if p.strip(".,")]
+        for a, b in zip(one, other, strict=True)
+    ]
+    examples = [
+        Example(f"{before[i]} / {after[i]}", (*one[i], " / ", *other[i]), "the same number")
+        for i in spread([i for i, fault in enumerate(faults) if fault])
+    ]
+    return share_of(faults, "numbers in another locale", examples, "made from the values")
+
+
+def _in_thousands(digits: str) -> str:
+    # By characters: Python converts no more than some thousand digits to a number.
+    first = len(digits) % 3
+    return ",".join(filter(None, [digits[:first], *re.findall("...", digits[first:])]))
+
+
+def minus_variants(evidence: Evidence) -> Outcome | None:
+    """Write negative numbers with the minus sign U+2212 and compare the tokens."""
+    before = [p for p in evidence.probes if p.startswith(("-", MINUS))]
+    before = ["-" + p[1:] for p in before]
+    after = [MINUS + p[1:] for p in before]
+    one, other = evidence.tokenizer.encode(before), evidence.tokenizer.encode(after)
+    bad = evidence.tokenizer.unknown_ids
+    faults = [
+        len(one.ids_of(i)) != len(other.ids_of(i)) or bool(bad & set(other.ids_of(i)))
+        for i in range(len(before))
+    ]
+    examples = [
+        Example(
+            f"{before[i]} / {after[i]}",
+            tuple(evidence.tokenizer.token_text(t) for t in other.ids_of(i)),
+            f"{len(one.ids_of(i))} tokens with -, {len(other.ids_of(i))} with U+2212",
+        )
+        for i in spread([i for i, fault in enumerate(faults) if fault])
+    ]
+    return share_of(faults, "negative numbers with another minus", examples, "made from the values")
+
+
+def zero_padding(evidence: Evidence) -> Outcome | None:
+    """Pad numbers with a zero (behind decimals, in front of integers) and compare the splits."""
+    probes = [p for p in evidence.probes if "e" not in p.lower() and " " not in p]
+    padded = [p + "0" if "." in p else re.sub(r"^([+\-−]?)", r"\g<1>0", p) for p in probes]
+    digits = [p if "." in p else p.lstrip("+-" + MINUS) for p in probes]
+    return _compare(evidence, padded, digits, "numbers padded with a zero", alone=probes)
+
+
+def _compare(
+    evidence: Evidence,
+    changed: list[str],
+    parts: list[str],
+    of: str,
+    alone: list[str] | None = None,
+) -> Outcome | None:
+    """Compare where parts are split in changed texts with where they are split alone."""
+    alone = alone or parts
+    one = evidence.boundaries(alone, parts)
+    other = evidence.boundaries(changed, parts)
+    faults = (one != other).tolist()
+    chosen = spread([i for i, fault in enumerate(faults) if fault])
+    first = evidence.split([alone[i] for i in chosen])
+    second = evidence.split([changed[i] for i in chosen])
+    examples = [
+        Example(f"{alone[i]} / {changed[i]}", (*a, " / ", *b), "the same number")
+        for i, a, b in zip(chosen, first, second, strict=True)
+    ]
+    return share_of(faults, of, examples, "made from the values")

@@ -1,0 +1,165 @@
+"""What happens along a series: repeats, columns, neighbours, distances."""
+
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import numpy as np
+
+from tokenization_study.checks.evidence import Evidence
+from tokenization_study.checks.pitfalls.outcome import Example, Outcome, share_of, spread
+from tokenization_study.reading.cells import code_points
+
+PERIOD = 8
+"""Numbers of a repeated pattern."""
+PATTERNS = 50
+AROUND = 12
+"""Characters shown on both sides of a difference."""
+
+
+def several_tokenizations(evidence: Evidence) -> Outcome | None:
+    """Find numbers that occur more than once and are not always the same tokens."""
+    sample = evidence.sample
+    rows = np.flatnonzero(sample.whole).tolist()
+    times = Counter(sample.texts[i] for i in rows)
+    repeated: dict[str, Counter[tuple[int, ...]]] = defaultdict(Counter)
+    for i in rows:
+        if times[sample.texts[i]] > 1:
+            repeated[sample.texts[i]][evidence.cell_ids[i]] += 1
+    total = sum(sum(counter.values()) for counter in repeated.values())
+    if not total:
+        return None
+    usual = sum(max(counter.values()) for counter in repeated.values())
+    several = [text for text, counter in repeated.items() if len(counter) > 1]
+    examples = []
+    for text in spread(several):
+        shown: list[str] = []
+        for ids, _ in repeated[text].most_common(2):
+            shown += [evidence.tokenizer.token_text(t) for t in ids] + [" / "]
+        note = f"{len(repeated[text])} tokenizations of one number"
+        examples.append(Example(text, tuple(shown[:-1]), note))
+    return Outcome(
+        share=1 - usual / total,
+        checked=total,
+        of="occurrences of numbers that come again",
+        examples=tuple(examples),
+    )
+
+
+def no_shared_token(evidence: Evidence) -> Outcome | None:
+    """Find neighbours in value whose digits have no token in common."""
+    rows = evidence.by_value
+    spelt = {t: evidence.tokenizer.token_text(t) for t in set(evidence.encoded.ids.tolist())}
+    with_digit = {token for token, text in spelt.items() if any(map(str.isdigit, text))}
+    tokens = [with_digit.intersection(evidence.cell_ids[i]) for i in rows.tolist()]
+    faults = [one.isdisjoint(other) for one, other in pairwise(tokens)]
+    examples = []
+    for i in spread([i for i, fault in enumerate(faults) if fault]):
+        left, right = int(rows[i]), int(rows[i + 1])
+        texts = evidence.sample.texts
+        pieces = (*evidence.pieces(left), " / ", *evidence.pieces(right))
+        examples.append(Example(f"{texts[left]} / {texts[right]}", pieces, "no token in common"))
+    return share_of(faults, "pairs of neighbours in value", examples)
+
+
+def period_lost(evidence: Evidence) -> Outcome | None:
+    """Repeat stretches of the series and compare the splits of the repeats.
+
+    The second repeat follows the first exactly; in the third the last digit of every number is
+    one higher (9 becomes 0), as no sensor repeats itself exactly.
+    """
+    texts, cycles = _repeated(evidence)
+    if not texts:
+        return None
+    encoded = evidence.tokenizer.encode(texts)
+    faults: list[bool] = []
+    examples: list[Example] = []
+    for i, (text, (size, count)) in enumerate(zip(texts, cycles, strict=True)):
+        places = np.array([a for a, b in encoded.spans_of(i) if b > a])
+        cuts = [
+            (places[(places >= k * size) & (places < (k + 1) * size)] - k * size).tolist()
+            for k in range(1, count)
+        ]
+        different = [cut != cuts[0] for cut in cuts[1:]]
+        faults += different
+        if any(different) and len(examples) < 3:
+            k = different.index(True) + 2
+            place = min(set(cuts[0]) ^ set(cuts[k - 1]), default=0)
+            start, stop = max(place - AROUND, 0), min(place + AROUND, size)
+            shown = _between(text, places, size + start, size + stop)
+            shown += (" / ", *_between(text, places, k * size + start, k * size + stop))
+            note = f"{len(cuts[0])} tokens, then {len(cuts[k - 1])}"
+            examples.append(Example(text[size + start : size + stop], shown, note))
+    return share_of(faults, "repeats of a pattern", examples, "stretches of the series, repeated")
+
+
+def _repeated(evidence: Evidence) -> tuple[list[str], list[tuple[int, int]]]:
+    """Give texts of four repeats, and (characters of a repeat, repeats) of each."""
+    sample, starts = evidence.sample, evidence.sample.cells.starts
+    firsts = np.arange(0, max(len(sample) - PERIOD, 0), PERIOD)
+    firsts = firsts[sample.segment_of[firsts] == sample.segment_of[firsts + PERIOD]]
+    texts, cycles = [], []
+    for first in spread(firsts.tolist(), PATTERNS):
+        begin, end = int(starts[first]), int(starts[first + PERIOD])
+        cycle = sample.joined[begin:end]
+        near = list(cycle)
+        for stop in (sample.cells.stops[first : first + PERIOD] - 1 - begin).tolist():
+            if near[stop].isdigit():
+                near[stop] = str((int(near[stop]) + 1) % 10)
+        texts.append(cycle * 3 + "".join(near) + cycle)
+        # What follows the last repeat that is compared is a repeat too.
+        cycles.append((len(cycle), 4))
+    return texts, cycles
+
+
+def _between(text: str, places: np.ndarray, start: int, stop: int) -> tuple[str, ...]:
+    cuts = [start, *places[(places > start) & (places < stop)].tolist(), stop]
+    return tuple(text[a:b] for a, b in pairwise(cuts))
+
+
+def column_drift(evidence: Evidence) -> Outcome | None:
+    """Compare at which token each column starts in lines that follow each other."""
+    sample = evidence.sample
+    breaks = np.flatnonzero(code_points(sample.joined) == ord("\n"))
+    line = np.searchsorted(breaks, sample.cells.starts)
+    bounds = np.flatnonzero(np.diff(line, prepend=-1, append=-1))
+    first, _ = evidence.ranges
+    faults, pairs = [], []
+    lines = list(pairwise(bounds.tolist()))
+    for (a, b), (c, d) in pairwise(lines):
+        adjacent = line[c] == line[a] + 1 and sample.segment_of[a] == sample.segment_of[d - 1]
+        if not adjacent or b - a != d - c or b - a < 2 or not sample.whole[a]:
+            continue
+        drift = (first[a:b] - first[a]).tolist() != (first[c:d] - first[c]).tolist()
+        faults.append(drift)
+        pairs.append((a, b, c, d))
+    examples = []
+    for i in spread([i for i, fault in enumerate(faults) if fault]):
+        a, b, c, d = pairs[i]
+        note = f"column {b - a} starts at token {first[b - 1] - first[a]}, in the next line at "
+        text = sample.joined[sample.cells.starts[a] : sample.cells.stops[min(b, a + 6) - 1]]
+        pieces: list[str] = []
+        for cell in range(a, min(b, a + 6)):
+            pieces += [*evidence.pieces(cell), " "]
+        examples.append(Example(text, tuple(pieces), f"{note}{first[d - 1] - first[c]}"))
+    return share_of(faults, "lines that follow each other", examples)
+
+
+def distance_lost(evidence: Evidence) -> Outcome | None:
+    """Correlate the edit distance of tokenizations with the distance of the values."""
+    correlation = evidence.distance_correlation
+    if correlation is None:
+        return None
+    rho, pairs = correlation
+    rows = evidence.by_value
+    note = f"rank correlation {rho:.2f} of edit distance and distance in value"
+    left, right = (int(rows[len(rows) // 2 + k]) for k in (0, 1 if len(rows) > 2 else -1))
+    texts = evidence.sample.texts
+    pieces = (*evidence.pieces(left), " / ", *evidence.pieces(right))
+    example = Example(f"{texts[left]} / {texts[right]}", pieces, "next to each other in value")
+    return Outcome(
+        share=1 - max(rho, 0.0),
+        checked=pairs,
+        of="pairs of numbers",
+        examples=(example,),
+        note=note,
+    )

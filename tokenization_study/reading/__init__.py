@@ -1,0 +1,1 @@
+"""Numbers and their texts, from files of any kind."""

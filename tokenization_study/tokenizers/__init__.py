@@ -1,0 +1,1 @@
+"""Tokenizers of every family behind one protocol."""

@@ -1,0 +1,100 @@
+"""Lay tokens over the text that they were made from.
+
+A tokenizer may put a space in front, take white space away or write small letters before it
+splits. What its tokens spell is compared with each such form of the text; a form that fits says
+exactly which characters each token stands for. Where none fits, the library's own offsets are
+asked for, which is slow.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tokenization_study.tokenizers.encoded import (
+    Encoded,
+    Ids,
+    Pieces,
+    Spans,
+    char_spans,
+    flatten,
+    utf8,
+)
+
+Fallback = Callable[[int], Spans]
+_WHITE = b" \t\n\r\x0b\x0c"
+_BLANK = bytes.maketrans(_WHITE, b" " * len(_WHITE))
+_IS_WHITE = np.isin(np.arange(256, dtype=np.uint8), np.frombuffer(_WHITE, np.uint8))
+
+
+def align(
+    texts: Sequence[str], lists: Sequence[Ids], pieces: Pieces, fallback: Fallback
+) -> Encoded:
+    """Give the tokens of texts with their characters.
+
+    Args:
+        texts: What was encoded.
+        lists: The ids of each text.
+        pieces: The bytes of each id, a space where the tokenizer writes one as a mark.
+        fallback: The spans of a text, by its number, for texts that no form fits.
+    """
+    ids, bounds = flatten(lists)
+    lengths = pieces.lengths(ids)
+    data = [utf8(text) for text in texts]
+    ends, whole = np.cumsum(lengths), pieces.spelt(ids, lengths).tobytes()
+    sizes = np.concatenate([[0], ends])[bounds]
+    pairs = zip(data, pairwise(sizes.tolist()), strict=True)
+    places = [_places(part, whole[start:stop]) for part, (start, stop) in pairs]
+    # Most texts are spelt as they are, or behind one space: these are laid out all at once.
+    shifts = np.array([p if isinstance(p, int) else 0 for p in places], dtype=np.int64)
+    stops = ends - np.repeat(sizes[:-1] + shifts, np.diff(bounds))
+    starts, stops = np.maximum(stops - lengths, 0), np.maximum(stops, 0)
+    for i, place in enumerate(places):
+        if isinstance(place, int) and data[i].isascii():
+            continue
+        part = slice(int(bounds[i]), int(bounds[i + 1]))
+        if place is None:
+            starts[part], stops[part] = fallback(i)
+        elif not isinstance(place, int):
+            starts[part], stops[part] = _spans(place, lengths[part], data[i])
+        else:
+            starts[part], stops[part] = char_spans(data[i], starts[part], stops[part])
+    return Encoded(ids=ids, starts=starts, stops=stops, bounds=bounds)
+
+
+def _spans(place: np.ndarray, lengths: np.ndarray, data: bytes) -> Spans:
+    """Give the bytes of the text that tokens cover; `place` is where each spelt byte stands."""
+    place, ends = np.append(place, len(data)), np.cumsum(lengths)
+    # A spelt byte that is not in the text (a space put in front) has the place -1.
+    first = np.maximum(place[np.minimum(ends - lengths, place.size - 1)], 0)
+    return first, np.where(lengths > 0, place[np.maximum(ends - 1, 0)] + 1, first)
+
+
+def _places(data: bytes, spelt: bytes) -> np.ndarray | int | None:
+    """Say where each spelt byte stands in the text: a shift, or a place each; None: no form."""
+    if spelt == data:
+        return 0
+    if spelt == b" " + data or spelt == b" " + data.translate(_BLANK).rstrip(b" "):
+        return 1
+    for form, place in _forms(data):
+        if form == spelt:
+            return place
+    return None
+
+
+def _forms(data: bytes) -> Iterator[tuple[bytes, np.ndarray]]:
+    if not data.isascii():
+        return
+    codes = np.frombuffer(data, np.uint8)
+    white = _IS_WHITE[codes]
+    kept = np.flatnonzero(~white)
+    for letters in (data, data.lower()):
+        yield b"".join(letters.split()), kept
+        collapsed = b" ".join(letters.split())
+        first_white = np.flatnonzero(white & ~np.append(False, white[:-1]))
+        inside = first_white[(first_white > kept[0]) & (first_white < kept[-1])] if kept.size else (
+            first_white[:0])  # fmt: skip
+        place = np.sort(np.concatenate([kept, inside]))
+        yield collapsed, place
+        yield b" " + collapsed, np.concatenate([[-1], place])
+    yield data.lower(), np.arange(len(data))

@@ -1,0 +1,164 @@
+"""Encode what is different once: a long input repeats most of its numbers.
+
+The first chunk is encoded whole. Every stretch of it (a number with what stands before it) is
+remembered with its tokens, if all its occurrences are split alike. Later chunks are counted from
+memory: a new stretch is encoded between its neighbours, and one text of every chunk is encoded
+whole as a check. A tokenizer that splits a stretch by what stands around it is found by that, and
+everything is encoded from there on. An input that hardly repeats itself is encoded whole.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from tokenization_study.reading.cells import Cells, code_points
+from tokenization_study.reading.written import Writer, Written
+from tokenization_study.tokenizers.tally import Splits, Tally, distinct, split_numbers
+from tokenization_study.tokenizers.tokenizers import Tokenizer
+
+MOST_NEW = 0.4
+"""Share of a chunk's numbers that may be encoded again before it is encoded whole."""
+_BASE = 0x9E3779B97F4A7C15
+LARGEST = 300_000
+"""Stretches that are remembered."""
+
+
+class Stretches:
+    """The different stretches of a chunk, shared by all tokenizers; each has a 64-bit key."""
+
+    def __init__(self, written: Written) -> None:
+        begins, ends = written.stretches
+        text_of = written.text_of
+        edge = (np.diff(text_of, prepend=-1) != 0) + 2 * (np.diff(text_of, append=-1) != 0)
+        found = _keys(code_points(written.joined), begins, ends, edge)
+        kinds, self.first, self.place = distinct(found)
+        self.keys: list[int] = kinds.tolist()
+        self.times = np.bincount(self.place)
+        self.is_whole = len(np.unique(text_of)) == len(written.texts)
+        self.repeats = len(self.keys) < MOST_NEW * len(self.place)
+
+
+def _keys(codes: np.ndarray, begins: np.ndarray, ends: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Give a hash of each stretch: a polynomial of its characters, its length and its edges."""
+    powers, inverse = _powers(len(codes) + 1)
+    total = np.zeros(len(codes) + 1, dtype=np.uint64)
+    np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * powers[:-1], out=total[1:])
+    found = (total[ends] - total[begins]) * inverse[begins]
+    return np.asarray(found * np.uint64(4) + edge.astype(np.uint64))
+
+
+def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the powers of an odd number modulo 2^64, and of its inverse."""
+    size = 1 << max(count - 1, 1).bit_length()
+    powers, inverse = _all_powers(size)
+    return powers[:count], inverse[:count]
+
+
+@functools.lru_cache(maxsize=2)
+def _all_powers(size: int) -> tuple[np.ndarray, np.ndarray]:
+    found = []
+    for base in (_BASE, pow(_BASE, -1, 1 << 64)):
+        factors = np.full(size, base, dtype=np.uint64)
+        factors[0] = 1
+        found.append(np.cumprod(factors))
+    return found[0], found[1]
+
+
+class Counter:
+    """Count chunks for one tokenizer, from memory where that is exact."""
+
+    def __init__(self, tokenizer: Tokenizer, tally: Tally, writer: Writer) -> None:
+        self.tokenizer = tokenizer
+        self.tally = tally
+        self._writer = writer
+        self._known: dict[int, tuple[int, int, int]] = {}
+        self._remembers = True
+        self._wasted = self._checks = 0
+
+    @property
+    def remembers(self) -> bool:
+        """Say whether anything is counted from memory."""
+        return self._remembers
+
+    def add(self, written: Written, stretches: Stretches | None) -> None:
+        """Count a chunk."""
+        if not self._remembers or stretches is None or not stretches.is_whole:
+            self.tally.add(written, self.tokenizer.encode(written.texts))
+            return
+        if not self._known and not stretches.repeats:
+            self._remembers = False
+            self.tally.add(written, self.tokenizer.encode(written.texts))
+        elif not self._from_memory(written, stretches):
+            splits = self.tally.add(written, self.tokenizer.encode(written.texts))
+            self._learn(stretches, splits)
+
+    def _from_memory(self, written: Written, stretches: Stretches) -> bool:
+        """Count a chunk whose stretches are known or can be learnt from few of its texts."""
+        if not self._known:
+            return False
+        new = [i for i, key in enumerate(stretches.keys) if key not in self._known]
+        if 3 * len(new) > MOST_NEW * len(written.cells):
+            self._wasted += 1
+            # Twice: the input hardly repeats itself.
+            self._remembers = self._wasted < 2
+            return False
+        # A new stretch is encoded between its neighbours; one whole text is a check.
+        texts = _surroundings(written, stretches.first[new])
+        self._checks += 1
+        part = self._writer.lay_out([*texts, written.texts[self._checks % len(written.texts)]])
+        own = Stretches(part)
+        encoded = self.tokenizer.encode(part.texts)
+        if self.tally.has_special(encoded) or not self._learn(own, split_numbers(part, encoded)):
+            return False
+        found = np.array([self._known[key] for key in stretches.keys], dtype=np.int64)
+        self._count(written, stretches, found)
+        return True
+
+    def _count(
+        self, written: Written, stretches: Stretches, found: Int[np.ndarray, "stretch 3"]
+    ) -> None:
+        per_text = np.bincount(
+            written.text_of, found[stretches.place, 0], len(written.texts)
+        ).astype(np.int64)
+        cells, first = written.cells, stretches.first
+        part = Cells(
+            starts=cells.starts[first],
+            stops=cells.stops[first],
+            sign=cells.sign[first],
+            point=cells.point[first],
+            exponent=cells.exponent[first],
+        )
+        splits = Splits(
+            tokens=found[:, 0], touching=found[:, 1], masks=found[:, 2].astype(np.uint64)
+        )
+        self.tally.add_splits(written, part, splits, per_text, stretches.times)
+
+    def _learn(self, stretches: Stretches, splits: Splits) -> bool:
+        """Remember stretches; False, and never again, where one is split in two ways."""
+        rows = np.stack([splits.tokens, splits.touching, splits.masks.astype(np.int64)], axis=1)
+        own = rows[stretches.first]
+        learnt: Sequence[tuple[int, int, int]] = list(map(tuple, own.tolist()))
+        alike = np.array_equal(own[stretches.place], rows) and all(
+            self._known.get(key, row) == row
+            for key, row in zip(stretches.keys, learnt, strict=True)
+        )
+        if not alike or self.tally.special or self.tally.unknown:
+            self._remembers = False
+            return False
+        if len(self._known) < LARGEST:
+            self._known.update(zip(stretches.keys, learnt, strict=True))
+        return all(key in self._known for key in stretches.keys)
+
+
+def _surroundings(written: Written, cells: np.ndarray) -> list[str]:
+    """Give texts that hold a number each, from the number before it to the one after it."""
+    begins, ends = written.stretches
+    text_of, count = written.text_of, len(written.cells)
+    before, after = np.maximum(cells - 1, 0), np.minimum(cells + 1, count - 1)
+    is_first, is_last = text_of[before] != text_of[cells], text_of[after] != text_of[cells]
+    starts = np.where(is_first | (before == cells), begins[cells], written.cells.starts[before])
+    stops = np.where(is_last, ends[cells], ends[after])
+    pairs = zip(starts.tolist(), stops.tolist(), strict=True)
+    return [written.joined[start:stop] for start, stop in pairs]

@@ -1,0 +1,235 @@
+"""Count what a tokenizer does to every number of a stream, in memory that does not grow."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Int
+
+from tokenization_study.reading.cells import Cells
+from tokenization_study.reading.written import Written
+from tokenization_study.tokenizers.encoded import Encoded
+from tokenization_study.tokenizers.tokenizers import Tokenizer
+
+LONGEST = 60
+"""Characters of a number whose boundaries are followed."""
+_1, _63 = np.uint64(1), np.uint64(63)
+_ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """How numbers of one form are split, and how many are.
+
+    `sign`, `point`, `exponent` and `length` are the number's form. Bit k of `mask` says that a
+    token starts at the number's character k; bit 0 and bit `length` are its two edges.
+    """
+
+    sign: bool
+    point: int
+    exponent: int
+    length: int
+    mask: int
+    count: int
+    example: str
+
+    @property
+    def integer(self) -> tuple[int, int]:
+        """Give where the digits before the point start and stop."""
+        ends = [place for place in (self.point, self.exponent) if place >= 0]
+        return int(self.sign), min([*ends, self.length])
+
+    @property
+    def fraction(self) -> tuple[int, int]:
+        """Give where the digits after the point start and stop."""
+        if self.point < 0:
+            return self.length, self.length
+        return self.point + 1, self.exponent if self.exponent >= 0 else self.length
+
+    def cuts(self, start: int, stop: int) -> tuple[int, ...]:
+        """Give the boundaries strictly between two places, counted from the first."""
+        return tuple(k - start for k in range(start + 1, min(stop, LONGEST)) if self.has_cut(k))
+
+    def has_cut(self, place: int) -> bool:
+        """Say whether a token starts at a character of the number."""
+        return bool(self.mask >> place & 1)
+
+    def pieces(self) -> list[str]:
+        """Give the example cut at its boundaries."""
+        places = [0, *self.cuts(0, self.length), self.length]
+        return [self.example[a:b] for a, b in pairwise(places)]
+
+
+def token_starts(written: Written, encoded: Encoded) -> Int[np.ndarray, " token"]:
+    """Give where tokens start in the joined texts; empty ones are left out."""
+    starts = encoded.starts + np.repeat(written.text_starts, encoded.counts)
+    there = encoded.stops > encoded.starts
+    return np.asarray(starts if there.all() else starts[there])
+
+
+def masks(cells: Cells, is_start: Bool[np.ndarray, " character"]) -> Int[np.ndarray, " cell"]:
+    """Give the boundaries of each number as bits (see `Pattern`)."""
+    # A word of 64 bits from every byte on; a number's bits are in the word of its first byte and,
+    # where it starts late in that byte, in the byte after the word.
+    bits = np.concatenate([np.packbits(is_start, bitorder="little"), np.zeros(16, np.uint8)])
+    words = np.ndarray((len(bits) - 8,), "<u8", bits, strides=(1,))
+    at, late = cells.starts >> 3, (cells.starts & 7).astype(np.uint64)
+    found = (words[at] >> late) | (bits[at + 8].astype(np.uint64) << _1 << (_63 - late))
+    kept = np.minimum(cells.lengths, LONGEST).astype(np.uint64)
+    return np.asarray(found & ((np.uint64(2) << kept) - np.uint64(1)))
+
+
+def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the different keys as they come, where each is first, and which one each place has.
+
+    A hash table finds them, several times faster than `np.unique` sorts.
+    """
+    found = pa.array(keys).dictionary_encode()
+    place = found.indices.to_numpy()
+    first = np.empty(len(found.dictionary), dtype=np.int64)
+    first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
+    return found.dictionary.to_numpy(), first, place
+
+
+class Tally:
+    """Count tokens and splits of one tokenizer on one serialiser's texts."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokens = self.characters = self.values = self.texts = self.steps = 0
+        self.special = self.unknown = 0
+        self.special_example = ""
+        self.per_value: Counter[int] = Counter()
+        self.per_text: Counter[int] = Counter()
+        self._counts: Counter[int] = Counter()
+        self._forms: dict[int, tuple[bool, int, int, int, int, str]] = {}
+        self._unknown_ids = np.array(sorted(tokenizer.unknown_ids), dtype=np.int64)
+        self._special_ids = np.array(
+            sorted(tokenizer.special_ids - tokenizer.unknown_ids), dtype=np.int64
+        )
+
+    def add(self, written: Written, encoded: Encoded) -> "Splits":
+        """Count a chunk; gives what was done to each of its numbers."""
+        splits = split_numbers(written, encoded)
+        self._count_special(written, encoded)
+        self.add_splits(written, written.cells, splits, encoded.counts)
+        return splits
+
+    def add_splits(
+        self,
+        written: Written,
+        cells: Cells,
+        splits: "Splits",
+        per_text: np.ndarray,
+        times: np.ndarray | None = None,
+    ) -> None:
+        """Count a chunk of which splits are known; `times`: how often each number stands there."""
+        self.tokens += int(per_text.sum())
+        self.characters += written.characters
+        self.values += len(written.cells)
+        self.texts += len(written.texts)
+        self.steps += written.steps
+        _count(self.per_text, per_text)
+        _count(self.per_value, splits.touching, times)
+        form = (cells.lengths.astype(np.uint64) << np.uint64(34)) | (
+            (cells.point + 1).astype(np.uint64) << np.uint64(17)
+        )
+        form |= ((cells.exponent + 1).astype(np.uint64) << np.uint64(1)) | cells.sign
+        # Two odd factors spread form and boundaries over 64 bits: one search instead of two.
+        kinds, first, place = distinct(splits.masks * _ODD[0] + form * _ODD[1])
+        counts = np.bincount(place, times, len(kinds)).astype(np.int64)
+        for key, row, count in zip(kinds.tolist(), first.tolist(), counts.tolist(), strict=True):
+            self._counts[key] += count
+            if key in self._forms:
+                continue
+            start, stop = int(cells.starts[row]), int(cells.stops[row])
+            self._forms[key] = (
+                bool(cells.sign[row]), int(cells.point[row]), int(cells.exponent[row]),
+                stop - start, int(splits.masks[row]), written.joined[start:stop],
+            )  # fmt: skip
+
+    def has_special(self, encoded: Encoded) -> bool:
+        """Say whether any token is unknown or special."""
+        bad = np.concatenate([self._unknown_ids, self._special_ids])
+        return bool(bad.size and np.isin(encoded.ids, bad).any())
+
+    def _count_special(self, written: Written, encoded: Encoded) -> None:
+        for ids, kind in ((self._unknown_ids, "unknown"), (self._special_ids, "special")):
+            if not ids.size:
+                continue
+            hits = np.flatnonzero(np.isin(encoded.ids, ids))
+            if not hits.size:
+                continue
+            setattr(self, kind, getattr(self, kind) + len(hits))
+            if not self.special_example:
+                text = int(np.searchsorted(encoded.bounds, hits[0], side="right")) - 1
+                start, stop = int(encoded.starts[hits[0]]), int(encoded.stops[hits[0]])
+                self.special_example = written.texts[text][max(start - 12, 0) : stop + 12]
+
+    def patterns(self) -> Iterator[Pattern]:
+        """Give every way in which a form of number was split."""
+        for key, count in self._counts.items():
+            sign, point, exponent, length, mask, example = self._forms[key]
+            yield Pattern(
+                sign=sign, point=point, exponent=exponent, length=length, mask=mask, count=count,
+                example=example,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Hold what a tokenizer does to each number of a chunk."""
+
+    masks: Int[np.ndarray, " cell"]
+    """Boundaries as bits (see `Pattern`)."""
+    touching: Int[np.ndarray, " cell"]
+    """Tokens that touch the number."""
+    tokens: Int[np.ndarray, " cell"]
+    """Tokens from the end of the number before to the number's own end."""
+
+
+def split_numbers(written: Written, encoded: Encoded) -> Splits:
+    """Say how the numbers of encoded texts are split."""
+    cells, size = written.cells, len(written.joined) + 1
+    starts = token_starts(written, encoded)
+    is_start = np.zeros(size, dtype=bool)
+    is_start[starts] = True
+    total = np.zeros(size + 1, dtype=np.int32)
+    np.cumsum(is_start, out=total[1:])
+    if total[-1] < len(starts):
+        # Tokens of part of a character share one: more than one starts there.
+        np.cumsum(np.bincount(starts, minlength=size), out=total[1:])
+    # What follows a text's last character is a boundary too.
+    is_start[written.text_starts[1:] - 1] = True
+    is_start[size - 1] = True
+    begins, ends = written.stretches
+    tokens = total[ends] - total[begins]
+    if len(starts) < len(encoded.ids):
+        tokens += _empty_tokens(written, encoded)
+    return Splits(
+        masks=masks(cells, is_start),
+        touching=total[cells.stops] - total[cells.starts] + ~is_start[cells.starts],
+        tokens=tokens,
+    )
+
+
+def _empty_tokens(written: Written, encoded: Encoded) -> np.ndarray:
+    """Give a text's tokens that stand for nothing to its first number."""
+    is_empty = np.concatenate([[0], np.cumsum(encoded.starts == encoded.stops)])
+    counts = is_empty[encoded.bounds[1:]] - is_empty[encoded.bounds[:-1]]
+    found = np.zeros(len(written.cells), dtype=np.int64)
+    first = np.searchsorted(written.cells.starts, written.text_starts)
+    there = first < len(found)
+    np.add.at(found, first[there], counts[there])
+    return found
+
+
+def _count(counter: Counter[int], values: np.ndarray, times: np.ndarray | None = None) -> None:
+    if not values.size:
+        return
+    counts = np.bincount(values, times).astype(np.int64)
+    used = np.flatnonzero(counts)
+    for value, count in zip(used.tolist(), counts[used].tolist(), strict=True):
+        counter[value] += count
