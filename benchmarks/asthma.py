@@ -37,7 +37,7 @@ from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.training.record import write_json
 
@@ -76,7 +76,7 @@ def probabilities(
     """Give the probability of asthma of every test window, some modalities taken away."""
     hidden = torch.tensor([name in gone for name in model.adapter.spec.names])
     patient = model.adapter.label_names.index(PATIENT)
-    batches = AlignedWindows(store, model.adapter).batches(split.test, 64)
+    batches = AdapterWindows(store, model.adapter).batches(split.test, 64)
     parts = [model.score(hide_signals(b, hidden.expand(len(b), -1)))[:, patient] for b in batches]
     return torch.cat(parts).float().cpu().numpy()
 
@@ -111,7 +111,7 @@ def without_llm(
 def baselines(recipe: Recipe, store: WindowStore, split: Split) -> Scores:
     """Score the test people by the row alone, by the encoder alone, and by the truth."""
     model = load_model(str(recipe.out))
-    encoder, windows = model.adapter.encoder, AlignedWindows(store, model.adapter)
+    encoder, windows = model.adapter.encoder, AdapterWindows(store, model.adapter)
     assert encoder is not None
 
     def row(rows: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.llm_layouts import FAMILIES, LAYOUTS, Layout
+from benchmarks.llm_layouts import FAMILIES, LAYOUTS, PromptLayout
 from benchmarks.machine import record
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.parts import build_projector
@@ -207,7 +207,7 @@ class Check:
         return "right" if self.right else "WRONG"
 
 
-def run_checks(layout: Layout, folder: Path) -> Check:
+def run_checks(layout: PromptLayout, folder: Path) -> Check:
     """Build a row's folder and compare what is said through the product with plain forwards."""
     check, started = Check(layout.name), time.perf_counter()
     torch.manual_seed(0)

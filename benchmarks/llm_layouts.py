@@ -35,7 +35,7 @@ RECURRENT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class PromptLayout:
     """Describe one folder.
 
     Args:
@@ -105,7 +105,7 @@ def _spread(**changes: Any) -> dict[str, Any]:
 
 WINDOWED = ["sliding_attention", "full_attention"]
 LAYOUTS = (
-    *(Layout(name=f"window of 16: {family}", family=family, **_spread(**changes))
+    *(PromptLayout(name=f"window of 16: {family}", family=family, **_spread(**changes))
       for family, changes in {
           "mistral": {"sliding_window": 16},
           "phi3": {"sliding_window": 16},
@@ -122,43 +122,46 @@ LAYOUTS = (
           "recurrent_gemma": {"attention_window_size": 16},
           "llama4_text": {"attention_chunk_size": 16},
       }.items()),
-    Layout(name="keys and values shared by layers: gemma4_text", family="gemma4_text",
+    PromptLayout(name="keys and values shared by layers: gemma4_text", family="gemma4_text",
            **_spread(num_hidden_layers=4, layer_types=WINDOWED * 2, num_kv_shared_layers=2)),
-    Layout(name="keys and values shared by layers: gemma3n_text", family="gemma3n_text",
+    PromptLayout(name="keys and values shared by layers: gemma3n_text", family="gemma3n_text",
            **_spread(num_hidden_layers=4, layer_types=WINDOWED * 2, num_kv_shared_layers=2,
                      activation_sparsity_pattern=[0.9, 0.0, 0.0, 0.0])),
-    Layout(name="tied head", family="llama", **_spread(tie_word_embeddings=True)),
-    Layout(name="untied head", family="llama", **_spread(tie_word_embeddings=False)),
-    Layout(name="rows of the vocabulary that are no token", family="qwen2",
+    PromptLayout(name="tied head", family="llama", **_spread(tie_word_embeddings=True)),
+    PromptLayout(name="untied head", family="llama", **_spread(tie_word_embeddings=False)),
+    PromptLayout(name="rows of the vocabulary that are no token", family="qwen2",
            **_spread(vocab_size=512)),
-    Layout(name="alibi: falcon", family="falcon", **_spread(alibi=True)),
-    Layout(name="embeddings of another width: opt", family="opt",
+    PromptLayout(name="alibi: falcon", family="falcon", **_spread(alibi=True)),
+    PromptLayout(name="embeddings of another width: opt", family="opt",
            **_spread(word_embed_proj_dim=WIDTH // 2)),
-    Layout(name="rotary scaling by length: llama", family="llama", **_spread(
+    PromptLayout(name="rotary scaling by length: llama", family="llama", **_spread(
         max_position_embeddings=128,
         rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0})),
-    Layout(name="no chat template", family="gpt2", template=None),
-    Layout(name="template opens a thought", family="qwen2", template=THINKING),
-    Layout(name="template leaves the system out", family="llama", template=NO_SYSTEM),
-    Layout(name="template refuses a system", family="llama", template=REFUSES_SYSTEM),
-    Layout(name="clean_up_tokenization_spaces", family="gpt2",
+    PromptLayout(name="no chat template", family="gpt2", template=None),
+    PromptLayout(name="template opens a thought", family="qwen2", template=THINKING),
+    PromptLayout(name="template leaves the system out", family="llama", template=NO_SYSTEM),
+    PromptLayout(name="template refuses a system", family="llama", template=REFUSES_SYSTEM),
+    PromptLayout(name="clean_up_tokenization_spaces", family="gpt2",
            tokenizer={"clean_up_tokenization_spaces": True}),
-    Layout(name="context shorter than the prompt", family="gpt2",
+    PromptLayout(name="context shorter than the prompt", family="gpt2",
            **_spread(max_position_embeddings=16)),
-    Layout(name="a decoder of a family of encoders: bert", family="bert",
+    PromptLayout(name="a decoder of a family of encoders: bert", family="bert",
            **_spread(is_decoder=True)),
-    Layout(name="encoder-decoder: t5", family="t5"),
-    Layout(name="encoder-decoder: bart", family="bart"),
-    Layout(name="masked: bert", family="bert"),
-    Layout(name="masked: roberta", family="roberta"),
-    Layout(name="masked: electra", family="electra"),
-    Layout(name="masked: distilbert", family="distilbert"),
-    Layout(name="a PEFT adapter only", family="llama", spoil=_only_adapter),
-    Layout(name="a GGUF file only", family="llama", spoil=_only_gguf),
-    Layout(name="Git LFS pointer: weights", family="llama", spoil=_pointer("model.safetensors")),
-    Layout(name="Git LFS pointer: tokenizer", family="llama", spoil=_pointer("tokenizer.json")),
-    Layout(name="own code: model", family="llama", spoil=_own_code("config.json", "AutoConfig")),
-    Layout(name="own code: tokenizer", family="llama",
+    PromptLayout(name="encoder-decoder: t5", family="t5"),
+    PromptLayout(name="encoder-decoder: bart", family="bart"),
+    PromptLayout(name="masked: bert", family="bert"),
+    PromptLayout(name="masked: roberta", family="roberta"),
+    PromptLayout(name="masked: electra", family="electra"),
+    PromptLayout(name="masked: distilbert", family="distilbert"),
+    PromptLayout(name="a PEFT adapter only", family="llama", spoil=_only_adapter),
+    PromptLayout(name="a GGUF file only", family="llama", spoil=_only_gguf),
+    PromptLayout(name="Git LFS pointer: weights", family="llama",
+                 spoil=_pointer("model.safetensors")),
+    PromptLayout(name="Git LFS pointer: tokenizer", family="llama",
+                 spoil=_pointer("tokenizer.json")),
+    PromptLayout(name="own code: model", family="llama",
+                 spoil=_own_code("config.json", "AutoConfig")),
+    PromptLayout(name="own code: tokenizer", family="llama",
            spoil=_own_code("tokenizer_config.json", "AutoTokenizer")),
 )  # fmt: skip
-FAMILIES = tuple(Layout(name=family, family=family) for family in (*ATTENTION, *RECURRENT))
+FAMILIES = tuple(PromptLayout(name=family, family=family) for family in (*ATTENTION, *RECURRENT))

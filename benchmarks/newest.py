@@ -27,7 +27,7 @@ LOCKED = re.compile(r"^[\w.-]+==[^\\\n]+", re.MULTILINE)
 BROKEN = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
-class Row(NamedTuple):
+class PackageRow(NamedTuple):
     """Hold one requirement's versions."""
 
     name: str
@@ -44,7 +44,7 @@ def requirements(project: Mapping[str, object]) -> list[Requirement]:
     return [r for r in map(Requirement, texts) if r.name not in ("sensor2llm", "torch")]
 
 
-def rows(wanted: Sequence[Requirement], lock: str, newer: Mapping[str, str]) -> list[Row]:
+def rows(wanted: Sequence[Requirement], lock: str, newer: Mapping[str, str]) -> list[PackageRow]:
     """Give a row a requirement.
 
     Args:
@@ -62,7 +62,9 @@ def rows(wanted: Sequence[Requirement], lock: str, newer: Mapping[str, str]) -> 
     for requirement in wanted:
         name = canonicalize_name(requirement.name)
         here = version(name)
-        made.append(Row(name, _range(requirement), locked[name], here, newer.get(name, here)))
+        made.append(
+            PackageRow(name, _range(requirement), locked[name], here, newer.get(name, here))
+        )
     return made
 
 
@@ -70,7 +72,9 @@ def _range(requirement: Requirement) -> str:
     return ",".join(sorted(map(str, requirement.specifier), reverse=True))
 
 
-def table(made: Sequence[Row], torch: str, ran: str, ended: str, broken: Sequence[str]) -> str:
+def table(
+    made: Sequence[PackageRow], torch: str, ran: str, ended: str, broken: Sequence[str]
+) -> str:
     """Write the table, and what breaks."""
     head = ("requirement", "allowed", "locked", "newest allowed", "newest there is")
     lines = [

@@ -27,7 +27,7 @@ from sensor2llm.evaluation.probe import FeatureSet, encoder_features, linear_pro
 from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.recipes.train import Trained, train_adapter
+from sensor2llm.recipes.train import TrainedAdapter, train_adapter
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import PARTS, Split, make_split
@@ -166,7 +166,7 @@ class FoldRun:
         found = {"rows": rows, kind: classify(self.tables[""].values[rows])}
         return found | {f"{kind} of {n}": classify(self.tables[n].values) for n in self.others}
 
-    def train(self, fold: int) -> Trained:
+    def train(self, fold: int) -> TrainedAdapter:
         """Train the recipe's adapter on a fold, or go on with what an interrupted run left."""
         split = replace(self.recipe.split, kind="fold", fold=fold)
         out = self.out / f"adapter-fold{fold}"
@@ -188,7 +188,7 @@ class FoldRun:
         return found
 
 
-def _probe(trained: Trained) -> tuple[Classify, Callable[..., FeatureSet]]:
+def _probe(trained: TrainedAdapter) -> tuple[Classify, Callable[..., FeatureSet]]:
     """Fit logistic regression on an adapter's encoder; give it, and what computes its features."""
     store, split, adapter = trained.store, trained.split, trained.model.adapter
     assert adapter.encoder is not None

@@ -24,13 +24,13 @@ from tokenization_study.checks.pitfalls.whole import model_specific
 from tokenization_study.checks.sample import SegmentSampler
 from tokenization_study.config import AS_WRITTEN, AuditConfig, InputConfig
 from tokenization_study.reading.inputs import Values, open_source
-from tokenization_study.reading.windows import Chunk, Source
+from tokenization_study.reading.windows import AuditSource, Chunk
 from tokenization_study.reading.written import Writer, make_writers
 from tokenization_study.report.remedies import measure_remedies, recommend
 from tokenization_study.report.rendering import Rendering, first_lines, render
 from tokenization_study.report.report import AuditReport, Finding
-from tokenization_study.tokenizers.segment_cache import Counter, Stretches
-from tokenization_study.tokenizers.tally import Tally
+from tokenization_study.tokenizers.segment_cache import Counter, SegmentTokenCache
+from tokenization_study.tokenizers.tally import TokenTally
 from tokenization_study.tokenizers.tokenizers import (
     Tokenizer,
     check_names,
@@ -128,7 +128,7 @@ def _default_serialisers(values: Values) -> Sequence[str]:
     return FORMS
 
 
-def _check_text(source: Source, writers: list[Writer]) -> None:
+def _check_text(source: AuditSource, writers: list[Writer]) -> None:
     if any(writer.is_text for writer in writers) and not source.has_text:
         raise DataError(
             f"{source.name} has no text of its own; as_written is for CSV, raw lines and -"
@@ -142,7 +142,7 @@ class Run:
         self, writer: Writer, tokenizers: Sequence[Tokenizer], config: AuditConfig
     ) -> None:
         self.writer = writer
-        self.tallies = [Tally(tokenizer) for tokenizer in tokenizers]
+        self.tallies = [TokenTally(tokenizer) for tokenizer in tokenizers]
         self.counters = [
             Counter(tokenizer, tally, writer)
             for tokenizer, tally in zip(tokenizers, self.tallies, strict=True)
@@ -166,11 +166,11 @@ class Run:
             self.round_trip = (max(e for e, _ in trips), max(b for _, b in trips))
         self.sampler.add(written)
         some = any(counter.remembers for counter in self.counters) and len(written.cells)
-        stretches = Stretches(written) if some else None
+        stretches = SegmentTokenCache(written) if some else None
         for counter in self.counters:
             counter.add(written, stretches)
 
-    def evidence(self, source: Source, config: AuditConfig) -> list[Evidence]:
+    def evidence(self, source: AuditSource, config: AuditConfig) -> list[Evidence]:
         """Give what the checks look at, a tokenizer each."""
         sample = self.sampler.sample(self.writer.name == "digits_spaced", self.writer.letters)
         steps = source.window_steps or 1
@@ -207,7 +207,7 @@ def _findings(serialiser: str, evidence: list[Evidence]) -> list[Finding]:
 
 
 def _report(
-    source: Source, runs: list[Run], sampler: ColumnSampler, config: AuditConfig,
+    source: AuditSource, runs: list[Run], sampler: ColumnSampler, config: AuditConfig,
     form: SerialiserConfig, command: str,
 ) -> AuditReport:  # fmt: skip
     tokenizers = runs[0].tokenizers

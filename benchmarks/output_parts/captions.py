@@ -14,10 +14,10 @@ from sensor2llm.adapter.batches import Request
 from sensor2llm.evaluation.question_evaluation import other_people, spread
 from sensor2llm.evaluation.task_evaluation import write_rows
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.recipes.asking import Part, make_source
+from sensor2llm.recipes.asking import TaskPart, make_source
 from sensor2llm.recipes.config import CAPTIONING, Recipe
 from sensor2llm.signals.questions.claims import judge
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.captioning import (
     LONGEST_CAPTION,
     Captions,
@@ -51,7 +51,7 @@ class CaptionsPart:
         recipe = replace(self.recipe, out=self.out / "adapter")
         bench = Bench.open(recipe, self.windows)
         model = bench.untrained(TRAINED)
-        part = Part(bench.store, bench.positions("train"), bench.rows("train"), 0)
+        part = TaskPart(bench.store, bench.positions("train"), bench.rows("train"), 0)
         source, _ = make_source(CAPTIONING, recipe.tasks[CAPTIONING], part, model.adapter)
         cost = train(model, [source], recipe.loop, self.out / "run", {"task": CAPTIONING})
         rows = bench.positions("test")
@@ -69,7 +69,7 @@ class CaptionsPart:
     def _texts(self, bench: Bench, model: SensorLanguageModel) -> dict[str, list[str]]:
         """Give what is said of each test window, as `evaluate_captions` has it."""
         rows = bench.positions("test")
-        windows = AlignedWindows(bench.store, model.adapter)
+        windows = AdapterWindows(bench.store, model.adapter)
         others = other_people(np.asarray(bench.store.subject_ids)[rows], 0)
         asked = [Request(CAPTIONING)] * len(rows)
         taught = facts_of_rows(bench.store, spread(bench.positions("train"), len(rows)))

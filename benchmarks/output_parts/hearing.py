@@ -15,7 +15,7 @@ from sensor2llm.encoders.modality_encoders import MODALITY_ENCODERS
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.pretraining.run import finetune
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.recipes.encoder import Heard, get_encoder
+from sensor2llm.recipes.encoder import LoadedEncoder, get_encoder
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import WindowStore
@@ -42,7 +42,7 @@ class OwnScale(nn.Module):
         return self.encoder(centred / (spread + LEAST_SPREAD))
 
 
-def get_heard(recipe: Recipe, store: WindowStore, split: Split, normalised: str) -> Heard:
+def get_heard(recipe: Recipe, store: WindowStore, split: Split, normalised: str) -> LoadedEncoder:
     """Make the recipe's encoder, or take the one that is there, with either normalisation.
 
     Both learn the same labels from the same windows for as long, from the same first weights.
@@ -58,7 +58,7 @@ def get_heard(recipe: Recipe, store: WindowStore, split: Split, normalised: str)
         encoder, store, split, stages.supervised, stages.finetune_loop,
         recipe.run / "finetune", resume=True,
     )  # fmt: skip
-    return Heard(tuned.encoder, tuned.normaliser)
+    return LoadedEncoder(tuned.encoder, tuned.normaliser)
 
 
 def own_scale_modules(spec: SignalSpec, recipe: Recipe) -> Mapping[str, nn.Module]:

@@ -17,11 +17,11 @@ from research.llm_ablation.judged import kept
 from research.llm_ablation.training import TRAINED, Bench, chunks, train
 from sensor2llm.evaluation.question_evaluation import other_people
 from sensor2llm.evaluation.task_evaluation import estimate_rows
-from sensor2llm.recipes.asking import Part, make_head, make_source
+from sensor2llm.recipes.asking import TaskPart, make_head, make_source
 from sensor2llm.recipes.config import REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
 from sensor2llm.signals.splits.splits import make_split
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.regression import target_values
 
 NONE, BRIDGE, TEXT = "not told", "through the bridge", "as text"
@@ -88,12 +88,12 @@ class NumbersPart:
         bench = self.bench(scale)
         mix = bench.recipe.tasks[REGRESSION]
         model = bench.untrained(TRAINED)
-        part = Part(bench.store, bench.positions("train"), bench.rows("train"), 0)
+        part = TaskPart(bench.store, bench.positions("train"), bench.rows("train"), 0)
         model.adapter.head = make_head(mix, part, model.llm).to(model.llm.device)
         source, _ = make_source(REGRESSION, mix, part, model.adapter, model.adapter.head.target)
         folder = self._folder(scale) / "run"
         cost = train(model, [source], bench.recipe.loop, folder, {"target": mix.target})
-        rows, windows = bench.positions("test"), AlignedWindows(bench.store, model.adapter)
+        rows, windows = bench.positions("test"), AdapterWindows(bench.store, model.adapter)
         others = other_people(np.asarray(bench.store.subject_ids)[rows], 0)
         target = model.adapter.head.target
         return {

@@ -95,7 +95,7 @@ FINISH_WEIGHTS: Mapping[str, float] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class TrainingStage:
     """One part of the run: which text, how long rows, which share of the whole."""
 
     name: Literal["stable", "anneal", "chat", "long", "finish"]
@@ -111,11 +111,11 @@ class Stage:
 
 
 STAGES = (
-    Stage(name="stable", share=0.53),
-    Stage(name="anneal", share=0.25, weights=ANNEAL_WEIGHTS),
-    Stage(name="chat", share=0.10, weights=CHAT_WEIGHTS, peak=0.4),
-    Stage(name="long", share=0.03, row_tokens=2048, weights=CHAT_WEIGHTS, peak=0.15),
-    Stage(name="finish", share=0.09, weights=FINISH_WEIGHTS, peak=0.3),
+    TrainingStage(name="stable", share=0.53),
+    TrainingStage(name="anneal", share=0.25, weights=ANNEAL_WEIGHTS),
+    TrainingStage(name="chat", share=0.10, weights=CHAT_WEIGHTS, peak=0.4),
+    TrainingStage(name="long", share=0.03, row_tokens=2048, weights=CHAT_WEIGHTS, peak=0.15),
+    TrainingStage(name="finish", share=0.09, weights=FINISH_WEIGHTS, peak=0.3),
 )
 
 
@@ -148,7 +148,7 @@ class PretrainConfig:
     seed: int = 0
     """Seed of weights, order and generated text."""
 
-    def loop(self, stage: Stage, processes: int = 1) -> LoopConfig:
+    def loop(self, stage: TrainingStage, processes: int = 1) -> LoopConfig:
         """Give the loop's settings for a stage."""
         rows = max(self.tokens_per_step // stage.row_tokens, 1)
         at_once = max(self.rows_at_once * 512 // stage.row_tokens, 1) * processes

@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from research.bundled_llm.card import write_record
-from research.bundled_llm.config import SIZES, STAGES, ModelShape, PretrainConfig, Stage
+from research.bundled_llm.config import SIZES, STAGES, ModelShape, PretrainConfig, TrainingStage
 from research.bundled_llm.packing import Mixture, TokenFiles
 from research.bundled_llm.token_files import prepare_tokens
 from research.bundled_llm.tokenizer import load_tokenizer
@@ -63,7 +63,12 @@ class PretrainingTask:
     """One stage: rows of a mixture of domains, validated on held-out text by domain."""
 
     def __init__(
-        self, module: LanguageModelling, files: TokenFiles, stage: Stage, rows: int, seed: int
+        self,
+        module: LanguageModelling,
+        files: TokenFiles,
+        stage: TrainingStage,
+        rows: int,
+        seed: int,
     ):
         self.module = module
         self.files, self.stage, self.rows = files, stage, rows
@@ -181,7 +186,7 @@ def _pretrain(
 def _train(
     module: LanguageModelling,
     files: TokenFiles,
-    stage: Stage,
+    stage: TrainingStage,
     config: PretrainConfig,
     out: Path,
     resume: bool,

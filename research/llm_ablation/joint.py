@@ -21,10 +21,10 @@ from research.llm_ablation.judged import difference, fit_probe, judge, kept
 from research.llm_ablation.training import Bench, chunks, train
 from sensor2llm.errors import DataError
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.recipes.sources import Source
+from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.side_by_side import put_side_by_side
+from sensor2llm.signals.views.side_by_side import union_modalities
 
 PROBE = "one head each, no LLM"
 ANY = 1_000_000
@@ -35,7 +35,7 @@ def write_joined(stores: Mapping[Path, SplitConfig], path: Path) -> Path:
     """Put stores side by side in a store at `path`, each with its split, unless it is there."""
     if not (path / "store.json").is_file():
         opened = [WindowStore.open(store) for store in stores]
-        reading = put_side_by_side(opened, list(stores.values()))
+        reading = union_modalities(opened, list(stores.values()))
         WindowStore.write(
             path,
             reading.spec,
@@ -71,7 +71,7 @@ class Together:
         starts = np.cumsum([0, *lengths[:-1]]).tolist()
         self._first = dict(zip(self.benches, starts, strict=True))
 
-    def source(self, name: str, part: str) -> Source:
+    def source(self, name: str, part: str) -> BatchSource:
         """Give the windows that a data set alone has in a part, as the joined encoder hears them.
 
         Raises:
@@ -84,7 +84,7 @@ class Together:
                 f"{len(wanted)} {part} windows of '{name}', of which the joined store has "
                 f"{len(at)} in that part; split both alike"
             )
-        return Source(self.bench.rows(part), at)
+        return BatchSource(self.bench.rows(part), at)
 
     def numbers(self, name: str) -> NDArray[np.int64]:
         """Give the number among all labels of each label of one data set."""
@@ -158,10 +158,10 @@ class JointPart:
         bench = self.together.benches[name]
         loop = replace(bench.recipe.loop, seed=seed)
         model, run = bench.untrained(llm, loop=loop), self._file(name, llm, seed).with_suffix("")
-        sources = [Source.of_labels(bench.rows("train"))]
+        sources = [BatchSource.of_labels(bench.rows("train"))]
         cost = train(model, sources, loop, run, {"part": "joint", "set": name})
         own = np.arange(len(bench.store.label_names))
-        said = labelled_among(model, Source.of_labels(bench.rows("test")), own)
+        said = labelled_among(model, BatchSource.of_labels(bench.rows("test")), own)
         return judge(bench, said, bench.store.label_names) | {"cost": cost}
 
     def probe(self, name: str) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class JointPart:
 
 
 def labelled_among(
-    model: SensorLanguageModel, windows: Source, numbers: NDArray[np.int64]
+    model: SensorLanguageModel, windows: BatchSource, numbers: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Give each window the likeliest of some labels, by its place among these."""
     columns = torch.from_numpy(numbers)

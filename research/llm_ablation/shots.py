@@ -16,7 +16,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.recipes.sources import Source
+from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.signals.splits.splits import few_shots
 
 SHOTS = (1, 5)
@@ -82,7 +82,7 @@ class ShotsPart:
         model = bench.untrained(method, loop=loop)
         run = self.out / f"{shots}-{method.replace(' ', '_')}-seed{seed}"
         identity = {"part": "shots", "windows": chosen.tolist()}
-        cost = train(model, [Source(bench.rows("train"), chosen)], loop, run, identity)
+        cost = train(model, [BatchSource(bench.rows("train"), chosen)], loop, run, identity)
         return judge(bench, labelled_by(model, bench), names) | {"cost": cost}
 
 

@@ -24,9 +24,9 @@ from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import Heard, get_encoder
+from sensor2llm.recipes.encoder import LoadedEncoder, get_encoder
 from sensor2llm.recipes.features import FeatureStore
-from sensor2llm.recipes.sources import Source
+from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import Split, make_split
@@ -58,7 +58,7 @@ class Bench:
     recipe: Recipe
     store: WindowStore
     split: Split
-    heard: Heard
+    heard: LoadedEncoder
     windows: int = 1000
 
     @classmethod
@@ -130,7 +130,7 @@ class Bench:
 
 def train(
     model: "SensorLanguageModel | DrawnWords",
-    sources: Sequence[Source],
+    sources: Sequence[BatchSource],
     loop: LoopConfig,
     run: Path,
     identity: Mapping[str, Any],

@@ -34,7 +34,7 @@ from research.llm_ablation.word_scores import (
     score_words,
 )
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.recipes.sources import Source
+from sensor2llm.recipes.sources import BatchSource
 
 LISTED_PROMPT = Path(__file__).resolve().parent / "data" / "listed_activity.yaml"
 STYLES = ("own", "several", "listed")
@@ -85,7 +85,7 @@ class WordsPart:
         module = DrawnWords(model, sets, objective=recipe.objective)
         identity = {"part": "words", "style": style, "sets": [chosen.words for chosen in sets]}
         run = self._file(style, llm).with_suffix("")
-        source = Source.of_labels(self.bench.rows("train"))
+        source = BatchSource.of_labels(self.bench.rows("train"))
         cost = train(module, [source], recipe.loop, run, identity)
         own, *unseen = self._score(model, style, before)
         return {

@@ -29,7 +29,7 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.llm.chat import check_plain
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
@@ -86,7 +86,7 @@ class SensorAdapter(nn.Module):
         soft_prompt: SoftPrompt | None = None,
         cross_attention: GatedCrossAttention | None = None,
         prefix: LearnedPrefix | None = None,
-        low_rank: LowRank | None = None,
+        low_rank: LoraWeights | None = None,
         head: NumberHead | None = None,
         templates: Mapping[str, PromptTemplate] | None = None,
         signal_text: SignalText | None = None,

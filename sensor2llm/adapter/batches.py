@@ -140,7 +140,7 @@ class FeatureBatch:
 
 
 @dataclass(eq=False)
-class AskedBatch:
+class RequestBatch:
     """Hold signals that still have to be encoded, and what each window is asked."""
 
     signals: SignalBatch
@@ -149,13 +149,13 @@ class AskedBatch:
     def __len__(self) -> int:
         return len(self.asked)
 
-    def hide(self, hidden: Bool[Tensor, "batch modality"]) -> "AskedBatch":
+    def hide(self, hidden: Bool[Tensor, "batch modality"]) -> "RequestBatch":
         """Take modalities away."""
         return replace(self, signals=hide_signals(self.signals, hidden))
 
-    def to(self, device: torch.device | str) -> "AskedBatch":
+    def to(self, device: torch.device | str) -> "RequestBatch":
         """Move the signals to a device."""
-        return AskedBatch(self.signals.to(device), self.asked)
+        return RequestBatch(self.signals.to(device), self.asked)
 
 
 def _without(given: Mapping[str, Any], gone: Sequence[Modality]) -> dict[str, Any]:

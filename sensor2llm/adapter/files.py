@@ -53,7 +53,7 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.llm.templates import FIELDS as TEMPLATE_FIELDS
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
@@ -251,7 +251,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         soft_prompt=SoftPrompt.load_peft(folder) if manifest["soft_tokens"] else None,
         cross_attention=crossing,
         head=head,
-        low_rank=LowRank.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
+        low_rank=LoraWeights.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
         prefix=read_prefix(folder, manifest),
         templates={
             task: _template(folder, content)

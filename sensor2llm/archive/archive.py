@@ -23,10 +23,10 @@ from sensor2llm.archive import parts as archive_parts
 from sensor2llm.archive.labelling import SUFFIXES, Labelling
 from sensor2llm.archive.parts import (
     STORE_ROWS,
+    ArchivePart,
     Engine,
-    Outcome,
     Outcomes,
-    Part,
+    PartResult,
     find_recordings,
     is_store,
     parts_of,
@@ -148,7 +148,7 @@ def _label_archive(
     return index.result(recordings)
 
 
-def in_this_process(labelling: Labelling, parts: Sequence[Part], folder: Path) -> Outcomes:
+def in_this_process(labelling: Labelling, parts: Sequence[ArchivePart], folder: Path) -> Outcomes:
     """Label parts one after the other."""
     if parts:
         model = labelling.load()
@@ -197,7 +197,7 @@ class _Index:
             f"'{self.out / INDEX}' is broken or of another release; choose another --out"
         )
 
-    def left(self, recordings: Mapping[str, Path]) -> list[Part]:
+    def left(self, recordings: Mapping[str, Path]) -> list[ArchivePart]:
         """Plan what is not finished, and remove what the index does not know."""
         if not (self.out / INDEX).is_file():
             # In one step with the folder: without its index it would be taken for somebody's own.
@@ -230,7 +230,7 @@ class _Index:
         self.write()
         return found
 
-    def add(self, part: Part, outcome: Outcome) -> None:
+    def add(self, part: ArchivePart, outcome: PartResult) -> None:
         entry = self.recordings[part.name]
         if outcome.reason is None:
             entry["parts"][part.file] = outcome.windows

@@ -17,7 +17,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.tables.recording_file import read_windows
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.batch_split import Halving
+from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.classification import Prediction, classify
 from sensor2llm.tasks.loading import load_model
 
@@ -92,7 +92,7 @@ def label_windows(
         SpecError: a window does not fit the adapter's spec.
     """
     _check_batch_size(batch_size)
-    coming, halving = iter(windows), Halving()
+    coming, halving = iter(windows), BatchSplitOnOOM()
     while part := list(islice(coming, batch_size)):
         yield from classify(model, part, batch_size=batch_size, halving=halving)
 

@@ -22,7 +22,7 @@ from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.store.store import WindowStore, windows_of
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.classification import Prediction
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Part:
+class ArchivePart:
     """Name what one Parquet file tells of.
 
     Args:
@@ -56,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PartResult:
     """Say what became of a part.
 
     Args:
@@ -73,9 +73,9 @@ class Outcome:
     ledger: dict[str, Any] = field(default_factory=dict)
 
 
-LabelPart = Callable[[SensorLanguageModel, Part, Labelling, Path], Outcome]
-Outcomes = Generator[tuple[Part, Outcome], None, None]
-Engine = Callable[[Labelling, Sequence[Part], Path], Outcomes]
+LabelPart = Callable[[SensorLanguageModel, ArchivePart, Labelling, Path], PartResult]
+Outcomes = Generator[tuple[ArchivePart, PartResult], None, None]
+Engine = Callable[[Labelling, Sequence[ArchivePart], Path], Outcomes]
 
 
 def find_recordings(files: Sequence[Path], out: Path | None = None) -> dict[str, Path]:
@@ -144,22 +144,22 @@ def _inside(
                 yield from _inside(inner, f"{name}/{inner.name}", out, others, top=False)
 
 
-def parts_of(name: str, path: Path) -> list[Part]:
+def parts_of(name: str, path: Path) -> list[ArchivePart]:
     """Cut a store into ranges of rows; a file is one part.
 
     Raises:
         DataError: the store is broken.
     """
     if not path.is_dir():
-        return [Part(name, str(path))]
+        return [ArchivePart(name, str(path))]
     count = len(WindowStore.open(path))
     starts = range(0, count, STORE_ROWS)
-    return [Part(name, str(path), (i, min(i + STORE_ROWS, count))) for i in starts]
+    return [ArchivePart(name, str(path), (i, min(i + STORE_ROWS, count))) for i in starts]
 
 
 def label_part(
-    model: SensorLanguageModel, part: Part, labelling: Labelling, folder: Path
-) -> Outcome:
+    model: SensorLanguageModel, part: ArchivePart, labelling: Labelling, folder: Path
+) -> PartResult:
     """Label a part's windows into its Parquet file, which is there once it is whole.
 
     A file that is there is not made again. A part whose process was ended so often that memory
@@ -167,11 +167,11 @@ def label_part(
     """
     target = folder / part.file
     if target.is_file():
-        return Outcome(parquet.read_metadata(target).num_rows)
+        return PartResult(parquet.read_metadata(target).num_rows)
     tries = [folder / f"{part.file}.try{i}" for i in range(1, ATTEMPTS + 1)]
     attempt = next((path for path in tries if not path.exists()), None)
     if attempt is None:
-        return Outcome(
+        return PartResult(
             reason=f"its process was ended {ATTEMPTS} times, as happens where memory is short"
         )
     ledger = Ledger()
@@ -180,18 +180,18 @@ def label_part(
             rows = _rows(model, part, labelling, ledger)
             windows = _write(attempt, model.adapter.label_names, rows)
     except DiskFullError as error:
-        return Outcome(reason=" ".join(str(error).split()), kind="disk")
+        return PartResult(reason=" ".join(str(error).split()), kind="disk")
     except (UserError, OSError) as error:
-        return Outcome(reason=" ".join(str(error).split()))
+        return PartResult(reason=" ".join(str(error).split()))
     except Exception:
-        return Outcome(reason=f"{part.name}:\n{traceback.format_exc()}", kind="bug")
+        return PartResult(reason=f"{part.name}:\n{traceback.format_exc()}", kind="bug")
     for path in tries:
         path.unlink(missing_ok=True)
-    return Outcome(windows, ledger=ledger.to_dict())
+    return PartResult(windows, ledger=ledger.to_dict())
 
 
 def _rows(
-    model: SensorLanguageModel, part: Part, labelling: Labelling, ledger: Ledger
+    model: SensorLanguageModel, part: ArchivePart, labelling: Labelling, ledger: Ledger
 ) -> Iterator[Mapping[str, object]]:
     found: Iterator[Prediction]
     if part.rows is None:
@@ -200,7 +200,7 @@ def _rows(
     else:
         # A store is told of once, with its first part.
         opened, later = WindowStore.open(part.path), part.rows[0] > 0
-        store = fitted(opened, model.adapter.spec, quiet=later)
+        store = convert_store(opened, model.adapter.spec, quiet=later)
         windows = windows_of(store, range(*part.rows))
         ledger.read("windows", len(range(*part.rows)))
         ledger.keep("windows", len(range(*part.rows)))

@@ -17,7 +17,7 @@ import numpy as np
 from sensor2llm.adapter.files import find_adapter
 from sensor2llm.archive import parts as archive_parts
 from sensor2llm.archive.labelling import Labelling
-from sensor2llm.archive.parts import Engine, LabelPart, Outcome, Outcomes, Part
+from sensor2llm.archive.parts import ArchivePart, Engine, LabelPart, Outcomes, PartResult
 from sensor2llm.errors import ConfigError, UserError
 from sensor2llm.training.ray_cluster import ray_cluster
 
@@ -42,7 +42,7 @@ def choose_engine(name: str, workers: int | None, address: str | None) -> Engine
 
 def on_ray(
     labelling: Labelling,
-    parts: Sequence[Part],
+    parts: Sequence[ArchivePart],
     folder: Path,
     *,
     workers: int | None = None,
@@ -79,22 +79,22 @@ def on_ray(
             num_cpus=None if gpus else 1,
         )
         for row in done.iter_rows():
-            yield parts[row["part"]], Outcome(**json.loads(row["outcome"]))
+            yield parts[row["part"]], PartResult(**json.loads(row["outcome"]))
 
 
 class _Worker:
     """Hold the model in a process of the cluster; `ray.data` calls it with a part's number."""
 
-    def __init__(self, places: str, parts: list[Part], label: LabelPart):
+    def __init__(self, places: str, parts: list[ArchivePart], label: LabelPart):
         labelling, folder = json.loads(places)
         self.labelling, self.folder = Labelling(**labelling), Path(folder)
         self.parts, self.label = parts, label
-        self.fault: Outcome | None = None
+        self.fault: PartResult | None = None
         try:
             self.model = self.labelling.load()
         except (UserError, OSError) as error:
             # An error here would be taken for a lost process, and tried for ever.
-            self.fault = Outcome(reason=" ".join(str(error).split()), kind="model")
+            self.fault = PartResult(reason=" ".join(str(error).split()), kind="model")
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
         number = int(batch["item"][0])

@@ -24,8 +24,8 @@ from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.extra.qformer import QFormer
 from sensor2llm.bridge.extra.reprogramming import Reprogramming
 from sensor2llm.bridge.perceiver import Perceiver
-from sensor2llm.bridge.temporal_pooling import StepMix, TokenLinear, token_modalities
-from sensor2llm.bridge.window_statistics import ScaleStep
+from sensor2llm.bridge.temporal_pooling import LearnedTemporalPooling, TokenLinear, token_modalities
+from sensor2llm.bridge.window_statistics import WindowStatisticsToken
 from sensor2llm.errors import ModelError
 
 
@@ -36,7 +36,7 @@ def linear(
     seen = token_modalities(config, modalities)
     mixed = in_width * int(seen[0].sum())
     return nn.Sequential(
-        StepMix(seen, steps),
+        LearnedTemporalPooling(seen, steps),
         nn.Dropout(config.dropout),
         TokenLinear(config.tokens, mixed, out_width),
     )
@@ -49,7 +49,7 @@ def mlp(
     seen = token_modalities(config, modalities)
     mixed = in_width * int(seen[0].sum())
     return nn.Sequential(
-        StepMix(seen, steps),
+        LearnedTemporalPooling(seen, steps),
         nn.Linear(mixed, config.hidden),
         nn.GELU(),
         nn.Dropout(config.dropout),
@@ -122,7 +122,9 @@ class Projector(nn.Module):
         self.norm_out = nn.LayerNorm(out_width, elementwise_affine=False)
         self.gain = nn.Parameter(torch.ones(out_width))
         self.register_buffer("target_std", torch.tensor(float(target_std)))
-        self.scale = ScaleStep(modalities, statistics, in_width) if config.scale else None
+        self.scale = (
+            WindowStatisticsToken(modalities, statistics, in_width) if config.scale else None
+        )
         if vocabulary is not None:
             self.use_vocabulary(vocabulary)
 

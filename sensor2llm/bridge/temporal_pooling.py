@@ -28,7 +28,7 @@ def token_modalities(config: ProjectorConfig, modalities: int) -> Bool[Tensor, "
     return nn.functional.one_hot(owner, modalities).bool()
 
 
-def stretches(seen: Bool[Tensor, "token modality"], steps: int) -> Float[Tensor, "token step"]:
+def segments(seen: Bool[Tensor, "token modality"], steps: int) -> Float[Tensor, "token step"]:
     """Give weights that average one stretch of the steps for each token, in order.
 
     The tokens that see the same modality share its steps; a step on the border of two stretches
@@ -42,7 +42,7 @@ def stretches(seen: Bool[Tensor, "token modality"], steps: int) -> Float[Tensor,
     return (end - torch.maximum(first, rank * length)).clamp(min=0) / length
 
 
-class StepMix(nn.Module):
+class LearnedTemporalPooling(nn.Module):
     """Mix each modality's steps into one vector a token; starts as the plain average.
 
     Args:

@@ -8,7 +8,7 @@ from sensor2llm.bridge.temporal_pooling import TokenLinear
 from sensor2llm.errors import ConfigError, ModelError
 
 
-class ScaleStep(nn.Module):
+class WindowStatisticsToken(nn.Module):
     """Turn statistics of a modality, in its units, into a vector of the encoder's width.
 
     Units differ by orders of magnitude (m/s², ms, beats/min). So sign(x) log(1 + |x|) stands for

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class PublishedDataset:
     """A published data set: its title, licence, download page and reader."""
 
     title: str
@@ -39,94 +39,94 @@ def _reader(module: str) -> Callable[[Path, SourceOptions], Reading]:
     return read
 
 
-SOURCES: dict[str, Source] = {
-    "uci_har": Source(
+SOURCES: dict[str, PublishedDataset] = {
+    "uci_har": PublishedDataset(
         title="UCI HAR: smartphone at the waist, 30 people, 6 activities (Anguita et al. 2012)",
         licence="CC BY 4.0 on the UCI page; its README asks for a citation, no commercial use",
         download="https://archive.ics.uci.edu/dataset/240",
         read=_reader("motion.uci_har"),
     ),
-    "wisdm": Source(
+    "wisdm": PublishedDataset(
         title="WISDM 2019: phone and watch, 51 people, 18 activities (Weiss et al. 2019)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/507",
         read=_reader("motion.wisdm"),
     ),
-    "wisdm_v1": Source(
+    "wisdm_v1": PublishedDataset(
         title="WISDM v1.1: phone in the pocket, 36 people, 6 activities (Kwapisz et al. 2010)",
         licence="free for research with citation (WISDM Lab)",
         download="https://www.cis.fordham.edu/wisdm/dataset.php",
         read=_reader("motion.wisdm_v1"),
     ),
-    "pamap2": Source(
+    "pamap2": PublishedDataset(
         title="PAMAP2: hand, chest, ankle and heart rate, 9 people, 12 activities "
         "(Reiss & Stricker 2012)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/231",
         read=_reader("motion.pamap2"),
     ),
-    "mhealth": Source(
+    "mhealth": PublishedDataset(
         title="MHEALTH: chest, ankle, arm and ECG, 10 people, 12 activities (Banos et al. 2014)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/319",
         read=_reader("motion.mhealth"),
     ),
-    "motionsense": Source(
+    "motionsense": PublishedDataset(
         title="MotionSense: phone in the pocket, 24 people, 6 activities (Malekzadeh et al. 2018)",
         licence="ODbL 1.0",
         download="https://github.com/mmalekzadeh/motion-sense",
         read=_reader("motion.motionsense"),
     ),
-    "hhar": Source(
+    "hhar": PublishedDataset(
         title="HHAR: phones and watches, 9 people, 6 activities (Stisen et al. 2015)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/344",
         read=_reader("motion.hhar"),
     ),
-    "capture24": Source(
+    "capture24": PublishedDataset(
         title="Capture-24: wrist accelerometer, 151 people, free living (Chan et al. 2024)",
         licence="CC BY 4.0",
         download="https://ora.ox.ac.uk/objects/uuid:99d7c092-d865-4a19-b096-cc16440cd001",
         read=_reader("motion.capture24"),
     ),
-    "wesad": Source(
+    "wesad": PublishedDataset(
         title="WESAD: chest and wrist, 15 people, stress and affect (Schmidt et al. 2018)",
         licence="scientific, non-commercial use, with citation (UCI lists CC BY 4.0)",
         download="https://archive.ics.uci.edu/dataset/465",
         read=_reader("stress.wesad"),
     ),
-    "sleep_edf": Source(
+    "sleep_edf": PublishedDataset(
         title="Sleep-EDF Expanded: EEG, EOG, EMG with sleep stages (Kemp et al. 2000)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/sleep-edfx/1.0.0/",
         read=_reader("sleep.sleep_edf"),
     ),
-    "dreams": Source(
+    "dreams": PublishedDataset(
         title="DREAMS sleep spindles: 8 people, EEG with sleep stages (Devuyst et al. 2011)",
         licence="with citation (DREAMS licence text)",
         download="https://zenodo.org/records/2650142",
         read=_reader("sleep.dreams"),
     ),
-    "physionet2018": Source(
+    "physionet2018": PublishedDataset(
         title="PhysioNet/CinC 2018: polysomnography, 1,985 people, sleep stages "
         "(Ghassemi et al. 2018)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/challenge-2018/1.0.0/",
         read=_reader("sleep.physionet2018"),
     ),
-    "cinc2017": Source(
+    "cinc2017": PublishedDataset(
         title="PhysioNet/CinC 2017: short single-lead ECG, 4 rhythms (Clifford et al. 2017)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/challenge-2017/1.0.0/",
         read=_reader("heart.cinc2017"),
     ),
-    "afdb": Source(
+    "afdb": PublishedDataset(
         title="MIT-BIH AF: inter-beat intervals with rhythms, 25 records (Moody & Mark 1983)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/afdb/1.0.0/",
         read=_reader("heart.afdb"),
     ),
-    "rr_intervals": Source(
+    "rr_intervals": PublishedDataset(
         title="inter-beat-interval text files, one beat a line, a folder a class",
         licence="the files' own",
         download="https://physionet.org/content/nsr2db/1.0.0/",

@@ -13,7 +13,7 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.side_by_side import put_side_by_side
+from sensor2llm.signals.views.side_by_side import union_modalities
 
 
 def write_source(
@@ -68,7 +68,7 @@ def _joined(path: Path | None, options: SourceOptions, stores: Sequence[Path]) -
     options.allow("joined", "stores")
     if path is not None:
         raise ConfigError(f"joined reads stores (--stores A B); leave --from {path} out")
-    return put_side_by_side([WindowStore.open(store) for store in stores])
+    return union_modalities([WindowStore.open(store) for store in stores])
 
 
 def _simulated(path: Path | None, out: Path, config: SimulationConfig) -> WindowStore:

@@ -8,7 +8,7 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.signals.spec import Modality
 
 
-class ResidualBlock(nn.Module):
+class ConvResidualBlock(nn.Module):
     """Add two normalised convolutions to the input [He et al. 2016, basic block].
 
     GroupNorm of one group stands for the paper's BatchNorm: a window's features then never depend
@@ -52,7 +52,9 @@ class ResNet(nn.Module):
                 first = block == 0
                 stride = 2 if first and stage > 0 else 1
                 blocks.append(
-                    ResidualBlock(inputs if first else width, width, kernel, stride, config.dropout)
+                    ConvResidualBlock(
+                        inputs if first else width, width, kernel, stride, config.dropout
+                    )
                 )
         self.blocks = nn.Sequential(*blocks)
 

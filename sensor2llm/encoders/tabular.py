@@ -30,7 +30,7 @@ class RowMLP(nn.Module):
             nn.Linear(channels * steps, width),
             nn.GELU(),
             nn.Dropout(dropout),
-            *(ResidualBlock(width, dropout) for _ in range(config.tabular_layers - 1)),
+            *(LinearResidualBlock(width, dropout) for _ in range(config.tabular_layers - 1)),
             nn.Linear(width, width),
         )
 
@@ -41,7 +41,7 @@ class RowMLP(nn.Module):
         return self.layers(values.flatten(1)).unsqueeze(1)
 
 
-class ResidualBlock(nn.Module):
+class LinearResidualBlock(nn.Module):
     """Add to a row's features what LayerNorm, Linear, GELU, dropout and Linear make of them."""
 
     def __init__(self, width: int, dropout: float) -> None:

@@ -10,7 +10,7 @@ from sensor2llm.errors import ConfigError
 
 
 @runtime_checkable
-class HasTokens(Protocol):
+class SupportsTokenDropout(Protocol):
     """What can encode some of a window's tokens without the others."""
 
     patches: int
@@ -22,7 +22,7 @@ class HasTokens(Protocol):
         ...
 
 
-def draw_kept(
+def sample_kept_tokens(
     rows: int, tokens: int, drop: float, generator: torch.Generator | None = None
 ) -> Int[Tensor, "row kept"]:
     """Draw which tokens each row keeps: round(tokens · (1 - drop)) of them, one at least, in order.
@@ -45,15 +45,15 @@ def encode_some(
 ) -> Float[Tensor, "batch kept width"]:
     """Encode a modality and drop a share of its tokens.
 
-    An encoder that `HasTokens` never computes those that are dropped. Of another, output steps are
-    dropped after encoding.
+    An encoder that `SupportsTokenDropout` never computes those that are dropped. Of another, output
+    steps are dropped after encoding.
 
     Raises:
         ConfigError: the share is not at least 0 and below 1.
     """
-    if isinstance(encoder, HasTokens):
-        keep = draw_kept(len(values), encoder.patches, drop, generator)
+    if isinstance(encoder, SupportsTokenDropout):
+        keep = sample_kept_tokens(len(values), encoder.patches, drop, generator)
         return encoder.encode_kept(values, keep.to(values.device))
     steps = encoder(values)
-    keep = draw_kept(len(values), steps.shape[1], drop, generator).to(values.device)
+    keep = sample_kept_tokens(len(values), steps.shape[1], drop, generator).to(values.device)
     return steps.gather(1, keep.unsqueeze(-1).expand(-1, -1, steps.shape[-1]))

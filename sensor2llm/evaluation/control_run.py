@@ -1,6 +1,6 @@
 """Measure every control, and every subset of missing modalities, beside a probe without an LLM.
 
-    real = passes.hear("windows as they are")
+    real = passes.run_pass("windows as they are")
     probe = fit_probe(passes, real, split)
     dict(run_controls(passes, real, probe, split))["same_class"]["flip_rate"]
     run_missing(passes, real, probe, subsets)["missing_summary"]
@@ -26,7 +26,7 @@ from sensor2llm.evaluation.controls import (
     same_class_windows,
 )
 from sensor2llm.evaluation.missing import missing_summary, subset_key
-from sensor2llm.evaluation.passes import Heard, Passes, Rows
+from sensor2llm.evaluation.passes import EvaluationRunner, PassResult, Rows
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import Windows
@@ -38,7 +38,7 @@ CONTROL_PASSES = 1 + len(DISTORTIONS) + len(SWAPS)
 
 
 def fit_probe(
-    passes: Passes, real: Heard, split: Split, *, needed: bool = True
+    passes: EvaluationRunner, real: PassResult, split: Split, *, needed: bool = True
 ) -> ControlProbe | None:
     """Fit the probe once, on the training people's windows as they are.
 
@@ -69,7 +69,7 @@ def fit_probe(
 
 
 def run_controls(
-    passes: Passes, real: Heard, probe: ControlProbe | None, split: Split
+    passes: EvaluationRunner, real: PassResult, probe: ControlProbe | None, split: Split
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measure every control on the same windows.
 
@@ -87,21 +87,21 @@ def run_controls(
         yield "probe", compare(said, probe.real, seed=seed)
     drawn = random_llm(passes.model.llm, seed)
     stranger = SensorLanguageModel(passes.model.adapter, drawn, check=False).eval()
-    found = passes.hear("control random_llm", model=stranger)
+    found = passes.run_pass("control random_llm", model=stranger)
     fingerprint = {"llm_fingerprint": drawn.fingerprint()}
     yield "random_llm", _compared(passes, real, found) | fingerprint
     for name, distort in DISTORTIONS.items():
-        found = passes.hear(f"control {name}", distort=distort)
+        found = passes.run_pass(f"control {name}", distort=distort)
         yield name, _compared(passes, real, found, probe)
     for name in SWAPS:
         partners = _partners(name, passes, said.true)
-        found = passes.hear(f"control {name}", heard=passes.rows[partners])
+        found = passes.run_pass(f"control {name}", heard=passes.rows[partners])
         yield name, _compared(passes, real, found, probe) | _swap_facts(passes, partners)
 
 
 def run_missing(
-    passes: Passes,
-    real: Heard,
+    passes: EvaluationRunner,
+    real: PassResult,
     probe: ControlProbe | None,
     subsets: Sequence[tuple[str, ...]],
 ) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def run_missing(
     for gone in subsets:
         key = subset_key(gone)
         distort = hide_modalities([(names.index(name), name) for name in gone])
-        found = passes.hear(f"without {key}", distort=distort)
+        found = passes.run_pass(f"without {key}", distort=distort)
         measured[key] = _compared(passes, real, found, probe) | {"taken_away": list(gone)}
     count = len({name for gone in subsets for name in gone})
     reached = None if probe is None else probe.macro_f1
@@ -133,14 +133,14 @@ def shared_modalities(model: SensorLanguageModel, store: Windows) -> tuple[str, 
     return tuple(name for name in model.adapter.spec.names if name in store.spec)
 
 
-def _partners(name: str, passes: Passes, labels: Rows) -> Rows:
+def _partners(name: str, passes: EvaluationRunner, labels: Rows) -> Rows:
     if name == "another_window":
         return other_windows(labels, passes.seed)
     subjects = np.asarray(passes.windows.store.subject_ids)[passes.rows]
     return same_class_windows(labels, subjects, passes.seed)
 
 
-def _swap_facts(passes: Passes, partners: Rows) -> dict[str, float]:
+def _swap_facts(passes: EvaluationRunner, partners: Rows) -> dict[str, float]:
     """Say how many signals came from another person, and how many windows kept their own."""
     subjects = np.asarray(passes.windows.store.subject_ids)[passes.rows]
     return {
@@ -150,7 +150,7 @@ def _swap_facts(passes: Passes, partners: Rows) -> dict[str, float]:
 
 
 def _compared(
-    passes: Passes, real: Heard, found: Heard, probe: ControlProbe | None = None
+    passes: EvaluationRunner, real: PassResult, found: PassResult, probe: ControlProbe | None = None
 ) -> dict[str, Any]:
     measured = passes.facts() | {"windows_per_s": found.windows_per_s}
     compared = compare(real.predictions, found.predictions, seed=passes.seed, **measured)

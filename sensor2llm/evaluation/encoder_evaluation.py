@@ -31,7 +31,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.metrics import Predictions, measure
 
 
@@ -84,7 +84,7 @@ def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> Re
             raise ConfigError(f"'{name}' reads windows as text; it has no encoder to draw or probe")
         encoder, recipe, taught = adapter.encoder, adapter.recipe, adapter.taught
         normaliser = adapter.normaliser or _as_they_are(encoder.spec)
-    store = fitted(store, encoder.spec, quiet=quiet)
+    store = convert_store(store, encoder.spec, quiet=quiet)
     if encoder.spec.names != store.spec.names:
         raise SpecError(
             f"'{store.path}' holds {', '.join(store.spec.names)}; probes of this encoder need "

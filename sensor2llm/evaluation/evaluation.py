@@ -29,16 +29,16 @@ from sensor2llm.evaluation.control_run import (
     shared_modalities,
 )
 from sensor2llm.evaluation.missing import missing_subsets
-from sensor2llm.evaluation.passes import Passes, Rows
+from sensor2llm.evaluation.passes import EvaluationRunner, Rows
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.views.conversion import conversions
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.side_by_side import own_split
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.classification import By
 from sensor2llm.tasks.metrics import Predictions, measure
 from sensor2llm.training.bar import ProgressBar
@@ -99,9 +99,9 @@ def evaluate_adapter(
         ConfigError: the device's memory does not suffice for half a batch.
         SpecError: the store's windows cannot be brought to the adapter's spec.
     """
-    windows, bar = AlignedWindows(store, model.adapter), ProgressBar(progress_bar)
+    windows, bar = AdapterWindows(store, model.adapter), ProgressBar(progress_bar)
     subsets = missing_subsets(shared_modalities(model, store)) if missing else []
-    passes = Passes(
+    passes = EvaluationRunner(
         model,
         windows,
         windows.labelled(split[part] if rows is None else rows),
@@ -121,9 +121,13 @@ def evaluate_adapter(
 
 
 def _evaluated(
-    passes: Passes, split: Split, part: str, controls: bool, subsets: Sequence[tuple[str, ...]]
+    passes: EvaluationRunner,
+    split: Split,
+    part: str,
+    controls: bool,
+    subsets: Sequence[tuple[str, ...]],
 ) -> Evaluation:
-    real, store = passes.hear("windows as they are"), passes.windows.store
+    real, store = passes.run_pass("windows as they are"), passes.windows.store
     speed = {"windows_per_s": real.windows_per_s}
     metrics = measure(real.predictions, seed=passes.seed, **passes.facts(), **speed).to_dict()
     metrics |= {"split": part, "by": passes.by, "llm": passes.model.llm.name}
@@ -203,7 +207,7 @@ def data_facts(store: Windows, split: Split) -> dict[str, Any]:
     """
     people = {part: len(who) for part, who in split.subjects(store).items()}
     facts = {"source": store.source, "store": store.path.name, "people": people}
-    if isinstance(store, MappedStore) and (told := conversions(store.store.spec, store.spec)):
+    if isinstance(store, ConvertedView) and (told := conversions(store.store.spec, store.spec)):
         facts["converted"] = told
     return facts
 

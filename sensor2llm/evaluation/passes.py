@@ -1,8 +1,8 @@
 """Answer for the same windows again and again, each time with another change to what is heard.
 
-    passes = Passes(model, AlignedWindows(store, model.adapter), rows)
-    real = passes.hear("as they are")
-    zeroed = passes.hear("zeroed", distort=zero)
+    passes = EvaluationRunner(model, AdapterWindows(store, model.adapter), rows)
+    real = passes.run_pass("as they are")
+    zeroed = passes.run_pass("zeroed", distort=zero)
     zeroed.predictions, zeroed.windows_per_s, zeroed.features
 
 Altered windows are encoded once: the LLM and the probe without one judge the same features.
@@ -23,8 +23,8 @@ from sensor2llm.evaluation.controls import Distortion
 from sensor2llm.evaluation.probe import FeatureSet
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.dataset import SignalBatch
-from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.batch_split import Halving
+from sensor2llm.tasks.aligned import AdapterWindows
+from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.classification import Answered, By, answer_batch, joined
 from sensor2llm.tasks.metrics import Predictions
 from sensor2llm.training.bar import ProgressBar
@@ -34,7 +34,7 @@ Features = Float[np.ndarray, "window feature"]
 
 
 @dataclass(frozen=True)
-class Heard:
+class PassResult:
     """Hold what one pass over the windows gave.
 
     Args:
@@ -49,7 +49,7 @@ class Heard:
 
 
 @dataclass
-class Passes:
+class EvaluationRunner:
     """Let an adapter hear the same windows in many ways.
 
     Where memory runs out, all later batches are halved, once for all passes.
@@ -67,7 +67,7 @@ class Passes:
     """
 
     model: SensorLanguageModel
-    windows: AlignedWindows
+    windows: AdapterWindows
     rows: Rows
     by: By = "score"
     batch_size: int = 64
@@ -75,17 +75,17 @@ class Passes:
     probed: bool = False
     count: int = 1
     bar: ProgressBar = field(default_factory=lambda: ProgressBar(False))
-    halving: Halving = field(default_factory=Halving)
+    halving: BatchSplitOnOOM = field(default_factory=BatchSplitOnOOM)
     done: float = 0.0
 
-    def hear(
+    def run_pass(
         self,
         told: str,
         *,
         heard: Rows | None = None,
         distort: Distortion | None = None,
         model: SensorLanguageModel | None = None,
-    ) -> Heard:
+    ) -> PassResult:
         """Answer for the windows, though what is heard may be another's or distorted.
 
         Args:
@@ -108,7 +108,7 @@ class Passes:
         said = joined(listener, [answered for answered, _ in found], by=self.by)
         seconds = time.perf_counter() - before
         features = [part for _, part in found if part is not None]
-        return Heard(
+        return PassResult(
             self._predictions(said),
             len(self.rows) / max(seconds, 1e-9),
             np.concatenate(features) if features else None,

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from sensor2llm.adapter.batches import AskedBatch, hide_signals
+from sensor2llm.adapter.batches import RequestBatch, hide_signals
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.questions.checking import Verdict
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.question_answering import (
     LONGEST_ANSWER,
     TASK,
@@ -76,7 +76,7 @@ def evaluate_questions(
         raise ConfigError(
             "the adapter answers no questions; train one with the task question_answering"
         )
-    aligned = AlignedWindows(store, model.adapter)
+    aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
     known = facts_of_rows(store, rows)
@@ -147,7 +147,7 @@ def _true(verdicts: Sequence[Verdict]) -> np.ndarray:
 
 def _answers(
     model: SensorLanguageModel,
-    aligned: AlignedWindows,
+    aligned: AdapterWindows,
     items: Items,
     rows: Int[np.ndarray, " item"],
     batch_size: int,
@@ -163,7 +163,7 @@ def _answers(
         part = slice(start, start + batch_size)
         bar.update(start / len(items), told)
         gone = torch.from_numpy(hidden[part][:, order])
-        batch = AskedBatch(hide_signals(aligned.batch(rows[part]), gone), requests[part])
+        batch = RequestBatch(hide_signals(aligned.batch(rows[part]), gone), requests[part])
         said += model.write(batch, max_new_tokens=LONGEST_ANSWER)
     return said
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sensor2llm.adapter.batches import AskedBatch, Request
+from sensor2llm.adapter.batches import Request, RequestBatch
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.question_evaluation import other_people, spread
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import Windows
 from sensor2llm.tasks import captioning, regression
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.question_answering import facts_of_rows
 
 LONGEST_NUMBER = 16
@@ -45,7 +45,7 @@ def evaluate_captions(
         DataError: there is no window, or all are one person's.
     """
     _check_task(model, captioning.TASK, "writes no captions")
-    aligned = AlignedWindows(store, model.adapter)
+    aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
     known = facts_of_rows(store, rows)
@@ -95,7 +95,7 @@ def evaluate_numbers(
     head = model.adapter.head
     assert head is not None, "an adapter of the task regression has a head"
     target = head.target
-    aligned = AlignedWindows(store, model.adapter)
+    aligned = AdapterWindows(store, model.adapter)
     store, rows = aligned.store, spread(split[part], windows)
     values, _ = regression.target_values(store, rows, target.name)
     rows, true = rows[~np.isnan(values)], values[~np.isnan(values)]
@@ -116,7 +116,7 @@ def evaluate_numbers(
 
 def estimate_rows(
     model: SensorLanguageModel,
-    aligned: AlignedWindows,
+    aligned: AdapterWindows,
     rows: Int[np.ndarray, " window"],
     batch_size: int = 64,
 ) -> dict[str, Float[np.ndarray, " window"]]:
@@ -127,7 +127,7 @@ def estimate_rows(
     requests = [Request(regression.TASK)] * len(rows)
     said = write_rows(model, aligned, rows, requests, LONGEST_NUMBER, batch_size)
     found = [
-        model.numbers(AskedBatch(aligned.batch(part), tuple(requests[: len(part)]))).cpu().numpy()
+        model.numbers(RequestBatch(aligned.batch(part), tuple(requests[: len(part)]))).cpu().numpy()
         for part in _parts(rows, batch_size)
     ]
     return {"text": regression.read_numbers(said), "head": np.concatenate(found)}
@@ -135,7 +135,7 @@ def estimate_rows(
 
 def write_rows(
     model: SensorLanguageModel,
-    aligned: AlignedWindows,
+    aligned: AdapterWindows,
     rows: Int[np.ndarray, " window"],
     requests: Sequence[Request],
     longest: int,
@@ -145,7 +145,7 @@ def write_rows(
     said: list[str] = []
     for start, part in zip(range(0, len(rows), batch_size), _parts(rows, batch_size), strict=True):
         asked = tuple(requests[start : start + len(part)])
-        said += model.write(AskedBatch(aligned.batch(part), asked), max_new_tokens=longest)
+        said += model.write(RequestBatch(aligned.batch(part), asked), max_new_tokens=longest)
     return said
 
 

@@ -25,7 +25,7 @@ from sensor2llm.bridge.slots import PaddedRows, pad_left, place
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
-from sensor2llm.llm.tuning.layer_hooks import Reach
+from sensor2llm.llm.tuning.layer_hooks import LayerHooks
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Prompt:
     positions: Int[Tensor, "row length"]
     mask: Int[Tensor, "row length"] | None = None
     prefix: Prefix | None = None
-    reach: Reach = field(default_factory=Reach)
+    reach: LayerHooks = field(default_factory=LayerHooks)
     ids: Int[Tensor, "row rest"] | None = None
 
     def __len__(self) -> int:

@@ -99,7 +99,7 @@ def _greedy_ids(llm: FrozenLLM, prompt: Prompt, most: int) -> list[list[int]]:
     ends = torch.tensor(stop_ids(llm), device=llm.device)
     ended = torch.zeros(len(prompt), dtype=torch.bool, device=llm.device)
     said: list[Tensor] = []
-    steps, most = Steps(llm, prompt), room(llm, prompt, most)
+    steps, most = DecodingSteps(llm, prompt), room(llm, prompt, most)
     while len(said) < most and not bool(ended.all()):
         token = steps.logits().argmax(-1)
         ended |= torch.isin(token, ends)
@@ -117,7 +117,7 @@ def room(llm: FrozenLLM, prompt: Prompt, most: int) -> int:
     return most if llm.context is None else max(1, min(most, llm.context - prompt.length))
 
 
-class Steps:
+class DecodingSteps:
     """Run prompts one token at a time; a prefix, cached or learned, stays where it is.
 
     Args:

@@ -9,7 +9,7 @@ from transformers import NoRepeatNGramLogitsProcessor
 
 from sensor2llm.llm.forward import Prompt
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import Steps, room, stop_ids
+from sensor2llm.llm.generation import DecodingSteps, room, stop_ids
 
 # Small models fall into loops; a phrase of so many tokens is not said twice in one answer.
 LONGEST_REPEAT = 6
@@ -51,7 +51,7 @@ def _tokens(
     generator = torch.Generator().manual_seed(seed)
     ends, repeats = set(stop_ids(llm)), NoRepeatNGramLogitsProcessor(LONGEST_REPEAT)
     said: list[int] = []
-    steps, count = Steps(llm, prompt), room(llm, prompt, count)
+    steps, count = DecodingSteps(llm, prompt), room(llm, prompt, count)
     while len(said) < count:
         before = torch.tensor([said], dtype=torch.long)
         logits = repeats(before, steps.logits()[:1].cpu())[0]

@@ -43,7 +43,7 @@ def _token_loss(
     return (each.view_as(targets) * counted).sum()
 
 
-def asked_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:
+def request_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:
     """Sum the loss of each window's own answer, and of its number where there is a head.
 
     Raises:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.batches import CLASSIFICATION, AskedBatch, FeatureBatch, Request
+from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch, Request, RequestBatch
 from sensor2llm.bridge.extra.reprogramming import sample_words
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ConfigError, DataError, ModelError
@@ -33,15 +33,15 @@ from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate_texts, greedy_texts
 from sensor2llm.llm.scoring import score_labels
 from sensor2llm.llm.streaming import stream_text
-from sensor2llm.model.loss import answer_loss, asked_loss
-from sensor2llm.model.prompt_text import Prompting
+from sensor2llm.model.loss import answer_loss, request_loss
+from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.window import Window
 from sensor2llm.training.loop import StepLoss
 
 Objective = Literal["answer", "labels", "both"]
-Batch = FeatureBatch | SignalBatch | AskedBatch | Features | Sequence[Window]
+Batch = FeatureBatch | SignalBatch | RequestBatch | Features | Sequence[Window]
 OBJECTIVES = ("answer", "labels", "both")
 
 
@@ -82,7 +82,7 @@ class SensorLanguageModel(nn.Module):
         if adapter.projector is not None and adapter.projector.needs_vocabulary:
             with torch.no_grad():
                 adapter.projector.use_vocabulary(llm.embed(sample_words(llm.vocabulary)[None])[0])
-        self.prompting = Prompting(adapter, llm, given)
+        self.prompting = PromptRenderer(adapter, llm, given)
         self.build = PromptBuilder(self.adapter, llm, self.prompting, self._evaluating)
 
     @classmethod
@@ -130,7 +130,7 @@ class SensorLanguageModel(nn.Module):
 
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
-        if isinstance(batch, AskedBatch):
+        if isinstance(batch, RequestBatch):
             return self.features(batch.signals).ask(batch.asked)
         if isinstance(batch, Features):
             labels = torch.full((len(batch.steps),), -1)
@@ -148,7 +148,7 @@ class SensorLanguageModel(nn.Module):
         """
         features = self.features(batch)
         labels = features.asked is None or features.asked[0].answer is None
-        step = self._label_loss(features) if labels else asked_loss(self.build, features)
+        step = self._label_loss(features) if labels else request_loss(self.build, features)
         if self.adapter.head is None:
             return step
         # Several processes wait for a gradient of every parameter, whatever the task.

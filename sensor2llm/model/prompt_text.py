@@ -35,7 +35,7 @@ class SharedPrompt:
 
 
 @dataclass(frozen=True)
-class Answers:
+class LabelTokens:
     """Hold the labels as tokens, end of turn included: a table padded on the right, and a tree."""
 
     ids: tuple[tuple[int, ...], ...]
@@ -44,7 +44,7 @@ class Answers:
     tree: LabelTree
 
 
-class Prompting:
+class PromptRenderer:
     """Render an adapter's template for an LLM.
 
     Args:
@@ -258,7 +258,7 @@ class Prompting:
         return tuple(template.answer(form, label=text) for text in self.adapter.label_texts)
 
     @cached_property
-    def answers(self) -> Answers:
+    def answers(self) -> LabelTokens:
         """Give the labels as tokens.
 
         Raises:
@@ -270,7 +270,7 @@ class Prompting:
         tree = LabelTree.build([i[:-1] for i in ids], end, self.answer_texts)
         table = torch.tensor([[*i, *[end] * (longest - len(i))] for i in ids])
         lengths = torch.tensor([len(i) for i in ids])
-        return Answers(ids, table.to(self.llm.device), lengths.to(self.llm.device), tree)
+        return LabelTokens(ids, table.to(self.llm.device), lengths.to(self.llm.device), tree)
 
 
 class _Blank(dict[str, str]):

@@ -19,9 +19,9 @@ from sensor2llm.errors import DataError, ModelError, TemplateError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prefix, Prompt, assemble, prompt_rows, rows_after
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.tuning.layer_hooks import Crossing, Reach, count_windows
+from sensor2llm.llm.tuning.layer_hooks import CrossAttentionInputs, LayerHooks, count_windows
 from sensor2llm.llm.tuning.prefix_tuning import behind
-from sensor2llm.model.prompt_text import Prompting
+from sensor2llm.model.prompt_text import PromptRenderer
 
 
 class PromptBuilder:
@@ -38,7 +38,7 @@ class PromptBuilder:
         self,
         adapter: SensorAdapter,
         llm: FrozenLLM,
-        prompting: Prompting,
+        prompting: PromptRenderer,
         evaluating: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.adapter, self.llm, self.prompting = adapter, llm, prompting
@@ -160,15 +160,15 @@ class PromptBuilder:
             )
         return torch.stack(rows)
 
-    def _reach(self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int) -> Reach:
+    def _reach(self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int) -> LayerHooks:
         """Say what acts inside the LLM for these prompts."""
         adapter = self.adapter
         hooks = tuple(adapter.low_rank.hooks(self.llm)) if adapter.low_rank is not None else ()
         if adapter.cross_attention is None or media is None:
-            return Reach(hooks)
+            return LayerHooks(hooks)
         heard = media.reshape(rows, -1, *media.shape[1:])
         windows = count_windows(ids, self.llm.signal_id)
-        return Reach(hooks, Crossing(adapter.cross_attention, heard, windows))
+        return LayerHooks(hooks, CrossAttentionInputs(adapter.cross_attention, heard, windows))
 
     def check_fits(self, prompt: int, answer: int) -> int:
         """Give the positions that a prompt and its answer take.

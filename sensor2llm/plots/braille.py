@@ -11,7 +11,7 @@ DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 WIDEST, NARROWEST = 60, 10
 
 
-def sketch_window(
+def render_window(
     window: Window, spec: SignalSpec, columns: int = 80, rows: int | None = None
 ) -> str:
     """Draw every modality of a window as text.

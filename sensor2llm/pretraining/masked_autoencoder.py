@@ -24,7 +24,7 @@ from sensor2llm.signals.spec import Modality
 from sensor2llm.training.loop import StepLoss
 
 
-class Hidden(NamedTuple):
+class MaskedPatches(NamedTuple):
     """What the encoder does not see."""
 
     patches: Bool[Tensor, "batch modality patch"]
@@ -82,7 +82,7 @@ class MaskedAutoencoder(nn.Module):
         return StepLoss(total / max(count, 1.0) * len(batch), float(len(batch)))
 
     def decode(
-        self, batch: SignalBatch, hidden: Hidden
+        self, batch: SignalBatch, hidden: MaskedPatches
     ) -> tuple[
         Float[Tensor, "batch modality patch width"], Float[Tensor, "batch layer head token token"]
     ]:
@@ -110,7 +110,7 @@ class MaskedAutoencoder(nn.Module):
         Where no window has every modality, it is NaN. Token i is part `i % patches` of modality
         `i // patches`.
         """
-        nothing = Hidden(
+        nothing = MaskedPatches(
             patches=torch.zeros(
                 *batch.present.shape, self.config.patches, dtype=torch.bool,
                 device=batch.present.device,
@@ -122,7 +122,7 @@ class MaskedAutoencoder(nn.Module):
 
     def hide(
         self, present: Bool[Tensor, "batch modality"], generator: torch.Generator | None = None
-    ) -> Hidden:
+    ) -> MaskedPatches:
         """Draw what the encoder does not see: the same number of patches in every modality."""
         rows, modalities = present.shape
         patches = self.config.patches
@@ -134,7 +134,7 @@ class MaskedAutoencoder(nn.Module):
         # The modality with the highest draw stays: a window never loses everything.
         last = (chance * present - (~present).float()).argmax(1, keepdim=True)
         dropped = dropped.scatter(1, last, False)
-        return Hidden(patches=hidden | dropped.unsqueeze(2), dropped=dropped)
+        return MaskedPatches(patches=hidden | dropped.unsqueeze(2), dropped=dropped)
 
     def _cover(
         self,

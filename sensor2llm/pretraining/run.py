@@ -41,7 +41,7 @@ EVALUATION_ROWS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedEncoder:
     """A trained encoder, what its input was normalised with, and how the run went."""
 
     encoder: SignalEncoder
@@ -50,14 +50,14 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrained(Trained):
+class Pretrained(TrainedEncoder):
     """A pretrained encoder with the objective's own parts: heads, decoder."""
 
     objective: nn.Module
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetuned(Trained):
+class Finetuned(TrainedEncoder):
     """A fine-tuned encoder with its plain head."""
 
     classifier: SignalClassifier

@@ -19,7 +19,7 @@ from sensor2llm.recipes.config import (
     REGRESSION,
     TaskMix,
 )
-from sensor2llm.recipes.sources import Rows, Source
+from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
 from sensor2llm.signals.store.store import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
@@ -28,30 +28,30 @@ JUDGED_ITEMS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class TaskPart:
     """Hold the windows of some people: where they are in the store, and their features."""
 
     store: Windows
     positions: Int[np.ndarray, " window"]
-    rows: Rows
+    rows: TrainingRows
     seed: int
 
 
 def make_source(
-    task: str, mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None = None
-) -> tuple[Source, Judge | None]:
+    task: str, mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None = None
+) -> tuple[BatchSource, Judge | None]:
     """Make a task's items of some windows, and what judges answers to them."""
     if task == CLASSIFICATION:
         ways = adapter.template_of(task).paraphrases(adapter.form)
         labelled = np.flatnonzero(np.asarray(part.rows.labels) >= 0)
-        return Source(part.rows, labelled, weight=mix.weight, paraphrases=ways), None
+        return BatchSource(part.rows, labelled, weight=mix.weight, paraphrases=ways), None
     source, judge = MAKERS[task](mix, part, adapter, target)
     return source, judge
 
 
 def _questions(
-    mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
-) -> tuple[Source, Judge]:
+    mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
+) -> tuple[BatchSource, Judge]:
     known = question_answering.facts_of_rows(part.store, part.positions)
     items = question_answering.make_items(
         known,
@@ -62,42 +62,42 @@ def _questions(
         templates=mix.questions or None,
     )
     asked, hidden = items.requests, _aligned(items, part, adapter)
-    source = Source(part.rows, items.at, QUESTION_ANSWERING, mix.weight, asked, hidden)
+    source = BatchSource(part.rows, items.at, QUESTION_ANSWERING, mix.weight, asked, hidden)
     return source, partial(_judge_texts, QUESTION_ANSWERING, _true_answers(items))
 
 
 def _captions(
-    mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
-) -> tuple[Source, Judge]:
+    mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
+) -> tuple[BatchSource, Judge]:
     known = question_answering.facts_of_rows(part.store, part.positions)
     items = captioning.make_captions(
         known, part.store.spec, seed=part.seed, per_window=mix.per_window, hide=mix.hide
     )
     ways = adapter.template_of(CAPTIONING).paraphrases("encoded")
     hidden = _aligned(items, part, adapter)
-    source = Source(part.rows, items.at, CAPTIONING, mix.weight, items.requests, hidden, ways)
+    source = BatchSource(part.rows, items.at, CAPTIONING, mix.weight, items.requests, hidden, ways)
     return source, partial(_judge_texts, CAPTIONING, _true_captions(items))
 
 
 def _numbers(
-    mix: TaskMix, part: Part, adapter: SensorAdapter, target: Target | None
-) -> tuple[Source, Judge]:
+    mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
+) -> tuple[BatchSource, Judge]:
     assert target is not None  # there is a head wherever the task has a weight
     values, _ = regression.target_values(part.store, part.positions, target.name)
     there = np.flatnonzero(~np.isnan(values))
     asked = regression.requests(values[there], target)
-    source = Source(part.rows, there, REGRESSION, mix.weight, asked)
+    source = BatchSource(part.rows, there, REGRESSION, mix.weight, asked)
     return source, partial(_judge_numbers, values[there], target)
 
 
-MAKERS: Mapping[str, Callable[..., tuple[Source, Judge]]] = {
+MAKERS: Mapping[str, Callable[..., tuple[BatchSource, Judge]]] = {
     QUESTION_ANSWERING: _questions,
     CAPTIONING: _captions,
     REGRESSION: _numbers,
 }
 
 
-def make_head(mix: TaskMix, part: Part, llm: FrozenLLM) -> NumberHead:
+def make_head(mix: TaskMix, part: TaskPart, llm: FrozenLLM) -> NumberHead:
     """Build the number head of a regression from its training windows.
 
     Raises:
@@ -110,7 +110,7 @@ def make_head(mix: TaskMix, part: Part, llm: FrozenLLM) -> NumberHead:
 
 
 def _aligned(
-    items: question_answering.Items | captioning.Captions, part: Part, adapter: SensorAdapter
+    items: question_answering.Items | captioning.Captions, part: TaskPart, adapter: SensorAdapter
 ) -> np.ndarray | None:
     """Put what is hidden into the adapter's order of modalities; None where nothing is."""
     if not items.hidden.any():
@@ -137,7 +137,7 @@ def _judge_texts(
     task: str,
     judged: Callable[[np.ndarray, list[str]], dict[str, float]],
     model: SensorLanguageModel,
-    source: Source,
+    source: BatchSource,
 ) -> dict[str, float]:
     """Let the model answer some items and give the share of true statements."""
     longest = {
@@ -154,7 +154,7 @@ def _judge_texts(
 
 
 def _judge_numbers(
-    values: np.ndarray, target: Target, model: SensorLanguageModel, source: Source
+    values: np.ndarray, target: Target, model: SensorLanguageModel, source: BatchSource
 ) -> dict[str, float]:
     """Give the number head's error, and how much of the mean's error it takes away."""
     chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]

@@ -11,8 +11,8 @@ from sensor2llm.evaluation.control_probe import probe_features, why_no_probe
 from sensor2llm.evaluation.probe import FeatureSet, linear_probe
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import ProbeConfig
-from sensor2llm.recipes.asking import Part
-from sensor2llm.recipes.sources import Source
+from sensor2llm.recipes.asking import TaskPart
+from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.recipes.task import VALIDATION_ROWS, judge_labels, spread_items
 
 PROBE_ROWS = 4096
@@ -51,7 +51,7 @@ class LabelBaselines:
 
 
 def measure_baselines(
-    model: SensorLanguageModel, parts: Mapping[str, Part], adapter: float | None
+    model: SensorLanguageModel, parts: Mapping[str, TaskPart], adapter: float | None
 ) -> LabelBaselines | None:
     """Judge majority and probe on the windows that the adapter is validated on.
 
@@ -64,7 +64,7 @@ def measure_baselines(
         None where training or validation windows have no label.
     """
     sources = {
-        name: Source(part.rows, np.flatnonzero(np.asarray(part.rows.labels) >= 0))
+        name: BatchSource(part.rows, np.flatnonzero(np.asarray(part.rows.labels) >= 0))
         for name, part in parts.items()
     }
     if not all(map(len, sources.values())):
@@ -84,7 +84,7 @@ def measure_baselines(
 
 
 @torch.no_grad()
-def _features(model: SensorLanguageModel, source: Source, most: int) -> FeatureSet:
+def _features(model: SensorLanguageModel, source: BatchSource, most: int) -> FeatureSet:
     """Give what the bridge is given of some windows; no columns where there is no encoder."""
     columns, labels = [], []
     for items in spread_items(source, most):

@@ -12,10 +12,10 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import TemplateError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
-from sensor2llm.model.prompt_text import Prompting
+from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
@@ -25,7 +25,7 @@ from sensor2llm.recipes.config import (
     Recipe,
     to_plain,
 )
-from sensor2llm.recipes.encoder import Heard
+from sensor2llm.recipes.encoder import LoadedEncoder
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import Windows
@@ -69,7 +69,7 @@ def check_prompt(recipe: Recipe, store: Windows, llm: FrozenLLM) -> None:
         llm_name=llm.name,
         llm_identity="",
     )
-    prompting = Prompting(bare, llm)
+    prompting = PromptRenderer(bare, llm)
     if prompting.classifies:
         _ = prompting.answers
 
@@ -89,7 +89,7 @@ def load_templates(recipe: Recipe) -> dict[str, PromptTemplate]:
 
 
 def build_adapter(
-    recipe: Recipe, store: Windows, split: Split, heard: Heard | None, llm: FrozenLLM
+    recipe: Recipe, store: Windows, split: Split, heard: LoadedEncoder | None, llm: FrozenLLM
 ) -> SensorAdapter:
     """Build the untrained adapter; what takes gradients is drawn from the loop's seed."""
     torch.manual_seed(recipe.loop.seed)
@@ -121,7 +121,7 @@ def build_adapter(
     )
 
 
-def _taught(store: Windows, split: Split, heard: Heard | None) -> list[Taught]:
+def _taught(store: Windows, split: Split, heard: LoadedEncoder | None) -> list[Taught]:
     """Say who teaches the bridge and is chosen on, and who taught the encoder."""
     own = Taught.of(store, np.concatenate([split.train, split.validation]))
     return [own, *(taught for taught in (heard.taught if heard else ()) if taught != own)]
@@ -155,6 +155,6 @@ def _prefix(recipe: Recipe, llm: FrozenLLM) -> LearnedPrefix | None:
     return LearnedPrefix.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
 
 
-def _low_rank(recipe: Recipe, llm: FrozenLLM) -> LowRank | None:
+def _low_rank(recipe: Recipe, llm: FrozenLLM) -> LoraWeights | None:
     config = recipe.lora
-    return LowRank.start(config, llm, seed=recipe.loop.seed) if config.rank else None
+    return LoraWeights.start(config, llm, seed=recipe.loop.seed) if config.rank else None

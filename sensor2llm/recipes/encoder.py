@@ -16,7 +16,7 @@ from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.transforms import Normaliser
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.training.checkpoint import drop_checkpoints
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard:
+class LoadedEncoder:
     """An encoder, what its input is normalised with, and who taught it."""
 
     encoder: SignalEncoder
@@ -33,7 +33,7 @@ class Heard:
     taught: tuple[Taught, ...] = ()
 
 
-def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> Heard:
+def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> LoadedEncoder:
     """Load the recipe's encoder, or make a new one on the training people.
 
     Raises:
@@ -48,7 +48,7 @@ def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> H
         taught = Taught.from_manifest(read_manifest(folder))
         taught.check(store, split.test, f"the encoder '{folder}'")
     heard = load_encoder(*folders)
-    fitted(store, heard.encoder.spec, quiet=True)
+    convert_store(store, heard.encoder.spec, quiet=True)
     return heard
 
 
@@ -63,7 +63,7 @@ def find_encoders(name: str) -> list[Path]:
     return [find_encoder(part.strip()) for part in name.split("+")]
 
 
-def load_encoder(*folders: Path) -> Heard:
+def load_encoder(*folders: Path) -> LoadedEncoder:
     """Load an encoder's folder with its normalisation; several become one.
 
     Raises:
@@ -81,7 +81,7 @@ def load_encoder(*folders: Path) -> Heard:
         raise ConfigError("one of the joined encoders has no normalisation; pretrain it again")
     normaliser = merge(known) if known else None
     encoder = encoders[0] if len(encoders) == 1 else join_encoders(encoders)
-    return Heard(encoder, normaliser, tuple(map(Taught.from_manifest, manifests)))
+    return LoadedEncoder(encoder, normaliser, tuple(map(Taught.from_manifest, manifests)))
 
 
 def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:

@@ -14,7 +14,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.results_folder import results_folder
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import Windows, WindowStore
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.training.record import write_json
@@ -36,7 +36,7 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     folder = find_adapter(config.adapter)
     opened = WindowStore.open(config.data)
     model = load_model(config.adapter, config.llm)
-    store = fitted(opened, model.adapter.spec)
+    store = convert_store(opened, model.adapter.spec)
     adapter = model.adapter
     split = checked_split(adapter.recipe, store, adapter.taught, f"'{config.adapter}'")
     out = results_folder(config, folder)

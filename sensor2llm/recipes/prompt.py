@@ -10,12 +10,12 @@ from sensor2llm.adapter.signal_text import SignalText, window_variables
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.model.prompt_text import Prompting
+from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import Heard, find_encoders, load_encoder
+from sensor2llm.recipes.encoder import LoadedEncoder, find_encoders, load_encoder
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.store.store import Windows
@@ -39,7 +39,7 @@ def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
     if form != ENCODED:
         return _untrained_prompt(recipe, store, split, llm, form)
     adapter = build_adapter(recipe, store, split, _encoder(recipe, store), llm)
-    prompting = Prompting(adapter, llm)
+    prompting = PromptRenderer(adapter, llm)
     first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
     told = window_variables(first, adapter.spec, adapter.normaliser, adapter.window_variables)
     given = told[0] if told else None
@@ -65,7 +65,7 @@ def _untrained_prompt(
     given: dict[str, Any] = {"missing": [n for n in store.spec.names if n not in window.signals]}
     if form == FEW_SHOT:
         given["examples"] = list(_examples(store, split, first))
-    return Prompting(adapter, llm, given).text(signal=NUMBERS.write(window, store.spec))
+    return PromptRenderer(adapter, llm, given).text(signal=NUMBERS.write(window, store.spec))
 
 
 def _examples(store: Windows, split: Split, shown: int) -> Iterator[dict[str, str]]:
@@ -79,10 +79,10 @@ def _examples(store: Windows, split: Split, shown: int) -> Iterator[dict[str, st
                 break
 
 
-def _encoder(recipe: Recipe, store: Windows) -> Heard | None:
+def _encoder(recipe: Recipe, store: Windows) -> LoadedEncoder | None:
     """Give the recipe's encoder, a new one before its training."""
     if recipe.encoder == NONE:
         return None
     if recipe.encoder == NEW:
-        return Heard(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
+        return LoadedEncoder(SignalEncoder(store.spec, recipe.new_encoder.encoder), None)
     return load_encoder(*find_encoders(recipe.encoder))

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from sensor2llm.adapter.batches import (
     CLASSIFICATION,
-    AskedBatch,
     FeatureBatch,
     Request,
+    RequestBatch,
     hide_signals,
 )
 from sensor2llm.signals.dataset import SignalBatch
 
-TaskBatch = FeatureBatch | SignalBatch | AskedBatch
+TaskBatch = FeatureBatch | SignalBatch | RequestBatch
 
 
-class Rows(Protocol):
+class TrainingRows(Protocol):
     """Windows by position: kept features, or signals that still have to be encoded."""
 
     @property
@@ -34,7 +34,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class BatchSource:
     """Hold the items of one task; an item is a window and what it is asked.
 
     Args:
@@ -47,7 +47,7 @@ class Source:
         paraphrases: ways to ask; training draws one for each item.
     """
 
-    rows: Rows
+    rows: TrainingRows
     at: Int[np.ndarray, " item"]
     task: str = CLASSIFICATION
     weight: float = 1.0
@@ -56,7 +56,9 @@ class Source:
     paraphrases: int = 1
 
     @classmethod
-    def of_labels(cls, rows: Rows, weight: float = 1.0, paraphrases: int = 1) -> "Source":
+    def of_labels(
+        cls, rows: TrainingRows, weight: float = 1.0, paraphrases: int = 1
+    ) -> "BatchSource":
         """Ask every window for its label."""
         return cls(rows, np.arange(len(rows)), weight=weight, paraphrases=paraphrases)
 
@@ -83,7 +85,7 @@ class Source:
         if isinstance(read, FeatureBatch):
             batch = read.ask(asked)
         else:
-            batch = read if asked is None else AskedBatch(read, asked)
+            batch = read if asked is None else RequestBatch(read, asked)
         if self.hidden is None:
             return batch
         return hide(batch, torch.from_numpy(self.hidden[items]))

@@ -7,16 +7,16 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from sensor2llm.adapter.batches import CLASSIFICATION, AskedBatch
+from sensor2llm.adapter.batches import CLASSIFICATION, RequestBatch
 from sensor2llm.errors import DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import CAPTIONING, QUESTION_ANSWERING
-from sensor2llm.recipes.sources import Source, TaskBatch, draw_hidden, hide
+from sensor2llm.recipes.sources import BatchSource, TaskBatch, draw_hidden, hide
 from sensor2llm.training.loop import Validation
 
 SCORED_AT_ONCE = 128
 VALIDATION_ROWS = 2048
-Judge = Callable[[SensorLanguageModel, Source], Mapping[str, float]]
+Judge = Callable[[SensorLanguageModel, BatchSource], Mapping[str, float]]
 """Gives figures of a task on its validation items; `score`, from 0 to 1, is the one that counts."""
 
 
@@ -40,8 +40,8 @@ class AdapterTask:
     def __init__(
         self,
         model: SensorLanguageModel,
-        train: Sequence[Source],
-        validation: Sequence[Source],
+        train: Sequence[BatchSource],
+        validation: Sequence[BatchSource],
         batch_size: int,
         seed: int,
         judges: Mapping[str, Judge] | None = None,
@@ -81,7 +81,7 @@ class AdapterTask:
         return [found[i] for i in generator.permutation(len(found))]
 
     def _drawn(
-        self, number: int, source: Source, count: int, generator: np.random.Generator
+        self, number: int, source: BatchSource, count: int, generator: np.random.Generator
     ) -> list[NDArray[np.int64]]:
         """Draw so many batches of a task; items come again once all have come."""
         size = min(self.batch_size, len(source))
@@ -101,7 +101,7 @@ class AdapterTask:
         # An answer about a sensor that was taken away would be made up.
         if not self.modality_dropout or source.task in (QUESTION_ANSWERING, CAPTIONING):
             return batch
-        present = batch.signals.present if isinstance(batch, AskedBatch) else batch.present
+        present = batch.signals.present if isinstance(batch, RequestBatch) else batch.present
         assert present is not None
         hidden = draw_hidden(present.numpy(), self.modality_dropout, generator)
         return hide(batch, torch.from_numpy(hidden))
@@ -127,13 +127,13 @@ class AdapterTask:
             yield labels.batch(part).to(torch.device(self.module.llm.device))
 
 
-def spread_items(source: Source, most: int) -> Iterator[NDArray[np.int64]]:
+def spread_items(source: BatchSource, most: int) -> Iterator[NDArray[np.int64]]:
     """Give batches of at most so many items, spread evenly over people and classes."""
     rows = np.linspace(0, len(source) - 1, min(most, len(source))).astype(np.int64)
     yield from (rows[i : i + SCORED_AT_ONCE] for i in range(0, len(rows), SCORED_AT_ONCE))
 
 
-def judge_labels(model: SensorLanguageModel, source: Source) -> dict[str, float]:
+def judge_labels(model: SensorLanguageModel, source: BatchSource) -> dict[str, float]:
     """Give macro-F1 and the negative log-likelihood of the right label, by label scoring."""
     parts = list(spread_items(source, VALIDATION_ROWS))
     labels = source.labels[np.concatenate(parts)]

@@ -14,20 +14,20 @@ from sensor2llm.artefacts.manifest import check_out
 from sensor2llm.errors import ModelError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
-from sensor2llm.recipes.asking import Part, make_head, make_source
+from sensor2llm.recipes.asking import TaskPart, make_head, make_source
 from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
 from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm
 from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, NONE, REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import get_encoder
 from sensor2llm.recipes.features import FeatureStore
-from sensor2llm.recipes.sources import Rows, Source
+from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedAdapter:
     """An adapter that was trained and saved, and how the run went."""
 
     model: SensorLanguageModel
@@ -48,7 +48,7 @@ class Trained:
     baselines: LabelBaselines | None = None
 
 
-def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
+def train_adapter(recipe: Recipe, *, resume: bool = False) -> TrainedAdapter:
     """Run a recipe and save the adapter to `recipe.out`.
 
     The LLM's tensors are hashed before and after; the two must be equal.
@@ -62,7 +62,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> Trained:
         return _train(recipe, resume)
 
 
-def _train(recipe: Recipe, resume: bool) -> Trained:
+def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     store: Windows = open_data(recipe)
     split = make_split(store, recipe.split)
     if recipe.classifies:
@@ -74,7 +74,7 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
     if not resume:
         drop_checkpoints(recipe.run)
     # A ready encoder may hear other units or rates; rows, people and labels stay the same.
-    store = fitted(store, heard.encoder.spec) if heard else store
+    store = convert_store(store, heard.encoder.spec) if heard else store
     before = llm.fingerprint()
     model = SensorLanguageModel(
         build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
@@ -95,8 +95,8 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
             "behind; this must not happen"
         )
     if not process_state().is_main_process:
-        return Trained(model, store, split, result, before)
-    trained = Trained(model, store, split, result, before, _baselines(model, parts, result))
+        return TrainedAdapter(model, store, split, result, before)
+    trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
     save_adapter(model.adapter, recipe.out, {TRAINING: _summary(trained)})
     if trained.baselines:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO
@@ -106,7 +106,7 @@ def _train(recipe: Recipe, resume: bool) -> Trained:
 
 def _parts(
     recipe: Recipe, model: SensorLanguageModel, store: Windows, split: Split
-) -> dict[str, Part]:
+) -> dict[str, TaskPart]:
     """Read both parts' windows; a number to estimate is measured on the training windows."""
     parts = {
         "train": _part(recipe, model.adapter, store, "train", split.train),
@@ -121,7 +121,7 @@ def _parts(
 def _align(
     recipe: Recipe,
     model: SensorLanguageModel,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, TaskPart],
     resume: bool,
     identity: dict[str, Any],
 ) -> None:
@@ -146,13 +146,13 @@ def _align(
 def make_task(
     recipe: Recipe,
     model: SensorLanguageModel,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, TaskPart],
     tasks: Mapping[str, TaskMix],
 ) -> AdapterTask:
     """Make every task's items of the training and the validation windows."""
     adapter, judges = model.adapter, {}
     target = adapter.head.target if adapter.head else None
-    made: dict[str, list[Source]] = {"train": [], "validation": []}
+    made: dict[str, list[BatchSource]] = {"train": [], "validation": []}
     for task in sorted(tasks, key=lambda name: name != CLASSIFICATION):
         if not tasks[task].weight:
             continue
@@ -173,7 +173,7 @@ def _part(
     store: Windows,
     name: str,
     positions: NDArray[np.int64],
-) -> Part:
+) -> TaskPart:
     """Give one part's windows: labelled ones, and where few are wanted, those few."""
     if set(recipe.tasks) == {CLASSIFICATION}:
         positions = labelled(store, positions)
@@ -182,7 +182,7 @@ def _part(
     if name == "train" and recipe.shots is not None:
         positions = few_shots(store, positions, recipe.shots, recipe.loop.seed)
     seed = 2 * recipe.loop.seed + (name != "train")
-    return Part(store, positions, _rows(recipe, adapter, store, name, positions), seed)
+    return TaskPart(store, positions, _rows(recipe, adapter, store, name, positions), seed)
 
 
 def _rows(
@@ -191,7 +191,7 @@ def _rows(
     store: Windows,
     name: str,
     rows: NDArray[np.int64],
-) -> Rows:
+) -> TrainingRows:
     """Keep the features of a frozen encoder; give signals where it is trained or there is none."""
     dataset = WindowDataset(store, rows, adapter.normaliser)
     if adapter.encoder is None or recipe.train_encoder:
@@ -231,7 +231,7 @@ def _identity(
 
 
 def _baselines(
-    model: SensorLanguageModel, parts: Mapping[str, Part], result: FitResult
+    model: SensorLanguageModel, parts: Mapping[str, TaskPart], result: FitResult
 ) -> LabelBaselines | None:
     """Compare an adapter that says labels with what is reached without the LLM."""
     if CLASSIFICATION not in model.adapter.templates:
@@ -245,7 +245,7 @@ def _only_labels(model: SensorLanguageModel) -> bool:
     return set(model.adapter.templates) == {CLASSIFICATION}
 
 
-def _summary(trained: Trained) -> dict[str, Any]:
+def _summary(trained: TrainedAdapter) -> dict[str, Any]:
     model, result, baselines = trained.model, trained.result, trained.baselines
     trainable = sum(p.numel() for p in model.adapter.parameters() if p.requires_grad)
     figures = {
@@ -265,7 +265,7 @@ def _summary(trained: Trained) -> dict[str, Any]:
     }
 
 
-def summary_of(trained: Trained, *, as_json: bool) -> str:
+def summary_of(trained: TrainedAdapter, *, as_json: bool) -> str:
     """Give the run's figures as one JSON object or as lines for a person."""
     import json
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sensor2llm.errors import ConfigError, DataError, UserError
-from sensor2llm.plots.braille import sketch_window
+from sensor2llm.plots.braille import render_window
 from sensor2llm.signals.facts.facts import facts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.recording_file import read_windows
@@ -107,7 +107,7 @@ class ChatTerminal:
         if self.as_json:
             self._json(self.conversation.turns[-1].to_dict())
             return
-        self.console.print(escape(sketch_window(window, spec, self.console.width)), highlight=False)
+        self.console.print(escape(render_window(window, spec, self.console.width)), highlight=False)
         for told in _by_modality(fact.text for fact in facts(window, spec).values()):
             self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
         best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])

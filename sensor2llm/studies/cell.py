@@ -25,7 +25,7 @@ from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import divide, mark, open_data
 from sensor2llm.studies.grid import (
     Cell,
-    Judgement,
+    EvaluationProtocol,
     digest,
     encoder_config,
     judgements,
@@ -53,7 +53,7 @@ class CellResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class InitialEncoder:
     """An encoder before labels are learnt."""
 
     encoder: SignalEncoder
@@ -104,14 +104,16 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
     return CellResult(record=record, rows=test, predicted=np.stack([said for _, said in found]))
 
 
-def make_encoder(study: StudyConfig, cell: Cell, store: Windows, split: Split) -> Made:
+def make_encoder(study: StudyConfig, cell: Cell, store: Windows, split: Split) -> InitialEncoder:
     """Pretrain as the cell's method says; without an objective the weights stay random."""
     method, (loop, _) = study.methods[cell.method], loops(study, cell)
     config = encoder_config(study, cell)
     objective = objective_config(study, cell)
     if objective is None:
         encoder = fresh_encoder(store, config, loop).eval()
-        return Made(encoder=encoder, normaliser=fit_normaliser(store, split.train), result=None)
+        return InitialEncoder(
+            encoder=encoder, normaliser=fit_normaliser(store, split.train), result=None
+        )
     seen, taught = store, split
     if method.pretrain_on:
         seen, taught = joined_for(study, cell, store, split)
@@ -122,7 +124,7 @@ def make_encoder(study: StudyConfig, cell: Cell, store: Windows, split: Split) -
         held_out = WindowDataset(seen, taught.validation[:RECALL_WINDOWS], trained.normaliser)
         device = next(trained.encoder.parameters()).device
         recall = trained.objective.recall(windows(held_out, device))
-    return Made(
+    return InitialEncoder(
         encoder=trained.encoder, normaliser=normaliser, result=trained.result, recall=recall
     )
 
@@ -136,7 +138,7 @@ class _Judge:
         cell: Cell,
         store: Windows,
         split: Split,
-        made: Made,
+        made: InitialEncoder,
         test: Int[np.ndarray, " window"],
     ) -> None:
         self.study, self.cell, self.store, self.split = study, cell, store, split
@@ -149,7 +151,7 @@ class _Judge:
         sites = tuple(body_site(name) for name in self.names)
         return missing_subsets(self.names, sites, kind)
 
-    def __call__(self, judgement: Judgement) -> list[tuple[dict[str, Any], np.ndarray]]:
+    def __call__(self, judgement: EvaluationProtocol) -> list[tuple[dict[str, Any], np.ndarray]]:
         """Give a line, and the labels said, for nothing missing and for each set missing."""
         start = time.monotonic()
         teach = Split(train=self._taught(judgement), validation=self.split.validation,
@@ -169,7 +171,7 @@ class _Judge:
         return found
 
     def _line(
-        self, judgement: Judgement, probabilities: np.ndarray, facts: dict[str, Any]
+        self, judgement: EvaluationProtocol, probabilities: np.ndarray, facts: dict[str, Any]
     ) -> tuple[dict[str, Any], np.ndarray]:
         true = np.asarray(self.store.labels)[self.test]
         said = probabilities.argmax(1)
@@ -180,13 +182,15 @@ class _Judge:
         line = {**asdict(judgement), **facts, **measured}
         return line, said.astype(np.int16)
 
-    def _taught(self, judgement: Judgement) -> Int[np.ndarray, " window"]:
+    def _taught(self, judgement: EvaluationProtocol) -> Int[np.ndarray, " window"]:
         rows = labelled(self.store, self.split.train)
         if judgement.share == 1:
             return rows
         return label_fraction(self.store, rows, judgement.share, judgement.draw, by=judgement.by)
 
-    def _fixed(self, judgement: Judgement, teach: Split) -> tuple[Classify, Pooled, dict[str, Any]]:
+    def _fixed(
+        self, judgement: EvaluationProtocol, teach: Split
+    ) -> tuple[Classify, Pooled, dict[str, Any]]:
         """Train the released head on the frozen encoder's features."""
         rows = labelled(self.store, self.split.train)
         if "fixed" not in self.kept:
@@ -208,7 +212,7 @@ class _Judge:
         return lambda pooled: classify(self._read(pooled)), test, chosen
 
     def _finetuned(
-        self, judgement: Judgement, teach: Split
+        self, judgement: EvaluationProtocol, teach: Split
     ) -> tuple[Classify, Pooled, dict[str, Any]]:
         """Train a copy of the encoder together with a head."""
         _, loop = loops(self.study, self.cell)

@@ -9,7 +9,7 @@ import numpy as np
 from sensor2llm.errors import DataError
 from sensor2llm.signals.splits.splits import Split, check_leak, leave_one_subject_out, make_split
 from sensor2llm.signals.store.store import Indices, Windows, WindowStore
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.view import StoreView
 from sensor2llm.studies.config import StoreConfig
 
@@ -23,10 +23,10 @@ def open_data(config: StoreConfig) -> Windows:
     """
     store: Windows = WindowStore.open(config.path)
     if config.people is not None:
-        store = SomePeople(store, config.people)
+        store = SubjectSubset(store, config.people)
     if config.modalities is not None:
         spec = store.spec.subset(config.modalities)
-        store = MappedStore(store, {name: name for name in spec.names}, spec)
+        store = ConvertedView(store, {name: name for name in spec.names}, spec)
     return store
 
 
@@ -57,7 +57,7 @@ def mark(config: StoreConfig) -> str:
     return WindowStore.open(config.path).fingerprint
 
 
-class SomePeople(StoreView):
+class SubjectSubset(StoreView):
     """Read the windows of some of a store's people as a store of its own.
 
     Args:
@@ -86,7 +86,7 @@ class SomePeople(StoreView):
         self._take_words(store)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SomePeople, (self.store, self.people)
+        return SubjectSubset, (self.store, self.people)
 
     @property
     def digests(self) -> np.ndarray:

@@ -45,7 +45,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class EvaluationProtocol:
     """One way in which a cell's encoder is judged."""
 
     use: Use
@@ -113,7 +113,9 @@ def stores_of(study: StudyConfig, cell: Cell) -> list[str]:
     return [cell.store, *study.methods[cell.method].pretrain_on]
 
 
-def judgements(study: StudyConfig, cell: Cell, subsets: list[tuple[str, ...]]) -> list[Judgement]:
+def judgements(
+    study: StudyConfig, cell: Cell, subsets: list[tuple[str, ...]]
+) -> list[EvaluationProtocol]:
     """List how a cell is judged.
 
     Args:
@@ -127,7 +129,7 @@ def judgements(study: StudyConfig, cell: Cell, subsets: list[tuple[str, ...]]) -
     for use in uses:
         for share, by, draw in _draws(study):
             found += [
-                Judgement(use=use, share=share, by=by, draw=draw, without=without)
+                EvaluationProtocol(use=use, share=share, by=by, draw=draw, without=without)
                 for without in ((), *subsets)
             ]
     return found

@@ -20,7 +20,7 @@ RUN_FIGURES = ("macro_f1", "accuracy", "balanced_accuracy", "f1_crossl_released"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Row:
+class StudyRow:
     """What a line of the results is about."""
 
     store: str
@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class TestPredictions:
     """One run's labels for its test people."""
 
     predictions: Predictions
@@ -44,7 +44,7 @@ class Judged:
     line: Mapping[str, Any]
 
 
-Table = dict[Row, dict[Run, Judged]]
+Table = dict[StudyRow, dict[Run, TestPredictions]]
 
 
 def tabulate(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ def _gather(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> Table:
         rows = record["rows"]
         true, people = np.asarray(store.labels)[rows], store.subjects[rows]
         for line, said in zip(record["results"], record["predicted"], strict=True):
-            row = Row(
+            row = StudyRow(
                 store=name, method=record["method"], use=line["use"], share=line["share"],
                 by=line["by"], without=tuple(line["without"]), missing=tuple(line["missing"]),
             )  # fmt: skip
@@ -82,11 +82,11 @@ def _gather(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> Table:
                 subjects=people,
             )  # fmt: skip
             run = (record["fold"], record["seed"], line["draw"])
-            table[row][run] = Judged(predictions=predictions, rows=rows, line=line)
+            table[row][run] = TestPredictions(predictions=predictions, rows=rows, line=line)
     return dict(table)
 
 
-def _baseline(study: StudyConfig, table: Table, row: Row) -> dict[Run, Judged]:
+def _baseline(study: StudyConfig, table: Table, row: StudyRow) -> dict[Run, TestPredictions]:
     """Give the baseline's runs under the same labels and missing modalities.
 
     Runs of the row's own use, or where the baseline has none (labels alone), fine-tuned ones.
@@ -98,7 +98,9 @@ def _baseline(study: StudyConfig, table: Table, row: Row) -> dict[Run, Judged]:
     return {}
 
 
-def _summary(row: Row, runs: dict[Run, Judged], baseline: dict[Run, Judged]) -> dict[str, Any]:
+def _summary(
+    row: StudyRow, runs: dict[Run, TestPredictions], baseline: dict[Run, TestPredictions]
+) -> dict[str, Any]:
     judged = list(runs.values())
     together = joined([one.predictions for one in judged])
     measured = measure(together)
@@ -124,7 +126,9 @@ def _summary(row: Row, runs: dict[Run, Judged], baseline: dict[Run, Judged]) -> 
     return found | _against(runs, baseline)
 
 
-def _against(runs: dict[Run, Judged], baseline: dict[Run, Judged]) -> dict[str, Any]:
+def _against(
+    runs: dict[Run, TestPredictions], baseline: dict[Run, TestPredictions]
+) -> dict[str, Any]:
     """Compare with the baseline on the runs that both have."""
     both = [run for run in runs if run in baseline]
     if not both:

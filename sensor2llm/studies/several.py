@@ -5,7 +5,7 @@ import numpy as np
 from sensor2llm.signals.splits.people import data_set_key, person_key
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import open_data
@@ -28,10 +28,10 @@ def joined_for(
     """
     method = study.methods[cell.method]
     others = [
-        MappedStore(open_data(study.stores[name]), names, store.spec)
+        ConvertedView(open_data(study.stores[name]), names, store.spec)
         for name, names in method.pretrain_on.items()
     ]
-    own = MappedStore(store, {name: name for name in store.spec.names}, store.spec)
+    own = ConvertedView(store, {name: name for name in store.spec.names}, store.spec)
     # The study's names: folders of two stores may be called alike.
     names = [f"judged {cell.store}", *method.pretrain_on]
     joined = JoinedStores([own, *others], labels=False, names=names)

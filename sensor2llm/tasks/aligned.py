@@ -11,10 +11,10 @@ from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import DataError
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 
 
-class AlignedWindows:
+class AdapterWindows:
     """Read a store by the batch as an adapter expects it.
 
     Modalities that the store lacks are absent from every window. Other units and rates and longer
@@ -22,12 +22,12 @@ class AlignedWindows:
     the same in both. Labels are numbered as the adapter's; -1 is no label.
 
     Raises:
-        SpecError: if the windows cannot be brought to the adapter's spec; see `fitted`.
+        SpecError: if the windows cannot be brought to the adapter's spec; see `convert_store`.
         DataError: if a window's label is none of the adapter's.
     """
 
     def __init__(self, store: Windows, adapter: SensorAdapter) -> None:
-        self.store, self.adapter = fitted(store, adapter.spec), adapter
+        self.store, self.adapter = convert_store(store, adapter.spec), adapter
         self.labels = _renumber(store, adapter.label_names)
         self._dataset = WindowDataset(self.store, np.arange(len(store)), adapter.normaliser)
 

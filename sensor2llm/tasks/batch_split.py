@@ -1,6 +1,6 @@
 """Batches that are halved once where a device runs out of memory.
 
-halving = Halving()
+halving = BatchSplitOnOOM()
 for batch in batches:
     found += halving(model.score, batch)      # one result, or one a piece
 """
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 # CUDA and MPS say the first, the CPU's allocator the second, cuBLAS the third.
 
 
-class Halving:
+class BatchSplitOnOOM:
     """Do work on batches, in pieces of half the size once the device has run out of memory.
 
     One object belongs to one run: batches that come later are cut before they are tried. A piece
@@ -30,7 +30,7 @@ class Halving:
     window is answered for once. All that counts of the work is what it returns.
 
     Example:
-        halving = Halving()
+        halving = BatchSplitOnOOM()
         parts = [part for batch in batches for part in halving(model.score, batch)]
     """
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 
 from sensor2llm.adapter.batches import Request
 from sensor2llm.signals.questions.captions import describe
-from sensor2llm.signals.questions.claims import Tally, judge, judged, statements_of
+from sensor2llm.signals.questions.claims import ClaimTally, judge, judged, statements_of
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.tasks.question_answering import Facts, take_away
 
@@ -73,7 +73,7 @@ def truest_caption(train: Captions, spec: SignalSpec) -> str:
     told = {text: statements_of(text, spec) for text in dict.fromkeys(train.captions)}
 
     def true_share(text: str) -> float:
-        return sum((judged(told[text], known) for known in train.facts), Tally()).true_share
+        return sum((judged(told[text], known) for known in train.facts), ClaimTally()).true_share
 
     return max(told, key=true_share)
 
@@ -84,7 +84,7 @@ def shares(items: Captions, said: Sequence[str]) -> dict[str, float]:
     Returns:
         `true` and `unparsed`, of all statements and parts; `statements`: how many a caption.
     """
-    found = sum((judge(t, known) for t, known in zip(said, items.facts, strict=True)), Tally())
+    found = sum((judge(t, known) for t, known in zip(said, items.facts, strict=True)), ClaimTally())
     return {
         "true": found.true_share,
         "unparsed": found.unparsed / max(found.total, 1),

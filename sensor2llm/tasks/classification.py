@@ -19,10 +19,10 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.signals.views.conversion import fit_windows
+from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.aligned import AlignedWindows
-from sensor2llm.tasks.batch_split import Halving
+from sensor2llm.tasks.aligned import AdapterWindows
+from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.metrics import Predictions
 
 By = Literal["score", "text"]
@@ -71,7 +71,7 @@ def classify(
     *,
     spec: SignalSpec | None = None,
     batch_size: int = 64,
-    halving: Halving | None = None,
+    halving: BatchSplitOnOOM | None = None,
 ) -> list[Prediction]:
     """Label windows, with the probability of every label.
 
@@ -88,9 +88,9 @@ def classify(
         ConfigError: the device's memory does not suffice for half a batch.
     """
     _check_batch_size(batch_size)
-    halving = halving or Halving()
+    halving = halving or BatchSplitOnOOM()
     if spec is not None:
-        windows = list(fit_windows(windows, spec, model.adapter.spec))
+        windows = list(convert_windows(windows, spec, model.adapter.spec))
     names, found = model.adapter.label_names, []
     for start in range(0, len(windows), batch_size):
         part = windows[start : start + batch_size]
@@ -132,7 +132,7 @@ def answer(
     batches: Iterable[FeatureBatch | SignalBatch],
     *,
     by: By = "score",
-    halving: Halving | None = None,
+    halving: BatchSplitOnOOM | None = None,
 ) -> Answered:
     """Label batches of windows or of their cached features; see `classify_store`.
 
@@ -142,7 +142,7 @@ def answer(
         by: `score` or `text`.
         halving: of the run that these batches belong to; a new one where None.
     """
-    work, halving = partial(answer_batch, model, by=by), halving or Halving()
+    work, halving = partial(answer_batch, model, by=by), halving or BatchSplitOnOOM()
     return joined(model, [part for batch in batches for part in halving(work, batch)], by=by)
 
 
@@ -175,7 +175,7 @@ def store_batches(
         SpecError: the store's windows cannot be brought to the adapter's spec.
         ConfigError: the device's memory does not suffice for half a batch.
     """
-    halving = Halving()
+    halving = BatchSplitOnOOM()
     for batch in _read(model, store, indices, batch_size):
         with torch.no_grad():
             encoded = halving(model.features, batch)
@@ -196,7 +196,7 @@ def predictions(
         DataError: a window has no label, or one that the adapter does not know.
     """
     rows = np.asarray(indices, dtype=np.int64)
-    aligned = AlignedWindows(store, model.adapter)
+    aligned = AdapterWindows(store, model.adapter)
     store, true = aligned.store, aligned.labels[rows]
     if (true < 0).any():
         raise DataError(
@@ -228,7 +228,7 @@ def _read(
 ) -> Iterator[SignalBatch]:
     _check_batch_size(batch_size)
     rows = np.asarray(indices, dtype=np.int64)
-    return AlignedWindows(store, model.adapter).batches(rows, batch_size)
+    return AdapterWindows(store, model.adapter).batches(rows, batch_size)
 
 
 def _plain(text: str) -> str:

@@ -25,7 +25,7 @@ from sensor2llm.llm.chat import Message, check_plain
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.views.conversion import fit_windows
+from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
 
@@ -117,7 +117,7 @@ class Conversation:
             SpecError: the window does not fit the adapter, and cannot be made to.
         """
         if spec is not None:
-            (window,) = fit_windows([window], spec, self.model.adapter.spec, name)
+            (window,) = convert_windows([window], spec, self.model.adapter.spec, name)
         (prediction,) = classify(self.model, [window])
         features = self.model.features([replace(window, label=None)])
         text = None if features.texts is None else features.texts[0]

@@ -15,7 +15,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.llm.chat import SIGNAL, SOFT, Message
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.views.conversion import fit_windows
+from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 
 PLACE = "{window}"
@@ -90,7 +90,7 @@ def say(
         raise DataError("this adapter reads windows as text; write their numbers yourself")
     windows = [replace(part, label=None) for part in parts if isinstance(part, Window)]
     if spec is not None:
-        windows = list(fit_windows(windows, spec, model.adapter.spec))
+        windows = list(convert_windows(windows, spec, model.adapter.spec))
     heard = [model.features([window]) for window in windows]
     return model.reply(
         [message_of(model, parts)],

@@ -34,7 +34,7 @@ from sensor2llm.training.checkpoint import (
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import autocast, build_accelerator
 from sensor2llm.training.interrupt import HeldInterrupt
-from sensor2llm.training.memory import Parts, split_rows
+from sensor2llm.training.memory import MicrobatchSplitOnOOM, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
 from sensor2llm.training.sharding import Shards, wants_shards, whole_states
@@ -148,7 +148,7 @@ class _Run:
         self.saved_at = time.monotonic()
         self.interrupt = HeldInterrupt()
         processes = self.accelerator.num_processes
-        self.parts = Parts(config.gradient_accumulation, self.optimizers, processes)
+        self.parts = MicrobatchSplitOnOOM(config.gradient_accumulation, self.optimizers, processes)
 
     def go(self) -> FitResult:
         """Train to the end, an early stop or Ctrl-C, which is kept for the end of a step."""

@@ -18,7 +18,7 @@ SIGNS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 SMALLER = "a smaller model, or of an adapter's llm its llm_checkpointing or llm_quantization 4bit"
 
 
-class Parts:
+class MicrobatchSplitOnOOM:
     """Choose in how many parts a batch's gradients are computed: twice as many after a failure.
 
     Gradients are summed over the parts, so the step stays the same; a batch that failed is begun

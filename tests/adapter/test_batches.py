@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from sensor2llm.adapter.batches import AskedBatch, FeatureBatch, Request, hide_signals
+from sensor2llm.adapter.batches import FeatureBatch, Request, RequestBatch, hide_signals
 from sensor2llm.adapter.signal_text import window_variables
 from tests.models import normaliser, small_model, windows
 from tests.signals.stores import SPEC
@@ -117,7 +117,7 @@ def test_an_asked_batch_hides_its_signals_and_keeps_its_questions(signals):
     asked = tuple(Request("captioning", answer=str(i)) for i in range(6))
     hidden = torch.zeros_like(signals.present)
     hidden[:, 0] = True
-    found = AskedBatch(signals, asked).hide(hidden)
+    found = RequestBatch(signals, asked).hide(hidden)
     expected = hide_signals(signals, hidden)
     assert len(found) == 6
     assert found.asked == asked

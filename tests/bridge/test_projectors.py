@@ -5,7 +5,7 @@ import torch
 
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
 from sensor2llm.bridge.projectors import PROJECTORS, Projector
-from sensor2llm.bridge.temporal_pooling import StepMix, stretches, token_modalities
+from sensor2llm.bridge.temporal_pooling import LearnedTemporalPooling, segments, token_modalities
 from sensor2llm.errors import ConfigError, ModelError
 
 SIZES = {"modalities": 3, "in_width": 12, "out_width": 40, "target_std": 0.03}
@@ -116,20 +116,20 @@ def test_tokens_are_split_evenly_over_the_modalities():
 
 
 def test_stretches_share_the_steps_in_order():
-    joint = stretches(torch.ones(2, 3, dtype=torch.bool), 3)
+    joint = segments(torch.ones(2, 3, dtype=torch.bool), 3)
     torch.testing.assert_close(joint, torch.tensor([[2, 1, 0], [0, 1, 2]]) / 3)
-    split = stretches(token_modalities(ProjectorConfig(tokens=3, per_modality=True), 2), 4)
+    split = segments(token_modalities(ProjectorConfig(tokens=3, per_modality=True), 2), 4)
     halves = torch.tensor([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5], [0.25, 0.25, 0.25, 0.25]])
     torch.testing.assert_close(split, halves)
-    more = stretches(torch.ones(6, 1, dtype=torch.bool), 3)
+    more = segments(torch.ones(6, 1, dtype=torch.bool), 3)
     torch.testing.assert_close(more, torch.eye(3).repeat_interleave(2, dim=0))
 
 
 def test_a_mix_starts_as_the_average_unless_told_otherwise():
     seen, (steps, _) = torch.ones(2, 3, dtype=torch.bool), inputs()
     average = steps.mean(dim=2).flatten(1)
-    torch.testing.assert_close(StepMix(seen, 16)(steps)[:, 1], average)
-    halves = StepMix(seen, 16, stretches(seen, 16))(steps)
+    torch.testing.assert_close(LearnedTemporalPooling(seen, 16)(steps)[:, 1], average)
+    halves = LearnedTemporalPooling(seen, 16, segments(seen, 16))(steps)
     torch.testing.assert_close(halves[:, 0], steps[:, :, :8].mean(dim=2).flatten(1))
 
 

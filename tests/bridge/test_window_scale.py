@@ -5,7 +5,7 @@ import torch
 
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
 from sensor2llm.bridge.projectors import Projector
-from sensor2llm.bridge.window_statistics import ScaleStep
+from sensor2llm.bridge.window_statistics import WindowStatisticsToken
 from sensor2llm.errors import ConfigError, ModelError
 
 SHAPES = [(kind, split) for kind in PROJECTOR_KINDS for split in (False, True)]
@@ -62,7 +62,7 @@ def test_gradients_reach_every_parameter(kind, per_modality):
 
 
 def test_the_step_is_a_small_network_of_squashed_statistics():
-    step = ScaleStep(2, 3, 5)
+    step = WindowStatisticsToken(2, 3, 5)
     scale = torch.tensor([[[0.0, -1.0, 900.0], [0.1, 2.0, -30.0]]])
     given = step(scale, torch.ones(1, 2, dtype=torch.bool))
     for modality in range(2):
@@ -75,7 +75,7 @@ def test_the_step_is_a_small_network_of_squashed_statistics():
 def test_levels_that_differ_by_a_factor_only_point_elsewhere():
     """The norm behind the step takes away its length, so the direction must carry the level."""
     torch.manual_seed(0)
-    step = ScaleStep(1, 6, 96)
+    step = WindowStatisticsToken(1, 6, 96)
     level = torch.tensor([1.0, 10.0, 1000.0])[:, None, None] * torch.ones(3, 1, 6)
     vectors = step(level, torch.ones(3, 1, dtype=torch.bool)).flatten(1)
     cosine = torch.nn.functional.cosine_similarity(vectors[:-1], vectors[1:])

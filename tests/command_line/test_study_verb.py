@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.studies.made_up import mostly_right, write_cells
 
 from sensor2llm.cli import VERBS
 from sensor2llm.cli import main as cli
 from sensor2llm.command import parse, to_config
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.study import command_of, main, make_parser
+from tests.studies.made_up import mostly_right, write_cells
 from tests.studies.toy_study import write_store
 
 SMALL = {"width": 8, "kernels": [5, 3, 3], "aggregator_hidden": 8, "aggregator_width": 8}

@@ -19,7 +19,7 @@ from sensor2llm.evaluation.evaluation import evaluate_adapter, recipe_split
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify_store
 from tests.models import LABELS, normaliser, small_model, text_adapter, tiny_llm
@@ -118,7 +118,7 @@ def foreign(tmp_path_factory):
 
 
 def test_a_store_of_another_spec_is_judged_as_one_that_was_converted(model, foreign, tmp_path):
-    view = fitted(foreign, SPEC)
+    view = convert_store(foreign, SPEC)
     written = WindowStore.write(tmp_path / "s", view.spec, view, label_names=LABELS[::-1])
     split = make_split(foreign, SplitConfig())
     found = evaluate_adapter(model, foreign, split, missing=True)

@@ -20,7 +20,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split, split_by_subject
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import segment
-from sensor2llm.signals.views.conversion import fitted
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.question_answering import facts_of_rows, make_items
 from tests.tasks.simulated import CONFIG, SPEC, moving_windows
@@ -109,7 +109,7 @@ def test_the_truth_is_that_of_what_is_heard_of_longer_windows(tmp_path):
     windows = (w for r in recordings for w in segment(r, longer, label_rule="none"))
     store = WindowStore.write(tmp_path / "store", longer, windows)
     split = split_by_subject(store, seed=0, validation_share=0.2, test_share=0.4)
-    known = facts_of_rows(fitted(store, SPEC), split.test)
+    known = facts_of_rows(convert_store(store, SPEC), split.test)
     items = make_items(known, SPEC, seed=0, per_window=PER_WINDOW, hide=HIDE)
     found = run((store, split), truthful(items))
     assert found["true"] == 1.0

@@ -5,12 +5,12 @@ import functools
 import pytest
 import torch
 
-from sensor2llm.adapter.batches import AskedBatch, Request
+from sensor2llm.adapter.batches import Request, RequestBatch
 from sensor2llm.bridge.number_head import NumberHead, Target
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.model.model import SensorLanguageModel
 from tests.models import small_adapter, small_model, tiny_llm, windows
 
@@ -131,7 +131,7 @@ def test_every_task_gives_the_number_head_a_gradient():
 def test_signals_are_asked_as_their_features_are():
     model = built("llama")
     signals = model.adapter.collate(windows(5))
-    found = model.features(AskedBatch(signals, ASKED))
+    found = model.features(RequestBatch(signals, ASKED))
     assert found.asked == ASKED
     torch.testing.assert_close(model.loss(found), model.loss(asked_of(model)))
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_asked_is_said():
 
 def test_shortcuts_are_chosen_without_dropout_also_in_training():
     llm = tiny_llm()
-    lora = LowRank.start(LowRankConfig(rank=4, dropout=0.5), llm)
+    lora = LoraWeights.start(LowRankConfig(rank=4, dropout=0.5), llm)
     with torch.no_grad():
         for weights in lora.up.values():
             weights.normal_()

@@ -7,8 +7,8 @@ import torch
 
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig
-from sensor2llm.llm.generation import Steps
-from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.generation import DecodingSteps
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.serving.prompt_embeddings import prompt_embeds, sampling
@@ -47,7 +47,7 @@ def test_the_base_model_alone_goes_on_as_generate_does(family, build):
     model, batch = build(family), windows(4)
     texts = model.generate(batch, max_new_tokens=1)
     prompts = model.build.own(model.features(batch), prefix=False)
-    expected = Steps(model.llm, prompts).logits()
+    expected = DecodingSteps(model.llm, prompts).logits()
     for rows, text, known in zip(prompt_embeds(model, batch), texts, expected, strict=True):
         with torch.no_grad():
             logits = model.llm.model(inputs_embeds=rows[None]).logits[0, -1]
@@ -94,7 +94,7 @@ def test_what_embeddings_do_not_hold_is_refused():
 
 def test_lora_goes_along_as_a_folder(caplog):
     llm = tiny_llm()
-    changed = small_adapter(llm, low_rank=LowRank.start(LowRankConfig(rank=2), llm))
+    changed = small_adapter(llm, low_rank=LoraWeights.start(LowRankConfig(rank=2), llm))
     found = prompt_embeds(SensorLanguageModel(changed, llm), windows(2))
     assert len(found) == 2
     assert "give the engine its lora/ folder as well" in caplog.text

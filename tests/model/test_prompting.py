@@ -12,7 +12,7 @@ from sensor2llm.errors import DataError, TemplateError
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model import prompt_text as module
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.model.prompt_text import Prompting
+from sensor2llm.model.prompt_text import PromptRenderer
 from tests.models import TEMPLATE, VARIABLES, small_adapter, small_model, tiny_llm, windows
 from tests.signals.stores import SPEC
 
@@ -116,7 +116,7 @@ def test_without_an_encoder_places_stay_empty():
     bare = small_adapter(
         llm, template=template, encoder=None, projector=None, projector_config=None
     )
-    prompting = Prompting(bare, llm)
+    prompting = PromptRenderer(bare, llm)
     assert prompting.messages()[-1]["content"].endswith("abc")
     assert prompting.order() is None
 
@@ -187,7 +187,7 @@ class Counting:
 def test_a_text_is_tokenized_once_and_the_caches_stay_small(monkeypatch):
     llm = tiny_llm()
     counting = Counting(llm)
-    prompting = Prompting(small_adapter(llm), llm)
+    prompting = PromptRenderer(small_adapter(llm), llm)
     prompting.llm = counting
     for _ in range(3):
         assert prompting.encode_row("Which activity?") == llm.encode("Which activity?")
@@ -221,7 +221,7 @@ def test_another_tasks_form_is_the_adapters_or_the_encoded_one():
     adapter = small_adapter(
         llm, template=own, form="short", templates={"captioning": PromptTemplate.load("caption")}
     )
-    prompting = Prompting(adapter, llm)
+    prompting = PromptRenderer(adapter, llm)
     assert prompting.form_of("classification") == "short"
     assert prompting.form_of("captioning") == "encoded"
     assert "Describe this moment." in prompting.text(asked=Request("captioning"))

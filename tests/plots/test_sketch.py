@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sensor2llm.plots.braille import braille, sketch_window
+from sensor2llm.plots.braille import braille, render_window
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 
@@ -32,7 +32,7 @@ def test_nan_is_left_blank():
 
 def test_every_axis_and_a_missing_modality_are_drawn():
     signals = {"accel": np.sin(np.arange(50.0))[None], "day": np.array([[8123.0]])}
-    text = sketch_window(Window(signals=signals), SPEC)
+    text = render_window(Window(signals=signals), SPEC)
     assert "accel (2 s at 25 Hz)" in text
     assert "-1 … 1 g" in text
     assert "beats (missing)" in text
@@ -42,11 +42,11 @@ def test_every_axis_and_a_missing_modality_are_drawn():
 @pytest.mark.parametrize("columns", [40, 60, 80])
 def test_no_line_is_longer_than_the_terminal(columns):
     signals = {"accel": 1234.5 * np.sin(np.arange(50.0))[None], "beats": np.full((1, 9), -0.123)}
-    lines = sketch_window(Window(signals=signals), SPEC, columns).splitlines()
+    lines = render_window(Window(signals=signals), SPEC, columns).splitlines()
     assert max(map(len, lines)) <= columns
     assert [line for line in lines if line.endswith(" g")]
 
 
 def test_a_wide_terminal_does_not_stretch_curves_without_end():
-    lines = sketch_window(Window(signals={"accel": np.ones((1, 50))}), SPEC, 500).splitlines()
+    lines = render_window(Window(signals={"accel": np.ones((1, 50))}), SPEC, 500).splitlines()
     assert max(map(len, lines)) < 80

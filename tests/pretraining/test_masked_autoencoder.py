@@ -13,7 +13,7 @@ from torch import nn
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.joint_decoder import JointDecoder
-from sensor2llm.pretraining.masked_autoencoder import Hidden, MaskedAutoencoder
+from sensor2llm.pretraining.masked_autoencoder import MaskedAutoencoder, MaskedPatches
 from sensor2llm.pretraining.objective_config import MaskedAutoencoderConfig
 from sensor2llm.signals.dataset import SignalBatch
 from tests.pretraining.mixed import (
@@ -38,7 +38,7 @@ def build(config=SMALL, patches: int = 4, **options) -> MaskedAutoencoder:
     return objective
 
 
-def drawn(objective: MaskedAutoencoder, present: torch.Tensor, seed: int = 0) -> Hidden:
+def drawn(objective: MaskedAutoencoder, present: torch.Tensor, seed: int = 0) -> MaskedPatches:
     """Give what the objective hides with this seed, and hide the very same from now on."""
     hidden = objective.hide(present, generator(seed))
     objective.hide = lambda *_: hidden
@@ -62,7 +62,7 @@ def covered_steps(hidden: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def restated(objective: MaskedAutoencoder, batch: SignalBatch, hidden: Hidden) -> float:
+def restated(objective: MaskedAutoencoder, batch: SignalBatch, hidden: MaskedPatches) -> float:
     """Go through every value that is hidden, add its squared error and divide by their number."""
     decoded, _ = objective.decode(batch, hidden)
     total, count = 0.0, 0
@@ -201,7 +201,7 @@ def test_a_dropped_modality_is_reconstructed_from_the_others():
     objective, batch = build(masking_ratio=0.0).eval(), make_batch(everything(6))
     dropped = torch.zeros(6, 4, dtype=torch.bool)
     dropped[:, 0] = True
-    hidden = Hidden(patches=dropped[:, :, None].repeat(1, 1, 4), dropped=dropped)
+    hidden = MaskedPatches(patches=dropped[:, :, None].repeat(1, 1, 4), dropped=dropped)
     objective.hide = lambda *_: hidden
     objective(batch).total.backward()
     learned = [any(p.grad is not None and p.grad.any() for p in e.parameters())
@@ -237,7 +237,7 @@ def test_perfect_reconstruction_costs_nothing_whatever_lies_beyond_the_end():
 def test_where_nothing_is_hidden_nothing_is_paid():
     objective, batch = build(), make_batch()
     shown = torch.zeros(6, 4, dtype=torch.bool)
-    objective.hide = lambda *_: Hidden(shown[:, :, None].repeat(1, 1, 4), shown)
+    objective.hide = lambda *_: MaskedPatches(shown[:, :, None].repeat(1, 1, 4), shown)
     loss = objective(batch).total
     assert loss.item() == 0
     loss.backward()
@@ -248,7 +248,7 @@ def test_features_are_averaged_over_equal_parts_of_each_modalitys_steps():
     objective, batch, seen = build().eval(), make_batch(), []
     objective.decoder.register_forward_pre_hook(lambda _, given: seen.append(given))
     nothing = torch.zeros(6, 4, dtype=torch.bool)
-    objective.decode(batch, Hidden(nothing[:, :, None].repeat(1, 1, 4), nothing))
+    objective.decode(batch, MaskedPatches(nothing[:, :, None].repeat(1, 1, 4), nothing))
     ((features, shown),) = seen
     assert torch.equal(shown, batch.present)
     for i, steps in enumerate(objective.encoder(batch).steps.values()):

@@ -19,7 +19,7 @@ from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.recipes.encoder import get_encoder
-from sensor2llm.recipes.train import Trained, train_adapter
+from sensor2llm.recipes.train import TrainedAdapter, train_adapter
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.store.store import WindowStore
@@ -62,7 +62,7 @@ def recipe(base) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def trained(recipe) -> Trained:
+def trained(recipe) -> TrainedAdapter:
     return train_adapter(recipe)
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from sensor2llm.adapter.batches import AskedBatch, FeatureBatch, Request
+from sensor2llm.adapter.batches import FeatureBatch, Request, RequestBatch
 from sensor2llm.errors import DataError
-from sensor2llm.recipes.sources import Source, hide
+from sensor2llm.recipes.sources import BatchSource, hide
 from sensor2llm.recipes.task import AdapterTask, judge_labels
 from sensor2llm.signals.dataset import collate_windows
 from tests.models import LABELS, windows
@@ -52,10 +52,10 @@ class SignalRows:
 def questions(count: int, weight: float = 1.0, task: str = "question_answering", **options):
     """Give items that ask about windows in reverse order."""
     asked = tuple(Request(task, {"question": f"{i}?"}, f"{i}") for i in range(count))
-    return Source(Rows(count), np.arange(count)[::-1].copy(), task, weight, asked, **options)
+    return BatchSource(Rows(count), np.arange(count)[::-1].copy(), task, weight, asked, **options)
 
 
-def task_of(*sources: Source, batch_size: int = 8, seed: int = 3, **options) -> AdapterTask:
+def task_of(*sources: BatchSource, batch_size: int = 8, seed: int = 3, **options) -> AdapterTask:
     model = SimpleNamespace(llm=SimpleNamespace(device=torch.device("cpu")))
     return AdapterTask(cast(Any, model), sources, sources, batch_size, seed, **options)
 
@@ -65,7 +65,7 @@ def owners(task: AdapterTask, batch: np.ndarray) -> set[int]:
 
 
 def test_one_task_alone_is_a_permutation_by_seed_and_epoch():
-    task = task_of(Source.of_labels(Rows(43)))
+    task = task_of(BatchSource.of_labels(Rows(43)))
     for epoch in (0, 1, 5):
         order = np.random.default_rng([3, epoch]).permutation(43)[:40]
         assert np.concatenate(task.batches(epoch)).tolist() == order.tolist()
@@ -73,7 +73,7 @@ def test_one_task_alone_is_a_permutation_by_seed_and_epoch():
 
 
 def test_a_batch_is_of_one_task_and_batches_follow_the_weights():
-    task = task_of(Source.of_labels(Rows(43), 1.0), questions(24, 2.0), questions(16, 0.4))
+    task = task_of(BatchSource.of_labels(Rows(43), 1.0), questions(24, 2.0), questions(16, 0.4))
     found = task.batches(0)
     assert all(len(owners(task, batch)) == 1 for batch in found)
     counts = Counter(owners(task, batch).pop() for batch in found)
@@ -83,13 +83,13 @@ def test_a_batch_is_of_one_task_and_batches_follow_the_weights():
 
 
 def test_the_first_tasks_items_come_once_an_epoch():
-    task = task_of(Source.of_labels(Rows(43)), questions(24))
+    task = task_of(BatchSource.of_labels(Rows(43)), questions(24))
     own = np.concatenate([batch for batch in task.batches(2) if owners(task, batch) == {0}])
     assert len(set(own.tolist())) == len(own) == 40
 
 
 def test_another_tasks_items_come_again_once_all_have_come():
-    task = task_of(Source.of_labels(Rows(40)), questions(12, 2.0))
+    task = task_of(BatchSource.of_labels(Rows(40)), questions(12, 2.0))
     drawn = [batch for batch in task.batches(0) if owners(task, batch) == {1}]
     counts = Counter((np.concatenate(drawn) - 40).tolist())
     assert set(counts) == set(range(12))
@@ -97,7 +97,7 @@ def test_another_tasks_items_come_again_once_all_have_come():
 
 
 def test_a_task_with_fewer_items_than_a_batch_gives_all_it_has():
-    task = task_of(Source.of_labels(Rows(40)), questions(5))
+    task = task_of(BatchSource.of_labels(Rows(40)), questions(5))
     drawn = [batch for batch in task.batches(0) if owners(task, batch) == {1}]
     assert [sorted((batch - 40).tolist()) for batch in drawn] == [[0, 1, 2, 3, 4]] * 5
     alone = task_of(questions(5))
@@ -105,12 +105,12 @@ def test_a_task_with_fewer_items_than_a_batch_gives_all_it_has():
 
 
 def test_a_weight_too_small_for_a_batch_gives_none():
-    task = task_of(Source.of_labels(Rows(40)), questions(24, 0.01))
+    task = task_of(BatchSource.of_labels(Rows(40)), questions(24, 0.01))
     assert all(owners(task, batch) == {0} for batch in task.batches(0))
 
 
 def test_an_epoch_follows_from_the_epoch_alone():
-    sources = (Source.of_labels(Rows(43)), questions(24, 2.0))
+    sources = (BatchSource.of_labels(Rows(43)), questions(24, 2.0))
     first, second = task_of(*sources), task_of(*sources)
     for epoch in range(3):
         first.batches(epoch)
@@ -122,7 +122,7 @@ def test_an_epoch_follows_from_the_epoch_alone():
 
 
 def test_a_batch_holds_its_tasks_windows_and_what_each_is_asked():
-    task = task_of(Source.of_labels(Rows(40)), questions(24))
+    task = task_of(BatchSource.of_labels(Rows(40)), questions(24))
     for batch in task.batches(0):
         read = task.collate(batch)
         if owners(task, batch) == {0}:
@@ -142,14 +142,14 @@ def hidden_of(task: AdapterTask, epoch: int, rows: np.ndarray) -> list[list[bool
 def test_modality_dropout_repeats_by_seed_and_epoch():
     rows = np.arange(30)
     options: dict[str, Any] = {"batch_size": 30, "modality_dropout": 0.5}
-    task = task_of(Source.of_labels(Rows(40)), **options)
+    task = task_of(BatchSource.of_labels(Rows(40)), **options)
     first = hidden_of(task, 0, rows)
     assert 0.2 < np.mean(first) < 0.5
-    assert hidden_of(task_of(Source.of_labels(Rows(40)), **options), 0, rows) == first
+    assert hidden_of(task_of(BatchSource.of_labels(Rows(40)), **options), 0, rows) == first
     assert hidden_of(task, 1, rows) != first
     assert hidden_of(task, 0, rows) == first
-    assert hidden_of(task_of(Source.of_labels(Rows(40)), seed=4, **options), 0, rows) != first
-    assert not np.any(hidden_of(task_of(Source.of_labels(Rows(40)), batch_size=30), 0, rows))
+    assert hidden_of(task_of(BatchSource.of_labels(Rows(40)), seed=4, **options), 0, rows) != first
+    assert not np.any(hidden_of(task_of(BatchSource.of_labels(Rows(40)), batch_size=30), 0, rows))
 
 
 @pytest.mark.parametrize("name", ["question_answering", "captioning"])
@@ -169,7 +169,7 @@ def test_what_an_item_lacks_is_hidden_in_training_and_in_validation():
 
 
 def test_training_draws_a_way_to_ask_and_measuring_takes_the_first():
-    for source in (questions(24, paraphrases=3), Source.of_labels(Rows(24), paraphrases=3)):
+    for source in (questions(24, paraphrases=3), BatchSource.of_labels(Rows(24), paraphrases=3)):
         task, rows = task_of(source, batch_size=24), np.arange(24)
         task.batches(0)
         drawn = [asked.paraphrase for asked in task.collate(rows).asked]
@@ -188,13 +188,13 @@ def test_signals_are_asked_and_hidden_as_features_are():
     asked = tuple(Request("captioning", answer=str(i)) for i in range(len(rows)))
     hidden = np.zeros((len(rows), 3), dtype=bool)
     hidden[2, 0] = True
-    source = Source(rows, np.arange(len(rows)), "captioning", 1.0, asked, hidden)
+    source = BatchSource(rows, np.arange(len(rows)), "captioning", 1.0, asked, hidden)
     found = source.batch(np.array([2, 5]))
-    assert isinstance(found, AskedBatch)
+    assert isinstance(found, RequestBatch)
     assert found.asked == (asked[2], asked[5])
     assert not found.signals.present[0, 0]
     assert not found.signals.signals["accel"][0].any()
-    labelled = Source.of_labels(rows).batch(np.array([0, 4]))
+    labelled = BatchSource.of_labels(rows).batch(np.array([0, 4]))
     assert labelled.labels.tolist() == rows.labels[[0, 4]].tolist()
     gone = torch.zeros(2, 3, dtype=torch.bool)
     gone[:, 2] = True
@@ -202,7 +202,7 @@ def test_signals_are_asked_and_hidden_as_features_are():
 
 
 def test_validation_is_the_mean_of_the_tasks_scores_by_their_weights():
-    sources = (Source.of_labels(Rows(8), 1.0), questions(4, 3.0))
+    sources = (BatchSource.of_labels(Rows(8), 1.0), questions(4, 3.0))
     judges = {
         "classification": lambda model, source: {"score": 0.2, "macro_f1": 0.2},
         "question_answering": lambda model, source: {"score": 0.6, "asked": float(len(source))},
@@ -223,7 +223,7 @@ def test_labels_are_judged_by_macro_f1_and_the_right_labels_likelihood():
         return chances[batch.steps[:, 0, 0, 0].long()]
 
     model = SimpleNamespace(llm=SimpleNamespace(device=torch.device("cpu")), score=score)
-    source = Source.of_labels(Rows(20))
+    source = BatchSource.of_labels(Rows(20))
     found = judge_labels(cast(Any, model), source)
     labels = np.arange(20) % 3
     said = chances.argmax(1).numpy()
@@ -238,11 +238,11 @@ def test_labels_are_judged_by_macro_f1_and_the_right_labels_likelihood():
 
 
 def test_the_prior_is_measured_on_labelled_windows_spread_over_all():
-    task = task_of(questions(24), Source(Rows(40), np.arange(0, 40, 2)))
+    task = task_of(questions(24), BatchSource(Rows(40), np.arange(0, 40, 2)))
     (found,) = task.prior_batches(windows=5)
     assert found.steps[:, 0, 0, 0].tolist() == [0, 8, 18, 28, 38]
 
 
 def test_a_task_without_items_is_said():
     with pytest.raises(DataError, match="the task captioning has no window to train on; choose"):
-        task_of(Source.of_labels(Rows(8)), questions(0, task="captioning"))
+        task_of(BatchSource.of_labels(Rows(8)), questions(0, task="captioning"))

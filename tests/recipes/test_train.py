@@ -31,7 +31,7 @@ from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.training.config import LoopConfig
 from tests.llm.tiny import tiny_folder
@@ -315,7 +315,7 @@ def test_a_ready_encoder_hears_a_store_in_other_units_and_rates(recipe, trained,
         store.spec,
         modalities=tuple(other if m.name == accel.name else m for m in store.spec.modalities),
     )
-    view = MappedStore(store, {name: name for name in spec.names}, spec)
+    view = ConvertedView(store, {name: name for name in spec.names}, spec)
     WindowStore.write(tmp_path / "mg", spec, view, store.label_names, source=store.source)
     encoder = str(recipe.run / "encoder")
     ours = train_adapter(replace(recipe, encoder=encoder, out=tmp_path / "ours"))

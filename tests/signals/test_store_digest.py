@@ -10,10 +10,10 @@ import pytest
 from sensor2llm.errors import DataError
 from sensor2llm.signals.store.digest import digest_window, digest_windows, fingerprint
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.converted import MappedStore
-from sensor2llm.signals.views.in_memory import HeldWindows
+from sensor2llm.signals.views.converted import ConvertedView
+from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.views.joined import JoinedStores
-from sensor2llm.studies.data import SomePeople
+from sensor2llm.studies.data import SubjectSubset
 from tests.signals.stores import ACCEL, SPEC, make_windows
 
 LABELS = ("rest", "walk")
@@ -115,22 +115,22 @@ def test_damaged_digests_are_said(tmp_path):
         _ = WindowStore.open(store.path).digests
 
 
-def cut(store, steps: int = 8) -> MappedStore:
+def cut(store, steps: int = 8) -> ConvertedView:
     spec = replace(SPEC.subset(["accel"]), modalities=(replace(ACCEL, steps=steps),), window_s=1.0)
-    return MappedStore(store, {"accel": "accel"}, spec)
+    return ConvertedView(store, {"accel": "accel"}, spec)
 
 
 VIEWS = {
-    "some people": lambda store: SomePeople(store, ("s1", "s3")),
+    "some people": lambda store: SubjectSubset(store, ("s1", "s3")),
     "mapped": cut,
     "joined": lambda store: JoinedStores([store, store], names=["a", "b"]),
-    "held": lambda store: HeldWindows(list(store), store.spec),
+    "held": lambda store: InMemoryWindows(list(store), store.spec),
 }
 OTHERS = {
-    "some people": lambda store: SomePeople(store, ("s1", "s4")),
-    "mapped": lambda store: MappedStore(store, {"accel": "accel"}, cut(store).spec, "start"),
+    "some people": lambda store: SubjectSubset(store, ("s1", "s4")),
+    "mapped": lambda store: ConvertedView(store, {"accel": "accel"}, cut(store).spec, "start"),
     "joined": lambda store: JoinedStores([store, store], names=["a", "c"]),
-    "held": lambda store: HeldWindows(list(store)[1:], store.spec),
+    "held": lambda store: InMemoryWindows(list(store)[1:], store.spec),
 }
 
 
@@ -144,7 +144,10 @@ def test_a_view_is_known_by_what_it_reads_and_what_it_makes_of_it(tmp_path, name
     assert len({view(store).fingerprint, other, store.fingerprint}) == 3
     if name != "some people":
         assert view(changed_values).fingerprint != view(store).fingerprint
-    assert SomePeople(changed_values, ("s5",)).fingerprint != SomePeople(store, ("s5",)).fingerprint
+    assert (
+        SubjectSubset(changed_values, ("s5",)).fingerprint
+        != SubjectSubset(store, ("s5",)).fingerprint
+    )
 
 
 @pytest.mark.parametrize("name", ["some people", "joined", "held"])

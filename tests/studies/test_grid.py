@@ -15,7 +15,7 @@ from sensor2llm.signals.config import SplitConfig
 from sensor2llm.studies.config import LabelsConfig, MethodConfig, MissingConfig, StoreConfig
 from sensor2llm.studies.grid import (
     FORMAT,
-    Judgement,
+    EvaluationProtocol,
     cells,
     changed,
     check_cells,
@@ -138,11 +138,13 @@ def test_a_whole_number_will_do_for_a_number():
 def test_a_pretrained_encoder_is_judged_fixed_and_finetuned_labels_alone_finetuned_only():
     study = make()
     assert judgements(study, only_cell(study), []) == [
-        Judgement(use="fixed"), Judgement(use="finetuned"),
+        EvaluationProtocol(use="fixed"), EvaluationProtocol(use="finetuned"),
     ]  # fmt: skip
-    assert judgements(study, only_cell(study, "supervised"), []) == [Judgement(use="finetuned")]
+    assert judgements(study, only_cell(study, "supervised"), []) == [
+        EvaluationProtocol(use="finetuned")
+    ]
     study = with_method(use=["fixed"])
-    assert judgements(study, only_cell(study), []) == [Judgement(use="fixed")]
+    assert judgements(study, only_cell(study), []) == [EvaluationProtocol(use="fixed")]
 
 
 def test_shares_are_drawn_by_block_and_by_subject_and_all_labels_once():

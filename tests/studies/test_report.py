@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.studies.made_up import mostly_right, write_cells
 
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.studies.config import LabelsConfig, MethodConfig, StoreConfig
 from sensor2llm.studies.pictures import Curve, plot_curves, plot_methods
 from sensor2llm.studies.report import write_report
 from sensor2llm.studies.sections import _probability, table
+from tests.studies.made_up import mostly_right, write_cells
 from tests.studies.toy_study import CROSSL, make_study, write_store
 
 PNG = b"\x89PNG"

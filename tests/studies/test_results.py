@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.studies.made_up import mostly_right, write_cells
 from scipy.stats import wilcoxon
 from sklearn.metrics import f1_score
 
@@ -14,6 +13,7 @@ from sensor2llm.studies.config import LabelsConfig, MethodConfig
 from sensor2llm.studies.data import divide, open_data
 from sensor2llm.studies.results import tabulate
 from sensor2llm.studies.runner import read_cells
+from tests.studies.made_up import mostly_right, write_cells
 from tests.studies.toy_study import CROSSL, make_study, write_store
 
 SHARES = {"supervised": 0.6, "crossl": 0.8, "cocoa": 0.7}

@@ -6,7 +6,7 @@ import torch
 
 from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.conversion import fit_windows
+from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import (
     Answered,
@@ -55,7 +55,7 @@ def test_windows_are_classified_whatever_their_own_label_says(model):
 def test_windows_of_another_spec_are_heard_in_the_adapters(model):
     given = list(make_foreign(people=1))
     found = classify(model, given, spec=FOREIGN)
-    expected = classify(model, list(fit_windows(given, FOREIGN, SPEC)))
+    expected = classify(model, list(convert_windows(given, FOREIGN, SPEC)))
     assert found == expected
     assert [p.start_s for p in found] == [w.start_s + 0.5 for w in given]
     assert classify(model, windows(5), spec=SPEC) == classify(model, windows(5))

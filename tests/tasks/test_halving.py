@@ -11,7 +11,7 @@ import torch
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.tasks.batch_split import Halving, cut, is_out_of_memory
+from sensor2llm.tasks.batch_split import BatchSplitOnOOM, cut, is_out_of_memory
 from sensor2llm.tasks.classification import answer, classify, classify_store, store_batches
 from tests.models import LABELS, small_model, windows
 from tests.signals.stores import SPEC
@@ -31,7 +31,7 @@ class Device:
 
 
 def doubled(device, batches):
-    halving = Halving()
+    halving = BatchSplitOnOOM()
     return [done for batch in batches for part in halving(device, batch) for done in part]
 
 
@@ -39,7 +39,7 @@ def test_a_batch_that_fits_is_worked_on_as_it_is(caplog):
     device = Device(holds=8)
     seen = []
     given = list(range(8))
-    assert Halving()(lambda batch: seen.append(batch) or len(batch), given) == [8]
+    assert BatchSplitOnOOM()(lambda batch: seen.append(batch) or len(batch), given) == [8]
     assert seen[0] is given
     assert doubled(device, [given, given[:3], []]) == [2 * i for i in (*given, 0, 1, 2)]
     assert device.sizes == [8, 3]
@@ -85,7 +85,7 @@ def test_any_other_error_goes_through():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        Halving()(broken, [1, 2])
+        BatchSplitOnOOM()(broken, [1, 2])
 
 
 def test_what_the_machines_own_allocator_says_is_known():
@@ -107,7 +107,7 @@ def test_the_failed_attempts_tensors_are_gone_before_the_next():
             raise torch.OutOfMemoryError("out of memory")
         return len(big)
 
-    assert Halving()(work, list(range(4))) == [2, 2]
+    assert BatchSplitOnOOM()(work, list(range(4))) == [2, 2]
     assert len(held) == 3
 
 
@@ -175,7 +175,7 @@ def test_windows_are_classified_in_halves(model):
 
 
 def test_halves_hold_for_the_whole_run(model):
-    sizes, halving = tight(model, "score", holds=2), Halving()
+    sizes, halving = tight(model, "score", holds=2), BatchSplitOnOOM()
     for _ in range(2):
         classify(model, windows(4), halving=halving)
     assert sizes == [4, 2, 2, 2, 2]

@@ -9,7 +9,7 @@ import torch
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.errors import DataError, ModelError, SpecError
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.signals.views.conversion import fit_windows
+from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.tasks.interleaved import fill, message_of, only, say
 from tests.models import small_adapter, small_model, text_adapter, tiny_llm, windows
 from tests.signals.stores import FOREIGN, make_foreign
@@ -58,7 +58,7 @@ def test_windows_of_another_spec_are_heard_in_the_adapters(model, monkeypatch):
     heard = []
     monkeypatch.setattr(type(model), "reply", lambda _self, _texts, of, **_: heard.extend(of))
     say(model, ["A ", first, " B ", second], spec=FOREIGN)
-    fitting = fit_windows([first, second], FOREIGN, model.adapter.spec)
+    fitting = convert_windows([first, second], FOREIGN, model.adapter.spec)
     for found, window in zip(heard, fitting, strict=True):
         expected = model.features([replace(window, label=None)])
         torch.testing.assert_close(found.steps, expected.steps)

@@ -9,7 +9,7 @@ import pytest
 from sensor2llm.signals.facts.facts import facts
 from sensor2llm.signals.questions.checking import Verdict, true_answer
 from sensor2llm.signals.questions.questions import QuestionAnswer
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.tasks.question_answering import (
     Items,
     answer_items,
@@ -174,7 +174,7 @@ def test_the_frequent_answer_is_the_training_questions_most_frequent_one(items):
             assert known[said] == max(known.values())
 
 
-def one_item(asked: Asked, known) -> Items:
+def one_item(asked: Question, known) -> Items:
     question = QuestionAnswer(asked, "?", true_answer(asked, known) or "", None, 0, ())
     return Items(np.array([0]), (question,), (known,), np.zeros((1, len(SPEC.names)), dtype=bool))
 
@@ -185,11 +185,11 @@ def test_windows_differ_where_each_ones_answer_is_false_of_the_other():
     base = dict(known) | {key: replace(_some(key), value=70.0)}
     others = [dict(base) | {key: replace(base[key], value=value)} for value in (70.0, 71.0, 130.0)]
     found = [
-        differing(one_item(Asked("heart_rate", "heart_rate"), base), [other]) for other in others
+        differing(one_item(Question("heart_rate", "heart_rate"), base), [other]) for other in others
     ]
     assert [bool(one[0]) for one in found] == [False, False, True]
     gone = without(others[2], SPEC, ("heart_rate",))
-    assert not differing(one_item(Asked("heart_rate", "heart_rate"), base), [gone])[0]
+    assert not differing(one_item(Question("heart_rate", "heart_rate"), base), [gone])[0]
 
 
 def _some(key):

@@ -110,7 +110,8 @@ def test_memory_does_not_grow_with_the_input(tmp_path):
     """Ten times as many lines need no more memory."""
     rows = "".join(f"1600,A,{i},{i / 7:.4f},{-i / 3:.4f}\n" for i in range(4000))
     script = (
-        "import resource, sys\nfrom tokenization_study.reading import lines\nlines.BLOCK_BYTES = 1 << 16\n"
+        "import resource, sys\nfrom tokenization_study.reading import lines\n"
+        "lines.BLOCK_BYTES = 1 << 16\n"
         "from tokenization_study.__main__ import main\n"
         "given = ['audit', sys.argv[1], '--tokenizer', 'bundled']\n"
         "given += ['--audit.sample_values', '1000']\n"

@@ -11,7 +11,7 @@ from torch import nn
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.loop import fit
-from sensor2llm.training.memory import Parts, is_out_of_memory, split_rows
+from sensor2llm.training.memory import MicrobatchSplitOnOOM, is_out_of_memory, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from tests.training.toy import ToyTask
 
@@ -333,7 +333,7 @@ def test_one_of_several_processes_is_not_halved_alone():
         raise FULL
 
     with pytest.raises(ConfigError, match="with 8 rows at a time in one of 2 processes; raise the"):
-        Parts(1, [], processes=2)(fail, 8)
+        MicrobatchSplitOnOOM(1, [], processes=2)(fail, 8)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])

@@ -12,7 +12,7 @@ from tokenization_study.checks.distance import distance_correlation
 from tokenization_study.checks.sample import Sample
 from tokenization_study.config import AuditConfig
 from tokenization_study.tokenizers.encoded import Encoded
-from tokenization_study.tokenizers.tally import LONGEST, Pattern, Tally, masks
+from tokenization_study.tokenizers.tally import LONGEST, Pattern, TokenTally, masks
 from tokenization_study.tokenizers.tokenizers import Tokenizer
 
 
@@ -21,7 +21,7 @@ class Evidence:
     """Hold all counts, the sample, and the sample's tokens."""
 
     tokenizer: Tokenizer
-    tally: Tally
+    tally: TokenTally
     sample: Sample
     config: AuditConfig
     unit: str = ""

@@ -27,7 +27,7 @@ import numpy as np
 
 from tokenization_study.checks.evidence import Evidence
 from tokenization_study.config import AuditConfig
-from tokenization_study.tokenizers.tally import Pattern, Tally
+from tokenization_study.tokenizers.tally import Pattern, TokenTally
 
 BINS = 40
 
@@ -82,7 +82,7 @@ class Measures:
         return asdict(self)
 
 
-def tokens_per_window(tally: Tally, is_text: bool, window_steps: int) -> float:
+def tokens_per_window(tally: TokenTally, is_text: bool, window_steps: int) -> float:
     """Give the mean tokens of a window; a text's windows are so many of its lines."""
     if is_text:
         return tally.tokens / max(tally.steps, 1) * window_steps

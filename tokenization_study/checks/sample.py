@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tokenization_study.reading.cells import Cells, cell_texts, find_cells, values_of
-from tokenization_study.reading.written import Written
+from tokenization_study.reading.written import SerialisedText
 
 SEGMENT_CELLS = 256
 LARGEST = 1e9
 
 
 @dataclass(frozen=True)
-class Segment:
+class SampleSegment:
     """A stretch of a text; its first number counts only where the text begins with it."""
 
     order: tuple[int, int]
@@ -29,11 +29,11 @@ class SegmentSampler:
     def __init__(self, values: int, seed: int) -> None:
         self._values = values
         self._random = np.random.default_rng(seed)
-        self._kept: list[tuple[float, Segment]] = []
+        self._kept: list[tuple[float, SampleSegment]] = []
         self._threshold = 1.0
         self._chunks = 0
 
-    def add(self, written: Written) -> None:
+    def add(self, written: SerialisedText) -> None:
         """Look at the segments of a chunk."""
         starts, stops = written.cells.starts, written.cells.stops
         firsts = np.searchsorted(starts, written.text_starts)
@@ -52,7 +52,7 @@ class SegmentSampler:
                 left = int(written.text_starts[text] if is_start else stops[begin - 1])
                 ends = int(written.text_starts[text]) + len(written.texts[text])
                 right = ends if stop == end else int(starts[stop])
-                segment = Segment(
+                segment = SampleSegment(
                     (self._chunks, number), written.joined[left:right], stop - begin, is_start
                 )
                 self._kept.append((chance, segment))
@@ -119,7 +119,7 @@ class Sample:
         return [different[i] for i in np.sort(chosen).tolist()]
 
 
-def make_sample(segments: list[Segment], spaced: bool, letters: bool = False) -> Sample:
+def make_sample(segments: list[SampleSegment], spaced: bool, letters: bool = False) -> Sample:
     """Find the numbers of segments."""
     joined = "\n".join(segment.text for segment in segments)
     lengths = np.array([len(segment.text) + 1 for segment in segments], dtype=np.int64)

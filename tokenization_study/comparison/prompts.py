@@ -16,7 +16,7 @@ from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.recipes.sources import Source
+from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.tasks.classification import parse_label
 from sensor2llm.training.config import LoopConfig
@@ -142,7 +142,9 @@ def learn_prompt(
 ) -> None:
     """Train the soft prompt of a text model; an interrupted run goes on."""
     kept = [
-        Source.of_labels(rows.some(np.flatnonzero(fitting(model, positions_of(model, rows.texts)))))
+        BatchSource.of_labels(
+            rows.some(np.flatnonzero(fitting(model, positions_of(model, rows.texts))))
+        )
         for rows in (train, validation)
     ]
     loop = LoopConfig(

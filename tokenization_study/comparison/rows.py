@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ComparisonRow:
     """What one way to give windows to the frozen LLM reached; the columns of the table.
 
     Args:
@@ -76,7 +76,9 @@ class RowStore:
 
     folder: Path
 
-    def get(self, blank: Row, inputs: str, make: Callable[[], Row]) -> Row:
+    def get(
+        self, blank: ComparisonRow, inputs: str, make: Callable[[], ComparisonRow]
+    ) -> ComparisonRow:
         """Read a row that was made from these inputs, or make it and keep it."""
         path = self.folder / f"{blank.name}.json"
         if (kept := _read(path)) and kept.get("inputs") == inputs:
@@ -88,8 +90,8 @@ class RowStore:
         return row
 
 
-def _row(plain: dict[str, Any]) -> Row:
-    row = Row(**plain)
+def _row(plain: dict[str, Any]) -> ComparisonRow:
+    row = ComparisonRow(**plain)
     return replace(
         row,
         predicted=tuple(row.predicted),

@@ -25,7 +25,7 @@ from sensor2llm.library_output import log_library_output
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.store import Windows, WindowStore
-from sensor2llm.tasks.aligned import AlignedWindows
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 from sensor2llm.training.record import versions, write_json
@@ -40,7 +40,7 @@ from tokenization_study.comparison.prompts import (
     positions_of,
     text_model,
 )
-from tokenization_study.comparison.rows import Row, RowStore, digest
+from tokenization_study.comparison.rows import ComparisonRow, RowStore, digest
 from tokenization_study.comparison.sample import stratified_sample
 from tokenization_study.comparison.table import markdown, report_of
 from tokenization_study.comparison.texts import WindowTexts
@@ -51,8 +51,8 @@ CONTROLS = {
     "text_only": ("encoded inputs", "signal taken away (text only)"),
     "probe": ("encoder features", "logistic regression, no LLM"),
 }
-ENCODED = Row(input="encoded inputs", prompt="adapter")
-FULL = Row(input="raw numbers: plain, full rate", prompt="zero-shot, counted only")
+ENCODED = ComparisonRow(input="encoded inputs", prompt="adapter")
+FULL = ComparisonRow(input="raw numbers: plain, full rate", prompt="zero-shot, counted only")
 PROMPTS = {"zero_shot": "zero-shot", "few_shot": "few-shot", "encoded": "learned soft prompt"}
 
 
@@ -103,7 +103,7 @@ def _compare(
     return report
 
 
-def _against_encoded(rows: list[Row], run: "_Comparison") -> list[Row]:
+def _against_encoded(rows: list[ComparisonRow], run: "_Comparison") -> list[ComparisonRow]:
     """Add to each row how far the encoded inputs are above it, on the same windows."""
     encoded = next(row for row in rows if row.name == ENCODED.name)
     best = run.predictions(np.array(encoded.predicted))
@@ -130,7 +130,7 @@ class _Comparison:
     def __post_init__(self) -> None:
         if self.model.adapter.encoder is None:
             raise ConfigError("compare needs an adapter with an encoder; this one reads text")
-        self.windows = AlignedWindows(self.store, self.model.adapter)
+        self.windows = AdapterWindows(self.store, self.model.adapter)
         # Numbers are written of the windows that the adapter hears.
         self.store = self.windows.store
         self.kept = RowStore(self.out / "rows")
@@ -166,7 +166,7 @@ class _Comparison:
         data = [self.store.fingerprint, rows.hexdigest()]
         return [llm.identity, llm.fingerprint(), *data, str(self.config.seed)]
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[ComparisonRow]:
         """Measure every row, the quick ones first."""
         yield from self._encoded()
         yield self._full_rate()
@@ -195,7 +195,7 @@ class _Comparison:
             probabilities=probabilities,
         )
 
-    def _encoded(self) -> Iterator[Row]:
+    def _encoded(self) -> Iterator[ComparisonRow]:
         """Measure the adapter and its controls."""
         stored = [self.folder / name for name in ("bridge.safetensors", "sensor2llm.json")]
         state = [hashlib.sha256(p.read_bytes()).hexdigest() for p in stored if p.is_file()]
@@ -215,22 +215,22 @@ class _Comparison:
 
         yield self.kept.get(ENCODED, inputs, lambda: _encoded_row(measured()))
         for name, (given, asked) in CONTROLS.items():
-            blank = Row(input=given, prompt=asked)
+            blank = ComparisonRow(input=given, prompt=asked)
             control = name
 
-            def make(blank: Row = blank, control: str = control) -> Row:
+            def make(blank: ComparisonRow = blank, control: str = control) -> ComparisonRow:
                 metrics = measured()["score"]["controls"][control]
                 positions = metrics["tokens_per_window"] if control == "text_only" else 0
                 return _with(blank, metrics, positions=positions or 0.0)
 
             yield self.kept.get(blank, inputs, make)
 
-    def _full_rate(self) -> Row:
+    def _full_rate(self) -> ComparisonRow:
         """Count the positions of plain numbers as recorded; nothing is run."""
         model = text_model(self.model.adapter, self.model.llm, "zero_shot", {})
         inputs = digest(self.same, model.prompting.text(signal=""))
 
-        def make() -> Row:
+        def make() -> ComparisonRow:
             positions = positions_of(model, self.texts.write_full(self.test))
             return replace(
                 FULL,
@@ -241,10 +241,10 @@ class _Comparison:
 
         return self.kept.get(FULL, inputs, make)
 
-    def _asked(self, form: str, prompt: str) -> Row:
+    def _asked(self, form: str, prompt: str) -> ComparisonRow:
         """Ask the LLM with windows as text."""
         what = "summary statistics" if form == FACTS else f"raw numbers: {form}"
-        blank = Row(input=what, prompt=PROMPTS[prompt])
+        blank = ComparisonRow(input=what, prompt=PROMPTS[prompt])
         train, validation, test = (
             TextRows(self.texts.write(form, rows), self.windows.labels[rows])
             for rows in (self.train, self.validation, self.test)
@@ -265,7 +265,7 @@ class _Comparison:
             texts += [train.texts, {key: settings[key] for key in keys}]
         inputs = digest(self.same, texts)
 
-        def make() -> Row:
+        def make() -> ComparisonRow:
             measure_prior(model, train)
             if learned:
                 folder = self.out / "learned" / f"{form}-{inputs[:12]}"
@@ -279,7 +279,7 @@ class _Comparison:
 
         return self.kept.get(blank, inputs, make)
 
-    def _row(self, blank: Row, said: Said, windows: int) -> Row:
+    def _row(self, blank: ComparisonRow, said: Said, windows: int) -> ComparisonRow:
         metrics = measure(self.predictions(said.scored, said.probabilities), seed=self.config.seed)
         written = measure(self.predictions(said.written), seed=self.config.seed)
         fits = max(int(said.fits.sum()), 1)
@@ -336,7 +336,7 @@ class _Comparison:
         }  # fmt: skip
 
 
-def _encoded_row(found: dict[str, Any]) -> Row:
+def _encoded_row(found: dict[str, Any]) -> ComparisonRow:
     score, text = found["score"], found["text"]
     row = _with(ENCODED, score, positions=score["tokens_per_window"])
     return replace(
@@ -348,7 +348,7 @@ def _encoded_row(found: dict[str, Any]) -> Row:
     )
 
 
-def _with(blank: Row, metrics: dict[str, Any], positions: float) -> Row:
+def _with(blank: ComparisonRow, metrics: dict[str, Any], positions: float) -> ComparisonRow:
     interval = metrics["interval"]
     return replace(
         blank,

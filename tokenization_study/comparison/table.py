@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tokenization_study.comparison.rows import Row
+from tokenization_study.comparison.rows import ComparisonRow
 
 SCHEMA_VERSION = 1
 COLUMNS = {
@@ -31,7 +31,7 @@ METHOD = (
 )
 
 
-def report_of(rows: list[Row], facts: dict[str, Any]) -> dict[str, Any]:
+def report_of(rows: list[ComparisonRow], facts: dict[str, Any]) -> dict[str, Any]:
     """Give the comparison as plain JSON: `rows` is the table, `checks` what it says."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -42,7 +42,7 @@ def report_of(rows: list[Row], facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def checks(rows: list[Row]) -> dict[str, Any]:
+def checks(rows: list[ComparisonRow]) -> dict[str, Any]:
     """Say how the encoded inputs stand against the raw rows."""
     encoded = next(row for row in rows if row.input == "encoded inputs" and row.predicted)
     raw = [row for row in rows if row.input.startswith("raw numbers") and row.macro_f1 is not None]

@@ -25,7 +25,7 @@ from sensor2llm.signals.tables.npz import EXTRAS, load_arrays
 from sensor2llm.signals.tables.text_file import PARQUET
 from tokenization_study.config import InputConfig
 from tokenization_study.reading.lines import LineReader, read_blocks
-from tokenization_study.reading.windows import Chunk, Source, Window, chunks_of, cut_rows
+from tokenization_study.reading.windows import AuditSource, Chunk, Window, chunks_of, cut_rows
 
 LINES_AT_ONCE = 20_000
 Values = Any
@@ -34,7 +34,7 @@ Values = Any
 
 def open_source(
     given: Values, config: InputConfig, *, seed: int = 0, as_text: bool, as_values: bool
-) -> Source:
+) -> AuditSource:
     """Open an input.
 
     Args:
@@ -57,7 +57,9 @@ def open_source(
     return _array(given, config)
 
 
-def _path(given: str, config: InputConfig, seed: int, as_text: bool, as_values: bool) -> Source:
+def _path(
+    given: str, config: InputConfig, seed: int, as_text: bool, as_values: bool
+) -> AuditSource:
     if given == "-":
         blocks = read_blocks(sys.stdin.buffer, "standard input")
         return _lines(blocks, "standard input", "lines", config, as_values)
@@ -91,10 +93,10 @@ def _read(path: Path) -> Iterator[str]:
 
 def _lines(
     blocks: Iterable[str], name: str, kind: str, config: InputConfig, as_values: bool
-) -> Source:
+) -> AuditSource:
     notes: list[str] = []
     reader = LineReader(config, notes, as_values)
-    return Source(
+    return AuditSource(
         name=name,
         chunks=reader.chunks(blocks),
         columns=reader.names,
@@ -107,7 +109,7 @@ def _lines(
     )
 
 
-def _table(path: Path, config: InputConfig, as_text: bool, as_values: bool) -> Source:
+def _table(path: Path, config: InputConfig, as_text: bool, as_values: bool) -> AuditSource:
     # pyarrow's readers take a moment to import; the other inputs do without.
     from tokenization_study.reading.tables import TableReader, has_header
 
@@ -123,7 +125,7 @@ def _table(path: Path, config: InputConfig, as_text: bool, as_values: bool) -> S
         parts.append(chunks_of(windows, config.max_windows, notes))
     if as_text and path.suffix not in PARQUET:
         parts.append(LineReader(config, notes, as_values=False).chunks(_read(path)))
-    return Source(
+    return AuditSource(
         name=path.name,
         chunks=chain.from_iterable(parts),
         columns=reader.columns,
@@ -136,7 +138,7 @@ def _table(path: Path, config: InputConfig, as_text: bool, as_values: bool) -> S
     )
 
 
-def _store(store: WindowStore, config: InputConfig, seed: int) -> Source:
+def _store(store: WindowStore, config: InputConfig, seed: int) -> AuditSource:
     rows = np.arange(len(store))
     if config.max_windows is not None and config.max_windows < len(rows):
         chosen = np.random.default_rng(seed).choice(rows, config.max_windows, replace=False)
@@ -155,7 +157,7 @@ def _store(store: WindowStore, config: InputConfig, seed: int) -> Source:
     notes = (
         [] if len(rows) == len(store) else [f"{len(rows)} of {len(store)} windows, chosen by seed"]
     )
-    return Source(
+    return AuditSource(
         name=store.path.name,
         chunks=chunks_of(windows(), notes=notes),
         columns=_channels(store.spec),
@@ -167,7 +169,7 @@ def _store(store: WindowStore, config: InputConfig, seed: int) -> Source:
     )
 
 
-def _described(path: Path, config: InputConfig) -> Source:
+def _described(path: Path, config: InputConfig) -> AuditSource:
     from sensor2llm.signals.reader_options import SourceOptions
     from sensor2llm.signals.tables.table import read
 
@@ -176,7 +178,7 @@ def _described(path: Path, config: InputConfig) -> Source:
     none = {m.name: np.empty((len(m.channels), 0)) for m in reading.spec.modalities}
     windows = (tuple((none | dict(window.signals)).values()) for window in reading.windows)
     notes: list[str] = []
-    return Source(
+    return AuditSource(
         name=path.name,
         chunks=chunks_of(windows, config.max_windows, notes),
         columns=_channels(reading.spec),
@@ -188,7 +190,7 @@ def _described(path: Path, config: InputConfig) -> Source:
     )
 
 
-def _npz(path: Path, config: InputConfig) -> Source:
+def _npz(path: Path, config: InputConfig) -> AuditSource:
     names, _ = load_arrays(path, ())
     _, arrays = load_arrays(path, set(names) - set(EXTRAS))
     kept = {
@@ -204,7 +206,7 @@ def _npz(path: Path, config: InputConfig) -> Source:
     )
     notes: list[str] = []
     counts = zip(kept, map(len, none), strict=True)
-    return Source(
+    return AuditSource(
         name=path.name,
         chunks=chunks_of(windows, config.max_windows, notes),
         columns=[f"{n} {k + 1}" if count > 1 else n for n, count in counts for k in range(count)],
@@ -216,7 +218,7 @@ def _npz(path: Path, config: InputConfig) -> Source:
     )
 
 
-def _array(given: Any, config: InputConfig) -> Source:
+def _array(given: Any, config: InputConfig) -> AuditSource:
     try:
         values = np.asarray(given)
     except (ValueError, OverflowError) as error:
@@ -229,7 +231,7 @@ def _array(given: Any, config: InputConfig) -> Source:
             f"got {values.shape}"
         )
     notes: list[str] = []
-    return Source(
+    return AuditSource(
         name="values",
         chunks=chunks_of(_windows(values, config), config.max_windows, notes),
         notes=notes,

@@ -26,7 +26,7 @@ class Chunk:
 
 
 @dataclass(eq=False)
-class Source:
+class AuditSource:
     """An input that can be gone through once; memory does not grow with its length."""
 
     name: str

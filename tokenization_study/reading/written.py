@@ -23,7 +23,7 @@ FIT_VALUES = 65_536
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class SerialisedText:
     """Hold texts, and their numbers by place in `joined` (the texts, a line break between two)."""
 
     texts: Sequence[str]
@@ -83,7 +83,7 @@ class Writer:
         """Say whether the input's own text is taken."""
         return self._serialiser is None
 
-    def write(self, chunk: Chunk) -> Written:
+    def write(self, chunk: Chunk) -> SerialisedText:
         """Give a chunk's texts; raises DataError for a value that the form cannot write."""
         texts = list(chunk.texts) if self.is_text else list(map(self.window_text, chunk.windows))
         steps = sum(max(part.shape[1] for part in window) for window in chunk.windows)
@@ -91,12 +91,12 @@ class Writer:
             steps = sum(text.count("\n") + (not text.endswith("\n")) for text in texts)
         return self.lay_out(texts, steps)
 
-    def lay_out(self, texts: Sequence[str], steps: int = 0) -> Written:
+    def lay_out(self, texts: Sequence[str], steps: int = 0) -> SerialisedText:
         """Find the numbers of texts of this form."""
         joined = "\n".join(texts)
         lengths = np.array([len(text) + 1 for text in texts], dtype=np.int64)
         cells = find_cells(joined, spaced=self.name == "digits_spaced", letters=self.letters)
-        return Written(texts, joined, np.cumsum(lengths) - lengths, cells, steps)
+        return SerialisedText(texts, joined, np.cumsum(lengths) - lengths, cells, steps)
 
     def fit(self, chunk: Chunk) -> None:
         """Take the scale from the first windows, where the form has one."""

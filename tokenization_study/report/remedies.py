@@ -13,7 +13,7 @@ from tokenization_study.checks.measures import split_entropy
 from tokenization_study.config import AuditConfig
 from tokenization_study.reading.windows import Chunk
 from tokenization_study.reading.written import Writer, make_writers
-from tokenization_study.tokenizers.tally import Tally
+from tokenization_study.tokenizers.tally import TokenTally
 from tokenization_study.tokenizers.tokenizers import Tokenizer
 
 CONSISTENT = 0.9
@@ -83,7 +83,7 @@ def measure_remedies(
         except DataError:
             continue
         for tokenizer in tokenizers:
-            tally = Tally(tokenizer)
+            tally = TokenTally(tokenizer)
             tally.add(written, tokenizer.encode(written.texts))
             if tally.values:
                 found.append((tokenizer.name, writer.name, tally, error, column))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tokenization_study.reading.written import Written
+from tokenization_study.reading.written import SerialisedText
 from tokenization_study.tokenizers.tokenizers import Tokenizer
 
 LONGEST_LINE = 96
@@ -23,7 +23,7 @@ class Rendering:
         return asdict(self)
 
 
-def first_lines(written: Written, count: int) -> list[str]:
+def first_lines(written: SerialisedText, count: int) -> list[str]:
     """Give the first lines of a chunk, cut where they are long."""
     lines: list[str] = []
     for text in written.texts:

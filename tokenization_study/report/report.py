@@ -34,7 +34,7 @@ from tokenization_study.checks.catalogue import PITFALLS
 from tokenization_study.checks.measures import Measures
 from tokenization_study.checks.pitfalls.outcome import Outcome
 from tokenization_study.config import SEVERITIES, AuditConfig
-from tokenization_study.reading.windows import Source
+from tokenization_study.reading.windows import AuditSource
 from tokenization_study.report.remedies import Recommendation, Remedy
 from tokenization_study.report.rendering import Rendering
 from tokenization_study.tokenizers.tokenizers import Tokenizer
@@ -68,7 +68,7 @@ class Finding:
 class AuditReport:
     """Hold an audit; `comparison` is what `compare` wrote, if it was run."""
 
-    source: Source
+    source: AuditSource
     tokenizers: tuple[Tokenizer, ...]
     config: AuditConfig
     measures: tuple[Measures, ...]

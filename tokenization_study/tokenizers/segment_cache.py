@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Int
 
 from tokenization_study.reading.cells import Cells, code_points
-from tokenization_study.reading.written import Writer, Written
-from tokenization_study.tokenizers.tally import Splits, Tally, distinct, split_numbers
+from tokenization_study.reading.written import SerialisedText, Writer
+from tokenization_study.tokenizers.tally import Splits, TokenTally, distinct, split_numbers
 from tokenization_study.tokenizers.tokenizers import Tokenizer
 
 MOST_NEW = 0.4
@@ -25,10 +25,10 @@ LARGEST = 300_000
 """Stretches that are remembered."""
 
 
-class Stretches:
+class SegmentTokenCache:
     """The different stretches of a chunk, shared by all tokenizers; each has a 64-bit key."""
 
-    def __init__(self, written: Written) -> None:
+    def __init__(self, written: SerialisedText) -> None:
         begins, ends = written.stretches
         text_of = written.text_of
         edge = (np.diff(text_of, prepend=-1) != 0) + 2 * (np.diff(text_of, append=-1) != 0)
@@ -69,7 +69,7 @@ def _all_powers(size: int) -> tuple[np.ndarray, np.ndarray]:
 class Counter:
     """Count chunks for one tokenizer, from memory where that is exact."""
 
-    def __init__(self, tokenizer: Tokenizer, tally: Tally, writer: Writer) -> None:
+    def __init__(self, tokenizer: Tokenizer, tally: TokenTally, writer: Writer) -> None:
         self.tokenizer = tokenizer
         self.tally = tally
         self._writer = writer
@@ -82,7 +82,7 @@ class Counter:
         """Say whether anything is counted from memory."""
         return self._remembers
 
-    def add(self, written: Written, stretches: Stretches | None) -> None:
+    def add(self, written: SerialisedText, stretches: SegmentTokenCache | None) -> None:
         """Count a chunk."""
         if not self._remembers or stretches is None or not stretches.is_whole:
             self.tally.add(written, self.tokenizer.encode(written.texts))
@@ -94,7 +94,7 @@ class Counter:
             splits = self.tally.add(written, self.tokenizer.encode(written.texts))
             self._learn(stretches, splits)
 
-    def _from_memory(self, written: Written, stretches: Stretches) -> bool:
+    def _from_memory(self, written: SerialisedText, stretches: SegmentTokenCache) -> bool:
         """Count a chunk whose stretches are known or can be learnt from few of its texts."""
         if not self._known:
             return False
@@ -108,7 +108,7 @@ class Counter:
         texts = _surroundings(written, stretches.first[new])
         self._checks += 1
         part = self._writer.lay_out([*texts, written.texts[self._checks % len(written.texts)]])
-        own = Stretches(part)
+        own = SegmentTokenCache(part)
         encoded = self.tokenizer.encode(part.texts)
         if self.tally.has_special(encoded) or not self._learn(own, split_numbers(part, encoded)):
             return False
@@ -117,7 +117,10 @@ class Counter:
         return True
 
     def _count(
-        self, written: Written, stretches: Stretches, found: Int[np.ndarray, "stretch 3"]
+        self,
+        written: SerialisedText,
+        stretches: SegmentTokenCache,
+        found: Int[np.ndarray, "stretch 3"],
     ) -> None:
         per_text = np.bincount(
             written.text_of, found[stretches.place, 0], len(written.texts)
@@ -135,7 +138,7 @@ class Counter:
         )
         self.tally.add_splits(written, part, splits, per_text, stretches.times)
 
-    def _learn(self, stretches: Stretches, splits: Splits) -> bool:
+    def _learn(self, stretches: SegmentTokenCache, splits: Splits) -> bool:
         """Remember stretches; False, and never again, where one is split in two ways."""
         rows = np.stack([splits.tokens, splits.touching, splits.masks.astype(np.int64)], axis=1)
         own = rows[stretches.first]
@@ -152,7 +155,7 @@ class Counter:
         return all(key in self._known for key in stretches.keys)
 
 
-def _surroundings(written: Written, cells: np.ndarray) -> list[str]:
+def _surroundings(written: SerialisedText, cells: np.ndarray) -> list[str]:
     """Give texts that hold a number each, from the number before it to the one after it."""
     begins, ends = written.stretches
     text_of, count = written.text_of, len(written.cells)

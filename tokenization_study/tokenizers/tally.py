@@ -10,7 +10,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Int
 
 from tokenization_study.reading.cells import Cells
-from tokenization_study.reading.written import Written
+from tokenization_study.reading.written import SerialisedText
 from tokenization_study.tokenizers.encoded import Encoded
 from tokenization_study.tokenizers.tokenizers import Tokenizer
 
@@ -63,7 +63,7 @@ class Pattern:
         return [self.example[a:b] for a, b in pairwise(places)]
 
 
-def token_starts(written: Written, encoded: Encoded) -> Int[np.ndarray, " token"]:
+def token_starts(written: SerialisedText, encoded: Encoded) -> Int[np.ndarray, " token"]:
     """Give where tokens start in the joined texts; empty ones are left out."""
     starts = encoded.starts + np.repeat(written.text_starts, encoded.counts)
     there = encoded.stops > encoded.starts
@@ -94,7 +94,7 @@ def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return found.dictionary.to_numpy(), first, place
 
 
-class Tally:
+class TokenTally:
     """Count tokens and splits of one tokenizer on one serialiser's texts."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -110,7 +110,7 @@ class Tally:
             sorted(tokenizer.special_ids - tokenizer.unknown_ids), dtype=np.int64
         )
 
-    def add(self, written: Written, encoded: Encoded) -> "Splits":
+    def add(self, written: SerialisedText, encoded: Encoded) -> "Splits":
         """Count a chunk; gives what was done to each of its numbers."""
         splits = split_numbers(written, encoded)
         self._count_special(written, encoded)
@@ -119,7 +119,7 @@ class Tally:
 
     def add_splits(
         self,
-        written: Written,
+        written: SerialisedText,
         cells: Cells,
         splits: "Splits",
         per_text: np.ndarray,
@@ -155,7 +155,7 @@ class Tally:
         bad = np.concatenate([self._unknown_ids, self._special_ids])
         return bool(bad.size and np.isin(encoded.ids, bad).any())
 
-    def _count_special(self, written: Written, encoded: Encoded) -> None:
+    def _count_special(self, written: SerialisedText, encoded: Encoded) -> None:
         for ids, kind in ((self._unknown_ids, "unknown"), (self._special_ids, "special")):
             if not ids.size:
                 continue
@@ -190,7 +190,7 @@ class Splits:
     """Tokens from the end of the number before to the number's own end."""
 
 
-def split_numbers(written: Written, encoded: Encoded) -> Splits:
+def split_numbers(written: SerialisedText, encoded: Encoded) -> Splits:
     """Say how the numbers of encoded texts are split."""
     cells, size = written.cells, len(written.joined) + 1
     starts = token_starts(written, encoded)
@@ -215,7 +215,7 @@ def split_numbers(written: Written, encoded: Encoded) -> Splits:
     )
 
 
-def _empty_tokens(written: Written, encoded: Encoded) -> np.ndarray:
+def _empty_tokens(written: SerialisedText, encoded: Encoded) -> np.ndarray:
     """Give a text's tokens that stand for nothing to its first number."""
     is_empty = np.concatenate([[0], np.cumsum(encoded.starts == encoded.stops)])
     counts = is_empty[encoded.bounds[1:]] - is_empty[encoded.bounds[:-1]]

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.bridge.temporal_pooling import StepMix, stretches, token_modalities
+from sensor2llm.bridge.temporal_pooling import LearnedTemporalPooling, segments, token_modalities
 from sensor2llm.errors import ModelError
 
 VOCABULARY_SAMPLE = 2048
@@ -48,7 +48,7 @@ class Reprogramming(nn.Module):
         super().__init__()
         seen = token_modalities(config, modalities)
         width, self.heads, self.dropout = config.hidden, config.heads, config.dropout
-        self.mix = StepMix(seen, steps, stretches(seen, steps))
+        self.mix = LearnedTemporalPooling(seen, steps, segments(seen, steps))
         self.query = _linear(in_width * int(seen[0].sum()), width)
         self.token = nn.Parameter(torch.randn(config.tokens, width))
         self.words = _linear(VOCABULARY_SAMPLE, config.prototypes)

@@ -39,7 +39,7 @@ import numpy as np
 from sensor2llm.datasets.motion.motion_tables import leave_out
 from sensor2llm.datasets.motion.wisdm_file import (
     MAX_GAP_S,
-    Segment,
+    LabelSegment,
     average_bursts,
     read_segments,
 )
@@ -173,7 +173,7 @@ def find_files(root: Path, devices: tuple[str, ...]) -> Files:
 
 def recordings(subject: str, files: Files, spec: SignalSpec, ledger: Ledger) -> Iterator[Recording]:
     """Give a person's activities in order, each with the sensors that recorded it."""
-    groups: dict[tuple[str, int], dict[str, Segment]] = defaultdict(dict)
+    groups: dict[tuple[str, int], dict[str, LabelSegment]] = defaultdict(dict)
     for name, of_sensor in files.items():
         if subject not in of_sensor:
             continue
@@ -199,7 +199,7 @@ def recordings(subject: str, files: Files, spec: SignalSpec, ledger: Ledger) -> 
         )
 
 
-def _sample_times(group: dict[str, Segment], start_s: float, ledger: Ledger) -> np.ndarray:
+def _sample_times(group: dict[str, LabelSegment], start_s: float, ledger: Ledger) -> np.ndarray:
     """Give the times of an activity's samples from its start on; count those before it."""
     zeros = device_zeros(group)
     times_s = np.concatenate([part.times_s - zeros[name] for name, part in group.items()])
@@ -209,8 +209,8 @@ def _sample_times(group: dict[str, Segment], start_s: float, ledger: Ledger) -> 
 
 
 def in_order(
-    groups: dict[tuple[str, int], dict[str, Segment]],
-) -> list[tuple[tuple[str, int], dict[str, Segment], float]]:
+    groups: dict[tuple[str, int], dict[str, LabelSegment]],
+) -> list[tuple[tuple[str, int], dict[str, LabelSegment], float]]:
     """Sort a person's segments by start; those that only the other device has come last.
 
     Returns:
@@ -233,7 +233,7 @@ def in_order(
 
 
 def aligned(
-    group: dict[str, Segment], spec: SignalSpec, start_s: float, ledger: Ledger
+    group: dict[str, LabelSegment], spec: SignalSpec, start_s: float, ledger: Ledger
 ) -> dict[str, Track]:
     """Put one activity's segments on a common clock that starts at `start_s`.
 
@@ -256,7 +256,7 @@ def aligned(
     return tracks
 
 
-def device_zeros(group: dict[str, Segment]) -> dict[str, float]:
+def device_zeros(group: dict[str, LabelSegment]) -> dict[str, float]:
     """Give each sensor's zero on its own clock: the moment from which its device's sensors ran."""
     zeros = {name: float(part.times_s[0]) for name, part in group.items()}
     for device in ("watch", "phone"):

@@ -31,7 +31,7 @@ _WHOLE = r"^(\d{1,18}|[1-8]\d{18})$"
 
 
 @dataclass(frozen=True, eq=False)
-class Segment:
+class LabelSegment:
     """Neighbouring samples of one activity: increasing stamps in seconds, values x, y, z."""
 
     subject: str
@@ -47,7 +47,7 @@ class Segment:
 
 def read_segments(
     path: Path, subject: str, codes: frozenset[str], ledger: Ledger
-) -> Iterator[Segment]:
+) -> Iterator[LabelSegment]:
     """Give a file's segments in order; what is dropped is counted in `ledger`.
 
     Raises:
@@ -75,7 +75,7 @@ def read_segments(
         if is_slow(times, MAX_GAP_S):
             leave_out(ledger, len(times), SLOW)
         elif len(times) > 1:
-            yield Segment(subject, str(code[start]), times, part[:, stay])
+            yield LabelSegment(subject, str(code[start]), times, part[:, stay])
         else:
             leave_out(ledger, len(times), "alone in their segment")
 

@@ -28,7 +28,7 @@ Signal = Float[np.ndarray, "step"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class SleepStage:
     """Hold RMS amplitudes in uV and events a minute of one stage."""
 
     delta: float
@@ -43,13 +43,13 @@ class Stage:
 
 
 STAGES = {
-    "W": Stage(delta=7, theta=6, alpha=16, beta=7, muscle=22, eye_movements_per_min=14),
-    "N1": Stage(delta=9, theta=11, alpha=5, beta=5, muscle=13, slow_eyes=45),
-    "N2": Stage(
+    "W": SleepStage(delta=7, theta=6, alpha=16, beta=7, muscle=22, eye_movements_per_min=14),
+    "N1": SleepStage(delta=9, theta=11, alpha=5, beta=5, muscle=13, slow_eyes=45),
+    "N2": SleepStage(
         delta=15, theta=9, alpha=4, beta=4, muscle=9, spindles_per_min=5, complexes_per_min=2
     ),
-    "N3": Stage(delta=42, theta=9, alpha=3, beta=3, muscle=7, spindles_per_min=1),
-    "REM": Stage(delta=8, theta=10, alpha=4, beta=6, muscle=3, eye_movements_per_min=18),
+    "N3": SleepStage(delta=42, theta=9, alpha=3, beta=3, muscle=7, spindles_per_min=1),
+    "REM": SleepStage(delta=8, theta=10, alpha=4, beta=6, muscle=3, eye_movements_per_min=18),
 }
 
 
@@ -108,7 +108,7 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
 
 
 def _stage(
-    stage: Stage, sleeper: Sleeper, count: int, rng: np.random.Generator
+    stage: SleepStage, sleeper: Sleeper, count: int, rng: np.random.Generator
 ) -> dict[str, Signal]:
     eeg = 4 * pink_noise(rng, count, RATE_HZ)
     bands = (
@@ -129,7 +129,7 @@ def _stage(
     return {"eeg": eeg * sleeper.amplitude, "eog": eog * sleeper.amplitude, "emg": muscle}
 
 
-def _eyes(stage: Stage, count: int, rng: np.random.Generator) -> Signal:
+def _eyes(stage: SleepStage, count: int, rng: np.random.Generator) -> Signal:
     eog = stage.slow_eyes * band_noise(rng, count, RATE_HZ, 0.3, 0.1)
     eog = eog + 5 * slow_noise(rng, count, RATE_HZ, 1.0)
     for start, time_s in _events(stage.eye_movements_per_min, 1.0, count, rng):

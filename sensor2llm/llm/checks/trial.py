@@ -29,7 +29,7 @@ from sensor2llm.llm.forward import (
     tail_logits,
 )
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import Steps, generate
+from sensor2llm.llm.generation import DecodingSteps, generate
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import score_each, score_tree
 
@@ -169,7 +169,7 @@ class Trial:
         """Say how far logits of one token after the other are from those of a whole forward."""
         prompt = self._plain(rows)
         tokens = torch.tensor([self.answers[0][:-1]], device=self.llm.device)
-        steps, logits = Steps(self.llm, prompt), []
+        steps, logits = DecodingSteps(self.llm, prompt), []
         for token in (*tokens[0], None):
             logits.append(steps.logits())
             if token is not None:

@@ -15,7 +15,7 @@ from sensor2llm.llm.tuning.recomputation import recomputed
 
 
 @dataclass(frozen=True)
-class Crossing:
+class CrossAttentionInputs:
     """Hold what gated cross-attention hears in a batch of prompts.
 
     Args:
@@ -28,7 +28,7 @@ class Crossing:
     media: Float[Tensor, "batch window medium width"]
     window_of: Int[Tensor, "row length"]
 
-    def select(self, rows: Sequence[int], pads: int = 0) -> "Crossing":
+    def select(self, rows: Sequence[int], pads: int = 0) -> "CrossAttentionInputs":
         """Give some rows', from a position on."""
         shared = len(self.window_of) == 1
         window_of = self.window_of if shared else self.window_of[list(rows)]
@@ -36,11 +36,11 @@ class Crossing:
 
 
 @dataclass(frozen=True)
-class Reach:
+class LayerHooks:
     """Say what acts inside the LLM during a prompt's forwards; nothing by default."""
 
     hooks: tuple[Hook, ...] = ()
-    crossing: Crossing | None = None
+    crossing: CrossAttentionInputs | None = None
 
     @contextmanager
     def into(self, llm: FrozenLLM) -> Iterator[None]:
@@ -59,7 +59,7 @@ class Reach:
         with recomputed(decoder_layers(llm.model), hooks) if recompute else active(hooks):
             yield
 
-    def select(self, rows: Sequence[int], pads: int = 0) -> "Reach":
+    def select(self, rows: Sequence[int], pads: int = 0) -> "LayerHooks":
         """Give some rows', from a position on."""
         crossing = self.crossing
         return replace(self, crossing=crossing.select(rows, pads) if crossing else None)

@@ -1,6 +1,6 @@
 """LoRA: trained low-rank updates of a frozen LLM's linear maps, added from outside.
 
-    lora = LowRank.start(LowRankConfig(rank=8), llm)
+    lora = LoraWeights.start(LowRankConfig(rank=8), llm)
     with active(lora.hooks(llm)):
         logits = llm.model(inputs_embeds=vectors).logits
 
@@ -44,11 +44,11 @@ OTHER_KINDS = (
 )  # fmt: skip
 
 
-class LowRank(nn.Module):
+class LoraWeights(nn.Module):
     """Hold the low-rank updates of an LLM's linear maps.
 
     Example:
-        >>> lora = LowRank({"layers.0.q_proj": (torch.randn(2, 8), torch.zeros(8, 2))}, alpha=4)
+        >>> lora = LoraWeights({"layers.0.q_proj": (torch.randn(2, 8), torch.zeros(8, 2))}, alpha=4)
         >>> lora.rank, lora.scaling, lora.names
         (2, 2.0, ('layers.0.q_proj',))
     """
@@ -81,7 +81,7 @@ class LowRank(nn.Module):
         self.up = nn.ParameterDict({_slashed(name): _own(b) for name, (_, b) in updates.items()})
 
     @classmethod
-    def start(cls, config: LowRankConfig, llm: FrozenLLM, seed: int = 0) -> "LowRank":
+    def start(cls, config: LowRankConfig, llm: FrozenLLM, seed: int = 0) -> "LoraWeights":
         """Start as PEFT does: A Kaiming-uniform by a seed and B zero, so that nothing changes yet.
 
         Raises:
@@ -175,7 +175,7 @@ class LowRank(nn.Module):
         save_file(tensors, Path(folder) / WEIGHTS_FILE, metadata={"format": "pt"})
 
     @classmethod
-    def load_peft(cls, folder: Path | str) -> "LowRank":
+    def load_peft(cls, folder: Path | str) -> "LoraWeights":
         """Read PEFT's two files; no LLM is needed.
 
         Raises:

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?")
 _NEGATION = re.compile(r"\b(?:not|never|neither|nor)\b|n't\b")
 
 
-class Answers(Protocol):
+class WindowAnswers(Protocol):
     """Write, read and judge the answers of one kind."""
 
     @property

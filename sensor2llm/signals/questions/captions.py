@@ -23,8 +23,8 @@ from sensor2llm.signals.questions.naming import (
     sensors_told,
     spoken_names,
 )
-from sensor2llm.signals.questions.readings import READINGS, Reading
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.readings import READINGS, FactPhrase
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
@@ -58,7 +58,7 @@ SAYINGS: dict[str, Saying] = {
         nouns=("beats that differ by about {v}", "beats that differ by {v}"), plural=True
     ),
 }
-READING: Mapping[str, Reading] = {reading.name: reading for reading in READINGS}
+READING: Mapping[str, FactPhrase] = {reading.name: reading for reading in READINGS}
 _ADJECTIVES = {"still": "hardly any"}
 
 
@@ -87,7 +87,7 @@ def describe(facts: Facts, rng: np.random.Generator) -> str:
     return _joined(clauses, rng)
 
 
-def _drawn(claims: Sequence[Asked], count: int, rng: np.random.Generator) -> list[int]:
+def _drawn(claims: Sequence[Question], count: int, rng: np.random.Generator) -> list[int]:
     """Draw claims so that every kind is as likely, however many sensors have it."""
     kinds = [claim.template for claim in claims]
     # The smallest of exponential times of these rates: weighted drawing without replacement.
@@ -95,7 +95,7 @@ def _drawn(claims: Sequence[Asked], count: int, rng: np.random.Generator) -> lis
     return [int(i) for i in np.argsort(times)[:count]]
 
 
-def _by_sensor(claims: Sequence[Asked], drawn: Sequence[int]) -> list[list[int]]:
+def _by_sensor(claims: Sequence[Question], drawn: Sequence[int]) -> list[list[int]]:
     """Group the drawn claims by sensor; a group keeps the order of `SAYINGS`."""
     groups: dict[str, list[int]] = {}
     for i in drawn:
@@ -104,7 +104,7 @@ def _by_sensor(claims: Sequence[Asked], drawn: Sequence[int]) -> list[list[int]]
 
 
 def _clause(
-    claims: Sequence[Asked], facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
+    claims: Sequence[Question], facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
 ) -> str:
     sensor = f"the {spoken[claims[0].modality]}"
     if all(_can_follow_is(claim, sensor) for claim in claims):
@@ -123,18 +123,18 @@ def _clause(
     return forms[int(rng.integers(len(forms)))]
 
 
-def _can_follow_is(claim: Asked, sensor: str) -> bool:
+def _can_follow_is(claim: Question, sensor: str) -> bool:
     """A heart rate is 72 bpm; a beat series is not."""
     saying, reading = SAYINGS[claim.template], READING[claim.template]
     return bool(saying.after_is) and (not reading.own or reading.is_own(sensor))
 
 
-def _noun(claim: Asked, facts: Facts, rng: np.random.Generator) -> str:
+def _noun(claim: Question, facts: Facts, rng: np.random.Generator) -> str:
     nouns = SAYINGS[claim.template].nouns
     return _filled(nouns[int(rng.integers(len(nouns)))], claim, facts)
 
 
-def _filled(form: str, claim: Asked, facts: Facts) -> str:
+def _filled(form: str, claim: Question, facts: Facts) -> str:
     reading = READING[claim.template]
     value = reading.truth(claim, facts)
     assert value is not None

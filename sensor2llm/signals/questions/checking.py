@@ -13,7 +13,7 @@ from enum import StrEnum
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
 from sensor2llm.signals.questions.questions import QuestionAnswer
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import template_named
 
 
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     UNPARSED = "unparsed"
 
 
-def check(question: QuestionAnswer | Asked, said: str, facts: Facts) -> Verdict:
+def check(question: QuestionAnswer | Question, said: str, facts: Facts) -> Verdict:
     """Judge what was said against the facts, within the template's tolerance.
 
     Any answer about a sensor that is missing is false, except that it is missing.
@@ -50,7 +50,7 @@ def check(question: QuestionAnswer | Asked, said: str, facts: Facts) -> Verdict:
     return Verdict.TRUE if template.accepts(value, asked, facts) else Verdict.FALSE
 
 
-def true_answer(question: QuestionAnswer | Asked, facts: Facts) -> str | None:
+def true_answer(question: QuestionAnswer | Question, facts: Facts) -> str | None:
     """Write the true answer; None where the window has none.
 
     Raises:
@@ -62,7 +62,7 @@ def true_answer(question: QuestionAnswer | Asked, facts: Facts) -> str | None:
     return None if value is None else template.write(value, spoken_names(sensors_told(facts)))
 
 
-def differs(question: QuestionAnswer | Asked, facts_a: Facts, facts_b: Facts) -> bool:
+def differs(question: QuestionAnswer | Question, facts_a: Facts, facts_b: Facts) -> bool:
     """Say whether the truth clearly differs: each window's true answer is false of the other.
 
     Where one of them has no answer (its sensor is missing), there is nothing to compare: False.
@@ -77,5 +77,5 @@ def differs(question: QuestionAnswer | Asked, facts_a: Facts, facts_b: Facts) ->
     return check(question, of_a, facts_b) == false and check(question, of_b, facts_a) == false
 
 
-def _asked(question: QuestionAnswer | Asked) -> Asked:
+def _asked(question: QuestionAnswer | Question) -> Question:
     return question.asked if isinstance(question, QuestionAnswer) else question

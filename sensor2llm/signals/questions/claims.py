@@ -24,7 +24,7 @@ from sensor2llm.signals.questions.naming import (
     sensors_told,
     spoken_names,
 )
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES
 from sensor2llm.signals.spec import SignalSpec
 
@@ -46,7 +46,7 @@ class Statement:
     """Hold one part of a caption and what it claims; `asked` is None where it cannot be read."""
 
     text: str
-    asked: Asked | None = None
+    asked: Question | None = None
     value: Value | None = None
 
     def verdict(self, facts: Facts) -> Verdict:
@@ -58,15 +58,15 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ClaimTally:
     """Count the statements of captions by verdict."""
 
     true: int = 0
     false: int = 0
     unparsed: int = 0
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
+    def __add__(self, other: "ClaimTally") -> "ClaimTally":
+        return ClaimTally(
             self.true + other.true, self.false + other.false, self.unparsed + other.unparsed
         )
 
@@ -90,15 +90,15 @@ def statements_of(text: str, spec: SignalSpec) -> list[Statement]:
     return _statements(text, spec.names)
 
 
-def judge(text: str, facts: Facts) -> Tally:
+def judge(text: str, facts: Facts) -> ClaimTally:
     """Count a caption's statements by whether they are true of a window."""
     return judged(_statements(text, sensors_told(facts)), facts)
 
 
-def judged(statements: Iterable[Statement], facts: Facts) -> Tally:
+def judged(statements: Iterable[Statement], facts: Facts) -> ClaimTally:
     """Count statements by whether they are true of a window."""
     verdicts = [statement.verdict(facts) for statement in statements]
-    return Tally(*(verdicts.count(v) for v in (Verdict.TRUE, Verdict.FALSE, Verdict.UNPARSED)))
+    return ClaimTally(*(verdicts.count(v) for v in (Verdict.TRUE, Verdict.FALSE, Verdict.UNPARSED)))
 
 
 def _statements(text: str, names: tuple[str, ...]) -> list[Statement]:
@@ -112,9 +112,9 @@ def _statements(text: str, names: tuple[str, ...]) -> list[Statement]:
 def _clause(clause: str, names: tuple[str, ...]) -> Iterator[Statement]:
     gone = parse_missing(clause, names)
     if gone is not None:
-        yield from (Statement(clause, Asked("is_missing", name), True) for name in gone)
+        yield from (Statement(clause, Question("is_missing", name), True) for name in gone)
         if not gone:
-            yield Statement(clause, Asked("which_missing"), ())
+            yield Statement(clause, Question("which_missing"), ())
         return
     marked, sensors = mark_sensors(clause, names)
     sensor = ""
@@ -136,7 +136,7 @@ def _statement(piece: str, text: str, sensor: str) -> Statement:
             claim = match and _claim(match["said"])
             if claim:
                 template, value = claim
-                return Statement(text, Asked(template, sensor), value)
+                return Statement(text, Question(template, sensor), value)
     return Statement(text)
 
 

@@ -15,7 +15,7 @@ from sensor2llm.signals.questions.naming import (
     missing_sensors,
     with_articles,
 )
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.window import Window
 
 NOTHING = "nothing is missing"
@@ -59,19 +59,19 @@ class WhichMissing:
     tolerance: str = "exact: all of them, in any order"
     compares: bool = False
 
-    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask once a window."""
-        return [Asked(self.name)]
+        return [Question(self.name)]
 
     def wordings(self, sensor: str) -> tuple[str, ...]:
         """Give the paraphrases."""
         return self.paraphrases
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
         return ("missing",)
 
-    def truth(self, asked: Asked, facts: Facts) -> tuple[str, ...]:
+    def truth(self, asked: Question, facts: Facts) -> tuple[str, ...]:
         """Give the missing modalities in the spec's order."""
         return missing_sensors(facts)
 
@@ -88,7 +88,7 @@ class WhichMissing:
         found = parse_missing(text, names)
         return parse_missing(with_articles(text, names), names) if found is None else found
 
-    def accepts(self, value: Value, asked: Asked, facts: Facts) -> bool:
+    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
         """Say whether exactly these are missing."""
         return isinstance(value, tuple) and set(value) == set(missing_sensors(facts))
 

@@ -5,7 +5,7 @@
     ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')
 
 Every template asks each modality that has its fact, in one of its wordings. The wording depends on
-nothing but chance; `Asked.key` holds all that a question gives away of its window (template,
+nothing but chance; `Question.key` holds all that a question gives away of its window (template,
 modality, limit or word). So what may be reached without listening is, at each key, its most
 frequent answer: `most_frequent_answers`. A limit drawn near the value gives much away where values
 lie close together; `balanced` keeps as many yes as no at each key.
@@ -20,7 +20,7 @@ import numpy as np
 from sensor2llm.signals.facts.facts import facts as facts_of
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES, template_named
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
@@ -34,7 +34,7 @@ class QuestionAnswer:
     are the keys of the facts that the answer rests on.
     """
 
-    asked: Asked
+    asked: Question
     question: str
     answer: str
     value: Value
@@ -72,7 +72,7 @@ def ask(
 
 
 def _pair(
-    asked: Asked, facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
+    asked: Question, facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
 ) -> QuestionAnswer:
     template = TEMPLATES[asked.template]
     wordings = template.wordings(spoken.get(asked.modality, ""))
@@ -89,7 +89,7 @@ def _pair(
     )
 
 
-def worded(asked: Asked, wording: str, spoken: Mapping[str, str]) -> str:
+def worded(asked: Question, wording: str, spoken: Mapping[str, str]) -> str:
     """Fill a wording's `{sensor}` and `{than}`; `spoken` gives the words of a modality."""
     than = f"{asked.than:g}" if isinstance(asked.than, float) else asked.than or ""
     sensor = spoken.get(asked.modality, asked.modality)
@@ -125,7 +125,7 @@ def most_frequent_answers(pairs: Iterable[QuestionAnswer]) -> dict[str, str]:
     return {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
 
 
-def frequent_answer(answers: Mapping[str, str], asked: Asked) -> str:
+def frequent_answer(answers: Mapping[str, str], asked: Question) -> str:
     """Look up a question's key, or its template where training never asked at that key.
 
     An empty text, which is no answer, where training never asked the template.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensor2llm.signals.facts.facts import Fact
-from sensor2llm.signals.questions.answers import Answers, Axes, Number, Value, Words
+from sensor2llm.signals.questions.answers import Axes, Number, Value, WindowAnswers, Words
 from sensor2llm.signals.questions.naming import Facts
-from sensor2llm.signals.questions.template import Asked, is_clear, modalities_with
+from sensor2llm.signals.questions.template import Question, is_clear, modalities_with
 
 STEPS = Number(
     unit="steps a second",
@@ -75,14 +75,14 @@ TREND = Words(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class FactPhrase:
     """Ask for one fact of one modality.
 
     `own` are wordings without the sensor, for a sensor that is named after the fact.
     """
 
     name: str
-    answers: Answers
+    answers: WindowAnswers
     paraphrases: tuple[str, ...]
     own: tuple[str, ...] = ()
     compares: bool = False
@@ -97,9 +97,9 @@ class Reading:
         """How far a true answer may lie from the fact."""
         return self.answers.tolerance
 
-    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask every modality that has the fact."""
-        return [Asked(self.name, modality) for modality in modalities_with(facts, self.name)]
+        return [Question(self.name, modality) for modality in modalities_with(facts, self.name)]
 
     def wordings(self, sensor: str) -> tuple[str, ...]:
         """Leave out the sensor in `What is the heart rate in the heart rate?`."""
@@ -109,16 +109,16 @@ class Reading:
         """Say whether the sensor's words name the fact."""
         return self.name.replace("_", " ") in sensor.casefold()
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the fact's key."""
         return (f"{asked.modality}.{self.name}",)
 
-    def truth(self, asked: Asked, facts: Facts) -> Value | None:
+    def truth(self, asked: Question, facts: Facts) -> Value | None:
         """Give the fact's value, not rounded; None where the modality lacks the fact."""
         fact = self.fact(asked, facts)
         return None if fact is None or not is_clear(fact) else self.answers.of(fact)
 
-    def fact(self, asked: Asked, facts: Facts) -> Fact | None:
+    def fact(self, asked: Question, facts: Facts) -> Fact | None:
         """Give the fact that is asked for."""
         return facts.get(f"{asked.modality}.{self.name}")
 
@@ -130,14 +130,14 @@ class Reading:
         """Read an answer."""
         return self.answers.parse(said)
 
-    def accepts(self, value: Value, asked: Asked, facts: Facts) -> bool:
+    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
         """Say whether the modality has the fact and the value agrees with it."""
         fact = self.fact(asked, facts)
         return fact is not None and self.answers.agrees(value, fact)
 
 
 READINGS = (
-    Reading(
+    FactPhrase(
         name="intensity",
         answers=INTENSITY,
         paraphrases=(
@@ -147,7 +147,7 @@ READINGS = (
             "Is the movement at the {sensor} still, light, moderate or vigorous?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="step_rate",
         answers=STEPS,
         paraphrases=(
@@ -157,7 +157,7 @@ READINGS = (
             "How many steps does the person take in a second, by the {sensor}?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="heart_rate",
         answers=BEATS,
         paraphrases=(
@@ -173,7 +173,7 @@ READINGS = (
             "How many beats a minute?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="trend",
         answers=TREND,
         paraphrases=(
@@ -183,7 +183,7 @@ READINGS = (
             "Is the {sensor} rising, falling or steady?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="dominant_frequency",
         answers=FREQUENCY,
         paraphrases=(
@@ -193,7 +193,7 @@ READINGS = (
             "How often does the {sensor} repeat in a second?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="orientation",
         answers=Axes(),
         paraphrases=(
@@ -203,7 +203,7 @@ READINGS = (
             "What is the orientation of the {sensor}?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="rmssd",
         answers=RMSSD,
         paraphrases=(
@@ -213,7 +213,7 @@ READINGS = (
             "By how many milliseconds do successive beats differ in the {sensor}?",
         ),
     ),
-    Reading(
+    FactPhrase(
         name="irregularity",
         answers=IRREGULARITY,
         paraphrases=(

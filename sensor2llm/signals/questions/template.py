@@ -12,7 +12,7 @@ from sensor2llm.signals.questions.naming import Facts
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """Say what is asked, without its wording.
 
     `than` is what is compared with: a limit, a word, or another modality's name.
@@ -52,16 +52,16 @@ class Template(Protocol):
     def compares(self) -> bool:
         """Whether a question needs `than`."""
 
-    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what can be asked of a window: once a modality, or once."""
 
     def wordings(self, sensor: str) -> tuple[str, ...]:
         """Give the paraphrases for a sensor with this name in words."""
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
 
-    def truth(self, asked: Asked, facts: Facts) -> Value | None:
+    def truth(self, asked: Question, facts: Facts) -> Value | None:
         """Give the value of the true answer; None where the window has none."""
 
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
@@ -70,7 +70,7 @@ class Template(Protocol):
     def parse(self, said: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer; None where it is no such answer."""
 
-    def accepts(self, value: Value, asked: Asked, facts: Facts) -> bool:
+    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
         """Say whether an answer is true of a window, within the tolerance."""
 
 

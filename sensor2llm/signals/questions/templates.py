@@ -32,11 +32,11 @@ from sensor2llm.signals.questions.missing import WhichMissing
 from sensor2llm.signals.questions.readings import READINGS
 from sensor2llm.signals.questions.template import Template
 from sensor2llm.signals.questions.yes_no import (
-    Above,
+    CategoryClaim,
     Missing,
-    Named,
-    Steps,
+    StepsClaim,
     StrongerMovement,
+    ThresholdClaim,
     YesNo,
 )
 
@@ -45,7 +45,7 @@ _ALL: tuple[Template, ...] = (
     *READINGS,
     YesNo(
         name="intensity_is",
-        claim=Named(_READING["intensity"]),
+        claim=CategoryClaim(_READING["intensity"]),
         paraphrases=(
             "Is the movement at the {sensor} {than}?",
             "Would you call the movement at the {sensor} {than}?",
@@ -55,7 +55,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="trend_is",
-        claim=Named(_READING["trend"]),
+        claim=CategoryClaim(_READING["trend"]),
         paraphrases=(
             "Is the {sensor} {than}?",
             "Would you call the {sensor} {than}?",
@@ -65,7 +65,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="has_steps",
-        claim=Steps(),
+        claim=StepsClaim(),
         paraphrases=(
             "Does the {sensor} show regular steps?",
             "Are there regular steps at the {sensor}?",
@@ -85,7 +85,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="heart_rate_above",
-        claim=Above(_READING["heart_rate"]),
+        claim=ThresholdClaim(_READING["heart_rate"]),
         paraphrases=(
             "Is the heart rate in the {sensor} above {than} bpm?",
             "Does the heart beat more than {than} times a minute in the {sensor}?",
@@ -101,7 +101,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="step_rate_above",
-        claim=Above(_READING["step_rate"]),
+        claim=ThresholdClaim(_READING["step_rate"]),
         paraphrases=(
             "Does the {sensor} show more than {than} steps a second?",
             "Is the step rate at the {sensor} above {than} steps a second?",
@@ -111,7 +111,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="dominant_frequency_above",
-        claim=Above(_READING["dominant_frequency"]),
+        claim=ThresholdClaim(_READING["dominant_frequency"]),
         paraphrases=(
             "Is the main frequency of the {sensor} above {than} Hz?",
             "Does the {sensor} swing more than {than} times a second?",
@@ -121,7 +121,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="rmssd_above",
-        claim=Above(_READING["rmssd"]),
+        claim=ThresholdClaim(_READING["rmssd"]),
         paraphrases=(
             "Is the RMSSD of the {sensor} above {than} ms?",
             "Is the RMSSD in the {sensor} larger than {than} ms?",
@@ -131,7 +131,7 @@ _ALL: tuple[Template, ...] = (
     ),
     YesNo(
         name="irregularity_above",
-        claim=Above(_READING["irregularity"]),
+        claim=ThresholdClaim(_READING["irregularity"]),
         paraphrases=(
             "Do successive beats in the {sensor} differ by more than {than} %?",
             "Is the irregularity of the {sensor} above {than} %?",

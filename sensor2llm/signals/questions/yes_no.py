@@ -15,11 +15,11 @@ from sensor2llm.signals.questions.answers import (
     write_yes_no,
 )
 from sensor2llm.signals.questions.naming import Facts, missing_sensors, sensors_told
-from sensor2llm.signals.questions.readings import Reading
-from sensor2llm.signals.questions.template import Asked, modalities_with
+from sensor2llm.signals.questions.readings import FactPhrase
+from sensor2llm.signals.questions.template import Question, modalities_with
 
 
-class Held(NamedTuple):
+class ClaimTruth(NamedTuple):
     """Say whether a claim holds; where it is not clear, both answers pass."""
 
     truth: bool
@@ -37,13 +37,13 @@ class Claim(Protocol):
     def compares(self) -> bool:
         """Whether a question needs `than`."""
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what the template of this name can ask of a window."""
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
 
-    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
 
 
@@ -68,7 +68,7 @@ class YesNo:
         """Whether a question needs `than`."""
         return self.claim.compares
 
-    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what can be asked of a window."""
         return self.claim.draw(self.name, facts, rng)
 
@@ -76,11 +76,11 @@ class YesNo:
         """Leave out the sensor in `Is the heart rate in the heart rate above 90 bpm?`."""
         return self.own if self.own and self.own_name in sensor.casefold() else self.paraphrases
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
         return self.claim.keys(asked)
 
-    def truth(self, asked: Asked, facts: Facts) -> bool | None:
+    def truth(self, asked: Question, facts: Facts) -> bool | None:
         """Give whether the claim holds."""
         held = self.claim.holds(asked, facts)
         return None if held is None else held.truth
@@ -93,14 +93,14 @@ class YesNo:
         """Read yes or no."""
         return parse_yes_no(said)
 
-    def accepts(self, value: Value, asked: Asked, facts: Facts) -> bool:
+    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
         """Say whether the answer is true; both are where the claim is not clear."""
         held = self.claim.holds(asked, facts)
         return held is not None and (value == held.truth or not held.clear)
 
 
 @dataclass(frozen=True)
-class Above:
+class ThresholdClaim:
     """Claim that a reading's number lies above a limit.
 
     The limit is the next one of the reading's table below or above the tolerance, at even odds;
@@ -108,7 +108,7 @@ class Above:
     frequent, though not at each limit: high limits are seldom passed.
     """
 
-    reading: Reading
+    reading: FactPhrase
     compares: bool = True
 
     @property
@@ -122,7 +122,7 @@ class Above:
         """When both answers pass."""
         return f"both where the limit lies within {self.number.tolerance}"
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw one limit for each modality that has the reading."""
         asked = []
         for modality in modalities_with(facts, self.reading.name):
@@ -132,31 +132,31 @@ class Above:
             above = [limit for limit in self.number.limits if limit > true + margin]
             if below and above:
                 limit = above[0] if rng.random() < 0.5 else below[-1]
-                asked.append(Asked(name, modality, limit))
+                asked.append(Question(name, modality, limit))
         return asked
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the reading's key."""
         return self.reading.keys(asked)
 
-    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the limit; no steps at all are not above any."""
         fact = self.reading.fact(asked, facts)
         if fact is None:
             return None
         true, limit = self.number.of(fact), float(asked.than or 0.0)
-        return Held(true > limit, abs(true - limit) > self.number.margin(true))
+        return ClaimTruth(true > limit, abs(true - limit) > self.number.margin(true))
 
 
 @dataclass(frozen=True)
-class Named:
+class CategoryClaim:
     """Claim that a reading is a certain word: the true one half of the time."""
 
-    reading: Reading
+    reading: FactPhrase
     tolerance: str = "both where the word is one of two within 10 % of a bound"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw the true word or another one, at even odds, for each modality."""
         assert isinstance(self.reading.answers, Words)
         asked = []
@@ -165,41 +165,41 @@ class Named:
             others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
             true = rng.random() < 0.5
             word = str(fact.value) if true else others[int(rng.integers(len(others)))]
-            asked.append(Asked(name, modality, word))
+            asked.append(Question(name, modality, word))
         return asked
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the reading's key."""
         return self.reading.keys(asked)
 
-    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the word."""
         fact = self.reading.fact(asked, facts)
         if fact is None:
             return None
         unclear = bool(fact.near) and asked.than in (fact.value, *fact.near)
-        return Held(asked.than == fact.value, not unclear)
+        return ClaimTruth(asked.than == fact.value, not unclear)
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepsClaim:
     """Claim that there are regular steps."""
 
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask every modality that could show steps."""
-        return [Asked(name, modality) for modality in modalities_with(facts, "step_rate")]
+        return [Question(name, modality) for modality in modalities_with(facts, "step_rate")]
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
         return (f"{asked.modality}.step_rate",)
 
-    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether there is a step rate."""
         fact = facts.get(f"{asked.modality}.step_rate")
-        return None if fact is None else Held(fact.value is not None)
+        return None if fact is None else ClaimTruth(fact.value is not None)
 
 
 @dataclass(frozen=True)
@@ -209,27 +209,27 @@ class StrongerMovement:
     tolerance: str = "both within 10 % of each other"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw two accelerometers in either order; not asked where they are about equal."""
         moving = modalities_with(facts, "intensity")
         if len(moving) < 2:
             return []
         first, second = rng.permutation(len(moving))[:2]
-        asked = Asked(name, moving[first], moving[second])
+        asked = Question(name, moving[first], moving[second])
         held = self.holds(asked, facts)
         return [asked] if held is not None and held.clear else []
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
         return (f"{asked.modality}.intensity", f"{asked.than}.intensity")
 
-    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
         """Compare the numbers that the intensities were read from."""
         numbers = [facts[key].number for key in self.keys(asked) if key in facts]
         if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
             return None
         first, second = numbers[0], numbers[1]
-        return Held(first > second, max(first, second) > NEAR * min(first, second))
+        return ClaimTruth(first > second, max(first, second) > NEAR * min(first, second))
 
 
 @dataclass(frozen=True)
@@ -239,17 +239,17 @@ class Missing:
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Asked]:
+    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw one modality: among the missing and among the others at even odds."""
         gone = missing_sensors(facts)
         there = [sensor for sensor in sensors_told(facts) if sensor not in gone]
         among = gone if gone and (not there or rng.random() < 0.5) else there
-        return [Asked(name, among[int(rng.integers(len(among)))])]
+        return [Question(name, among[int(rng.integers(len(among)))])]
 
-    def keys(self, asked: Asked) -> tuple[str, ...]:
+    def keys(self, asked: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
         return ("missing",)
 
-    def holds(self, asked: Asked, facts: Facts) -> Held | None:
+    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
         """Look the modality up among the missing ones."""
-        return Held(asked.modality in missing_sensors(facts))
+        return ClaimTruth(asked.modality in missing_sensors(facts))

@@ -10,7 +10,7 @@ Table = list[list[str]]
 """Cells by channel, then by step."""
 
 
-class Layout(Protocol):
+class TextLayout(Protocol):
     """Put cells into one text and take them out again; a missing value is the layout's word."""
 
     @property
@@ -45,7 +45,7 @@ class Inline:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowLayout:
     """Write one row a step, its columns the channels, as sensor files on disk do.
 
     A row may start with constant columns and an integer time; both are left out when read.

@@ -35,7 +35,7 @@ from jaxtyping import Float, Shaped
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.serialisation.config import SerialiserConfig
-from sensor2llm.signals.serialisation.layouts import Inline, Json, Layout, Rows
+from sensor2llm.signals.serialisation.layouts import Inline, Json, RowLayout, TextLayout
 from sensor2llm.signals.serialisation.numbers import (
     Bins,
     Delta,
@@ -83,7 +83,7 @@ class TextSerialiser:
 
     name: str
     form: NumberForm
-    layout: Layout
+    layout: TextLayout
 
     def write(self, values: Values) -> str:
         """Give the text of (channel, step) or (step,) values; raises DataError for infinities."""
@@ -170,11 +170,11 @@ def _form(name: str, config: SerialiserConfig) -> NumberForm:
     return forms.get(name, exact)
 
 
-def _layout(name: str, config: SerialiserConfig) -> Layout:
+def _layout(name: str, config: SerialiserConfig) -> TextLayout:
     if name == "json":
         return Json(config.unit)
     if name == "csv":
-        return Rows(
+        return RowLayout(
             lead=config.row_lead,
             timestamp_start=config.timestamp_start,
             timestamp_step=config.timestamp_step,

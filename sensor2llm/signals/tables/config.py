@@ -44,7 +44,7 @@ from sensor2llm.signals.tables.fields import (
     truth,
     whole,
 )
-from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, WORDS, Layout, is_encoding
+from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, WORDS, TableLayout, is_encoding
 from sensor2llm.signals.tables.people import label_key
 from sensor2llm.signals.tables.times import DATE_UNITS, TIME_UNITS
 
@@ -91,7 +91,7 @@ class Table:
     labelled: bool = True
     """Whether labels are read; what is to be classified is read without."""
     overlap: float = 0.0
-    layout: Layout = DEFAULT_LAYOUT
+    layout: TableLayout = DEFAULT_LAYOUT
     root: Path | None = None
     """The folder that the files were looked for in."""
 
@@ -273,7 +273,7 @@ def _labels(plain: Any) -> dict[str, str] | None:
     }
 
 
-def _layout(plain: Mapping[str, Any]) -> Layout:
+def _layout(plain: Mapping[str, Any]) -> TableLayout:
     delimiter = plain.get("delimiter", ",")
     delimiter = WORDS.get(delimiter, delimiter) if isinstance(delimiter, str) else delimiter
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
@@ -291,7 +291,7 @@ def _layout(plain: Mapping[str, Any]) -> Layout:
             f"decimal must be '.' or ',' and no delimiter, got {shown(decimal)} and delimiter "
             f"{delimiter!r}"
         )
-    return Layout(
+    return TableLayout(
         delimiter=delimiter,
         decimal=decimal,
         encoding=encoding,

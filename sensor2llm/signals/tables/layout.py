@@ -48,7 +48,7 @@ SMALLEST_BUDGET, EXPANSION = 1 << 26, 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class TableLayout:
     """Say how a text file is written; see this module for the keys of a description."""
 
     delimiter: str = ","
@@ -67,7 +67,7 @@ class Layout:
         return tuple(text for text in self.missing or () if isinstance(text, str))
 
 
-DEFAULT_LAYOUT = Layout()
+DEFAULT_LAYOUT = TableLayout()
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def is_encoding(name: str) -> bool:
         return False
 
 
-def open_text(path: Path, layout: Layout) -> TextFile:
+def open_text(path: Path, layout: TableLayout) -> TextFile:
     """Unpack and decode a file, and find its header.
 
     Raises:
@@ -112,7 +112,7 @@ def open_text(path: Path, layout: Layout) -> TextFile:
     return TextFile(names, content.slice(sum(map(len, lines[:first]))), head)
 
 
-def _cells(line: bytes, layout: Layout, path: Path) -> tuple[str, ...]:
+def _cells(line: bytes, layout: TableLayout, path: Path) -> tuple[str, ...]:
     text = line.decode("utf-8", "replace").strip("\r\n")
     try:
         cells = next(csv.reader([text], delimiter=layout.delimiter, skipinitialspace=True), [])
@@ -123,7 +123,7 @@ def _cells(line: bytes, layout: Layout, path: Path) -> tuple[str, ...]:
     return tuple(cell.strip() for cell in cells)
 
 
-def _content(path: Path, layout: Layout) -> pa.Buffer:
+def _content(path: Path, layout: TableLayout) -> pa.Buffer:
     with path.open("rb") as stream:
         start = stream.read(4096)
     if start.startswith(b"\x1f\x8b"):

@@ -28,7 +28,7 @@ from sensor2llm.signals.tables.spec import TIMES, table_for
 from sensor2llm.signals.tables.table import file_windows, find_files, read_rows, recordings
 from sensor2llm.signals.tables.text_file import column_names
 from sensor2llm.signals.transforms import segment
-from sensor2llm.signals.views.conversion import fit_windows, fitted
+from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Window
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def read_windows(
 
 
 def _stored(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Window]:
-    store = fitted(WindowStore.open(path), spec)
+    store = convert_store(WindowStore.open(path), spec)
     ledger.read("windows", len(store))
     ledger.keep("windows", len(store))
     return iter(store)
@@ -94,14 +94,14 @@ def _described(path: Path, spec: SignalSpec, overlap: float, ledger: Ledger) -> 
     table = replace(table, spec=given, modalities=tuple(entries), labelled=False, root=path.parent)
     files = find_files(table)
     windows = (window for file in files for window in file_windows(file, table, ledger))
-    return fit_windows(windows, given, spec, path.name)
+    return convert_windows(windows, given, spec, path.name)
 
 
 def _named(path: Path, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
     table = replace(table_for(path, spec, overlap), labelled=False)
     if path.suffix == ".npz":
         stated = npz_spec(path, spec)
-        return fit_windows(npz_windows(path, table, ledger, stated), stated, spec, path.name)
+        return convert_windows(npz_windows(path, table, ledger, stated), stated, spec, path.name)
     _say_what_is_ignored(path, table)
     if not table.time:
         return file_windows(path, table, ledger)

@@ -49,7 +49,7 @@ _MANY_CHANGES, _FEW_ROWS = 1000, 8
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class TableRows:
     """Hold one file's columns: times in seconds, values by modality, label and subject a row."""
 
     path: Path
@@ -58,9 +58,9 @@ class Rows:
     labels: np.ndarray
     subjects: np.ndarray
 
-    def part(self, rows: np.ndarray) -> "Rows":
+    def part(self, rows: np.ndarray) -> "TableRows":
         """Keep these rows."""
-        return Rows(
+        return TableRows(
             path=self.path,
             times_s=self.times_s[rows],
             values={name: values[:, rows] for name, values in self.values.items()},
@@ -124,7 +124,7 @@ def file_windows(path: Path, table: Table, ledger: Ledger) -> Iterator[Window]:
         yield from segment(recording, table.spec, overlap=table.overlap, ledger=ledger)
 
 
-def read_rows(path: Path, table: Table, ledger: Ledger) -> Rows:
+def read_rows(path: Path, table: Table, ledger: Ledger) -> TableRows:
     """Read and check the columns of one CSV or Parquet file.
 
     Raises:
@@ -146,7 +146,7 @@ def read_rows(path: Path, table: Table, ledger: Ledger) -> Rows:
     if not values:
         raise DataError(f"{path.name} has no number in any column of the description")
     no_labels = np.full(len(data), None, dtype=object)
-    return Rows(
+    return TableRows(
         path=path,
         times_s=times_s(data, table.time, table.time_unit, path, layout)
         if table.time
@@ -202,7 +202,7 @@ def _checked(
     return values
 
 
-def recordings(rows: Rows, table: Table, ledger: Ledger) -> Iterator[Recording]:
+def recordings(rows: TableRows, table: Table, ledger: Ledger) -> Iterator[Recording]:
     """Split a file's rows into recordings and put each modality on a regular clock.
 
     Raises:
@@ -222,7 +222,7 @@ def recordings(rows: Rows, table: Table, ledger: Ledger) -> Iterator[Recording]:
             yield _recording(person.part(block), table, ledger)
 
 
-def _check_sorted(rows: Rows, changes: int, table: Table) -> None:
+def _check_sorted(rows: TableRows, changes: int, table: Table) -> None:
     """Refuse people whose rows alternate, of which no window would come."""
     series = any(entry.modality.axis != "none" for entry in table.modalities)
     if series and changes > _MANY_CHANGES and len(rows.subjects) < _FEW_ROWS * changes:
@@ -232,7 +232,7 @@ def _check_sorted(rows: Rows, changes: int, table: Table) -> None:
         )
 
 
-def _check_forward(rows: Rows, part: np.ndarray, table: Table) -> None:
+def _check_forward(rows: TableRows, part: np.ndarray, table: Table) -> None:
     back = np.flatnonzero(np.diff(rows.times_s[part]) < 0)
     if back.size:
         row = part[back[0] + 1]
@@ -243,7 +243,7 @@ def _check_forward(rows: Rows, part: np.ndarray, table: Table) -> None:
         )
 
 
-def _spread(rows: Rows, ledger: Ledger) -> Rows:
+def _spread(rows: TableRows, ledger: Ledger) -> TableRows:
     measured = np.stack([np.isfinite(values).any(axis=0) for values in rows.values.values()])
     times, shared = spread_stamps(rows.times_s, measured, rows.path.name)
     ledger.change("rows", shared, "that share a time spread over their interval")
@@ -251,7 +251,7 @@ def _spread(rows: Rows, ledger: Ledger) -> Rows:
     return rows.part(np.argsort(times, kind="stable")) if shared else rows
 
 
-def _recording(rows: Rows, table: Table, ledger: Ledger) -> Recording:
+def _recording(rows: TableRows, table: Table, ledger: Ledger) -> Recording:
     tracks = {}
     # Where every row is an event, an empty one is a beat that was missed: its place is kept.
     axes = [entry.modality.axis for entry in table.modalities]
@@ -301,7 +301,7 @@ def _track(
     return Track(modality=replace(modality, rate_hz=entry.rate_hz), values=regular, start_s=start_s)
 
 
-def _annotations(rows: Rows) -> Iterator[Annotation]:
+def _annotations(rows: TableRows) -> Iterator[Annotation]:
     labels = rows.labels
     bounds = np.r_[0, np.flatnonzero(labels[1:] != labels[:-1]) + 1, len(labels)]
     step = float(np.median(np.diff(rows.times_s))) if len(labels) > 1 else 1.0

@@ -22,7 +22,7 @@ from sensor2llm.signals.tables.layout import (
     EMPTY,
     EXPANSION,
     SMALLEST_BUDGET,
-    Layout,
+    TableLayout,
     TextFile,
     open_text,
 )
@@ -33,7 +33,7 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LONGEST_CELL = 1000
 
 
-def column_names(path: Path, layout: Layout = DEFAULT_LAYOUT) -> tuple[str, ...]:
+def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str, ...]:
     """Give the names of a file's columns.
 
     Raises:
@@ -44,7 +44,9 @@ def column_names(path: Path, layout: Layout = DEFAULT_LAYOUT) -> tuple[str, ...]
     return open_text(path, layout).names
 
 
-def read_columns(path: Path, names: Sequence[str], layout: Layout = DEFAULT_LAYOUT) -> pa.Table:
+def read_columns(
+    path: Path, names: Sequence[str], layout: TableLayout = DEFAULT_LAYOUT
+) -> pa.Table:
     """Read the named columns; of a CSV as text, of Parquet in their own types.
 
     Raises:
@@ -68,7 +70,7 @@ def _no_rows(path: Path) -> DataError:
     return DataError(f"{path.name} has a header and no rows; leave it out")
 
 
-def _read_csv(path: Path, text: TextFile, wanted: list[str], layout: Layout) -> pa.Table:
+def _read_csv(path: Path, text: TextFile, wanted: list[str], layout: TableLayout) -> pa.Table:
     for name in wanted:
         _check_name(path, name, text.names, _hint(name, text, layout))
     if text.rows.size < _LONGEST_CELL and not bytes(text.rows).strip():
@@ -137,7 +139,7 @@ def _check_name(path: Path, name: str, names: Sequence[str], hint: str = "") -> 
         )
 
 
-def _hint(name: str, text: TextFile, layout: Layout) -> str:
+def _hint(name: str, text: TextFile, layout: TableLayout) -> str:
     """Say what to write where a column is not found because the header is not the first line."""
     if 2 * sum(map(is_number, text.names)) >= max(1, len(text.names)):
         return "; its first line is numbers: name the columns with names: [time, x, ...]"
@@ -182,7 +184,7 @@ def _not_utf8(path: Path) -> tuple[int, int] | None:
 
 
 def numbers(
-    table: pa.Table, name: str, path: Path, layout: Layout = DEFAULT_LAYOUT
+    table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
 ) -> Float64[np.ndarray, " row"]:
     """Give a column as float64, NaN where a cell is empty.
 
@@ -203,7 +205,11 @@ def numbers(
 
 
 def times_s(
-    table: pa.Table, names: Sequence[str], unit: str, path: Path, layout: Layout = DEFAULT_LAYOUT
+    table: pa.Table,
+    names: Sequence[str],
+    unit: str,
+    path: Path,
+    layout: TableLayout = DEFAULT_LAYOUT,
 ) -> Float64[np.ndarray, " row"]:
     """Give the time in seconds from one column, or from the date and the time in two.
 
@@ -217,7 +223,9 @@ def times_s(
     return seconds(column, unit, place)
 
 
-def texts(table: pa.Table, name: str, path: Path, layout: Layout = DEFAULT_LAYOUT) -> np.ndarray:
+def texts(
+    table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+) -> np.ndarray:
     """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared.
 
     Raises:
@@ -237,7 +245,7 @@ def texts(table: pa.Table, name: str, path: Path, layout: Layout = DEFAULT_LAYOU
     return np.array([*words, None], dtype=object)[codes]
 
 
-def _plain(column: pa.ChunkedArray, layout: Layout) -> pa.ChunkedArray:
+def _plain(column: pa.ChunkedArray, layout: TableLayout) -> pa.ChunkedArray:
     """Give a column without a dictionary; of text, trimmed and with a point in its numbers."""
     column = _decoded(column)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
@@ -259,7 +267,7 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.cast(column, column.type.value_type)
 
 
-def _no_number(column: pa.ChunkedArray, place: Place, layout: Layout) -> DataError:
+def _no_number(column: pa.ChunkedArray, place: Place, layout: TableLayout) -> DataError:
     row = first_bad_cell(column, pa.float64())
     text, below = (
         cell_text(column[row]),

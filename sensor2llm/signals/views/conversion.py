@@ -1,10 +1,10 @@
 """Windows that are already cut, fitted to the spec that an adapter or an encoder expects.
 
 fitted(store, adapter.spec)                        the store itself, or a view that converts
-fit_windows(windows, store.spec, adapter.spec)     windows in memory
+convert_windows(windows, store.spec, adapter.spec)     windows in memory
 
 Units of one quantity are converted, other rates are resampled, and of longer windows the centre is
-kept (see MappedStore). What nobody measured is not made up: shorter windows are refused.
+kept (see ConvertedView). What nobody measured is not made up: shorter windows are refused.
 """
 
 import logging
@@ -16,8 +16,8 @@ from itertools import islice
 from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
 from sensor2llm.signals.store.store import Windows
-from sensor2llm.signals.views.converted import MappedStore, unit_factor
-from sensor2llm.signals.views.in_memory import HeldWindows
+from sensor2llm.signals.views.converted import ConvertedView, unit_factor
+from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.window import Window
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _CHUNK = 64
 
 
-def fitted(store: Windows, spec: SignalSpec, *, quiet: bool = False) -> Windows:
+def convert_store(store: Windows, spec: SignalSpec, *, quiet: bool = False) -> Windows:
     """Give a store's windows in a spec, row by row: the store itself where it fits already.
 
     Modalities that the store lacks are missing sensors. What is converted is logged in one line.
@@ -49,7 +49,7 @@ def fitted(store: Windows, spec: SignalSpec, *, quiet: bool = False) -> Windows:
     return view
 
 
-def fit_windows(
+def convert_windows(
     windows: Iterable[Window], given: SignalSpec, spec: SignalSpec, name: str = "windows"
 ) -> Iterator[Window]:
     """Give windows of one spec in another, one by one; the windows themselves where they fit.
@@ -61,7 +61,7 @@ def fit_windows(
         name: what messages call them.
 
     Raises:
-        SpecError: As `fitted` does, and if a window does not fit `given`.
+        SpecError: As `convert_store` does, and if a window does not fit `given`.
     """
     if not _differ(given, spec, name):
         return iter(windows)
@@ -78,7 +78,7 @@ def conversions(given: SignalSpec, spec: SignalSpec) -> str:
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in found.items())
 
 
-def _view(store: Windows, spec: SignalSpec) -> MappedStore:
+def _view(store: Windows, spec: SignalSpec) -> ConvertedView:
     names = store.spec.names
     kept = spec.subset(names)
     # The same steps at the same rate last as long, though the length was rounded another way.
@@ -89,7 +89,7 @@ def _view(store: Windows, spec: SignalSpec) -> MappedStore:
         for m in kept.modalities
     )
     ours = SignalSpec(modalities=modalities, window_s=kept.window_s).subset(names)
-    return MappedStore(store, {name: name for name in names}, ours)
+    return ConvertedView(store, {name: name for name in names}, ours)
 
 
 def _converted(
@@ -97,7 +97,7 @@ def _converted(
 ) -> Iterator[Window]:
     coming = iter(windows)
     while part := list(islice(coming, _CHUNK)):
-        view = _view(HeldWindows(part, given, name), spec)
+        view = _view(InMemoryWindows(part, given, name), spec)
         for window, made in zip(part, view, strict=True):
             yield replace(window, signals=made.signals, start_s=made.start_s)
 

@@ -1,7 +1,7 @@
 """A view of a window store in another spec: names, units, rates and window length.
 
 har = WindowStore.open("stores/uci_har")
-accel = MappedStore(har, {"total_acc": "accel"}, spec)
+accel = ConvertedView(har, {"total_acc": "accel"}, spec)
 accel.read([0, 1, 2])["accel"]
 
 A view converts what a batch needs when it is asked for, and holds no signal. What takes a
@@ -61,7 +61,7 @@ class _Conversion:
         return values.take(cut, axis=2) * self.factors
 
 
-class MappedStore(StoreView):
+class ConvertedView(StoreView):
     """Read a store's windows in a common spec: names, units, rates and window length.
 
     Channels are matched by position. Accelerations in g, mg and m/s^2, turn rates in deg/s and
@@ -118,7 +118,7 @@ class MappedStore(StoreView):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The store pickles as its path; the arrays here are made again from it.
-        return MappedStore, (self.store, self.modalities, self.spec, self.place)
+        return ConvertedView, (self.store, self.modalities, self.spec, self.place)
 
     @property
     def digests(self) -> np.ndarray:

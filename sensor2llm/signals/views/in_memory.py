@@ -1,6 +1,6 @@
 """Windows in memory, read as a store is.
 
-held = HeldWindows([window, other], spec)
+held = InMemoryWindows([window, other], spec)
 held.read([0, 1])["accel"]
 """
 
@@ -20,7 +20,7 @@ from sensor2llm.signals.window import Window
 NOBODY = "unknown"
 
 
-class HeldWindows(StoreView):
+class InMemoryWindows(StoreView):
     """Hold windows of one spec as `Windows`, so that views take them as they take a store.
 
     A row of values (axis none) with NaN is missing. A window without a subject is of `unknown`.

@@ -2,7 +2,7 @@
 
 specs, names = [har.spec, wisdm.spec], [{"total_acc": "accel"}, {"watch_accel": "accel"}]
 spec = common_spec(specs, names)
-views = [MappedStore(s, n, spec) for s, n in zip([har, wisdm], names, strict=True)]
+views = [ConvertedView(s, n, spec) for s, n in zip([har, wisdm], names, strict=True)]
 both = JoinedStores(views, labels=False)
 pretrain(both, make_split(both, SplitConfig(kind="subject")))
 """
@@ -27,7 +27,7 @@ class JoinedStores(StoreView):
     of one another.
 
     Args:
-        stores: Stores or views with equal specs (see MappedStore).
+        stores: Stores or views with equal specs (see ConvertedView).
         labels: Whether labels are kept; without them every window is unlabelled.
         names: The stores' names; by default those of their folders.
 
@@ -78,7 +78,7 @@ class JoinedStores(StoreView):
             if store.spec != self.stores[0].spec:
                 raise DataError(
                     f"'{name}' has another spec than '{self.names[0]}'; bring both to one with "
-                    "MappedStore"
+                    "ConvertedView"
                 )
 
     def _renumbered(self, store: Windows) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Data sets of different sensors, rates and window lengths side by side in one store.
 
     stores = [WindowStore.open("stores/uci_har"), WindowStore.open("stores/wisdm_watch")]
-    reading = put_side_by_side(stores)
+    reading = union_modalities(stores)
     reading.spec.names, reading.spec.lengths_s
 
 A window keeps its own data set's sensors as they are; those of the others are missing sensors. So
@@ -24,7 +24,7 @@ from sensor2llm.signals.splits.leaks import distinct_rows
 from sensor2llm.signals.splits.people import known_people
 from sensor2llm.signals.splits.splits import PARTS, make_split
 from sensor2llm.signals.store.store import Windows, WindowStore
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.signals.window import Window
 
@@ -64,7 +64,7 @@ def side_by_side(
     return SignalSpec(modalities=tuple(kept), window_s=longest), names
 
 
-def put_side_by_side(
+def union_modalities(
     stores: Sequence[Windows], splits: Sequence[SplitConfig] | None = None
 ) -> Reading:
     """Read several stores as one data set.
@@ -94,7 +94,7 @@ def put_side_by_side(
             )
     spec, mapped = side_by_side({name: s.spec for name, s in zip(names, stores, strict=True)})
     views = [
-        MappedStore(store, mapped[name], spec) for name, store in zip(names, stores, strict=True)
+        ConvertedView(store, mapped[name], spec) for name, store in zip(names, stores, strict=True)
     ]
     joined = JoinedStores(views)
     return Reading(

@@ -10,7 +10,7 @@ from sensor2llm.llm.checks.precision import in_float32
 from sensor2llm.llm.checks.shortcuts import LENGTHS, Shortcuts, trial_length
 from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, rows_after, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import Steps
+from sensor2llm.llm.generation import DecodingSteps
 from tests.models import tiny_llm
 
 ROWS = {layout.name: layout for layout in (*FAMILIES, *LAYOUTS)}
@@ -119,7 +119,7 @@ def test_tokens_are_computed_anew_where_no_cache_is_right():
     outputs = []
     for cached in (True, False):
         with llm.taking(Shortcuts(steps=cached)):
-            steps = Steps(llm, prompt)
+            steps = DecodingSteps(llm, prompt)
             steps.logits()
             steps.append(torch.tensor([4, 3]))
             outputs.append(steps.logits())

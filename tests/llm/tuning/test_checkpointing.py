@@ -16,8 +16,8 @@ from sensor2llm.errors import ModelError
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.hooks import decoder_layers
-from sensor2llm.llm.tuning.layer_hooks import Reach
-from sensor2llm.llm.tuning.lora import LowRank
+from sensor2llm.llm.tuning.layer_hooks import LayerHooks
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.model.model import SensorLanguageModel
 from tests.llm.tiny import tiny_folder
@@ -32,8 +32,8 @@ def own_llm(family: str = "llama", **options) -> FrozenLLM:
     return FrozenLLM.load(str(tiny_folder(family)), **{"dtype": "float32"} | options)
 
 
-def low_rank(llm: FrozenLLM) -> LowRank:
-    lora = LowRank.start(LowRankConfig(rank=2, dropout=0.3), llm)
+def low_rank(llm: FrozenLLM) -> LoraWeights:
+    lora = LoraWeights.start(LowRankConfig(rank=2, dropout=0.3), llm)
     for weights in lora.up.values():
         nn.init.normal_(weights, std=0.1)
     return lora
@@ -130,7 +130,7 @@ def test_a_forward_that_another_library_put_there_comes_back():
     layer = decoder_layers(llm.model)[0]
     theirs = layer.forward
     layer.forward = theirs
-    with Reach().into(llm):
+    with LayerHooks().into(llm):
         assert layer.forward is not theirs
     assert layer.__dict__["forward"] is theirs
 
@@ -170,7 +170,7 @@ def test_a_long_prompt_holds_less():
         llm.model.config.num_hidden_layers = layers
         vectors = torch.zeros(4, 200, llm.width, requires_grad=True)
         with Peak() as peak:
-            with Reach().into(llm):
+            with LayerHooks().into(llm):
                 logits = llm.model(inputs_embeds=vectors, use_cache=False, logits_to_keep=1).logits
             logits.sum().backward()
         held[checkpointing] = peak.most

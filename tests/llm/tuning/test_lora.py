@@ -13,7 +13,7 @@ from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.hooks import active
-from sensor2llm.llm.tuning.lora import LowRank, linear_maps
+from sensor2llm.llm.tuning.lora import LoraWeights, linear_maps
 from sensor2llm.llm.tuning.peft_files import CONFIG_FILE, WEIGHTS_FILE
 from tests.llm.tiny import FAMILIES, tiny_folder
 
@@ -35,11 +35,11 @@ def llama() -> FrozenLLM:
     return load()
 
 
-def started(llm: FrozenLLM, seed: int = 0, **options) -> LowRank:
-    return LowRank.start(LowRankConfig(**{"rank": 4} | options), llm, seed).eval()
+def started(llm: FrozenLLM, seed: int = 0, **options) -> LoraWeights:
+    return LoraWeights.start(LowRankConfig(**{"rank": 4} | options), llm, seed).eval()
 
 
-def trained(llm: FrozenLLM, **options) -> LowRank:
+def trained(llm: FrozenLLM, **options) -> LoraWeights:
     """Give LoRA whose B is not zero any more."""
     lora = started(llm, **options)
     generator = torch.Generator().manual_seed(1)
@@ -50,7 +50,7 @@ def trained(llm: FrozenLLM, **options) -> LowRank:
 
 
 @torch.no_grad()
-def logits(model, lora: LowRank | None = None, llm: FrozenLLM | None = None) -> torch.Tensor:
+def logits(model, lora: LoraWeights | None = None, llm: FrozenLLM | None = None) -> torch.Tensor:
     with active(lora.hooks(llm) if lora else []):
         return model(input_ids=IDS).logits
 
@@ -66,7 +66,7 @@ def test_peft_gives_the_same_logits_from_the_same_files(family, tmp_path):
     lora.save_peft(tmp_path, "bundled")
     ours = logits(llm.model, lora, llm)
     assert torch.equal(ours, with_peft(llm, tmp_path))
-    assert torch.equal(ours, logits(llm.model, LowRank.load_peft(tmp_path), llm))
+    assert torch.equal(ours, logits(llm.model, LoraWeights.load_peft(tmp_path), llm))
     assert float((ours - logits(llm.model)).abs().max()) > 0.1
 
 
@@ -115,7 +115,7 @@ def test_what_peft_trained_is_read_and_written_again(family, options, tmp_path):
     wanted = logits(theirs.eval())
     assert float((wanted - logits(llm.model)).abs().max()) > 1e-3
 
-    lora = LowRank.load_peft(tmp_path / "theirs").eval()
+    lora = LoraWeights.load_peft(tmp_path / "theirs").eval()
     assert torch.equal(logits(llm.model, lora, llm), wanted)
     lora.save_peft(tmp_path / "again", "bundled")
     assert torch.equal(with_peft(llm, tmp_path / "again"), wanted)
@@ -142,7 +142,7 @@ def test_round_trip(llama, tmp_path):
     lora = trained(llama, alpha=7.5, dropout=0.25, modules=("up_proj", "o_proj"))
     lora.save_peft(tmp_path, "bundled")
     assert sorted(path.name for path in tmp_path.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
-    again = LowRank.load_peft(tmp_path)
+    again = LoraWeights.load_peft(tmp_path)
     assert (again.rank, again.alpha, again.dropout) == (4, 7.5, 0.25)
     assert set(again.targets) == {"up_proj", "o_proj"}
     assert set(again.names) == set(lora.names)
@@ -160,7 +160,7 @@ def test_a_pattern_among_pefts_defaults_is_followed(llama, monkeypatch, tmp_path
     lora = trained(llama)
     assert lora.names == tuple(f"model.layers.1.self_attn.{name}_proj" for name in "qv")
     lora.save_peft(tmp_path, "bundled")
-    assert LowRank.load_peft(tmp_path).targets == pattern
+    assert LoraWeights.load_peft(tmp_path).targets == pattern
     assert torch.equal(with_peft(llama, tmp_path), logits(llama.model, lora, llama))
 
 
@@ -275,51 +275,51 @@ def test_another_llm_is_said(llama):
     ):
         trained(llama).hooks(load("gpt2"))
     name = "model.layers.0.self_attn.q_proj"
-    wide = LowRank({name: (torch.zeros(2, 64), torch.zeros(32, 2))})
+    wide = LoraWeights({name: (torch.zeros(2, 64), torch.zeros(32, 2))})
     with pytest.raises(ModelError, match=r"widths \(64, 32\), and llama-chat has \(32, 32\) there"):
         wide.hooks(llama)
 
 
 def test_broken_files_are_said(llama, tmp_path):
     with pytest.raises(ArtefactError, match=r"adapter_config\.json is missing.*files of LoRA"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     trained(llama).save_peft(tmp_path, "bundled")
     path = tmp_path / WEIGHTS_FILE
     whole, tensors = path.read_bytes(), load_file(path)
     path.write_bytes(whole[:-8])
     with pytest.raises(ArtefactError, match="is broken"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     path.unlink()
     with pytest.raises(ArtefactError, match="expected the tensors of LoRA"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     save_file({"other": torch.zeros(4, 6)}, path)
     with pytest.raises(ArtefactError, match=r"holds other of shape \(4, 6\).*lora_A\.weight"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     save_file({}, path)
     with pytest.raises(ArtefactError, match="holds no tensor"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     save_file(dict(list(tensors.items())[1:]), path)
     with pytest.raises(ArtefactError, match=r"holds \{'[AB]': .*expected A of \(rank, in\) and B"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     halved = {key: value[:2] if "lora_A" in key else value[:, :2] for key, value in tensors.items()}
     save_file({key: value.contiguous() for key, value in halved.items()}, path)
     with pytest.raises(ArtefactError, match=r"updates of rank \[2\], but .* says 4"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
 
 
 def test_other_configurations_are_said(llama, tmp_path):
     path = tmp_path / CONFIG_FILE
     path.write_text('{"peft_type": "PROMPT_TUNING"}')
     with pytest.raises(ArtefactError, match="PROMPT_TUNING; expected LORA"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     path.write_text("{")
     with pytest.raises(ArtefactError, match="no PEFT configuration"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
     trained(llama).save_peft(tmp_path, "bundled")
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"use_dora": True, "bias": "all"}))
     with pytest.raises(ArtefactError, match="sets use_dora, bias; only plain LoRA"):
-        LowRank.load_peft(tmp_path)
+        LoraWeights.load_peft(tmp_path)
 
 
 def test_impossible_configurations_are_said(llama):

@@ -16,7 +16,7 @@ from sensor2llm.llm.forward import (
     tail_logits_and_states,
 )
 from sensor2llm.llm.tuning.hooks import Hook, decoder_layers
-from sensor2llm.llm.tuning.layer_hooks import Reach, count_windows
+from sensor2llm.llm.tuning.layer_hooks import LayerHooks, count_windows
 from sensor2llm.model.model import SensorLanguageModel
 from tests.models import small_adapter, tiny_llm, windows
 
@@ -112,7 +112,7 @@ def test_rows_of_marks_are_taken_with_their_row():
     assert torch.equal(own.window_of, padded[2:])
     behind = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2, 0], pads=1)
     assert torch.equal(behind.window_of, padded[[2, 0], 1:])
-    assert Reach().select([0]) == Reach()
+    assert LayerHooks().select([0]) == LayerHooks()
 
 
 def counted_hooks(llm) -> int:
@@ -129,14 +129,14 @@ def test_nothing_stays_in_the_llm_after_it():
     with pytest.raises(RuntimeError, match="in between"), reach.into(model.llm):
         raise RuntimeError("in between")
     assert counted_hooks(model.llm) == before
-    with Reach().into(model.llm):
+    with LayerHooks().into(model.llm):
         assert counted_hooks(model.llm) == before
 
 
 def test_hooks_act_on_the_forwards_inside(llm):
     prompt = assemble(llm, prompt_rows(llm, [[5, 6, 7]]), None, None, batch=1)
     layer = decoder_layers(llm.model)[-1]
-    doubled = Reach((Hook(layer, before=lambda states: 2 * states),))
+    doubled = LayerHooks((Hook(layer, before=lambda states: 2 * states),))
     with torch.no_grad():
         plain = last_states(llm, prompt)
         reached = last_states(llm, type(prompt)(prompt.vectors, prompt.positions, reach=doubled))

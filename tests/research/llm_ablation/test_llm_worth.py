@@ -33,7 +33,7 @@ from sensor2llm.evaluation.evaluation import evaluate_adapter
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.recipes.encoder import Heard
+from sensor2llm.recipes.encoder import LoadedEncoder
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits.splits import make_split
@@ -68,7 +68,7 @@ def benches(tmp_path_factory) -> dict[str, Bench]:
         split = make_split(store, recipe.split)
         torch.manual_seed(0)
         encoder = SignalEncoder(store.spec, EncoderConfig(width=8, pooled_steps=4)).eval()
-        heard = Heard(encoder, fit_normaliser(store, split.train))
+        heard = LoadedEncoder(encoder, fit_normaliser(store, split.train))
         found[name] = Bench(recipe, store, split, heard, windows=12)
     return found
 
@@ -255,7 +255,7 @@ def together(benches, tmp_path_factory) -> Together:
     normaliser = merge([bench.heard.normaliser for bench in benches.values()])
     recipe = replace(first, data=path, split=SplitConfig(kind="published"), out=path.parent / "all")
     split = make_split(store, recipe.split)
-    return Together(Bench(recipe, store, split, Heard(encoder, normaliser), ANY), named)
+    return Together(Bench(recipe, store, split, LoadedEncoder(encoder, normaliser), ANY), named)
 
 
 def test_one_adapter_hears_each_data_set_at_its_own_place(together, benches):

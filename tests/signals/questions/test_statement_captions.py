@@ -5,13 +5,13 @@ import pytest
 
 from sensor2llm.signals.questions.captions import MOST, SAYINGS, caption, describe
 from sensor2llm.signals.questions.claims import (
+    ClaimTally,
     Statement,
-    Tally,
     judge,
     judged,
     statements_of,
 )
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 
 
@@ -29,13 +29,13 @@ SPEC = _spec("wrist_acc", "ankle_acc", "heart_rate", "ibi", "wrist_eda")
 
 def test_every_caption_is_read_back_in_full_and_is_true_of_its_window(every_fact):
     rng = np.random.default_rng(0)
-    total = Tally()
+    total = ClaimTally()
     for _, told in every_fact:
         for _ in range(5):
             tally = judge(describe(told, rng), told)
             assert tally.total >= 1
             total += tally
-    assert total == Tally(true=total.total)
+    assert total == ClaimTally(true=total.total)
     assert total.total > 1000
 
 
@@ -43,10 +43,10 @@ def test_captions_of_real_windows_are_true_of_them_and_less_of_others(real):
     spec, told = real
     rng = np.random.default_rng(0)
     texts = [describe(facts, rng) for facts in told]
-    own = sum((judge(text, facts) for text, facts in zip(texts, told, strict=True)), Tally())
+    own = sum((judge(text, facts) for text, facts in zip(texts, told, strict=True)), ClaimTally())
     assert own.true_share == 1.0
     swapped = [told[i] for i in rng.permutation(len(told))]
-    other = sum((judge(t, facts) for t, facts in zip(texts, swapped, strict=True)), Tally())
+    other = sum((judge(t, facts) for t, facts in zip(texts, swapped, strict=True)), ClaimTally())
     assert other.unparsed == 0
     assert other.true_share < 0.6
     for text, facts in zip(texts, told, strict=True):
@@ -91,13 +91,13 @@ BRIEF = (
 def test_clauses_become_statements_about_their_sensor(told):
     found = statements_of(BRIEF, SPEC)
     assert [(s.asked, s.value) for s in found] == [
-        (Asked("intensity", "wrist_acc"), "moderate"),
-        (Asked("step_rate", "wrist_acc"), 1.9),
-        (Asked("heart_rate", "heart_rate"), 72.0),
-        (Asked("trend", "heart_rate"), "rising"),
-        (Asked("is_missing", "wrist_eda"), True),
+        (Question("intensity", "wrist_acc"), "moderate"),
+        (Question("step_rate", "wrist_acc"), 1.9),
+        (Question("heart_rate", "heart_rate"), 72.0),
+        (Question("trend", "heart_rate"), "rising"),
+        (Question("is_missing", "wrist_eda"), True),
     ]
-    assert judge(BRIEF, told()) == Tally(true=5)
+    assert judge(BRIEF, told()) == ClaimTally(true=5)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_clauses_become_statements_about_their_sensor(told):
 def test_each_saying_is_read(clause, asked, value):
     for text in (clause, f"{clause.upper()}.", f" {clause} ;"):
         [statement] = statements_of(text, SPEC)
-        assert (statement.asked, statement.value) == (Asked(asked, "wrist_acc"), value)
+        assert (statement.asked, statement.value) == (Question(asked, "wrist_acc"), value)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_unparsed_part_is_shown_in_words():
     found = statements_of("The wrist accelerometer hums with about 2 steps a second.", SPEC)
     assert found == [
         Statement("the wrist accelerometer hums"),
-        Statement("about 2 steps a second", Asked("step_rate", "wrist_acc"), 2.0),
+        Statement("about 2 steps a second", Question("step_rate", "wrist_acc"), 2.0),
     ]
 
 
@@ -158,32 +158,32 @@ def test_statements_are_judged_one_by_one(told):
         "Light movement at the wrist accelerometer with about 2 steps a second and a song; "
         "about 2 steps a second at the beat series; nothing is missing."
     )
-    assert judge(text, told()) == Tally(true=1, false=3, unparsed=1)
+    assert judge(text, told()) == ClaimTally(true=1, false=3, unparsed=1)
     assert judge(text, told()).true_share == pytest.approx(1 / 5)
     assert judge("", told()).true_share == 0.0
 
 
 def test_a_repeated_claim_counts_once_and_a_contradiction_twice(told):
     clause = "Moderate movement at the wrist accelerometer. "
-    assert judge(3 * clause, told()) == Tally(true=1)
+    assert judge(3 * clause, told()) == ClaimTally(true=1)
     both = clause + clause.replace("Moderate", "Light")
-    assert judge(both, told()) == Tally(true=1, false=1)
+    assert judge(both, told()) == ClaimTally(true=1, false=1)
 
 
 def test_each_missing_sensor_is_a_statement_of_its_own(told):
     text = "The wrist skin conductance, the beat series and the heart rate are missing."
-    assert judge(text, told()) == Tally(true=1, false=2)
-    assert judge("The wrist eda was not recorded.", told()) == Tally(true=1)
-    assert judge("Nothing is missing.", told(missing=())) == Tally(true=1)
+    assert judge(text, told()) == ClaimTally(true=1, false=2)
+    assert judge("The wrist eda was not recorded.", told()) == ClaimTally(true=1)
+    assert judge("Nothing is missing.", told(missing=())) == ClaimTally(true=1)
 
 
 def test_a_sensor_named_with_a_joining_word_stays_whole():
     spec = _spec("hand_and_arm", "leg_with_shoe")
     text = "Light movement at the hand and arm with no regular steps; the leg with shoe is steady."
     assert [s.asked for s in statements_of(text, spec)] == [
-        Asked("intensity", "hand_and_arm"),
-        Asked("step_rate", "hand_and_arm"),
-        Asked("trend", "leg_with_shoe"),
+        Question("intensity", "hand_and_arm"),
+        Question("step_rate", "hand_and_arm"),
+        Question("trend", "leg_with_shoe"),
     ]
 
 

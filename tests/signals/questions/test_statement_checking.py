@@ -4,9 +4,9 @@ import pytest
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.questions.checking import Verdict, check, differs, true_answer
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 
-STEPS = Asked("step_rate", "wrist_acc")
+STEPS = Question("step_rate", "wrist_acc")
 
 
 @pytest.mark.parametrize(
@@ -16,16 +16,16 @@ STEPS = Asked("step_rate", "wrist_acc")
         (STEPS, "2.2 steps a second", "false"),
         (STEPS, "no regular steps", "false"),
         (STEPS, "walking", "unparsed"),
-        (Asked("step_rate", "ankle_acc"), "no steps", "true"),
-        (Asked("heart_rate", "heart_rate"), "The pulse is 76 beats a minute.", "true"),
-        (Asked("heart_rate", "heart_rate"), "77 bpm", "false"),
-        (Asked("trend", "heart_rate"), "it rises", "true"),
-        (Asked("orientation", "wrist_acc"), "+y", "false"),
-        (Asked("which_missing"), "nothing is missing", "false"),
-        (Asked("which_missing"), "the moon is missing", "unparsed"),
-        (Asked("heart_rate_above", "heart_rate", 60.0), "Yes.", "true"),
-        (Asked("heart_rate_above", "heart_rate", 60.0), "maybe", "unparsed"),
-        (Asked("is_missing", "wrist_eda"), "no", "false"),
+        (Question("step_rate", "ankle_acc"), "no steps", "true"),
+        (Question("heart_rate", "heart_rate"), "The pulse is 76 beats a minute.", "true"),
+        (Question("heart_rate", "heart_rate"), "77 bpm", "false"),
+        (Question("trend", "heart_rate"), "it rises", "true"),
+        (Question("orientation", "wrist_acc"), "+y", "false"),
+        (Question("which_missing"), "nothing is missing", "false"),
+        (Question("which_missing"), "the moon is missing", "unparsed"),
+        (Question("heart_rate_above", "heart_rate", 60.0), "Yes.", "true"),
+        (Question("heart_rate_above", "heart_rate", 60.0), "maybe", "unparsed"),
+        (Question("is_missing", "wrist_eda"), "no", "false"),
     ],
 )
 def test_what_is_said_is_judged_within_the_tolerance(asked, said, verdict, told):
@@ -33,8 +33,8 @@ def test_what_is_said_is_judged_within_the_tolerance(asked, said, verdict, told)
 
 
 def test_any_answer_about_a_missing_sensor_is_false(told):
-    assert check(Asked("heart_rate", "wrist_eda"), "72 bpm", told()) is Verdict.FALSE
-    above = Asked("heart_rate_above", "wrist_eda", 60.0)
+    assert check(Question("heart_rate", "wrist_eda"), "72 bpm", told()) is Verdict.FALSE
+    above = Question("heart_rate_above", "wrist_eda", 60.0)
     assert {check(above, said, told()) for said in ("yes", "no")} == {Verdict.FALSE}
     assert true_answer(above, told()) is None
 
@@ -47,7 +47,7 @@ def test_truth_differs_only_beyond_the_tolerance_and_either_way_round(told):
 
 
 def test_near_words_do_not_differ(told):
-    asked = Asked("intensity", "wrist_acc")
+    asked = Question("intensity", "wrist_acc")
     light = told(wrist_acc__intensity="light")
     near = told(wrist_acc__intensity={"near": ("light",)})
     assert differs(asked, told(), light)
@@ -58,25 +58,25 @@ def test_near_words_do_not_differ(told):
 def test_a_missing_sensor_has_nothing_to_compare_but_that_it_is_missing(told):
     without = {key: fact for key, fact in told().items() if fact.modality != "heart_rate"}
     without |= {"missing": told(missing=("wrist_eda", "heart_rate"))["missing"]}
-    assert not differs(Asked("heart_rate", "heart_rate"), told(), without)
-    assert differs(Asked("is_missing", "heart_rate"), told(), without)
-    assert differs(Asked("which_missing"), told(), without)
+    assert not differs(Question("heart_rate", "heart_rate"), told(), without)
+    assert differs(Question("is_missing", "heart_rate"), told(), without)
+    assert differs(Question("which_missing"), told(), without)
 
 
 def test_a_modality_that_the_facts_do_not_know_is_refused(told):
     with pytest.raises(DataError, match="unknown modality 'knee'; the facts tell of wrist_acc"):
-        check(Asked("intensity", "knee"), "still", told())
+        check(Question("intensity", "knee"), "still", told())
 
 
 def test_a_comparison_with_nothing_is_refused(told):
     with pytest.raises(ConfigError, match="heart_rate_above compares; say with what"):
-        check(Asked("heart_rate_above", "heart_rate"), "yes", told())
+        check(Question("heart_rate_above", "heart_rate"), "yes", told())
 
 
 def test_an_unknown_template_is_refused(told):
     for call in (
-        lambda: check(Asked("mood"), "good", told()),
-        lambda: true_answer(Asked("mood"), {}),
+        lambda: check(Question("mood"), "good", told()),
+        lambda: true_answer(Question("mood"), {}),
     ):
         with pytest.raises(ConfigError, match="unknown question template 'mood'"):
             call()

@@ -16,7 +16,7 @@ from sensor2llm.signals.questions.questions import (
     most_frequent_answers,
     questions_for,
 )
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES
 from sensor2llm.signals.window import Window
 
@@ -85,7 +85,7 @@ def test_the_most_frequent_answer_is_taken_at_each_key_and_for_each_template(tol
     [pair] = ask(told(), np.random.default_rng(0), ["trend"])
 
     def said(modality, answer):
-        return replace(pair, asked=Asked("trend", modality), answer=answer)
+        return replace(pair, asked=Question("trend", modality), answer=answer)
 
     given = "a rising, a rising, a steady, b steady, b steady, c falling, c rising"
     answers = most_frequent_answers(said(*words.split()) for words in given.split(", "))
@@ -95,10 +95,10 @@ def test_the_most_frequent_answer_is_taken_at_each_key_and_for_each_template(tol
         "trend.b": "steady",
         "trend.c": "falling",
     }
-    assert frequent_answer(answers, Asked("trend", "b")) == "steady"
-    assert frequent_answer(answers, Asked("trend", "new")) == "rising"
-    assert frequent_answer(answers, Asked("intensity", "new")) == ""
-    assert check(Asked("intensity", "wrist_acc"), "", told()) is Verdict.UNPARSED
+    assert frequent_answer(answers, Question("trend", "b")) == "steady"
+    assert frequent_answer(answers, Question("trend", "new")) == "rising"
+    assert frequent_answer(answers, Question("intensity", "new")) == ""
+    assert check(Question("intensity", "wrist_acc"), "", told()) is Verdict.UNPARSED
 
 
 def test_hiding_drops_about_the_share_and_never_all(simulations):

@@ -13,39 +13,39 @@ from sensor2llm.signals.questions.naming import (
     spoken_names,
 )
 from sensor2llm.signals.questions.questions import worded
-from sensor2llm.signals.questions.template import Asked
+from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES, template_named, template_table
 from sensor2llm.signals.questions.yes_no import YesNo
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 
 TRUTH = [
-    (Asked("intensity", "wrist_acc"), "moderate"),
-    (Asked("step_rate", "wrist_acc"), "1.9 steps a second"),
-    (Asked("step_rate", "ankle_acc"), "no regular steps"),
-    (Asked("heart_rate", "heart_rate"), "72 bpm"),
-    (Asked("trend", "heart_rate"), "rising"),
-    (Asked("dominant_frequency", "wrist_acc"), "3.8 Hz"),
-    (Asked("orientation", "wrist_acc"), "-y"),
-    (Asked("rmssd", "ibi"), "45 ms"),
-    (Asked("irregularity", "ibi"), "8 %"),
-    (Asked("intensity_is", "wrist_acc", "moderate"), "yes"),
-    (Asked("intensity_is", "wrist_acc", "still"), "no"),
-    (Asked("trend_is", "heart_rate", "falling"), "no"),
-    (Asked("has_steps", "wrist_acc"), "yes"),
-    (Asked("has_steps", "ankle_acc"), "no"),
-    (Asked("stronger_movement", "wrist_acc", "ankle_acc"), "yes"),
-    (Asked("stronger_movement", "ankle_acc", "wrist_acc"), "no"),
-    (Asked("heart_rate_above", "heart_rate", 60.0), "yes"),
-    (Asked("heart_rate_above", "heart_rate", 80.0), "no"),
-    (Asked("step_rate_above", "wrist_acc", 1.5), "yes"),
-    (Asked("step_rate_above", "ankle_acc", 1.25), "no"),
-    (Asked("dominant_frequency_above", "wrist_acc", 6.0), "no"),
-    (Asked("rmssd_above", "ibi", 40.0), "yes"),
-    (Asked("irregularity_above", "ibi", 10.0), "no"),
-    (Asked("which_missing"), "the wrist skin conductance is missing"),
-    (Asked("is_missing", "wrist_eda"), "yes"),
-    (Asked("is_missing", "ibi"), "no"),
+    (Question("intensity", "wrist_acc"), "moderate"),
+    (Question("step_rate", "wrist_acc"), "1.9 steps a second"),
+    (Question("step_rate", "ankle_acc"), "no regular steps"),
+    (Question("heart_rate", "heart_rate"), "72 bpm"),
+    (Question("trend", "heart_rate"), "rising"),
+    (Question("dominant_frequency", "wrist_acc"), "3.8 Hz"),
+    (Question("orientation", "wrist_acc"), "-y"),
+    (Question("rmssd", "ibi"), "45 ms"),
+    (Question("irregularity", "ibi"), "8 %"),
+    (Question("intensity_is", "wrist_acc", "moderate"), "yes"),
+    (Question("intensity_is", "wrist_acc", "still"), "no"),
+    (Question("trend_is", "heart_rate", "falling"), "no"),
+    (Question("has_steps", "wrist_acc"), "yes"),
+    (Question("has_steps", "ankle_acc"), "no"),
+    (Question("stronger_movement", "wrist_acc", "ankle_acc"), "yes"),
+    (Question("stronger_movement", "ankle_acc", "wrist_acc"), "no"),
+    (Question("heart_rate_above", "heart_rate", 60.0), "yes"),
+    (Question("heart_rate_above", "heart_rate", 80.0), "no"),
+    (Question("step_rate_above", "wrist_acc", 1.5), "yes"),
+    (Question("step_rate_above", "ankle_acc", 1.25), "no"),
+    (Question("dominant_frequency_above", "wrist_acc", 6.0), "no"),
+    (Question("rmssd_above", "ibi", 40.0), "yes"),
+    (Question("irregularity_above", "ibi", 10.0), "no"),
+    (Question("which_missing"), "the wrist skin conductance is missing"),
+    (Question("is_missing", "wrist_eda"), "yes"),
+    (Question("is_missing", "ibi"), "no"),
 ]
 
 
@@ -102,7 +102,7 @@ def test_what_a_template_draws_has_a_true_answer_that_rests_on_its_facts(templat
 def test_a_missing_sensor_has_no_true_answer(told):
     for asked, _ in TRUTH:
         if asked.modality and asked.template != "is_missing":
-            silent = Asked(asked.template, "wrist_eda", asked.than)
+            silent = Question(asked.template, "wrist_eda", asked.than)
             template = TEMPLATES[asked.template]
             assert template.truth(silent, told()) is None
             assert not template.accepts(True, silent, told())
@@ -122,7 +122,7 @@ def test_either_answer_passes_where_the_limit_is_within_the_tolerance(
     template, modality, clear, unclear, far, told
 ):
     def passing(limit):
-        asked = Asked(template, modality, limit)
+        asked = Question(template, modality, limit)
         return [v for v in (True, False) if TEMPLATES[template].accepts(v, asked, told())]
 
     assert passing(clear) == [False]
@@ -159,7 +159,7 @@ def test_the_true_word_is_asked_for_half_of_the_time_and_near_words_never(told):
 def test_a_near_word_leaves_both_answers_true(told):
     near = told(wrist_acc__intensity={"near": ("light",)})
     for word, passing in (("moderate", 2), ("light", 2), ("still", 1), ("vigorous", 1)):
-        asked = Asked("intensity_is", "wrist_acc", word)
+        asked = Question("intensity_is", "wrist_acc", word)
         accepts = TEMPLATES["intensity_is"].accepts
         assert sum(accepts(value, asked, near) for value in (True, False)) == passing
 
@@ -169,7 +169,7 @@ def test_two_sensors_that_move_about_as_much_are_not_compared(told):
     template = TEMPLATES["stronger_movement"]
     even = told(ankle_acc__intensity={"number": 0.185})
     assert template.draw(even, rng) == []
-    asked = Asked("stronger_movement", "wrist_acc", "ankle_acc")
+    asked = Question("stronger_movement", "wrist_acc", "ankle_acc")
     assert template.accepts(True, asked, even)
     assert template.accepts(False, asked, even)
     orders = {template.draw(told(), rng)[0].key for _ in range(20)}
@@ -182,7 +182,7 @@ def test_a_missing_sensor_is_asked_for_half_of_the_time(told):
     asked = [TEMPLATES["is_missing"].draw(facts_of, rng)[0].modality for _ in range(2000)]
     assert 0.46 < np.mean([name == "wrist_eda" for name in asked]) < 0.54
     assert set(asked) == set(sensors_told(facts_of))
-    assert TEMPLATES["is_missing"].truth(Asked("is_missing", "ibi"), told(missing=())) is False
+    assert TEMPLATES["is_missing"].truth(Question("is_missing", "ibi"), told(missing=())) is False
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_missing_sensors_are_read_in_several_wordings(said, names, told):
 
 
 def test_exactly_the_missing_sensors_are_the_truth(told):
-    asked, template = Asked("which_missing"), TEMPLATES["which_missing"]
+    asked, template = Question("which_missing"), TEMPLATES["which_missing"]
     two = told(missing=("wrist_eda", "ecg"))
     assert _written(asked, two) == "the wrist skin conductance and the ECG are missing"
     assert template.accepts(("ecg", "wrist_eda"), asked, two)
@@ -236,9 +236,9 @@ def test_the_longest_sensor_is_marked_and_parts_of_words_are_not():
 
 def test_a_limit_and_a_sensor_stand_in_the_question():
     spoken = spoken_names(("wrist_acc", "ankle_acc"))
-    above = Asked("step_rate_above", "wrist_acc", 1.5)
+    above = Question("step_rate_above", "wrist_acc", 1.5)
     assert worded(above, "{sensor} > {than}?", spoken) == "wrist accelerometer > 1.5?"
-    more = Asked("stronger_movement", "wrist_acc", "ankle_acc")
+    more = Question("stronger_movement", "wrist_acc", "ankle_acc")
     assert (
         worded(more, "{sensor} > {than}?", spoken) == "wrist accelerometer > ankle accelerometer?"
     )

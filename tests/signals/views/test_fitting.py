@@ -9,8 +9,8 @@ from scipy.signal import resample_poly
 from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.conversion import conversions, fit_windows, fitted
-from sensor2llm.signals.views.in_memory import HeldWindows
+from sensor2llm.signals.views.conversion import conversions, convert_store, convert_windows
+from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.window import Window
 from tests.signals.stores import ACCEL, BEATS, ROW, SPEC, make_windows
 
@@ -63,7 +63,7 @@ def assert_as_expected(made, windows):
 
 
 def test_a_store_is_converted_row_by_row(store):
-    view = fitted(store, SLOW)
+    view = convert_store(store, SLOW)
     assert_as_expected(view, store)
     # Modalities that the store lacks stay out of the spec: they are missing sensors.
     assert view.spec.names == ("rr", "accel", "person")
@@ -75,11 +75,11 @@ def test_a_store_is_converted_row_by_row(store):
 def test_windows_in_memory_are_what_the_store_of_them_is(store):
     many = [w for _ in range(2) for w in store]
     assert len(many) > 64
-    assert_as_expected(fit_windows(iter(many), SPEC, SLOW), many)
+    assert_as_expected(convert_windows(iter(many), SPEC, SLOW), many)
 
 
 def test_windows_keep_what_they_are_without(store):
-    (found,) = fit_windows([Window(store[0].signals)], SPEC, SLOW)
+    (found,) = convert_windows([Window(store[0].signals)], SPEC, SLOW)
     assert (found.subject, found.label, found.start_s) == (None, None, 0.25)
 
 
@@ -94,9 +94,11 @@ def test_windows_keep_what_they_are_without(store):
 )
 def test_what_fits_already_is_handed_on_untouched(store, spec, caplog):
     with caplog.at_level("INFO"):
-        assert fitted(store, spec) is store
+        assert convert_store(store, spec) is store
         windows = list(store)
-        assert all(a is b for a, b in zip(fit_windows(windows, SPEC, spec), windows, strict=True))
+        assert all(
+            a is b for a, b in zip(convert_windows(windows, SPEC, spec), windows, strict=True)
+        )
     assert not caplog.messages
 
 
@@ -107,9 +109,9 @@ def test_what_is_converted_is_told_once(store, caplog):
     )
     assert conversions(SPEC, SLOW) == told
     with caplog.at_level("INFO"):
-        list(fitted(store, SLOW))
-        list(fit_windows(store, SPEC, SLOW, "walk.npz"))
-        fitted(store, SLOW, quiet=True)
+        list(convert_store(store, SLOW))
+        list(convert_windows(store, SPEC, SLOW, "walk.npz"))
+        convert_store(store, SLOW, quiet=True)
     tail = f" is converted to what is expected: {told}"
     assert caplog.messages == [f"{store.path}{tail}", f"walk.npz{tail}"]
 
@@ -119,8 +121,8 @@ def test_a_length_that_was_rounded_another_way_is_the_same(tmp_path):
     theirs = SignalSpec(modalities=(accel, changed(BEATS, unit="s")), window_s=2.55)
     ours = SignalSpec(modalities=(accel, BEATS), window_s=2.56)
     window = Window({"accel": np.ones((3, 51)), "rr": np.full((1, 5), 0.8)})
-    assert next(fit_windows([window], theirs.subset(["accel"]), ours)) is window
-    (found,) = fit_windows([window], theirs, ours)
+    assert next(convert_windows([window], theirs.subset(["accel"]), ours)) is window
+    (found,) = convert_windows([window], theirs, ours)
     np.testing.assert_array_equal(found.signals["accel"], np.ones((3, 51)))
     np.testing.assert_allclose(found.signals["rr"], np.full((1, 5), 800.0))
 
@@ -128,7 +130,7 @@ def test_a_length_that_was_rounded_another_way_is_the_same(tmp_path):
 def test_steps_that_were_rounded_are_no_shorter_window():
     theirs = SignalSpec(modalities=(changed(ACCEL, rate_hz=20.0, steps=51),), window_s=2.56)
     ours = SignalSpec(modalities=(changed(ACCEL, rate_hz=50.0, steps=128),), window_s=2.56)
-    (found,) = fit_windows([Window({"accel": np.ones((3, 51))})], theirs, ours)
+    (found,) = convert_windows([Window({"accel": np.ones((3, 51))})], theirs, ours)
     np.testing.assert_allclose(found.signals["accel"], np.ones((3, 128)), rtol=1e-3)
     other = SignalSpec(modalities=(replace(ACCEL, rate_hz=20.0, steps=52),), window_s=2.6)
     less = SignalSpec(modalities=(replace(ACCEL, rate_hz=20.0, steps=51),), window_s=2.575)
@@ -142,12 +144,12 @@ def test_a_sensor_is_brought_to_its_own_length():
     given = SignalSpec(modalities=(ACCEL, replace(light, steps=60, window_s=60.0)), window_s=2.0)
     spec = SignalSpec(modalities=(ACCEL, replace(light, window_s=30.0)), window_s=2.0)
     window = Window({"accel": np.ones((3, 16)), "light": np.arange(60.0)[None]})
-    (found,) = fit_windows([window], given, spec)
+    (found,) = convert_windows([window], given, spec)
     np.testing.assert_array_equal(found.signals["accel"], window.signals["accel"])
     np.testing.assert_array_equal(found.signals["light"][0], np.arange(15.0, 45.0))
     assert conversions(given, spec) == "light: 60 s to the 30 s at the centre"
     with pytest.raises(SpecError, match="has 'light' in windows of 30 s, the spec expects 60 s"):
-        fit_windows([window], spec, given)
+        convert_windows([window], spec, given)
 
 
 GYRO = replace(ACCEL, name="gyro")
@@ -184,20 +186,20 @@ GYRO = replace(ACCEL, name="gyro")
 )
 def test_what_cannot_be_converted_is_named_on_both_sides(store, spec, message):
     with pytest.raises(SpecError, match=message) as raised:
-        fitted(store, spec)
+        convert_store(store, spec)
     assert "\n" not in str(raised.value)
     with pytest.raises(SpecError, match=message):
-        fit_windows(store, SPEC, spec)
+        convert_windows(store, SPEC, spec)
 
 
 def test_windows_that_are_not_what_is_said_of_them():
     with pytest.raises(SpecError, match=r"of shape \(3, 12\), the spec expects \(3, 16\)"):
-        list(fit_windows([Window({"accel": np.ones((3, 12))})], SPEC, SLOW))
+        list(convert_windows([Window({"accel": np.ones((3, 12))})], SPEC, SLOW))
 
 
 def test_held_windows_are_read_as_the_store_of_them(store):
     windows = list(store)
-    held = HeldWindows(windows, SPEC, "mine")
+    held = InMemoryWindows(windows, SPEC, "mine")
     assert (len(held), str(held.path), held[3].signals.keys()) == (
         len(store), "mine", windows[3].signals.keys(),
     )  # fmt: skip
@@ -215,8 +217,8 @@ def test_held_windows_are_read_as_the_store_of_them(store):
 
 def test_held_rows_with_gaps_are_missing():
     signals = {"accel": np.ones((3, 16)), "person": np.array([[30.0], [np.nan]])}
-    held = HeldWindows([Window(signals)], SPEC)
+    held = InMemoryWindows([Window(signals)], SPEC)
     np.testing.assert_array_equal(held.present, [[True, False, False]])
     assert (held.subjects.tolist(), held.labels.tolist()) == (["unknown"], [-1])
     with pytest.raises(SpecError, match="window has no modality"):
-        HeldWindows([Window({})], SPEC)
+        InMemoryWindows([Window({})], SPEC)

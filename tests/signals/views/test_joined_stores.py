@@ -13,7 +13,7 @@ from sensor2llm.signals.common_spec import common_spec
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import Split, check_leak, label_fraction, make_split
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.signals.window import Window
 from sensor2llm.training.config import LoopConfig
@@ -44,7 +44,7 @@ def views(tmp_path_factory):
     lab = WindowStore.write(base / "lab", SPEC, make_windows(), source="the lab")
     wrist = WindowStore.write(base / "wrist", WRIST, wrist_windows(), source="a watch")
     spec = common_spec([SPEC, WRIST], NAMES)
-    return [MappedStore(s, n, spec) for s, n in zip([lab, wrist], NAMES, strict=True)]
+    return [ConvertedView(s, n, spec) for s, n in zip([lab, wrist], NAMES, strict=True)]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sensor2llm.signals.normalise import fit_normaliser
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.splits.splits import label_fraction, make_split
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.converted import MappedStore
+from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.window import Window
 from tests.signals.stores import SPEC, make_windows
 
@@ -58,7 +58,7 @@ class Watched:
 
 
 def test_the_same_spec_gives_the_same_windows(store):
-    view = MappedStore(store, {name: name for name in SPEC.names}, SPEC)
+    view = ConvertedView(store, {name: name for name in SPEC.names}, SPEC)
     assert len(view) == len(store)
     for ours, theirs in zip(view, store, strict=True):
         assert (ours.subject, ours.label, ours.start_s) == (
@@ -71,7 +71,7 @@ def test_the_same_spec_gives_the_same_windows(store):
 
 def test_names_units_rate_and_length_are_those_of_the_common_spec(store):
     spec = spec_of(timed("wrist", "m/s2", 4.0, 1.5, "abc"))
-    view = MappedStore(store, {"accel": "wrist"}, spec)
+    view = ConvertedView(store, {"accel": "wrist"}, spec)
     rows = [5, 0, 9]
     read = view.read(rows)
     assert list(read) == ["wrist"]
@@ -97,7 +97,7 @@ def view_row(store, name, i):
 def test_a_window_is_cut_where_it_is_asked(store, place, first):
     accel = timed("accel", "g", 8.0, 1.5)
     beats = Modality(name="rr", channels=SPEC["rr"].channels, steps=3, axis="event")
-    view = MappedStore(store, {"accel": "accel", "rr": "rr"}, spec_of(accel, beats), place=place)
+    view = ConvertedView(store, {"accel": "accel", "rr": "rr"}, spec_of(accel, beats), place=place)
     np.testing.assert_array_equal(
         view.read([0])["accel"][0], store[0].signals["accel"][:, first : first + 12]
     )
@@ -117,7 +117,7 @@ def test_a_wave_is_the_same_wave_at_another_rate(tmp_path):
     store = WindowStore.write(tmp_path / "store", spec_of(fast), windows)
     for rate_hz in (20.0, 64.0, 33.3):
         common = timed("slow", "rad/s", rate_hz, 4.0, "x")
-        values = MappedStore(store, {"fast": "slow"}, spec_of(common, window_s=4.0)).read([0])
+        values = ConvertedView(store, {"fast": "slow"}, spec_of(common, window_s=4.0)).read([0])
         expected = np.deg2rad(wave(rate_hz, 4.0, round(2.0 * rate_hz) / rate_hz))
         np.testing.assert_allclose(values["slow"][0], expected, atol=3e-4)
 
@@ -126,7 +126,7 @@ def test_rounded_steps_are_filled_with_the_last_value(tmp_path):
     slow, fast = timed("m", "V", 4.0, 2.5, "x"), timed("m", "V", 50.0, 2.56, "x")
     windows = [Window({"m": np.arange(10.0)[None]}, subject="a")]
     store = WindowStore.write(tmp_path / "store", spec_of(slow, window_s=2.56), windows)
-    view = MappedStore(store, {"m": "m"}, spec_of(fast, window_s=2.56))
+    view = ConvertedView(store, {"m": "m"}, spec_of(fast, window_s=2.56))
     (values,) = view.read([0])["m"][0]
     whole = resample_poly(np.arange(10.0), 25, 2, padtype="line")
     assert (len(whole), len(values)) == (125, 128)
@@ -147,13 +147,13 @@ def test_known_units_are_converted(tmp_path, given, wanted, factor):
     theirs, ours = timed("a", given, 4.0, 2.0, "x"), timed("b", wanted, 4.0, 2.0, "x")
     values = np.arange(8.0)[None]
     store = WindowStore.write(tmp_path / "store", spec_of(theirs), [Window({"a": values}, "p")])
-    read = MappedStore(store, {"a": "b"}, spec_of(ours)).read([0])["b"]
+    read = ConvertedView(store, {"a": "b"}, spec_of(ours)).read([0])["b"]
     np.testing.assert_allclose(read[0], values * factor, rtol=1e-6)
 
 
 def test_what_a_store_lacks_is_absent_and_windows_left_with_nothing_are_left_out(store):
     gyro = timed("gyro", "rad/s", 8.0, 2.0)
-    view = MappedStore(store, {"rr": "beats"}, spec_of(gyro, beats("beats")))
+    view = ConvertedView(store, {"rr": "beats"}, spec_of(gyro, beats("beats")))
     there = np.asarray(store.present)[:, 1]
     assert 0 < len(view) == there.sum() < len(store)
     np.testing.assert_array_equal(view.present, [[False, True]] * len(view))
@@ -176,7 +176,7 @@ def test_people_without_a_window_are_in_no_split(tmp_path):
     windows = [Window(values, subject=p) for p in ("a", "b", "c")]
     windows.insert(1, Window({"accel": np.ones((3, 16))}, subject="deaf"))
     store = WindowStore.write(tmp_path / "store", SPEC, windows)
-    view = MappedStore(store, {"rr": "rr"}, spec_of(beats("rr")))
+    view = ConvertedView(store, {"rr": "rr"}, spec_of(beats("rr")))
     assert view.subject_names == ("a", "b", "c")
     assert view.subjects.tolist() == ["a", "b", "c"]
 
@@ -184,7 +184,7 @@ def test_people_without_a_window_are_in_no_split(tmp_path):
 def test_reading_is_streamed_and_keeps_to_what_is_asked(store):
     watched = Watched(store)
     spec = spec_of(timed("slow", "g", 4.0, 2.0), beats("beats"))
-    view = MappedStore(watched, {"accel": "slow", "rr": "beats"}, spec)
+    view = ConvertedView(watched, {"accel": "slow", "rr": "beats"}, spec)
     assert not watched.asked
     view.read([4, 2], ["beats"])
     assert watched.asked == [(2, ("rr",))]
@@ -197,7 +197,7 @@ def test_fitting_reads_one_modality_at_a_time_in_chunks(tmp_path):
     long = timed("ecg", "mV", 1024.0, 16.0, "x")
     windows = (Window({"ecg": np.full((1, 16384), i)}, subject="a") for i in range(40))
     watched = Watched(WindowStore.write(tmp_path / "store", spec_of(long), windows))
-    view = MappedStore(watched, {"ecg": "ecg"}, spec_of(timed("ecg", "V", 1024.0, 16.0, "x")))
+    view = ConvertedView(watched, {"ecg": "ecg"}, spec_of(timed("ecg", "V", 1024.0, 16.0, "x")))
     fitted = fit_normaliser(view, np.arange(40))
     assert {names for _, names in watched.asked} == {("ecg",)}
     assert [rows for rows, _ in watched.asked] == [16, 16, 8]
@@ -207,7 +207,7 @@ def test_fitting_reads_one_modality_at_a_time_in_chunks(tmp_path):
 
 def test_normalising_and_batches_work_on_a_view_as_on_a_store(store, tmp_path):
     spec = spec_of(timed("wrist", "m/s^2", 4.0, 2.0), beats("beats"))
-    view = MappedStore(store, {"accel": "wrist", "rr": "beats"}, spec)
+    view = ConvertedView(store, {"accel": "wrist", "rr": "beats"}, spec)
     written = WindowStore.write(tmp_path / "written", spec, view, view.label_names)
     rows = np.arange(len(view))
     normaliser = fit_normaliser(view, rows)
@@ -222,7 +222,7 @@ def test_normalising_and_batches_work_on_a_view_as_on_a_store(store, tmp_path):
 
 
 def test_splits_and_label_shares_are_those_of_the_store(store):
-    view = MappedStore(store, {"accel": "accel"}, SPEC.subset(["accel"]))
+    view = ConvertedView(store, {"accel": "accel"}, SPEC.subset(["accel"]))
     config = SplitConfig(kind="published")
     ours, theirs = make_split(view, config), make_split(store, config)
     assert ours.subjects(view) == theirs.subjects(store)
@@ -232,7 +232,7 @@ def test_splits_and_label_shares_are_those_of_the_store(store):
 
 
 def test_a_pickled_view_carries_no_data(store):
-    view = MappedStore(store, {"accel": "accel"}, SPEC.subset(["accel"]), place="end")
+    view = ConvertedView(store, {"accel": "accel"}, SPEC.subset(["accel"]), place="end")
     pickled = pickle.dumps(view)
     assert len(pickled) < 1500
     again = pickle.loads(pickled)
@@ -293,16 +293,16 @@ WRIST = timed("wrist", "g", 8.0, 2.0)
 )  # fmt: skip
 def test_what_does_not_fit_is_named_on_both_sides(store, names, spec, error, message):
     with pytest.raises(error, match=message):
-        MappedStore(store, names, spec)
+        ConvertedView(store, names, spec)
 
 
 def test_an_unknown_place_is_refused(store):
     with pytest.raises(DataError, match="unknown place 'middle'; choose from start, centre, end"):
-        MappedStore(store, {"accel": "wrist"}, spec_of(WRIST), place="middle")
+        ConvertedView(store, {"accel": "wrist"}, spec_of(WRIST), place="middle")
 
 
 def test_a_view_of_nothing_is_refused(tmp_path):
     windows = [Window({"rr": np.ones((1, 5))}, subject="a")]
     store = WindowStore.write(tmp_path / "store", SPEC, windows)
     with pytest.raises(DataError, match=r"no window of '.*store' has accel or person"):
-        MappedStore(store, {"accel": "accel", "person": "person"}, SPEC)
+        ConvertedView(store, {"accel": "accel", "person": "person"}, SPEC)

@@ -13,8 +13,8 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.writer import GrowingArray
-from sensor2llm.signals.views.converted import MappedStore
-from sensor2llm.signals.views.side_by_side import put_side_by_side, side_by_side
+from sensor2llm.signals.views.converted import ConvertedView
+from sensor2llm.signals.views.side_by_side import side_by_side, union_modalities
 from sensor2llm.signals.window import Recording, Track, Window
 from tests.signals.views.test_mapped_store import spec_of, timed
 
@@ -94,7 +94,7 @@ def test_everybody_is_in_the_part_of_their_own_store(stores, joined):
 
 def test_a_split_may_be_given_for_each(stores):
     splits = [SplitConfig(kind="loso", fold=2), SplitConfig(kind="subject", seed=3)]
-    found = put_side_by_side(stores, splits).published
+    found = union_modalities(stores, splits).published
     assert [name for name in found["test"] if name.startswith("lab/")] == ["lab/p2"]
 
 
@@ -119,7 +119,7 @@ def test_a_sensor_that_both_have_alike_is_one_and_another_of_its_name_is_two():
 
 
 def test_a_view_of_a_joined_store_is_the_joined_store(joined):
-    view = MappedStore(joined, {name: name for name in joined.spec.names}, joined.spec)
+    view = ConvertedView(joined, {name: name for name in joined.spec.names}, joined.spec)
     for ours, theirs in zip(view, joined, strict=True):
         assert ours.start_s == theirs.start_s
         for name, values in theirs.signals.items():
@@ -142,23 +142,23 @@ def test_a_recording_is_cut_at_the_length_of_its_sensors(joined):
 
 def test_stores_that_cannot_stand_side_by_side_are_refused(stores, tmp_path):
     with pytest.raises(DataError, match="two stores or more, got 1; name others"):
-        put_side_by_side(stores[:1])
+        union_modalities(stores[:1])
     with pytest.raises(DataError, match="two stores are called alike"):
-        put_side_by_side([stores[0], stores[0]])
+        union_modalities([stores[0], stores[0]])
     same = WindowStore.write(
         tmp_path / "same", LAB, windows_of(LAB, ("walk",)), source="The lab: 3 files"
     )
     with pytest.raises(DataError, match=r"'lab' and 'same' are of the same people \(p0, …\)"):
-        put_side_by_side([stores[0], same])
+        union_modalities([stores[0], same])
     copied = [replace(w, subject=f"q{w.subject}") for w in stores[0]]
     renamed = WindowStore.write(tmp_path / "renamed", LAB, copied, source="in other words")
     with pytest.raises(DataError, match=r"'lab' and 'renamed' are of the same people \(qp0, …\)"):
-        put_side_by_side([stores[0], renamed])
+        union_modalities([stores[0], renamed])
     few = WindowStore.write(tmp_path / "few", LAB, windows_of(LAB, ("walk",), people=2))
     with pytest.raises(DataError, match="need at least 3 people, the store has 2"):
-        put_side_by_side([stores[1], few])
+        union_modalities([stores[1], few])
     four = WindowStore.write(tmp_path / "four", LAB, windows_of(LAB, ("walk",), people=4))
-    assert len(put_side_by_side([stores[1], four]).published["test"]) == 2
+    assert len(union_modalities([stores[1], four]).published["test"]) == 2
 
 
 @pytest.mark.parametrize(
