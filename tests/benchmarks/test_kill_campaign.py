@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 IN_PLACE = """
     import contextlib, sys
     from benchmarks import kill_campaign
-    from sensor2llm.signals import store_writer
+    from sensor2llm.signals.store import writer as store_writer
 
     @contextlib.contextmanager
     def in_place(path, carried):

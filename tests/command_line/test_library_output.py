@@ -172,7 +172,7 @@ def noisy_options(monkeypatch):
 @pytest.mark.parametrize(
     ("module", "words"),
     [(f"sensor2llm.{verb}", []) for verb in VERBS]
-    + [("tokenization_study", [verb]) for verb in ("audit", "compare")],
+    + [("tokenization_study.__main__", [verb]) for verb in ("audit", "compare")],
 )
 def test_no_verb_lets_a_library_through(module, words, noisy_options, capfd):
     verb = importlib.import_module(module)

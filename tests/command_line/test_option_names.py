@@ -28,7 +28,7 @@ def help_text(module: str, *words: str) -> str:
 @pytest.fixture(scope="module")
 def options() -> set[str]:
     texts = [help_text(f"sensor2llm.{verb}") for verb in _installed()]
-    texts += [help_text("tokenization_study", verb) for verb in ("audit", "compare")]
+    texts += [help_text("tokenization_study.__main__", verb) for verb in ("audit", "compare")]
     words = OPTION.findall("\n".join(texts))
     return {word.replace("-", "_") for word in words} | OTHERS | GROUPS
 

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import ArtefactError, ModelError
 from sensor2llm.llm import checkpoint
-from sensor2llm.llm.checks.identity import Identity, random_identity, stored_identity
+from sensor2llm.llm.checks.identity import (
+    Identity,
+    random_identity,
+    refuse_unknown_quantisation,
+    stored_identity,
+    weight_files,
+)
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel
 from tests.llm.tiny import tiny_folder
@@ -229,3 +235,45 @@ def test_released_adapters_know_the_bundled_model(name):
 def test_an_identity_without_an_older_form_matches_itself_alone():
     assert Identity("a").matches("a")
     assert not Identity("a").matches("b")
+
+
+@pytest.mark.parametrize("save", [save_file, torch.save])
+def test_weights_in_shards_are_the_weights_in_one_file(folder, save):
+    single = stored_identity(folder)
+    kind = {save_file: "model{}.safetensors", torch.save: "pytorch_model{}.bin"}[save]
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    halves = [dict(list(tensors.items())[first::2]) for first in (0, 1)]
+    names = [kind.format(f"-0000{i}-of-00002") for i in (1, 2)]
+    for name, half in zip(names, halves, strict=True):
+        save(half, folder / name)
+    of = {key: name for name, half in zip(names, halves, strict=True) for key in half}
+    (folder / (kind.format("") + ".index.json")).write_text(json.dumps({"weight_map": of}))
+    assert weight_files(folder) == [folder / name for name in names]
+    assert stored_identity(folder) == single
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [
+        (torch.int8, "I8"),
+        (torch.uint8, "U8"),
+        (torch.float8_e4m3fn, "F8_E4M3"),
+        (torch.float8_e5m2, "F8_E5M2"),
+    ],
+)
+def test_weights_of_eight_bits_need_a_configuration_that_explains_them(folder, dtype, kind):
+    refuse_unknown_quantisation(folder)
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    save_file(tensors | {"steps": torch.zeros(2).to(dtype)}, path)
+    refuse_unknown_quantisation(folder)
+    save_file(tensors | {"a.weight": torch.zeros(2).to(dtype)}, path)
+    with pytest.raises(ModelError) as caught:
+        refuse_unknown_quantisation(folder)
+    assert str(caught.value) == (
+        f"a.weight in model.safetensors is stored as {kind} and config.json has no "
+        "quantization_config, so its scale is unknown; use unquantised weights"
+    )
+    edit(folder / "config.json", quantization_config={})
+    refuse_unknown_quantisation(folder)
