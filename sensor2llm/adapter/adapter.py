@@ -233,15 +233,17 @@ class SensorAdapter(nn.Module):
 
         A frozen encoder runs without gradients: keep its features and train on them.
         """
-        given = window_variables(batch, self.spec, self.normaliser, self.window_variables)
+        values = window_variables(batch, self.spec, self.normaliser, self.window_variables)
         if self.encoder is None:
             texts = self.signal_text.rows(batch, self.spec, self.normaliser)
-            return FeatureBatch(batch.labels, texts=texts, given=given)
+            return FeatureBatch(batch.labels, texts=texts, template_values=values)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_encoder):
             found = self.encoder.features(batch)
         takes_scale = self.projector_config is not None and self.projector_config.scale
         scale = scale_statistics(batch, self.spec) if takes_scale else None
-        return FeatureBatch(batch.labels, found.steps, found.present, scale=scale, given=given)
+        return FeatureBatch(
+            batch.labels, found.steps, found.present, scale=scale, template_values=values
+        )
 
     def media(self, batch: FeatureBatch) -> Float[Tensor, "batch signal out"] | None:
         """Project features to K vectors: signal tokens, or media of cross-attention."""

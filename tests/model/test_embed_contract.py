@@ -46,7 +46,7 @@ def test_each_prompt_is_a_tensor_of_its_own_length_in_the_llms_type(family, buil
 def test_the_base_model_alone_goes_on_as_generate_does(family, build):
     model, batch = build(family), windows(4)
     texts = model.generate(batch, max_new_tokens=1)
-    prompts = model.build.own(model.features(batch), prefix=False)
+    prompts = model.build.for_batch(model.features(batch), prefix=False)
     expected = DecodingSteps(model.llm, prompts).logits()
     for rows, text, known in zip(prompt_embeds(model, batch), texts, expected, strict=True):
         with torch.no_grad():

@@ -24,7 +24,7 @@ def prompt_of(model, parts, heard):
     message = message_of(model, parts)
     ids = model.llm.encode(model.llm.render([message]))
     with torch.no_grad():
-        return ids, model.build.conversation(ids, [model.features([w]) for w in heard])
+        return ids, model.build.for_token_ids(ids, [model.features([w]) for w in heard])
 
 
 def test_each_window_stands_at_its_own_place(model):
@@ -118,7 +118,7 @@ def test_projector_tokens_follow_the_prompts_order_of_modalities():
     model = SensorLanguageModel(adapter, llm).eval()
     assert model.prompting.order() == tuple(reversed(range(len(names))))
     features = model.features(windows()[:1])
-    prompt = model.build.own(features, prefix=False)
+    prompt = model.build.for_batch(features, prefix=False)
     ids = torch.tensor(model.prompting.ids())
     heard = prompt.vectors[0, ids == llm.signal_id]
     torch.testing.assert_close(heard, adapter.signal_vectors(features)[0].flip(0))

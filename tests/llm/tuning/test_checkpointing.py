@@ -96,7 +96,7 @@ def test_a_number_head_reads_the_same_states():
     adapter.head = NumberHead(llm.hidden_width, target)
     model = SensorLanguageModel(adapter, llm)
     asked = [Request("classification", answer="3 bpm", number=float(i)) for i in range(8)]
-    batch = model.features(windows()).ask(asked)
+    batch = model.features(windows()).with_requests(asked)
     loss, expected = gradients(model, batch, False)
     again, found = gradients(model, batch, True)
     torch.testing.assert_close(again, loss)
