@@ -43,6 +43,7 @@ from sensor2llm.artefacts.manifest import (
     refuse_unknown,
     tell_unknown,
 )
+from sensor2llm.artefacts.renamed_tensors import rename_tensors
 from sensor2llm.artefacts.types import BROKEN
 from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.bridge.config import ProjectorConfig
@@ -175,7 +176,7 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "llm_layers": None if a.cross_attention is None else a.cross_attention.layers,
         "llm_hidden": None if a.cross_attention is None else a.cross_attention.width,
         "target": None if a.head is None else a.head.target.to_dict(),
-        "head_width": None if a.head is None else a.head.leave.in_features,
+        "head_width": None if a.head is None else a.head.out_proj.in_features,
         "lora_rank": 0 if a.lora is None else a.lora.rank,
         "prefix_tokens": 0 if a.prefix is None else a.prefix.tokens,
         "soft_tokens": a.soft_tokens,
@@ -232,7 +233,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
             if module is None:
                 continue
             state = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
-            module.load_state_dict(state)
+            module.load_state_dict(rename_tensors(state, module.state_dict()))
     recipe = folder / RECIPE
     normaliser = manifest["normaliser"]
     return SensorAdapter(
