@@ -256,7 +256,7 @@ def _run_together(
     offsets = torch.arange(tail) if tree is None else torch.tensor(tree.depths)
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
-    with prompt.reach.into(llm):
+    with prompt.reach.attached(llm):
         output = llm.run(
             vectors,
             ids,

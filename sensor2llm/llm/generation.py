@@ -64,7 +64,7 @@ def generate(llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **opt
     with (
         torch.no_grad(),
         torch.random.fork_rng(devices=devices),
-        prompt.reach.into(llm),
+        prompt.reach.attached(llm),
         warnings.catch_warnings(),
     ):
         # It says that what is not repeated is looked for in the answer alone, which is right.
@@ -145,7 +145,7 @@ class DecodingSteps:
         if cache is None and self.prefix:
             cache = self._cache()
         last = torch.tensor([self.vectors.shape[1] - 1], device=self.llm.device)
-        with self.reach.into(self.llm):
+        with self.reach.attached(self.llm):
             logits = self.llm.run(
                 self.vectors, self.ids, mask=self.mask, positions=self.positions,
                 cache=cache, places=last,

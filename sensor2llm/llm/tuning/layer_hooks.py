@@ -43,7 +43,7 @@ class LayerHooks:
     crossing: CrossAttentionInputs | None = None
 
     @contextmanager
-    def into(self, llm: LanguageModel) -> Iterator[None]:
+    def attached(self, llm: LanguageModel) -> Iterator[None]:
         """Let it act for one forward, or for a whole generation.
 
         Where gradients are taken and the LLM is checkpointed, it acts once more in the backward

@@ -130,7 +130,7 @@ def test_a_forward_that_another_library_put_there_comes_back():
     layer = decoder_layers(llm.model)[0]
     theirs = layer.forward
     layer.forward = theirs
-    with LayerHooks().into(llm):
+    with LayerHooks().attached(llm):
         assert layer.forward is not theirs
     assert layer.__dict__["forward"] is theirs
 
@@ -170,7 +170,7 @@ def test_a_long_prompt_holds_less():
         llm.model.config.num_hidden_layers = layers
         vectors = torch.zeros(4, 200, llm.width, requires_grad=True)
         with Peak() as peak:
-            with LayerHooks().into(llm):
+            with LayerHooks().attached(llm):
                 logits = llm.model(inputs_embeds=vectors, use_cache=False, logits_to_keep=1).logits
             logits.sum().backward()
         held[checkpointing] = peak.most

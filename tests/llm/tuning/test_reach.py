@@ -124,12 +124,12 @@ def test_nothing_stays_in_the_llm_after_it():
     with torch.no_grad():
         reach = model.build.for_batch(model.features(windows(1))).reach
     before = counted_hooks(model.llm)
-    with reach.into(model.llm):
+    with reach.attached(model.llm):
         assert counted_hooks(model.llm) == before + model.llm.layers
-    with pytest.raises(RuntimeError, match="in between"), reach.into(model.llm):
+    with pytest.raises(RuntimeError, match="in between"), reach.attached(model.llm):
         raise RuntimeError("in between")
     assert counted_hooks(model.llm) == before
-    with LayerHooks().into(model.llm):
+    with LayerHooks().attached(model.llm):
         assert counted_hooks(model.llm) == before
 
 
