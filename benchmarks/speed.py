@@ -161,7 +161,7 @@ def _training_step(model: SensorLanguageModel, batch: FeatureBatch) -> Callable[
 
 def _score_each(model: SensorLanguageModel, batch: FeatureBatch) -> None:
     with torch.no_grad():
-        prompt = model.build.own(batch, prefix=False)
+        prompt = model.build.for_batch(batch, prefix=False)
         score_each(model.llm, prompt, model.prompting.answers.ids).softmax(-1)
 
 

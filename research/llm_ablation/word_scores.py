@@ -81,8 +81,10 @@ def with_words(
     adapter = copy.copy(model.adapter)
     adapter.label_names = adapter.label_texts = tuple(words)
     adapter.label_prior = (0.0,) * len(words)
-    given = model.prompting.given
-    return SensorLanguageModel(adapter, model.llm, objective=objective, check=False, given=given)
+    values = model.prompting.template_values
+    return SensorLanguageModel(
+        adapter, model.llm, objective=objective, check=False, template_values=values
+    )
 
 
 def score_training(model: SensorLanguageModel, words: Sequence[str], train: FeatureStore) -> Scores:

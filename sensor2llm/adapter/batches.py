@@ -1,11 +1,11 @@
 """What a model takes: features of windows, and what each window is asked.
 
 FeatureBatch(labels, steps, present)                       which label has each window?
-FeatureBatch(labels, steps, present, asked=(Request(task="question_answering", …), …))
+FeatureBatch(labels, steps, present, requests=(Request(task="question_answering", …), …))
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -24,14 +24,14 @@ class Request:
 
     Args:
         task: whose template is used.
-        given: the template's variables (`question`).
+        template_values: of the template's variables (`question`).
         answer: what the assistant is to say; None where nothing is trained.
         number: the same as a number, in the target's unit, for a number head.
         paraphrase: which of the template's ways to ask.
     """
 
     task: str = CLASSIFICATION
-    given: Mapping[str, Any] = field(default_factory=dict)
+    template_values: Mapping[str, Any] = field(default_factory=dict)
     answer: str | None = None
     number: float | None = None
     paraphrase: int = 0
@@ -47,8 +47,8 @@ class FeatureBatch:
         present: which modalities are there; None without an encoder.
         texts: the windows as text; None with an encoder.
         scale: each modality's mean and spread by channel, for a bridge that takes them.
-        given: template variables that come from each window (values as text); None for none.
-        asked: what each window is asked; None: the adapter's own task, for its label.
+        template_values: of variables that each window fills itself; None for none.
+        requests: what each window is asked; None: the adapter's own task, for its label.
     """
 
     labels: Int[Tensor, " batch"]
@@ -56,87 +56,75 @@ class FeatureBatch:
     present: Bool[Tensor, "batch modality"] | None = None
     texts: tuple[str, ...] | None = None
     scale: Float[Tensor, "batch modality statistic"] | None = None
-    given: tuple[Mapping[str, Any], ...] | None = None
-    asked: tuple[Request, ...] | None = None
+    template_values: tuple[Mapping[str, Any], ...] | None = None
+    requests: tuple[Request, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def alike(self) -> bool:
+    def shares_prompt(self) -> bool:
         """Say whether all windows have one and the same prompt."""
-        return self.texts is None and self.given is None and self.asked is None
+        return self.texts is None and self.template_values is None and self.requests is None
 
     def to(self, device: torch.device | str) -> "FeatureBatch":
         """Move the tensors to a device."""
-        return self._each(lambda tensor: tensor.to(device), self.texts, self.given, self.asked)
+        return self._map(lambda part: part.to(device) if isinstance(part, Tensor) else part)
 
-    def take(self, rows: Sequence[int]) -> "FeatureBatch":
+    def select(self, rows: Sequence[int]) -> "FeatureBatch":
         """Give some of the windows."""
         chosen = list(rows)
-        texts, given, asked = (
-            None if known is None else tuple(known[row] for row in chosen)
-            for known in (self.texts, self.given, self.asked)
+        return self._map(
+            lambda part: (
+                part[chosen] if isinstance(part, Tensor) else tuple(part[r] for r in chosen)
+            )
         )
-        return self._each(lambda tensor: tensor[chosen], texts, given, asked)
 
     @staticmethod
     def join(batches: "Sequence[FeatureBatch]") -> "FeatureBatch":
         """Put batches of one adapter's windows behind each other."""
-        first = batches[0]
         if len(batches) == 1:
-            return first
+            return batches[0]
+        names = [one.name for one in fields(FeatureBatch)]
+        return FeatureBatch(**{n: _join([getattr(batch, n) for batch in batches]) for n in names})
 
-        def tensors(name: str) -> Any:
-            known = [getattr(batch, name) for batch in batches]
-            return None if known[0] is None else torch.cat(known)
-
-        def tuples(name: str) -> Any:
-            known = [getattr(batch, name) for batch in batches]
-            return None if known[0] is None else tuple(item for items in known for item in items)
-
-        return FeatureBatch(
-            **{name: tensors(name) for name in ("labels", "steps", "present", "scale")},
-            **{name: tuples(name) for name in ("texts", "given", "asked")},
-        )
-
-    def ask(self, asked: Sequence[Request] | None) -> "FeatureBatch":
+    def with_requests(self, requests: Sequence[Request] | None) -> "FeatureBatch":
         """Ask these windows something else."""
-        return replace(self, asked=None if asked is None else tuple(asked))
+        return replace(self, requests=None if requests is None else tuple(requests))
 
-    def told(self, spec: SignalSpec) -> tuple[Mapping[str, Any], ...] | None:
+    def template_variables(self, spec: SignalSpec) -> tuple[Mapping[str, Any], ...] | None:
         """Give each window's own template variables; of a modality that is not there, nothing.
 
-        `given` was written when the features were; modalities may have been hidden since.
+        `template_values` were written when the features were; modalities may have been masked
+        since.
 
         Args:
             spec: of the windows; its modalities are `present`'s columns.
         """
-        if self.given is None or self.present is None or bool(self.present.all()):
-            return self.given
+        if self.template_values is None or self.present is None or bool(self.present.all()):
+            return self.template_values
         absent = [
             [m for m, there in zip(spec.modalities, row, strict=True) if not there]
             for row in self.present.tolist()
         ]
         return tuple(
-            _without(given, gone) if gone else given
-            for given, gone in zip(self.given, absent, strict=True)
+            _without(values, gone) if gone else values
+            for values, gone in zip(self.template_values, absent, strict=True)
         )
 
-    def hide(self, hidden: Bool[Tensor, "batch modality"]) -> "FeatureBatch":
+    def mask_modalities(self, hidden: Bool[Tensor, "batch modality"]) -> "FeatureBatch":
         """Take modalities away; an encoder hears each by itself, so the others' steps stay.
 
-        What the prompt says of them goes too: see `told`.
+        What the prompt says of them goes too: see `template_variables`.
         """
         assert self.present is not None
         return replace(self, present=self.present & ~hidden.to(self.present.device))
 
-    def _each(self, change: Any, texts: Any, given: Any, asked: Any) -> "FeatureBatch":
-        steps, present, scale = (
-            None if known is None else change(known)
-            for known in (self.steps, self.present, self.scale)
-        )
-        return FeatureBatch(change(self.labels), steps, present, texts, scale, given, asked)
+    def _map(self, change: Callable[[Any], Any]) -> "FeatureBatch":
+        """Change every field that is there."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed: dict[str, Any] = {n: change(p) for n, p in parts.items() if p is not None}
+        return replace(self, **changed)
 
 
 @dataclass(eq=False)
@@ -144,30 +132,39 @@ class RequestBatch:
     """Hold signals that still have to be encoded, and what each window is asked."""
 
     signals: SignalBatch
-    asked: tuple[Request, ...]
+    requests: tuple[Request, ...]
 
     def __len__(self) -> int:
-        return len(self.asked)
+        return len(self.requests)
 
-    def hide(self, hidden: Bool[Tensor, "batch modality"]) -> "RequestBatch":
+    def mask_modalities(self, hidden: Bool[Tensor, "batch modality"]) -> "RequestBatch":
         """Take modalities away."""
         return replace(self, signals=hide_signals(self.signals, hidden))
 
     def to(self, device: torch.device | str) -> "RequestBatch":
         """Move the signals to a device."""
-        return RequestBatch(self.signals.to(device), self.asked)
+        return RequestBatch(self.signals.to(device), self.requests)
 
 
-def _without(given: Mapping[str, Any], gone: Sequence[Modality]) -> dict[str, Any]:
+def _join(parts: Sequence[Any]) -> Any:
+    if parts[0] is None:
+        return None
+    if isinstance(parts[0], Tensor):
+        return torch.cat(list(parts))
+    return tuple(item for part in parts for item in part)
+
+
+def _without(values: Mapping[str, Any], gone: Sequence[Modality]) -> dict[str, Any]:
     """Say of modalities what `signal_text.window_variables` says of missing ones."""
-    told, names = dict(given), [modality.name for modality in gone]
-    if "values" in told:
+    variables, names = dict(values), [modality.name for modality in gone]
+    if "values" in variables:
         rows = (modality.channel_names for modality in gone if modality.axis == "none")
-        told["values"] = {**told["values"], **{name: "unknown" for row in rows for name in row}}
-    if "scale" in told:
-        lines = ((line.partition(":")[0], line) for line in told["scale"].split("; "))
-        told["scale"] = "; ".join(f"{m}: missing" if m in names else line for m, line in lines)
-    return told
+        unknown = {name: "unknown" for row in rows for name in row}
+        variables["values"] = {**variables["values"], **unknown}
+    if "scale" in variables:
+        lines = ((line.partition(":")[0], line) for line in variables["scale"].split("; "))
+        variables["scale"] = "; ".join(f"{m}: missing" if m in names else line for m, line in lines)
+    return variables
 
 
 def hide_signals(batch: SignalBatch, hidden: Bool[Tensor, "batch modality"]) -> SignalBatch:

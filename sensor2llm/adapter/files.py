@@ -43,6 +43,7 @@ from sensor2llm.artefacts.manifest import (
     refuse_unknown,
     tell_unknown,
 )
+from sensor2llm.artefacts.renamed_tensors import rename_tensors
 from sensor2llm.artefacts.types import BROKEN
 from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.bridge.config import ProjectorConfig
@@ -109,7 +110,7 @@ def _is_foreign(name: str) -> bool:
 def _write_files(adapter: SensorAdapter, part: Path) -> None:
     if adapter.soft_prompt is not None:
         adapter.soft_prompt.save_peft(part, adapter.llm_name)
-    for name, inside in (("lora", adapter.low_rank), ("prefix", adapter.prefix)):
+    for name, inside in (("lora", adapter.lora), ("prefix", adapter.prefix)):
         if inside is not None:
             (part / name).mkdir()
             inside.save_peft(part / name, adapter.llm_name)
@@ -175,8 +176,8 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "llm_layers": None if a.cross_attention is None else a.cross_attention.layers,
         "llm_hidden": None if a.cross_attention is None else a.cross_attention.width,
         "target": None if a.head is None else a.head.target.to_dict(),
-        "head_width": None if a.head is None else a.head.leave.in_features,
-        "lora_rank": 0 if a.low_rank is None else a.low_rank.rank,
+        "head_width": None if a.head is None else a.head.out_proj.in_features,
+        "lora_rank": 0 if a.lora is None else a.lora.rank,
         "prefix_tokens": 0 if a.prefix is None else a.prefix.tokens,
         "soft_tokens": a.soft_tokens,
         "trained_parameters": sum(p.numel() for p in a.parameters() if p.requires_grad),
@@ -232,7 +233,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
             if module is None:
                 continue
             state = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
-            module.load_state_dict(state)
+            module.load_state_dict(rename_tensors(state, module.state_dict()))
     recipe = folder / RECIPE
     normaliser = manifest["normaliser"]
     return SensorAdapter(
@@ -251,7 +252,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         soft_prompt=SoftPrompt.load_peft(folder) if manifest["soft_tokens"] else None,
         cross_attention=crossing,
         head=head,
-        low_rank=LoraWeights.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
+        lora=LoraWeights.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
         prefix=read_prefix(folder, manifest),
         templates={
             task: _template(folder, content)

@@ -47,7 +47,7 @@ class NumberHead(nn.Module):
         super().__init__()
         self.target = target
         self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, 1)
+        self.out_proj = nn.Linear(width, 1)
 
     def forward(self, states: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
         """Give a number a row, in the target's unit."""
@@ -55,7 +55,7 @@ class NumberHead(nn.Module):
 
     def standard(self, states: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
         """Give the number less the training mean, in units of the training spread, in float32."""
-        found = self.leave(self.norm(states.to(self.norm.weight.dtype)))
+        found = self.out_proj(self.norm(states.to(self.norm.weight.dtype)))
         # Autocast leaves bfloat16, in which a mean far from zero would swallow the difference.
         return found.squeeze(1).float()
 

@@ -48,14 +48,14 @@ class Perceiver(nn.Module):
     ) -> None:
         super().__init__()
         width = config.hidden
-        self.enter = nn.Linear(in_width, width)
+        self.in_proj = nn.Linear(in_width, width)
         self.latents = nn.Parameter(torch.randn(config.tokens, width))
         self.modality = nn.Parameter(0.1 * torch.randn(modalities, 1, width))
         self.position = nn.Parameter(0.1 * torch.randn(1, steps, width))
         self.blocks = nn.ModuleList(
             PerceiverBlock(width, config.heads, config.dropout) for _ in range(config.depth)
         )
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out_width))
+        self.out_proj = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out_width))
         seen = token_modalities(config, modalities)
         same = seen.int() @ seen.int().T > 0
         keys = torch.cat([seen.repeat_interleave(steps, dim=1), same], dim=1)
@@ -65,8 +65,8 @@ class Perceiver(nn.Module):
         self, steps: Float[Tensor, "batch modality step feature"]
     ) -> Float[Tensor, "batch token width"]:
         """Read all steps into the latents."""
-        positions = (self.enter(steps) + self.modality + self.position).flatten(1, 2)
+        positions = (self.in_proj(steps) + self.modality + self.position).flatten(1, 2)
         latents = self.latents.expand(len(steps), -1, -1)
         for block in self.blocks:
             latents = block(latents, positions, self.hidden_from)
-        return self.leave(latents)
+        return self.out_proj(latents)

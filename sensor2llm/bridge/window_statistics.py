@@ -31,11 +31,11 @@ class WindowStatisticsToken(nn.Module):
                 "say how many there are"
             )
         self.shape = (modalities, statistics)
-        self.enter = TokenLinear(modalities, statistics, width)
+        self.in_proj = TokenLinear(modalities, statistics, width)
         # A norm follows, which takes away a vector's length. Without biases the level would be
         # little else than that length.
-        nn.init.normal_(self.enter.bias)
-        self.leave = nn.Linear(width, width)
+        nn.init.normal_(self.in_proj.bias)
+        self.out_proj = nn.Linear(width, width)
 
     def forward(
         self,
@@ -56,5 +56,5 @@ class WindowStatisticsToken(nn.Module):
         # Not after the layers: the gradient of what is not a number is none either.
         known = torch.where(present[:, :, None], scale, 0.0)
         squashed = known.sign() * known.abs().log1p()
-        hidden = nn.functional.gelu(self.enter(squashed.to(self.leave.weight.dtype)))
-        return self.leave(hidden).unsqueeze(2)
+        hidden = nn.functional.gelu(self.in_proj(squashed.to(self.out_proj.weight.dtype)))
+        return self.out_proj(hidden).unsqueeze(2)

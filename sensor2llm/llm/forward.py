@@ -23,8 +23,8 @@ from transformers.cache_utils import DynamicLayer
 
 from sensor2llm.bridge.slots import PaddedRows, pad_left, place
 from sensor2llm.errors import ModelError
-from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.language_model import LanguageModel
 from sensor2llm.llm.tuning.layer_hooks import LayerHooks
 
 
@@ -93,7 +93,7 @@ class Prompt:
             ids=None if ids is None else ids[:, pads:],
         )
 
-    def groups(self, llm: FrozenLLM, tail: int = 0) -> list[list[int]]:
+    def groups(self, llm: LanguageModel, tail: int = 0) -> list[list[int]]:
         """Give the rows that may share a forward: all of them, or those of one length.
 
         Args:
@@ -113,12 +113,12 @@ class Prompt:
         return list(by_length.values())
 
 
-def prompt_rows(llm: FrozenLLM, rows: Sequence[Sequence[int]]) -> PaddedRows:
+def prompt_rows(llm: LanguageModel, rows: Sequence[Sequence[int]]) -> PaddedRows:
     """Pad rows of token ids on the left and put them on the LLM's device."""
     return PaddedRows(*(part.to(llm.device) for part in pad_left(rows, llm.pad_id)))
 
 
-def rows_after(llm: FrozenLLM, rows: Sequence[Sequence[int]], prefix: Prefix) -> PaddedRows:
+def rows_after(llm: LanguageModel, rows: Sequence[Sequence[int]], prefix: Prefix) -> PaddedRows:
     """Pad rows that begin with a prefix between it and their rest; positions go on after it."""
     length = prefix.length
     rest = prompt_rows(llm, [row[length:] for row in rows])
@@ -131,7 +131,7 @@ def rows_after(llm: FrozenLLM, rows: Sequence[Sequence[int]], prefix: Prefix) ->
     )
 
 
-def compute_prefix(llm: FrozenLLM, ids: Sequence[int]) -> Prefix | None:
+def compute_prefix(llm: LanguageModel, ids: Sequence[int]) -> Prefix | None:
     """Compute keys and values of the tokens before the first slot; None where there are none.
 
     Raises:
@@ -152,7 +152,7 @@ def compute_prefix(llm: FrozenLLM, ids: Sequence[int]) -> Prefix | None:
 
 
 def assemble(
-    llm: FrozenLLM,
+    llm: LanguageModel,
     rows: PaddedRows,
     soft: Float[Tensor, "soft width"] | None,
     signal: Float[Tensor, "batch signal width"] | None,
@@ -189,7 +189,7 @@ def assemble(
 
 
 def tail_logits(
-    llm: FrozenLLM,
+    llm: LanguageModel,
     prompt: Prompt,
     tail_ids: Int[Tensor, "row tail"],
     tree: LabelTree | None = None,
@@ -207,21 +207,21 @@ def tail_logits(
 
 
 def tail_logits_and_states(
-    llm: FrozenLLM, prompt: Prompt, tail_ids: Int[Tensor, "row tail"]
+    llm: LanguageModel, prompt: Prompt, tail_ids: Int[Tensor, "row tail"]
 ) -> tuple[Float[Tensor, "batch place vocabulary"], Float[Tensor, "batch hidden"]]:
     """Give what `tail_logits` and `last_states` give, of one run."""
     logits, states = _run(llm, prompt, tail_ids, states=True)
     return logits, states[:, 0]
 
 
-def last_states(llm: FrozenLLM, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
+def last_states(llm: LanguageModel, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
     """Give the last layer's hidden state at each prompt's last position."""
     nothing = torch.empty(1, 0, dtype=torch.long, device=prompt.vectors.device)
     return _run(llm, prompt, nothing, states=True)[1][:, 0]
 
 
 def _run(
-    llm: FrozenLLM,
+    llm: LanguageModel,
     prompt: Prompt,
     tail_ids: Int[Tensor, "row tail"],
     tree: LabelTree | None = None,
@@ -240,7 +240,7 @@ def _run(
 
 
 def _run_together(
-    llm: FrozenLLM,
+    llm: LanguageModel,
     prompt: Prompt,
     tail_ids: Int[Tensor, "row tail"],
     tree: LabelTree | None,
@@ -256,7 +256,7 @@ def _run_together(
     offsets = torch.arange(tail) if tree is None else torch.tensor(tree.depths)
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
-    with prompt.reach.into(llm):
+    with prompt.reach.attached(llm):
         output = llm.run(
             vectors,
             ids,

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -36,12 +36,10 @@ from sensor2llm.llm.checks import identity
 from sensor2llm.llm.checks.causality import refuse_unfit
 from sensor2llm.llm.checks.fingerprint import fingerprint
 from sensor2llm.llm.checks.identity import Identity
-from sensor2llm.llm.checks.shortcuts import Shortcuts, trial_length
+from sensor2llm.llm.checks.shortcuts import Shortcuts, SupportedShortcuts, trial_length
+from sensor2llm.llm.checks.trial import Trial
 from sensor2llm.llm.runner import ModelRunner
 from sensor2llm.llm.tuning.hooks import decoder_layers
-
-if TYPE_CHECKING:
-    from sensor2llm.llm.checks.trial import Trial
 
 logger = logging.getLogger(__name__)
 SAMPLED_TOKENS = 4096
@@ -183,15 +181,12 @@ class FrozenLLM:
         limits = [getattr(config, name, None) for name in names]
         return next((int(limit) for limit in limits if limit), None)
 
-    def shortcuts(self, length: int = 0) -> "Shortcuts | Trial":
+    def shortcuts(self, length: int = 0) -> SupportedShortcuts:
         """Say which shortcuts change nothing for so many positions; each is tried once.
 
         Args:
             length: of a prompt and what follows it.
         """
-        # Imported here: a trial runs prompts on this model.
-        from sensor2llm.llm.checks.trial import Trial
-
         if self._taken is not None:
             return self._taken
         edge = trial_length(length, self.context, self.runner.window)

@@ -9,11 +9,11 @@ from torch import Tensor
 from transformers import Cache, GenerationConfig
 
 from sensor2llm.llm.forward import Prompt, join_ids
-from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.language_model import LanguageModel
 
 
 def generate_texts(
-    llm: FrozenLLM,
+    llm: LanguageModel,
     prompt: Prompt,
     *,
     max_new_tokens: int = 32,
@@ -39,7 +39,7 @@ def generate_texts(
     return texts
 
 
-def generate(llm: FrozenLLM, prompt: Prompt, most: int, seed: int = 0, **options: Any) -> Any:
+def generate(llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **options: Any) -> Any:
     """Run the base model's `generate`; what follows a row's end of turn is padding.
 
     Args:
@@ -64,7 +64,7 @@ def generate(llm: FrozenLLM, prompt: Prompt, most: int, seed: int = 0, **options
     with (
         torch.no_grad(),
         torch.random.fork_rng(devices=devices),
-        prompt.reach.into(llm),
+        prompt.reach.attached(llm),
         warnings.catch_warnings(),
     ):
         # It says that what is not repeated is looked for in the answer alone, which is right.
@@ -78,7 +78,7 @@ def generate(llm: FrozenLLM, prompt: Prompt, most: int, seed: int = 0, **options
 
 
 @torch.no_grad()
-def greedy_texts(llm: FrozenLLM, prompt: Prompt, max_new_tokens: int = 32) -> list[str]:
+def greedy_texts(llm: LanguageModel, prompt: Prompt, max_new_tokens: int = 32) -> list[str]:
     """Continue assembled prompts greedily and return the new text of each; a prefix stays cached.
 
     Args:
@@ -95,7 +95,7 @@ def greedy_texts(llm: FrozenLLM, prompt: Prompt, max_new_tokens: int = 32) -> li
     return texts
 
 
-def _greedy_ids(llm: FrozenLLM, prompt: Prompt, most: int) -> list[list[int]]:
+def _greedy_ids(llm: LanguageModel, prompt: Prompt, most: int) -> list[list[int]]:
     ends = torch.tensor(stop_ids(llm), device=llm.device)
     ended = torch.zeros(len(prompt), dtype=torch.bool, device=llm.device)
     said: list[Tensor] = []
@@ -108,11 +108,11 @@ def _greedy_ids(llm: FrozenLLM, prompt: Prompt, most: int) -> list[list[int]]:
     return [[i for i in row if i not in ends.tolist()] for row in torch.stack(said, 1).tolist()]
 
 
-def _texts(llm: FrozenLLM, ids: list[list[int]]) -> list[str]:
+def _texts(llm: LanguageModel, ids: list[list[int]]) -> list[str]:
     return [text.strip() for text in llm.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 
-def room(llm: FrozenLLM, prompt: Prompt, most: int) -> int:
+def room(llm: LanguageModel, prompt: Prompt, most: int) -> int:
     """Give how many tokens may follow a prompt: at most so many, and no more than the LLM holds."""
     return most if llm.context is None else max(1, min(most, llm.context - prompt.length))
 
@@ -125,7 +125,7 @@ class DecodingSteps:
         prompt: of `assemble`.
     """
 
-    def __init__(self, llm: FrozenLLM, prompt: Prompt) -> None:
+    def __init__(self, llm: LanguageModel, prompt: Prompt) -> None:
         rows, rest = len(prompt), prompt.vectors.shape[1]
         self.llm, self.reach, self.vectors = llm, prompt.reach, prompt.vectors
         self.prefix = prompt.prefix
@@ -145,7 +145,7 @@ class DecodingSteps:
         if cache is None and self.prefix:
             cache = self._cache()
         last = torch.tensor([self.vectors.shape[1] - 1], device=self.llm.device)
-        with self.reach.into(self.llm):
+        with self.reach.attached(self.llm):
             logits = self.llm.run(
                 self.vectors, self.ids, mask=self.mask, positions=self.positions,
                 cache=cache, places=last,
@@ -168,7 +168,7 @@ class DecodingSteps:
             self.mask = torch.cat([self.mask, new], dim=1)
 
 
-def stop_ids(llm: FrozenLLM) -> list[int]:
+def stop_ids(llm: LanguageModel) -> list[int]:
     """Give the tokens that end an answer: the end of turn, and the model's own end of text."""
     own = llm.model.generation_config.eos_token_id
     more = own if isinstance(own, list) else [own]

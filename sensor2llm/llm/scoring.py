@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sensor2llm.llm.forward import Prompt, tail_logits
-from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.language_model import LanguageModel
 
 
 def score_labels(
-    llm: FrozenLLM, prompt: Prompt, tree: LabelTree, answers: Sequence[Sequence[int]]
+    llm: LanguageModel, prompt: Prompt, tree: LabelTree, answers: Sequence[Sequence[int]]
 ) -> Float[Tensor, "batch label"]:
     """Give every label's log-likelihood, end of turn included, the fastest way that is right.
 
@@ -31,14 +31,14 @@ def score_labels(
     return score_each(llm, prompt, answers)
 
 
-def score_tree(llm: FrozenLLM, prompt: Prompt, tree: LabelTree) -> Float[Tensor, "batch label"]:
+def score_tree(llm: LanguageModel, prompt: Prompt, tree: LabelTree) -> Float[Tensor, "batch label"]:
     """Give every label's log-likelihood, end of turn included, from one forward."""
     nodes = torch.tensor([tree.tokens], device=llm.device)
     return tree.log_likelihoods(tail_logits(llm, prompt, nodes, tree))
 
 
 def score_each(
-    llm: FrozenLLM, prompt: Prompt, answers: Sequence[Sequence[int]]
+    llm: LanguageModel, prompt: Prompt, answers: Sequence[Sequence[int]]
 ) -> Float[Tensor, "batch label"]:
     """Give every answer's log-likelihood from a forward of its own.
 

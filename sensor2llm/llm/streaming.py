@@ -8,15 +8,15 @@ from torch import Tensor
 from transformers import NoRepeatNGramLogitsProcessor
 
 from sensor2llm.llm.forward import Prompt
-from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import DecodingSteps, room, stop_ids
+from sensor2llm.llm.language_model import LanguageModel
 
 # Small models fall into loops; a phrase of so many tokens is not said twice in one answer.
 LONGEST_REPEAT = 6
 
 
 def stream_text(
-    llm: FrozenLLM,
+    llm: LanguageModel,
     prompt: Prompt,
     *,
     max_new_tokens: int = 96,
@@ -46,7 +46,7 @@ def stream_text(
 
 
 def _tokens(
-    llm: FrozenLLM, prompt: Prompt, count: int, temperature: float, seed: int
+    llm: LanguageModel, prompt: Prompt, count: int, temperature: float, seed: int
 ) -> Iterator[int]:
     generator = torch.Generator().manual_seed(seed)
     ends, repeats = set(stop_ids(llm)), NoRepeatNGramLogitsProcessor(LONGEST_REPEAT)

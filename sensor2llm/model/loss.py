@@ -49,19 +49,19 @@ def request_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:
     Raises:
         DataError: a window has no answer.
     """
-    answers = [asked.answer for asked in batch.asked or ()]
+    answers = [request.answer for request in batch.requests or ()]
     if None in answers:
         raise DataError("a window to train on has no answer; leave such windows out")
     llm, prompting, head = build.llm, build.prompting, build.adapter.head
     texts = prompting.row_texts(batch)
-    said = [prompting.answer_row(t, a or "") for t, a in zip(texts, answers, strict=True)]
-    longest, end = max(map(len, said)), llm.end_of_turn_id
+    answer_rows = [prompting.answer_row(t, a or "") for t, a in zip(texts, answers, strict=True)]
+    longest, end = max(map(len, answer_rows)), llm.end_of_turn_id
     rows = [prompting.encode_row(text) for text in texts]
     prompt = build.rows(batch, rows, answer=longest)
-    padded = [[*ids, *[end] * (longest - len(ids))] for ids in said]
+    padded = [[*ids, *[end] * (longest - len(ids))] for ids in answer_rows]
     table = torch.tensor(padded, device=llm.device)
-    lengths = torch.tensor([len(ids) for ids in said], device=llm.device)
-    numbers = [asked.number for asked in batch.asked or ()]
+    lengths = torch.tensor([len(ids) for ids in answer_rows], device=llm.device)
+    numbers = [request.number for request in batch.requests or ()]
     if head is None or None in numbers:
         return StepLoss(answer_loss(llm, prompt, table, lengths), float(len(batch)))
     values = torch.tensor(numbers, dtype=torch.float32, device=llm.device)

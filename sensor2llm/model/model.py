@@ -56,7 +56,7 @@ class SensorLanguageModel(nn.Module):
         objective: `answer` is the log-likelihood of the right label's tokens and end of turn;
             `labels` the cross-entropy over all labels' scores; `both` their sum.
         check: refuse an LLM that the adapter was not trained for (a control passes False).
-        given: further variables of the template that all windows share (unit, examples, …).
+        template_values: of the template's further variables (unit, examples, …), for all windows.
 
     Raises:
         ArtefactError: the LLM is another one than the adapter's.
@@ -70,7 +70,7 @@ class SensorLanguageModel(nn.Module):
         *,
         objective: Objective = "answer",
         check: bool = True,
-        given: Mapping[str, Any] | None = None,
+        template_values: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
@@ -82,8 +82,8 @@ class SensorLanguageModel(nn.Module):
         if adapter.projector is not None and adapter.projector.needs_vocabulary:
             with torch.no_grad():
                 adapter.projector.use_vocabulary(llm.embed(sample_words(llm.vocabulary)[None])[0])
-        self.prompting = PromptRenderer(adapter, llm, given)
-        self.build = PromptBuilder(self.adapter, llm, self.prompting, self._evaluating)
+        self.prompting = PromptRenderer(adapter, llm, template_values)
+        self.build = PromptBuilder(self.adapter, llm, self.prompting)
 
     @classmethod
     def from_pretrained(
@@ -112,9 +112,11 @@ class SensorLanguageModel(nn.Module):
         on top, and so does the answer to a question.
         """
         task = self.adapter.template.task
-        asked = Request(task, {} if self.prompting.classifies else {"question": ""})
+        request = Request(task, {} if self.prompting.classifies else {"question": ""})
         learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
-        prompt = learned + len(self.prompting.ids(asked=asked, **self.prompting.bare))
+        prompt = learned + len(
+            self.prompting.ids(request=request, **self.prompting.default_variables)
+        )
         if not self.prompting.classifies:
             return prompt
         return prompt + self.prompting.answers.table.shape[1]
@@ -131,7 +133,7 @@ class SensorLanguageModel(nn.Module):
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
         if isinstance(batch, RequestBatch):
-            return self.features(batch.signals).ask(batch.asked)
+            return self.features(batch.signals).with_requests(batch.requests)
         if isinstance(batch, Features):
             labels = torch.full((len(batch.steps),), -1)
             batch = FeatureBatch(labels, batch.steps, batch.present)
@@ -147,7 +149,7 @@ class SensorLanguageModel(nn.Module):
             DataError: a window has no label.
         """
         features = self.features(batch)
-        labels = features.asked is None or features.asked[0].answer is None
+        labels = features.requests is None or features.requests[0].answer is None
         step = self._label_loss(features) if labels else request_loss(self.build, features)
         if self.adapter.head is None:
             return step
@@ -158,10 +160,10 @@ class SensorLanguageModel(nn.Module):
     def _label_loss(self, features: FeatureBatch) -> StepLoss:
         """Sum the loss of each window's label."""
         labels = features.labels
-        asked = features.asked or ()
-        if bool((labels < 0).any()) or any(r.task != CLASSIFICATION for r in asked):
+        requests = features.requests or ()
+        if bool((labels < 0).any()) or any(r.task != CLASSIFICATION for r in requests):
             raise DataError("a window to train on has no label or answer; leave such windows out")
-        prompt = self.build.own(features)
+        prompt = self.build.for_batch(features)
         if self.objective == "answer":
             answers = self.prompting.answers
             total = answer_loss(self.llm, prompt, answers.table[labels], answers.lengths[labels])
@@ -182,9 +184,9 @@ class SensorLanguageModel(nn.Module):
             raise ConfigError("the adapter estimates no number; train one with the task regression")
         with self._evaluating():
             features = self.features(batch)
-            if features.asked is None:
-                features = features.ask([Request("regression")] * len(features))
-            return self.adapter.head(last_states(self.llm, self.build.own(features))).float()
+            if features.requests is None:
+                features = features.with_requests([Request("regression")] * len(features))
+            return self.adapter.head(last_states(self.llm, self.build.for_batch(features))).float()
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Give the mean loss a window."""
@@ -194,7 +196,7 @@ class SensorLanguageModel(nn.Module):
     def log_likelihoods(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's log-likelihood as the answer, end of turn included, in nats."""
         features = self.features(batch)
-        return self._score(self.build.own(features))
+        return self._score(self.build.for_batch(features))
 
     def _score(self, prompt: Prompt) -> Float[Tensor, "batch label"]:
         answers = self.prompting.answers
@@ -255,7 +257,7 @@ class SensorLanguageModel(nn.Module):
                 "hold what it reads; use generate or score"
             )
         with self._evaluating():
-            prompt = self.build.given(self.features(batch), question, messages)
+            prompt = self.build.for_messages(self.features(batch), question, messages)
         n, shape = len(prompt), prompt.positions.shape
         mask = torch.ones(shape, dtype=torch.long, device=prompt.vectors.device)
         if prompt.mask is not None:
@@ -283,13 +285,13 @@ class SensorLanguageModel(nn.Module):
             seed: of the drawing.
         """
         with self._evaluating():
-            prompt = self.build.given(self.features(batch), question, messages)
+            prompt = self.build.for_messages(self.features(batch), question, messages)
             return self._say(prompt, max_new_tokens, temperature, seed)
 
     def reply(
         self,
         messages: Sequence[Message],
-        heard: Sequence[FeatureBatch],
+        features: Sequence[FeatureBatch],
         *,
         max_new_tokens: int = 32,
         temperature: float = 0.0,
@@ -299,7 +301,7 @@ class SensorLanguageModel(nn.Module):
 
         Args:
             messages: with every window's placeholders at its place.
-            heard: features of each window, in the order of their places.
+            features: of each window, in the order of their places.
             max_new_tokens: where the answer is cut off.
             temperature: 0 takes the likeliest token each time; above, tokens are drawn.
             seed: of the drawing.
@@ -309,7 +311,7 @@ class SensorLanguageModel(nn.Module):
         """
         ids = self.llm.encode(self.llm.render(messages))
         with self._evaluating():
-            prompt = self.build.conversation(ids, heard)
+            prompt = self.build.for_token_ids(ids, features)
             return self._say(prompt, max_new_tokens, temperature, seed)[0]
 
     def _say(self, prompt: Prompt, most: int, temperature: float, seed: int) -> list[str]:
@@ -329,7 +331,9 @@ class SensorLanguageModel(nn.Module):
             max_new_tokens: where an answer is cut off.
         """
         with self._evaluating():
-            return greedy_texts(self.llm, self.build.own(self.features(batch)), max_new_tokens)
+            return greedy_texts(
+                self.llm, self.build.for_batch(self.features(batch)), max_new_tokens
+            )
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -50,13 +50,17 @@ class PromptRenderer:
     Args:
         adapter: whose template, form, labels and numbers of slots are used.
         llm: whose chat template and tokenizer are used.
-        given: further variables of the template that all windows share (unit, examples, …).
+        template_values: of the template's further variables (unit, examples, …), for all windows.
     """
 
     def __init__(
-        self, adapter: SensorAdapter, llm: FrozenLLM, given: Mapping[str, Any] | None = None
+        self,
+        adapter: SensorAdapter,
+        llm: FrozenLLM,
+        template_values: Mapping[str, Any] | None = None,
     ) -> None:
-        self.adapter, self.llm, self.given = adapter, llm, dict(given or {})
+        self.adapter, self.llm = adapter, llm
+        self.template_values = dict(template_values or {})
         self._before: tuple[tuple[int, ...], Prefix | None] = ((), None)
         self._encoded: dict[str, list[int]] = {}
         self._answered: dict[tuple[str, str], list[int]] = {}
@@ -66,16 +70,16 @@ class PromptRenderer:
         *,
         signal: str | None = None,
         question: str | None = None,
-        asked: Request | None = None,
-        given: Mapping[str, Any] | None = None,
+        request: Request | None = None,
+        template_values: Mapping[str, Any] | None = None,
     ) -> list[Message]:
         """Render the template's messages.
 
         Args:
             signal: the window as text; K placeholders where None.
             question: the template's `question`, where it has one.
-            asked: another task than the adapter's own, its variables and way to ask.
-            given: variables that come from the window.
+            request: another task than the adapter's own, its variables and way to ask.
+            template_values: of variables that come from the window.
 
         Raises:
             TemplateError: the form needs a variable that an adapter does not have.
@@ -88,23 +92,23 @@ class PromptRenderer:
         if question is not None:
             check_plain(question, "the question")
         more = {} if question is None else {"question": question}
-        return self._render(asked, own | dict(given or {}) | more)
+        return self._render(request, own | dict(template_values or {}) | more)
 
-    def _render(self, asked: Request | None, known: Mapping[str, Any]) -> list[Message]:
+    def _render(self, request: Request | None, known: Mapping[str, Any]) -> list[Message]:
         adapter = self.adapter
-        asked = asked or Request(adapter.template.task)
+        request = request or Request(adapter.template.task)
         variables = {
             "labels": list(adapter.label_texts),
             "modalities": list(adapter.spec.names),
             "window_s": lengths[0] if len(lengths := adapter.spec.lengths_s) == 1 else None,
-            **self.given,
+            **self.template_values,
             **known,
-            **asked.given,
+            **request.template_values,
         }
-        template = adapter.template_of(asked.task)
-        form = self.form_of(asked.task)
+        template = adapter.template_of(request.task)
+        form = self.form_of(request.task)
         self._has_places(template, form)
-        return list(template.messages(form, paraphrase=asked.paraphrase, **variables))
+        return list(template.messages(form, paraphrase=request.paraphrase, **variables))
 
     def form_of(self, task: str) -> str:
         """Give the form that a task's template is used in: the adapter's own, or `encoded`."""
@@ -132,7 +136,7 @@ class PromptRenderer:
         owners = self.adapter.token_owners or ()
         return {name: owners.count(name) for name in self.adapter.spec.names}
 
-    def order(self, asked: Request | None = None) -> tuple[int, ...] | None:
+    def order(self, request: Request | None = None) -> tuple[int, ...] | None:
         """Give the signal tokens in the order in which a prompt has their modalities.
 
         None: as they come. A modality that has no place in the prompt is left out.
@@ -140,7 +144,7 @@ class PromptRenderer:
         Raises:
             TemplateError: a modality has more than one place, or cannot have one of its own.
         """
-        task = (asked or Request(self.adapter.template.task)).task
+        task = (request or Request(self.adapter.template.task)).task
         template = self.adapter.template_of(task)
         owners = self.adapter.token_owners
         if not self._has_places(template, self.form_of(task)) or owners is None:
@@ -149,7 +153,7 @@ class PromptRenderer:
         blank, whole = _Blank(), "\ue002"
         known = {"soft": "", "signal": whole, "numbers": "", "values": blank, "scale": ""}
         text = " ".join(
-            m["content"] for m in self._render(asked, {**known, "question": "", "signals": marks})
+            m["content"] for m in self._render(request, {**known, "question": "", "signals": marks})
         )
         # Of several ways to ask, one may have a single place for all.
         if whole in text:
@@ -163,13 +167,13 @@ class PromptRenderer:
                 )
         return tuple(i for name in found for i, owner in enumerate(owners) if owner == name)
 
-    def text(self, **given: Any) -> str:
+    def text(self, **variables: Any) -> str:
         """Give exactly what the LLM's tokenizer gets, placeholders included; see `messages`."""
-        return self.llm.render(self.messages(**given))
+        return self.llm.render(self.messages(**variables))
 
-    def ids(self, **given: Any) -> list[int]:
+    def ids(self, **variables: Any) -> list[int]:
         """Give the prompt's token ids; see `messages`."""
-        return self.llm.encode(self.text(**given))
+        return self.llm.encode(self.text(**variables))
 
     def row_texts(self, batch: FeatureBatch, question: str | None = None) -> list[str]:
         """Give the prompt of every window of a batch.
@@ -179,14 +183,14 @@ class PromptRenderer:
             question: the template's `question`, for all of them.
         """
         n = len(batch)
-        texts, asked = batch.texts or (None,) * n, batch.asked
-        given = batch.told(self.adapter.spec)
+        texts, requests = batch.texts or (None,) * n, batch.requests
+        values = batch.template_variables(self.adapter.spec)
         return [
             self.text(
                 signal=texts[i],
                 question=question,
-                given=given[i] if given else None,
-                asked=asked[i] if asked else None,
+                template_values=values[i] if values else None,
+                request=requests[i] if requests else None,
             )
             for i in range(n)
         ]
@@ -236,10 +240,10 @@ class PromptRenderer:
         return self._before[1]
 
     @property
-    def bare(self) -> dict[str, Any]:
+    def default_variables(self) -> dict[str, Any]:
         """Give the variables of a prompt in which no window says anything of its own as text."""
         signal = "" if self.adapter.encoder is None else None
-        return {"signal": signal, "given": {"values": _Blank(), "scale": ""}}
+        return {"signal": signal, "template_values": {"values": _Blank(), "scale": ""}}
 
     @property
     def classifies(self) -> bool:
@@ -264,7 +268,7 @@ class PromptRenderer:
         Raises:
             ConfigError: two labels are the same text to the LLM, or one is empty.
         """
-        before = self.text(**self.bare)
+        before = self.text(**self.default_variables)
         ids = tuple(tuple(self.llm.answer_ids(before, text)) for text in self.answer_texts)
         end, longest = self.llm.end_of_turn_id, max(map(len, ids))
         tree = LabelTree.build([i[:-1] for i in ids], end, self.answer_texts)

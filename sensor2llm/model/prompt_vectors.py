@@ -4,8 +4,7 @@ Notation: `length` positions of a prompt, K signal tokens (`signal`), P soft-pro
 (`soft`), `width` the LLM's.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -31,7 +30,6 @@ class PromptBuilder:
         adapter: gives vectors and what reaches into the LLM.
         llm: the frozen LLM.
         prompting: gives texts and token ids.
-        evaluating: switches dropout and gradients off for a while.
     """
 
     def __init__(
@@ -39,14 +37,12 @@ class PromptBuilder:
         adapter: SensorAdapter,
         llm: FrozenLLM,
         prompting: PromptRenderer,
-        evaluating: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.adapter, self.llm, self.prompting = adapter, llm, prompting
-        self._evaluating = evaluating
 
-    def own(self, batch: FeatureBatch, *, prefix: bool = True) -> Prompt:
+    def for_batch(self, batch: FeatureBatch, *, prefix: bool = True) -> Prompt:
         """Assemble the prompts of a batch: the adapter's own, or what each window is asked."""
-        if not batch.alike:
+        if not batch.shares_prompt:
             texts = self.prompting.row_texts(batch)
             return self.rows(batch, [self.prompting.encode_row(t) for t in texts], prefix)
         shared = self.prompting.shared
@@ -79,26 +75,26 @@ class PromptBuilder:
         rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
         return self._assemble(batch, rows, shared)
 
-    def conversation(self, ids: Sequence[int], heard: Sequence[FeatureBatch]) -> Prompt:
+    def for_token_ids(self, ids: Sequence[int], features: Sequence[FeatureBatch]) -> Prompt:
         """Assemble one row in which windows stand at their own places.
 
         Args:
             ids: token ids of the conversation.
-            heard: features of each window, in the order of their places; none at all will do.
+            features: of each window, in the order of their places; none at all will do.
 
         Raises:
             ModelError: there are more places than windows, or fewer.
         """
         self.check_fits(len(ids), 1)
         rows = prompt_rows(self.llm, [ids])
-        self._check_places(ids, len(heard))
-        if not heard:
+        self._check_places(ids, len(features))
+        if not features:
             prompt = assemble(self.llm, rows, None, None, batch=1)
             learned = self.adapter.prefix
             reach = self._reach(None, rows.ids, 1)
             prompt = replace(prompt, reach=reach)
             return prompt if learned is None else behind(prompt, learned.prefix(self.llm))
-        return self._assemble(FeatureBatch.join(heard), rows, None, windows=len(heard))
+        return self._assemble(FeatureBatch.join(features), rows, None, windows=len(features))
 
     def _check_places(self, ids: Sequence[int], windows: int) -> None:
         order = self.prompting.order()
@@ -144,10 +140,10 @@ class PromptBuilder:
         self, signal: Float[Tensor, "batch signal width"], batch: FeatureBatch
     ) -> Float[Tensor, "batch signal width"]:
         """Put signal tokens in the order in which the prompt has their modalities."""
-        if batch.asked is None:
+        if batch.requests is None:
             order = self.prompting.order()
             return signal if order is None else signal[:, list(order)]
-        orders = [self.prompting.order(asked) for asked in batch.asked]
+        orders = [self.prompting.order(request) for request in batch.requests]
         if all(order is None for order in orders):
             return signal
         rows = [row if order is None else row[list(order)]
@@ -163,12 +159,12 @@ class PromptBuilder:
     def _reach(self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int) -> LayerHooks:
         """Say what acts inside the LLM for these prompts."""
         adapter = self.adapter
-        hooks = tuple(adapter.low_rank.hooks(self.llm)) if adapter.low_rank is not None else ()
+        hooks = tuple(adapter.lora.hooks(self.llm)) if adapter.lora is not None else ()
         if adapter.cross_attention is None or media is None:
             return LayerHooks(hooks)
-        heard = media.reshape(rows, -1, *media.shape[1:])
+        media = media.reshape(rows, -1, *media.shape[1:])
         windows = count_windows(ids, self.llm.signal_id)
-        return LayerHooks(hooks, CrossAttentionInputs(adapter.cross_attention, heard, windows))
+        return LayerHooks(hooks, CrossAttentionInputs(adapter.cross_attention, media, windows))
 
     def check_fits(self, prompt: int, answer: int) -> int:
         """Give the positions that a prompt and its answer take.
@@ -197,11 +193,11 @@ class PromptBuilder:
         Args:
             length: of the longest prompt with its answer.
         """
-        if self.adapter.low_rank is not None or self.adapter.prefix is not None:
+        if self.adapter.lora is not None or self.adapter.prefix is not None:
             return False
         return self.prompting.classifies and self.llm.shortcuts(length).prefix
 
-    def given(
+    def for_messages(
         self,
         features: FeatureBatch,
         question: str | None,
@@ -212,8 +208,8 @@ class PromptBuilder:
         if messages is not None:
             texts = [self.llm.render(messages)]
         else:
-            texts = self.prompting.row_texts(features, None if features.asked else question)
-            texts = texts[:1] if features.alike else texts
+            texts = self.prompting.row_texts(features, None if features.requests else question)
+            texts = texts[:1] if features.shares_prompt else texts
         ids = [self.llm.encode(text) for text in texts]
         self.check_fits(max(map(len, ids), default=0), 1)
         return self._assemble(features, prompt_rows(self.llm, ids), None, windows=windows)

@@ -39,22 +39,25 @@ class FeatureStore:
             folder / "steps.bf16", np.int16, "r", shape=(len(labels), modalities, *shape)
         )
         self.labels = labels
-        scale, given = folder / "scale.npy", folder / "given.json"
+        scale, values = folder / "scale.npy", folder / "given.json"
         self.scale = np.load(scale, mmap_mode="r") if scale.is_file() else None
-        self.given = json.loads(given.read_text(encoding="utf-8")) if given.is_file() else None
+        self.template_values = None
+        if values.is_file():
+            self.template_values = json.loads(values.read_text(encoding="utf-8"))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, rows: NDArray[np.int64]) -> FeatureBatch:
         """Read rows by their position."""
+        values = self.template_values
         steps = torch.from_numpy(self.steps[rows]).view(torch.bfloat16)
         return FeatureBatch(
             torch.from_numpy(self.labels[rows]),
             steps,
             torch.from_numpy(self.present[rows]),
             scale=None if self.scale is None else torch.from_numpy(self.scale[rows]),
-            given=None if self.given is None else tuple(self.given[row] for row in rows),
+            template_values=None if values is None else tuple(values[row] for row in rows),
         )
 
     @classmethod
@@ -84,7 +87,7 @@ class FeatureStore:
     def _compute(folder: Path, adapter: SensorAdapter, dataset: WindowDataset) -> None:
         device = next(adapter.parameters()).device
         present, shape, scale = [], (0, 0), []
-        given: list[Mapping[str, Any]] = []
+        values: list[Mapping[str, Any]] = []
         with (folder / "steps.bf16").open("wb") as file:
             for start in range(0, len(dataset), ROWS_AT_ONCE):
                 rows = np.arange(start, min(start + ROWS_AT_ONCE, len(dataset)))
@@ -96,10 +99,10 @@ class FeatureStore:
                 present.append(found.present.cpu().numpy())
                 shape = (steps.shape[2], steps.shape[3])
                 scale += [] if found.scale is None else [found.scale.cpu().numpy()]
-                given += found.given or []
+                values += found.template_values or []
         np.save(folder / "present.npy", np.concatenate(present))
         np.save(folder / "shape.npy", np.array(shape))
         if scale:
             np.save(folder / "scale.npy", np.concatenate(scale))
-        if given:
-            write_json(folder / "given.json", given)
+        if values:
+            write_json(folder / "given.json", values)

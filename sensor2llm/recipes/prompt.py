@@ -42,11 +42,11 @@ def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
     prompting = PromptRenderer(adapter, llm)
     first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
     told = window_variables(first, adapter.spec, adapter.normaliser, adapter.window_variables)
-    given = told[0] if told else None
+    values = told[0] if told else None
     if adapter.encoder is not None:
-        return prompting.text(given=given)
+        return prompting.text(template_values=values)
     [text] = adapter.signal_text.rows(first, store.spec, adapter.normaliser)
-    return prompting.text(signal=text, given=given)
+    return prompting.text(signal=text, template_values=values)
 
 
 def _untrained_prompt(

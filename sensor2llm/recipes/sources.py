@@ -83,7 +83,7 @@ class BatchSource:
         asked = self._asked(items, generator)
         batch: TaskBatch
         if isinstance(read, FeatureBatch):
-            batch = read.ask(asked)
+            batch = read.with_requests(asked)
         else:
             batch = read if asked is None else RequestBatch(read, asked)
         if self.hidden is None:
@@ -107,7 +107,11 @@ class BatchSource:
 
 def hide(batch: TaskBatch, hidden: Bool[torch.Tensor, "batch modality"]) -> TaskBatch:
     """Take modalities away from a batch of any kind."""
-    return hide_signals(batch, hidden) if isinstance(batch, SignalBatch) else batch.hide(hidden)
+    return (
+        hide_signals(batch, hidden)
+        if isinstance(batch, SignalBatch)
+        else batch.mask_modalities(hidden)
+    )
 
 
 def draw_hidden(

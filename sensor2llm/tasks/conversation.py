@@ -122,8 +122,8 @@ class Conversation:
         features = self.model.features([replace(window, label=None)])
         text = None if features.texts is None else features.texts[0]
         adapter, prompting = self.model.adapter, self.model.prompting
-        given = None if features.given is None else features.given[0]
-        asked = prompting.messages(signal=text, given=given)
+        values = None if features.template_values is None else features.template_values[0]
+        asked = prompting.messages(signal=text, template_values=values)
         if self._exchanges:
             # A system message stands at the beginning of a conversation only.
             asked = [message for message in asked if message["role"] != "system"]
@@ -153,7 +153,7 @@ class Conversation:
         asked: Message = {"role": "user", "content": question}
         heard = [window for exchange in self._exchanges for window in exchange.heard]
         with torch.no_grad():
-            prompt = self.model.build.conversation(ids, heard)
+            prompt = self.model.build.for_token_ids(ids, heard)
         pieces: list[str] = []
         for piece in without_outer_blanks(
             stream_text(

@@ -1,14 +1,16 @@
 """Windows and text in one message, each window at its own place [AnyMAL].
 
-    say(model, ["Before the break: ", first, " After it: ", second, " Which is more regular?"])
-    say(model, fill("Before: {window} After: {window} Which is more regular?", [first, second]))
+    parts = ["Before the break: ", first, " After it: ", second, " Which is more regular?"]
+    generate_interleaved(model, parts)
+    generate_interleaved(model, fill("Before: {window} After: {window} Which?", [first, second]))
 
 A window may lack modalities, so one sensor of it can stand alone at its place:
 `only(window, "watch_accel")`. Adapters learn from messages of one window; what an LLM makes of
 several is its own, and only what an evaluation measured may be trusted.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sensor2llm.errors import DataError
@@ -63,7 +65,7 @@ def message_of(model: SensorLanguageModel, parts: Sequence[str | Window]) -> Mes
     return {"role": "user", "content": content}
 
 
-def say(
+def generate_interleaved(
     model: SensorLanguageModel,
     parts: Sequence[str | Window],
     *,
@@ -99,3 +101,11 @@ def say(
         temperature=temperature,
         seed=seed,
     )
+
+
+def __getattr__(name: str) -> Callable[..., str]:
+    """Give `generate_interleaved` by the name that it had before."""
+    if name != "say":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("say is now generate_interleaved", DeprecationWarning, stacklevel=2)
+    return generate_interleaved

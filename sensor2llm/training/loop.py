@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sensor2llm.artefacts.renamed_tensors import rename_tensors
 from sensor2llm.errors import ConfigError
 from sensor2llm.library_output import log_library_output
 from sensor2llm.training.bar import ProgressBar
@@ -339,7 +340,8 @@ class _Run:
     def _load(self, folder: Path) -> None:
         found = load_checkpoint(folder, self.identity)
         self.progress, self.history = found.progress, [dict(line) for line in found.history]
-        weights = {name: dict(tensors) for name, tensors in found.weights.items()}
+        names = self.task.module.state_dict()
+        weights = {name: rename_tensors(old, names) for name, old in found.weights.items()}
         load_weights(self.task.module, weights["module"])
         self.best, self.average = weights.get("best", {}), weights.get("average", self.average)
         for optimizer, state in zip(self.optimizers, found.states, strict=True):

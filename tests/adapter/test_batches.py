@@ -28,8 +28,8 @@ def full_batch(rows: int = 5) -> FeatureBatch:
         present=torch.arange(rows * modalities).reshape(rows, modalities) % 4 != 1,
         texts=tuple(f"text {i}" for i in range(rows)),
         scale=torch.randn(rows, modalities, 6),
-        given=tuple({"values": {"age": str(i)}} for i in range(rows)),
-        asked=tuple(Request("captioning", answer=f"answer {i}") for i in range(rows)),
+        template_values=tuple({"values": {"age": str(i)}} for i in range(rows)),
+        requests=tuple(Request("captioning", answer=f"answer {i}") for i in range(rows)),
     )
 
 
@@ -42,51 +42,51 @@ def assert_equal(found: FeatureBatch, expected: FeatureBatch) -> None:
 def test_parts_joined_again_are_the_whole():
     whole = full_batch()
     assert_equal(
-        FeatureBatch.join([whole.take([0]), whole.take([1, 2]), whole.take([3, 4])]), whole
+        FeatureBatch.join([whole.select([0]), whole.select([1, 2]), whole.select([3, 4])]), whole
     )
     assert FeatureBatch.join([whole]) is whole
 
 
 def test_taken_rows_keep_everything_that_is_theirs():
     whole = full_batch()
-    found = whole.take([3, 1])
+    found = whole.select([3, 1])
     assert len(found) == 2
     assert found.labels.tolist() == [3, 1]
     assert torch.equal(found.steps, whole.steps[[3, 1]])
     assert torch.equal(found.present, whole.present[[3, 1]])
     assert torch.equal(found.scale, whole.scale[[3, 1]])
     assert found.texts == ("text 3", "text 1")
-    assert [given["values"]["age"] for given in found.given] == ["3", "1"]
-    assert [asked.answer for asked in found.asked] == ["answer 3", "answer 1"]
+    assert [given["values"]["age"] for given in found.template_values] == ["3", "1"]
+    assert [asked.answer for asked in found.requests] == ["answer 3", "answer 1"]
 
 
 def test_fields_that_are_not_there_stay_so():
     labels = FeatureBatch(torch.arange(4))
-    for found in (labels.take([1]), FeatureBatch.join([labels, labels]), labels.to("cpu")):
+    for found in (labels.select([1]), FeatureBatch.join([labels, labels]), labels.to("cpu")):
         assert {one.name for one in fields(found) if getattr(found, one.name) is not None} == {
             "labels"
         }
 
 
 def test_windows_are_alike_where_nothing_of_the_prompt_is_their_own():
-    plain = replace(full_batch(), texts=None, given=None, asked=None)
-    assert plain.alike
-    for name in ("texts", "given", "asked"):
-        assert not replace(plain, **{name: getattr(full_batch(), name)}).alike
+    plain = replace(full_batch(), texts=None, template_values=None, requests=None)
+    assert plain.shares_prompt
+    for name in ("texts", "template_values", "requests"):
+        assert not replace(plain, **{name: getattr(full_batch(), name)}).shares_prompt
 
 
 def test_asking_changes_nothing_but_what_is_asked():
     whole = full_batch()
     requests = [Request("regression")] * 5
-    assert_equal(whole.ask(requests), replace(whole, asked=tuple(requests)))
-    assert_equal(whole.ask(None), replace(whole, asked=None))
+    assert_equal(whole.with_requests(requests), replace(whole, requests=tuple(requests)))
+    assert_equal(whole.with_requests(None), replace(whole, requests=None))
 
 
 def test_every_tensor_moves():
     moved = full_batch().to("meta")
     for name in ("labels", "steps", "present", "scale"):
         assert getattr(moved, name).device.type == "meta"
-    assert moved.asked == full_batch().asked
+    assert moved.requests == full_batch().requests
 
 
 def test_what_is_hidden_is_not_present_and_the_given_batch_stays_whole():
@@ -94,9 +94,9 @@ def test_what_is_hidden_is_not_present_and_the_given_batch_stays_whole():
     before = whole.present.clone()
     hidden = torch.zeros_like(before)
     hidden[2, 1] = hidden[3, 0] = True
-    found = whole.hide(hidden)
+    found = whole.mask_modalities(hidden)
     assert torch.equal(found.present, before & ~hidden)
-    assert torch.equal(found.hide(hidden).present, found.present)
+    assert torch.equal(found.mask_modalities(hidden).present, found.present)
     assert torch.equal(whole.present, before)
     assert torch.equal(found.steps, whole.steps)
 
@@ -117,10 +117,10 @@ def test_an_asked_batch_hides_its_signals_and_keeps_its_questions(signals):
     asked = tuple(Request("captioning", answer=str(i)) for i in range(6))
     hidden = torch.zeros_like(signals.present)
     hidden[:, 0] = True
-    found = RequestBatch(signals, asked).hide(hidden)
+    found = RequestBatch(signals, asked).mask_modalities(hidden)
     expected = hide_signals(signals, hidden)
     assert len(found) == 6
-    assert found.asked == asked
+    assert found.requests == asked
     assert torch.equal(found.signals.present, expected.present)
     assert all(torch.equal(found.signals.signals[n], expected.signals[n]) for n in SPEC.names)
     assert found.to("meta").signals.present.device.type == "meta"
@@ -131,7 +131,7 @@ def test_hiding_features_is_the_same_to_a_bridge_as_hiding_signals(signals):
     hidden = torch.zeros_like(signals.present)
     hidden[:3, 0] = hidden[3:, 2] = True
     of_signals = model.features(hide_signals(signals, hidden))
-    of_features = model.features(signals).hide(hidden)
+    of_features = model.features(signals).mask_modalities(hidden)
     assert torch.equal(of_signals.present, of_features.present)
     with torch.no_grad():
         found, expected = (model.adapter.media(batch) for batch in (of_features, of_signals))
@@ -140,12 +140,12 @@ def test_hiding_features_is_the_same_to_a_bridge_as_hiding_signals(signals):
 
 def test_a_prompt_tells_nothing_of_modalities_that_were_hidden(signals):
     known = window_variables(signals, SPEC, normaliser(SPEC), NAMES)
-    features = FeatureBatch(signals.labels, present=signals.present, given=known)
+    features = FeatureBatch(signals.labels, present=signals.present, template_values=known)
     hidden = torch.zeros_like(signals.present)
     hidden[:, 0] = True
     hidden[1::2, 2] = True
     expected = window_variables(hide_signals(signals, hidden), SPEC, normaliser(SPEC), NAMES)
-    assert features.hide(hidden).told(SPEC) == expected
-    assert features.told(SPEC) == known
+    assert features.mask_modalities(hidden).template_variables(SPEC) == expected
+    assert features.template_variables(SPEC) == known
     assert any(a != b for a, b in zip(known, expected, strict=True))
-    assert FeatureBatch(signals.labels).told(SPEC) is None
+    assert FeatureBatch(signals.labels).template_variables(SPEC) is None

@@ -60,7 +60,7 @@ def test_the_head_is_a_norm_and_a_linear_map(head):
     states = torch.randn(6, 16)
     centred = states - states.mean(1, keepdim=True)
     normal = centred / (centred.pow(2).mean(1, keepdim=True) + 1e-5).sqrt()
-    expected = normal @ head.leave.weight[0] + head.leave.bias
+    expected = normal @ head.out_proj.weight[0] + head.out_proj.bias
     torch.testing.assert_close(head.standard(states), expected)
     assert head.standard(states.bfloat16()).dtype == torch.float32
 
@@ -75,15 +75,15 @@ def test_the_loss_is_the_summed_huber_loss_on_the_standardised_scale(head):
         found, functional.huber_loss(head.standard(states), (values - 72) / 9, reduction="sum")
     )
     found.backward()
-    assert head.leave.weight.grad.any()
+    assert head.out_proj.weight.grad.any()
 
 
 def test_autocast_takes_nothing_away_from_values_far_from_zero():
     target = Target(name="ms", unit="ms", mean=1000.0, scale=1.0, decimals=1)
     head = NumberHead(16, target)
     with torch.no_grad():
-        head.leave.weight.zero_()
-        head.leave.bias.fill_(0.5)
+        head.out_proj.weight.zero_()
+        head.out_proj.bias.fill_(0.5)
     states = torch.randn(2, 16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert head(states).tolist() == [1000.5, 1000.5]

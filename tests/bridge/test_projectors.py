@@ -163,7 +163,11 @@ def test_settings_and_weights_of_a_bridge_of_the_first_version_still_load():
     assert set(projector.state_dict()) == {
         *("missing", "gain", "target_std", "norm_in.weight", "norm_in.bias"),
         *(f"body.{name}" for name in ("latents", "modality", "position")),
-        *(f"body.{name}.{part}" for name in ("enter", "leave.0", "leave.1") for part in WEIGHTS),
+        *(
+            f"body.{name}.{part}"
+            for name in ("in_proj", "out_proj.0", "out_proj.1")
+            for part in WEIGHTS
+        ),
         *(f"body.blocks.0.{name}" for name in block.split()),
     }
     old = {"mix": "0.weight", "hidden": "1.weight 1.bias", "token": "4.weight 4.bias"}

@@ -67,8 +67,8 @@ def test_the_step_is_a_small_network_of_squashed_statistics():
     given = step(scale, torch.ones(1, 2, dtype=torch.bool))
     for modality in range(2):
         squashed = torch.sign(scale[0, modality]) * torch.log(1 + scale[0, modality].abs())
-        first = squashed @ step.enter.weight[modality] + step.enter.bias[modality]
-        expected = torch.nn.functional.gelu(first) @ step.leave.weight.T + step.leave.bias
+        first = squashed @ step.in_proj.weight[modality] + step.in_proj.bias[modality]
+        expected = torch.nn.functional.gelu(first) @ step.out_proj.weight.T + step.out_proj.bias
         torch.testing.assert_close(given[0, modality, 0], expected)
 
 

@@ -54,7 +54,7 @@ def test_a_grid_is_run_and_told_and_told_again(grid, capsys):
     assert f"    python -m sensor2llm.study --config {grid}\n" in told
     assert "2 of 2 cells." in told
     times = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
-    assert main(["--config", str(grid), "--tell", "--json"]) == 0
+    assert main(["--config", str(grid), "--report-only", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((folder / "results.json").read_text())
     assert found["command"] == f"python -m sensor2llm.study --config {grid}"
@@ -62,21 +62,23 @@ def test_a_grid_is_run_and_told_and_told_again(grid, capsys):
     assert {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()} == times
 
 
-def test_tell_runs_nothing(grid, tmp_path, capsys):
-    assert main(["--config", str(grid), "--out", str(tmp_path), "--tell"]) == 2
+@pytest.mark.parametrize("word", ["--report-only", "--report_only", "--tell"])
+def test_report_only_runs_nothing(word, grid, tmp_path, capsys):
+    assert main(["--config", str(grid), "--out", str(tmp_path), word]) == 2
     assert "holds no finished cell of this study; run it first" in capsys.readouterr().err
     parser = make_parser()
     words = [f"--config={grid}", f"--out={tmp_path}", "--folds=[0,1]"]
     write_cells(to_config(parser, parse(parser, words), StudyConfig),
                 mostly_right({"supervised": 0.5, "crossl": 0.9}))  # fmt: skip
     (tmp_path / "cells" / "toy-crossl-seed0-fold1.json").unlink()
-    assert main([*words, "--tell"]) == 0
+    assert main([*words, word]) == 0
     assert "3 of 4 cells." in capsys.readouterr().out
     assert len(list((tmp_path / "cells").glob("*.json"))) == 3
 
 
-def test_the_command_of_a_report_makes_its_numbers_again():
-    words = ["--config", "my grid.yaml", "--folds", "[0]", "--tell", "--json"]
+@pytest.mark.parametrize("word", ["--report-only", "--report_only", "--tell"])
+def test_the_command_of_a_report_makes_its_numbers_again(word):
+    words = ["--config", "my grid.yaml", "--folds", "[0]", word, "--json"]
     said = command_of("sensor2llm.study", words)
     assert said == "python -m sensor2llm.study --config 'my grid.yaml' --folds '[0]'"
 
@@ -132,7 +134,7 @@ def test_a_grid_that_is_no_yaml_is_one_line(tmp_path, capsys):
 
 def test_the_console_script_has_the_verb(grid, capsys):
     assert "study" in VERBS
-    assert cli(["study", "--config", str(grid), "--out", "nowhere", "--tell"]) == 2
+    assert cli(["study", "--config", str(grid), "--out", "nowhere", "--report-only"]) == 2
     assert "holds no finished cell" in capsys.readouterr().err
 
 

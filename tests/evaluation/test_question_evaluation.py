@@ -44,7 +44,7 @@ class FakeModel:
 
     def write(self, batch, *, max_new_tokens):
         said = []
-        for row, request in enumerate(batch.asked):
+        for row, request in enumerate(batch.requests):
             present = batch.signals.present[row].tolist()
             there = {
                 name: batch.signals.signals[name][row].numpy()
@@ -81,7 +81,7 @@ def truthful(items) -> FakeModel:
     meaning = {question.question: question.asked for question in items.questions}
 
     def say(request, window):
-        return true_answer(meaning[request.given["question"]], facts(window, SPEC)) or ""
+        return true_answer(meaning[request.template_values["question"]], facts(window, SPEC)) or ""
 
     return FakeModel(say)
 
@@ -170,7 +170,7 @@ def test_the_question_alone_reaches_what_its_frequent_answer_does(data, items, h
             known[question.answer] = known.get(question.answer, 0) + 1
 
     def say(request, window):
-        asked = meaning[request.given["question"]]
+        asked = meaning[request.template_values["question"]]
         known = counts.get(asked.key) or counts.get(asked.template) or {"": 1}
         return max(known, key=known.__getitem__)
 

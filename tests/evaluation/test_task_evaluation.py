@@ -49,7 +49,7 @@ class Listener:
 
     def write(self, batch, *, max_new_tokens):
         known = [facts(window, SPEC) for window in self.windows(batch)]
-        if batch.asked[0].task == "captioning":
+        if batch.requests[0].task == "captioning":
             return [describe(one, np.random.default_rng(0)) for one in known]
         # Of a window without the sensor there is nothing to say.
         return [f"{one[TARGET].value:.2f} Hz" if TARGET in one else "unknown" for one in known]

@@ -44,12 +44,12 @@ def model(request):
 
 def asked_of(model: SensorLanguageModel, requests=ASKED):
     with torch.no_grad():
-        return model.features(windows(len(requests))).ask(requests)
+        return model.features(windows(len(requests))).with_requests(requests)
 
 
 def prompt_of(model: SensorLanguageModel, row) -> torch.Tensor:
     """Give one window's prompt as vectors, built without padding and without a cache."""
-    text = model.prompting.text(asked=row.asked[0])
+    text = model.prompting.text(request=row.requests[0])
     ids = torch.tensor(model.llm.encode(text))
     vectors = model.llm.embed(ids[None])[0]
     vectors[ids == model.llm.soft_id] = model.adapter.soft_vectors().detach()
@@ -59,8 +59,8 @@ def prompt_of(model: SensorLanguageModel, row) -> torch.Tensor:
 
 def plain_loss(model: SensorLanguageModel, row) -> float:
     """Sum the negative log-likelihood of one answer's tokens by a full forward, no shortcut."""
-    request = row.asked[0]
-    answer = model.llm.answer_ids(model.prompting.text(asked=request), request.answer)
+    request = row.requests[0]
+    answer = model.llm.answer_ids(model.prompting.text(request=request), request.answer)
     vectors = prompt_of(model, row)
     whole = torch.cat([vectors, model.llm.embed(torch.tensor([answer]))], dim=1)
     with torch.no_grad():
@@ -73,14 +73,14 @@ def test_the_loss_is_the_sum_of_each_answers_own(model):
     features = asked_of(model)
     with torch.no_grad():
         step = model(features)
-    expected = sum(plain_loss(model, features.take([i])) for i in range(len(features)))
+    expected = sum(plain_loss(model, features.select([i])) for i in range(len(features)))
     assert step.weight == len(ASKED)
     assert float(step.total) == pytest.approx(expected, rel=1e-4)
 
 
 def test_answers_in_one_batch_are_those_given_alone(model):
     features = asked_of(model)
-    alone = [model.write(features.take([i]), max_new_tokens=5)[0] for i in range(len(features))]
+    alone = [model.write(features.select([i]), max_new_tokens=5)[0] for i in range(len(features))]
     assert model.write(features, max_new_tokens=5) == alone
     assert model.generate(features, max_new_tokens=5) == alone
     assert len(set(alone)) > 1
@@ -89,10 +89,10 @@ def test_answers_in_one_batch_are_those_given_alone(model):
 def test_numbers_in_one_batch_are_those_given_alone_and_by_a_plain_forward(model):
     features = asked_of(model)
     found = model.numbers(features)
-    alone = torch.cat([model.numbers(features.take([i])) for i in range(len(features))])
+    alone = torch.cat([model.numbers(features.select([i])) for i in range(len(features))])
     torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-3)
     for i, number in enumerate(found):
-        vectors = prompt_of(model, features.take([i]))
+        vectors = prompt_of(model, features.select([i]))
         with torch.no_grad():
             states = model.llm.model(inputs_embeds=vectors, output_hidden_states=True)
             expected = model.adapter.head(states.hidden_states[-1][:, -1])[0]
@@ -114,14 +114,14 @@ def test_a_number_is_learned_beside_its_text():
 def test_numbers_are_asked_for_where_nothing_else_is():
     model = built("llama")
     features = model.features(windows(2))
-    asked = features.ask([Request("regression")] * 2)
+    asked = features.with_requests([Request("regression")] * 2)
     assert model.numbers(features).tolist() == model.numbers(asked).tolist()
 
 
 def test_every_task_gives_the_number_head_a_gradient():
     model = built("llama")
     features = asked_of(model, ASKED[:1])
-    for batch in (features, features.ask(None)):
+    for batch in (features, features.with_requests(None)):
         model.zero_grad()
         model.loss(batch).backward()
         assert all(p.grad is not None and not p.grad.any() for p in model.adapter.head.parameters())
@@ -132,7 +132,7 @@ def test_signals_are_asked_as_their_features_are():
     model = built("llama")
     signals = model.adapter.collate(windows(5))
     found = model.features(RequestBatch(signals, ASKED))
-    assert found.asked == ASKED
+    assert found.requests == ASKED
     torch.testing.assert_close(model.loss(found), model.loss(asked_of(model)))
 
 
@@ -153,6 +153,6 @@ def test_shortcuts_are_chosen_without_dropout_also_in_training():
     with torch.no_grad():
         for weights in lora.up.values():
             weights.normal_()
-    model = SensorLanguageModel(small_adapter(llm, low_rank=lora), llm, objective="labels").train()
+    model = SensorLanguageModel(small_adapter(llm, lora=lora), llm, objective="labels").train()
     model.loss(windows(4))
     assert model.llm.shortcuts().tree

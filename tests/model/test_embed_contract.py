@@ -46,7 +46,7 @@ def test_each_prompt_is_a_tensor_of_its_own_length_in_the_llms_type(family, buil
 def test_the_base_model_alone_goes_on_as_generate_does(family, build):
     model, batch = build(family), windows(4)
     texts = model.generate(batch, max_new_tokens=1)
-    prompts = model.build.own(model.features(batch), prefix=False)
+    prompts = model.build.for_batch(model.features(batch), prefix=False)
     expected = DecodingSteps(model.llm, prompts).logits()
     for rows, text, known in zip(prompt_embeds(model, batch), texts, expected, strict=True):
         with torch.no_grad():
@@ -94,7 +94,7 @@ def test_what_embeddings_do_not_hold_is_refused():
 
 def test_lora_goes_along_as_a_folder(caplog):
     llm = tiny_llm()
-    changed = small_adapter(llm, low_rank=LoraWeights.start(LowRankConfig(rank=2), llm))
+    changed = small_adapter(llm, lora=LoraWeights.start(LowRankConfig(rank=2), llm))
     found = prompt_embeds(SensorLanguageModel(changed, llm), windows(2))
     assert len(found) == 2
     assert "give the engine its lora/ folder as well" in caplog.text

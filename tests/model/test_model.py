@@ -68,7 +68,7 @@ def test_labels_scored_over_a_tree_equal_each_label_scored_alone(model):
 def test_every_tiny_family_takes_tree_and_prefix(model):
     able = model.llm.shortcuts()
     assert all(getattr(able, name) for name in vars(Shortcuts()))
-    assert model.build.own(model.features(windows(1))).prefix is not None
+    assert model.build.for_batch(model.features(windows(1))).prefix is not None
 
 
 def test_slower_paths_give_the_same_scores(model):
@@ -145,7 +145,7 @@ def test_an_answer_ends_where_the_context_does(monkeypatch):
     model = small_model("gpt2")
     length = model.tokens_per_window - model.prompting.longest_answer
     monkeypatch.setattr(FrozenLLM, "context", length + 3)
-    prompt = model.build.given(model.features(windows(1)), None, None)
+    prompt = model.build.for_messages(model.features(windows(1)), None, None)
     assert [room(model.llm, prompt, most) for most in (2, 3, 9)] == [2, 3, 3]
     monkeypatch.setattr(FrozenLLM, "context", None)
     assert room(model.llm, prompt, 9) == 9
@@ -158,14 +158,14 @@ def test_what_all_text_prompts_begin_with_is_computed_once(monkeypatch):
     adapter = text_adapter(llm)
     adapter.template, adapter.form = PromptTemplate.load("activity"), "few_shot"
     adapter.soft_prompt = None
-    model = SensorLanguageModel(adapter, llm, given=given).eval()
+    model = SensorLanguageModel(adapter, llm, template_values=given).eval()
     batch = model.features(windows(4))
     ids = [model.prompting.ids(signal=text) for text in batch.texts]
     prefix = model.prompting.prefix_of(ids)
     assert prefix.length > 20
     assert model.prompting.prefix_of(ids[:2]) is prefix
     assert all(row[: prefix.length] == ids[0][: prefix.length] for row in ids)
-    cached, plain = model.build.own(batch), model.build.own(batch, prefix=False)
+    cached, plain = model.build.for_batch(batch), model.build.for_batch(batch, prefix=False)
     assert cached.prefix is not None
     assert plain.prefix is None
     assert cached.vectors.shape[1] < plain.vectors.shape[1]
@@ -291,7 +291,7 @@ def test_embed_gives_what_the_base_model_scores(model):
         ).logits[:, -1]
     first = torch.tensor([i[0] for i in model.prompting.answers.ids])
     features = model.features(windows(2))
-    prompt = model.build.own(features)
+    prompt = model.build.for_batch(features)
     ours = tail_logits(model.llm, prompt, torch.zeros(1, 0, dtype=torch.long))[:, 0]
     torch.testing.assert_close(logits[:, first], ours[:, first], atol=1e-5, rtol=0)
 

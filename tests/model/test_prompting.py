@@ -56,7 +56,7 @@ def test_a_modality_without_a_place_is_left_out():
     model = placed(f"{PLACES['rr']} {PLACES['accel']}")
     assert model.prompting.order() == (2, 3, 0, 1)
     features = model.features(windows(2))
-    prompt = model.build.own(features, prefix=False)
+    prompt = model.build.for_batch(features, prefix=False)
     ids = torch.tensor(model.prompting.ids())
     heard = prompt.vectors[:, ids == model.llm.signal_id]
     expected = model.adapter.signal_vectors(features)[:, [2, 3, 0, 1]]
@@ -85,10 +85,10 @@ def test_rows_asked_in_other_ways_have_their_tokens_at_their_places():
     ways = (f"{PLACES['accel']} {PLACES['rr']}", f"{PLACES['rr']} or {PLACES['accel']}")
     model = placed(*ways, task="question_answering")
     asked = [Request("question_answering", paraphrase=i) for i in range(2)]
-    features = model.features(windows(2)).ask(asked)
-    together = model.build.own(features)
+    features = model.features(windows(2)).with_requests(asked)
+    together = model.build.for_batch(features)
     for row in range(2):
-        alone = model.build.own(features.take([row]))
+        alone = model.build.for_batch(features.select([row]))
         found = together.vectors[row, -alone.vectors.shape[1] :]
         torch.testing.assert_close(found, alone.vectors[0])
 
@@ -124,7 +124,7 @@ def test_without_an_encoder_places_stay_empty():
 def test_one_batch_has_places_for_the_same_modalities():
     model = placed(PLACES["rr"], PLACES["rr"] + PLACES["accel"], task="question_answering")
     asked = [Request("question_answering", paraphrase=i) for i in range(2)]
-    features = model.features(windows(2)).ask(asked)
+    features = model.features(windows(2)).with_requests(asked)
     with pytest.raises(TemplateError, match=r"have places for \[2, 4\] signal tokens; give each"):
         model.write(features)
 
@@ -137,11 +137,11 @@ def test_a_modality_that_there_is_not_has_no_place():
 def test_a_prompt_tells_what_its_window_says_and_nothing_hidden():
     model = placed("{{ signal }} {{ values.age }} years; {{ scale }}", per_modality=False)
     features = model.features(windows(1))
-    age = features.given[0]["values"]["age"]
+    age = features.template_values[0]["values"]["age"]
     (before,) = model.prompting.row_texts(features)
     assert f"{age} years; accel: x" in before
     hidden = torch.tensor([[True, False, True]])
-    (after,) = model.prompting.row_texts(features.hide(hidden))
+    (after,) = model.prompting.row_texts(features.mask_modalities(hidden))
     assert "unknown years; accel: missing; rr: rr" in after
     assert "person: missing" in after
 
@@ -152,19 +152,19 @@ def test_a_question_stands_beside_what_each_window_says():
         per_modality=False,
     )
     features = model.features(windows(4))
-    ages = [given["values"]["age"] for given in features.given]
+    ages = [given["values"]["age"] for given in features.template_values]
     texts = model.prompting.row_texts(features, "Why?")
     assert all(f"{age} years. Why?" in text for age, text in zip(ages, texts, strict=True))
     asked = model.generate(features, question="Which?", max_new_tokens=4)
     assert asked == model.generate(features, max_new_tokens=4)
-    alone = [model.generate(features.take([i]), max_new_tokens=4)[0] for i in range(4)]
+    alone = [model.generate(features.select([i]), max_new_tokens=4)[0] for i in range(4)]
     assert asked == alone
 
 
 def test_positions_of_a_window_are_counted_without_what_it_says():
     model = placed("{{ signal }} {{ values.age }}; {{ scale }}.", per_modality=False)
     longest = max(len(ids) for ids in model.prompting.answers.ids)
-    bare = model.prompting.text(given={"values": {"age": ""}, "scale": ""})
+    bare = model.prompting.text(template_values={"values": {"age": ""}, "scale": ""})
     assert model.tokens_per_window == len(model.llm.encode(bare)) + longest
     assert model.embed(windows(1))[0].shape[1] > model.tokens_per_window
 
@@ -224,7 +224,7 @@ def test_another_tasks_form_is_the_adapters_or_the_encoded_one():
     prompting = PromptRenderer(adapter, llm)
     assert prompting.form_of("classification") == "short"
     assert prompting.form_of("captioning") == "encoded"
-    assert "Describe this moment." in prompting.text(asked=Request("captioning"))
+    assert "Describe this moment." in prompting.text(request=Request("captioning"))
 
 
 def test_a_prompt_longer_than_the_context_is_said_by_its_tokens():
@@ -235,12 +235,12 @@ def test_a_prompt_longer_than_the_context_is_said_by_its_tokens():
     # Many letters, few tokens: it fits.
     fits = "walking upstairs, " * 30
     assert len(fits) > llm.context > len(llm.encode(fits)) + 40
-    assert torch.isfinite(model.loss(features.ask([Request("captioning", answer=fits)])))
+    assert torch.isfinite(model.loss(features.with_requests([Request("captioning", answer=fits)])))
     # Few letters, many tokens: each letter is three bytes.
     long = "本" * 100
     assert len(long) < llm.context < len(llm.encode(long))
     with pytest.raises(DataError, match=r"takes \d+ positions with its prompt and answer, llama"):
-        model.loss(features.ask([Request("captioning", answer=long)]))
+        model.loss(features.with_requests([Request("captioning", answer=long)]))
 
 
 def test_a_batch_without_windows_own_text_has_one_prompt():

@@ -126,12 +126,12 @@ def test_a_batch_holds_its_tasks_windows_and_what_each_is_asked():
     for batch in task.batches(0):
         read = task.collate(batch)
         if owners(task, batch) == {0}:
-            assert read.asked is None
+            assert read.requests is None
             assert read.steps[:, 0, 0, 0].tolist() == batch.tolist()
         else:
             items = batch - 40
             assert read.steps[:, 0, 0, 0].tolist() == (23 - items).tolist()
-            assert [asked.answer for asked in read.asked] == [str(i) for i in items]
+            assert [asked.answer for asked in read.requests] == [str(i) for i in items]
 
 
 def hidden_of(task: AdapterTask, epoch: int, rows: np.ndarray) -> list[list[bool]]:
@@ -172,15 +172,15 @@ def test_training_draws_a_way_to_ask_and_measuring_takes_the_first():
     for source in (questions(24, paraphrases=3), BatchSource.of_labels(Rows(24), paraphrases=3)):
         task, rows = task_of(source, batch_size=24), np.arange(24)
         task.batches(0)
-        drawn = [asked.paraphrase for asked in task.collate(rows).asked]
+        drawn = [asked.paraphrase for asked in task.collate(rows).requests]
         assert set(drawn) == {0, 1, 2}
         task.batches(1)
-        assert [asked.paraphrase for asked in task.collate(rows).asked] != drawn
+        assert [asked.paraphrase for asked in task.collate(rows).requests] != drawn
         task.batches(0)
-        assert [asked.paraphrase for asked in task.collate(rows).asked] == drawn
-        measured = source.batch(rows).asked
+        assert [asked.paraphrase for asked in task.collate(rows).requests] == drawn
+        measured = source.batch(rows).requests
         assert measured is None or {asked.paraphrase for asked in measured} == {0}
-    assert all(part.asked is None for part in task.prior_batches())
+    assert all(part.requests is None for part in task.prior_batches())
 
 
 def test_signals_are_asked_and_hidden_as_features_are():
@@ -191,7 +191,7 @@ def test_signals_are_asked_and_hidden_as_features_are():
     source = BatchSource(rows, np.arange(len(rows)), "captioning", 1.0, asked, hidden)
     found = source.batch(np.array([2, 5]))
     assert isinstance(found, RequestBatch)
-    assert found.asked == (asked[2], asked[5])
+    assert found.requests == (asked[2], asked[5])
     assert not found.signals.present[0, 0]
     assert not found.signals.signals["accel"][0].any()
     labelled = BatchSource.of_labels(rows).batch(np.array([0, 4]))

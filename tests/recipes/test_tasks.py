@@ -75,7 +75,7 @@ def test_the_saved_adapter_answers_every_task_as_before(recipe, trained):
         Request("captioning"),
         Request("regression"),
     ):
-        batches = [m.features(windows).ask([request] * 3) for m in (model, before)]
+        batches = [m.features(windows).with_requests([request] * 3) for m in (model, before)]
         first, second = (
             m.write(b, max_new_tokens=4) for m, b in zip((model, before), batches, strict=True)
         )
@@ -84,7 +84,7 @@ def test_the_saved_adapter_answers_every_task_as_before(recipe, trained):
 
 
 def test_a_task_that_the_adapter_does_not_know_is_named(trained):
-    features = trained.model.features([trained.store[0]]).ask([Request("translation")])
+    features = trained.model.features([trained.store[0]]).with_requests([Request("translation")])
     with pytest.raises(ConfigError, match="knows no task 'translation'; its tasks are classif"):
         trained.model.write(features)
 

@@ -62,7 +62,7 @@ def test_taken_captions_keep_what_is_theirs(items):
 
 
 def test_a_request_holds_the_true_caption(items):
-    assert {(r.task, tuple(r.given)) for r in items.requests} == {("captioning", ())}
+    assert {(r.task, tuple(r.template_values)) for r in items.requests} == {("captioning", ())}
     assert tuple(r.answer for r in items.requests) == items.captions
 
 

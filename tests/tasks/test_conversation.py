@@ -73,7 +73,7 @@ def test_two_windows_keep_their_own_signal_tokens(model):
     ids = conversation._ids("And now?")
     assert ids.count(model.llm.signal_id) == 2 * model.adapter.signal_tokens
     heard = [window for exchange in conversation._exchanges for window in exchange.heard]
-    prompt = model.build.conversation(ids, heard)
+    prompt = model.build.for_token_ids(ids, heard)
     places = (torch.tensor(ids) == model.llm.signal_id).nonzero()[:, 0]
     vectors = torch.cat([model.adapter.signal_vectors(window) for window in heard], dim=1)
     torch.testing.assert_close(prompt.vectors[0, places], vectors[0])

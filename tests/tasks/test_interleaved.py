@@ -10,7 +10,7 @@ from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.errors import DataError, ModelError, SpecError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.views.conversion import convert_windows
-from sensor2llm.tasks.interleaved import fill, message_of, only, say
+from sensor2llm.tasks.interleaved import fill, generate_interleaved, message_of, only
 from tests.models import small_adapter, small_model, text_adapter, tiny_llm, windows
 from tests.signals.stores import FOREIGN, make_foreign
 
@@ -24,7 +24,7 @@ def prompt_of(model, parts, heard):
     message = message_of(model, parts)
     ids = model.llm.encode(model.llm.render([message]))
     with torch.no_grad():
-        return ids, model.build.conversation(ids, [model.features([w]) for w in heard])
+        return ids, model.build.for_token_ids(ids, [model.features([w]) for w in heard])
 
 
 def test_each_window_stands_at_its_own_place(model):
@@ -49,21 +49,23 @@ def test_the_order_of_windows_matters_to_what_is_read(model):
 
 def test_an_answer_to_two_windows_is_the_llms_own(model):
     first, second = windows()[:2]
-    said = say(model, ["A ", first, " B ", second, " Which?"], max_new_tokens=4)
-    assert said == say(model, ["A ", first, " B ", second, " Which?"], max_new_tokens=4)
+    said = generate_interleaved(model, ["A ", first, " B ", second, " Which?"], max_new_tokens=4)
+    assert said == generate_interleaved(
+        model, ["A ", first, " B ", second, " Which?"], max_new_tokens=4
+    )
 
 
 def test_windows_of_another_spec_are_heard_in_the_adapters(model, monkeypatch):
     first, second = itertools.islice(make_foreign(), 2)
     heard = []
     monkeypatch.setattr(type(model), "reply", lambda _self, _texts, of, **_: heard.extend(of))
-    say(model, ["A ", first, " B ", second], spec=FOREIGN)
+    generate_interleaved(model, ["A ", first, " B ", second], spec=FOREIGN)
     fitting = convert_windows([first, second], FOREIGN, model.adapter.spec)
     for found, window in zip(heard, fitting, strict=True):
         expected = model.features([replace(window, label=None)])
         torch.testing.assert_close(found.steps, expected.steps)
     with pytest.raises(SpecError, match=r"of shape \(3, 48\)"):
-        say(model, ["A ", first])
+        generate_interleaved(model, ["A ", first])
 
 
 def test_one_sensor_of_a_window_can_stand_alone(model):
@@ -91,7 +93,7 @@ def test_places_and_windows_must_be_as_many(model):
 def test_windows_as_text_have_no_place():
     model = SensorLanguageModel(text_adapter(tiny_llm()), tiny_llm()).eval()
     with pytest.raises(DataError, match="reads windows as text; write their numbers yourself"):
-        say(model, ["A ", windows()[0]])
+        generate_interleaved(model, ["A ", windows()[0]])
 
 
 def test_projector_tokens_follow_the_prompts_order_of_modalities():
@@ -118,7 +120,15 @@ def test_projector_tokens_follow_the_prompts_order_of_modalities():
     model = SensorLanguageModel(adapter, llm).eval()
     assert model.prompting.order() == tuple(reversed(range(len(names))))
     features = model.features(windows()[:1])
-    prompt = model.build.own(features, prefix=False)
+    prompt = model.build.for_batch(features, prefix=False)
     ids = torch.tensor(model.prompting.ids())
     heard = prompt.vectors[0, ids == llm.signal_id]
     torch.testing.assert_close(heard, adapter.signal_vectors(features)[0].flip(0))
+
+
+def test_its_name_of_before_still_works_and_says_the_new_one():
+    with pytest.warns(DeprecationWarning, match="say is now generate_interleaved"):
+        from sensor2llm.tasks.interleaved import say
+    assert say is generate_interleaved
+    with pytest.raises(ImportError, match="cannot import name 'speak'"):
+        from sensor2llm.tasks.interleaved import speak  # noqa: F401

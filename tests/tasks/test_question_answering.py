@@ -134,7 +134,7 @@ def test_taken_items_keep_what_is_theirs(items):
 def test_a_request_says_question_and_true_answer(items):
     for request, question in zip(items.requests, items.questions, strict=True):
         assert request.task == "question_answering"
-        assert request.given == {"question": question.question}
+        assert request.template_values == {"question": question.question}
         assert request.answer == question.answer
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from sensor2llm.artefacts import renamed_tensors
+from sensor2llm.artefacts.manifest import hash_files
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.loop import fit
@@ -69,6 +72,23 @@ def test_a_run_killed_and_resumed_ends_with_the_very_same_weights(tmp_path, ema_
     steps = [json.loads(line)["step"] for line in lines]
     assert steps == sorted(steps)
     assert set(range(1, 33)) == set(steps)
+
+
+def test_a_checkpoint_of_before_a_module_was_renamed_is_resumed(tmp_path, monkeypatch):
+    config = replace(CONFIG, ema_decay=0.8)
+    unbroken, _ = run(config, tmp_path / "unbroken", dropout=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / "broken", dropout=0.3, stop_at=13)
+    folder = tmp_path / "broken" / "checkpoint"
+    for file in folder.glob("*.safetensors"):
+        tensors = load_file(file)
+        save_file({name.replace("layer", "map"): w for name, w in tensors.items()}, file)
+    progress = json.loads((folder / "progress.json").read_text())
+    progress["files"] = hash_files(folder, progress["files"])
+    (folder / "progress.json").write_text(json.dumps(progress))
+    monkeypatch.setattr(renamed_tensors, "RENAMED", {"map": "layer"})
+    resumed, _ = run(config, tmp_path / "broken", dropout=0.3, resume=True)
+    assert torch.equal(weights(resumed), weights(unbroken))
 
 
 def test_a_resumed_run_remembers_the_best_weights_and_all_that_was_measured(tmp_path):

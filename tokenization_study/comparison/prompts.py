@@ -74,7 +74,7 @@ def text_model(
         llm_identity=llm.identity,
         soft_prompt=SoftPrompt.start(config, llm) if soft_tokens else None,
     )
-    return SensorLanguageModel(adapter, llm, objective="both", given=given).eval()
+    return SensorLanguageModel(adapter, llm, objective="both", template_values=given).eval()
 
 
 def positions_of(model: SensorLanguageModel, texts: Sequence[str]) -> Int[np.ndarray, " window"]:

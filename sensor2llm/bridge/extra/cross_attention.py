@@ -53,7 +53,7 @@ class GatedBlock(nn.Module):
         self.read = nn.Sequential(
             nn.LayerNorm(media_width), nn.Linear(media_width, 2 * hidden, bias=False)
         )
-        self.leave = nn.Linear(hidden, width, bias=False)
+        self.out_proj = nn.Linear(hidden, width, bias=False)
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, hidden),
@@ -95,7 +95,7 @@ class GatedBlock(nn.Module):
             attn_mask=_visible(window, *read.shape[1:3]),
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.leave(seen.transpose(1, 2).flatten(2))
+        return self.out_proj(seen.transpose(1, 2).flatten(2))
 
     def _split(
         self, vectors: Float[Tensor, "batch length hidden"]

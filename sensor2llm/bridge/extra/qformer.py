@@ -62,7 +62,7 @@ class QFormer(nn.Module):
     ) -> None:
         super().__init__()
         width = config.hidden
-        self.enter = nn.Linear(in_width, width)
+        self.in_proj = nn.Linear(in_width, width)
         self.modality = nn.Parameter(0.1 * torch.randn(modalities, 1, width))
         self.position = nn.Parameter(0.1 * torch.randn(1, steps, width))
         self.norm_steps = nn.LayerNorm(width)
@@ -72,7 +72,7 @@ class QFormer(nn.Module):
         self.blocks = nn.ModuleList(
             QFormerBlock(width, config.heads, config.dropout) for _ in range(config.depth)
         )
-        self.leave = nn.Linear(width, out_width)
+        self.out_proj = nn.Linear(width, out_width)
         seen = token_modalities(config, modalities)
         same = seen.int() @ seen.int().T > 0
         self.register_buffer("strangers", ~same, persistent=False)
@@ -83,9 +83,9 @@ class QFormer(nn.Module):
         self, steps: Float[Tensor, "batch modality step feature"]
     ) -> Float[Tensor, "batch token width"]:
         """Read all steps into the queries."""
-        placed = self.enter(steps) + self.modality + self.position
+        placed = self.in_proj(steps) + self.modality + self.position
         positions = self.norm_steps(placed.flatten(1, 2))
         queries = self.drop(self.norm_queries(self.queries)).expand(len(steps), -1, -1)
         for block in self.blocks:
             queries = block(queries, positions, self.strangers, self.hidden_steps)
-        return self.leave(queries)
+        return self.out_proj(queries)

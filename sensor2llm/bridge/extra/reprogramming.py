@@ -55,7 +55,7 @@ class Reprogramming(nn.Module):
         self.norm_prototypes = nn.LayerNorm(out_width)
         self.key = _linear(out_width, width)
         self.value = _linear(out_width, width)
-        self.leave = nn.Linear(width, out_width)
+        self.out_proj = nn.Linear(width, out_width)
         self.out_width = out_width
         self.register_buffer("vocabulary", None, persistent=False)
 
@@ -98,7 +98,7 @@ class Reprogramming(nn.Module):
             self._split(self.value(prototypes)[None]).expand(len(steps), -1, -1, -1),
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.leave(chosen.transpose(1, 2).flatten(2))
+        return self.out_proj(chosen.transpose(1, 2).flatten(2))
 
     def _split(
         self, vectors: Float[Tensor, "batch vector hidden"]

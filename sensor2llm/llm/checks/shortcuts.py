@@ -7,24 +7,47 @@ left out, so that an LLM is slower rather than wrong.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 # Shortcuts are tried at these lengths; a prompt's own decides which trial counts.
 LENGTHS = tuple(2**power for power in range(6, 18))
 
 
+class SupportedShortcuts(Protocol):
+    """Say which shortcuts may be taken; a trial says so, or `Shortcuts`."""
+
+    @property
+    def prefix(self) -> bool:
+        """Say whether keys and values of what precedes the first slot can be computed once."""
+
+    @property
+    def padding(self) -> bool:
+        """Say whether rows of different length can share a forward, padded on the left."""
+
+    @property
+    def padded_prefix(self) -> bool:
+        """Say whether they can behind a cached prefix, where padding stands between both."""
+
+    @property
+    def tree(self) -> bool:
+        """Say whether all labels can be scored in one forward, on rows of one length."""
+
+    @property
+    def padded_tree(self) -> bool:
+        """Say whether they can on rows of different length."""
+
+    @property
+    def steps(self) -> bool:
+        """Say whether a token that follows can be run on a cache of what came before."""
+
+    @property
+    def generate(self) -> bool:
+        """Say whether transformers' `generate` computes what the plain forward computes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shortcuts:
-    """Say which shortcuts are taken.
-
-    Args:
-        prefix: keys and values of what precedes the first slot are computed once.
-        padding: rows of different length share a forward, padded on the left.
-        padded_prefix: the same behind a cached prefix, where padding stands between both.
-        tree: all labels are scored in one forward.
-        padded_tree: the same, for rows of different length.
-        steps: a token that follows is run on a cache of what came before.
-        generate: transformers' own `generate` says what the plain forward says.
-    """
+    """Take the shortcuts that are named, without a trial; see `SupportedShortcuts`."""
 
     prefix: bool = True
     padding: bool = True

@@ -28,9 +28,9 @@ from sensor2llm.llm.forward import (
     rows_after,
     tail_logits,
 )
-from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import DecodingSteps, generate
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.language_model import LanguageModel
 from sensor2llm.llm.scoring import score_each, score_tree
 
 # Tokens behind a prompt: an answer of two, and one of one.
@@ -54,7 +54,7 @@ class Trial:
         length: positions of the longer prompt with its answer.
     """
 
-    def __init__(self, llm: FrozenLLM, length: int) -> None:
+    def __init__(self, llm: LanguageModel, length: int) -> None:
         self.llm, self.length = llm, length
         generator = torch.Generator().manual_seed(0)
         long = max(length - TAIL, 2)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
-from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.language_model import LanguageModel
 from sensor2llm.llm.tuning.hooks import Hook, active, decoder_layers
 from sensor2llm.llm.tuning.recomputation import recomputed
 
@@ -43,7 +43,7 @@ class LayerHooks:
     crossing: CrossAttentionInputs | None = None
 
     @contextmanager
-    def into(self, llm: FrozenLLM) -> Iterator[None]:
+    def attached(self, llm: LanguageModel) -> Iterator[None]:
         """Let it act for one forward, or for a whole generation.
 
         Where gradients are taken and the LLM is checkpointed, it acts once more in the backward

@@ -59,7 +59,7 @@ def restated(block, x, media):
         total = sum(math.exp(s) for s in scores)
         heard.append(sum(math.exp(s) / total * v for s, v in zip(scores, values, strict=True)))
     size = math.sqrt(sum(float(value) ** 2 for value in x) / len(x))
-    y = x + math.tanh(block.gate_attention) * size * (block.leave.weight @ torch.cat(heard))
+    y = x + math.tanh(block.gate_attention) * size * (block.out_proj.weight @ torch.cat(heard))
     norm_y, up, _, _, down = block.feed_forward
     inner = up.weight @ norm(y, norm_y) + up.bias
     inner = inner * (1 + torch.erf(inner / math.sqrt(2))) / 2

@@ -37,7 +37,7 @@ def restated(body: QFormer, steps: torch.Tensor, owner: list[int] | None) -> tor
     for modality, mine in enumerate(steps):
         for position, step in enumerate(mine):
             place = body.modality[modality, 0] + body.position[0, position]
-            keys.append(norm(body.norm_steps, body.enter(step) + place))
+            keys.append(norm(body.norm_steps, body.in_proj(step) + place))
             of_key.append(modality)
     keys = torch.stack(keys)
     count = len(body.queries)
@@ -52,7 +52,7 @@ def restated(body: QFormer, steps: torch.Tensor, owner: list[int] | None) -> tor
         x = norm(block.norm_across, x + attend(block.across, x, keys, visible))
         inner: Linear = block.feed_forward[0]
         x = norm(block.norm_forward, x + block.feed_forward[2](gelu(inner(x))))
-    return body.leave(x)
+    return body.out_proj(x)
 
 
 def build(per_modality: bool) -> QFormer:

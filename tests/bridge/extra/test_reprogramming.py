@@ -40,7 +40,7 @@ def restated(body: Reprogramming, patches: torch.Tensor, vocabulary: torch.Tenso
         mine = slice(4 * head, 4 * head + 4)
         share = torch.softmax(queries[:, mine] @ keys[:, mine].T / 2, dim=1)
         chosen[:, mine] = share @ values[:, mine]
-    return chosen @ body.leave.weight.T + body.leave.bias
+    return chosen @ body.out_proj.weight.T + body.out_proj.bias
 
 
 def test_tokens_are_attention_over_prototypes_as_restated():

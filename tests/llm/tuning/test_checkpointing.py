@@ -32,7 +32,7 @@ def own_llm(family: str = "llama", **options) -> FrozenLLM:
     return FrozenLLM.load(str(tiny_folder(family)), **{"dtype": "float32"} | options)
 
 
-def low_rank(llm: FrozenLLM) -> LoraWeights:
+def small_lora(llm: FrozenLLM) -> LoraWeights:
     lora = LoraWeights.start(LowRankConfig(rank=2, dropout=0.3), llm)
     for weights in lora.up.values():
         nn.init.normal_(weights, std=0.1)
@@ -51,12 +51,12 @@ def with_cross_attention(llm: FrozenLLM) -> dict:
 
 PARTS = {
     "mlp and soft prompt": lambda _: {},
-    "lora": lambda llm: {"low_rank": low_rank(llm)},
+    "lora": lambda llm: {"lora": small_lora(llm)},
     "prefix": lambda llm: {"prefix": LearnedPrefix.start(PrefixConfig(tokens=2), llm)},
     "cross-attention": with_cross_attention,
     "all": lambda llm: (
         with_cross_attention(llm)
-        | {"low_rank": low_rank(llm), "prefix": LearnedPrefix.start(PrefixConfig(tokens=2), llm)}
+        | {"lora": small_lora(llm), "prefix": LearnedPrefix.start(PrefixConfig(tokens=2), llm)}
     ),
 }
 
@@ -96,7 +96,7 @@ def test_a_number_head_reads_the_same_states():
     adapter.head = NumberHead(llm.hidden_width, target)
     model = SensorLanguageModel(adapter, llm)
     asked = [Request("classification", answer="3 bpm", number=float(i)) for i in range(8)]
-    batch = model.features(windows()).ask(asked)
+    batch = model.features(windows()).with_requests(asked)
     loss, expected = gradients(model, batch, False)
     again, found = gradients(model, batch, True)
     torch.testing.assert_close(again, loss)
@@ -107,7 +107,7 @@ def test_a_number_head_reads_the_same_states():
 def test_every_layer_is_computed_twice_and_the_model_is_left_as_it_was():
     llm = own_llm(checkpointing=True)
     before, calls = llm.fingerprint(), []
-    model = SensorLanguageModel(small_adapter(llm, low_rank=low_rank(llm)), llm)
+    model = SensorLanguageModel(small_adapter(llm, lora=small_lora(llm)), llm)
     layers = decoder_layers(llm.model)
     model.eval().score(windows())
     counted = [
@@ -130,7 +130,7 @@ def test_a_forward_that_another_library_put_there_comes_back():
     layer = decoder_layers(llm.model)[0]
     theirs = layer.forward
     layer.forward = theirs
-    with LayerHooks().into(llm):
+    with LayerHooks().attached(llm):
         assert layer.forward is not theirs
     assert layer.__dict__["forward"] is theirs
 
@@ -170,7 +170,7 @@ def test_a_long_prompt_holds_less():
         llm.model.config.num_hidden_layers = layers
         vectors = torch.zeros(4, 200, llm.width, requires_grad=True)
         with Peak() as peak:
-            with LayerHooks().into(llm):
+            with LayerHooks().attached(llm):
                 logits = llm.model(inputs_embeds=vectors, use_cache=False, logits_to_keep=1).logits
             logits.sum().backward()
         held[checkpointing] = peak.most

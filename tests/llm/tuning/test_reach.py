@@ -91,7 +91,7 @@ def crossing_model() -> SensorLanguageModel:
 def test_a_row_alone_hears_its_own_window():
     model = crossing_model()
     with torch.no_grad():
-        prompt = model.build.own(model.features(windows(4)), prefix=False)
+        prompt = model.build.for_batch(model.features(windows(4)), prefix=False)
         tail = torch.tensor([[5, 6]])
         together = tail_logits(model.llm, prompt, tail)
         alone = [tail_logits(model.llm, prompt.row(i), tail) for i in range(4)]
@@ -102,7 +102,7 @@ def test_a_row_alone_hears_its_own_window():
 def test_rows_of_marks_are_taken_with_their_row():
     model = crossing_model()
     with torch.no_grad():
-        reach = model.build.own(model.features(windows(3)), prefix=False).reach
+        reach = model.build.for_batch(model.features(windows(3)), prefix=False).reach
     assert len(reach.crossing.window_of) == 1
     one = reach.select([1]).crossing
     assert torch.equal(one.media, reach.crossing.media[1:2])
@@ -122,14 +122,14 @@ def counted_hooks(llm) -> int:
 def test_nothing_stays_in_the_llm_after_it():
     model = crossing_model()
     with torch.no_grad():
-        reach = model.build.own(model.features(windows(1))).reach
+        reach = model.build.for_batch(model.features(windows(1))).reach
     before = counted_hooks(model.llm)
-    with reach.into(model.llm):
+    with reach.attached(model.llm):
         assert counted_hooks(model.llm) == before + model.llm.layers
-    with pytest.raises(RuntimeError, match="in between"), reach.into(model.llm):
+    with pytest.raises(RuntimeError, match="in between"), reach.attached(model.llm):
         raise RuntimeError("in between")
     assert counted_hooks(model.llm) == before
-    with LayerHooks().into(model.llm):
+    with LayerHooks().attached(model.llm):
         assert counted_hooks(model.llm) == before
 
 
