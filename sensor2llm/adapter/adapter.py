@@ -58,7 +58,7 @@ class SensorAdapter(nn.Module):
         soft_prompt: P learned vectors; None for P = 0.
         cross_attention: gated layers before the LLM's own; with projector kind cross_attention.
         prefix: learned keys and values of every layer (prefix tuning); None for none.
-        low_rank: low-rank changes of the LLM's linear maps (LoRA); None for none.
+        lora: low-rank changes of the LLM's linear maps (LoRA); None for none.
         head: reads a number off the LLM's last hidden state (regression); None for none.
         signal_text: how a window is written where there is no encoder.
         label_prior: subtracted from each label's log-likelihood; zeros where None.
@@ -86,7 +86,7 @@ class SensorAdapter(nn.Module):
         soft_prompt: SoftPrompt | None = None,
         cross_attention: GatedCrossAttention | None = None,
         prefix: LearnedPrefix | None = None,
-        low_rank: LoraWeights | None = None,
+        lora: LoraWeights | None = None,
         head: NumberHead | None = None,
         templates: Mapping[str, PromptTemplate] | None = None,
         signal_text: SignalText | None = None,
@@ -103,7 +103,7 @@ class SensorAdapter(nn.Module):
         self.taught = tuple(taught)
         self.encoder, self.projector = encoder, projector
         self.projector_config, self.soft_prompt = projector_config, soft_prompt
-        self.cross_attention, self.prefix, self.low_rank = cross_attention, prefix, low_rank
+        self.cross_attention, self.prefix, self.lora = cross_attention, prefix, lora
         self.head = head
         self.templates = {template.task: template, **(templates or {})}
         self.signal_text = signal_text or SignalText()
@@ -158,7 +158,7 @@ class SensorAdapter(nn.Module):
     @property
     def frozen(self) -> bool:
         """Say whether the LLM computes with its own weights alone: no LoRA."""
-        return self.low_rank is None
+        return self.lora is None
 
     def template_of(self, task: str | None = None) -> PromptTemplate:
         """Give the template of a task; the adapter's own where None.

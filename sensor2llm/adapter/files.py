@@ -109,7 +109,7 @@ def _is_foreign(name: str) -> bool:
 def _write_files(adapter: SensorAdapter, part: Path) -> None:
     if adapter.soft_prompt is not None:
         adapter.soft_prompt.save_peft(part, adapter.llm_name)
-    for name, inside in (("lora", adapter.low_rank), ("prefix", adapter.prefix)):
+    for name, inside in (("lora", adapter.lora), ("prefix", adapter.prefix)):
         if inside is not None:
             (part / name).mkdir()
             inside.save_peft(part / name, adapter.llm_name)
@@ -176,7 +176,7 @@ def _manifest(adapter: SensorAdapter) -> dict[str, Any]:
         "llm_hidden": None if a.cross_attention is None else a.cross_attention.width,
         "target": None if a.head is None else a.head.target.to_dict(),
         "head_width": None if a.head is None else a.head.leave.in_features,
-        "lora_rank": 0 if a.low_rank is None else a.low_rank.rank,
+        "lora_rank": 0 if a.lora is None else a.lora.rank,
         "prefix_tokens": 0 if a.prefix is None else a.prefix.tokens,
         "soft_tokens": a.soft_tokens,
         "trained_parameters": sum(p.numel() for p in a.parameters() if p.requires_grad),
@@ -251,7 +251,7 @@ def _build(folder: Path, manifest: dict[str, Any]) -> SensorAdapter:
         soft_prompt=SoftPrompt.load_peft(folder) if manifest["soft_tokens"] else None,
         cross_attention=crossing,
         head=head,
-        low_rank=LoraWeights.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
+        lora=LoraWeights.load_peft(folder / "lora") if manifest.get("lora_rank") else None,
         prefix=read_prefix(folder, manifest),
         templates={
             task: _template(folder, content)

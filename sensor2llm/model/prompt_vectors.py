@@ -163,7 +163,7 @@ class PromptBuilder:
     def _reach(self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int) -> LayerHooks:
         """Say what acts inside the LLM for these prompts."""
         adapter = self.adapter
-        hooks = tuple(adapter.low_rank.hooks(self.llm)) if adapter.low_rank is not None else ()
+        hooks = tuple(adapter.lora.hooks(self.llm)) if adapter.lora is not None else ()
         if adapter.cross_attention is None or media is None:
             return LayerHooks(hooks)
         heard = media.reshape(rows, -1, *media.shape[1:])
@@ -197,7 +197,7 @@ class PromptBuilder:
         Args:
             length: of the longest prompt with its answer.
         """
-        if self.adapter.low_rank is not None or self.adapter.prefix is not None:
+        if self.adapter.lora is not None or self.adapter.prefix is not None:
             return False
         return self.prompting.classifies and self.llm.shortcuts(length).prefix
 

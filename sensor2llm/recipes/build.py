@@ -115,7 +115,7 @@ def build_adapter(
         soft_prompt=_soft_prompt(recipe, llm),
         cross_attention=_cross_attention(recipe, encoder, llm),
         prefix=_prefix(recipe, llm),
-        low_rank=_low_rank(recipe, llm),
+        lora=_lora(recipe, llm),
         taught=_taught(store, split, heard),
         recipe=to_plain(recipe),
     )
@@ -155,6 +155,6 @@ def _prefix(recipe: Recipe, llm: FrozenLLM) -> LearnedPrefix | None:
     return LearnedPrefix.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
 
 
-def _low_rank(recipe: Recipe, llm: FrozenLLM) -> LoraWeights | None:
+def _lora(recipe: Recipe, llm: FrozenLLM) -> LoraWeights | None:
     config = recipe.lora
     return LoraWeights.start(config, llm, seed=recipe.loop.seed) if config.rank else None

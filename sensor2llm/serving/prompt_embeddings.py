@@ -58,7 +58,7 @@ def prompt_embeds(
             "take embeddings as wide as the layers only; use generate or score"
         )
     vectors, mask, _ = model.embed(batch, question=question, messages=messages)
-    if model.adapter.low_rank is not None:
+    if model.adapter.lora is not None:
         logger.warning(
             "this adapter changes the LLM by LoRA: give the engine its lora/ folder as well "
             "(vLLM: enable_lora=True and a LoRARequest)"

@@ -153,6 +153,6 @@ def test_shortcuts_are_chosen_without_dropout_also_in_training():
     with torch.no_grad():
         for weights in lora.up.values():
             weights.normal_()
-    model = SensorLanguageModel(small_adapter(llm, low_rank=lora), llm, objective="labels").train()
+    model = SensorLanguageModel(small_adapter(llm, lora=lora), llm, objective="labels").train()
     model.loss(windows(4))
     assert model.llm.shortcuts().tree

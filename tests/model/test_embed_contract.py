@@ -94,7 +94,7 @@ def test_what_embeddings_do_not_hold_is_refused():
 
 def test_lora_goes_along_as_a_folder(caplog):
     llm = tiny_llm()
-    changed = small_adapter(llm, low_rank=LoraWeights.start(LowRankConfig(rank=2), llm))
+    changed = small_adapter(llm, lora=LoraWeights.start(LowRankConfig(rank=2), llm))
     found = prompt_embeds(SensorLanguageModel(changed, llm), windows(2))
     assert len(found) == 2
     assert "give the engine its lora/ folder as well" in caplog.text

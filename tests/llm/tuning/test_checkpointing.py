@@ -32,7 +32,7 @@ def own_llm(family: str = "llama", **options) -> FrozenLLM:
     return FrozenLLM.load(str(tiny_folder(family)), **{"dtype": "float32"} | options)
 
 
-def low_rank(llm: FrozenLLM) -> LoraWeights:
+def small_lora(llm: FrozenLLM) -> LoraWeights:
     lora = LoraWeights.start(LowRankConfig(rank=2, dropout=0.3), llm)
     for weights in lora.up.values():
         nn.init.normal_(weights, std=0.1)
@@ -51,12 +51,12 @@ def with_cross_attention(llm: FrozenLLM) -> dict:
 
 PARTS = {
     "mlp and soft prompt": lambda _: {},
-    "lora": lambda llm: {"low_rank": low_rank(llm)},
+    "lora": lambda llm: {"lora": small_lora(llm)},
     "prefix": lambda llm: {"prefix": LearnedPrefix.start(PrefixConfig(tokens=2), llm)},
     "cross-attention": with_cross_attention,
     "all": lambda llm: (
         with_cross_attention(llm)
-        | {"low_rank": low_rank(llm), "prefix": LearnedPrefix.start(PrefixConfig(tokens=2), llm)}
+        | {"lora": small_lora(llm), "prefix": LearnedPrefix.start(PrefixConfig(tokens=2), llm)}
     ),
 }
 
@@ -107,7 +107,7 @@ def test_a_number_head_reads_the_same_states():
 def test_every_layer_is_computed_twice_and_the_model_is_left_as_it_was():
     llm = own_llm(checkpointing=True)
     before, calls = llm.fingerprint(), []
-    model = SensorLanguageModel(small_adapter(llm, low_rank=low_rank(llm)), llm)
+    model = SensorLanguageModel(small_adapter(llm, lora=small_lora(llm)), llm)
     layers = decoder_layers(llm.model)
     model.eval().score(windows())
     counted = [
