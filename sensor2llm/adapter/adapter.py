@@ -77,6 +77,7 @@ class SensorAdapter(nn.Module):
         self.cross_attention = bridge.cross_attention
         self.prefix, self.lora, self.head = tuning.prefix, tuning.lora, bridge.head
         self.recipe, self.taught = dict(provenance.recipe), tuple(provenance.taught)
+        self.recipe_changes = provenance.changes
 
     @property
     def parts(self) -> AdapterParts:
@@ -100,7 +101,9 @@ class SensorAdapter(nn.Module):
                 head=self.head,
             ),
             tuning=LLMTuning(soft_prompt=self.soft_prompt, prefix=self.prefix, lora=self.lora),
-            provenance=Provenance(recipe=self.recipe, taught=self.taught),
+            provenance=Provenance(
+                recipe=self.recipe, changes=self.recipe_changes, taught=self.taught
+            ),
         )
 
     @property

@@ -1,6 +1,8 @@
 """The files of an adapter folder: written whole or not at all, read with errors that say what.
 
-recipe.yaml README.md sensor2llm.json
+recipe.yaml                                       what differs from the defaults
+resolved.yaml                                     the whole run, every setting
+README.md sensor2llm.json
 adapter_config.json adapter_model.safetensors     exactly PEFT's; none where P = 0
 lora/ prefix/                                     the same two files of LoRA and prefix tuning
 bridge.safetensors                                encoder, projector, gated cross-attention
@@ -19,7 +21,7 @@ from torch import Tensor
 
 from sensor2llm.adapter.card import card_text
 from sensor2llm.adapter.manifest import BRIDGE, manifest_of, read_parts
-from sensor2llm.adapter.parts import AdapterParts, Bridge, LLMTuning
+from sensor2llm.adapter.parts import AdapterParts, Bridge, LLMTuning, Provenance
 from sensor2llm.artefacts.atomic_write import replace_folder, update_folder
 from sensor2llm.artefacts.manifest import (
     MANIFEST,
@@ -40,12 +42,17 @@ from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.training.record import write_json
 
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
-RECIPE, CARD, TRAINING = "recipe.yaml", "README.md", "training.json"
+RECIPE, RESOLVED = "recipe.yaml", "resolved.yaml"
+CARD, TRAINING = "README.md", "training.json"
+RUN = (
+    "# python -m sensor2llm.train_adapter --config recipe.yaml"
+    "    (resolved.yaml has every setting)\n"
+)
 INSIDE = ("lora", "prefix")
 # All that decides anything, beside the manifest that holds the hashes.
 HASHED = (*PEFT_FILES, *(f"{inside}/{name}" for inside in INSIDE for name in PEFT_FILES))
-HASHED += (BRIDGE, RECIPE)
-OWN = (RECIPE, CARD, TRAINING, *PEFT_FILES, *INSIDE, BRIDGE, MANIFEST)
+HASHED += (BRIDGE, RECIPE, RESOLVED)
+OWN = (RECIPE, RESOLVED, CARD, TRAINING, *PEFT_FILES, *INSIDE, BRIDGE, MANIFEST)
 FILES = (*HASHED, CARD, "metrics*.json", MANIFEST, "lora/*", "prefix/*")
 
 
@@ -88,15 +95,22 @@ def _write_files(parts: AdapterParts, part: Path) -> None:
     _write_tuning(parts.tuning, part, parts.llm.name)
     if tensors := _bridge_tensors(parts.bridge):
         save_file(tensors, part / BRIDGE)
-    recipe = dict(parts.provenance.recipe)
-    text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
-    (part / RECIPE).write_text(text, encoding="utf-8")
+    _write_recipe(parts.provenance, part)
     manifest = manifest_of(parts)
-    (part / CARD).write_text(card_text(manifest, data=_data(recipe)), encoding="utf-8")
+    card = card_text(manifest, data=_data(parts.provenance.recipe))
+    (part / CARD).write_text(card, encoding="utf-8")
     files = hash_files(part, HASHED)
     for name in files:
         shutil.copymode(part / CARD, part / name)  # safetensors' own are for one's eyes only
     write_json(part / MANIFEST, manifest | {"files": files})
+
+
+def _write_recipe(provenance: Provenance, part: Path) -> None:
+    recipe, changes = provenance.recipe, provenance.changes
+    changes = recipe if changes is None else changes
+    for name, head, content in ((RECIPE, RUN, changes), (RESOLVED, "", recipe)):
+        text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
+        (part / name).write_text(head + text, encoding="utf-8")
 
 
 def _write_tuning(tuning: LLMTuning, part: Path, llm: str) -> None:
@@ -133,16 +147,21 @@ def read_adapter(name: str | Path) -> AdapterParts:
     manifest = read_manifest(folder, "adapter", "train_adapter")
     check_files(folder, manifest.get("files", {}), "adapter", "fetch or train it again")
     tell_unknown(folder, manifest)
-    recipe = folder / RECIPE
     try:
-        stated = read_yaml(recipe, ArtefactError, f"'{recipe}'") if recipe.exists() else {}
-        return read_parts(folder, manifest, stated)
+        changes = _read_recipe(folder / RECIPE)
+        recipe = _read_recipe(folder / RESOLVED)  # none beside the whole ones of before
+        recipe = (changes or {}) if recipe is None else recipe
+        return read_parts(folder, manifest, recipe, changes)
     except UserError:
         raise
     except (*BROKEN, SafetensorError) as error:
         raise ArtefactError(
             f"the adapter in '{folder}' is broken ({first_line(error)}); fetch or train it again"
         ) from error
+
+
+def _read_recipe(path: Path) -> Any:
+    return read_yaml(path, ArtefactError, f"'{path}'") if path.exists() else None
 
 
 def find_adapter(name: str | Path) -> Path:

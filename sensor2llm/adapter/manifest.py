@@ -100,7 +100,10 @@ def _tuning(tuning: LLMTuning) -> dict[str, Any]:
 
 
 def read_parts(
-    folder: Path, manifest: Mapping[str, Any], recipe: Mapping[str, Any]
+    folder: Path,
+    manifest: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    changes: Mapping[str, Any] | None,
 ) -> AdapterParts:
     """Build an adapter's parts from its folder.
 
@@ -108,6 +111,7 @@ def read_parts(
         folder: where its tensors lie.
         manifest: what `sensor2llm.json` there states.
         recipe: the whole run.
+        changes: what of it differs from the defaults.
     """
     return AdapterParts(
         data=_read_data(folder, manifest),
@@ -117,6 +121,7 @@ def read_parts(
         tuning=_read_tuning(folder, manifest),
         provenance=Provenance(
             recipe=recipe,
+            changes=changes,
             taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
         ),
     )

@@ -161,7 +161,9 @@ class Provenance:
     """Say how an adapter came about."""
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    """The whole run as a plain mapping, every setting."""
+    """The whole run as a plain mapping, every setting: `resolved.yaml`."""
+    changes: Mapping[str, Any] | None = None
+    """What of it differs from the defaults: `recipe.yaml`; the whole where None."""
     taught: Sequence[Taught] = ()
     """Who taught it and its encoder; empty where that is not known."""
 

@@ -23,6 +23,7 @@ from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.model.prompt_text import PromptRenderer
+from sensor2llm.recipes.changes import changes_of
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
@@ -118,7 +119,11 @@ def build_adapter(
             prefix=_prefix(recipe, llm),
             lora=_lora(recipe, llm),
         ),
-        provenance=Provenance(recipe=to_plain(recipe), taught=_taught(store, split, heard)),
+        provenance=Provenance(
+            recipe=to_plain(recipe),
+            changes=changes_of(recipe),
+            taught=_taught(store, split, heard),
+        ),
     )
 
 

@@ -64,6 +64,7 @@ def test_from_pretrained_loads_the_llm_that_is_named(llm, saved):
 def test_the_folder_holds_these_files_and_no_path(saved, tmp_path):
     assert {p.name for p in saved.iterdir()} == {
         "recipe.yaml",
+        "resolved.yaml",
         "README.md",
         "sensor2llm.json",
         "adapter_config.json",
@@ -157,19 +158,39 @@ def test_a_mixture_of_two_adapters_is_recognised(llm, saved, tmp_path):
         SensorAdapter.load(saved)
 
 
-def test_a_recipe_of_another_adapter_or_edited_is_recognised(saved):
-    recipe = saved / "recipe.yaml"
+@pytest.mark.parametrize("name", ["recipe.yaml", "resolved.yaml"])
+def test_a_recipe_of_another_adapter_or_edited_is_recognised(saved, name):
+    recipe = saved / name
     recipe.write_text(recipe.read_text() + "split: {kind: published}\n")
-    with pytest.raises(ArtefactError, match=r"recipe.yaml in it is not the file .* or was edited;"):
+    with pytest.raises(ArtefactError, match=rf"{name} in it is not the file .* or was edited;"):
         SensorAdapter.load(saved)
 
 
-def test_an_adapter_that_keeps_no_hash_of_its_recipe_is_loaded(saved):
+def test_an_adapter_with_one_whole_recipe_and_no_hash_of_it_is_loaded(saved):
     stated = json.loads((saved / "sensor2llm.json").read_text())["files"]
-    assert set(stated) == {"recipe.yaml", "bridge.safetensors", *adapter_files.PEFT_FILES}
-    edit(saved, files={name: stated[name] for name in stated if name != "recipe.yaml"})
+    recipes = {"recipe.yaml", "resolved.yaml"}
+    assert set(stated) == {*recipes, "bridge.safetensors", *adapter_files.PEFT_FILES}
+    edit(saved, files={name: stated[name] for name in stated if name not in recipes})
+    (saved / "resolved.yaml").unlink()
     (saved / "recipe.yaml").write_text("split: {kind: published}\n")
     assert SensorAdapter.load(saved).recipe == {"split": {"kind": "published"}}
+    (saved / "recipe.yaml").unlink()
+    assert SensorAdapter.load(saved).recipe == {}
+
+
+def test_the_recipe_holds_what_differs_and_beside_it_stands_the_whole(llm, tmp_path):
+    whole = {"data": "stores/x", "loop": {"epochs": 3, "batch_size": 64}, "out": "runs/é"}
+    changes = {"data": "stores/x", "loop": {"epochs": 3}}
+    saved = small_adapter(llm, recipe=whole, changes=changes).save(tmp_path / "adapter")
+    first, *rest = (saved / "recipe.yaml").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# python -m sensor2llm.train_adapter --config recipe.yaml ")
+    assert rest == ["data: stores/x", "loop:", "  epochs: 3"]
+    assert yaml.safe_load((saved / "resolved.yaml").read_text(encoding="utf-8")) == whole
+    again = SensorAdapter.from_pretrained(saved)
+    assert again.recipe == whole
+    again.save(tmp_path / "again")
+    for name in ("recipe.yaml", "resolved.yaml"):
+        assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
 
 
 def test_what_was_measured_of_the_old_adapter_goes_and_what_is_somebodys_stays(llm, saved):
