@@ -50,9 +50,12 @@ def make_card_data(
     """
     from huggingface_hub import ModelCardData
 
-    stated = {"license": licence} if licence else {"license": "other", "license_name": "not-stated"}
-    measured = {"model_name": name, "eval_results": list(results)} if results else {}
-    return ModelCardData(library_name="sensor2llm", **stated, **fields, **measured)
+    stated: dict[str, Any] = {"library_name": "sensor2llm", "license": licence or "other"}
+    if not licence:
+        stated["license_name"] = "not-stated"
+    if results:
+        stated |= {"model_name": name, "eval_results": list(results)}
+    return ModelCardData(**stated, **fields)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

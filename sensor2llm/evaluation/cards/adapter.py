@@ -76,7 +76,7 @@ def card_text(
     """
     tasks = tasks or {}
     measured = [metrics, *tasks.values()]
-    data = next((found["data"] for found in measured if found.get("data")), {})
+    data: Mapping[str, Any] = next((found["data"] for found in measured if found.get("data")), {})
     published = dataset_of(data.get("source") or "")
     results = [
         *(label_results(metrics) if metrics else ()),
