@@ -30,7 +30,8 @@ from torch import Tensor
 from benchmarks.llm_layouts import FAMILIES, LAYOUTS, PromptLayout
 from benchmarks.machine import record
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.parts import build_projector
+from sensor2llm.adapter.builders import build_projector
+from sensor2llm.adapter.parts import AdapterData, AdapterPrompt, Bridge, LLMReference, LLMTuning
 from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
@@ -92,23 +93,22 @@ def make_windows() -> list[Window]:
 def make_model(llm: FrozenLLM, encoded: bool) -> SensorLanguageModel:
     """Put an adapter of random weights before an LLM: an encoder's vectors, or numbers as text."""
     torch.manual_seed(0)
-    parts: dict[str, Any] = {"form": "zero", "signal_text": SignalText(form="fixed", steps=2)}
+    text, bridge, tuning = SignalText(form="fixed", steps=2), Bridge(), LLMTuning()
     if encoded:
         encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4)).requires_grad_(False)
         config = ProjectorConfig(tokens=2, hidden=16)
-        parts = {
-            "encoder": encoder,
-            "projector": build_projector(config, encoder, llm.width, llm.embedding_std),
-            "projector_config": config,
-            "soft_prompt": SoftPrompt.start(SoftPromptConfig(tokens=3), llm),
-        }
+        bridge = Bridge(
+            encoder=encoder,
+            projector=build_projector(config, encoder, llm.width, llm.embedding_std),
+            projector_config=config,
+        )
+        tuning = LLMTuning(soft_prompt=SoftPrompt.start(SoftPromptConfig(tokens=3), llm))
     adapter = SensorAdapter(
-        spec=SPEC,
-        label_names=LABELS,
-        template=TEMPLATE,
-        llm_name=llm.name,
-        llm_identity="",
-        **parts,
+        data=AdapterData(spec=SPEC, label_names=LABELS, signal_text=text),
+        prompt=AdapterPrompt(template=TEMPLATE, form="encoded" if encoded else "zero"),
+        llm=LLMReference(name=llm.name, identity=""),
+        bridge=bridge,
+        tuning=tuning,
     )
     return SensorLanguageModel(adapter, llm, check=False).eval()
 

@@ -28,7 +28,8 @@ from torch.nn import functional
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.adapter.parts import build_projector
+from sensor2llm.adapter.builders import build_projector
+from sensor2llm.adapter.parts import AdapterData, AdapterPrompt, Bridge, LLMReference, LLMTuning
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
@@ -190,15 +191,15 @@ def build_model(llm: FrozenLLM) -> SensorLanguageModel:
     encoder = SignalEncoder(spec, EncoderConfig()).requires_grad_(False)
     config = ProjectorConfig()
     adapter = SensorAdapter(
-        spec=spec,
-        label_names=LABELS,
-        template=PromptTemplate.load("activity"),
-        llm_name=llm.name,
-        llm_identity=llm.identity,
-        encoder=encoder,
-        projector=build_projector(config, encoder, llm.width, llm.embedding_std),
-        projector_config=config,
-        soft_prompt=SoftPrompt.start(SoftPromptConfig(tokens=8), llm),
+        data=AdapterData(spec=spec, label_names=LABELS),
+        prompt=AdapterPrompt(template=PromptTemplate.load("activity")),
+        llm=LLMReference(name=llm.name, identity=llm.identity),
+        bridge=Bridge(
+            encoder=encoder,
+            projector=build_projector(config, encoder, llm.width, llm.embedding_std),
+            projector_config=config,
+        ),
+        tuning=LLMTuning(soft_prompt=SoftPrompt.start(SoftPromptConfig(tokens=8), llm)),
     )
     return SensorLanguageModel(adapter, llm)
 

@@ -1,11 +1,20 @@
 """Small adapters on tiny language models."""
 
 import functools
+from dataclasses import fields
 
 import torch
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.parts import build_projector
+from sensor2llm.adapter.builders import build_projector
+from sensor2llm.adapter.parts import (
+    AdapterData,
+    AdapterPrompt,
+    Bridge,
+    LLMReference,
+    LLMTuning,
+    Provenance,
+)
 from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
@@ -62,7 +71,19 @@ def small_adapter(llm: FrozenLLM, *, spec: SignalSpec = SPEC, soft: int = 3, **c
         "soft_prompt": prompt,
         "recipe": {"llm": {"name": llm.name}, "data": {"source": "made up"}},
     }
-    return SensorAdapter(**(given | changes))
+    return adapter_of(**(given | changes))
+
+
+def adapter_of(llm_name: str, llm_identity: str, **parts) -> SensorAdapter:
+    """Build an adapter from its parts by their own names, each put into its group."""
+    groups = {"data": AdapterData, "prompt": AdapterPrompt, "bridge": Bridge, "tuning": LLMTuning,
+              "provenance": Provenance}  # fmt: skip
+    built = {
+        name: group(**{f.name: parts.pop(f.name) for f in fields(group) if f.name in parts})
+        for name, group in groups.items()
+    }
+    assert not parts, parts
+    return SensorAdapter(llm=LLMReference(name=llm_name, identity=llm_identity), **built)
 
 
 def text_adapter(llm: FrozenLLM, *, soft: int = 3):

@@ -1,8 +1,8 @@
 """SensorAdapter: everything a frozen LLM needs to hear one kind of sensor window.
 
-    adapter = SensorAdapter(spec=…, label_names=…, encoder=…, projector=…, soft_prompt=…, …)
-    adapter.save("runs/har")
-    adapter = SensorAdapter.load("runs/har")        a folder, a released name or a hub name
+    adapter = SensorAdapter(data=…, prompt=…, llm=…, bridge=…, tuning=…)
+    adapter.save_pretrained("runs/har")
+    adapter = SensorAdapter.from_pretrained("runs/har")     a folder, a released name or a hub name
 
 `sensor2llm.adapter.batches` says what goes in. Notation: K signal tokens (`signal`), P soft-prompt
 vectors (`soft`), `width` the LLM's embedding width. An adapter knows its LLM only by name and
@@ -19,115 +19,92 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.adapter.signal_text import SignalText, scale_statistics, window_variables
-from sensor2llm.bridge.config import ProjectorConfig
-from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
-from sensor2llm.bridge.number_head import NumberHead
-from sensor2llm.bridge.projectors import Projector
+from sensor2llm.adapter.files import push_adapter, read_adapter, write_adapter
+from sensor2llm.adapter.parts import (
+    AdapterData,
+    AdapterParts,
+    AdapterPrompt,
+    Bridge,
+    LLMReference,
+    LLMTuning,
+    Provenance,
+)
+from sensor2llm.adapter.signal_text import scale_statistics, window_variables
 from sensor2llm.bridge.temporal_pooling import token_modalities
-from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
-from sensor2llm.llm.chat import check_plain
 from sensor2llm.llm.templates import PromptTemplate
-from sensor2llm.llm.tuning.lora import LoraWeights
-from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
-from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
-from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.window import Window
 
 
 class SensorAdapter(nn.Module):
     """Hold encoder, projector and soft prompt, and the plain facts that belong to them.
 
-    Args:
-        spec: channels, units and rates of the windows.
-        label_names: the labels as the data names them.
-        label_texts: the labels as the LLM reads and writes them; the names where None.
-        template: the prompt template; it is stored with the adapter.
-        templates: of further tasks (question_answering, captioning, regression), by task.
-        form: which of the templates' forms is used.
-        llm_name: `bundled` or a hub name, never a path.
-        llm_identity: of the LLM that the adapter is trained for.
-        normaliser: applied to windows before the encoder; None for none.
-        encoder: signal encoder; None for a text prompt with a soft prompt alone.
-        projector: encoder steps to K signal tokens; needed with an encoder.
-        projector_config: what `projector` was built from.
-        soft_prompt: P learned vectors; None for P = 0.
-        cross_attention: gated layers before the LLM's own; with projector kind cross_attention.
-        prefix: learned keys and values of every layer (prefix tuning); None for none.
-        lora: low-rank changes of the LLM's linear maps (LoRA); None for none.
-        head: reads a number off the LLM's last hidden state (regression); None for none.
-        signal_text: how a window is written where there is no encoder.
-        label_prior: subtracted from each label's log-likelihood; zeros where None.
-        recipe: the whole run as a plain mapping.
-        taught: who taught it and its encoder; empty where that is not known.
+    What is in the groups stands on the adapter itself: `adapter.spec`, `adapter.encoder`, ….
 
-    Raises:
-        ConfigError: the parts do not fit each other.
+    Args:
+        data: spec, labels, normalisation.
+        prompt: template and form; further tasks' templates.
+        llm: the LLM that it is trained for.
+        bridge: encoder and projector; empty for a text prompt with a soft prompt alone.
+        tuning: soft prompt, prefix, LoRA.
+        provenance: recipe, and who taught it.
     """
 
     def __init__(
         self,
         *,
-        spec: SignalSpec,
-        label_names: Sequence[str],
-        template: PromptTemplate,
-        llm_name: str,
-        llm_identity: str,
-        label_texts: Sequence[str] | None = None,
-        form: str = "encoded",
-        normaliser: Normaliser | None = None,
-        encoder: SignalEncoder | None = None,
-        projector: Projector | None = None,
-        projector_config: ProjectorConfig | None = None,
-        soft_prompt: SoftPrompt | None = None,
-        cross_attention: GatedCrossAttention | None = None,
-        prefix: LearnedPrefix | None = None,
-        lora: LoraWeights | None = None,
-        head: NumberHead | None = None,
-        templates: Mapping[str, PromptTemplate] | None = None,
-        signal_text: SignalText | None = None,
-        label_prior: Sequence[float] | None = None,
-        recipe: Mapping[str, Any] | None = None,
-        taught: Sequence[Taught] = (),
+        data: AdapterData,
+        prompt: AdapterPrompt,
+        llm: LLMReference,
+        bridge: Bridge | None = None,
+        tuning: LLMTuning | None = None,
+        provenance: Provenance | None = None,
     ) -> None:
         super().__init__()
-        self.spec, self.template, self.form = spec, template, form
-        self.label_names = tuple(label_names)
-        self.label_texts = tuple(self.label_names if label_texts is None else label_texts)
-        self.llm_name, self.llm_identity = llm_name, llm_identity
-        self.normaliser, self.recipe = normaliser, dict(recipe or {})
-        self.taught = tuple(taught)
-        self.encoder, self.projector = encoder, projector
-        self.projector_config, self.soft_prompt = projector_config, soft_prompt
-        self.cross_attention, self.prefix, self.lora = cross_attention, prefix, lora
-        self.head = head
-        self.templates = {template.task: template, **(templates or {})}
-        self.signal_text = signal_text or SignalText()
-        self.label_prior = tuple(label_prior or (0.0,) * len(self.label_names))
-        self._check()
+        bridge, tuning = bridge or Bridge(), tuning or LLMTuning()
+        provenance = provenance or Provenance()
+        self.spec, self.normaliser, self.signal_text = data.spec, data.normaliser, data.signal_text
+        self.label_names = tuple(data.label_names)
+        self.label_texts = tuple(data.label_texts or data.label_names)
+        self.label_prior = tuple(data.label_prior or (0.0,) * len(data.label_names))
+        self.template, self.form = prompt.template, prompt.form
+        self.templates = {prompt.template.task: prompt.template, **prompt.templates}
+        self.llm_name, self.llm_identity = llm.name, llm.identity
+        self.encoder, self.projector = bridge.encoder, bridge.projector
+        self.projector_config, self.soft_prompt = bridge.projector_config, tuning.soft_prompt
+        self.cross_attention = bridge.cross_attention
+        self.prefix, self.lora, self.head = tuning.prefix, tuning.lora, bridge.head
+        self.recipe, self.taught = dict(provenance.recipe), tuple(provenance.taught)
+        self.recipe_changes = provenance.changes
 
-    def _check(self) -> None:
-        for text in (*self.label_names, *self.label_texts):
-            check_plain(text, "a label")
-        if self.normaliser is not None:
-            self.normaliser.check(self.spec)
-        if (self.encoder is None) != (self.projector is None):
-            raise ConfigError("an encoder needs a projector, and a projector an encoder")
-        if (self.projector is None) != (self.projector_config is None):
-            raise ConfigError("projector and projector_config belong together; give both")
-        crossing = self.projector_config and self.projector_config.kind == "cross_attention"
-        if bool(crossing) != (self.cross_attention is not None):
-            raise ConfigError("a projector of kind cross_attention and gated layers go together")
-        for name in ("label_texts", "label_prior"):
-            if len(getattr(self, name)) != len(self.label_names):
-                raise ConfigError(
-                    f"{name} needs one entry a label: {len(self.label_names)} labels, "
-                    f"{len(getattr(self, name))} entries"
-                )
+    @property
+    def parts(self) -> AdapterParts:
+        """Give the groups as they stand now."""
+        return AdapterParts(
+            data=AdapterData(
+                spec=self.spec,
+                label_names=self.label_names,
+                label_texts=self.label_texts,
+                label_prior=self.label_prior,
+                normaliser=self.normaliser,
+                signal_text=self.signal_text,
+            ),
+            prompt=AdapterPrompt(template=self.template, templates=self.templates, form=self.form),
+            llm=LLMReference(name=self.llm_name, identity=self.llm_identity),
+            bridge=Bridge(
+                encoder=self.encoder,
+                projector=self.projector,
+                projector_config=self.projector_config,
+                cross_attention=self.cross_attention,
+                head=self.head,
+            ),
+            tuning=LLMTuning(soft_prompt=self.soft_prompt, prefix=self.prefix, lora=self.lora),
+            provenance=Provenance(
+                recipe=self.recipe, changes=self.recipe_changes, taught=self.taught
+            ),
+        )
 
     @property
     def signal_tokens(self) -> int:
@@ -147,13 +124,6 @@ class SensorAdapter(nn.Module):
             return None
         seen = token_modalities(config, len(self.spec.names))
         return tuple(self.spec.names[i] for i in seen.int().argmax(1).tolist())
-
-    @property
-    def llm_width(self) -> int | None:
-        """Give the LLM's embedding width; None without an encoder."""
-        if self.cross_attention is not None:
-            return self.cross_attention.mark.shape[-1]
-        return None if self.projector is None else self.projector.out_width
 
     @property
     def frozen(self) -> bool:
@@ -293,25 +263,42 @@ class SensorAdapter(nn.Module):
                 f"not for '{name}' ({identity[:19]}); load that LLM, or train an adapter for this"
             )
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the adapter's files; after any error the old ones stand unchanged."""
-        from sensor2llm.adapter.files import save_adapter
+    def save_pretrained(self, folder: str | Path, records: Mapping[str, Any] | None = None) -> Path:
+        """Write the adapter's files; after any error the old ones stand unchanged.
 
-        return save_adapter(self, Path(folder))
+        Args:
+            folder: where it goes; other files there are left alone.
+            records: by file name, what is kept beside it as JSON.
+
+        Raises:
+            ArtefactError: its encoder has modules of others, which no file can bring back.
+        """
+        return write_adapter(self.parts, Path(folder), records)
 
     @classmethod
-    def load(cls, name: str | Path) -> "SensorAdapter":
+    def from_pretrained(cls, name: str | Path) -> "SensorAdapter":
         """Read an adapter from a folder, a name under `adapters/` or a hub name.
 
         Raises:
             ArtefactError: there is none, or it is broken or of another format.
         """
-        from sensor2llm.adapter.files import load_adapter
+        return cls(**vars(read_adapter(name))).eval()
 
-        return load_adapter(name)
+    save, load = save_pretrained, from_pretrained
 
-    def push_to_hub(self, repo_id: str, *, private: bool = True) -> str:
-        """Upload the adapter's files to the Hugging Face hub and return the commit's address."""
-        from sensor2llm.adapter.files import push_adapter
+    def push_to_hub(
+        self, repo_id: str, folder: str | Path | None = None, *, private: bool = True
+    ) -> str:
+        """Upload the adapter's files to the Hugging Face hub and return the commit's address.
 
-        return push_adapter(self, repo_id, private=private)
+        Args:
+            repo_id: OWNER/NAME.
+            folder: where it was saved and measured, so that metrics and card go along; its files
+                are written anew where None.
+            private: who sees it; a repository that is there stays as it is.
+
+        Raises:
+            ArtefactError: the folder is of other weights than these.
+        """
+        place = None if folder is None else Path(folder)
+        return push_adapter(self.parts, repo_id, place, private=private)

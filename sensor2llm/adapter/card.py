@@ -1,22 +1,27 @@
 """The card of an adapter folder: what it hears, what it says, how it came about, what it is not."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from sensor2llm.artefacts.card import make_card_data, render_card, table
+from sensor2llm.artefacts.manifest import HUB_NAME
 from sensor2llm.datasets.catalogue import SOURCES
+from sensor2llm.llm.templates import names as prompt_names
 from sensor2llm.signals.spec import SignalSpec
 
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCardData
+
+FOLDER = Path(__file__).resolve().parent
+TEMPLATE = FOLDER / "card.md.j2"
 CLASSIFICATION = "classification"
-LIMITS = (
-    "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
-    "It knows its labels only. A window of anything else still gets one of them.",
-    "People, devices and places on the body that differ from the training data lower its score.",
-    "Free answers are the language model's own; what is measured is the label.",
-)
-COMMANDS = (
-    "python -m sensor2llm.classify ADAPTER FILE",
-    "python -m sensor2llm.train_adapter --config recipe.yaml",
-)
+ABILITIES = {
+    "question_answering": "answer questions about them",
+    "captioning": "describe them",
+    "regression": "estimate a number",
+}
+TAGS = ("sensors", "time-series", "language-model-adapter")
 
 
 def card_text(
@@ -24,7 +29,10 @@ def card_text(
     *,
     title: str | None = None,
     data: Sequence[str] = (),
-    results: Sequence[str] = (),
+    template: Path = TEMPLATE,
+    datasets: Sequence[str] = (),
+    results: "Sequence[EvalResult]" = (),
+    **measured: Any,
 ) -> str:
     """Write README.md.
 
@@ -32,46 +40,51 @@ def card_text(
         manifest: the adapter's `sensor2llm.json`.
         title: the first line; the language model's name is in it where None.
         data: lines on the data and its people.
-        results: sections of what was measured, each with its heading.
+        template: of the card; one with results extends this module's.
+        datasets: names of the published data sets that it was measured on.
+        results: what was measured, for the header.
+        measured: what the template shows of it.
     """
-    llm, labels = manifest["llm"], manifest["label_texts"]
-    says_labels = CLASSIFICATION in _tasks(manifest)
-    sections = [
-        front_matter(llm),
-        f"# {title or f'Sensor adapter for {llm}'}",
-        f"Lets the language model `{llm}` hear windows of {window_text(manifest['spec'])} "
-        f"and {_does(manifest)}. {_frozen(manifest)}",
-        "## Signals\n\n" + signals_table(manifest["spec"]),
-        *(["## Labels\n\n" + ", ".join(f"`{name}`" for name in labels)] if says_labels else []),
-        "## Data\n\n" + bullets(data or ["Source: see recipe.yaml"]),
-        *results,
-        "## Adapter\n\n" + bullets(_parts(manifest)),
-        "## Limits\n\n" + bullets(LIMITS),
-        "## Use and reproduce\n\n" + code(*COMMANDS),
-    ]
-    return "\n\n".join(sections) + "\n"
+    title = title or f"Sensor adapter for {manifest['llm']}"
+    tasks = _tasks(manifest)
+    return render_card(
+        template,
+        _card_data(manifest, datasets, results, title),
+        FOLDER,
+        manifest=manifest,
+        title=title,
+        window=window_text(manifest["spec"]),
+        abilities=_abilities(tasks, len(manifest["label_texts"])),
+        says_labels=CLASSIFICATION in tasks,
+        signals=signals_table(manifest["spec"]),
+        data=data or ["Source: see recipe.yaml"],
+        projector=manifest["projector"] and {"kind": None, **manifest["projector"]},
+        rank=manifest.get("lora_rank", 0),
+        prefix=manifest.get("prefix_tokens", 0),
+        **measured,
+    )
 
 
-def front_matter(llm: str) -> str:
-    """Write what the hub reads from the top of a card."""
-    tags = "tags: [sensors, time-series, language-model-adapter]"
-    return "\n".join(["---", "library_name: sensor2llm", f"base_model: {llm}", tags, "---"])
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def bullets(lines: Sequence[str]) -> str:
-    """Write a Markdown list."""
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def code(*commands: str) -> str:
-    """Write commands as a block."""
-    return "\n".join(["```", *commands, "```"])
+def _card_data(
+    manifest: Mapping[str, Any],
+    datasets: Sequence[str],
+    results: "Sequence[EvalResult]",
+    title: str,
+) -> "ModelCardData":
+    """Give the header; what is no name of the hub is no `base_model`."""
+    llm = manifest["llm"]
+    base = {"base_model": llm, "base_model_relation": "adapter"} if HUB_NAME.fullmatch(llm) else {}
+    # The prompts that come with the package are English; of others nobody says what they are.
+    english = manifest.get("template", {}).get("name") in prompt_names()
+    return make_card_data(
+        manifest.get("license"),
+        results,
+        name=title,
+        language="en" if english else None,
+        datasets=list(datasets) or None,
+        tags=list(TAGS),
+        **base,
+    )
 
 
 def window_text(spec: Mapping[str, Any]) -> str:
@@ -97,6 +110,11 @@ def people_text(count: int) -> str:
     return f"{count} person" if count == 1 else f"{count} people"
 
 
+def dataset_of(source: str) -> str | None:
+    """Give the name of the published data set that a store's source tells of; None for others."""
+    return next((name for name, one in SOURCES.items() if one.download in source), None)
+
+
 def data_lines(data: Mapping[str, Any]) -> list[str]:
     """Say where windows came from, by which licence, and how many people are in each part.
 
@@ -104,7 +122,8 @@ def data_lines(data: Mapping[str, Any]) -> list[str]:
         data: what metrics say of their data: source, and people by part.
     """
     source = data.get("source") or "not stated"
-    licence = next((s.licence for s in SOURCES.values() if s.download in source), "see the source")
+    name = dataset_of(source)
+    licence = SOURCES[name].licence if name else "see the source"
     parts = data.get("people", {}).items()
     people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
     lines = [f"Source: {source}", f"Licence of the data: {licence}"]
@@ -117,43 +136,13 @@ def between_text(metrics: Mapping[str, Any]) -> str:
     return f" (95 % over subjects: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
 
 
-def _does(manifest: Mapping[str, Any]) -> str:
+def _abilities(tasks: Sequence[str], labels: int) -> str:
     """Say what the adapter is asked."""
-    others = {
-        "question_answering": "answer questions about them",
-        "captioning": "describe them",
-        "regression": "estimate a number",
-    }
-    labels = f"say which of {len(manifest['label_texts'])} labels they show"
-    told = [others.get(task, labels) for task in _tasks(manifest)]
-    return f"{', '.join(told[:-1])} and {told[-1]}" if told[1:] else told[0]
+    by_label = f"say which of {labels} labels they show"
+    words = [ABILITIES.get(task, by_label) for task in tasks]
+    return f"{', '.join(words[:-1])} and {words[-1]}" if words[1:] else words[0]
 
 
 def _tasks(manifest: Mapping[str, Any]) -> list[str]:
     own = manifest.get("template", {}).get("task", CLASSIFICATION)
     return [own, *manifest.get("templates", {})]
-
-
-def _frozen(manifest: Mapping[str, Any]) -> str:
-    rank = manifest.get("lora_rank", 0)
-    if rank:
-        return (
-            f"**Not frozen:** LoRA of rank {rank} changes what the model's linear maps compute; "
-            "its stored weights stay as they are."
-        )
-    return "The model is frozen: not one of its weights is changed."
-
-
-def _parts(manifest: Mapping[str, Any]) -> list[str]:
-    projector = manifest["projector"]
-    tokens = projector["tokens"] if projector else 0
-    kind = projector.get("kind", "mlp") if projector else ""
-    bridge = f"{kind}, {tokens} vectors a window" if projector else "none: windows as text"
-    prefix = manifest.get("prefix_tokens", 0)
-    return [
-        f"Bridge: {bridge}",
-        f"Soft prompt: {manifest['soft_tokens']} vectors"
-        + (f"; learned prefix: {prefix} positions" if prefix else ""),
-        f"Trained parameters: {manifest['trained_parameters']:,}",
-        f"Language model identity: `{manifest['llm_identity']}`",
-    ]

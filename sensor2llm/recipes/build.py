@@ -1,12 +1,19 @@
 """Build what a recipe says: the frozen LLM, and an adapter whose weights are still untrained."""
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.parts import build_cross_attention, build_projector
+from sensor2llm.adapter.builders import build_cross_attention, build_projector
+from sensor2llm.adapter.parts import (
+    AdapterData,
+    AdapterPrompt,
+    Bridge,
+    LLMReference,
+    LLMTuning,
+    Provenance,
+)
+from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import TemplateError
@@ -16,6 +23,7 @@ from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.model.prompt_text import PromptRenderer
+from sensor2llm.recipes.changes import changes_of
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
@@ -62,12 +70,9 @@ def check_prompt(recipe: Recipe, store: Windows, llm: FrozenLLM) -> None:
             "projector.per_modality: true"
         )
     bare = SensorAdapter(
-        spec=store.spec,
-        label_names=store.label_names,
-        template=first,
-        templates={template.task: template for template in others},
-        llm_name=llm.name,
-        llm_identity="",
+        data=AdapterData(spec=store.spec, label_names=store.label_names),
+        prompt=AdapterPrompt(template=first, templates={one.task: one for one in others}),
+        llm=LLMReference(name=llm.name, identity=""),
     )
     prompting = PromptRenderer(bare, llm)
     if prompting.classifies:
@@ -101,23 +106,36 @@ def build_adapter(
     if recipe.align_epochs:
         templates.setdefault(CAPTIONING, PromptTemplate.load(PROMPTS[CAPTIONING]))
     return SensorAdapter(
-        spec=encoder.spec if encoder else store.spec,
-        label_names=store.label_names,
-        template=next(iter(templates.values())),
-        templates=templates,
-        form="encoded",
-        llm_name=llm.name,
-        llm_identity=llm.identity,
-        normaliser=heard.normaliser if heard else fit_normaliser(store, split.train),
+        data=AdapterData(
+            spec=encoder.spec if encoder else store.spec,
+            label_names=store.label_names,
+            normaliser=heard.normaliser if heard else fit_normaliser(store, split.train),
+        ),
+        prompt=AdapterPrompt(template=next(iter(templates.values())), templates=templates),
+        llm=LLMReference(name=llm.name, identity=llm.identity),
+        bridge=_bridge(recipe, encoder, llm),
+        tuning=LLMTuning(
+            soft_prompt=_soft_prompt(recipe, llm),
+            prefix=_prefix(recipe, llm),
+            lora=_lora(recipe, llm),
+        ),
+        provenance=Provenance(
+            recipe=to_plain(recipe),
+            changes=changes_of(recipe),
+            taught=_taught(store, split, heard),
+        ),
+    )
+
+
+def _bridge(recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM) -> Bridge:
+    if encoder is None:
+        return Bridge()
+    config = recipe.projector
+    return Bridge(
         encoder=encoder,
-        projector=_projector(recipe, encoder, llm),
-        projector_config=recipe.projector if encoder else None,
-        soft_prompt=_soft_prompt(recipe, llm),
-        cross_attention=_cross_attention(recipe, encoder, llm),
-        prefix=_prefix(recipe, llm),
-        lora=_lora(recipe, llm),
-        taught=_taught(store, split, heard),
-        recipe=to_plain(recipe),
+        projector=build_projector(config, encoder, llm.width, llm.embedding_std),
+        projector_config=config,
+        cross_attention=_cross_attention(config, llm),
     )
 
 
@@ -127,22 +145,14 @@ def _taught(store: Windows, split: Split, heard: LoadedEncoder | None) -> list[T
     return [own, *(taught for taught in (heard.taught if heard else ()) if taught != own)]
 
 
-def _projector(recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM) -> Any:
-    if encoder is None:
-        return None
-    return build_projector(recipe.projector, encoder, llm.width, llm.embedding_std)
-
-
-def _cross_attention(
-    recipe: Recipe, encoder: SignalEncoder | None, llm: FrozenLLM
-) -> GatedCrossAttention | None:
-    if encoder is None or recipe.projector.kind != "cross_attention":
+def _cross_attention(config: ProjectorConfig, llm: FrozenLLM) -> GatedCrossAttention | None:
+    if config.kind != "cross_attention":
         return None
     # The mark starts as a line break, which a prompt may have there anyway.
     ids = torch.tensor([llm.encode("\n")[-1:]])
     with torch.no_grad():
         mark = llm.embed(ids)[0].float().cpu()
-    return build_cross_attention(recipe.projector, mark, llm.layers, llm.hidden_width)
+    return build_cross_attention(config, mark, llm.layers, llm.hidden_width)
 
 
 def _soft_prompt(recipe: Recipe, llm: FrozenLLM) -> SoftPrompt | None:

@@ -174,13 +174,14 @@ class Recipe:
 
 
 def to_plain(recipe: Recipe) -> dict[str, object]:
-    """Give the recipe as plain values, as it is stored with the adapter."""
+    """Give the recipe as plain values, every setting, as it is stored with the adapter."""
+    return {key: to_plain_value(value) for key, value in asdict(recipe).items()}
 
-    def plain(value: object) -> object:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        return str(value) if isinstance(value, Path) else value
 
-    return {key: plain(value) for key, value in asdict(recipe).items()}
+def to_plain_value(value: object) -> object:
+    """Give a setting as YAML and JSON write it: paths as texts, tuples as lists."""
+    if isinstance(value, dict):
+        return {key: to_plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain_value(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

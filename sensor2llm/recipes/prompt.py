@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.parts import AdapterData, AdapterPrompt, LLMReference
 from sensor2llm.adapter.signal_text import SignalText, window_variables
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.frozen import FrozenLLM
@@ -53,12 +54,9 @@ def _untrained_prompt(
     recipe: Recipe, store: Windows, split: Split, llm: FrozenLLM, form: str
 ) -> str:
     adapter = SensorAdapter(
-        spec=store.spec,
-        label_names=store.label_names,
-        template=PromptTemplate.load(recipe.prompt),
-        form=form,
-        llm_name=llm.name,
-        llm_identity="",
+        data=AdapterData(spec=store.spec, label_names=store.label_names),
+        prompt=AdapterPrompt(template=PromptTemplate.load(recipe.prompt), form=form),
+        llm=LLMReference(name=llm.name, identity=""),
     )
     first = int(labelled(store, split.train)[0])
     window = store[first]

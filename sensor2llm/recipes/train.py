@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.files import TRAINING, save_adapter
+from sensor2llm.adapter.files import TRAINING
 from sensor2llm.artefacts.manifest import check_out
 from sensor2llm.errors import ModelError
 from sensor2llm.model.model import SensorLanguageModel
@@ -97,7 +97,7 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     if not process_state().is_main_process:
         return TrainedAdapter(model, store, split, result, before)
     trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
-    save_adapter(model.adapter, recipe.out, {TRAINING: _summary(trained)})
+    model.adapter.save_pretrained(recipe.out, {TRAINING: _summary(trained)})
     if trained.baselines:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO
         logger.log(level, trained.baselines.line())

@@ -4,8 +4,10 @@ import errno
 import json
 import shutil
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,6 @@ from safetensors.torch import load_file
 
 from sensor2llm.adapter import files as adapter_files
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.files import save_adapter
 from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.artefacts import manifest
 from sensor2llm.errors import ArtefactError, ConfigError, SpecError
@@ -63,6 +64,7 @@ def test_from_pretrained_loads_the_llm_that_is_named(llm, saved):
 def test_the_folder_holds_these_files_and_no_path(saved, tmp_path):
     assert {p.name for p in saved.iterdir()} == {
         "recipe.yaml",
+        "resolved.yaml",
         "README.md",
         "sensor2llm.json",
         "adapter_config.json",
@@ -156,19 +158,39 @@ def test_a_mixture_of_two_adapters_is_recognised(llm, saved, tmp_path):
         SensorAdapter.load(saved)
 
 
-def test_a_recipe_of_another_adapter_or_edited_is_recognised(saved):
-    recipe = saved / "recipe.yaml"
+@pytest.mark.parametrize("name", ["recipe.yaml", "resolved.yaml"])
+def test_a_recipe_of_another_adapter_or_edited_is_recognised(saved, name):
+    recipe = saved / name
     recipe.write_text(recipe.read_text() + "split: {kind: published}\n")
-    with pytest.raises(ArtefactError, match=r"recipe.yaml in it is not the file .* or was edited;"):
+    with pytest.raises(ArtefactError, match=rf"{name} in it is not the file .* or was edited;"):
         SensorAdapter.load(saved)
 
 
-def test_an_adapter_that_keeps_no_hash_of_its_recipe_is_loaded(saved):
+def test_an_adapter_with_one_whole_recipe_and_no_hash_of_it_is_loaded(saved):
     stated = json.loads((saved / "sensor2llm.json").read_text())["files"]
-    assert set(stated) == {"recipe.yaml", "bridge.safetensors", *adapter_files.PEFT_FILES}
-    edit(saved, files={name: stated[name] for name in stated if name != "recipe.yaml"})
+    recipes = {"recipe.yaml", "resolved.yaml"}
+    assert set(stated) == {*recipes, "bridge.safetensors", *adapter_files.PEFT_FILES}
+    edit(saved, files={name: stated[name] for name in stated if name not in recipes})
+    (saved / "resolved.yaml").unlink()
     (saved / "recipe.yaml").write_text("split: {kind: published}\n")
     assert SensorAdapter.load(saved).recipe == {"split": {"kind": "published"}}
+    (saved / "recipe.yaml").unlink()
+    assert SensorAdapter.load(saved).recipe == {}
+
+
+def test_the_recipe_holds_what_differs_and_beside_it_stands_the_whole(llm, tmp_path):
+    whole = {"data": "stores/x", "loop": {"epochs": 3, "batch_size": 64}, "out": "runs/é"}
+    changes = {"data": "stores/x", "loop": {"epochs": 3}}
+    saved = small_adapter(llm, recipe=whole, changes=changes).save(tmp_path / "adapter")
+    first, *rest = (saved / "recipe.yaml").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# python -m sensor2llm.train_adapter --config recipe.yaml ")
+    assert rest == ["data: stores/x", "loop:", "  epochs: 3"]
+    assert yaml.safe_load((saved / "resolved.yaml").read_text(encoding="utf-8")) == whole
+    again = SensorAdapter.from_pretrained(saved)
+    assert again.recipe == whole
+    again.save(tmp_path / "again")
+    for name in ("recipe.yaml", "resolved.yaml"):
+        assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
 
 
 def test_what_was_measured_of_the_old_adapter_goes_and_what_is_somebodys_stays(llm, saved):
@@ -177,7 +199,7 @@ def test_what_was_measured_of_the_old_adapter_goes_and_what_is_somebodys_stays(l
         (saved / name).write_text("old")
     (saved / "data").mkdir()
     (saved / "data" / "mine.csv").write_text("mine")
-    save_adapter(small_adapter(llm), saved, {"training.json": {"steps": 3}})
+    small_adapter(llm).save_pretrained(saved, {"training.json": {"steps": 3}})
     names = {path.name for path in saved.iterdir()}
     assert not names & {*measured, "reliability.png"}
     assert json.loads((saved / "training.json").read_text()) == {"steps": 3}
@@ -251,9 +273,9 @@ def test_released_adapters_are_found_beside_the_package(tmp_path, monkeypatch):
     assert released == ["uci-har", "uci-har-questions", "wisdm-watch", "wisdm-watch-phone"]
 
 
-def test_pushing_uploads_the_saved_files(llm, monkeypatch):
-    import huggingface_hub
-
+@pytest.fixture
+def hub(monkeypatch):
+    """Take what is sent to the hub: the repository, and the files of the folder."""
     sent = {}
 
     class Api:
@@ -261,8 +283,10 @@ def test_pushing_uploads_the_saved_files(llm, monkeypatch):
             sent["repo"] = (repo_id, options)
 
         def upload_folder(self, repo_id, folder_path, allow_patterns):
-            assert "README.md" in allow_patterns
-            sent["files"] = {p.name for p in Path(folder_path).iterdir()}
+            names = {p.name for p in Path(folder_path).iterdir()}
+            sent["files"] = {
+                name for name in names if any(fnmatch(name, one) for one in allow_patterns)
+            }
             return huggingface_hub.CommitInfo(
                 commit_url="https://huggingface.co/some/one/commit/1",
                 commit_message="",
@@ -271,9 +295,24 @@ def test_pushing_uploads_the_saved_files(llm, monkeypatch):
             )
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    return sent
+
+
+def test_pushing_uploads_the_saved_files(llm, hub):
     assert small_adapter(llm).push_to_hub("some/one").endswith("/some/one/commit/1")
-    assert sent["repo"] == ("some/one", {"private": True, "exist_ok": True})
-    assert "bridge.safetensors" in sent["files"]
+    assert hub["repo"] == ("some/one", {"private": True, "exist_ok": True})
+    assert {"README.md", "sensor2llm.json", "bridge.safetensors"} <= hub["files"]
+
+
+def test_pushing_a_folder_takes_along_what_was_measured_there(llm, hub, saved):
+    for name in ("metrics.json", "metrics_question_answering.json", "notes.md"):
+        (saved / name).write_text("{}")
+    adapter = SensorAdapter.from_pretrained(saved)
+    adapter.push_to_hub("some/one", saved)
+    assert hub["files"] == {path.name for path in saved.iterdir()} - {"notes.md"}
+    torch.nn.init.normal_(adapter.projector.gain)
+    with pytest.raises(ArtefactError, match=r"adapter' holds other weights than this adapter's; "):
+        adapter.push_to_hub("some/one", saved)
 
 
 def test_windows_of_another_spec_are_refused_on_both_sides(llm):

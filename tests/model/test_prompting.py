@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sensor2llm.adapter.batches import FeatureBatch, Request
-from sensor2llm.adapter.parts import build_projector
+from sensor2llm.adapter.builders import build_projector
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.errors import DataError, TemplateError
 from sensor2llm.llm.templates import PromptTemplate

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from sensor2llm.adapter.adapter import SensorAdapter
@@ -79,6 +80,8 @@ def test_the_stored_recipe_makes_the_same_adapter_again(recipe, trained, tmp_pat
 
     stored = read_recipe(recipe.out / "recipe.yaml", Recipe)
     assert to_plain(stored) == to_plain(recipe)
+    assert yaml.safe_load((recipe.out / "resolved.yaml").read_text()) == to_plain(recipe)
+    assert trained.model.adapter.recipe == to_plain(recipe)
     train_adapter(replace(stored, out=tmp_path / "again"))
     first = load_file(recipe.out / "bridge.safetensors")
     second = load_file(tmp_path / "again" / "bridge.safetensors")

@@ -106,7 +106,7 @@ def test_projector_tokens_follow_the_prompts_order_of_modalities():
     adapter = small_adapter(llm)
     from dataclasses import replace as change
 
-    from sensor2llm.adapter.parts import build_projector
+    from sensor2llm.adapter.builders import build_projector
 
     names = adapter.spec.names
     backwards = "".join(f"{name}: {{{{ signals['{name}'] }}}} " for name in reversed(names))

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.adapter.parts import AdapterData, AdapterPrompt, LLMReference, LLMTuning
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
@@ -65,14 +66,12 @@ def text_model(
     """Build a model that reads windows as text, with the labels and template of an adapter."""
     config = SoftPromptConfig(tokens=soft_tokens)
     adapter = SensorAdapter(
-        spec=heard.spec,
-        label_names=heard.label_names,
-        label_texts=heard.label_texts,
-        template=heard.template,
-        form=form,
-        llm_name=llm.name,
-        llm_identity=llm.identity,
-        soft_prompt=SoftPrompt.start(config, llm) if soft_tokens else None,
+        data=AdapterData(
+            spec=heard.spec, label_names=heard.label_names, label_texts=heard.label_texts
+        ),
+        prompt=AdapterPrompt(template=heard.template, form=form),
+        llm=LLMReference(name=llm.name, identity=llm.identity),
+        tuning=LLMTuning(soft_prompt=SoftPrompt.start(config, llm) if soft_tokens else None),
     )
     return SensorLanguageModel(adapter, llm, objective="both", template_values=given).eval()
 

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter.card import between_text, bullets, code, data_lines, people_text, table
+from sensor2llm.adapter.card import between_text, data_lines, dataset_of, people_text
 from sensor2llm.adapter.card import card_text as base_card
+from sensor2llm.artefacts.card import table
 from sensor2llm.errors import ArtefactError
-from sensor2llm.evaluation.cards.task import TASKS, read_tasks, task_section
+from sensor2llm.evaluation.cards.results import label_results, task_results
+from sensor2llm.evaluation.cards.task import read_tasks, task_section
 from sensor2llm.evaluation.missing import summary_lines
 from sensor2llm.training.record import write_bytes
 
+TEMPLATE = Path(__file__).with_name("adapter.md.j2")
 TEXT = "metrics_text.json"
 CONTROLS = {
     "majority": "most frequent training label",
@@ -71,23 +74,38 @@ def card_text(
         by_text: what `evaluate --by text` wrote.
         tasks: what `evaluate --task` wrote, by task.
     """
-    results = ["## Results\n\n" + _results(metrics)] if metrics else []
-    results += [
-        f"## {TASKS[task]}\n\n{task_section(found)}" for task, found in (tasks or {}).items()
+    tasks = tasks or {}
+    measured = [metrics, *tasks.values()]
+    data: Mapping[str, Any] = next((found["data"] for found in measured if found.get("data")), {})
+    published = dataset_of(data.get("source") or "")
+    results = [
+        *(label_results(metrics) if metrics else ()),
+        *(label_results(by_text, "read from free answers") if by_text else ()),
+        *(result for found in tasks.values() for result in task_results(found)),
     ]
-    if by_text:
-        results.append("## Read from the model's free answer\n\n" + _by_text(by_text))
-    if metrics.get("controls"):
-        results.append("## Controls\n\n" + _controls(metrics))
-    if metrics.get("missing"):
-        results.append("## Missing sensors\n\n" + _missing(metrics))
-    measured = [metrics, *(tasks or {}).values()]
-    data = data_lines(next((found["data"] for found in measured if found.get("data")), {}))
-    return base_card(manifest, title=title, data=data, results=results)
+    return base_card(
+        manifest,
+        title=title,
+        data=data_lines(data),
+        template=TEMPLATE,
+        datasets=[published] if published else [],
+        results=results,
+        metrics=metrics,
+        scores=_scores(metrics) if metrics else (),
+        by_label=[(label, f"{f1:.3f}") for label, f1 in metrics.get("f1_by_label", {}).items()],
+        data_sets=_data_sets(metrics.get("data_sets") or {}),
+        tasks=[task_section(found) for found in tasks.values()],
+        by_text=by_text,
+        text_scores=_text_scores(by_text) if by_text else (),
+        controls=_controls(metrics) if metrics.get("controls") else "",
+        missing=_missing(metrics) if metrics.get("missing") else "",
+        missing_summary=summary_lines(metrics["missing_summary"])
+        if metrics.get("missing_summary")
+        else (),
+    )
 
 
-def _results(metrics: Mapping[str, Any]) -> str:
-    part = metrics.get("split", "test")
+def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("macro-F1", f"{metrics['macro_f1']:.3f}{between_text(metrics)}"),
         ("balanced accuracy", f"{metrics['balanced_accuracy']:.3f}"),
@@ -98,27 +116,26 @@ def _results(metrics: Mapping[str, Any]) -> str:
     ]
     if metrics.get("calibration_error") is not None:
         rows.insert(3, ("expected calibration error", f"{metrics['calibration_error']:.3f}"))
-    by_label = table(("label", "F1"), [(k, f"{v:.3f}") for k, v in metrics["f1_by_label"].items()])
-    text = table((f"{part} people", "value"), rows)
-    command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
-    if sets := metrics.get("data_sets"):
-        text += "\n\n" + _data_sets(sets)
-    return f"{command}{text}\n\n{by_label}\n\nLLM fingerprint: `{metrics['llm_fingerprint']}`"
+    return rows
 
 
-def _data_sets(sets: Mapping[str, Mapping[str, Any]]) -> str:
-    scores = {name: f"{own['macro_f1']:.3f}{between_text(own)}" for name, own in sets.items()}
-    rows = [(n, scores[n], f"{own['windows']}", f"{own['subjects']}") for n, own in sets.items()]
-    return table(("data set", "macro-F1", "windows", "people"), rows)
+def _data_sets(sets: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            f"{own['macro_f1']:.3f}{between_text(own)}",
+            f"{own['windows']}",
+            f"{own['subjects']}",
+        )
+        for name, own in sets.items()
+    ]
 
 
-def _by_text(metrics: Mapping[str, Any]) -> str:
-    rows = [
+def _text_scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
         ("macro-F1", f"{metrics['macro_f1']:.3f}{between_text(metrics)}"),
         ("unparsed answers", f"{metrics['unparsed_rate']:.2%}"),
     ]
-    command = code(metrics["command"]) + "\n\n" if metrics.get("command") else ""
-    return command + table((f"{metrics.get('split', 'test')} people", "value"), rows)
 
 
 def _controls(metrics: Mapping[str, Any]) -> str:
@@ -143,9 +160,7 @@ def _missing(metrics: Mapping[str, Any]) -> str:
         [name.replace("+", " + "), f"{one['macro_f1']:.3f}", f"{one['flip_rate']:.0%}"]
         for name, one in zip(names, found, strict=True)
     ]
-    text = _probed_table(["taken away", "macro-F1", "answers changed"], rows, found)
-    summary = metrics.get("missing_summary")
-    return text + "\n\n" + bullets(summary_lines(summary)) if summary else text
+    return _probed_table(["taken away", "macro-F1", "answers changed"], rows, found)
 
 
 def _probed_table(

@@ -6,22 +6,25 @@ write_encoder_card("runs/my-encoder")    after `evaluate runs/my-encoder --data 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sensor2llm.adapter.card import (
     between_text,
-    bullets,
-    code,
     data_lines,
+    dataset_of,
     people_text,
     signals_table,
-    table,
     window_text,
 )
+from sensor2llm.artefacts.card import make_card_data, render_card
 from sensor2llm.artefacts.manifest import first_line
 from sensor2llm.encoders.signal_encoder import CARD, read_manifest
 from sensor2llm.errors import ArtefactError
+from sensor2llm.evaluation.cards.results import label_results
 from sensor2llm.training.record import write_bytes
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
 
 CROSSL = "crossl"
 OBJECTIVES = {
@@ -39,40 +42,7 @@ PROBES = {
 }
 WRITTEN_DOWN = ("tracker", "log_every", "checkpoint_every_s", "validate_every")
 """Options of a loop that say what it writes and when, not what it learns."""
-LIMITS = (
-    "Not a medical device: nothing here diagnoses, and no answer replaces an examination.",
-    "It hears windows of exactly these modalities, units and rates; convert others first.",
-    "People, devices and places on the body that differ from the training data lower its scores.",
-    "An embedding may tell who wears the sensor (see the person probe): it is personal data.",
-)
-BIBTEX = """```bibtex
-@inproceedings{deldari2024crossl,
-  title = {CroSSL: Cross-modal Self-Supervised Learning for Time-series through Latent Masking},
-  author = {Deldari, Shohreh and Spathis, Dimitris and Malekzadeh, Mohammad and Kawsar, Fahim and
-            Salim, Flora and Mathur, Akhil},
-  booktitle = {Proceedings of the ACM International Conference on Web Search and Data Mining},
-  year = {2024},
-  note = {arXiv:2307.16847}
-}
-```"""
-PYTHON = """```python
-from sensor2llm import SignalEncoder
-
-encoder = SignalEncoder.from_pretrained("{name}")
-embeddings = encoder(batch).pooled  # (window, {modalities} modalities, {width} features)
-```
-
-The name is a released one, a folder, or OWNER/NAME on the hub. `batch` is of normalised windows:
-
-```python
-from sensor2llm import WindowStore
-from sensor2llm.encoders.signal_encoder import read_manifest
-from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.normalise import Normaliser
-
-normaliser = Normaliser.from_dict(read_manifest("{name}")["normaliser"])
-batch = WindowDataset(WindowStore.open("STORE"), [0, 1, 2], normaliser).batch([0, 1, 2])
-```"""
+TEMPLATE = Path(__file__).with_name("encoder.md.j2")
 
 
 def write_encoder_card(
@@ -118,45 +88,55 @@ def encoder_card_text(
         title: the first line; the name by default.
     """
     recipe = manifest.get("recipe") or {}
-    commands = (
-        f"python -m sensor2llm.evaluate {name} --data STORE",
-        f"python -m sensor2llm.train_adapter --data STORE --encoder {name}",
+    data, selectivity = metrics.get("data") or {}, metrics.get("selectivity")
+    return render_card(
+        TEMPLATE,
+        _card_data(manifest, metrics, recipe, name),
+        title=title or name,
+        name=name,
+        window=window_text(manifest["spec"]),
+        encoder=manifest["encoder"],
+        modalities=len(manifest["spec"]["modalities"]),
+        signals=signals_table(manifest["spec"]),
+        data=_data(manifest, data),
+        origin=list(_made(manifest, recipe)),
+        metrics=metrics,
+        people=people_text(metrics["subjects"]),
+        probes=_probe_rows(metrics),
+        by_label=[(label, f"{value:.3f}") for label, value in metrics["f1_by_label"].items()],
+        persons=_person_rows(metrics),
+        selectivity=selectivity,
+        units=_unit_rows(selectivity) if selectivity else (),
     )
-    config, modalities = manifest["encoder"], manifest["spec"]["modalities"]
-    python = PYTHON.format(name=name, modalities=len(modalities), width=config["width"])
-    sections = [
-        front_matter(manifest, recipe),
-        f"# {title or name}",
-        f"Turns windows of {window_text(manifest['spec'])} into embeddings: {config['width']} "
-        f"features of each modality (kind `{config['kind']}`), and a joint embedding of "
-        f"{config['aggregator_width']} numbers.",
-        "## Use\n\n" + python + "\n\n" + code(*commands),
-        "## Signals\n\n" + signals_table(manifest["spec"]),
-        "## Data\n\n" + bullets(_data(manifest, metrics)),
-        "## How it was made\n\n" + bullets(list(_made(manifest, recipe))),
-        "## Results\n\n" + _results(metrics),
-        *(["## Person probe\n\n" + told] if (told := _people(metrics)) else []),
-        *(["## Modalities in the joint embedding\n\n" + told] if (told := _units(metrics)) else []),
-        "## Limits\n\n" + bullets(LIMITS),
-        "## Citation\n\n" + BIBTEX,
-    ]
-    return "\n\n".join(sections) + "\n"
 
 
-def front_matter(manifest: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
-    """Write what the hub reads from the top of a card; the licence is the manifest's own."""
-    stated = manifest.get("license")
-    licence = [f"license: {stated}"] if stated else ["license: other", "license_name: not-stated"]
+def _card_data(
+    manifest: Mapping[str, Any], metrics: Mapping[str, Any], recipe: Mapping[str, Any], name: str
+) -> "ModelCardData":
+    """Give what the hub reads from the top of a card; the licence is the manifest's own."""
     tags = ["sensors", "time-series", "signal-encoder"]
     if recipe.get("pretrain"):
         tags += ["self-supervised-learning", _objective(recipe).replace("_", "-")]
-    lines = ["library_name: sensor2llm", *licence, "pipeline_tag: feature-extraction"]
-    return "\n".join(["---", *lines, f"tags: [{', '.join(tags)}]", "---"])
+    published = dataset_of((metrics.get("data") or {}).get("source") or "")
+    facts = {key: metrics.get(key) for key in ("data", "split")}
+    results = [
+        result
+        for kind, scores in _probes(metrics).items()
+        for result in label_results({**facts, **scores}, f"{PROBES.get(kind, kind)} probe")
+    ]
+    return make_card_data(
+        manifest.get("license"),
+        results,
+        name=name,
+        datasets=[published] if published else None,
+        pipeline_tag="feature-extraction",
+        tags=tags,
+    )
 
 
-def _data(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+def _data(manifest: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     licence = manifest.get("license") or "not stated; the data's has to be kept in any case"
-    lines = [*data_lines(metrics.get("data", {})), f"Licence of the encoder's weights: {licence}"]
+    lines = [*data_lines(data), f"Licence of the encoder's weights: {licence}"]
     labels = ", ".join(f"`{label}`" for label in manifest.get("label_names", ()))
     return [*lines, f"Labels: {labels}"] if labels else lines
 
@@ -212,64 +192,39 @@ def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _results(metrics: Mapping[str, Any]) -> str:
-    """Write what probes of the frozen features tell of the judged people, and the command."""
-    probes: dict[str, Any] = {**metrics["probes"]}
-    if "knn" in metrics:
-        probes["knn"] = metrics["knn"]
-    rows = [
+def _probes(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Give what probes of the frozen features tell of the judged people, by kind."""
+    return {**metrics["probes"], **({"knn": metrics["knn"]} if "knn" in metrics else {})}
+
+
+def _probe_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
         (
-            PROBES.get(kind, kind), f"{found['macro_f1']:.3f}{between_text(found)}",
-            f"{found['balanced_accuracy']:.3f}", f"{found['accuracy']:.3f}",
-            _options({k: v for k, v in found["chosen"].items() if k != "validation_macro_f1"}),
+            PROBES.get(kind, kind), f"{scores['macro_f1']:.3f}{between_text(scores)}",
+            f"{scores['balanced_accuracy']:.3f}", f"{scores['accuracy']:.3f}",
+            _options({k: v for k, v in scores["chosen"].items() if k != "validation_macro_f1"}),
         )
-        for kind, found in probes.items()
+        for kind, scores in _probes(metrics).items()
     ]  # fmt: skip
-    head = ("probe", "macro-F1", "balanced accuracy", "accuracy", "validation people chose")
-    labels = metrics["f1_by_label"].items()
-    blocks = [
-        *([code(metrics["command"])] if metrics.get("command") else []),
-        f"{metrics['windows']} windows of {people_text(metrics['subjects'])} "
-        f"({metrics['split']}). Probes learn on the training people, from each modality's pooled "
-        "features side by side; the encoder stays as it is.",
-        table(head, rows),
-        table(("label", "F1, linear probe"), [(label, f"{value:.3f}") for label, value in labels]),
-    ]
-    return "\n\n".join(blocks)
 
 
-def _people(metrics: Mapping[str, Any]) -> str:
-    """Write how well the person is read from the embedding; nothing where nobody was told apart."""
-    rows = [
+def _person_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Say how well the person is read from the embedding; nothing where nobody was told apart."""
+    return [
         (
-            part, str(found["people"]), f"{found['accuracy']:.3f}", f"{found['chance']:.3f}",
-            f"{found['raw_statistics']['accuracy']:.3f}",
+            part, str(scores["people"]), f"{scores['accuracy']:.3f}", f"{scores['chance']:.3f}",
+            f"{scores['raw_statistics']['accuracy']:.3f}",
         )
-        for part, found in (metrics.get("subject_probe") or {}).items()
-        if found
+        for part, scores in (metrics.get("subject_probe") or {}).items()
+        if scores
     ]  # fmt: skip
-    if not rows:
-        return ""
-    head = ("people of", "people", "accuracy", "chance", "mean and deviation of raw channels")
-    return (
-        "Who wears the sensor, read from the embedding: a linear discriminant learns on each "
-        "person's early windows and names the person of the late ones.\n\n" + table(head, rows)
-    )
 
 
-def _units(metrics: Mapping[str, Any]) -> str:
-    found = metrics.get("selectivity")
-    if not found:
-        return ""
-    rows = [
-        (name, f"{share:.2f}", str(found["units"][name])) for name, share in found["share"].items()
+def _unit_rows(selectivity: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (name, f"{share:.2f}", str(selectivity["units"][name]))
+        for name, share in selectivity["share"].items()
     ]
-    return (
-        f"Mean selectivity index {found['mean_index']:.3f}: 1 where each unit listens to one "
-        f"modality, {found['even']:.3f} where each listens to all alike. Training that goes past "
-        "the aggregator (fine-tuning, a masked autoencoder) leaves it as it was.\n\n"
-        + table(("modality", "mean share", "units it leads"), rows)
-    )
 
 
 def _metrics(folder: Path) -> Mapping[str, Any]:

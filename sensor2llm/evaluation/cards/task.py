@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter.card import code, people_text, table
+from sensor2llm.adapter.card import people_text
+from sensor2llm.artefacts.card import table
 
 TASKS = {
     "question_answering": "Questions",
@@ -33,19 +34,21 @@ def read_tasks(place: Callable[[str], Path]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def task_section(metrics: Mapping[str, Any]) -> str:
-    """Write a task's command, its figures with their controls, and the questions one by one."""
-    people = f"{metrics['split']} people"
+def task_section(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a section shows: command, figures with their controls, questions one by one."""
     rows = [("windows", f"{metrics['windows']} of {people_text(metrics['subjects'])}")]
     if metrics["task"] == "regression":
         rows += _numbers(metrics)
     else:
-        known = ((text, metrics.get(name)) for name, text in SHARES.items())
-        rows += [(text, f"{share:.1%}") for text, share in known if share is not None]
-    parts = [code(metrics["command"]), table((people, "value"), rows)]
-    if metrics.get("by_template"):
-        parts.append(question_table(metrics))
-    return "\n\n".join(parts)
+        shares = ((text, metrics.get(name)) for name, text in SHARES.items())
+        rows += [(text, f"{share:.1%}") for text, share in shares if share is not None]
+    return {
+        "title": TASKS[metrics["task"]],
+        "command": metrics["command"],
+        "people": f"{metrics['split']} people",
+        "rows": rows,
+        "questions": question_table(metrics) if metrics.get("by_template") else "",
+    }
 
 
 def question_table(metrics: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertConfig, BertLMHeadModel
 
 from sensor2llm.adapter.batches import Request
-from sensor2llm.adapter.parts import build_cross_attention, build_projector
+from sensor2llm.adapter.builders import build_cross_attention, build_projector
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.number_head import NumberHead, Target
 from sensor2llm.errors import ModelError

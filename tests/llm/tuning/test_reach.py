@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sensor2llm.adapter.parts import build_cross_attention, build_projector
+from sensor2llm.adapter.builders import build_cross_attention, build_projector
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.llm.forward import (
     assemble,
