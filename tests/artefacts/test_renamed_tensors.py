@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.builders import build_cross_attention, build_projector
 from sensor2llm.adapter.files import BRIDGE
-from sensor2llm.adapter.parts import build_cross_attention, build_projector
 from sensor2llm.artefacts.manifest import hash_files
 from sensor2llm.artefacts.renamed_tensors import rename_tensors
 from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
