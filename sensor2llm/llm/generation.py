@@ -10,6 +10,7 @@ from transformers import Cache, GenerationConfig
 
 from sensor2llm.llm.forward import Prompt, join_ids
 from sensor2llm.llm.language_model import LanguageModel
+from sensor2llm.training.seeding import seeded
 
 
 def generate_texts(
@@ -60,16 +61,14 @@ def generate(llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **opt
     mask = prompt.mask
     if mask is None:
         mask = torch.ones(1, prompt.length, dtype=torch.long, device=llm.device)
-    devices = [llm.device] if llm.device.type == "cuda" else []
     with (
         torch.no_grad(),
-        torch.random.fork_rng(devices=devices),
+        seeded(seed),
         prompt.reach.attached(llm),
         warnings.catch_warnings(),
     ):
         # It says that what is not repeated is looked for in the answer alone, which is right.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"transformers\.generation")
-        torch.manual_seed(seed)
         return llm.model.generate(
             inputs_embeds=prompt.vectors.clone(),
             attention_mask=mask.expand(len(prompt), -1),
