@@ -46,8 +46,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 
 def test_training_leaves_the_global_generators_as_they_were():
+    task = ToyTask(dropout=0.3)
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
-    run(dropout=0.3)
+    fit(task, CONFIG, progress_bar=False)
     after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     assert torch.equal(before[0], after[0])
     assert before[1:] == after[1:]
