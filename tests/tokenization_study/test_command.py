@@ -38,24 +38,30 @@ def test_a_report_is_written_and_summed_up(lines, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("is_on", [True, False])
-def test_the_command_pauses_the_collector_and_the_library_never_does(lines, monkeypatch, is_on):
+def test_the_command_pauses_the_collector_and_puts_it_back(lines, monkeypatch, is_on):
     states = []
 
     def watched(*args, **options):
         states.append(gc.isenabled())
-        report = audit(*args, **options)
-        states.append(gc.isenabled())
-        return report
+        return audit(*args, **options)
 
     monkeypatch.setattr("tokenization_study.audit.audit", watched)
     (gc.enable if is_on else gc.disable)()
     try:
         assert main(["audit", str(lines), "--tokenizer", "bundled", "--json"]) == 0
-        assert gc.isenabled() == is_on
-        watched(str(lines), ["bundled"])
+        states.append(gc.isenabled())
     finally:
         gc.enable()
-    assert states == [False, False, is_on, is_on]
+    assert states == [False, is_on]
+
+
+def test_the_library_never_switches_the_collector(lines, monkeypatch):
+    def refuse():
+        raise AssertionError("a library call switched the process's collector")
+
+    for name in ("disable", "enable"):
+        monkeypatch.setattr(gc, name, refuse)
+    assert audit(str(lines), ["bundled"]).measures
 
 
 def test_json_is_one_object(lines, capsys):
