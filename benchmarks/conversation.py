@@ -46,7 +46,7 @@ def two_turns(
         a = int(rng.choice(test))
         b = int(rng.choice(test[labels[test] != labels[a]]))
         heard = [model.features([replace(store[row], label=None)]) for row in (a, b)]
-        said = [model.write(features, max_new_tokens=longest)[0] for features in heard]
+        said = [model.generate(features, max_new_tokens=longest)[0] for features in heard]
         chat = [*asked, {"role": "assistant", "content": said[0]}, *again]
         second = model.reply(chat, heard, max_new_tokens=longest)
         equal += second == said[1]

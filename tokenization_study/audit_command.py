@@ -5,8 +5,11 @@ python -m tokenization_study audit STORE --serialiser plain digits_spaced --data
 cat lines.txt | python -m tokenization_study audit - --fail-on high
 """
 
+import contextlib
+import gc
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,17 +59,18 @@ def run(argv: list[str]) -> int:
 
     if options.out:
         check_target(options.out)
-    report = audit(
-        options.input,
-        options.tokenizer or None,
-        options.serialiser or None,
-        data=chosen.data,
-        config=chosen.audit,
-        form=chosen.form,
-        pattern=options.pattern,
-        threads=options.threads,
-        command=shlex.join(["python", "-m", "tokenization_study", "audit", *argv]),
-    )
+    with collector_paused():
+        report = audit(
+            options.input,
+            options.tokenizer or None,
+            options.serialiser or None,
+            data=chosen.data,
+            config=chosen.audit,
+            form=chosen.form,
+            pattern=options.pattern,
+            threads=options.threads,
+            command=shlex.join(["python", "-m", "tokenization_study", "audit", *argv]),
+        )
     if options.comparison:
         report = replace(report, comparison=_comparison(options.comparison))
     if options.out:
@@ -75,6 +79,18 @@ def run(argv: list[str]) -> int:
     if options.out and not options.json:
         print(f"report: {options.out / 'report.html'}")
     return 1 if options.fail_on and report.reaches(options.fail_on) else 0
+
+
+@contextlib.contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the process's collector from looking for cycles in many tuples: there are none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _check(options: Any) -> None:

@@ -24,6 +24,7 @@ from sensor2llm.artefacts.atomic_write import replace_folder
 from sensor2llm.training.checkpoint import sole_run
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, StepLoss, Validation, fit
+from sensor2llm.training.seeding import seeded
 
 logger = logging.getLogger(__name__)
 STEPS_AN_EPOCH = 50
@@ -114,22 +115,22 @@ def held_out_bits(
 
 def build_model(shape: ModelShape, seed: int, pad: int, begin: int, end: int) -> LlamaForCausalLM:
     """Build an untrained Llama with small, depth-scaled initial weights."""
-    torch.manual_seed(seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=shape.vocabulary,
-            hidden_size=shape.width,
-            intermediate_size=shape.feed_forward,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            num_key_value_heads=shape.heads,
-            max_position_embeddings=shape.context,
-            tie_word_embeddings=True,
-            pad_token_id=pad,
-            bos_token_id=begin,
-            eos_token_id=end,
+    with seeded(seed):
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=shape.vocabulary,
+                hidden_size=shape.width,
+                intermediate_size=shape.feed_forward,
+                num_hidden_layers=shape.layers,
+                num_attention_heads=shape.heads,
+                num_key_value_heads=shape.heads,
+                max_position_embeddings=shape.context,
+                tie_word_embeddings=True,
+                pad_token_id=pad,
+                bos_token_id=begin,
+                eos_token_id=end,
+            )
         )
-    )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith(("o_proj.weight", "down_proj.weight")):

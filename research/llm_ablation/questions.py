@@ -149,7 +149,7 @@ class QuestionsPart:
         rows, requests, said = self.bench.rows("test"), items.requests, []
         for chosen in chunks(len(items)):
             batch = rows.batch(at[chosen]).with_requests([requests[i] for i in chosen.tolist()])
-            said += model.write(batch.to(model.llm.device), max_new_tokens=LONGEST_ANSWER)
+            said += model.generate(batch.to(model.llm.device), max_new_tokens=LONGEST_ANSWER)
         return said
 
     def heads(self, style: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import fit
+from sensor2llm.training.seeding import seeded
 
 if TYPE_CHECKING:
     from research.llm_ablation.drawn_words import DrawnWords
@@ -88,7 +89,8 @@ class Bench:
             **changes: of the recipe: prompt, objective, loop.
         """
         recipe, frozen = replace(self.recipe, **changes), self.llms[llm]
-        adapter = build_adapter(recipe, self.store, self.split, self.heard, frozen)
+        with seeded(recipe.loop.seed):
+            adapter = build_adapter(recipe, self.store, self.split, self.heard, frozen)
         return SensorLanguageModel(adapter, frozen, objective=recipe.objective)
 
     def positions(self, part: str) -> Int[np.ndarray, " window"]:

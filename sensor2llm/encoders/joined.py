@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 
-import torch
-
 from sensor2llm.encoders.config import OF_ALL, EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.views.side_by_side import side_by_side
+from sensor2llm.training.seeding import seeded
 
 
 def join_encoders(encoders: Sequence[SignalEncoder]) -> SignalEncoder:
@@ -36,8 +35,7 @@ def join_encoders(encoders: Sequence[SignalEncoder]) -> SignalEncoder:
         for name in encoder.spec.names
         if (own := _different(encoder.config.of(name), first))
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the aggregator's weights are part of the fingerprint
+    with seeded(0):  # the aggregator's weights are part of the fingerprint
         joined = SignalEncoder(spec, replace(first, by_modality=by_modality))
     for encoder in encoders:
         for name, module in zip(encoder.spec.names, encoder.modalities, strict=True):

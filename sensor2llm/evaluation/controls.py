@@ -19,6 +19,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
+from sensor2llm.training.seeding import seeded
 
 Distortion = Callable[[SignalBatch, torch.Generator], SignalBatch]
 
@@ -148,9 +149,7 @@ def random_llm(llm: FrozenLLM, seed: int = 0) -> FrozenLLM:
     config = copy.deepcopy(llm.model.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    devices = [llm.device] if llm.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = AutoModelForCausalLM.from_config(config, dtype=llm.dtype).to(llm.device)
     return FrozenLLM(model, llm.tokenizer, llm.name, lambda: f"random weights of seed {seed}")
 

@@ -34,6 +34,7 @@ from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import StepLoss, Validation, fit
+from sensor2llm.training.seeding import seeded
 
 RELEASED_BATCH = 8
 RELEASED_THRESHOLD = 0.5
@@ -193,8 +194,8 @@ def mlp_probe(
     train: FeatureSet, validation: FeatureSet, classes: int, config: ProbeConfig
 ) -> Fitted:
     """Train the released head on stored features; the validation people choose the epoch."""
-    torch.manual_seed(config.loop.seed)
-    task = _FeatureTask(train, validation, classes, config)
+    with seeded(config.loop.seed):
+        task = _FeatureTask(train, validation, classes, config)
     result = fit(task, config.loop, progress_bar=False)
     return task.classify, {"step": result.best_step, "validation_macro_f1": result.best_score}
 

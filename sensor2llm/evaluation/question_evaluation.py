@@ -164,7 +164,7 @@ def _answers(
         bar.update(start / len(items), told)
         gone = torch.from_numpy(hidden[part][:, order])
         batch = RequestBatch(hide_signals(aligned.batch(rows[part]), gone), requests[part])
-        said += model.write(batch, max_new_tokens=LONGEST_ANSWER)
+        said += model.generate(batch, max_new_tokens=LONGEST_ANSWER)
     return said
 
 

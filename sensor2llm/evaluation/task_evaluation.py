@@ -145,7 +145,7 @@ def write_rows(
     said: list[str] = []
     for start, part in zip(range(0, len(rows), batch_size), _parts(rows, batch_size), strict=True):
         asked = tuple(requests[start : start + len(part)])
-        said += model.write(RequestBatch(aligned.batch(part), asked), max_new_tokens=longest)
+        said += model.generate(RequestBatch(aligned.batch(part), asked), max_new_tokens=longest)
     return said
 
 

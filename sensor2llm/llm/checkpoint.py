@@ -14,6 +14,7 @@ import torch
 
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.checks import identity
+from sensor2llm.training.seeding import seeded
 
 BUNDLED = Path(__file__).resolve().parent / "bundled"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -205,8 +206,7 @@ def draw_model(source: Path | str, dtype: torch.dtype, attention: str, seed: int
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return AutoModelForCausalLM.from_config(
             config, dtype=dtype, trust_remote_code=False, **_attention(attention)
         )

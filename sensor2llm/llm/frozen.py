@@ -8,9 +8,10 @@
 `sensor2llm.llm.checkpoint` finds and reads the files, `sensor2llm.llm.chat` renders and encodes.
 """
 
+import copy
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -194,14 +195,11 @@ class FrozenLLM:
             self._trials[edge] = Trial(self, edge)
         return self._trials[edge]
 
-    @contextmanager
-    def taking(self, shortcuts: Shortcuts) -> Iterator[None]:
-        """Take these shortcuts for a while, without trying them."""
-        before, self._taken = self._taken, shortcuts
-        try:
-            yield
-        finally:
-            self._taken = before
+    def with_shortcuts(self, shortcuts: Shortcuts) -> "FrozenLLM":
+        """Give the same model taking these shortcuts, without trying them."""
+        same = copy.copy(self)
+        same._taken = shortcuts
+        return same
 
     @property
     def layers(self) -> int:

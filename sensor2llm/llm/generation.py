@@ -1,18 +1,23 @@
-"""Free answers: the base model's own `generate` on input embeddings."""
+"""Free answers: tokens after assembled prompts, likeliest or drawn."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import Cache, GenerationConfig
+from transformers import Cache, GenerationConfig, NoRepeatNGramLogitsProcessor
 
 from sensor2llm.llm.forward import Prompt, join_ids
 from sensor2llm.llm.language_model import LanguageModel
+from sensor2llm.training.seeding import seeded
+
+# Small models fall into loops; a phrase of so many tokens is not said twice in one answer.
+LONGEST_REPEAT = 6
 
 
-def generate_texts(
+def generate(
     llm: LanguageModel,
     prompt: Prompt,
     *,
@@ -24,7 +29,7 @@ def generate_texts(
 
     Args:
         llm: the frozen LLM.
-        prompt: of `assemble`, without a prefix.
+        prompt: of `assemble`; a prefix stays cached.
         max_new_tokens: where an answer is cut off.
         temperature: 0 is greedy; above, tokens are drawn with `seed`.
         seed: of the drawing; the global random state is left as it was.
@@ -32,15 +37,29 @@ def generate_texts(
     texts = [""] * len(prompt)
     for rows in prompt.groups(llm, max_new_tokens):
         part = prompt if len(rows) == len(prompt) else prompt.select(rows)
-        drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
-        ids = generate(llm, part, max_new_tokens, seed, **drawn).sequences.tolist()
-        for row, text in zip(rows, _texts(llm, ids), strict=True):
-            texts[row] = text
+        ids = _answer_ids(llm, part, max_new_tokens, temperature, seed)
+        answers = llm.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for row, text in zip(rows, answers, strict=True):
+            texts[row] = text.strip()
     return texts
 
 
-def generate(llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **options: Any) -> Any:
-    """Run the base model's `generate`; what follows a row's end of turn is padding.
+def _answer_ids(
+    llm: LanguageModel, prompt: Prompt, most: int, temperature: float, seed: int
+) -> list[list[int]]:
+    if temperature <= 0:
+        return _greedy_ids(llm, prompt, most)
+    if prompt.prefix is None and llm.shortcuts().generate:
+        drawn = {"do_sample": True, "temperature": temperature}
+        return run_transformers(llm, prompt, most, seed, **drawn).sequences.tolist()
+    rows = (prompt.row(i) for i in range(len(prompt)))
+    return [list(decode_tokens(llm, row, most, temperature, seed)) for row in rows]
+
+
+def run_transformers(
+    llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **options: Any
+) -> Any:
+    """Run the base model's own `generate`; what follows a row's end of turn is padding.
 
     Args:
         llm: the frozen LLM.
@@ -60,16 +79,14 @@ def generate(llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **opt
     mask = prompt.mask
     if mask is None:
         mask = torch.ones(1, prompt.length, dtype=torch.long, device=llm.device)
-    devices = [llm.device] if llm.device.type == "cuda" else []
     with (
         torch.no_grad(),
-        torch.random.fork_rng(devices=devices),
+        seeded(seed),
         prompt.reach.attached(llm),
         warnings.catch_warnings(),
     ):
         # It says that what is not repeated is looked for in the answer alone, which is right.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"transformers\.generation")
-        torch.manual_seed(seed)
         return llm.model.generate(
             inputs_embeds=prompt.vectors.clone(),
             attention_mask=mask.expand(len(prompt), -1),
@@ -78,38 +95,52 @@ def generate(llm: LanguageModel, prompt: Prompt, most: int, seed: int = 0, **opt
 
 
 @torch.no_grad()
-def greedy_texts(llm: LanguageModel, prompt: Prompt, max_new_tokens: int = 32) -> list[str]:
-    """Continue assembled prompts greedily and return the new text of each; a prefix stays cached.
-
-    Args:
-        llm: the frozen LLM.
-        prompt: of `assemble`.
-        max_new_tokens: where an answer is cut off.
-    """
-    texts = [""] * len(prompt)
-    for rows in prompt.groups(llm, max_new_tokens):
-        part = prompt if len(rows) == len(prompt) else prompt.select(rows)
-        ids = _greedy_ids(llm, part, max_new_tokens)
-        for row, text in zip(rows, _texts(llm, ids), strict=True):
-            texts[row] = text
-    return texts
-
-
 def _greedy_ids(llm: LanguageModel, prompt: Prompt, most: int) -> list[list[int]]:
     ends = torch.tensor(stop_ids(llm), device=llm.device)
     ended = torch.zeros(len(prompt), dtype=torch.bool, device=llm.device)
-    said: list[Tensor] = []
+    tokens: list[Tensor] = []
     steps, most = DecodingSteps(llm, prompt), room(llm, prompt, most)
-    while len(said) < most and not bool(ended.all()):
+    while len(tokens) < most and not bool(ended.all()):
         token = steps.logits().argmax(-1)
         ended |= torch.isin(token, ends)
-        said.append(torch.where(ended, ends[0], token))
+        tokens.append(torch.where(ended, ends[0], token))
         steps.append(token)
-    return [[i for i in row if i not in ends.tolist()] for row in torch.stack(said, 1).tolist()]
+    return [[i for i in row if i not in ends.tolist()] for row in torch.stack(tokens, 1).tolist()]
 
 
-def _texts(llm: LanguageModel, ids: list[list[int]]) -> list[str]:
-    return [text.strip() for text in llm.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+def decode_tokens(
+    llm: LanguageModel, prompt: Prompt, most: int, temperature: float, seed: int
+) -> Iterator[int]:
+    """Yield the answer's tokens one by one; no phrase of `LONGEST_REPEAT` tokens comes twice.
+
+    Args:
+        llm: the frozen LLM.
+        prompt: one row.
+        most: tokens at which the answer is cut off.
+        temperature: 0 is greedy; above, tokens are drawn with `seed`.
+        seed: of the drawing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    ends, repeats = set(stop_ids(llm)), NoRepeatNGramLogitsProcessor(LONGEST_REPEAT)
+    tokens: list[int] = []
+    steps, most = DecodingSteps(llm, prompt), room(llm, prompt, most)
+    while len(tokens) < most:
+        before = torch.tensor([tokens], dtype=torch.long)
+        logits = repeats(before, steps.logits()[:1].cpu())[0]
+        token = _choose(logits, temperature, generator)
+        if token in ends:
+            return
+        tokens.append(token)
+        yield token
+        steps.append(torch.tensor([token], device=llm.device))
+
+
+def _choose(
+    logits: Float[Tensor, " vocabulary"], temperature: float, generator: torch.Generator
+) -> int:
+    if temperature <= 0:
+        return int(logits.argmax())
+    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
 
 def room(llm: LanguageModel, prompt: Prompt, most: int) -> int:

@@ -5,7 +5,6 @@ its own shortcuts with them.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
@@ -70,5 +69,5 @@ class LanguageModel(Protocol):
     def shortcuts(self, length: int = 0) -> SupportedShortcuts:
         """Say which shortcuts change nothing for so many positions."""
 
-    def taking(self, shortcuts: Shortcuts) -> AbstractContextManager[None]:
-        """Take these shortcuts for a while, without trying them."""
+    def with_shortcuts(self, shortcuts: Shortcuts) -> "LanguageModel":
+        """Give the same model taking these shortcuts, without trying them."""

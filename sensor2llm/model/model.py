@@ -30,9 +30,8 @@ from sensor2llm.errors import ConfigError, DataError, ModelError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prompt, last_states
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import generate_texts, greedy_texts
+from sensor2llm.llm.generation import generate
 from sensor2llm.llm.scoring import score_labels
-from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model.loss import answer_loss, request_loss
 from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
@@ -285,8 +284,18 @@ class SensorLanguageModel(nn.Module):
             seed: of the drawing.
         """
         with self._evaluating():
-            prompt = self.build.for_messages(self.features(batch), question, messages)
-            return self._say(prompt, max_new_tokens, temperature, seed)
+            features = self.features(batch)
+            if question is None and messages is None:
+                prompt = self.build.for_batch(features, prefix=temperature <= 0)
+            else:
+                prompt = self.build.for_messages(features, question, messages)
+            return generate(
+                self.llm,
+                prompt,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                seed=seed,
+            )
 
     def reply(
         self,
@@ -312,28 +321,14 @@ class SensorLanguageModel(nn.Module):
         ids = self.llm.encode(self.llm.render(messages))
         with self._evaluating():
             prompt = self.build.for_token_ids(ids, features)
-            return self._say(prompt, max_new_tokens, temperature, seed)[0]
-
-    def _say(self, prompt: Prompt, most: int, temperature: float, seed: int) -> list[str]:
-        chosen: dict[str, Any] = {
-            "max_new_tokens": most, "temperature": temperature, "seed": seed,
-        }  # fmt: skip
-        if prompt.prefix is None and self.llm.shortcuts().generate:
-            return generate_texts(self.llm, prompt, **chosen)
-        rows = (prompt.row(i) for i in range(len(prompt)))
-        return ["".join(stream_text(self.llm, row, **chosen)).strip() for row in rows]
-
-    def write(self, batch: Batch, *, max_new_tokens: int = 32) -> list[str]:
-        """Let the LLM answer greedily, as `generate` does, from its cached prefix.
-
-        Args:
-            batch: windows, a batch or cached features; what they are asked where it says so.
-            max_new_tokens: where an answer is cut off.
-        """
-        with self._evaluating():
-            return greedy_texts(
-                self.llm, self.build.for_batch(self.features(batch)), max_new_tokens
+            (text,) = generate(
+                self.llm,
+                prompt,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                seed=seed,
             )
+            return text
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ from sensor2llm.signals.store.store import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.training.config import LoopConfig, config_for_rows
 from sensor2llm.training.loop import FitResult, Validation, fit
+from sensor2llm.training.seeding import seeded
 
 EVALUATION_ROWS = 512
 
@@ -131,9 +132,10 @@ def pretrain(
     check_leak(store, split)
     loop = config_for_rows(loop_config or pretrain_loop(), len(split.train))
     normaliser = fit_normaliser(store, split.train)
-    made = encoder if isinstance(encoder, SignalEncoder) else fresh_encoder(store, encoder, loop)
     chosen = objective_config or CroSSLConfig()
-    objective = build_objective(made, chosen, normaliser)
+    with seeded(loop.seed):
+        made = encoder if isinstance(encoder, SignalEncoder) else SignalEncoder(store.spec, encoder)
+        objective = build_objective(made, chosen, normaliser)
     held_out = WindowDataset(store, split.validation, normaliser)
 
     def check() -> Validation | None:
@@ -195,9 +197,9 @@ def finetune(
     train = WindowDataset(store, labelled(store, rows), normaliser, without)
     held_out = WindowDataset(store, labelled(store, split.validation), normaliser, without)
     loop = config_for_rows(loop_config or finetune_loop(), len(train))
-    torch.manual_seed(loop.seed)
     varied = None if config.freeze_encoder else Augmenter(store.spec, normaliser, config.augment)
-    classifier = SignalClassifier(encoder, len(store.label_names), config, varied)
+    with seeded(loop.seed):
+        classifier = SignalClassifier(encoder, len(store.label_names), config, varied)
 
     def check() -> Validation | None:
         return None if everyone or not len(held_out) else _score(classifier, held_out)
@@ -214,8 +216,8 @@ def finetune(
 
 def fresh_encoder(store: Windows, config: EncoderConfig | None, loop: LoopConfig) -> SignalEncoder:
     """Build an encoder whose random weights follow from the loop's seed."""
-    torch.manual_seed(loop.seed)
-    return SignalEncoder(store.spec, config)
+    with seeded(loop.seed):
+        return SignalEncoder(store.spec, config)
 
 
 def windows(dataset: WindowDataset, device: torch.device) -> Iterator[SignalBatch]:

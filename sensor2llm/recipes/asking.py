@@ -148,7 +148,7 @@ def _judge_texts(
     said: list[str] = []
     for start in range(0, len(chosen), SCORED_AT_ONCE):
         batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
-        said += model.write(batch, max_new_tokens=longest)
+        said += model.generate(batch, max_new_tokens=longest)
     found = judged(chosen, said)
     return {"score": found["true"], **{f"{task}_{name}": v for name, v in found.items()}}
 

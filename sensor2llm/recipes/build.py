@@ -96,8 +96,11 @@ def load_templates(recipe: Recipe) -> dict[str, PromptTemplate]:
 def build_adapter(
     recipe: Recipe, store: Windows, split: Split, heard: LoadedEncoder | None, llm: FrozenLLM
 ) -> SensorAdapter:
-    """Build the untrained adapter; what takes gradients is drawn from the loop's seed."""
-    torch.manual_seed(recipe.loop.seed)
+    """Build the untrained adapter.
+
+    Weights are drawn from torch's global generator: the caller seeds it, because a number head is
+    drawn after them.
+    """
     encoder = heard.encoder if heard else None
     if encoder is not None:
         encoder.requires_grad_(recipe.train_encoder)

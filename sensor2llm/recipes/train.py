@@ -32,6 +32,7 @@ from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.loop import FitResult, fit
+from sensor2llm.training.seeding import seeded
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +77,12 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     # A ready encoder may hear other units or rates; rows, people and labels stay the same.
     store = convert_store(store, heard.encoder.spec) if heard else store
     before = llm.fingerprint()
-    model = SensorLanguageModel(
-        build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
-    )
-    model.check_context()
-    parts = _parts(recipe, model, store, split)
+    with seeded(recipe.loop.seed):
+        model = SensorLanguageModel(
+            build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
+        )
+        model.check_context()
+        parts = _parts(recipe, model, store, split)
     recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))
     task = make_task(recipe, model, parts, recipe.tasks)
     # Trained on the answers' tokens too, labels need none: what they score is what they are.

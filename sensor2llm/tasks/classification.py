@@ -244,7 +244,7 @@ def _by_text(model: SensorLanguageModel, batch: FeatureBatch | SignalBatch) -> A
     answers = model.prompting.answer_texts
     # One token more than the longest label, so that an answer that goes on is not taken for one.
     most = int(model.prompting.answers.lengths.max()) + 1
-    texts = model.write(batch, max_new_tokens=most)
+    texts = model.generate(batch, max_new_tokens=most)
     predicted = np.array([parse_label(t, answers) for t in texts], dtype=np.int64)
     return Answered(predicted, texts=tuple(texts))
 

@@ -152,7 +152,7 @@ def answer_items(
     model: SensorLanguageModel, batches: Iterable[Batch], longest: int = LONGEST_ANSWER
 ) -> list[str]:
     """Let the model answer what its windows are asked."""
-    return [text for batch in batches for text in model.write(batch, max_new_tokens=longest)]
+    return [text for batch in batches for text in model.generate(batch, max_new_tokens=longest)]
 
 
 def shares(items: Items, said: Sequence[str]) -> dict[str, float]:

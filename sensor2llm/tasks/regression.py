@@ -1,7 +1,7 @@
 """Numbers from windows: by text and by a number head, with the error in the target's unit.
 
 target = fit_target(…)
-estimated = read_numbers(model.write(batch))            by text
+estimated = read_numbers(model.generate(batch))            by text
 estimated = model.numbers(batch)                        by the head
 errors(true, estimated, subjects)["mae"]
 """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import parse_flag_from_env, patch_environment, set_seed
+from accelerate.utils import parse_flag_from_env, patch_environment
 
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.zero_config import asks_for_zero, zero_settings
@@ -32,7 +32,6 @@ def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
     """
     if asks_for_zero():
         zero_settings(config)
-    set_seed(config.seed)
     tracked = config.tracker == "tensorboard" and out is not None
     with patch_environment(**PLAIN):
         accelerator = Accelerator(

@@ -38,6 +38,7 @@ from sensor2llm.training.interrupt import HeldInterrupt
 from sensor2llm.training.memory import MicrobatchSplitOnOOM, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
+from sensor2llm.training.seeding import seeded
 from sensor2llm.training.sharding import Shards, wants_shards, whole_states
 from sensor2llm.training.task import StepLoss, TrainingTask, Validation
 from sensor2llm.training.weights import (
@@ -267,18 +268,18 @@ class _Run:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         seed = np.random.SeedSequence([self.config.seed, self.progress.step, rank])
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-        torch.manual_seed(int(seed.generate_state(2)[1]))
         device, precision = self.accelerator.device, self.config.precision
         parts = split_rows(rows, count, rank, world)
         total, weight, metrics = 0.0, 0.0, {}
-        for i, part in enumerate(parts):
-            batch = self.task.collate(part).to(device)
-            last = i == len(parts) - 1
-            with self._exchange(last), autocast(device, precision):
-                step = self.module(batch, generator)
-                (self.zero or self.accelerator).backward(step.total)
-            total, weight = total + float(step.total.detach()), weight + float(step.weight)
-            metrics = {k: float(v) for k, v in step.metrics.items()}
+        with seeded(int(seed.generate_state(2)[1])):
+            for i, part in enumerate(parts):
+                batch = self.task.collate(part).to(device)
+                last = i == len(parts) - 1
+                with self._exchange(last), autocast(device, precision):
+                    step = self.module(batch, generator)
+                    (self.zero or self.accelerator).backward(step.total)
+                total, weight = total + float(step.total.detach()), weight + float(step.weight)
+                metrics = {k: float(v) for k, v in step.metrics.items()}
         return total, weight, metrics
 
     def _exchange(self, last: bool) -> AbstractContextManager[Any]:

@@ -25,7 +25,7 @@ def test_shares_are_of_all_pairs(store):
 
 def test_a_model_that_says_the_same_always_says_the_first_again(store, monkeypatch):
     model = small_model()
-    monkeypatch.setattr(model, "write", lambda *given, **more: ["walk"])
+    monkeypatch.setattr(model, "generate", lambda *given, **more: ["walk"])
     monkeypatch.setattr(model, "reply", lambda *given, **more: "walk")
     found = two_turns(model, store, pairs=8, seed=0)
     assert found["second_equals_alone"] == found["first_again"] == 1.0

@@ -42,7 +42,7 @@ class FakeModel:
             align=lambda batch, spec: batch,
         )
 
-    def write(self, batch, *, max_new_tokens):
+    def generate(self, batch, *, max_new_tokens):
         said = []
         for row, request in enumerate(batch.requests):
             present = batch.signals.present[row].tolist()

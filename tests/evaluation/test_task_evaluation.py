@@ -47,7 +47,7 @@ class Listener:
             for i, row in enumerate(present)
         ]
 
-    def write(self, batch, *, max_new_tokens):
+    def generate(self, batch, *, max_new_tokens):
         known = [facts(window, SPEC) for window in self.windows(batch)]
         if batch.requests[0].task == "captioning":
             return [describe(one, np.random.default_rng(0)) for one in known]

@@ -170,10 +170,11 @@ NO_PADDED_PREFIX = Shortcuts(padded_prefix=False)
 def test_rows_share_a_forward_where_padding_is_no_input(llm, vectors, cached, taken, groups):
     prompt = prompt_of(llm, vectors, PADDED, cached=cached)
     tails = torch.tensor([[51, 52], [53, 54], [55, 56]])
-    with llm.taking(taken), torch.no_grad():
-        assert prompt.groups(llm) == groups
-        found = tail_logits(llm, prompt, tails)
-        states = last_states(llm, prompt)
+    choosing = llm.with_shortcuts(taken)
+    assert prompt.groups(choosing) == groups
+    with torch.no_grad():
+        found = tail_logits(choosing, prompt, tails)
+        states = last_states(choosing, prompt)
     for window, rest in enumerate(PADDED):
         expected, state = plain(llm, vectors, window, rest, tails[window].tolist())
         torch.testing.assert_close(found[window], expected, atol=1e-5, rtol=1e-5)
@@ -189,8 +190,8 @@ def test_a_tree_may_follow_rows_that_run_by_their_length(llm, vectors, cached):
     nodes = torch.tensor([tree.tokens])
     with torch.no_grad():
         expected = tail_logits(llm, prompt, nodes, tree)
-        with llm.taking(Shortcuts(padding=False, padded_prefix=False)):
-            found = tail_logits(llm, prompt, nodes, tree)
+        by_length = llm.with_shortcuts(Shortcuts(padding=False, padded_prefix=False))
+        found = tail_logits(by_length, prompt, nodes, tree)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sensor2llm.llm.forward import assemble, prompt_rows
-from sensor2llm.llm.generation import generate_texts
+from sensor2llm.llm.generation import generate
 from sensor2llm.llm.streaming import stream_text
 from tests.llm.tiny import FAMILIES
 from tests.models import tiny_llm
@@ -25,7 +25,7 @@ def prompt(llm):
 def test_greedy_pieces_equal_generate(family):
     llm = tiny_llm(family)
     given = prompt(llm)
-    whole = generate_texts(llm, given, max_new_tokens=5)
+    whole = generate(llm, given, max_new_tokens=5)
     streamed = "".join(stream_text(llm, given, max_new_tokens=5))
     assert readable(streamed) == readable(whole[0])
 

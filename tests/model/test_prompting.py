@@ -126,7 +126,7 @@ def test_one_batch_has_places_for_the_same_modalities():
     asked = [Request("question_answering", paraphrase=i) for i in range(2)]
     features = model.features(windows(2)).with_requests(asked)
     with pytest.raises(TemplateError, match=r"have places for \[2, 4\] signal tokens; give each"):
-        model.write(features)
+        model.generate(features)
 
 
 def test_a_modality_that_there_is_not_has_no_place():

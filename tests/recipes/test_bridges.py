@@ -64,7 +64,9 @@ def test_every_bridge_is_trained_saved_and_read_again(recipe, name, tmp_path):
     expected = trained.model.eval().score(windows)
     torch.testing.assert_close(model.score(windows), expected)
     assert model.llm.fingerprint() == trained.fingerprint
-    assert model.write(windows, max_new_tokens=4) == trained.model.write(windows, max_new_tokens=4)
+    assert model.generate(windows, max_new_tokens=4) == trained.model.generate(
+        windows, max_new_tokens=4
+    )
     assert len(model.generate(windows[:2], max_new_tokens=4)) == 2
     learned = given["prefix"].tokens if "prefix" in given else 0
     assert model.tokens_per_window == learned + len(model.prompting.ids()) + longest(model)

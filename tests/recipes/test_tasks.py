@@ -77,7 +77,7 @@ def test_the_saved_adapter_answers_every_task_as_before(recipe, trained):
     ):
         batches = [m.features(windows).with_requests([request] * 3) for m in (model, before)]
         first, second = (
-            m.write(b, max_new_tokens=4) for m, b in zip((model, before), batches, strict=True)
+            m.generate(b, max_new_tokens=4) for m, b in zip((model, before), batches, strict=True)
         )
         assert first == second
         assert model.generate(batches[0], max_new_tokens=4) == first
@@ -86,7 +86,7 @@ def test_the_saved_adapter_answers_every_task_as_before(recipe, trained):
 def test_a_task_that_the_adapter_does_not_know_is_named(trained):
     features = trained.model.features([trained.store[0]]).with_requests([Request("translation")])
     with pytest.raises(ConfigError, match="knows no task 'translation'; its tasks are classif"):
-        trained.model.write(features)
+        trained.model.generate(features)
 
 
 def test_few_shots_train_on_so_many_windows_a_class(recipe, tmp_path):

@@ -118,7 +118,7 @@ def test_a_window_without_a_label_cannot_be_judged(model, tmp_path):
 
 def test_free_answers_are_read_and_the_unparsed_are_counted(model, store, monkeypatch):
     said = iter([["Walk.", "walk  upstairs"], ["no idea"]])
-    monkeypatch.setattr(type(model), "write", lambda *_a, **_k: next(said))
+    monkeypatch.setattr(type(model), "generate", lambda *_a, **_k: next(said))
     found = classify_store(model, store, [0, 1, 2], by="text", batch_size=2)
     assert found.predicted.tolist() == [1, 2, -1]
     assert found.texts == ("Walk.", "walk  upstairs", "no idea")

@@ -197,7 +197,7 @@ def test_a_store_is_classified_and_encoded_in_halves(model, store):
 
 def test_free_answers_are_read_in_halves(model, store):
     before = classify_store(model, store, range(10), by="text")
-    sizes = tight(model, "write", holds=3)
+    sizes = tight(model, "generate", holds=3)
     after = classify_store(model, store, range(10), by="text", batch_size=5)
     assert sizes == [5, 3, 2, 3, 2]
     assert after.texts == before.texts

@@ -154,7 +154,7 @@ def test_shares_of_true_false_and_unreadable_answers(items):
 
 def test_answers_come_batch_by_batch():
     class Model:
-        def write(self, batch, *, max_new_tokens):
+        def generate(self, batch, *, max_new_tokens):
             return [f"{text} {max_new_tokens}" for text in batch]
 
     assert answer_items(Model(), [["a", "b"], ["c"]], longest=5) == ["a 5", "b 5", "c 5"]

@@ -1,4 +1,5 @@
 import json
+import random
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     other = weights(run(replace(CONFIG, seed=1), dropout=0.3)[0])
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
+
+
+def test_training_leaves_the_global_generators_as_they_were():
+    task = ToyTask(dropout=0.3)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    fit(task, CONFIG, progress_bar=False)
+    after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
 
 
 def test_one_process_trains_in_both_precisions_one_after_the_other():

@@ -104,7 +104,7 @@ def ask(
         probabilities[batch] = model.score(rows.batch(batch)).float().cpu().numpy()
     seconds = time.perf_counter() - before
     for batch in batches if write else ():
-        texts = model.write(rows.batch(batch), max_new_tokens=longest + 1)
+        texts = model.generate(rows.batch(batch), max_new_tokens=longest + 1)
         written[batch] = [parse_label(text, answers) for text in texts]
     scored = np.where(fits, np.nan_to_num(probabilities).argmax(1), -1)
     whole = probabilities if fits.all() else None

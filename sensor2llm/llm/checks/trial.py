@@ -28,7 +28,7 @@ from sensor2llm.llm.forward import (
     rows_after,
     tail_logits,
 )
-from sensor2llm.llm.generation import DecodingSteps, generate
+from sensor2llm.llm.generation import DecodingSteps, run_transformers
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.language_model import LanguageModel
 from sensor2llm.llm.scoring import score_each, score_tree
@@ -55,7 +55,8 @@ class Trial:
     """
 
     def __init__(self, llm: LanguageModel, length: int) -> None:
-        self.llm, self.length = llm, length
+        # Everything is taken while one of them is tried.
+        self.llm, self.length = llm.with_shortcuts(Shortcuts()), length
         generator = torch.Generator().manual_seed(0)
         long = max(length - TAIL, 2)
         ids = torch.randint(llm.vocabulary, (4 * long + TAIL,), generator=generator).tolist()
@@ -180,7 +181,7 @@ class Trial:
         """Say how far the logits of transformers' `generate` are from those of a whole forward."""
         prompt = self._plain(rows)
         new = TAIL - 1
-        output = generate(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
+        output = run_transformers(self.llm, prompt, new, output_logits=True, min_new_tokens=new)
         if not len(output.logits) == output.sequences.shape[1] == new:
             return torch.inf  # some take what stands before for tokens of the answer
         return self._logits_off(prompt, output.sequences[:, :-1], output.logits)
@@ -194,7 +195,7 @@ class Trial:
 
     @torch.no_grad()
     def _holds(self, shortcut: str, measure: Callable[[], float], within: float = WITHIN) -> bool:
-        with quiet(), self.llm.taking(Shortcuts()):
+        with quiet():
             try:
                 with in_float32(self.llm.model) as exact:
                     off, within = measure(), within if exact else WITHIN_ROUNDED

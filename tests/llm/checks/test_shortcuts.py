@@ -109,8 +109,7 @@ def test_only_rows_of_one_length_share_a_forward_where_padding_is_input(zoo):
     prompt = assemble(llm, prompt_rows(llm, rows_of(llm)), None, None, batch=3)
     assert prompt.groups(llm) == [[0, 2], [1]]
     assert prompt.select([0, 2]).mask is None
-    with llm.taking(Shortcuts()):
-        assert prompt.groups(llm) == [[0, 1, 2]]
+    assert prompt.groups(llm.with_shortcuts(Shortcuts())) == [[0, 1, 2]]
 
 
 def test_tokens_are_computed_anew_where_no_cache_is_right():
@@ -118,12 +117,11 @@ def test_tokens_are_computed_anew_where_no_cache_is_right():
     prompt = assemble(llm, prompt_rows(llm, [[5, 6, 7], [8, 9]]), None, None, batch=2)
     outputs = []
     for cached in (True, False):
-        with llm.taking(Shortcuts(steps=cached)):
-            steps = DecodingSteps(llm, prompt)
-            steps.logits()
-            steps.append(torch.tensor([4, 3]))
-            outputs.append(steps.logits())
-            assert steps.vectors.shape[1] == (1 if cached else 4)
+        steps = DecodingSteps(llm.with_shortcuts(Shortcuts(steps=cached)), prompt)
+        steps.logits()
+        steps.append(torch.tensor([4, 3]))
+        outputs.append(steps.logits())
+        assert steps.vectors.shape[1] == (1 if cached else 4)
     torch.testing.assert_close(*outputs, atol=1e-5, rtol=0)
 
 

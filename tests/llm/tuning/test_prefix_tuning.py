@@ -14,7 +14,7 @@ from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import PrefixConfig
 from sensor2llm.llm.forward import Prompt, assemble, compute_prefix, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.generation import greedy_texts
+from sensor2llm.llm.generation import generate
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.tuning.peft_files import CONFIG_FILE, WEIGHTS_FILE
@@ -134,10 +134,12 @@ def test_labels_are_scored_behind_it_in_one_forward(family):
 def test_free_answers_behind_it_are_those_of_each_row_alone(family):
     llm = load(family)
     learned = start(llm, 4, seed=3)
-    together = greedy_texts(llm, prompts(llm, learned), 6)
+    together = generate(llm, prompts(llm, learned), max_new_tokens=6)
     text = drawn_ids(llm, 4, seed=3)
-    assert together == [greedy_texts(llm, plain(llm, [text + row]), 6)[0] for row in UNEVEN]
-    assert together != greedy_texts(llm, plain(llm, UNEVEN), 6)
+    assert together == [
+        generate(llm, plain(llm, [text + row]), max_new_tokens=6)[0] for row in UNEVEN
+    ]
+    assert together != generate(llm, plain(llm, UNEVEN), max_new_tokens=6)
 
 
 def test_only_the_prefix_learns_and_the_llm_is_left_as_it_was(llama):
