@@ -106,7 +106,7 @@ def _write_files(parts: AdapterParts, part: Path) -> None:
 
 
 def _write_recipe(provenance: Provenance, part: Path) -> None:
-    recipe, changes = provenance.recipe, provenance.changes
+    recipe, changes = provenance.recipe, provenance.recipe_changes
     changes = recipe if changes is None else changes
     for name, head, content in ((RECIPE, RUN, changes), (RESOLVED, "", recipe)):
         text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)

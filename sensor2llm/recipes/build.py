@@ -121,7 +121,7 @@ def build_adapter(
         ),
         provenance=Provenance(
             recipe=to_plain(recipe),
-            changes=changes_of(recipe),
+            recipe_changes=changes_of(recipe),
             taught=_taught(store, split, heard),
         ),
     )

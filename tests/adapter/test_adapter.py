@@ -181,7 +181,7 @@ def test_an_adapter_with_one_whole_recipe_and_no_hash_of_it_is_loaded(saved):
 def test_the_recipe_holds_what_differs_and_beside_it_stands_the_whole(llm, tmp_path):
     whole = {"data": "stores/x", "loop": {"epochs": 3, "batch_size": 64}, "out": "runs/é"}
     changes = {"data": "stores/x", "loop": {"epochs": 3}}
-    saved = small_adapter(llm, recipe=whole, changes=changes).save(tmp_path / "adapter")
+    saved = small_adapter(llm, recipe=whole, recipe_changes=changes).save(tmp_path / "adapter")
     first, *rest = (saved / "recipe.yaml").read_text(encoding="utf-8").splitlines()
     assert first.startswith("# python -m sensor2llm.train_adapter --config recipe.yaml ")
     assert rest == ["data: stores/x", "loop:", "  epochs: 3"]

@@ -90,19 +90,25 @@ def card_text(
         template=TEMPLATE,
         datasets=[published] if published else [],
         results=results,
-        metrics=metrics,
-        scores=_scores(metrics) if metrics else (),
-        by_label=[(label, f"{f1:.3f}") for label, f1 in metrics.get("f1_by_label", {}).items()],
-        data_sets=_data_sets(metrics.get("data_sets") or {}),
         tasks=[task_section(found) for found in tasks.values()],
         by_text=by_text,
         text_scores=_text_scores(by_text) if by_text else (),
-        controls=_controls(metrics) if metrics.get("controls") else "",
-        missing=_missing(metrics) if metrics.get("missing") else "",
-        missing_summary=summary_lines(metrics["missing_summary"])
-        if metrics.get("missing_summary")
-        else (),
+        **_label_sections(metrics),
     )
+
+
+def _label_sections(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what the template shows of labels; each is empty where it was not measured."""
+    summary = metrics.get("missing_summary")
+    return {
+        "metrics": metrics,
+        "scores": _scores(metrics) if metrics else (),
+        "by_label": [(name, f"{f1:.3f}") for name, f1 in metrics.get("f1_by_label", {}).items()],
+        "data_sets": _data_sets(metrics.get("data_sets") or {}),
+        "controls": _controls(metrics) if metrics.get("controls") else "",
+        "missing": _missing(metrics) if metrics.get("missing") else "",
+        "missing_summary": summary_lines(summary) if summary else (),
+    }
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
