@@ -124,9 +124,9 @@ def _write_tuning(tuning: LLMTuning, part: Path, llm: str) -> None:
 
 def _data(recipe: Mapping[str, Any]) -> list[str]:
     """Say where the windows came from; `evaluate` adds the people."""
-    given = recipe.get("data")
-    source = given.get("source") if isinstance(given, Mapping) else given
-    return [f"Source: {source or 'simulated; see recipe.yaml'}"]
+    data = recipe.get("data")
+    source = data.get("source") if isinstance(data, Mapping) else data
+    return [f"Source: {source or f'simulated; see {RESOLVED}'}"]
 
 
 def _bridge_tensors(bridge: Bridge) -> dict[str, Tensor]:

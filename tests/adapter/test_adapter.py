@@ -264,6 +264,9 @@ def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monke
         SensorAdapter.load("nothing")
     with pytest.raises(ArtefactError, match=r"no adapter 'some/one'.*the hub cannot be reached"):
         SensorAdapter.load("some/one")
+    for name in ("../one", "some/one/two", "some/-one", "so me/one"):  # no names of the hub
+        with pytest.raises(ArtefactError, match=rf"no adapter '{name}': there is no such folder"):
+            SensorAdapter.load(name)
 
 
 def test_released_adapters_are_found_beside_the_package(tmp_path, monkeypatch):
