@@ -79,7 +79,7 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
 def is_hub_name(name: str) -> bool:
     """Say whether a name is one of the hub's, with its owner: OWNER/NAME."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(name)
