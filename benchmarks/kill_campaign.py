@@ -77,7 +77,7 @@ class Changes:
 
     def start(self) -> None:
         """Listen to this process for the rest of its life."""
-        fsync, exchange = os.fsync, atomic_write._exchange
+        fsync, exchange = os.fsync, atomic_write.exchange
 
         def synced(file: int) -> None:
             name = os.readlink(f"/proc/self/fd/{file}")  # noqa: PTH115 - as it is noted itself
@@ -91,7 +91,7 @@ class Changes:
             self.note("exchanged", name)
             return done
 
-        os.fsync, atomic_write._exchange = synced, noted
+        os.fsync, atomic_write.exchange = synced, noted
         sys.addaudithook(self._hear)
 
     def note(self, event: str, name: str) -> None:

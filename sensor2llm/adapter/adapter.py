@@ -10,9 +10,9 @@ identity; `sensor2llm.model.model` brings the two together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,8 @@ from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
+
+Group = TypeVar("Group", AdapterData, AdapterPrompt, Bridge, LLMTuning, Provenance)
 
 
 class SensorAdapter(nn.Module):
@@ -77,33 +79,22 @@ class SensorAdapter(nn.Module):
         self.cross_attention = bridge.cross_attention
         self.prefix, self.lora, self.head = tuning.prefix, tuning.lora, bridge.head
         self.recipe, self.taught = dict(provenance.recipe), tuple(provenance.taught)
-        self.recipe_changes = provenance.changes
+        self.recipe_changes = provenance.recipe_changes
 
     @property
     def parts(self) -> AdapterParts:
         """Give the groups as they stand now."""
+
+        def group(kind: type[Group]) -> Group:
+            return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
+
         return AdapterParts(
-            data=AdapterData(
-                spec=self.spec,
-                label_names=self.label_names,
-                label_texts=self.label_texts,
-                label_prior=self.label_prior,
-                normaliser=self.normaliser,
-                signal_text=self.signal_text,
-            ),
-            prompt=AdapterPrompt(template=self.template, templates=self.templates, form=self.form),
+            data=group(AdapterData),
+            prompt=group(AdapterPrompt),
             llm=LLMReference(name=self.llm_name, identity=self.llm_identity),
-            bridge=Bridge(
-                encoder=self.encoder,
-                projector=self.projector,
-                projector_config=self.projector_config,
-                cross_attention=self.cross_attention,
-                head=self.head,
-            ),
-            tuning=LLMTuning(soft_prompt=self.soft_prompt, prefix=self.prefix, lora=self.lora),
-            provenance=Provenance(
-                recipe=self.recipe, changes=self.recipe_changes, taught=self.taught
-            ),
+            bridge=group(Bridge),
+            tuning=group(LLMTuning),
+            provenance=group(Provenance),
         )
 
     @property

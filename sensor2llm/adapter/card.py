@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sensor2llm.artefacts.card import make_card_data, render_card, table
-from sensor2llm.artefacts.manifest import HUB_NAME
+from sensor2llm.artefacts.manifest import is_hub_name
 from sensor2llm.datasets.catalogue import SOURCES
 from sensor2llm.llm.templates import names as prompt_names
 from sensor2llm.signals.spec import SignalSpec
@@ -57,7 +57,7 @@ def card_text(
         abilities=_abilities(tasks, len(manifest["label_texts"])),
         says_labels=CLASSIFICATION in tasks,
         signals=signals_table(manifest["spec"]),
-        data=data or ["Source: see recipe.yaml"],
+        data=data or ["Source: see resolved.yaml"],
         projector=manifest["projector"] and {"kind": None, **manifest["projector"]},
         rank=manifest.get("lora_rank", 0),
         prefix=manifest.get("prefix_tokens", 0),
@@ -73,7 +73,7 @@ def _card_data(
 ) -> "ModelCardData":
     """Give the header; what is no name of the hub is no `base_model`."""
     llm = manifest["llm"]
-    base = {"base_model": llm, "base_model_relation": "adapter"} if HUB_NAME.fullmatch(llm) else {}
+    base = {"base_model": llm, "base_model_relation": "adapter"} if is_hub_name(llm) else {}
     # The prompts that come with the package are English; of others nobody says what they are.
     english = manifest.get("template", {}).get("name") in prompt_names()
     return make_card_data(

@@ -106,7 +106,7 @@ def _write_files(parts: AdapterParts, part: Path) -> None:
 
 
 def _write_recipe(provenance: Provenance, part: Path) -> None:
-    recipe, changes = provenance.recipe, provenance.changes
+    recipe, changes = provenance.recipe, provenance.recipe_changes
     changes = recipe if changes is None else changes
     for name, head, content in ((RECIPE, RUN, changes), (RESOLVED, "", recipe)):
         text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
@@ -124,9 +124,9 @@ def _write_tuning(tuning: LLMTuning, part: Path, llm: str) -> None:
 
 def _data(recipe: Mapping[str, Any]) -> list[str]:
     """Say where the windows came from; `evaluate` adds the people."""
-    given = recipe.get("data")
-    source = given.get("source") if isinstance(given, Mapping) else given
-    return [f"Source: {source or 'simulated; see recipe.yaml'}"]
+    data = recipe.get("data")
+    source = data.get("source") if isinstance(data, Mapping) else data
+    return [f"Source: {source or f'simulated; see {RESOLVED}'}"]
 
 
 def _bridge_tensors(bridge: Bridge) -> dict[str, Tensor]:

@@ -122,7 +122,7 @@ def read_parts(
         tuning=_read_tuning(folder, manifest),
         provenance=Provenance(
             recipe=recipe,
-            changes=changes,
+            recipe_changes=changes,
             taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
         ),
     )

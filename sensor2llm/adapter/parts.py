@@ -162,7 +162,7 @@ class Provenance:
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The whole run as a plain mapping, every setting: `resolved.yaml`."""
-    changes: Mapping[str, Any] | None = None
+    recipe_changes: Mapping[str, Any] | None = None
     """What of it differs from the defaults: `recipe.yaml`; the whole where None."""
     taught: Sequence[Taught] = ()
     """Who taught it and its encoder; empty where that is not known."""

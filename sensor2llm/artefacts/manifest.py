@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import json
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -37,7 +36,6 @@ KEYS = {
 }  # fmt: skip
 """What this release knows of a manifest, by kind."""
 UPGRADE = "upgrade sensor2llm (pip install -U sensor2llm)"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def released_folder() -> Path:
@@ -68,7 +66,7 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
         if folder.is_dir():
             repair(folder)
             return folder
-    if isinstance(name, str) and HUB_NAME.fullmatch(name):
+    if isinstance(name, str) and is_hub_name(name):
         patterns = dict.fromkeys(pattern for some in files.values() for pattern in some)
         return _download(name, kinds, list(patterns))
     known = ", ".join(released_names(*files)) or "none"
@@ -76,6 +74,18 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
         f"no {kinds} '{name}': there is no such folder, and released are {known}; "
         "a hub name has the form OWNER/NAME"
     )
+
+
+def is_hub_name(name: str) -> bool:
+    """Say whether a name is one of the hub's, with its owner: OWNER/NAME."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name
 
 
 def push_folder(folder: Path, repo_id: str, files: Sequence[str], *, private: bool) -> str:

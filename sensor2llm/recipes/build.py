@@ -23,7 +23,6 @@ from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.model.prompt_text import PromptRenderer
-from sensor2llm.recipes.changes import changes_of
 from sensor2llm.recipes.config import (
     CAPTIONING,
     CLASSIFICATION,
@@ -31,6 +30,7 @@ from sensor2llm.recipes.config import (
     QUESTION_ANSWERING,
     REGRESSION,
     Recipe,
+    changes_of,
     to_plain,
 )
 from sensor2llm.recipes.encoder import LoadedEncoder
@@ -124,7 +124,7 @@ def build_adapter(
         ),
         provenance=Provenance(
             recipe=to_plain(recipe),
-            changes=changes_of(recipe),
+            recipe_changes=changes_of(recipe),
             taught=_taught(store, split, heard),
         ),
     )

@@ -6,9 +6,10 @@
 Torch-free, so that `--help` stays quick.
 """
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.datasets.simulation.config import SimulationConfig
@@ -185,3 +186,31 @@ def to_plain_value(value: object) -> object:
     if isinstance(value, list | tuple):
         return [to_plain_value(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def changes_of(recipe: Recipe) -> dict[str, Any]:
+    """Give what differs from the defaults, as plain values: 5 to 15 lines instead of 150.
+
+    A recipe file that holds these and nothing else is read as the same recipe.
+    """
+    return _changes(recipe, Recipe())
+
+
+def _changes(settings: Any, defaults: Any) -> dict[str, Any]:
+    pairs = {
+        field.name: (getattr(settings, field.name), getattr(defaults, field.name))
+        for field in fields(settings)
+    }
+    return {name: _change(*pair) for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _change(value: Any, default: Any) -> Any:
+    if is_dataclass(value):
+        return _changes(value, default)
+    if isinstance(value, Mapping):  # tasks: they take the place of the default ones as a whole
+        return {name: _task(mix) for name, mix in value.items()}
+    return to_plain_value(value)
+
+
+def _task(mix: TaskMix) -> dict[str, Any]:
+    return _changes(mix, TaskMix()) or {"weight": mix.weight}  # an empty mapping is no task's

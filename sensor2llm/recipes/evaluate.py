@@ -42,19 +42,30 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """
     folder = find_artefact(config.adapter)
     store = WindowStore.open(config.data)
-    if _kind(folder) == "encoder":
-        _check_encoder_options(config)
-        out = results_folder(config, folder)
-        metrics = evaluate_encoder(
-            folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
-        )
-        metrics["command"] = command
-        if out:
-            with update_folder(out) as part:
-                write_json(part / "metrics.json", metrics)
-                if out.resolve() == folder.resolve():
-                    write_encoder_card(out, part=part)
-        return metrics
+    measure = _evaluate_encoder if _kind(folder) == "encoder" else _evaluate_adapter
+    return measure(config, command, folder, store)
+
+
+def _evaluate_encoder(
+    config: EvaluationConfig, command: str, folder: Path, store: WindowStore
+) -> dict[str, Any]:
+    _check_encoder_options(config)
+    out = results_folder(config, folder)
+    metrics = evaluate_encoder(
+        folder, store, part=config.split, finetuned=config.finetuned, seed=config.seed
+    )
+    metrics["command"] = command
+    if out:
+        with update_folder(out) as part:
+            write_json(part / "metrics.json", metrics)
+            if out.resolve() == folder.resolve():
+                write_encoder_card(out, part=part)
+    return metrics
+
+
+def _evaluate_adapter(
+    config: EvaluationConfig, command: str, folder: Path, store: WindowStore
+) -> dict[str, Any]:
     model = load_model(config.adapter, config.llm)
     out = results_folder(config, folder)
     evaluation = evaluate_adapter(

@@ -181,7 +181,7 @@ def test_an_adapter_with_one_whole_recipe_and_no_hash_of_it_is_loaded(saved):
 def test_the_recipe_holds_what_differs_and_beside_it_stands_the_whole(llm, tmp_path):
     whole = {"data": "stores/x", "loop": {"epochs": 3, "batch_size": 64}, "out": "runs/é"}
     changes = {"data": "stores/x", "loop": {"epochs": 3}}
-    saved = small_adapter(llm, recipe=whole, changes=changes).save(tmp_path / "adapter")
+    saved = small_adapter(llm, recipe=whole, recipe_changes=changes).save(tmp_path / "adapter")
     first, *rest = (saved / "recipe.yaml").read_text(encoding="utf-8").splitlines()
     assert first.startswith("# python -m sensor2llm.train_adapter --config recipe.yaml ")
     assert rest == ["data: stores/x", "loop:", "  epochs: 3"]
@@ -264,6 +264,9 @@ def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monke
         SensorAdapter.load("nothing")
     with pytest.raises(ArtefactError, match=r"no adapter 'some/one'.*the hub cannot be reached"):
         SensorAdapter.load("some/one")
+    for name in ("../one", "some/one/two", "some/-one", "so me/one"):  # no names of the hub
+        with pytest.raises(ArtefactError, match=rf"no adapter '{name}': there is no such folder"):
+            SensorAdapter.load(name)
 
 
 def test_released_adapters_are_found_beside_the_package(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Writing in one step: whatever is killed, full or in the way, the old or the new stands whole."""
 
+import ctypes
 import errno
 import json
 import os
@@ -71,7 +72,7 @@ KILL_ALL = """
 
     way, base = sys.argv[1], Path(sys.argv[2])
     if way == "move":
-        atomic_write._exchange = lambda *names: False
+        atomic_write.exchange = lambda *names: False
     moments, found, died = 0, [], True
     while died:
         case = base / str(moments)
@@ -185,13 +186,13 @@ def test_a_system_error_of_the_swap_is_not_taken_for_a_lack(tmp_path, monkeypatc
         def renameat2(*_names):
             return -1
 
-    monkeypatch.setattr(atomic_write.ctypes, "CDLL", lambda *_args, **_options: Library)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_options: Library)
     write(tmp_path / "out", OLD)
-    monkeypatch.setattr(atomic_write.ctypes, "get_errno", lambda: errno.EACCES)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EACCES)
     with pytest.raises(PermissionError, match="out"):
         save("swap", tmp_path / "out")
     assert read(tmp_path / "out") == OLD
-    monkeypatch.setattr(atomic_write.ctypes, "get_errno", lambda: errno.EINVAL)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EINVAL)
     save("swap", tmp_path / "out")
     assert read(tmp_path / "out") == NEW
 

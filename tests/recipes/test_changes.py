@@ -10,8 +10,7 @@ from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.command import read_recipe
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.pretraining.config import EncoderRecipe
-from sensor2llm.recipes.changes import changes_of
-from sensor2llm.recipes.config import Recipe, TaskMix, adapter_loop, to_plain
+from sensor2llm.recipes.config import Recipe, TaskMix, adapter_loop, changes_of, to_plain
 from sensor2llm.signals.config import SplitConfig
 
 ROOT = Path(__file__).resolve().parents[2]

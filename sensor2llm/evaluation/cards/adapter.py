@@ -76,12 +76,12 @@ def card_text(
     """
     tasks = tasks or {}
     measured = [metrics, *tasks.values()]
-    data: Mapping[str, Any] = next((found["data"] for found in measured if found.get("data")), {})
+    data: Mapping[str, Any] = next((one["data"] for one in measured if one.get("data")), {})
     published = dataset_of(data.get("source") or "")
     results = [
         *(label_results(metrics) if metrics else ()),
         *(label_results(by_text, "read from free answers") if by_text else ()),
-        *(result for found in tasks.values() for result in task_results(found)),
+        *(result for scores in tasks.values() for result in task_results(scores)),
     ]
     return base_card(
         manifest,
@@ -90,19 +90,25 @@ def card_text(
         template=TEMPLATE,
         datasets=[published] if published else [],
         results=results,
-        metrics=metrics,
-        scores=_scores(metrics) if metrics else (),
-        by_label=[(label, f"{f1:.3f}") for label, f1 in metrics.get("f1_by_label", {}).items()],
-        data_sets=_data_sets(metrics.get("data_sets") or {}),
-        tasks=[task_section(found) for found in tasks.values()],
+        tasks=[task_section(scores) for scores in tasks.values()],
         by_text=by_text,
         text_scores=_text_scores(by_text) if by_text else (),
-        controls=_controls(metrics) if metrics.get("controls") else "",
-        missing=_missing(metrics) if metrics.get("missing") else "",
-        missing_summary=summary_lines(metrics["missing_summary"])
-        if metrics.get("missing_summary")
-        else (),
+        **_label_sections(metrics),
     )
+
+
+def _label_sections(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what the template shows of labels; each is empty where it was not measured."""
+    summary = metrics.get("missing_summary")
+    return {
+        "metrics": metrics,
+        "scores": _scores(metrics) if metrics else (),
+        "by_label": [(name, f"{f1:.3f}") for name, f1 in metrics.get("f1_by_label", {}).items()],
+        "data_sets": _data_sets(metrics.get("data_sets") or {}),
+        "controls": _controls(metrics) if metrics.get("controls") else "",
+        "missing": _missing(metrics) if metrics.get("missing") else "",
+        "missing_summary": summary_lines(summary) if summary else (),
+    }
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -141,13 +147,13 @@ def _text_scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _controls(metrics: Mapping[str, Any]) -> str:
     head = ["what the model gets", "macro-F1", "adapter minus this", "answers changed"]
     rows = [["this adapter", f"{metrics['macro_f1']:.3f}", "", ""]]
-    for name, found in metrics["controls"].items():
-        between = found.get("model_minus_control_interval")
-        difference = f"{found['model_minus_control']:+.3f}"
+    for name, control in metrics["controls"].items():
+        between = control.get("model_minus_control_interval")
+        difference = f"{control['model_minus_control']:+.3f}"
         if between:
             difference += f" ({between[0]:+.3f} to {between[1]:+.3f})"
-        told = CONTROLS.get(name, name)
-        rows.append([told, f"{found['macro_f1']:.3f}", difference, f"{found['flip_rate']:.0%}"])
+        scores = [f"{control['macro_f1']:.3f}", difference, f"{control['flip_rate']:.0%}"]
+        rows.append([CONTROLS.get(name, name), *scores])
     return _probed_table(head, rows, [metrics, *metrics["controls"].values()])
 
 
@@ -155,25 +161,25 @@ def _missing(metrics: Mapping[str, Any]) -> str:
     measured = metrics["missing"]
     # What was measured before there were subsets says of no modality that it was taken away.
     names = sorted(measured, key=lambda name: len(measured[name].get("taken_away", [name])))
-    found = [measured[name] for name in names]
+    subsets = [measured[name] for name in names]
     rows = [
         [name.replace("+", " + "), f"{one['macro_f1']:.3f}", f"{one['flip_rate']:.0%}"]
-        for name, one in zip(names, found, strict=True)
+        for name, one in zip(names, subsets, strict=True)
     ]
-    return _probed_table(["taken away", "macro-F1", "answers changed"], rows, found)
+    return _probed_table(["taken away", "macro-F1", "answers changed"], rows, subsets)
 
 
 def _probed_table(
-    head: list[str], rows: list[list[str]], found: Sequence[Mapping[str, Any]]
+    head: list[str], rows: list[list[str]], scores: Sequence[Mapping[str, Any]]
 ) -> str:
     """Write a table, with what the probe makes of the same windows where that was measured."""
-    if not any("probe_flip_rate" in one for one in found):
+    if not any("probe_flip_rate" in one for one in scores):
         return table(head, rows)
     probed = [
         [f"{one['probe_macro_f1']:.3f}", f"{one['probe_flip_rate']:.0%}"]
         if "probe_flip_rate" in one
         else ["", ""]
-        for one in found
+        for one in scores
     ]
     head = [*head, "macro-F1 without an LLM", "its answers changed"]
     return table(head, [[*row, *cells] for row, cells in zip(rows, probed, strict=True)])

@@ -146,14 +146,14 @@ def _made(manifest: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[st
     taught = len(recipe.get("people", {}).get("train", ()))
     if recipe.get("pretrain"):
         objective = _objective(recipe)
-        told = f"Pretrained without labels by {OBJECTIVES.get(objective, objective)}"
-        yield f"{told} on {people_text(taught)}: {_options(recipe.get(objective, {}))}"
+        head = f"Pretrained without labels by {OBJECTIVES.get(objective, objective)}"
+        yield f"{head} on {people_text(taught)}: {_options(recipe.get(objective, {}))}"
         yield from _stage(recipe, "pretrain")
     if recipe.get("finetune"):
-        told = "Fine-tuned" if recipe.get("pretrain") else "Trained from random weights"
+        how = "Fine-tuned" if recipe.get("pretrain") else "Trained from random weights"
         everyone = ", the validation people among them" if recipe.get("everyone") else ""
         taught += len(recipe["people"]["validation"]) if everyone else 0
-        head = f"{told} with a plain head on the labels of {people_text(taught)}{everyone}"
+        head = f"{how} with a plain head on the labels of {people_text(taught)}{everyone}"
         yield f"{head}: {_options(recipe.get('supervised', {}))}"
         yield from _stage(recipe, "finetune")
     yield f"Encoder: {_options(manifest['encoder'])}"
@@ -164,8 +164,8 @@ def _made(manifest: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[st
 def _stage(recipe: Mapping[str, Any], stage: str) -> Iterator[str]:
     loop = recipe.get(f"{stage}_loop", {})
     yield f"Its loop: {_options({k: v for k, v in loop.items() if k not in WRITTEN_DOWN})}"
-    if found := recipe.get("stages", {}).get(stage):
-        shown = {k: round(v, 4) if isinstance(v, float) else v for k, v in found.items()}
+    if figures := recipe.get("stages", {}).get(stage):
+        shown = {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}
         yield f"How it went: {_options(shown)}"
 
 
@@ -174,16 +174,16 @@ def _objective(recipe: Mapping[str, Any]) -> str:
     return str(recipe.get("objective", CROSSL))
 
 
-def _options(given: Mapping[str, Any], before: str = "") -> str:
+def _options(options: Mapping[str, Any], before: str = "") -> str:
     """Write options as `name value`; what is None was not set."""
-    told = [
+    texts = [
         _options(value, f"{before}{name}.")
         if isinstance(value, Mapping)
         else f"`{before}{name}` {_value(value)}"
-        for name, value in given.items()
+        for name, value in options.items()
         if value is not None
     ]
-    return ", ".join(told) or "its defaults"
+    return ", ".join(texts) or "its defaults"
 
 
 def _value(value: Any) -> str:

@@ -57,12 +57,12 @@ def question_table(metrics: Mapping[str, Any]) -> str:
     lines = [
         (
             name.replace("_", " "),
-            f"{found['true']:.1%}",
-            f"{found['swapped_true']:.1%}",
-            f"{found['frequent_true']:.1%}",
-            f"{found['questions']:,}",
+            f"{scores['true']:.1%}",
+            f"{scores['swapped_true']:.1%}",
+            f"{scores['frequent_true']:.1%}",
+            f"{scores['questions']:,}",
         )
-        for name, found in metrics["by_template"].items()
+        for name, scores in metrics["by_template"].items()
     ]
     return table(head, lines)
 
@@ -70,12 +70,12 @@ def question_table(metrics: Mapping[str, Any]) -> str:
 def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     unit, rows = metrics["unit"], []
     for way in ("text", "head"):
-        found = metrics[way]
-        told = f"{found['mae']:.3g} {unit} (root mean square {found['rmse']:.3g})"
-        rows.append((f"mean absolute error by {way}", told))
-    for way, found in (metrics.get("swapped") or {}).items():
-        told = f"{found['mae']:.3g} {unit}"
-        rows.append((f"by {way}, though another person's window was heard", told))
+        errors = metrics[way]
+        text = f"{errors['mae']:.3g} {unit} (root mean square {errors['rmse']:.3g})"
+        rows.append((f"mean absolute error by {way}", text))
+    for way, errors in (metrics.get("swapped") or {}).items():
+        text = f"by {way}, though another person's window was heard"
+        rows.append((text, f"{errors['mae']:.3g} {unit}"))
     rows.append(("always the training mean", f"{metrics['text']['mae_of_mean']:.3g} {unit}"))
     rows.append(("target", f"`{metrics['target']}`"))
     return rows
