@@ -30,7 +30,7 @@ from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.metrics import Predictions, measure
 

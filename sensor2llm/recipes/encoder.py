@@ -14,7 +14,7 @@ from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.training.checkpoint import drop_checkpoints

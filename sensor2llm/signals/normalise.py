@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 # Read at a time while fitting, whatever the store's size.
 _CHUNK_BYTES = 2**20

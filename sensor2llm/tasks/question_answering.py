@@ -26,7 +26,7 @@ from sensor2llm.signals.questions.questions import (
     most_frequent_answers,
 )
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 TASK = "question_answering"
 LONGEST_ANSWER = 24

@@ -17,7 +17,7 @@ from sensor2llm.adapter.batches import Request
 from sensor2llm.bridge.number_head import Target
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.facts.facts import facts
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 TASK = "regression"
 LABEL = "label"

@@ -24,7 +24,8 @@ from sensor2llm.evaluation.evaluation import checked_split, evaluate_adapter
 from sensor2llm.library_output import log_library_output
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows, WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference

@@ -13,7 +13,7 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.serialisation.serialise import Serialiser, SerialiserConfig, make_serialiser
 from sensor2llm.signals.spec import Modality
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from tokenization_study.comparison.config import FACTS, ComparisonConfig
 
 PREFERRED = "total_acc"

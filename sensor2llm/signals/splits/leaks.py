@@ -16,7 +16,7 @@ from jaxtyping import Int
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.splits.people import known_people
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 logger = logging.getLogger(__name__)
 Rows = Int[np.ndarray, " window"]

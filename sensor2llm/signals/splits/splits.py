@@ -11,7 +11,7 @@ from jaxtyping import Int
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.leaks import check_parts
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 PARTS = ("train", "validation", "test")
 

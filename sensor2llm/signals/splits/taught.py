@@ -14,7 +14,7 @@ import numpy as np
 from sensor2llm.errors import ArtefactError, DataError
 from sensor2llm.signals.splits.leaks import Rows, distinct_rows, listed
 from sensor2llm.signals.splits.people import known_people
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 logger = logging.getLogger(__name__)
 SKETCH = 8

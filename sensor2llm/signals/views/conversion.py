@@ -15,7 +15,7 @@ from itertools import islice
 
 from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.converted import ConvertedView, unit_factor
 from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.window import Window

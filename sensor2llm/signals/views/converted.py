@@ -5,7 +5,7 @@ accel = ConvertedView(har, {"total_acc": "accel"}, spec)
 accel.read([0, 1, 2])["accel"]
 
 A view converts what a batch needs when it is asked for, and holds no signal. What takes a
-WindowStore's windows takes a view of them (`sensor2llm.signals.store.store.Windows`);
+WindowStore's windows takes a view of them (`sensor2llm.signals.store.windows.Windows`);
 `WindowStore.write(path, view.spec, view)` makes a store of it, converted once.
 """
 
@@ -21,7 +21,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.scale import GRAVITY
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.view import StoreView
 
 Place = Literal["start", "centre", "end"]

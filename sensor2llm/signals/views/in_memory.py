@@ -13,7 +13,7 @@ import numpy as np
 
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.digest import digest_windows
-from sensor2llm.signals.store.store import Indices
+from sensor2llm.signals.store.windows import Indices
 from sensor2llm.signals.views.view import StoreView
 from sensor2llm.signals.window import Window
 

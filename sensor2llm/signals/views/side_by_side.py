@@ -23,7 +23,8 @@ from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.splits.leaks import distinct_rows
 from sensor2llm.signals.splits.people import known_people
 from sensor2llm.signals.splits.splits import PARTS, make_split
-from sensor2llm.signals.store.store import Windows, WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.signals.window import Window
