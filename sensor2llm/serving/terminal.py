@@ -15,7 +15,7 @@ from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.plots.braille import render_window
 from sensor2llm.signals.facts.facts import facts
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.conversation import Conversation

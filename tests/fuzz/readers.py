@@ -57,7 +57,7 @@ def _walk(folder: Path) -> Path:
 
 def _recording(folder: Path) -> str:
     from sensor2llm.signals.ledger.ledger import Ledger
-    from sensor2llm.signals.tables.recording_file import read_windows
+    from sensor2llm.signals.tables.windows import read_windows
     from tests.signals.stores import SPEC
 
     file = _walk(folder)
