@@ -102,11 +102,11 @@ class WindowTexts:
             for row in rows
         )
 
-    def given(self, form: str) -> dict[str, Any]:
+    def variables(self, form: str) -> dict[str, Any]:
         """Give the template's further variables: what the numbers are."""
         if form == FACTS:
             return {}
         units = sorted({channel.unit for channel in self.modality.channels})
-        given: dict[str, Any] = {"modalities": [self.modality.name]}
-        given |= {"rate_hz": f"{self.rate_hz:g}"} if self.rate_hz else {}
-        return given | ({"unit": units[0]} if len(units) == 1 and units[0] else {})
+        variables: dict[str, Any] = {"modalities": [self.modality.name]}
+        variables |= {"rate_hz": f"{self.rate_hz:g}"} if self.rate_hz else {}
+        return variables | ({"unit": units[0]} if len(units) == 1 and units[0] else {})
