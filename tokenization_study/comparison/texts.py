@@ -83,7 +83,7 @@ class WindowTexts:
             return made
         rows = self.train[:: max(len(self.train) // FITTED_WINDOWS, 1)]
         values = [v for row in rows.tolist() if (v := self.reduced(row)) is not None]
-        return made.fitted(np.concatenate(values, axis=1))
+        return made.fit_scale(np.concatenate(values, axis=1))
 
     def write(self, form: str, rows: Sequence[int] | np.ndarray) -> tuple[str, ...]:
         """Write windows as summary statistics (`facts`) or in a serialiser's form."""

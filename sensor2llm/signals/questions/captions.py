@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensor2llm.signals.facts.facts import facts as facts_of
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.missing import NOTHING
 from sensor2llm.signals.questions.naming import (
     Facts,
@@ -68,7 +68,7 @@ def caption(window: Window, spec: SignalSpec, rng: np.random.Generator) -> str:
     Raises:
         SpecError: If the window does not fit the spec.
     """
-    return describe(facts_of(window, spec), rng)
+    return describe(extract_facts(window, spec), rng)
 
 
 def describe(facts: Facts, rng: np.random.Generator) -> str:

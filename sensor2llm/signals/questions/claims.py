@@ -3,9 +3,9 @@
 >>> text = "The wrist gyroscope hums; the heart rate is about 72 bpm."
 >>> [(s.text, s.asked and s.asked.key) for s in statements_of(text, spec)]
 [('the wrist gyroscope hums', None), ('the heart rate is about 72 bpm', 'heart_rate.heart_rate')]
->>> from sensor2llm.signals.facts.facts import facts
+>>> from sensor2llm.signals.facts.facts import extract_facts
 >>> text = "Moderate movement at the wrist accelerometer; no sensor is missing."
->>> judge(text, facts(window, spec)).true_share
+>>> judge(text, extract_facts(window, spec)).true_share
 1.0
 """
 

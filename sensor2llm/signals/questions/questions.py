@@ -1,6 +1,6 @@
 """Questions about a window, with answers computed from its signals.
 
-    >>> pairs = questions_for(window, spec, np.random.default_rng(0))
+    >>> pairs = ask(extract_facts(window, spec), np.random.default_rng(0))
     >>> pairs[0].question, pairs[0].answer
     ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')
 
@@ -17,13 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensor2llm.signals.facts.facts import facts as facts_of
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
 from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES, template_named
-from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.window import Window
 
 
 @dataclass(frozen=True)
@@ -40,21 +37,6 @@ class QuestionAnswer:
     value: Value
     phrasing: int
     facts: tuple[str, ...]
-
-
-def questions_for(
-    window: Window,
-    spec: SignalSpec,
-    rng: np.random.Generator,
-    templates: Sequence[str] | None = None,
-) -> list[QuestionAnswer]:
-    """Give the questions that a window answers; `ask` does the same from its facts.
-
-    Raises:
-        ConfigError: If a template is unknown.
-        SpecError: If the window does not fit the spec.
-    """
-    return ask(facts_of(window, spec), rng, templates)
 
 
 def ask(

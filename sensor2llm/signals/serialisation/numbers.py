@@ -35,7 +35,7 @@ class NumberForm(Protocol):
     def max_error(self, values: Values) -> float:
         """Bound the error of a round trip of these finite values."""
 
-    def fitted(self, values: Values) -> "NumberForm":
+    def fit_scale(self, values: Values) -> "NumberForm":
         """Give the form whose scale suits these finite values."""
 
 
@@ -82,7 +82,7 @@ class Shortest:
         """Give 0: the form is exact once cast to the values' own type."""
         return 0.0
 
-    def fitted(self, values: Values) -> "Shortest":
+    def fit_scale(self, values: Values) -> "Shortest":
         """Give itself: the form has no scale."""
         return self
 
@@ -112,7 +112,7 @@ class Fixed:
         """Give half a unit of the last decimal."""
         return 0.5 * 10.0**-self.decimals + _rounding(values)
 
-    def fitted(self, values: Values) -> "Fixed":
+    def fit_scale(self, values: Values) -> "Fixed":
         """Give itself: the form has no scale."""
         return self
 
@@ -149,7 +149,7 @@ class Significant:
         """Give half a unit of the last digit of the largest value."""
         return _half_digit(values, self.digits)
 
-    def fitted(self, values: Values) -> "Significant":
+    def fit_scale(self, values: Values) -> "Significant":
         """Give itself: the form has no scale."""
         return self
 
@@ -175,7 +175,7 @@ class Scientific:
         """Give half a unit of the last digit of the largest value."""
         return _half_digit(values, self.digits)
 
-    def fitted(self, values: Values) -> "Scientific":
+    def fit_scale(self, values: Values) -> "Scientific":
         """Give itself: the form has no scale."""
         return self
 
@@ -228,7 +228,7 @@ class ScaledInteger:
         rounding = _rounding(values) + 4 * np.finfo(np.float64).eps * abs(self.offset)
         return 0.5 * 10.0**-self.decimals * self.scale + float(rounding)
 
-    def fitted(self, values: Values) -> "ScaledInteger":
+    def fit_scale(self, values: Values) -> "ScaledInteger":
         """Give the form with LLMTime's scale and offset; a plain scaled integer keeps its own."""
         if not self.spaced or not values.size:
             return self
@@ -279,7 +279,7 @@ class Bins:
         beyond = _largest(scaled) - outermost
         return max(self._width / 2, beyond) * self.config.scale * (1 + 1e-9) + _rounding(values)
 
-    def fitted(self, values: Values) -> "Bins":
+    def fit_scale(self, values: Values) -> "Bins":
         """Give the form with the mean absolute value as its scale."""
         scale = float(np.abs(values.astype(np.float64) - self.config.offset).mean() or 1.0)
         return Bins(replace(self.config, scale=scale))
@@ -310,6 +310,6 @@ class Delta:
         """Give half a unit of the last decimal."""
         return 0.5 * 10.0**-self.decimals + _rounding(values)
 
-    def fitted(self, values: Values) -> "Delta":
+    def fit_scale(self, values: Values) -> "Delta":
         """Give itself: the form has no scale."""
         return self

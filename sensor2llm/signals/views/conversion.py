@@ -1,6 +1,6 @@
 """Windows that are already cut, fitted to the spec that an adapter or an encoder expects.
 
-fitted(store, adapter.spec)                        the store itself, or a view that converts
+convert_store(store, adapter.spec)                        the store itself, or a view that converts
 convert_windows(windows, store.spec, adapter.spec)     windows in memory
 
 Units of one quantity are converted, other rates are resampled, and of longer windows the centre is
