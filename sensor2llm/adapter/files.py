@@ -48,7 +48,7 @@ from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL
-from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
+from sensor2llm.encoders.files import FILES as ENCODER_FILES
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.llm.templates import FIELDS as TEMPLATE_FIELDS

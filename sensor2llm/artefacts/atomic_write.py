@@ -12,19 +12,18 @@ comes in between, the next who opens or writes TARGET moves the rest (`repair`).
 left is cleared by the next writer.
 """
 
-import ctypes
 import errno
 import json
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from sensor2llm.artefacts import disk
 from sensor2llm.errors import ArtefactError, DiskFullError
 
 LOCK, PART = ".lock", ".part"
@@ -32,8 +31,6 @@ READY, REMOVED = ".replacing", ".removed"
 WAIT_S = 5.0
 """How long to wait for another writer's last step, which takes a moment."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# Where two names cannot be swapped: an old kernel, a file system that does not know how, a mount.
-_NO_SWAP = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV, errno.EBUSY)
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 logger = logging.getLogger(__name__)
 
@@ -82,7 +79,7 @@ def replace_folder(
     """
     with _new_folder(target) as part:
         yield part
-        _sync_files(part)
+        disk.sync_files(part)
         path = target.resolve()
         if not path.exists():
             _rename(part, path)
@@ -103,7 +100,7 @@ def update_folder(target: Path) -> Iterator[Path]:
     """
     with _new_folder(target) as part:
         yield part
-        _sync_files(part)
+        disk.sync_files(part)
         path = target.resolve()
         if path.exists():
             _move(part, path)
@@ -128,9 +125,9 @@ def replace_file(path: Path, part: Path | None = None) -> Iterator[Path]:
     try:
         with names_full_disk(path, part):
             yield part
-            _sync(part)
+            disk.sync(part)
             part.replace(path)
-            _sync(path.parent)
+            disk.sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -209,16 +206,16 @@ def _beside(path: Path, end: str) -> Path:
 
 
 def _rename(part: Path, path: Path) -> None:
-    _sync_folders(part)
+    disk.sync_folders(part)
     part.rename(path)
-    _sync(path.parent)
+    disk.sync(path.parent)
 
 
 def _swap(part: Path, path: Path) -> bool:
     """Exchange two folders; False where the system cannot."""
-    _sync_folders(part)
-    swapped = _exchange(os.fsencode(part), os.fsencode(path))
-    _sync(path.parent)
+    disk.sync_folders(part)
+    swapped = disk.exchange(os.fsencode(part), os.fsencode(path))
+    disk.sync(path.parent)
     return swapped
 
 
@@ -231,30 +228,11 @@ def _is_working_folder(path: Path) -> bool:
     return path in (here, *here.parents)
 
 
-def _exchange(one: bytes, other: bytes) -> bool:
-    """Exchange what two names stand for, in one step; False where the system cannot.
-
-    Linux renameat2(2) with RENAME_EXCHANGE, macOS renamex_np(2) with RENAME_SWAP: both are 2.
-    """
-    here = -100  # AT_FDCWD
-    try:
-        if sys.platform == "linux":
-            call = ctypes.CDLL(None, use_errno=True).renameat2
-            failed = call(here, one, here, other, 2)
-        else:
-            failed = ctypes.CDLL(None, use_errno=True).renamex_np(one, other, 2)
-    except (AttributeError, TypeError):  # a C library without it; Windows, which has no such handle
-        return False
-    if failed and (number := ctypes.get_errno()) not in _NO_SWAP:
-        raise OSError(number, os.strerror(number), os.fsdecode(other))
-    return not failed
-
-
 def _move(part: Path, path: Path, removed: list[str] | None = None) -> None:
     """Give a folder new files: all are decided on by one rename, and then moved."""
     if removed:
         (part / REMOVED).write_text(json.dumps(removed), encoding="utf-8")
-        _sync(part / REMOVED)
+        disk.sync(part / REMOVED)
     _rename(part, path / READY)
     _move_ready(path)
 
@@ -274,7 +252,7 @@ def _move_ready(path: Path) -> None:
             _remove(path / new.name)
         new.replace(path / new.name)
         _remove(new)  # two names of one file: renaming one to the other leaves both
-    _sync(path)
+    disk.sync(path)
     ready.rmdir()
 
 
@@ -300,36 +278,7 @@ def _link(old: str, new: str) -> None:
         os.link(old, new)
     except OSError:  # a file system without links, or a file of somebody else
         shutil.copy2(old, new)
-        _sync(Path(new))
-
-
-def _sync_files(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            _sync(path)
-
-
-def _sync_folders(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        if path.is_dir() and not path.is_symlink():
-            _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or a folder's list of names onto the disk, where the system can."""
-    if path.is_dir():
-        with suppress(OSError):
-            _sync_open(path, os.O_RDONLY)
-    else:
-        _sync_open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-
-
-def _sync_open(path: Path, flags: int) -> None:
-    file = os.open(path, flags)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        disk.sync(Path(new))
 
 
 def _is_full(error: Exception, free: int) -> bool:

@@ -9,7 +9,8 @@ import numpy as np
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.files import find_artefact
-from sensor2llm.encoders.signal_encoder import WEIGHTS, SignalEncoder, read_manifest
+from sensor2llm.encoders.files import WEIGHTS, read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.evaluation.embedding import (
     MOST_WINDOWS,

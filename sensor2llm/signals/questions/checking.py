@@ -1,7 +1,7 @@
 """Whether an answer is true of a window.
 
     >>> from sensor2llm.signals.facts.facts import extract_facts
-    >>> check(Asked("heart_rate", "heart_rate"), "about 86 bpm", extract_facts(window, spec))
+    >>> check(Question("heart_rate", "heart_rate"), "about 86 bpm", extract_facts(window, spec))
     <Verdict.TRUE: 'true'>
 
 The question may be about another window than the facts: that is how answers are checked after the

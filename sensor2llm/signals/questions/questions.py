@@ -1,5 +1,6 @@
 """Questions about a window, with answers computed from its signals.
 
+    >>> from sensor2llm.signals.facts.facts import extract_facts
     >>> pairs = ask(extract_facts(window, spec), np.random.default_rng(0))
     >>> pairs[0].question, pairs[0].answer
     ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')

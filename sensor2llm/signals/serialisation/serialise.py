@@ -37,15 +37,13 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.serialisation.config import SerialiserConfig
 from sensor2llm.signals.serialisation.layouts import Inline, Json, RowLayout, TextLayout
 from sensor2llm.signals.serialisation.numbers import (
-    Bins,
-    Delta,
     Fixed,
     NumberForm,
-    ScaledInteger,
     Scientific,
     Shortest,
     Significant,
 )
+from sensor2llm.signals.serialisation.scaled_numbers import Bins, Delta, ScaledInteger
 
 __all__ = ["SERIALISERS", "Serialiser", "SerialiserConfig", "make_serialiser"]
 
