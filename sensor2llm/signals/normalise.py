@@ -79,8 +79,8 @@ class Normaliser:
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse."""
         return {
-            field: {name: [float(v) for v in values] for name, values in given.items()}
-            for field, given in (("mean", self.mean), ("scale", self.scale))
+            field: {name: [float(v) for v in values] for name, values in statistics.items()}
+            for field, statistics in (("mean", self.mean), ("scale", self.scale))
         }
 
     @classmethod

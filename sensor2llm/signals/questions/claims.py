@@ -104,8 +104,8 @@ def judged(statements: Iterable[Statement], facts: Facts) -> ClaimTally:
 def _statements(text: str, names: tuple[str, ...]) -> list[Statement]:
     lower = " ".join(text.casefold().split())
     clauses = (clause.strip(" ,") for clause in _CLAUSE_END.split(lower))
-    found = [s for clause in clauses if clause for s in _clause(clause, names)]
-    claims = {(s.asked, s.value) if s.asked else (i, None): s for i, s in enumerate(found)}
+    statements = [s for clause in clauses if clause for s in _clause(clause, names)]
+    claims = {(s.asked, s.value) if s.asked else (i, None): s for i, s in enumerate(statements)}
     return list(claims.values())
 
 
@@ -140,10 +140,10 @@ def _statement(piece: str, text: str, sensor: str) -> Statement:
     return Statement(text)
 
 
-def _claim(said: str) -> tuple[str, Value] | None:
+def _claim(phrase: str) -> tuple[str, Value] | None:
     """Find the reading of which a part without its sensor tells, and the value."""
     for name, pattern in _patterns():
-        match = pattern.fullmatch(said)
+        match = pattern.fullmatch(phrase)
         value = READING[name].answers.read(match["v"]) if match else None
         if value is not None:
             return name, value

@@ -55,13 +55,13 @@ def read_rows(path: Path, table: Table, ledger: Ledger) -> TableRows:
     """
     layout = table.layout
     there = column_names(path, layout)
-    kept = [m for m in table.modalities if not m.optional or set(m.columns) <= set(there)]
+    entries = [m for m in table.modalities if not m.optional or set(m.columns) <= set(there)]
     kind, subject = table.subject
     extra = [*table.time, table.label, subject if kind == "column" else None]
-    names = [column for m in kept for column in m.columns] + [name for name in extra if name]
+    names = [column for m in entries for column in m.columns] + [name for name in extra if name]
     data = read_columns(path, names, layout)
     values = {}
-    for entry in kept:
+    for entry in entries:
         rows = np.stack([numbers(data, column, path, layout) for column in entry.columns])
         if (checked := _checked(rows, entry, table, path, ledger)) is not None:
             values[entry.modality.name] = checked
