@@ -63,21 +63,11 @@ def measure(name: str, data: Path, encoder: str, epochs: int, out: Path) -> dict
     from sensor2llm.tasks.loading import load_model
 
     torch.set_num_threads(1)
-    given = bridges()[name]
-    folder = out / name.replace(", ", "-").replace(" ", "_")
-    recipe = Recipe(
-        data=data,
-        encoder=encoder,
-        split=SplitConfig(kind="published"),
-        loop=replace(adapter_loop(), epochs=epochs, patience=0),
-        out=folder,
-        **given,
-    )
+    recipe = make_recipe(name, data, encoder, epochs, out)
     with timed() as training:
         trained = train_adapter(recipe, resume=True)
-    rows = trained.result.rows
-    model = load_model(str(folder))
-    found = evaluate_adapter(model, trained.store, trained.split)
+    model = load_model(str(recipe.out))
+    evaluation = evaluate_adapter(model, trained.store, trained.split)
     test = trained.split.test[:512]
     batches = list(store_batches(model, trained.store, test, 64))
     with timed() as use:
@@ -85,29 +75,41 @@ def measure(name: str, data: Path, encoder: str, epochs: int, out: Path) -> dict
             model.score(batch)
     return {
         "name": name,
-        **{key: found.metrics[key] for key in KEPT},
+        **{key: evaluation.metrics[key] for key in KEPT},
         "trainable_parameters": sum(
             p.numel() for p in trained.model.adapter.parameters() if p.requires_grad
         ),
         "positions": model.tokens_per_window,
         "frozen": model.adapter.frozen,
-        "training_windows_per_s": rows / training["cpu_s"],
+        "training_windows_per_s": trained.result.rows / training["cpu_s"],
         "scored_windows_per_s": len(test) / use["cpu_s"],
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "best_step": trained.result.best_step,
         "steps": trained.result.steps,
         "llm_fingerprint": trained.fingerprint,
-        "settings": {key: asdict(value) for key, value in given.items()},
+        "settings": {key: asdict(value) for key, value in bridges()[name].items()},
     }
+
+
+def make_recipe(name: str, data: Path, encoder: str, epochs: int, out: Path) -> Recipe:
+    """Say how a bridge is trained."""
+    return Recipe(
+        data=data,
+        encoder=encoder,
+        split=SplitConfig(kind="published"),
+        loop=replace(adapter_loop(), epochs=epochs, patience=0),
+        out=out / name.replace(", ", "-").replace(" ", "_"),
+        **bridges()[name],
+    )
 
 
 @contextmanager
 def timed() -> Iterator[dict[str, float]]:
     """Measure the process's CPU time."""
-    found: dict[str, float] = {}
+    spent: dict[str, float] = {}
     before = time.process_time()
-    yield found
-    found["cpu_s"] = time.process_time() - before
+    yield spent
+    spent["cpu_s"] = time.process_time() - before
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import run_verb
 from sensor2llm.evaluation.probe import probe
 from sensor2llm.pretraining.config import EncoderRecipe, ProbeConfig

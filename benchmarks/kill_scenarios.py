@@ -164,7 +164,8 @@ def read_store(case: Path) -> Pieces:
 
 def read_encoder(case: Path) -> Pieces:
     """Load the encoder; its manifest must be of its weights."""
-    from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+    from sensor2llm.encoders.files import read_manifest
+    from sensor2llm.encoders.signal_encoder import SignalEncoder
 
     folder = case / OUT
     manifest = read_manifest(folder)

@@ -39,8 +39,8 @@ class PackageRow(NamedTuple):
 
 def requirements(project: Mapping[str, object]) -> list[Requirement]:
     """Give what the package and its extra `all` ask for, torch left out."""
-    extras = {k: v for k, v in project["optional-dependencies"].items() if k != "deepspeed"}  # type: ignore[attr-defined]
-    texts = [*project["dependencies"], *(t for some in extras.values() for t in some)]  # type: ignore[misc]
+    extras = project["optional-dependencies"].values()  # type: ignore[attr-defined]
+    texts = [*project["dependencies"], *(t for some in extras for t in some)]  # type: ignore[misc]
     return [r for r in map(Requirement, texts) if r.name not in ("sensor2llm", "torch")]
 
 

@@ -39,25 +39,13 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
     from sensor2llm.evaluation.evaluation import evaluate_adapter
     from sensor2llm.llm.tuning.sizes import measure_sizes
-    from sensor2llm.recipes.config import Recipe, adapter_loop
     from sensor2llm.recipes.train import train_adapter
-    from sensor2llm.signals.config import SplitConfig
     from sensor2llm.tasks.loading import load_model
 
     torch.set_num_threads(1)
     folder = adapter_folder(options.out, name)
-    recipe = Recipe(
-        data=options.data,
-        split=SplitConfig(kind=options.split),
-        encoder=options.encoder,
-        llm=options.llm,
-        llm_dtype="bfloat16",
-        llm_quantization=FORMATS[name],  # type: ignore[arg-type]
-        loop=replace(adapter_loop(), epochs=options.epochs, patience=0),
-        out=folder,
-    )
     started = time.process_time()
-    trained = train_adapter(recipe, resume=True)
+    trained = train_adapter(make_recipe(name, options), resume=True)
     cpu_s = time.process_time() - started
     sizes = measure_sizes(trained.model.llm)
     model = load_model(str(folder))
@@ -77,6 +65,23 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "llm_fingerprint": trained.fingerprint,
         "llm_unchanged": model.llm.fingerprint() == trained.fingerprint,
     }
+
+
+def make_recipe(name: str, options: argparse.Namespace) -> Any:
+    """Say how the adapter of a format is trained."""
+    from sensor2llm.recipes.config import Recipe, adapter_loop
+    from sensor2llm.signals.config import SplitConfig
+
+    return Recipe(
+        data=options.data,
+        split=SplitConfig(kind=options.split),
+        encoder=options.encoder,
+        llm=options.llm,
+        llm_dtype="bfloat16",
+        llm_quantization=FORMATS[name],  # type: ignore[arg-type]
+        loop=replace(adapter_loop(), epochs=options.epochs, patience=0),
+        out=adapter_folder(options.out, name),
+    )
 
 
 def adapter_folder(out: Path, name: str) -> Path:

@@ -46,7 +46,7 @@ def pretrain_encoder(argv: list[str] | None) -> None:
     if args.pictures and (attention := summary["stages"].get("pretrain", {}).get("attention")):
         import numpy as np
 
-        from sensor2llm.plots.embedding import draw_attention
+        from sensor2llm.plots.attention import draw_attention
 
         draw_attention(np.load(attention), summary["modalities"], args.pictures)
     if args.json:

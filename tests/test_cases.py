@@ -22,7 +22,7 @@ from sensor2llm.prepare import main
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.train_adapter import main as train_adapter
 from tokenization_study.__main__ import main as audit
 

@@ -18,7 +18,7 @@ from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.config import load
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.training.config import LoopConfig
 from tests.toy_store import make_store

@@ -26,7 +26,8 @@ from tokenization_study.reading.windows import AuditSource, Chunk
 from tokenization_study.reading.written import Writer, make_writers
 from tokenization_study.report.remedies import measure_remedies, recommend
 from tokenization_study.report.rendering import Rendering, first_lines, render
-from tokenization_study.report.report import AuditReport, Finding
+from tokenization_study.report.report import AuditReport
+from tokenization_study.report.result import Finding
 from tokenization_study.tokenizers.segment_cache import Counter, SegmentTokenCache
 from tokenization_study.tokenizers.tally import TokenTally
 from tokenization_study.tokenizers.tokenizers import (

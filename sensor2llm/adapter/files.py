@@ -37,7 +37,7 @@ from sensor2llm.artefacts.manifest import (
 from sensor2llm.artefacts.types import BROKEN
 from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.encoders.external import EXTERNAL
-from sensor2llm.encoders.signal_encoder import FILES as ENCODER_FILES
+from sensor2llm.encoders.files import FILES as ENCODER_FILES
 from sensor2llm.errors import ArtefactError, UserError
 from sensor2llm.training.record import write_json
 

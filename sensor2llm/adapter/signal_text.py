@@ -52,9 +52,11 @@ class SignalText:
     def write(self, window: Window, spec: SignalSpec) -> str:
         """Write one window, in its own units; a missing modality is named as missing."""
         if self.form == "facts":
-            from sensor2llm.signals.facts.facts import facts  # scipy, only where it is wanted
+            from sensor2llm.signals.facts.facts import (
+                extract_facts,  # scipy, only where it is wanted
+            )
 
-            return "; ".join(fact.text for fact in facts(window, spec).values())
+            return "; ".join(fact.text for fact in extract_facts(window, spec).values())
         serialiser, lines = SERIALISERS[self.form], []
         for modality in spec.modalities:
             if modality.name not in window.signals:

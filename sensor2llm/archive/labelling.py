@@ -15,7 +15,7 @@ from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.classification import Prediction, classify

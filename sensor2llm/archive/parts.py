@@ -21,7 +21,8 @@ from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.store.store import WindowStore, windows_of
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import windows_of
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.classification import Prediction
 

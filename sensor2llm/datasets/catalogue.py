@@ -148,9 +148,10 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
         DataError: For files that are not in the published layout.
     """
     if Path(name).suffix in (".yaml", ".yml"):
-        from sensor2llm.signals.tables.table import read
+        from sensor2llm.signals.tables.windows import read_windows
 
-        return read(Path(name), path, options)
+        options.allow(Path(name).name, "overlap", "window_s")
+        return read_windows(name, overlap=options.overlap, window_s=options.window_s, folder=path)
     if name not in SOURCES:
         known = ", ".join([*SOURCES, "simulated", "joined"])
         raise ConfigError(f"unknown data set {name!r}; choose from {known}, or give a TABLE.yaml")

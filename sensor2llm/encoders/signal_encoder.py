@@ -10,7 +10,6 @@ Notation: B batch, M modality, S step (each modality has its own), W width, A ag
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,39 +18,17 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensor2llm.artefacts.atomic_write import replace_folder
-from sensor2llm.artefacts.manifest import (
-    FORMAT_VERSION,
-    MANIFEST,
-    build_settings,
-    check_files,
-    find_folder,
-    first_line,
-    hash_files,
-    is_evaluation,
-    push_folder,
-)
-from sensor2llm.artefacts.manifest import read_manifest as read_folder
-from sensor2llm.artefacts.types import BROKEN
 from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL, fit_modules
+from sensor2llm.encoders.files import load_encoder, push_encoder, save_encoder
 from sensor2llm.encoders.modality_encoders import build_encoders
 from sensor2llm.encoders.tokens import encode_some
-from sensor2llm.errors import ArtefactError
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.training.allocation import AllocationBudget, stored_numbers
-from sensor2llm.training.record import versions, write_json
-
-WEIGHTS = "encoder.safetensors"
-CARD = "README.md"
-FILES = (WEIGHTS, MANIFEST, "metrics.json", CARD)
 
 
 class EncoderOutput(NamedTuple):
@@ -207,22 +184,14 @@ class SignalEncoder(nn.Module):
             folder: where it goes.
             extra: what else the manifest holds, plain JSON: `normaliser`, `label_names`, `recipe`.
         """
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "kind": "encoder",
+        stated = {
             "spec": self.spec.to_dict(),
             "encoder": asdict(self.config),
             "fingerprint": self.fingerprint(),
-            "versions": versions(),
             **(extra or {}),
         }
-        folder = Path(folder)
-        with replace_folder(folder, _is_foreign) as part:
-            weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-            save_file(weights, part / WEIGHTS)
-            write_json(part / MANIFEST, manifest | {"files": hash_files(part, [WEIGHTS])})
-            shutil.copymode(part / MANIFEST, part / WEIGHTS)  # safetensors' is for one's eyes only
-        return folder
+        save_encoder(Path(folder), self.state_dict(), stated)
+        return Path(folder)
 
     @classmethod
     def from_pretrained(
@@ -237,31 +206,7 @@ class SignalEncoder(nn.Module):
         Raises:
             ArtefactError: there is none, it is no encoder, is truncated, or its parts do not fit.
         """
-        folder = find_encoder(name)
-        manifest = read_manifest(folder)
-        settings = manifest.get("encoder")
-        kind = settings.get("kind") if isinstance(settings, Mapping) else None
-        if (kind == EXTERNAL) != (modules is not None):
-            raise ArtefactError(_modules_message(folder, kind))
-        check_files(folder, manifest.get("files", {}), "encoder", "fetch or train it again")
-        try:
-            spec = SignalSpec.from_dict(manifest["spec"])
-            config = build_settings(
-                EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'"
-            )
-            with AllocationBudget(stored_numbers(folder / WEIGHTS)):
-                encoder = cls(spec, config, modules)
-            encoder.load_state_dict(load_file(folder / WEIGHTS))
-        except ArtefactError:
-            raise
-        except (*BROKEN, SafetensorError) as error:
-            what, advice = "is broken", "fetch or train it again"
-            if modules is not None:
-                what, advice = "does not fit the modules", "build them as the saved ones were"
-            raise ArtefactError(
-                f"the encoder in '{folder}' {what} ({first_line(error)}); {advice}"
-            ) from error
-        return encoder.eval()
+        return load_encoder(cls, name, modules).eval()
 
     def push_to_hub(self, repo_id: str, folder: str | Path, *, private: bool = True) -> str:
         """Upload this encoder's folder to the Hugging Face hub and return the commit's address.
@@ -276,18 +221,7 @@ class SignalEncoder(nn.Module):
         Raises:
             ArtefactError: the folder is of other weights than these, or has no card.
         """
-        folder = Path(folder)
-        if read_manifest(folder).get("fingerprint") != self.fingerprint():
-            raise ArtefactError(
-                f"'{folder}' holds other weights than this encoder's; save_pretrained('{folder}') "
-                "first, or load what is there"
-            )
-        if not (folder / CARD).is_file():
-            raise ArtefactError(
-                f"'{folder}' has no card ({CARD}), and nothing goes to the hub without one; "
-                f"`python -m sensor2llm.evaluate {folder} --data STORE` writes it"
-            )
-        return push_folder(folder, repo_id, FILES, private=private)
+        return push_encoder(Path(folder), self.fingerprint(), repo_id, private=private)
 
 
 def _encode_present(
@@ -303,37 +237,3 @@ def _encode_present(
     encoded = encode(values[rows] if len(rows) else torch.zeros_like(values[:1]))
     out = encoded.new_zeros(len(values), *encoded.shape[1:])
     return out.index_copy(0, rows, encoded[: len(rows)])
-
-
-def _is_foreign(name: str) -> bool:
-    return name not in FILES and not is_evaluation(name)
-
-
-def _modules_message(folder: str | Path, kind: str | None) -> str:
-    if kind == EXTERNAL:
-        return (
-            f"the encoder in '{folder}' has modules of others; build them as the saved ones were "
-            "and pass modules={modality: module} to SignalEncoder.from_pretrained"
-        )
-    return f"the encoder in '{folder}' is of kind {kind!r} and takes no modules; leave them out"
-
-
-def find_encoder(name: str | Path) -> Path:
-    """Find an encoder's folder: a folder, a name under `adapters/`, or a hub name.
-
-    Raises:
-        ArtefactError: it is none of them.
-    """
-    return find_folder(name, {"encoder": FILES})
-
-
-def read_manifest(name: str | Path) -> dict[str, Any]:
-    """Read an encoder's manifest: spec, config, normaliser and what else was saved.
-
-    Args:
-        name: a folder, a name under `adapters/` or a hub name.
-
-    Raises:
-        ArtefactError: there is none, or it is of another kind or format.
-    """
-    return read_folder(find_encoder(name), "encoder", "pretrain_encoder")

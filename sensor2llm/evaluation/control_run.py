@@ -29,7 +29,7 @@ from sensor2llm.evaluation.missing import missing_summary, subset_key
 from sensor2llm.evaluation.passes import EvaluationRunner, PassResult, Rows
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 logger = logging.getLogger(__name__)
 SWAPS = ("another_window", "same_class")

@@ -27,7 +27,7 @@ from sensor2llm.evaluation.probe import FeatureSet, Fitted, encoder_features
 from sensor2llm.pretraining.run import windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.normalise import Normaliser
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 NEIGHBOURS = (1, 5, 15, 45)
 MOST_WINDOWS = 4000

@@ -9,7 +9,8 @@ import numpy as np
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.files import find_artefact
-from sensor2llm.encoders.signal_encoder import WEIGHTS, SignalEncoder, read_manifest
+from sensor2llm.encoders.files import WEIGHTS, read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.evaluation.embedding import (
     MOST_WINDOWS,
@@ -30,7 +31,7 @@ from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.metrics import Predictions, measure
 

@@ -34,7 +34,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.splits.taught import Taught
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import conversions
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.side_by_side import own_split

@@ -30,7 +30,7 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 from sensor2llm.errors import DataError
 from sensor2llm.signals.facts.periodicity import dominant_frequency
 from sensor2llm.signals.spec import Modality, canonical_unit
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 Features = dict[str, float]
 

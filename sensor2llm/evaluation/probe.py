@@ -30,7 +30,7 @@ from sensor2llm.pretraining.heads import build_head
 from sensor2llm.pretraining.run import finetune, labelled, predict, windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import Normaliser
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import StepLoss, Validation, fit

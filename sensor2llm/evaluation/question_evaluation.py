@@ -21,7 +21,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.questions.checking import Verdict
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.question_answering import (
     LONGEST_ANSWER,

@@ -15,7 +15,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.question_evaluation import other_people, spread
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks import captioning, regression
 from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.question_answering import facts_of_rows

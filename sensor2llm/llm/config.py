@@ -1,34 +1,9 @@
-"""Which language model, and what its learned prompt starts from; free of torch."""
+"""What a learned prompt starts from; free of torch."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
-
-
-@dataclass(frozen=True, kw_only=True)
-class LanguageModelConfig:
-    """Choose the frozen language model."""
-
-    name: str = "bundled"
-    """`bundled`, a hub name, or a folder with a Hugging Face causal language model."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Type of the weights; auto is bfloat16 where the hardware has it and float32 elsewhere."""
-    quantization: Literal["8bit", "4bit"] | None = None
-    """Quantise the weights on loading with bitsandbytes."""
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
-    """The attention implementation; auto is sdpa where the architecture has it, else eager."""
-    random_weights: bool = False
-    """Whether to draw new weights instead of loading the trained ones (a control)."""
-    seed: int = 0
-    """Seed of the random weights."""
-
-    def __post_init__(self) -> None:
-        """Check what types alone do not."""
-        if not self.name:
-            raise ConfigError("llm must be 'bundled', a hub name or a folder, got nothing")
-        if self.quantization and self.random_weights:
-            raise ConfigError("random_weights cannot be quantised; leave quantization out")
 
 
 @dataclass(frozen=True, kw_only=True)

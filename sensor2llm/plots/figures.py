@@ -5,7 +5,7 @@ Figures are built without pyplot, so nothing global is kept and no display is ne
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from sensor2llm.artefacts.atomic_write import replace_file
-from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.errors import ConfigError
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Window
 
@@ -81,44 +81,6 @@ def plot_confusion(
             colour = "white" if share[row, column] > 0.6 else "black"
             axis.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour, size=8)
     figure.colorbar(image, ax=axis, label="share of the true label", shrink=0.8)
-    return save_picture(figure, path)
-
-
-def plot_training(
-    records: Sequence[Mapping[str, Any]],
-    path: str | Path,
-    *,
-    losses: Sequence[str] = ("loss", "validation_loss"),
-    scores: Sequence[str] = ("validation_score",),
-    step: str = "step",
-) -> Path:
-    """Draw losses and scores over training steps.
-
-    Args:
-        records: one mapping an entry of the training log; an entry lacks what it did not measure.
-        path: the picture to write.
-        losses: keys drawn on the left axis.
-        scores: keys between 0 and 1, drawn on the right axis.
-        step: the key of the horizontal axis.
-
-    Raises:
-        DataError: where no record holds any of the keys.
-    """
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    left = figure.subplots()
-    drawn = [_draw_curve(left, records, step, key, i) for i, key in enumerate(losses)]
-    left.set(xlabel=step.replace("_", " "), ylabel="loss")
-    if any(key in record for record in records for key in scores):
-        right = left.twinx()
-        drawn += [
-            _draw_curve(right, records, step, key, len(losses) + i, dashes="--")
-            for i, key in enumerate(scores)
-        ]
-        right.set(ylabel="score", ylim=(0, 1.02))
-    lines = [line for line in drawn if line is not None]
-    if not lines:
-        raise DataError(f"no training record holds {', '.join([*losses, *scores])}")
-    figure.legend(handles=lines, loc="outside upper center", ncols=len(lines), frameon=False)
     return save_picture(figure, path)
 
 
@@ -204,22 +166,3 @@ def _draw_bars(axis: Axes, probabilities: Mapping[str, float], most: int = 6) ->
     axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set(xlim=(0, 1.08), xlabel="probability")
-
-
-def _draw_curve(
-    axis: Axes,
-    records: Sequence[Mapping[str, Any]],
-    step: str,
-    key: str,
-    number: int,
-    dashes: str = "-",
-) -> Any:
-    points = [(r[step], r[key]) for r in records if step in r and r.get(key) is not None]
-    if not points:
-        return None
-    colour, marker = COLOURS[number % len(COLOURS)], "o" if len(points) < 40 else ""
-    (line,) = axis.plot(
-        *zip(*points, strict=True), dashes, color=colour, marker=marker, markersize=3,
-        linewidth=1.5, label=key.replace("_", " "),
-    )  # fmt: skip
-    return line

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sensor2llm.plots.figures import COLOURS, save_picture
 from sensor2llm.signals.spec import Modality
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.window import Window
 
 MAX_CLASSES = 18

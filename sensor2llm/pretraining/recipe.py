@@ -23,7 +23,8 @@ from sensor2llm.pretraining.run import (
 )
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.labels import check_labels
-from sensor2llm.signals.splits.splits import make_split
+from sensor2llm.signals.normalise import Normaliser
+from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
@@ -91,12 +92,7 @@ def _made(
         stages["finetune"] = _summary(tuned.result, "validation_macro_f1")
     assert encoder is not None
     assert normaliser is not None
-    people = {part: list(names) for part, names in split.subjects(store).items()}
-    if process_state().is_main_process:
-        stated = manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
-        taught = Taught.of(store, np.concatenate([split.train, split.validation]))
-        encoder.save_pretrained(out, stated | {"taught": taught.to_dict()})
-    process_state().wait_for_everyone()
+    _save(out, recipe, store, split, encoder, normaliser, stages)
     return {
         "encoder": str(out),
         "windows": len(split.train),
@@ -106,6 +102,24 @@ def _made(
         "stages": stages,
         "fingerprint": encoder.fingerprint(),
     }
+
+
+def _save(
+    out: Path,
+    recipe: EncoderRecipe,
+    store: WindowStore,
+    split: Split,
+    encoder: SignalEncoder,
+    normaliser: Normaliser,
+    stages: dict[str, Any],
+) -> None:
+    """Write the encoder's folder once, and let every process wait for it."""
+    if process_state().is_main_process:
+        people = {part: list(names) for part, names in split.subjects(store).items()}
+        stated = manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
+        taught = Taught.of(store, np.concatenate([split.train, split.validation]))
+        encoder.save_pretrained(out, stated | {"taught": taught.to_dict()})
+    process_state().wait_for_everyone()
 
 
 def _own_measures(pretrained: Pretrained, held_out: WindowDataset, run: Path) -> dict[str, Any]:

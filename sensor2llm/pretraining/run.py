@@ -32,7 +32,7 @@ from sensor2llm.pretraining.objective_config import CroSSLConfig, ObjectiveConfi
 from sensor2llm.pretraining.objectives import build_objective
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
 from sensor2llm.signals.splits.splits import Split, check_leak
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.training.config import LoopConfig, config_for_rows
 from sensor2llm.training.loop import FitResult, Validation, fit

@@ -21,7 +21,7 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
 
 JUDGED_ITEMS = 512

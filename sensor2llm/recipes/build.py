@@ -36,7 +36,7 @@ from sensor2llm.recipes.config import (
 from sensor2llm.recipes.encoder import LoadedEncoder
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import fit_normaliser
 
 PROMPTS = {QUESTION_ANSWERING: "question", CAPTIONING: "caption", REGRESSION: "estimate"}

@@ -13,7 +13,8 @@ from sensor2llm.evaluation.task_evaluation import evaluate_captions, evaluate_nu
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.results_folder import results_folder
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows, WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.loading import load_model

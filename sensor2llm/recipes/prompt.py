@@ -19,7 +19,7 @@ from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import LoadedEncoder, find_encoders, load_encoder
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import Split, make_split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 ENCODED, FEW_SHOT = "encoded", "few_shot"
 NUMBERS = SignalText(form="fixed", steps=16)

@@ -26,7 +26,7 @@ from sensor2llm.recipes.task import AdapterTask
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits.splits import Split, few_shots, label_fraction, make_split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.config import config_for_rows

@@ -13,9 +13,9 @@ from rich.markup import escape
 
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.plots.braille import render_window
-from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.conversation import Conversation
@@ -108,7 +108,7 @@ class ChatTerminal:
             self._json(self.conversation.turns[-1].to_dict())
             return
         self.console.print(escape(render_window(window, spec, self.console.width)), highlight=False)
-        for told in _by_modality(fact.text for fact in facts(window, spec).values()):
+        for told in _by_modality(fact.text for fact in extract_facts(window, spec).values()):
             self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
         best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         (first, share), others = best[0], best[1:3]

@@ -26,15 +26,15 @@ def common_spec(
     Raises:
         SpecError: If a mapped name is unknown.
     """
-    found: dict[str, list[Modality]] = {}
+    groups: dict[str, list[Modality]] = {}
     for spec, names in zip(specs, modalities, strict=True):
         for theirs, ours in names.items():
-            found.setdefault(ours, []).append(spec[theirs])
+            groups.setdefault(ours, []).append(spec[theirs])
     lengths = [spec.window_s for spec in specs if spec.window_s]
     window_s = window_s or min(lengths, default=None)
     return SignalSpec(
-        modalities=tuple(_common(name, group, rate_hz, window_s) for name, group in found.items()),
-        window_s=window_s if any(m.rate_hz for group in found.values() for m in group) else None,
+        modalities=tuple(_common(name, group, rate_hz, window_s) for name, group in groups.items()),
+        window_s=window_s if any(m.rate_hz for group in groups.values() for m in group) else None,
     )
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from sensor2llm.errors import DataError
 from sensor2llm.signals.normalise import Normaliser, stack_statistics
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.window import Window
 
 

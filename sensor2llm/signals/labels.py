@@ -7,7 +7,7 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 logger = logging.getLogger(__name__)
 

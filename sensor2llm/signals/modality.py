@@ -151,8 +151,8 @@ class Modality:
             SpecError: If they differ; the message names both sides.
         """
         if other.channel_names != self.channel_names:
-            given, expected = (", ".join(m.channel_names) for m in (other, self))
-            self._refuse(f"channels {given}", expected, "name or order the columns so")
+            names, expected = (", ".join(m.channel_names) for m in (other, self))
+            self._refuse(f"channels {names}", expected, "name or order the columns so")
         for theirs, ours in zip(other.channels, self.channels, strict=True):
             if canonical_unit(theirs.unit) != canonical_unit(ours.unit):
                 self._refuse(f"in {theirs.unit}", ours.unit, "convert it or name the right unit")
@@ -163,8 +163,8 @@ class Modality:
         if other.steps != self.steps:
             self._refuse(f"with {other.steps} steps", str(self.steps), "cut the windows so")
 
-    def _refuse(self, given: str, expected: str, advice: str) -> None:
-        raise SpecError(f"window has {self.name!r} {given}, the spec expects {expected}; {advice}")
+    def _refuse(self, actual: str, expected: str, advice: str) -> None:
+        raise SpecError(f"window has {self.name!r} {actual}, the spec expects {expected}; {advice}")
 
     def check_values(self, values: np.ndarray) -> None:
         """Raise unless `values` has shape (channel, step), is finite and within the bounds.
@@ -174,10 +174,10 @@ class Modality:
                 a value that a channel cannot have.
         """
         if values.shape != self.shape:
-            given, expected = f"of shape {values.shape}", f"{self.shape} (channel, step)"
+            actual, expected = f"of shape {values.shape}", f"{self.shape} (channel, step)"
             if values.shape == self.shape[::-1]:
-                self._refuse(given, expected, "it is transposed (step, channel): pass its .T")
-            self._refuse(given, expected, "cut or resample it")
+                self._refuse(actual, expected, "it is transposed (step, channel): pass its .T")
+            self._refuse(actual, expected, "cut or resample it")
         if not np.isfinite(values).all():
             bad = int(values.size - np.isfinite(values).sum())
             self._refuse(f"with {bad} NaN or infinite values", "finite ones",

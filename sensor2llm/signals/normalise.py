@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 # Read at a time while fitting, whatever the store's size.
 _CHUNK_BYTES = 2**20
@@ -79,8 +79,8 @@ class Normaliser:
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse."""
         return {
-            field: {name: [float(v) for v in values] for name, values in given.items()}
-            for field, given in (("mean", self.mean), ("scale", self.scale))
+            field: {name: [float(v) for v in values] for name, values in statistics.items()}
+            for field, statistics in (("mean", self.mean), ("scale", self.scale))
         }
 
     @classmethod

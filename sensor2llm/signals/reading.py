@@ -26,3 +26,6 @@ class Reading:
     """How many windows come, where that is known beforehand."""
     ledger: Ledger = field(default_factory=Ledger)
     """What was read, and what became of it, counted while `windows` is consumed."""
+
+    def __iter__(self) -> Iterator[Window]:
+        return self.windows

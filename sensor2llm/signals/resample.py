@@ -143,12 +143,12 @@ def resample_irregular(
     fine = start_s + np.arange(steps * factor) / (rate_hz * factor)
     result = np.full((len(values), steps), np.nan)
     for row, channel in enumerate(values):
-        known = np.isfinite(channel)
-        if known.any():
-            dense = np.interp(fine, times_s[known], channel[known])
+        measured = np.isfinite(channel)
+        if measured.any():
+            dense = np.interp(fine, times_s[measured], channel[measured])
             coarse = resample_poly(dense, 1, factor, padtype="line")
             inside = _measured(
-                grid, times_s[known], max(max_gap_s, 2 * step_s), near_s=0.5 / rate_hz
+                grid, times_s[measured], max(max_gap_s, 2 * step_s), near_s=0.5 / rate_hz
             )
             result[row, inside] = coarse[inside]
     return result.astype(np.float32)

@@ -29,18 +29,18 @@ def check_scale(
         SpecError: If the values look like another unit.
     """
     values = np.asarray(values, dtype=np.float64)
-    known = values[:, np.isfinite(values).all(axis=0)]
-    if known.shape[1] == 0:
+    measured = values[:, np.isfinite(values).all(axis=0)]
+    if measured.shape[1] == 0:
         return
     unit = canonical_unit(unit)
     guess, why = None, ""
     if unit in _GRAVITY and len(values) == 3:
-        guess, why = _acceleration(np.linalg.norm(known, axis=0), unit)
+        guess, why = _acceleration(np.linalg.norm(measured, axis=0), unit)
     elif unit == "rad/s":
-        fastest = float(np.quantile(np.abs(known), 0.99))
+        fastest = float(np.quantile(np.abs(measured), 0.99))
         guess, why = ("deg/s" if fastest > _FASTEST_RAD_S else None), f"values of {fastest:.3g}"
     elif unit in ("s", "ms") and axis == "event":
-        guess, why = _interval(float(np.median(known)))
+        guess, why = _interval(float(np.median(measured)))
     if guess not in (None, unit):
         subject = repr(name) if name else "the signal"
         cure = "convert them" if guess == COUNTS else f"convert it or write unit {guess}"

@@ -113,18 +113,18 @@ def segment(
 
 def drop_modality(window: Window, name: str) -> Window:
     """Give the window without one modality (it may have been absent already)."""
-    kept = {other: values for other, values in window.signals.items() if other != name}
-    return replace(window, signals=kept)
+    signals = {other: values for other, values in window.signals.items() if other != name}
+    return replace(window, signals=signals)
 
 
 def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
-    given = track.modality
+    source = track.modality
     # A track has any length, and is brought to the spec's rate: only the rest must fit.
-    modality.check_compatible(replace(given, steps=modality.steps, rate_hz=modality.rate_hz)
-                              if given.axis == modality.axis else given)  # fmt: skip
+    modality.check_compatible(replace(source, steps=modality.steps, rate_hz=modality.rate_hz)
+                              if source.axis == modality.axis else source)  # fmt: skip
     if modality.axis != "time":
         return replace(track, modality=modality)
-    rate_hz, new_rate_hz = float(given.rate_hz or 1.0), float(modality.rate_hz or 1.0)
+    rate_hz, new_rate_hz = float(source.rate_hz or 1.0), float(modality.rate_hz or 1.0)
     values = fill_short_gaps(track.values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
     values = resample(values, rate_hz, new_rate_hz)
     return replace(track, modality=modality, values=values)
@@ -191,9 +191,9 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
     lengths = {name: spec.length_s(name) for name in tracks}
     timed = {name: length for name, length in lengths.items() if length is not None}
     if len(set(timed.values())) > 1:
-        told = ", ".join(f"{name} {length:g} s" for name, length in timed.items())
+        listing = ", ".join(f"{name} {length:g} s" for name, length in timed.items())
         raise SpecError(
-            f"one recording is cut into windows of one length, the spec expects {told}; cut the "
+            f"one recording is cut into windows of one length, the spec expects {listing}; cut the "
             "sensors of each length on their own"
         )
     return max(timed.values(), default=0.0)

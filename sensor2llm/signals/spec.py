@@ -68,8 +68,8 @@ class SignalSpec:
     @property
     def lengths_s(self) -> tuple[float, ...]:
         """Give the different lengths of its modalities' windows in seconds, the shortest first."""
-        found = {self.length_s(name) for name in self.names}
-        return tuple(sorted(length for length in found if length is not None))
+        lengths = {self.length_s(name) for name in self.names}
+        return tuple(sorted(length for length in lengths if length is not None))
 
     @property
     def length_text(self) -> str:
@@ -97,15 +97,15 @@ class SignalSpec:
         Where those that are left have one length, it is the spec's.
         """
         wanted = {self[name].name for name in names}
-        kept = tuple(m for m in self.modalities if m.name in wanted)
-        found = (self.length_s(m.name) for m in kept)
-        lengths = {length for length in found if length is not None}
+        modalities = tuple(m for m in self.modalities if m.name in wanted)
+        window_lengths = (self.length_s(m.name) for m in modalities)
+        lengths = {length for length in window_lengths if length is not None}
         window_s = max(lengths, default=None)
         if len(lengths) == 1:
-            kept = tuple(replace(m, window_s=None) for m in kept)
-        elif any(m.axis == "time" and m.window_s is None for m in kept):
+            modalities = tuple(replace(m, window_s=None) for m in modalities)
+        elif any(m.axis == "time" and m.window_s is None for m in modalities):
             window_s = self.window_s
-        return SignalSpec(modalities=kept, window_s=window_s)
+        return SignalSpec(modalities=modalities, window_s=window_s)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON types; `from_dict` is the inverse.
@@ -145,8 +145,8 @@ class SignalSpec:
             for name, values in window.signals.items()
             if name in self and self[name].axis == "none" and np.isnan(values).any()
         }
-        kept = {name: values for name, values in window.signals.items() if name not in gaps}
-        return replace(window, signals=kept) if gaps else window
+        signals = {name: values for name, values in window.signals.items() if name not in gaps}
+        return replace(window, signals=signals) if gaps else window
 
     def check(self, window: "Window") -> None:
         """Raise unless the window fits: known modalities, shapes (channel, step), finite values.
@@ -170,9 +170,9 @@ class SignalSpec:
         Raises:
             SpecError: If channels, units, axis, rate or steps differ, or a modality is unknown.
         """
-        for given in other.modalities:
-            self._expect(given.name)
-            self[given.name].check_compatible(given)
+        for modality in other.modalities:
+            self._expect(modality.name)
+            self[modality.name].check_compatible(modality)
 
     def _expect(self, name: str) -> None:
         if name not in self.names:

@@ -99,8 +99,8 @@ class Track:
                 f"{unit!r}, not s or ms; give stamps_s"
             )
         intervals = self.values[0].astype(np.float64) * _SECONDS[unit]
-        known = np.isfinite(intervals)
-        return np.where(known, intervals, np.median(intervals[known]) if known.any() else 0.0)
+        there = np.isfinite(intervals)
+        return np.where(there, intervals, np.median(intervals[there]) if there.any() else 0.0)
 
 
 @dataclass(frozen=True)

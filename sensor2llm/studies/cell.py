@@ -19,7 +19,7 @@ from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
 from sensor2llm.pretraining.run import finetune, fresh_encoder, labelled, pretrain, windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import Split, label_fraction
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import divide, mark, open_data

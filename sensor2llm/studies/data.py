@@ -8,7 +8,8 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.splits.splits import Split, check_leak, leave_one_subject_out, make_split
-from sensor2llm.signals.store.store import Indices, Windows, WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.view import StoreView
 from sensor2llm.studies.config import StoreConfig

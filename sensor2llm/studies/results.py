@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from scipy.stats import wilcoxon
 
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import open_data
 from sensor2llm.tasks.metrics import Predictions, f1_by_subject, measure, paired_difference

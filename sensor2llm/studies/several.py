@@ -4,7 +4,7 @@ import numpy as np
 
 from sensor2llm.signals.splits.people import data_set_key, person_key
 from sensor2llm.signals.splits.splits import Split
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.studies.config import StudyConfig

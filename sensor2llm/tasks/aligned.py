@@ -10,7 +10,7 @@ from jaxtyping import Int
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import DataError
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
 
 

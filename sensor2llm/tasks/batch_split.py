@@ -19,7 +19,6 @@ from sensor2llm.training.memory import is_out_of_memory
 logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
-# CUDA and MPS say the first, the CPU's allocator the second, cuBLAS the third.
 
 
 class BatchSplitOnOOM:

@@ -18,7 +18,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.aligned import AdapterWindows

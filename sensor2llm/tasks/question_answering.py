@@ -8,15 +8,14 @@
 An item is a question about one window, some of whose modalities may have been taken away.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from sensor2llm.adapter.batches import Request
-from sensor2llm.model.model import Batch, SensorLanguageModel
-from sensor2llm.signals.facts.facts import Fact, facts
+from sensor2llm.signals.facts.facts import Fact, extract_facts
 from sensor2llm.signals.questions.checking import Verdict, check, differs
 from sensor2llm.signals.questions.questions import (
     QuestionAnswer,
@@ -26,7 +25,7 @@ from sensor2llm.signals.questions.questions import (
     most_frequent_answers,
 )
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 TASK = "question_answering"
 LONGEST_ANSWER = 24
@@ -72,7 +71,7 @@ class Items:
 
 def facts_of_rows(store: Windows, rows: Int[np.ndarray, " window"]) -> list[Facts]:
     """Compute the facts of some of a store's windows, in their order."""
-    return [facts(store[int(row)], store.spec) for row in rows]
+    return [extract_facts(store[int(row)], store.spec) for row in rows]
 
 
 def without(known: Facts, spec: SignalSpec, gone: Sequence[str]) -> Facts:
@@ -146,13 +145,6 @@ def take_away(
         lost[rng.integers(len(there))] = False
     gone = tuple(name for name, away in zip(there, lost, strict=True) if away)
     return without(known, spec, gone), gone
-
-
-def answer_items(
-    model: SensorLanguageModel, batches: Iterable[Batch], longest: int = LONGEST_ANSWER
-) -> list[str]:
-    """Let the model answer what its windows are asked."""
-    return [text for batch in batches for text in model.generate(batch, max_new_tokens=longest)]
 
 
 def shares(items: Items, said: Sequence[str]) -> dict[str, float]:

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int, Shaped
 from sensor2llm.adapter.batches import Request
 from sensor2llm.bridge.number_head import Target
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.facts.facts import facts
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.facts.facts import extract_facts
+from sensor2llm.signals.store.windows import Windows
 
 TASK = "regression"
 LABEL = "label"
@@ -45,7 +45,7 @@ def target_values(
         return _label_values(store, rows), ""
     values, unit, known = np.full(len(rows), np.nan), "", set()
     for place, row in enumerate(rows.tolist()):
-        found = facts(store[row], store.spec)
+        found = extract_facts(store[row], store.spec)
         known |= {k for k, fact in found.items() if isinstance(fact.value, float)}
         if name in found and isinstance(found[name].value, float):
             values[place], unit = found[name].value, found[name].unit

@@ -4,19 +4,28 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import parse_flag_from_env, patch_environment
+from accelerate.utils import parse_flag_from_env
 
+from sensor2llm.errors import ConfigError
 from sensor2llm.training.config import LoopConfig
-from sensor2llm.training.zero_config import asks_for_zero, zero_settings
 
-# DeepSpeed is ours to call: accelerate sees processes that exchange gradients, and no more.
-PLAIN = {"ACCELERATE_USE_DEEPSPEED": "false"}
+# What accelerate's launcher can ask for beside processes that exchange gradients.
+SHARDED = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
 
 
 def process_state() -> PartialState:
-    """Give this process's place among those that were launched together."""
-    with patch_environment(**PLAIN):
-        return PartialState(cpu=use_cpu())
+    """Give this process's place among those that were launched together.
+
+    Raises:
+        ConfigError: the launcher asks for weights in shards.
+    """
+    for variable, name in SHARDED.items():
+        if parse_flag_from_env(variable):
+            raise ConfigError(
+                f"training spreads over processes without shards, and the launch asks for {name}; "
+                "what is trained is small: launch with benchmarks/accelerate/ddp.yaml"
+            )
+    return PartialState(cpu=use_cpu())
 
 
 def use_cpu() -> bool:
@@ -28,18 +37,16 @@ def build_accelerator(config: LoopConfig, out: Path | None) -> Accelerator:
     """Build the accelerator: devices and processes are its business, precision is the config's.
 
     Raises:
-        ConfigError: DeepSpeed is asked for, and cannot serve.
+        ConfigError: the launcher asks for weights in shards.
     """
-    if asks_for_zero():
-        zero_settings(config)
+    process_state()
     tracked = config.tracker == "tensorboard" and out is not None
-    with patch_environment(**PLAIN):
-        accelerator = Accelerator(
-            cpu=use_cpu(),
-            mixed_precision="no",  # its choice holds for the whole process: `autocast` is ours
-            log_with="tensorboard" if tracked else None,
-            project_dir=str(out) if tracked else None,
-        )
+    accelerator = Accelerator(
+        cpu=use_cpu(),
+        mixed_precision="no",  # its choice holds for the whole process: `autocast` is ours
+        log_with="tensorboard" if tracked else None,
+        project_dir=str(out) if tracked else None,
+    )
     if tracked:
         accelerator.init_trackers("tensorboard")
     return accelerator
@@ -51,7 +58,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def use_bf16(precision: str) -> bool:
-    """Say whether to compute in bf16: as told, or where the hardware multiplies it."""
+    """Say whether to compute in bf16: as set, or where the hardware multiplies it."""
     if precision != "auto":
         return precision == "bf16"
     if torch.cuda.is_available():

@@ -6,12 +6,10 @@ that one process, several, and accumulation give the same step. Every step's ran
 function of the seed, the step and the process: resuming needs no random state.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,47 +31,25 @@ from sensor2llm.training.checkpoint import (
     save_checkpoint,
 )
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
-from sensor2llm.training.devices import autocast, build_accelerator
+from sensor2llm.training.devices import build_accelerator
+from sensor2llm.training.gradients import BatchGradients
 from sensor2llm.training.interrupt import HeldInterrupt
-from sensor2llm.training.memory import MicrobatchSplitOnOOM, split_rows
 from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
-from sensor2llm.training.seeding import seeded
-from sensor2llm.training.sharding import Shards, wants_shards, whole_states
-from sensor2llm.training.task import StepLoss, TrainingTask, Validation
+from sensor2llm.training.task import FitResult, StepLoss, TrainingTask, Validation
 from sensor2llm.training.weights import (
+    checkpointed,
     copy_weights,
     follow,
-    kept,
     load_weights,
     move_states,
     take_step,
     trainable,
 )
-from sensor2llm.training.zero import ZeroEngine, wants_zero
 
 __all__ = ["FitResult", "StepLoss", "TrainingTask", "Validation", "fit"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a run went."""
-
-    steps: int
-    rows: int
-    seconds: float
-    best_score: float | None
-    best_step: int
-    ended: str
-    """finished, early (patience), steps or budget."""
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def rows_per_s(self) -> float:
-        """Give training rows a second, validation left out."""
-        return self.rows / max(self.seconds, 1e-9)
 
 
 def fit(
@@ -120,8 +96,6 @@ class _Run:
         self.main = self.accelerator.is_main_process
         if not any(p.requires_grad for p in task.module.parameters()):
             raise ConfigError("nothing to train: no parameter takes a gradient")
-        device, sharded = self.accelerator.device, wants_shards(self.accelerator, config)
-        self.shards: Shards | ZeroEngine | None = Shards(task.module, device) if sharded else None
         self.optimizers = build_optimizers(task.module, config)
         self.identity = identity | {"loop": _resumable(config)}
         self.progress = RunState()
@@ -132,25 +106,20 @@ class _Run:
             self._load(out / "checkpoint")
         elif out:
             drop_checkpoints(out)  # of a run before: a resumed one would take it for its own
-        if wants_zero(self.accelerator):
-            self.shards = ZeroEngine(task.module, self.optimizers[0], config, device)
-        self.zero = self.shards if isinstance(self.shards, ZeroEngine) else None
-        root = self.shards.root if self.shards else None
-        self.module: Any = root or self.accelerator.prepare(task.module)
-        move_states(self.optimizers, device)
-        self.file = None
-        if out and self.main:
-            log_library_output(out / "log.txt")
-            self.file = MetricsFile(out / "metrics.jsonl", self.history)
-            processes = self.accelerator.num_processes
-            record = {"versions": versions(), "processes": processes, **self.identity}
-            write_json(out / "run.json", record)
+        self.gradients = BatchGradients(task, self.accelerator, config, self.optimizers)
+        move_states(self.optimizers, self.accelerator.device)
+        self.file = self._open_files(out) if out and self.main else None
         self.bar = ProgressBar(progress_bar and self.main)
         self.total = self._total_steps()
         self.saved_at = time.monotonic()
         self.interrupt = HeldInterrupt()
+
+    def _open_files(self, out: Path) -> MetricsFile:
+        log_library_output(out / "log.txt")
         processes = self.accelerator.num_processes
-        self.parts = MicrobatchSplitOnOOM(config.gradient_accumulation, self.optimizers, processes)
+        record = {"versions": versions(), "processes": processes, **self.identity}
+        write_json(out / "run.json", record)
+        return MetricsFile(out / "metrics.jsonl", self.history)
 
     def go(self) -> FitResult:
         """Train to the end, an early stop or Ctrl-C, which is kept for the end of a step."""
@@ -159,8 +128,6 @@ class _Run:
             if final := self.best or self.average:
                 load_weights(self.task.module, final)
             self._save()
-            if self.shards:
-                self.shards.undo()
         for tracker in self.accelerator.trackers:
             tracker.finish()  # the processes' group stays: another stage may follow
         self._stop_if_asked()
@@ -193,7 +160,7 @@ class _Run:
                 due = self.config.validate_every and p.step % self.config.validate_every == 0
                 if due and self._validate():
                     return "early"
-                if self._save_is_due():
+                if time.monotonic() - self.saved_at > self.config.checkpoint_every_s:
                     self._save()
             p.epoch, p.batch = p.epoch + 1, 0
             if not self.config.validate_every and self._validate():
@@ -211,13 +178,8 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         """Stop between two steps, in every process after the same one."""
-        if self._sum(float(self.interrupt.asked)):
+        if self.gradients.sum(float(self.interrupt.asked)):
             raise KeyboardInterrupt
-
-    def _save_is_due(self) -> bool:
-        """Ask the clock; of processes that hold shards, which save together, the first one's."""
-        due = time.monotonic() - self.saved_at > self.config.checkpoint_every_s
-        return bool(self._sum(float(due and self.main))) if self.shards else due
 
     def _share(self) -> float:
         if self.config.budget_s:
@@ -230,7 +192,7 @@ class _Run:
         p = self.progress
         seconds = time.perf_counter() - start
         if self.accelerator.num_processes > 1:
-            seconds = float(self._sum(seconds)) / self.accelerator.num_processes
+            seconds = float(self.gradients.sum(seconds)) / self.accelerator.num_processes
         p.seconds += seconds
         p.step += 1
         p.rows += len(rows)
@@ -245,54 +207,15 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
         self.task.module.train()
-        world = self.accelerator.num_processes
-        total, weight, metrics = self.parts(
-            lambda parts: self._gradients(rows, parts), -(-len(rows) // world)
-        )
-        weight = float(self._sum(weight))
-        values = {"loss": float(self._sum(total)) / max(weight, 1e-9), **metrics}
-        scale, limit = world / max(weight, 1e-9), self.config.max_grad_norm
-        if self.zero:
-            norm = self.zero.step(scale)
-        else:
-            norm = take_step(self.task.module, self.optimizers, scale, limit)
+        loss, weight, metrics = self.gradients.add(rows, self.progress.step)
+        values = {"loss": loss / max(weight, 1e-9), **metrics}
+        scale = self.accelerator.num_processes / max(weight, 1e-9)
+        limit = self.config.max_grad_norm
+        norm = take_step(self.task.module, self.optimizers, scale, limit)
         if limit:
             values["grad_norm"] = norm
         follow(self.average, self.task.module, self.config.ema_decay)
         return values | {"learning_rate": self.config.learning_rate * factor}
-
-    def _gradients(
-        self, rows: NDArray[np.int64], count: int
-    ) -> tuple[float, float, dict[str, float]]:
-        """Add up gradients of this process's share of the batch, computed in so many parts."""
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        seed = np.random.SeedSequence([self.config.seed, self.progress.step, rank])
-        generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-        device, precision = self.accelerator.device, self.config.precision
-        parts = split_rows(rows, count, rank, world)
-        total, weight, metrics = 0.0, 0.0, {}
-        with seeded(int(seed.generate_state(2)[1])):
-            for i, part in enumerate(parts):
-                batch = self.task.collate(part).to(device)
-                last = i == len(parts) - 1
-                with self._exchange(last), autocast(device, precision):
-                    step = self.module(batch, generator)
-                    (self.zero or self.accelerator).backward(step.total)
-                total, weight = total + float(step.total.detach()), weight + float(step.weight)
-                metrics = {k: float(v) for k, v in step.metrics.items()}
-        return total, weight, metrics
-
-    def _exchange(self, last: bool) -> AbstractContextManager[Any]:
-        """Let processes exchange gradients with a batch's last part only."""
-        if last:
-            return contextlib.nullcontext()
-        return self.shards.apart() if self.shards else self.accelerator.no_sync(self.module)
-
-    def _sum(self, value: float) -> float:
-        if self.accelerator.num_processes == 1:
-            return value
-        tensor = torch.tensor(value, dtype=torch.float64, device=self.accelerator.device)
-        return float(self.accelerator.reduce(tensor, reduction="sum"))
 
     def _validate(self) -> bool:
         """Validate, keep the best weights, and say whether patience is at its end."""
@@ -302,20 +225,19 @@ class _Run:
         if self.average:
             load_weights(module, self.average)
         module.eval()
-        whole_for_now = self.shards.together() if self.shards else contextlib.nullcontext()
-        with torch.no_grad(), whole_for_now:
-            found = self.task.validate()
-        if found is None:
+        with torch.no_grad():
+            result = self.task.validate()
+        if result is None:
             load_weights(module, current)
             return False
-        if p.best_score is None or found.score > p.best_score:
-            p.best_score, p.best_step, p.worse = found.score, p.step, 0
-            self.best = copy_weights(kept(module))
+        if p.best_score is None or result.score > p.best_score:
+            p.best_score, p.best_step, p.worse = result.score, p.step, 0
+            self.best = copy_weights(checkpointed(module))
         else:
             p.worse += 1
         if current:
             load_weights(module, current)
-        self._log({"validation_score": found.score, **found.metrics})
+        self._log({"validation_score": result.score, **result.metrics})
         return bool(self.config.patience and p.worse >= self.config.patience)
 
     def _log(self, values: Mapping[str, float]) -> None:
@@ -327,25 +249,24 @@ class _Run:
 
     def _save(self) -> None:
         self.saved_at = time.monotonic()
-        # Whole weights need all processes, and only one writes.
-        if not (self.out and (self.main or self.shards)):
+        if not (self.out and self.main):
             return
-        weights = {"module": copy_weights(kept(self.task.module))}
+        weights = {"module": copy_weights(checkpointed(self.task.module))}
         weights |= {"best": self.best, "average": self.average}
         weights = {name: tensors for name, tensors in weights.items() if tensors}
-        states = self.zero.states() if self.zero else whole_states(self.optimizers)
-        if self.main:
-            checkpoint = Checkpoint(self.progress, weights, states, self.history)
-            save_checkpoint(self.out / "checkpoint", checkpoint, self.identity)
+        states = [optimizer.state_dict() for optimizer in self.optimizers]
+        checkpoint = Checkpoint(self.progress, weights, states, self.history)
+        save_checkpoint(self.out / "checkpoint", checkpoint, self.identity)
 
     def _load(self, folder: Path) -> None:
-        found = load_checkpoint(folder, self.identity)
-        self.progress, self.history = found.progress, [dict(line) for line in found.history]
+        checkpoint = load_checkpoint(folder, self.identity)
+        self.progress = checkpoint.progress
+        self.history = [dict(line) for line in checkpoint.history]
         names = self.task.module.state_dict()
-        weights = {name: rename_tensors(old, names) for name, old in found.weights.items()}
+        weights = {name: rename_tensors(old, names) for name, old in checkpoint.weights.items()}
         load_weights(self.task.module, weights["module"])
         self.best, self.average = weights.get("best", {}), weights.get("average", self.average)
-        for optimizer, state in zip(self.optimizers, found.states, strict=True):
+        for optimizer, state in zip(self.optimizers, checkpoint.states, strict=True):
             optimizer.load_state_dict(dict(state))
         logger.info("resumed %s at step %d", folder, self.progress.step)
 

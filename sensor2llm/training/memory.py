@@ -73,11 +73,11 @@ class MicrobatchSplitOnOOM:
     def _advice(self, size: int) -> str:
         if size < 2:
             return f"the device ran out of memory on a single row; take {SMALLER}"
-        told = ", though the batch was halved before" if self.halved else ""
+        where = ", though the batch was halved before" if self.halved else ""
         if self.processes > 1:
-            told = f" in one of {self.processes} processes"
+            where = f" in one of {self.processes} processes"
         return (
-            f"the device ran out of memory with {size} rows at a time{told}; raise the loop's "
+            f"the device ran out of memory with {size} rows at a time{where}; raise the loop's "
             f"gradient_accumulation above {self.count}, which gives the same steps, or take "
             f"{SMALLER}"
         )
@@ -88,7 +88,7 @@ def split_rows(
 ) -> list[NDArray[np.int64]]:
     """Cut this process's share of a batch into parts, as many as every other process has.
 
-    Processes that hold shards meet in each part, so that one with a part more would wait for ever.
+    Parts are as many everywhere, so that a step means the same in each process.
     A process without a row of its own takes the first.
 
     Args:

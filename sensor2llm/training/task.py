@@ -1,6 +1,7 @@
-"""What a training task gives the loop."""
+"""What a training task gives the loop, and what it gets back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -45,3 +46,22 @@ class TrainingTask(Protocol):
 
     def validate(self) -> Validation | None:
         """Score the module as it stands, or give None where there is nothing to validate on."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a run went."""
+
+    steps: int
+    rows: int
+    seconds: float
+    best_score: float | None
+    best_step: int
+    ended: str
+    """finished, early (patience), steps or budget."""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Give training rows a second, validation left out."""
+        return self.rows / max(self.seconds, 1e-9)

@@ -1,11 +1,9 @@
-"""A module's weights as a run handles them: what is trained, what is kept, where it lies."""
+"""A module's weights as a run handles them: what is trained, what is saved, where it lies."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-
-from sensor2llm.training.sharding import sharded_like, whole
 
 Weights = Mapping[str, Tensor]
 
@@ -15,35 +13,33 @@ def trainable(module: nn.Module) -> dict[str, Tensor]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def kept(module: nn.Module) -> dict[str, Tensor]:
+def checkpointed(module: nn.Module) -> dict[str, Tensor]:
     """Give what a checkpoint keeps: trainable parameters and buffers, never frozen weights."""
     frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
     return {name: t for name, t in module.state_dict().items() if name not in frozen}
 
 
 def copy_weights(weights: Weights) -> dict[str, Tensor]:
-    """Copy tensors, whole ones, to contiguous CPU memory of their own; all processes of shards."""
-    return {name: whole(w.detach()).cpu().clone().contiguous() for name, w in weights.items()}
+    """Copy tensors to contiguous CPU memory of their own."""
+    return {name: w.detach().cpu().clone().contiguous() for name, w in weights.items()}
 
 
 def load_weights(module: nn.Module, weights: Weights) -> None:
-    """Give a module these weights, whole in every process; what is not named stays."""
-    own = module.state_dict()
-    parts = {name: sharded_like(w, own[name]) if name in own else w for name, w in weights.items()}
-    module.load_state_dict(parts, strict=False)
+    """Give a module these weights; what is not named stays."""
+    module.load_state_dict(dict(weights), strict=False)
 
 
 def follow(average: Weights, module: nn.Module, decay: float) -> None:
-    """Move a running average, in place, towards a module's trainable parameters; all processes."""
+    """Move a running average, in place, towards a module's trainable parameters."""
     current = trainable(module)
     for name, value in average.items():
-        value.lerp_(whole(current[name].detach()).to(value), 1 - decay)
+        value.lerp_(current[name].detach().to(value), 1 - decay)
 
 
 def take_step(
     module: nn.Module, optimizers: Sequence[torch.optim.Optimizer], factor: float, max_norm: float
 ) -> float:
-    """Multiply a module's gradients, clip them, step, and drop them; all processes of shards.
+    """Multiply a module's gradients, clip them, step, and drop them.
 
     Args:
         module: whose gradients are there.
@@ -58,7 +54,7 @@ def take_step(
     torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], factor)
     norm = torch.zeros(())
     if max_norm:
-        norm = whole(nn.utils.clip_grad_norm_(parameters, max_norm))
+        norm = nn.utils.clip_grad_norm_(parameters, max_norm)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -66,11 +62,10 @@ def take_step(
 
 
 def move_states(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
-    """Bring loaded optimiser state to where the parameters, or their parts, are."""
+    """Bring loaded optimiser state to where the parameters are."""
     for optimizer in optimizers:
-        for parameter, state in optimizer.state.items():
+        for state in optimizer.state.values():
             for name, value in state.items():
+                # Fused optimisers want their count of steps there too.
                 if isinstance(value, Tensor):
-                    # Fused optimisers want their count of steps there too; it has no parts.
-                    here = value.to(device)
-                    state[name] = sharded_like(here, parameter) if value.dim() else here
+                    state[name] = value.to(device)

@@ -11,7 +11,8 @@ import torch
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.artefacts import manifest
 from sensor2llm.encoders.external import ExternalEncoder
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, DataError, UserError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel

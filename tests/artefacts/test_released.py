@@ -15,7 +15,7 @@ from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.files import find_artefact
 from sensor2llm.artefacts import manifest
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.signal_encoder import read_manifest
+from sensor2llm.encoders.files import read_manifest
 from sensor2llm.errors import ArtefactError
 from tests.toy_store import SPEC, make_batch
 

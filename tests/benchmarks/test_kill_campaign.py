@@ -15,14 +15,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 IN_PLACE = """
     import contextlib, sys
     from benchmarks import kill_campaign
-    from sensor2llm.signals.store import writer as store_writer
+    from sensor2llm.signals.store import store
 
     @contextlib.contextmanager
     def in_place(path, carried):
         path.mkdir(exist_ok=True)
         yield path
 
-    store_writer.replace_folder = in_place
+    store.replace_folder = in_place
     sys.exit(kill_campaign.main(sys.argv[1:]))
 """
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.llm_families import WITHIN, Check, cells, table
+from benchmarks.llm_family_table import WITHIN, Check, cells, table
 from benchmarks.llm_layouts import ATTENTION, FAMILIES, LAYOUTS, RECURRENT
 
 RIGHT = Check(

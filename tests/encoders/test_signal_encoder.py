@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec

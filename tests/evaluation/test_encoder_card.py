@@ -11,7 +11,8 @@ from huggingface_hub import ModelCard
 
 from sensor2llm.datasets.catalogue import SOURCES
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError
 from sensor2llm.evaluation.cards.encoder import encoder_card_text, write_encoder_card
 from sensor2llm.pretraining.config import EncoderRecipe

@@ -14,7 +14,7 @@ from sensor2llm.datasets.simulation.simulate import simulate, simulated_labels
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation import question_evaluation
 from sensor2llm.evaluation.question_evaluation import evaluate_questions, other_people
-from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.checking import Verdict, check, true_answer
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split, split_by_subject
@@ -81,7 +81,8 @@ def truthful(items) -> FakeModel:
     meaning = {question.question: question.asked for question in items.questions}
 
     def say(request, window):
-        return true_answer(meaning[request.template_values["question"]], facts(window, SPEC)) or ""
+        facts = extract_facts(window, SPEC)
+        return true_answer(meaning[request.template_values["question"]], facts) or ""
 
     return FakeModel(say)
 
@@ -128,7 +129,7 @@ def test_another_persons_window_leaves_no_more_truth_than_guessing(hearing, item
     assert abs(found["swapped_true"] - found["frequent_true"]) < 0.2
     swapped = model.heard[len(items) :]
     verdicts = [
-        check(question, true_answer(question.asked, facts(window, SPEC)) or "", known)
+        check(question, true_answer(question.asked, extract_facts(window, SPEC)) or "", known)
         for question, known, window in zip(items.questions, items.facts, swapped, strict=True)
     ]
     assert found["swapped_true"] == np.mean([verdict == Verdict.TRUE for verdict in verdicts])

@@ -12,7 +12,7 @@ from sensor2llm.bridge.number_head import Target
 from sensor2llm.datasets.simulation.simulate import simulated_labels
 from sensor2llm.evaluation.question_evaluation import spread
 from sensor2llm.evaluation.task_evaluation import evaluate_captions, evaluate_numbers
-from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.captions import describe
 from sensor2llm.signals.splits.splits import Split, split_by_subject
 from sensor2llm.signals.store.store import WindowStore
@@ -48,14 +48,14 @@ class Listener:
         ]
 
     def generate(self, batch, *, max_new_tokens):
-        known = [facts(window, SPEC) for window in self.windows(batch)]
+        known = [extract_facts(window, SPEC) for window in self.windows(batch)]
         if batch.requests[0].task == "captioning":
             return [describe(one, np.random.default_rng(0)) for one in known]
         # Of a window without the sensor there is nothing to say.
         return [f"{one[TARGET].value:.2f} Hz" if TARGET in one else "unknown" for one in known]
 
     def numbers(self, batch):
-        known = [facts(window, SPEC) for window in self.windows(batch)]
+        known = [extract_facts(window, SPEC) for window in self.windows(batch)]
         return torch.tensor([one[TARGET].value if TARGET in one else 1.0 for one in known])
 
 

@@ -57,7 +57,7 @@ def _walk(folder: Path) -> Path:
 
 def _recording(folder: Path) -> str:
     from sensor2llm.signals.ledger.ledger import Ledger
-    from sensor2llm.signals.tables.recording_file import read_windows
+    from sensor2llm.signals.tables.windows import read_windows
     from tests.signals.stores import SPEC
 
     file = _walk(folder)
@@ -89,7 +89,7 @@ def _adapter(folder: Path) -> str:
 
 
 def _encoder(folder: Path) -> str:
-    from sensor2llm.encoders.signal_encoder import read_manifest
+    from sensor2llm.encoders.files import read_manifest
     from sensor2llm.recipes.encoder import load_encoder
     from sensor2llm.signals.dataset import collate_windows
     from sensor2llm.signals.splits.taught import Taught

@@ -8,12 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sensor2llm.errors import ConfigError, ModelError
+from sensor2llm.errors import ModelError
 from sensor2llm.llm import checkpoint
 from sensor2llm.llm.chat import SIGNAL, SOFT
 from sensor2llm.llm.checkpoint import choose_dtype, locate
 from sensor2llm.llm.checks import identity
-from sensor2llm.llm.config import LanguageModelConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from tests.llm.tiny import END_OF_TURN, FAMILIES, tiny_folder
 
@@ -286,13 +285,6 @@ def test_integer_weights_without_their_scale_are_refused(llama):
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lm_head\.weight .* is stored as I8"):
         FrozenLLM.load(str(llama))
-
-
-def test_impossible_configurations_are_said():
-    with pytest.raises(ConfigError, match="llm must be 'bundled', a hub name or a folder"):
-        LanguageModelConfig(name="")
-    with pytest.raises(ConfigError, match="random_weights cannot be quantised"):
-        LanguageModelConfig(random_weights=True, quantization="8bit")
 
 
 @pytest.mark.parametrize("name", ["stories260K", "babyllama-tok105-940K"])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.plots.figures import plot_confusion, plot_reliability, plot_training, plot_window
+from sensor2llm.errors import ConfigError
+from sensor2llm.plots.figures import plot_confusion, plot_reliability, plot_window
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.metrics import Predictions
@@ -48,17 +48,6 @@ def test_confusion(tmp_path):
     counts = [[50, 3, 0, 0], [2, 40, 10, 1], [0, 0, 33, 0]]
     path = plot_confusion(counts, ["SITTING", "WALKING", "WALKING_UPSTAIRS"], tmp_path / "c.png")
     assert is_png(path)
-
-
-def test_training_curve(tmp_path):
-    records = [{"step": i, "loss": 2 / (i + 1)} for i in range(1, 60)]
-    records += [{"step": i, "validation_score": i / 70} for i in range(10, 60, 10)]
-    assert is_png(plot_training(records, tmp_path / "training.png"))
-
-
-def test_training_curve_of_nothing(tmp_path):
-    with pytest.raises(DataError, match="no training record holds loss"):
-        plot_training([{"step": 1}], tmp_path / "training.png")
 
 
 def test_reliability(tmp_path):

@@ -12,15 +12,10 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.encoder_evaluation import ReadEncoder, measure_encoder
-from sensor2llm.plots.embedding import (
-    balanced_rows,
-    draw_embedding,
-    plot_attention,
-    plot_map,
-    plot_selectivity,
-    project_tsne,
-    project_umap,
-)
+from sensor2llm.plots import attention, embedding
+from sensor2llm.plots.attention import plot_attention
+from sensor2llm.plots.embedding import draw_embedding, plot_map, plot_selectivity
+from sensor2llm.plots.projection import balanced_rows, project_tsne, project_umap
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import make_split
 from tests.models import normaliser
@@ -31,7 +26,8 @@ from tests.toy_store import SPEC, make_store
 def figures(monkeypatch):
     """Catch the figures before they are written."""
     caught = []
-    monkeypatch.setattr("sensor2llm.plots.embedding.save_picture", lambda f, p: caught.append(f))
+    for module in (attention, embedding):
+        monkeypatch.setattr(module, "save_picture", lambda figure, _: caught.append(figure))
     return caught
 
 

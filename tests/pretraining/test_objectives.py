@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.pretraining import objectives, run
 from sensor2llm.pretraining.config import EncoderRecipe

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.signal_encoder import SignalEncoder, read_manifest
+from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, SpecError
 from sensor2llm.pretraining.config import (
     AugmentConfig,

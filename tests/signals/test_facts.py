@@ -9,7 +9,7 @@ from sensor2llm.datasets.simulation.simulate import (
     simulated_spec,
 )
 from sensor2llm.errors import SpecError
-from sensor2llm.signals.facts.facts import facts, intensity, trend
+from sensor2llm.signals.facts.facts import extract_facts, intensity, trend
 from sensor2llm.signals.facts.periodicity import dominant_frequency, step_rate
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import segment
@@ -32,7 +32,7 @@ def _spec(name, units, steps=250, axis="time", rate_hz=RATE_HZ):
 def _facts(name, units, values, **options):
     values = np.asarray(values, np.float32)
     spec = _spec(name, units, steps=values.shape[1], **options)
-    return facts(Window(signals={name: values}), spec)
+    return extract_facts(Window(signals={name: values}), spec)
 
 
 def _walk(step_hz, size=0.3):
@@ -50,7 +50,7 @@ def _windows(config):
     for simulated in simulate_with_truth(config):
         for window in segment(simulated.recording, spec):
             held = [t for t in simulated.truths if t.start_s <= window.start_s < t.stop_s]
-            yield facts(window, spec), held[0]
+            yield extract_facts(window, spec), held[0]
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def _blow(volume, rate_hz=10.0, name="volume", unit="L", axis="time"):
     channels = (Channel(name=name, unit=unit), Channel(name="flow", unit="L/s"))
     rate_hz = rate_hz if axis == "time" else None
     blow = Modality(name="blow", channels=channels, steps=len(volume), axis=axis, rate_hz=rate_hz)
-    found = facts(Window(signals={"blow": values}), SignalSpec(modalities=(blow,)))
+    found = extract_facts(Window(signals={"blow": values}), SignalSpec(modalities=(blow,)))
     return {key.removeprefix("blow."): fact for key, fact in found.items()}
 
 
@@ -253,7 +253,7 @@ def test_rows_of_values_are_told_as_they_are():
 def test_missing_modalities_are_named():
     spec = simulated_spec(SimulationConfig())
     window = Window(signals={"heart_rate": np.full((1, 5), 72, np.float32)})
-    found = facts(window, spec)
+    found = extract_facts(window, spec)
     assert found["missing"].value == ("wrist_acc", "wrist_gyro", "ankle_acc")
     assert found["heart_rate.heart_rate"].text == "heart_rate: heart rate 72 bpm"
     assert set(f.modality for f in found.values()) == {"heart_rate", ""}
@@ -276,4 +276,4 @@ def test_keys_are_those_of_the_facts(moving):
 def test_other_channels_than_the_spec_says_are_refused():
     window = Window(signals={"acc": np.zeros((2, 250), np.float32)})
     with pytest.raises(SpecError, match=r"acc has shape \(2, 250\); the spec says \(3, 250\)"):
-        facts(window, _spec("acc", ["g"] * 3))
+        extract_facts(window, _spec("acc", ["g"] * 3))

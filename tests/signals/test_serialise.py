@@ -60,13 +60,13 @@ def test_a_form_writes_what_the_table_says(name):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_round_trip_stays_within_max_error(name, kind):
-    for serialiser in (SERIALISERS[name], SERIALISERS[name].fitted(KINDS[kind])):
+    for serialiser in (SERIALISERS[name], SERIALISERS[name].fit_scale(KINDS[kind])):
         assert _round_trip_error(serialiser, KINDS[kind]) <= serialiser.max_error(KINDS[kind])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_read_back_is_written_as_the_same_text(name):
-    serialiser = SERIALISERS[name].fitted(KINDS["float64"])
+    serialiser = SERIALISERS[name].fit_scale(KINDS["float64"])
     text = serialiser.write(KINDS["float64"])
     assert serialiser.write(serialiser.read(text)) == text
 
@@ -80,7 +80,7 @@ def test_forms_without_rounding_are_exact(name):
 def test_the_bounds_are_tight():
     values = KINDS["float64"]
     for name in set(NAMES) - {"plain", "lines", "json", "csv"}:
-        serialiser = SERIALISERS[name].fitted(values)
+        serialiser = SERIALISERS[name].fit_scale(values)
         assert serialiser.max_error(values) < 25 * _round_trip_error(serialiser, values)
 
 
@@ -202,31 +202,31 @@ def test_bins_are_scaled_and_shifted():
     assert bins.read("0, 8, F").tolist() == [[2.5, 10.5, 17.5]]
     assert bins.max_error(np.array([10.0, 12.0])) == pytest.approx(0.5)
     assert bins.max_error(np.array([30.0])) == pytest.approx(30 - 17.5)
-    assert bins.fitted(np.array([8.0, 16.0])).form.config.scale == 4.0
+    assert bins.fit_scale(np.array([8.0, 16.0])).form.config.scale == 4.0
 
 
 def test_fitted_bins_take_the_mean_absolute_value_as_scale():
     values = np.array([-20.0, 40.0])
-    assert SERIALISERS["bins"].fitted(values).form.config.scale == 30.0
-    assert SERIALISERS["bins"].fitted(np.zeros(3)).form.config.scale == 1.0
+    assert SERIALISERS["bins"].fit_scale(values).form.config.scale == 30.0
+    assert SERIALISERS["bins"].fit_scale(np.zeros(3)).form.config.scale == 1.0
 
 
 def test_fitted_digits_map_the_95th_percentile_above_the_offset_to_one():
     values = np.linspace(0, 10, 101)
-    text = make_serialiser("digits_spaced", SerialiserConfig(decimals=3)).fitted(values)
+    text = make_serialiser("digits_spaced", SerialiserConfig(decimals=3)).fit_scale(values)
     assert text.write(values[95:96]) == "1 0 0 0"
     assert text.form.offset == pytest.approx(-3.0)
-    narrow = SERIALISERS["digits_spaced"].fitted(values / 100)
+    narrow = SERIALISERS["digits_spaced"].fit_scale(values / 100)
     assert (narrow.form.offset, narrow.form.scale) == pytest.approx((-0.03, 0.125))
 
 
 def test_fitted_digits_of_one_value_keep_their_scale():
-    form = SERIALISERS["digits_spaced"].fitted(np.full(3, 5.0)).form
+    form = SERIALISERS["digits_spaced"].fit_scale(np.full(3, 5.0)).form
     assert (form.offset, form.scale) == (5.0, 1.0)
 
 
 def test_a_plain_scaled_integer_keeps_its_scale_when_fitted():
-    assert SERIALISERS["scaled_integer"].fitted(KINDS["wide"]) == SERIALISERS["scaled_integer"]
+    assert SERIALISERS["scaled_integer"].fit_scale(KINDS["wide"]) == SERIALISERS["scaled_integer"]
 
 
 def test_rows_are_those_of_the_published_case_study(shared: Path):
@@ -294,7 +294,7 @@ def test_a_text_of_another_form_is_refused(name, text, message):
 
 def test_a_scale_needs_a_finite_value():
     with pytest.raises(DataError, match="all missing"):
-        SERIALISERS["bins"].fitted(np.array([np.nan]))
+        SERIALISERS["bins"].fit_scale(np.array([np.nan]))
 
 
 def test_an_unknown_name_lists_the_known_ones():

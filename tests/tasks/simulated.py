@@ -3,7 +3,7 @@
 import functools
 
 from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate, simulated_spec
-from sensor2llm.signals.facts.facts import Fact, facts
+from sensor2llm.signals.facts.facts import Fact, extract_facts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Window
@@ -19,4 +19,4 @@ def moving_windows() -> tuple[Window, ...]:
 
 @functools.cache
 def moving_facts() -> tuple[dict[str, Fact], ...]:
-    return tuple(facts(window, SPEC) for window in moving_windows())
+    return tuple(extract_facts(window, SPEC) for window in moving_windows())

@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.checking import Verdict, true_answer
 from sensor2llm.signals.questions.questions import QuestionAnswer
 from sensor2llm.signals.questions.template import Question
 from sensor2llm.tasks.question_answering import (
     Items,
-    answer_items,
     differing,
     facts_of_rows,
     frequent_answers,
@@ -43,7 +42,7 @@ def test_facts_of_rows_are_those_of_the_windows_in_that_order():
 
     store = Store(moving_windows()[:6])
     found = facts_of_rows(store, np.array([4, 0]))
-    assert found == [facts(store[4], SPEC), facts(store[0], SPEC)]
+    assert found == [extract_facts(store[4], SPEC), extract_facts(store[0], SPEC)]
 
 
 def test_what_is_left_is_what_is_true_of_the_window_that_is_left():
@@ -52,7 +51,7 @@ def test_what_is_left_is_what_is_true_of_the_window_that_is_left():
         tuple(name for name in SPEC.names if rng.random() < 0.4) for _ in range(len(moving_facts()))
     ]
     for known, gone, window in zip(moving_facts(), hidden, kept_windows(hidden), strict=True):
-        found, expected = without(known, SPEC, gone), facts(window, SPEC)
+        found, expected = without(known, SPEC, gone), extract_facts(window, SPEC)
         assert {key: fact.value for key, fact in found.items()} == {
             key: fact.value for key, fact in expected.items()
         }
@@ -150,14 +149,6 @@ def test_shares_of_true_false_and_unreadable_answers(items):
     wrong = ["no" if q.value else "yes" for q in decided.questions]
     assert shares(decided, wrong) == {"true": 0.0, "false": 1.0, "unparsed": 0.0}
     assert set(judge(decided, wrong)) == {Verdict.FALSE}
-
-
-def test_answers_come_batch_by_batch():
-    class Model:
-        def generate(self, batch, *, max_new_tokens):
-            return [f"{text} {max_new_tokens}" for text in batch]
-
-    assert answer_items(Model(), [["a", "b"], ["c"]], longest=5) == ["a 5", "b 5", "c 5"]
 
 
 def test_the_frequent_answer_is_the_training_questions_most_frequent_one(items):

@@ -8,7 +8,7 @@ import pytest
 from sensor2llm.bridge.number_head import Target
 from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate_store
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.facts.facts import facts
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.regression import errors, read_numbers, requests, target_values
 from tests.signals.stores import SPEC, make_windows
@@ -34,8 +34,10 @@ def test_a_facts_number_is_the_target(store):
     rows = np.arange(len(store))[::-1]
     values, unit = target_values(store, rows, "heart_rate.heart_rate")
     assert unit == "bpm"
-    known = [facts(store[row], store.spec).get("heart_rate.heart_rate") for row in rows.tolist()]
-    expected = np.array([np.nan if fact is None else fact.value for fact in known])
+    rates = [
+        extract_facts(store[row], store.spec).get("heart_rate.heart_rate") for row in rows.tolist()
+    ]
+    expected = np.array([np.nan if fact is None else fact.value for fact in rates])
     np.testing.assert_array_equal(values, expected)
     assert 0 < np.isnan(values).sum() < len(values)
 
@@ -44,7 +46,9 @@ def test_a_number_that_is_not_there_counts_as_none(store):
     rows = np.arange(len(store))
     values, unit = target_values(store, rows, "ankle_acc.step_rate")
     assert unit == "Hz"
-    still = [facts(store[row], store.spec).get("ankle_acc.intensity") for row in rows.tolist()]
+    still = [
+        extract_facts(store[row], store.spec).get("ankle_acc.intensity") for row in rows.tolist()
+    ]
     assert all(
         math.isnan(value)
         for value, fact in zip(values.tolist(), still, strict=True)

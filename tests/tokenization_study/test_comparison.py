@@ -71,7 +71,7 @@ def test_rows_count_every_position(report, folders):
     plain = row_of(report, "plain", "zero-shot")
     store = WindowStore.open(folders[1])
     texts = WindowTexts(store, np.arange(len(store)), CONFIG)
-    asked = prompts.text_model(model.adapter, model.llm, "zero_shot", texts.given("plain"))
+    asked = prompts.text_model(model.adapter, model.llm, "zero_shot", texts.variables("plain"))
     text = texts.write("plain", [0])[0]
     words = len(model.llm.encode(asked.prompting.text(signal=text)))
     answer = asked.prompting.answers.table.shape[1]
@@ -129,11 +129,11 @@ def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
     texts = ("1, 2", "1, 2, 3, 4, 5, 6, 7, 8, 9")
     positions = prompts.positions_of(asked, texts)
     monkeypatch.setattr(FrozenLLM, "context", int(positions[0]))
-    said = prompts.ask(asked, prompts.TextRows(texts, np.array([0, 0])), CONFIG)
-    assert said.fits.tolist() == [True, False]
-    assert said.scored[1] == said.written[1] == -1
-    assert said.scored[0] >= 0
-    assert said.probabilities is None
+    answers = prompts.ask(asked, prompts.TextRows(texts, np.array([0, 0])), CONFIG)
+    assert answers.fits.tolist() == [True, False]
+    assert answers.scored[1] == answers.written[1] == -1
+    assert answers.scored[0] >= 0
+    assert answers.probabilities is None
 
 
 def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
@@ -179,7 +179,7 @@ def test_beats_have_no_rate_and_are_written_whole(tmp_path):
     whole = store[0].signals[texts.modality.name]
     np.testing.assert_array_equal(texts.reduced(0), np.round(whole))
     assert texts.reduction.endswith(f"(1 channel), all {whole.shape[1]} of a window, 0 decimals")
-    assert "rate_hz" not in texts.given("plain")
+    assert "rate_hz" not in texts.variables("plain")
 
 
 def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path):

@@ -17,7 +17,8 @@ from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.loop import fit
 from sensor2llm.training.memory import MicrobatchSplitOnOOM, is_out_of_memory, split_rows
 from sensor2llm.training.optimizers import build_optimizers
-from tests.training.toy import ToyTask
+from sensor2llm.training.weights import move_states
+from tests.training.toy import Deep, ToyTask
 
 CONFIG = LoopConfig(epochs=4, batch_size=12, learning_rate=0.05, precision="float32", log_every=1)
 
@@ -391,3 +392,14 @@ def test_a_run_goes_on_in_more_parts_than_it_began_with(tmp_path):
         run(out=tmp_path, stop_at=13)
     resumed, _ = run(replace(CONFIG, gradient_accumulation=2), tmp_path, resume=True)
     torch.testing.assert_close(weights(resumed), weights(run()[0]), rtol=1e-5, atol=1e-6)
+
+
+def test_all_of_an_optimisers_state_goes_where_the_parameters_are():
+    task = Deep()
+    optimizer = torch.optim.AdamW(task.module.parameters(), fused=True)
+    for parameter in task.module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    move_states([optimizer], torch.device("meta"))
+    kinds = {v.device.type for state in optimizer.state.values() for v in state.values()}
+    assert kinds == {"meta"}

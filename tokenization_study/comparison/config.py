@@ -1,4 +1,4 @@
-"""What a comparison may be told; torch-free, so that `--help` stays quick."""
+"""Options of a comparison; torch-free, so that `--help` stays quick."""
 
 from dataclasses import dataclass
 

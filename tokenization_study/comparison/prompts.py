@@ -1,7 +1,7 @@
 """Raw prompts on the frozen LLM: zero-shot, few-shot, and with a learned soft prompt."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ class TextRows:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the LLM said of each window: by score and in its own words; -1 where it did not fit."""
+class PromptAnswers:
+    """Each window's label by score and in the LLM's own words; -1 where it did not fit."""
 
     scored: Int[np.ndarray, " window"]
     written: Int[np.ndarray, " window"]
@@ -61,19 +61,25 @@ class Said:
 
 
 def text_model(
-    heard: SensorAdapter, llm: FrozenLLM, form: str, given: dict[str, Any], soft_tokens: int = 0
+    adapter: SensorAdapter,
+    llm: FrozenLLM,
+    form: str,
+    variables: Mapping[str, Any],
+    soft_tokens: int = 0,
 ) -> SensorLanguageModel:
     """Build a model that reads windows as text, with the labels and template of an adapter."""
     config = SoftPromptConfig(tokens=soft_tokens)
-    adapter = SensorAdapter(
+    reader = SensorAdapter(
         data=AdapterData(
-            spec=heard.spec, label_names=heard.label_names, label_texts=heard.label_texts
+            spec=adapter.spec, label_names=adapter.label_names, label_texts=adapter.label_texts
         ),
-        prompt=AdapterPrompt(template=heard.template, form=form),
+        prompt=AdapterPrompt(template=adapter.template, form=form),
         llm=LLMReference(name=llm.name, identity=llm.identity),
         tuning=LLMTuning(soft_prompt=SoftPrompt.start(config, llm) if soft_tokens else None),
     )
-    return SensorLanguageModel(adapter, llm, objective="both", template_values=given).eval()
+    return SensorLanguageModel(
+        reader, llm, objective="both", template_values=dict(variables)
+    ).eval()
 
 
 def positions_of(model: SensorLanguageModel, texts: Sequence[str]) -> Int[np.ndarray, " window"]:
@@ -90,7 +96,7 @@ def fitting(model: SensorLanguageModel, positions: np.ndarray) -> np.ndarray:
 
 def ask(
     model: SensorLanguageModel, rows: TextRows, config: ComparisonConfig, *, write: bool = True
-) -> Said:
+) -> PromptAnswers:
     """Score every label for every window that fits; with `write` the LLM also answers itself."""
     positions = positions_of(model, rows.texts)
     fits = fitting(model, positions)
@@ -108,7 +114,23 @@ def ask(
         written[batch] = [parse_label(text, answers) for text in texts]
     scored = np.where(fits, np.nan_to_num(probabilities).argmax(1), -1)
     whole = probabilities if fits.all() else None
-    return Said(scored, written, whole, positions, fits, seconds)
+    return PromptAnswers(scored, written, whole, positions, fits, seconds)
+
+
+def choose_examples(
+    model: SensorLanguageModel,
+    variables: Mapping[str, Any],
+    examples: Sequence[dict[str, str]],
+    rows: TextRows,
+) -> list[dict[str, str]]:
+    """Give the first examples, as many as fit beside the longest window; one at least."""
+    longest = max(rows.texts, key=len)
+    for count in range(len(examples), 1, -1):
+        variables = {**variables, "examples": list(examples[:count])}
+        shown = text_model(model.adapter, model.llm, "few_shot", variables)
+        if fitting(shown, positions_of(shown, [longest])).all():
+            return list(examples[:count])
+    return list(examples[:1])
 
 
 def _batches(positions: np.ndarray, fits: np.ndarray, most: int) -> Iterator[np.ndarray]:
@@ -140,7 +162,7 @@ def learn_prompt(
     identity: dict[str, Any],
 ) -> None:
     """Train the soft prompt of a text model; an interrupted run goes on."""
-    kept = [
+    sources = [
         BatchSource.of_labels(
             rows.some(np.flatnonzero(fitting(model, positions_of(model, rows.texts))))
         )
@@ -155,6 +177,6 @@ def learn_prompt(
         ema_decay=0.98,
         seed=config.seed,
     )
-    task = AdapterTask(model, kept[:1], kept[1:], BATCH, config.seed)
+    task = AdapterTask(model, sources[:1], sources[1:], BATCH, config.seed)
     fit(task, loop, folder, resume=True, identity=identity)
     model.eval()

@@ -1,9 +1,81 @@
 """Which windows every row sees."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from jaxtyping import Int
 
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.evaluation.evaluation import checked_split
+from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.store.windows import Windows
+from sensor2llm.tasks.aligned import AdapterWindows
+from sensor2llm.tasks.metrics import Predictions
+from tokenization_study.comparison.config import ComparisonConfig
+
 Rows = Int[np.ndarray, " window"]
+
+
+@dataclass
+class ComparisonSample:
+    """Draw labelled windows of each part of an adapter's own split, the same for every row."""
+
+    adapter: SensorAdapter
+    store: Windows
+    config: ComparisonConfig
+
+    def __post_init__(self) -> None:
+        self.windows = AdapterWindows(self.store, self.adapter)
+
+    @cached_property
+    def split(self) -> Split:
+        """Give the adapter's own split of the people."""
+        return checked_split(self.adapter.recipe, self.windows.store, self.adapter.taught,
+                             "the adapter")  # fmt: skip
+
+    @cached_property
+    def train(self) -> Rows:
+        """Give the training windows that soft prompts and examples are of."""
+        return self._draw("train", self.config.train_windows)
+
+    @cached_property
+    def validation(self) -> Rows:
+        """Give the windows that serialisers and soft prompts are chosen on."""
+        return self._draw("validation", self.config.validation_windows)
+
+    @cached_property
+    def test(self) -> Rows:
+        """Give the windows that are judged."""
+        return self._draw("test", self.config.windows)
+
+    def _draw(self, part: str, count: int) -> Rows:
+        rows = self.windows.labelled(self.split[part])
+        people = np.asarray(self.windows.store.subject_ids)[rows]
+        return stratified_sample(rows, people, self.windows.labels[rows], count, self.config.seed)
+
+    def draw_shots(self) -> tuple[list[int], list[int]]:
+        """Draw training windows of labels in turn, and give their labels beside them."""
+        generator = np.random.default_rng(self.config.seed)
+        labels = self.windows.labels[self.train]
+        orders = [generator.permutation(np.unique(labels)) for _ in range(self.config.shots)]
+        chosen = np.concatenate(orders)[: self.config.shots]
+        rows = [int(generator.choice(self.train[labels == label])) for label in chosen]
+        return rows, chosen.tolist()
+
+    def predictions(
+        self, predicted: np.ndarray, probabilities: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+    ) -> Predictions:  # fmt: skip
+        """Put the truth of the test windows, or of `rows`, beside what was predicted."""
+        rows = self.test if rows is None else rows
+        return Predictions(
+            labels=self.adapter.label_names,
+            true=self.windows.labels[rows],
+            predicted=predicted,
+            subjects=self.windows.store.subjects[rows],
+            probabilities=probabilities,
+        )
 
 
 def stratified_sample(

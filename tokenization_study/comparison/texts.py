@@ -13,7 +13,7 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.serialisation.serialise import Serialiser, SerialiserConfig, make_serialiser
 from sensor2llm.signals.spec import Modality
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from tokenization_study.comparison.config import FACTS, ComparisonConfig
 
 PREFERRED = "total_acc"
@@ -83,7 +83,7 @@ class WindowTexts:
             return made
         rows = self.train[:: max(len(self.train) // FITTED_WINDOWS, 1)]
         values = [v for row in rows.tolist() if (v := self.reduced(row)) is not None]
-        return made.fitted(np.concatenate(values, axis=1))
+        return made.fit_scale(np.concatenate(values, axis=1))
 
     def write(self, form: str, rows: Sequence[int] | np.ndarray) -> tuple[str, ...]:
         """Write windows as summary statistics (`facts`) or in a serialiser's form."""
@@ -102,11 +102,11 @@ class WindowTexts:
             for row in rows
         )
 
-    def given(self, form: str) -> dict[str, Any]:
+    def variables(self, form: str) -> dict[str, Any]:
         """Give the template's further variables: what the numbers are."""
         if form == FACTS:
             return {}
         units = sorted({channel.unit for channel in self.modality.channels})
-        given: dict[str, Any] = {"modalities": [self.modality.name]}
-        given |= {"rate_hz": f"{self.rate_hz:g}"} if self.rate_hz else {}
-        return given | ({"unit": units[0]} if len(units) == 1 and units[0] else {})
+        variables: dict[str, Any] = {"modalities": [self.modality.name]}
+        variables |= {"rate_hz": f"{self.rate_hz:g}"} if self.rate_hz else {}
+        return variables | ({"unit": units[0]} if len(units) == 1 and units[0] else {})

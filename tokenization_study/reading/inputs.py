@@ -21,7 +21,8 @@ import numpy as np
 from sensor2llm.errors import DataError, listed
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.tables.npz import EXTRAS, load_arrays
+from sensor2llm.signals.tables.npz import EXTRAS
+from sensor2llm.signals.tables.npz_arrays import load_arrays
 from sensor2llm.signals.tables.text_file import PARQUET
 from tokenization_study.config import InputConfig
 from tokenization_study.reading.lines import LineReader, read_blocks
@@ -170,10 +171,9 @@ def _store(store: WindowStore, config: InputConfig, seed: int) -> AuditSource:
 
 
 def _described(path: Path, config: InputConfig) -> AuditSource:
-    from sensor2llm.signals.reader_options import SourceOptions
-    from sensor2llm.signals.tables.table import read
+    from sensor2llm.signals.tables.windows import read_windows
 
-    reading = read(path, None, SourceOptions())
+    reading = read_windows(path)
     first = reading.spec.modalities[0]
     none = {m.name: np.empty((len(m.channels), 0)) for m in reading.spec.modalities}
     windows = (tuple((none | dict(window.signals)).values()) for window in reading.windows)

@@ -106,7 +106,7 @@ class Writer:
             rows = [np.ravel(w[part]) for w in chunk.windows if len(w) > part]
             values = np.concatenate(rows)[:FIT_VALUES]
             there = np.isfinite(values).any()
-            self._fitted.append(self._serialiser.fitted(values) if there else self._serialiser)
+            self._fitted.append(self._serialiser.fit_scale(values) if there else self._serialiser)
 
     def window_text(self, window: Window) -> str:
         """Give one window's text, modality after modality."""

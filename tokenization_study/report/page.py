@@ -10,7 +10,7 @@ from tokenization_study.checks.catalogue import PITFALLS, Pitfall
 from tokenization_study.checks.measures import Distribution, Measures
 from tokenization_study.config import SEVERITIES
 from tokenization_study.report.remedies import lost
-from tokenization_study.report.report import AuditReport, Finding, by_pair, versions
+from tokenization_study.report.result import AuditResult, Finding, by_pair, versions
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 3
@@ -19,17 +19,17 @@ CHART = (240, 72)
 CONTEXTS = (8_192, 32_768, 131_072)
 
 
-def html(report: AuditReport) -> str:
+def html(report: AuditResult) -> str:
     """Give the HTML page; everything that comes from the input is escaped."""
     return _render("report.html.j2", report)
 
 
-def markdown(report: AuditReport) -> str:
+def markdown(report: AuditResult) -> str:
     """Give the Markdown report; what comes from the input stands in code spans."""
     return _render("report.md.j2", report)
 
 
-def _render(template: str, report: AuditReport) -> str:
+def _render(template: str, report: AuditResult) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),
@@ -44,7 +44,7 @@ def _render(template: str, report: AuditReport) -> str:
     return environment.get_template(template).render(view(report))
 
 
-def view(report: AuditReport) -> dict[str, Any]:
+def view(report: AuditResult) -> dict[str, Any]:
     """Give what the templates show."""
     serialisers = list(dict.fromkeys(m.serialiser for m in report.measures))
     return {
@@ -64,14 +64,13 @@ def view(report: AuditReport) -> dict[str, Any]:
     }
 
 
-def summary(report: AuditReport) -> list[str]:
+def summary(report: AuditResult) -> list[str]:
     """Say the most important in a few sentences."""
     measures = report.measures
     least = min(measures, key=lambda m: m.tokens_per_value)
     most = max(measures, key=lambda m: m.tokens_per_value)
     steady = min(measures, key=lambda m: m.split_consistency)
-    found = [f for f in report.findings if f.severity == "high"]
-    kinds = len({f.pitfall for f in found})
+    kinds = len({f.pitfall for f in report.findings if f.severity == "high"})
     first = f"A number costs {least.tokens_per_value:.1f} tokens ({_where(least)})"
     if most is not least:
         first += f" to {most.tokens_per_value:.1f} ({_where(most)})"
@@ -94,19 +93,19 @@ def _where(measures: Measures) -> str:
     return f"{measures.tokenizer}, {measures.serialiser}"
 
 
-def heat_map(report: AuditReport) -> list[dict[str, Any]]:
+def heat_map(report: AuditResult) -> list[dict[str, Any]]:
     """Give a row a pitfall: its findings in the order of the columns."""
-    found = by_pair(report.findings)
+    pairs = by_pair(report.findings)
     return [
         {
             "pitfall": pitfall,
-            "findings": [found[pitfall.id, m.tokenizer, m.serialiser] for m in report.measures],
+            "findings": [pairs[pitfall.id, m.tokenizer, m.serialiser] for m in report.measures],
         }
         for pitfall in PITFALLS.values()
     ]
 
 
-def _detail(report: AuditReport, pitfall: Pitfall) -> dict[str, Any]:
+def _detail(report: AuditResult, pitfall: Pitfall) -> dict[str, Any]:
     """Give the worst findings of a pitfall, at most one a tokenizer, with an example each."""
 
     def badness(finding: Finding) -> tuple[int, float]:
@@ -127,7 +126,7 @@ def _detail(report: AuditReport, pitfall: Pitfall) -> dict[str, Any]:
     }
 
 
-def _chart(measures: Measures, report: AuditReport) -> dict[str, Any]:
+def _chart(measures: Measures, report: AuditResult) -> dict[str, Any]:
     """Give the bars of the tokens a number takes, on one axis for the whole report."""
     most = max(m.tokens_per_number.most for m in report.measures)
     spread: Distribution = measures.tokens_per_number
@@ -154,7 +153,7 @@ def _chart(measures: Measures, report: AuditReport) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _remedies(report: AuditReport) -> list[dict[str, Any]]:
+def _remedies(report: AuditResult) -> list[dict[str, Any]]:
     """Give a row a remedy: its measured effect with each tokenizer."""
     rows = []
     for form in dict.fromkeys(r.form for r in report.remedies):
@@ -170,7 +169,7 @@ def _remedies(report: AuditReport) -> list[dict[str, Any]]:
     return [*rows, *_other_remedies(report)]
 
 
-def _other_remedies(report: AuditReport) -> list[dict[str, Any]]:
+def _other_remedies(report: AuditResult) -> list[dict[str, Any]]:
     first = report.measures[0].serialiser
     own = [m for m in report.measures if m.serialiser == first]
     tokens = report.config.signal_tokens
@@ -198,14 +197,14 @@ def _other_remedies(report: AuditReport) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _budget(report: AuditReport) -> list[dict[str, Any]]:
+def _budget(report: AuditResult) -> list[dict[str, Any]]:
     rows = []
     for m, encoded in zip(report.measures, report.encoded_inputs, strict=True):
         rows.append(asdict(m) | {"times_fewer": encoded["times_fewer"]})
     return rows
 
 
-def _comparison(report: AuditReport) -> dict[str, Any] | None:
+def _comparison(report: AuditResult) -> dict[str, Any] | None:
     """Give the comparison's rows as a table, whatever columns they have."""
     rows = (report.comparison or {}).get("rows")
     if not isinstance(rows, list) or not rows:

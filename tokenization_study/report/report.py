@@ -1,203 +1,39 @@
-"""What an audit found, as JSON, Markdown, one HTML page or a DataFrame.
-
-report.json, schema version 1:
-
-| key | what it holds |
-|---|---|
-| schema | version of this layout |
-| command, versions, method | how the figures were made |
-| input | name, kind, unit, rate_hz, window_steps, notes |
-| tokenizers | name, family, vocabulary_size |
-| measures | one object a tokenizer and serialiser, keys as in `measures` |
-| findings | pitfall, tokenizer, serialiser, severity, share, checked, of, note, examples |
-| pitfalls | id, name, definition, why, how, worst, levels of every pitfall |
-| round_trips | serialiser -> error and bound of writing and reading back; null for as_written |
-| remedies, recommendations | keys as in `remedies` |
-| encoded_inputs | the budget of signal tokens: tokens_per_window, context_share, times_fewer |
-| renderings | tokenizer, serialiser, lines of [text, id] |
-| comparison | the comparison's own object, null where it was not run |
-
-Severity is `none`, `low`, `medium` or `high`; `not checked` where the data gave nothing to check.
-"""
+"""An audit as people get it: its figures, and the pages that are made of them."""
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from sensor2llm.artefacts.atomic_write import replace_folder
-from sensor2llm.errors import ConfigError, DataError
-from tokenization_study.checks.catalogue import PITFALLS
-from tokenization_study.checks.measures import Measures
-from tokenization_study.checks.pitfalls.outcome import Outcome
-from tokenization_study.config import SEVERITIES, AuditConfig
-from tokenization_study.reading.windows import AuditSource
-from tokenization_study.report.remedies import Recommendation, Remedy
-from tokenization_study.report.rendering import Rendering
-from tokenization_study.tokenizers.tokenizers import Tokenizer
+from sensor2llm.errors import DataError
+from tokenization_study.report import page
+from tokenization_study.report.result import AuditResult
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SCHEMA = 1
 FILES = ("report.json", "report.md", "report.html")
-LIBRARIES = ("sensor2llm", "tiktoken", "tokenizers", "sentencepiece", "numpy", "mistral-common")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What one check found for one tokenizer and serialiser; `outcome` None: nothing to check."""
+class AuditReport(AuditResult):
+    """Show and save an audit's figures.
 
-    pitfall: str
-    tokenizer: str
-    serialiser: str
-    severity: str
-    outcome: Outcome | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        outcome = asdict(self.outcome) if self.outcome else {"share": None, "examples": ()}
-        own = {name: getattr(self, name) for name in ("pitfall", "tokenizer", "serialiser")}
-        return own | {"severity": self.severity} | outcome
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditReport:
-    """Hold an audit; `comparison` is what `compare` wrote, if it was run."""
-
-    source: AuditSource
-    tokenizers: tuple[Tokenizer, ...]
-    config: AuditConfig
-    measures: tuple[Measures, ...]
-    findings: tuple[Finding, ...]
-    renderings: tuple[Rendering, ...]
-    round_trips: dict[str, tuple[float, float] | None]
-    remedies: tuple[Remedy, ...]
-    recommendations: tuple[Recommendation, ...]
-    sampled: int
-    command: str = ""
-    comparison: dict[str, Any] | None = None
-
-    @property
-    def worst(self) -> str:
-        """Give the worst severity of all findings."""
-        found = [SEVERITIES.index(f.severity) for f in self.findings if f.outcome]
-        return SEVERITIES[max(found, default=0)]
-
-    def reaches(self, severity: str) -> list[Finding]:
-        """Give the findings of a severity or worse."""
-        least = SEVERITIES.index(severity)
-        return [f for f in self.findings if f.outcome and SEVERITIES.index(f.severity) >= least]
-
-    @property
-    def encoded_inputs(self) -> list[dict[str, Any]]:
-        """Give the budget of encoded inputs beside each measured way of writing."""
-        tokens = self.config.signal_tokens
-        return [
-            {
-                "tokenizer": m.tokenizer,
-                "serialiser": m.serialiser,
-                "tokens_per_window": tokens,
-                "context_share": tokens / self.config.context_tokens,
-                "windows_in_context": self.config.context_tokens // tokens,
-                "times_fewer": m.tokens_per_window / tokens,
-            }
-            for m in self.measures
-        ]
-
-    @property
-    def method(self) -> list[str]:
-        """Say how the figures were made, a sentence each."""
-        config = self.config
-        return [
-            "Every number of the input was counted for every tokenizer and serialiser, in the "
-            "text that it stands in.",
-            f"Pairs, edit distances and single texts were checked on a sample of {self.sampled:,} "
-            f"numbers (at most {config.sample_values:,}, seed {config.seed}).",
-            f"Checks that rewrite numbers used up to {config.probe_values:,} different ones.",
-            "Scales (digits_spaced, bins) come from the first windows of the input.",
-            f"The entropy of the signal is that of the sample at {config.resolution_levels} levels "
-            "of its 0.5 to 99.5 % range.",
-            f"A context has {config.context_tokens:,} tokens; an encoded window takes "
-            f"{config.signal_tokens}.",
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the report as plain JSON (see this module for its keys)."""
-        source = self.source
-        kept = ("name", "kind", "unit", "rate_hz", "window_steps", "notes")
-        pitfalls = [
-            {k: v for k, v in asdict(pitfall).items() if k != "check"}
-            for pitfall in PITFALLS.values()
-        ]
-        return {
-            "schema": SCHEMA,
-            "command": self.command,
-            "versions": versions(),
-            "method": self.method,
-            "input": {name: getattr(source, name) for name in kept},
-            "config": asdict(self.config),
-            "tokenizers": [
-                {"name": t.name, "family": t.family, "vocabulary_size": t.vocabulary_size}
-                for t in self.tokenizers
-            ],
-            "worst": self.worst,
-            "measures": [m.to_dict() for m in self.measures],
-            "findings": [f.to_dict() for f in self.findings],
-            "pitfalls": pitfalls,
-            "round_trips": {
-                name: None if trip is None else {"error": trip[0], "bound": trip[1]}
-                for name, trip in self.round_trips.items()
-            },
-            "remedies": [r.to_dict() for r in self.remedies],
-            "recommendations": [r.to_dict() for r in self.recommendations],
-            "encoded_inputs": self.encoded_inputs,
-            "renderings": [r.to_dict() for r in self.renderings],
-            "comparison": self.comparison,
-        }
-
-    def to_frame(self) -> "pd.DataFrame":
-        """Give a row a tokenizer and serialiser: its measures, and each pitfall's severity.
-
-        Raises:
-            ConfigError: If pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ConfigError("a DataFrame needs pandas: pip install sensor2llm[frame]") from None
-        rows = []
-        for m in self.measures:
-            row = {k: v for k, v in m.to_dict().items() if not isinstance(v, dict)}
-            for f in self.findings:
-                if (f.tokenizer, f.serialiser) == (m.tokenizer, m.serialiser):
-                    row[f.pitfall] = f.severity
-            rows.append(row)
-        return pd.DataFrame(rows)
+    The pages know the figures alone, so what holds them stands below this class.
+    """
 
     def text(self) -> str:
         """Give the summary for a terminal."""
-        from tokenization_study.report.page import summary
-
         return "\n".join(
-            [f"{self.source.name}: worst severity {self.worst}", *summary(self)]
+            [f"{self.source.name}: worst severity {self.worst}", *page.summary(self)]
             + [f"{r.tokenizer}: {r.text}." for r in self.recommendations]
         )
 
     def markdown(self) -> str:
         """Give the report as Markdown."""
-        from tokenization_study.report.page import markdown
-
-        return markdown(self)
+        return page.markdown(self)
 
     def html(self) -> str:
         """Give the report as one HTML page that needs no network."""
-        from tokenization_study.report.page import html
-
-        return html(self)
+        return page.html(self)
 
     def save(self, folder: str | Path) -> Path:
         """Write report.json, report.md and report.html; nothing is left half written.
@@ -239,19 +75,3 @@ def check_target(target: Path) -> None:
 
 def _may_stand_beside(path: Path) -> bool:
     return path.is_file() and (path.name in FILES or path.name == "README.md")
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of what made the report."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def by_pair(findings: Sequence[Finding]) -> dict[tuple[str, str, str], Finding]:
-    """Give findings by pitfall, tokenizer and serialiser."""
-    return {(f.pitfall, f.tokenizer, f.serialiser): f for f in findings}

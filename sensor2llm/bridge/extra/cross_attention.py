@@ -45,7 +45,7 @@ class GatedBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        # Vectors of length one: FSDP shards no scalars.
+        # Vectors of length one, as saved adapters hold them.
         self.gate_attention = nn.Parameter(torch.zeros(1))
         self.gate_feed_forward = nn.Parameter(torch.zeros(1))
         self.norm = nn.LayerNorm(width)

@@ -64,15 +64,18 @@ def read_batches(
             _refuse_empty(batch, path)
             yield batch
     except (pa.ArrowException, OSError) as error:
-        fault = str(error).strip('"').splitlines()[0][:120]
-        # pyarrow counts rows from 1, and columns from 0.
-        fault = re.sub(r"In CSV column #(\d+)", lambda m: f"column {int(m[1]) + 1}", fault)
         listed = ", ".join(types)
         listed = listed if len(listed) <= 80 else f"{listed[:79]}…"
         wanted = f"{len(names)} columns" if names else f"columns {listed}"
         raise DataError(
-            f"{path.name}: {fault}; expected {wanted}; unpack the archive again"
+            f"{path.name}: {_fault(error)}; expected {wanted}; unpack the archive again"
         ) from error
+
+
+def _fault(error: Exception) -> str:
+    """Give an error's first line; pyarrow counts rows from 1, and columns from 0."""
+    fault = str(error).strip('"').splitlines()[0][:120]
+    return re.sub(r"In CSV column #(\d+)", lambda m: f"column {int(m[1]) + 1}", fault)
 
 
 def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:

@@ -8,8 +8,8 @@ window of 128 values a line, with `y_<split>.txt` and `subject_<split>.txt` besi
     body_acc     g       `total_acc` less its part below 0.3 Hz
     body_gyro    rad/s   angular velocity
 
-50 Hz, 2.56 s. `body_acc` is computed from `total_acc`: to leave the accelerometer out, drop both
-(`COMPUTED_FROM`). The split by people is the published one (21 train, 9 test).
+50 Hz, 2.56 s. `body_acc` is computed from `total_acc`: to leave the accelerometer out, drop both.
+The split by people is the published one (21 train, 9 test).
 
 Published names and the texts that people write: WALKING walking, WALKING_UPSTAIRS walking upstairs,
 WALKING_DOWNSTAIRS walking downstairs, SITTING sitting, STANDING standing, LAYING lying.
@@ -42,7 +42,6 @@ LABELS = (
     "standing",
     "lying",
 )
-COMPUTED_FROM = {"body_acc": "total_acc"}
 UNITS = {"body_acc": "g", "body_gyro": "rad/s", "total_acc": "g"}
 RATE_HZ, STEPS = 50.0, 128
 SPLITS = ("train", "test")

@@ -39,8 +39,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.datasets.formats.edf_files import EdfFile, find_signal, open_edf
+from sensor2llm.datasets.formats.edf_files import find_signal, open_edf
 from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.sleep.hypnogram import DAY_S, STAGES, UNSCORED, clock_shift_s, read_stages
 from sensor2llm.datasets.sleep.sleep_stages import (
     EPOCH_S,
     LABELS,
@@ -66,18 +67,8 @@ SIGNALS = {
     "eog": "EOG horizontal",
     "emg": "EMG submental",
 }
-STAGES = {
-    "Sleep stage W": "wake",
-    "Sleep stage 1": "N1",
-    "Sleep stage 2": "N2",
-    "Sleep stage 3": "N3",
-    "Sleep stage 4": "N3",
-    "Sleep stage R": "REM",
-}
-UNSCORED = ("Sleep stage ?", "Movement time")
 RATE_HZ, EMG_RATE_HZ = 100.0, {"SC": 1.0, "ST": 100.0}
 TEST_FILES, VALIDATION_FILES = 8, 7
-DAY_S = 86_400.0
 WAKE = "of wake over 30 min from sleep"
 
 
@@ -172,30 +163,6 @@ def find_recordings(folder: Path) -> list[Path]:
     return paths
 
 
-def read_stages(file: EdfFile) -> list[Annotation]:
-    """Read what a hypnogram says of every moment, in its own words and in order.
-
-    Raises:
-        DataError: For annotations that cannot be read, an unknown stage, stages that overlap, and
-            stages that last longer than two days.
-    """
-    name, stages, until_s = file.header.path.name, [], -DAY_S
-    for onset, duration, text in file.annotations():
-        if text not in STAGES and text not in UNSCORED:
-            known = ", ".join([*STAGES, *UNSCORED])
-            raise DataError(f"{name}: unknown stage {text[:40]!r} at {onset:g} s, expected {known}")
-        if onset < until_s - 1e-6 or not duration >= 0:
-            raise DataError(
-                f"{name}: {text!r} at {onset:g} s begins before {until_s:g} s, where the stage "
-                "before it ends; download it again"
-            )
-        until_s = onset + duration
-        stages.append(Annotation(onset, until_s, text))
-    if until_s > 2 * DAY_S:
-        raise DataError(f"{name}: stages up to {until_s:g} s, expected a night; download it again")
-    return stages
-
-
 def split_by_files(subjects: Sequence[str]) -> Mapping[str, Sequence[str]] | None:
     """Give CroSSL's split of sorted files as people, by the rule of this module.
 
@@ -226,7 +193,7 @@ def _night(path: Path, ledger: Ledger) -> Night:
             "expected one; download it, too"
         )
     recording, hypnogram = open_edf(path), open_edf(hypnograms[0])
-    shift_s = _shift(recording, hypnogram, ledger)
+    shift_s = clock_shift_s(recording, hypnogram, ledger)
     scored = [
         replace(stage, start_s=stage.start_s + shift_s, stop_s=stage.stop_s + shift_s)
         for stage in read_stages(hypnogram)
@@ -242,27 +209,6 @@ def _night(path: Path, ledger: Ledger) -> Night:
     return Night(path=path, stages=measured(stages, recording.spans(), epochs), epochs=epochs)
 
 
-def _shift(recording: EdfFile, hypnogram: EdfFile, ledger: Ledger) -> float:
-    """Give how many seconds after the recording the hypnogram's clock starts."""
-    starts = [file.header.started for file in (recording, hypnogram)]
-    names = [file.header.path.name for file in (recording, hypnogram)]
-    for start, name in zip(starts, names, strict=True):
-        if start is None:
-            raise DataError(
-                f"{name} names no date and time at which it starts, so that nothing says which "
-                "stage is when; download it again"
-            )
-    shift_s = (starts[1] - starts[0]).total_seconds() if starts[0] and starts[1] else 0.0
-    if abs(shift_s) >= DAY_S:
-        raise DataError(
-            f"{names[1]} starts at {starts[1]} and {names[0]} at {starts[0]}: they are not of one "
-            "night; download both again"
-        )
-    ledger.change("recordings", shift_s != 0, f"with stages moved by {shift_s:g} s, as the "
-                  "hypnogram's clock says")  # fmt: skip
-    return shift_s
-
-
 def _windows(night: Night, spec: SignalSpec, ledger: Ledger) -> Iterator[Window]:
     load = _loader(night.path, spec, ledger)
     windows = stage_windows(night.subject, night.stages, load, spec, ledger, night.epochs)
@@ -272,14 +218,15 @@ def _windows(night: Night, spec: SignalSpec, ledger: Ledger) -> Iterator[Window]
 
 def _loader(path: Path, spec: SignalSpec, ledger: Ledger) -> Load:
     file = open_edf(path)
-    found = {name: find_signal(file, (label,)) for name, label in SIGNALS.items()}
-    signals = {name: signal for name, signal in found.items() if signal is not None}
+    signals = {
+        name: signal for name, label in SIGNALS.items() if (signal := find_signal(file, (label,)))
+    }
     if not signals:
         has = ", ".join(signal.label for signal in file.edf.signals)[:100]
         raise DataError(f"{path.name} has none of {', '.join(SIGNALS.values())}; it has {has}")
     ledger.read("recordings")
     ledger.keep("recordings")
-    for name in found:
+    for name in SIGNALS:
         ledger.change("recordings", name not in signals, f"without {SIGNALS[name]!r}")
     for name, signal in signals.items():
         if signal.sampling_frequency < float(spec[name].rate_hz or 1.0) / 2:

@@ -68,18 +68,8 @@ def recording(
     parts = {name: read_e4(e4 / f"{file}.csv", columns) for name, (file, columns) in FILES.items()}
     zero = min(start for start, _, _ in parts.values())
     for name, (start, rate_hz, values) in parts.items():
-        file = f"{folder.name}/{FILES[name][0]}.csv"
-        if rate_hz != spec[name].rate_hz:
-            raise DataError(f"{file} is at {rate_hz:g} Hz, expected {spec[name].rate_hz:g} Hz")
-        if values.shape[1] / rate_hz > MAX_S:
-            raise DataError(
-                f"{file} lasts {values.shape[1] / rate_hz:.0f} s; a device records up to two days"
-            )
-        if start - zero > MAX_WAIT_S:
-            raise DataError(
-                f"{file} starts {start - zero:g} s after another sensor's file; are these of one "
-                "recording?"
-            )
+        place = f"{folder.name}/{FILES[name][0]}.csv"
+        _check_file(place, values.shape[1], rate_hz, spec[name].rate_hz, start - zero)
     return Recording(
         subject=folder.name,
         tracks={
@@ -94,6 +84,20 @@ def recording(
             )
         ),
     )
+
+
+def _check_file(
+    place: str, rows: int, rate_hz: float, expected_hz: float | None, wait_s: float
+) -> None:
+    """Refuse a file at another rate, of more than two days, or of another recording."""
+    if rate_hz != expected_hz:
+        raise DataError(f"{place} is at {rate_hz:g} Hz, expected {expected_hz:g} Hz")
+    if rows / rate_hz > MAX_S:
+        raise DataError(f"{place} lasts {rows / rate_hz:.0f} s; a device records up to two days")
+    if wait_s > MAX_WAIT_S:
+        raise DataError(
+            f"{place} starts {wait_s:g} s after another sensor's file; are these of one recording?"
+        )
 
 
 def physical(

@@ -18,7 +18,7 @@ from sensor2llm.adapter.card import (
 )
 from sensor2llm.artefacts.card import make_card_data, render_card
 from sensor2llm.artefacts.manifest import first_line
-from sensor2llm.encoders.signal_encoder import CARD, read_manifest
+from sensor2llm.encoders.files import CARD, read_manifest
 from sensor2llm.errors import ArtefactError
 from sensor2llm.evaluation.cards.results import label_results
 from sensor2llm.training.record import write_bytes

@@ -1,1 +1,1 @@
-"""What tells one kind of fact each: movement, heart, lungs; `facts` puts them together."""
+"""One extractor a kind of fact: movement, heart, lungs; `facts` puts them together."""

@@ -39,7 +39,7 @@ class Fact:
         return f"{self.modality}.{self.name}" if self.modality else self.name
 
 
-Teller = Callable[[Modality, Values], Iterator[Fact]]
+FactExtractor = Callable[[Modality, Values], Iterator[Fact]]
 """Gives facts of a modality from its values, which are float64 in its own units, without NaN."""
 
 

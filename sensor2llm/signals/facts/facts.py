@@ -1,6 +1,6 @@
 """Say what is true of a window, from its signals in physical units, before any normalisation.
 
-    >>> facts(window, spec)["wrist_acc.step_rate"].text
+    >>> extract_facts(window, spec)["wrist_acc.step_rate"].text
     'wrist_acc: 1.94 steps a second (116 a minute)'
 
 The key of a fact is `modality.name`; what no modality says alone is under the name itself
@@ -39,8 +39,8 @@ from sensor2llm.signals.facts import heart, lungs, movement
 from sensor2llm.signals.facts.fact import (
     NEAR,
     Fact,
+    FactExtractor,
     FactValue,
-    Teller,
     Values,
     near_words,
     shared_unit,
@@ -58,30 +58,30 @@ __all__ = [
     "VIGOROUS_G",
     "Fact",
     "FactValue",
-    "facts",
+    "extract_facts",
     "intensity",
     "trend",
 ]
 
 
-def facts(window: Window, spec: SignalSpec) -> dict[str, Fact]:
+def extract_facts(window: Window, spec: SignalSpec) -> dict[str, Fact]:
     """Give the facts of a window by key, modality by modality in the spec's order.
 
     Raises:
         SpecError: If a signal's channels are not those of its modality in the spec.
     """
-    found: dict[str, Fact] = {}
+    facts: dict[str, Fact] = {}
     missing = []
     for modality in spec.modalities:
         values = _present(window, modality)
         if values is None:
             missing.append(modality.name)
             continue
-        for tell in _tellers(modality):
-            found |= {fact.key: fact for fact in tell(modality, values)}
+        for extract in _extractors(modality):
+            facts |= {fact.key: fact for fact in extract(modality, values)}
     text = f"missing: {', '.join(missing)}" if missing else "nothing is missing"
-    found["missing"] = Fact("missing", "", tuple(missing), "", text)
-    return found
+    facts["missing"] = Fact("missing", "", tuple(missing), "", text)
+    return facts
 
 
 def _present(window: Window, modality: Modality) -> Values | None:
@@ -94,29 +94,29 @@ def _present(window: Window, modality: Modality) -> Values | None:
             f"{modality.name} has shape {values.shape}; the spec says "
             f"({len(modality.channels)}, {modality.steps}) (channel, step)"
         )
-    known = np.isfinite(values)
-    if not known.any(axis=1).all():
+    finite = np.isfinite(values)
+    if not finite.any(axis=1).all():
         return None
     steps = np.arange(values.shape[1])
-    bridged = [np.interp(steps, steps[k], row[k]) for row, k in zip(values, known, strict=True)]
+    bridged = [np.interp(steps, steps[k], row[k]) for row, k in zip(values, finite, strict=True)]
     return np.stack(bridged)
 
 
-def _tellers(modality: Modality) -> list[Teller]:
+def _extractors(modality: Modality) -> list[FactExtractor]:
     if modality.axis == "none":
         return [_row]
-    tellers: list[Teller] = [_level]
+    extractors: list[FactExtractor] = [_level]
     if len(modality.channels) == 1:
-        tellers.append(_trend)
+        extractors.append(_trend)
     if modality.axis == "time":
-        tellers.append(_frequency)
-    kinds: tuple[tuple[bool, Teller], ...] = (
-        (movement.is_acceleration(modality), movement.tell_acceleration),
-        (heart.is_heart_rate(modality), heart.tell_heart_rate),
-        (heart.is_beats(modality), heart.tell_beats),
-        (lungs.is_spirogram(modality), lungs.tell_lungs),
+        extractors.append(_frequency)
+    kinds: tuple[tuple[bool, FactExtractor], ...] = (
+        (movement.is_acceleration(modality), movement.extract_acceleration),
+        (heart.is_heart_rate(modality), heart.extract_heart_rate),
+        (heart.is_beats(modality), heart.extract_beats),
+        (lungs.is_spirogram(modality), lungs.extract_lungs),
     )
-    return tellers + [tell for fits, tell in kinds if fits]
+    return extractors + [extract for fits, extract in kinds if fits]
 
 
 def _listed(modality: Modality, numbers: list[float]) -> str:
@@ -192,8 +192,8 @@ def _least_statistic(count: int) -> float:
 
 
 def _frequency(modality: Modality, values: Values) -> Iterator[Fact]:
-    found = strongest_frequency(values, float(modality.rate_hz or 1.0))
-    if found is not None:
-        rate, share = found
+    peak = strongest_frequency(values, float(modality.rate_hz or 1.0))
+    if peak is not None:
+        rate, share = peak
         text = f"{modality.name}: strongest frequency {rate:.2f} Hz"
         yield Fact("dominant_frequency", modality.name, rate, "Hz", text, number=share)

@@ -24,13 +24,13 @@ def is_beats(modality: Modality) -> bool:
     return any(name.startswith(word) for name in names for word in _BEAT_WORDS)
 
 
-def tell_heart_rate(modality: Modality, values: Values) -> Iterator[Fact]:
-    """Tell the mean `heart_rate`."""
+def extract_heart_rate(modality: Modality, values: Values) -> Iterator[Fact]:
+    """Extract the mean `heart_rate`."""
     yield _rate(modality, float(values.mean()))
 
 
-def tell_beats(modality: Modality, values: Values) -> Iterator[Fact]:
-    """Tell `heart_rate` and, of two intervals or more, `rmssd` and `irregularity`."""
+def extract_beats(modality: Modality, values: Values) -> Iterator[Fact]:
+    """Extract `heart_rate` and, of two intervals or more, `rmssd` and `irregularity`."""
     intervals = values[0] * _MS_PER_UNIT[shared_unit(modality)]
     mean = float(intervals.mean())
     if mean <= 0:

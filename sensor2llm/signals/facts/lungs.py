@@ -18,8 +18,8 @@ def is_spirogram(modality: Modality) -> bool:
     return modality.axis == "time" and _volume_row(modality) is not None
 
 
-def tell_lungs(modality: Modality, values: Values) -> Iterator[Fact]:
-    """Tell `fev1` and `fvc` in L, and `fev1_fvc`; nothing where no second is there, or no volume.
+def extract_lungs(modality: Modality, values: Values) -> Iterator[Fact]:
+    """Extract `fev1` and `fvc` in L, and `fev1_fvc`; none of less than a second, or no volume.
 
     FEV1 is the volume breathed out 1 s after the start, FVC that at the window's end.
     """
@@ -30,16 +30,16 @@ def tell_lungs(modality: Modality, values: Values) -> Iterator[Fact]:
     fev1, fvc = float(np.interp(FEV_S, time_s, volume)), float(volume[-1])
     if time_s[-1] < FEV_S or fvc <= 0:
         return
-    for name, told, litres in (("fev1", "FEV1", fev1), ("fvc", "FVC", fvc)):
-        yield Fact(name, modality.name, litres, "L", f"{modality.name}: {told} {litres:.2f} L")
+    for name, label, litres in (("fev1", "FEV1", fev1), ("fvc", "FVC", fvc)):
+        yield Fact(name, modality.name, litres, "L", f"{modality.name}: {label} {litres:.2f} L")
     ratio = fev1 / fvc
     yield Fact("fev1_fvc", modality.name, ratio, "1", f"{modality.name}: FEV1/FVC {ratio:.2f}")
 
 
 def _volume_row(modality: Modality) -> int | None:
-    found = [
+    rows = [
         row
         for row, channel in enumerate(modality.channels)
         if channel.name == "volume" and canonical_unit(channel.unit) == "L"
     ]
-    return found[0] if found else None
+    return rows[0] if rows else None

@@ -23,8 +23,8 @@ def is_acceleration(modality: Modality) -> bool:
     return len(modality.channels) == 3 and shared_unit(modality) in _G_PER_UNIT
 
 
-def tell_acceleration(modality: Modality, values: Values) -> Iterator[Fact]:
-    """Tell `intensity`, `orientation` and, on a time axis, `step_rate`."""
+def extract_acceleration(modality: Modality, values: Values) -> Iterator[Fact]:
+    """Extract `intensity`, `orientation` and, on a time axis, `step_rate`."""
     in_g = values * _G_PER_UNIT[shared_unit(modality)]
     mean = in_g.mean(axis=1)
     # Linear acceleration has no gravity: norm and axes mean something else there.

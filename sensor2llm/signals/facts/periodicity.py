@@ -17,8 +17,8 @@ def dominant_frequency(values: Float[np.ndarray, "channel step"], rate_hz: float
     The straight line is taken out first; frequencies of less than two periods a window do not
     count. None where the window is too short (16 steps) or constant.
     """
-    found = strongest_frequency(values, rate_hz)
-    return None if found is None else found[0]
+    peak = strongest_frequency(values, rate_hz)
+    return None if peak is None else peak[0]
 
 
 def strongest_frequency(
@@ -70,10 +70,10 @@ def step_rate(
     if not peaks.size or correlation[peaks].max() < PERIODIC_FROM:
         return None
     lag = int(peaks[correlation[peaks] >= 0.75 * correlation[peaks].max()][0])
-    found_hz = rate_hz / _refined(correlation, lag)
+    repeat_hz = rate_hz / _refined(correlation, lag)
     vigorous = float(np.abs(norm - norm.mean()).mean()) >= RUNNING_FROM_G
     slowest_hz = SLOWEST_RUN_HZ if vigorous else SLOWEST_STEP_HZ
-    return 2 * found_hz if one_foot or found_hz < slowest_hz else found_hz
+    return 2 * repeat_hz if one_foot or repeat_hz < slowest_hz else repeat_hz
 
 
 def _autocorrelation(signal: Float[np.ndarray, "step"], last: int) -> Float[np.ndarray, "lag"]:

@@ -35,19 +35,19 @@ class WindowAnswers(Protocol):
     def write(self, value: Value) -> str:
         """Write the answer in few tokens."""
 
-    def parse(self, said: str) -> Value | None:
+    def parse(self, answer: str) -> Value | None:
         """Read an answer in its usual wordings."""
 
-    def read(self, said: str) -> Value | None:
+    def read(self, answer: str) -> Value | None:
         """Read the exact form alone."""
 
     def agrees(self, value: Value, fact: Fact) -> bool:
         """Say whether the value is true of the fact."""
 
 
-def tidy(said: str) -> str:
+def tidy(answer: str) -> str:
     """Give the text in lower case, with single spaces, without brackets or marks at its end."""
-    text = re.sub(r"\([^)]*\)", " ", said.casefold())
+    text = re.sub(r"\([^)]*\)", " ", answer.casefold())
     return " ".join(text.split()).rstrip(" .!;,")
 
 
@@ -100,7 +100,7 @@ class Number:
         step = [step for start, step in self.steps if number >= start][-1]
         return f"{max(round(number / step), number > 0) * step:g} {self.unit}"
 
-    def parse(self, said: str) -> float | None:
+    def parse(self, answer: str) -> float | None:
         """Read the one number of a text; without a unit it is in ours, in a foreign one it is none.
 
         >>> beats = Number(
@@ -109,7 +109,7 @@ class Number:
         >>> beats.parse("The heart rate is about 72 beats per minute.")
         72.0
         """
-        text = tidy(said)
+        text = tidy(answer)
         numbers = list(_NUMBER.finditer(text))
         if not numbers:
             return 0.0 if any(words in text for words in self.nothing) else None
@@ -126,12 +126,12 @@ class Number:
                 return units[unit]
         return None
 
-    def read(self, said: str) -> float | None:
+    def read(self, answer: str) -> float | None:
         """Read a number and our unit, and nothing else."""
-        said = said.casefold()
-        if said in self.nothing:
+        answer = answer.casefold()
+        if answer in self.nothing:
             return 0.0
-        match = re.fullmatch(rf"({_NUMBER.pattern}) {re.escape(self.unit.casefold())}", said)
+        match = re.fullmatch(rf"({_NUMBER.pattern}) {re.escape(self.unit.casefold())}", answer)
         return float(match[1]) if match else None
 
     def agrees(self, value: Value, fact: Fact) -> bool:
@@ -166,18 +166,18 @@ class Words:
         """Give the word."""
         return str(value)
 
-    def parse(self, said: str) -> str | None:
+    def parse(self, answer: str) -> str | None:
         """Find the one word that a text says; None where it says two, or negates."""
-        text = tidy(said)
+        text = tidy(answer)
         if _NEGATION.search(text):
             return None
-        found = [word for word, others in self.words.items() if _says(text, (word, *others))]
-        return found[0] if len(found) == 1 else None
+        matches = [word for word, others in self.words.items() if _says(text, (word, *others))]
+        return matches[0] if len(matches) == 1 else None
 
-    def read(self, said: str) -> str | None:
+    def read(self, answer: str) -> str | None:
         """Read a word or one of its wordings, and nothing else."""
-        found = [word for word, others in self.words.items() if said in (word, *others)]
-        return found[0] if found else None
+        matches = [word for word, others in self.words.items() if answer in (word, *others)]
+        return matches[0] if matches else None
 
     def agrees(self, value: Value, fact: Fact) -> bool:
         """Say whether it is the fact's word, or one that is near (`Fact.near`)."""
@@ -203,17 +203,17 @@ class Axes:
         """Give the axis."""
         return str(value)
 
-    def parse(self, said: str) -> str | None:
+    def parse(self, answer: str) -> str | None:
         """Find the one axis with a sign (`+x`, `minus y`) in a text."""
-        text = re.sub(r"\b(plus|minus) ", lambda m: "+" if m[1] == "plus" else "-", tidy(said))
-        found = re.findall(r"(?<![\w-])[+-] ?(\w[\w-]*)", text)
-        if len(found) != 1 or _NEGATION.search(text):
+        text = re.sub(r"\b(plus|minus) ", lambda m: "+" if m[1] == "plus" else "-", tidy(answer))
+        matches = re.findall(r"(?<![\w-])[+-] ?(\w[\w-]*)", text)
+        if len(matches) != 1 or _NEGATION.search(text):
             return None
-        return ("-" if re.search(r"(?<![\w-])- ?\w", text) else "+") + str(found[0])
+        return ("-" if re.search(r"(?<![\w-])- ?\w", text) else "+") + str(matches[0])
 
-    def read(self, said: str) -> str | None:
+    def read(self, answer: str) -> str | None:
         """Read sign and axis, and nothing else."""
-        return said if re.fullmatch(r"[+-]\w[\w-]*", said) else None
+        return answer if re.fullmatch(r"[+-]\w[\w-]*", answer) else None
 
     def agrees(self, value: Value, fact: Fact) -> bool:
         """Say whether it is the axis of gravity, or one that is near (`Fact.near`)."""
@@ -226,9 +226,9 @@ def _axis(signed: str, modality: str) -> str:
     return signed[0] + "-".join(re.findall(r"\w+", name.replace("_", " "))).casefold()
 
 
-def parse_yes_no(said: str) -> bool | None:
+def parse_yes_no(answer: str) -> bool | None:
     """Read an answer that starts with yes or no, and does not go on with the other."""
-    text = tidy(said)
+    text = tidy(answer)
     match = re.match(r"(yes|no)\b", text)
     if match is None or re.search(r"\bno\b" if match[1] == "yes" else r"\byes\b", text[3:]):
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensor2llm.signals.facts.facts import facts as facts_of
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.missing import NOTHING
 from sensor2llm.signals.questions.naming import (
     Facts,
@@ -68,13 +68,13 @@ def caption(window: Window, spec: SignalSpec, rng: np.random.Generator) -> str:
     Raises:
         SpecError: If the window does not fit the spec.
     """
-    return describe(facts_of(window, spec), rng)
+    return describe(extract_facts(window, spec), rng)
 
 
 def describe(facts: Facts, rng: np.random.Generator) -> str:
     """Draw two to four statements and say them, sensor by sensor, missing ones last."""
     gone = missing_sensors(facts)
-    claims = [asked for name in SAYINGS for asked in READING[name].draw(facts, rng)]
+    claims = [question for name in SAYINGS for question in READING[name].draw(facts, rng)]
     tell_missing = not claims or rng.random() < (MISSING_SHARE if gone else COMPLETE_SHARE)
     count = int(rng.integers(FEWEST, MOST + 1)) - tell_missing
     spoken = spoken_names(sensors_told(facts))
@@ -108,17 +108,17 @@ def _clause(
 ) -> str:
     sensor = f"the {spoken[claims[0].modality]}"
     if all(_can_follow_is(claim, sensor) for claim in claims):
-        said = [_filled(SAYINGS[c.template].after_is, c, facts) for c in claims]
-        return f"{sensor} is {' and '.join(said)}"
-    said = [_noun(claim, facts, rng) for claim in claims]
+        phrases = [_filled(SAYINGS[c.template].after_is, c, facts) for c in claims]
+        return f"{sensor} is {' and '.join(phrases)}"
+    phrases = [_noun(claim, facts, rng) for claim in claims]
     first = SAYINGS[claims[0].template]
-    joints = ("with", *["and"] * len(said))
-    tail = "".join(f" {joint} {noun}" for joint, noun in zip(joints, said[1:], strict=False))
-    placed = f"{said[0]} {first.place} {sensor}{tail}"
+    joints = ("with", *["and"] * len(phrases))
+    tail = "".join(f" {joint} {noun}" for joint, noun in zip(joints, phrases[1:], strict=False))
+    placed = f"{phrases[0]} {first.place} {sensor}{tail}"
     forms = (
         placed,
         f"there {'are' if first.plural else 'is'} {placed}",
-        f"{sensor} shows {' and '.join(said)}",
+        f"{sensor} shows {' and '.join(phrases)}",
     )
     return forms[int(rng.integers(len(forms)))]
 

@@ -1,7 +1,7 @@
 """Whether an answer is true of a window.
 
-    >>> from sensor2llm.signals.facts.facts import facts
-    >>> check(Asked("heart_rate", "heart_rate"), "about 86 bpm", facts(window, spec))
+    >>> from sensor2llm.signals.facts.facts import extract_facts
+    >>> check(Question("heart_rate", "heart_rate"), "about 86 bpm", extract_facts(window, spec))
     <Verdict.TRUE: 'true'>
 
 The question may be about another window than the facts: that is how answers are checked after the
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     UNPARSED = "unparsed"
 
 
-def check(question: QuestionAnswer | Question, said: str, facts: Facts) -> Verdict:
+def check(question: QuestionAnswer | Question, answer: str, facts: Facts) -> Verdict:
     """Judge what was said against the facts, within the template's tolerance.
 
     Any answer about a sensor that is missing is false, except that it is missing.
@@ -35,19 +35,17 @@ def check(question: QuestionAnswer | Question, said: str, facts: Facts) -> Verdi
             with what.
         DataError: If the facts do not know the question's modality, neither as there nor missing.
     """
-    asked = _asked(question)
+    bare = _asked(question)
     names = sensors_told(facts)
-    template = template_named(asked.template)
-    if template.compares and asked.than is None:
-        raise ConfigError(f"{asked.template} compares; say with what: Asked(…, than=…)")
-    if asked.modality and asked.modality not in names:
-        raise DataError(
-            f"unknown modality {asked.modality!r}; the facts tell of {', '.join(names)}"
-        )
-    value = template.parse(said, names)
+    template = template_named(bare.template)
+    if template.compares and bare.than is None:
+        raise ConfigError(f"{bare.template} compares; say with what: Question(…, than=…)")
+    if bare.modality and bare.modality not in names:
+        raise DataError(f"unknown modality {bare.modality!r}; the facts tell of {', '.join(names)}")
+    value = template.parse(answer, names)
     if value is None:
         return Verdict.UNPARSED
-    return Verdict.TRUE if template.accepts(value, asked, facts) else Verdict.FALSE
+    return Verdict.TRUE if template.accepts(value, bare, facts) else Verdict.FALSE
 
 
 def true_answer(question: QuestionAnswer | Question, facts: Facts) -> str | None:
@@ -56,9 +54,9 @@ def true_answer(question: QuestionAnswer | Question, facts: Facts) -> str | None
     Raises:
         ConfigError: If the template is unknown.
     """
-    asked = _asked(question)
-    template = template_named(asked.template)
-    value = template.truth(asked, facts)
+    bare = _asked(question)
+    template = template_named(bare.template)
+    value = template.truth(bare, facts)
     return None if value is None else template.write(value, spoken_names(sensors_told(facts)))
 
 

@@ -3,9 +3,9 @@
 >>> text = "The wrist gyroscope hums; the heart rate is about 72 bpm."
 >>> [(s.text, s.asked and s.asked.key) for s in statements_of(text, spec)]
 [('the wrist gyroscope hums', None), ('the heart rate is about 72 bpm', 'heart_rate.heart_rate')]
->>> from sensor2llm.signals.facts.facts import facts
+>>> from sensor2llm.signals.facts.facts import extract_facts
 >>> text = "Moderate movement at the wrist accelerometer; no sensor is missing."
->>> judge(text, facts(window, spec)).true_share
+>>> judge(text, extract_facts(window, spec)).true_share
 1.0
 """
 
@@ -104,8 +104,8 @@ def judged(statements: Iterable[Statement], facts: Facts) -> ClaimTally:
 def _statements(text: str, names: tuple[str, ...]) -> list[Statement]:
     lower = " ".join(text.casefold().split())
     clauses = (clause.strip(" ,") for clause in _CLAUSE_END.split(lower))
-    found = [s for clause in clauses if clause for s in _clause(clause, names)]
-    claims = {(s.asked, s.value) if s.asked else (i, None): s for i, s in enumerate(found)}
+    statements = [s for clause in clauses if clause for s in _clause(clause, names)]
+    claims = {(s.asked, s.value) if s.asked else (i, None): s for i, s in enumerate(statements)}
     return list(claims.values())
 
 
@@ -140,10 +140,10 @@ def _statement(piece: str, text: str, sensor: str) -> Statement:
     return Statement(text)
 
 
-def _claim(said: str) -> tuple[str, Value] | None:
+def _claim(phrase: str) -> tuple[str, Value] | None:
     """Find the reading of which a part without its sensor tells, and the value."""
     for name, pattern in _patterns():
-        match = pattern.fullmatch(said)
+        match = pattern.fullmatch(phrase)
         value = READING[name].answers.read(match["v"]) if match else None
         if value is not None:
             return name, value

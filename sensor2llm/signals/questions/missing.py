@@ -41,12 +41,12 @@ def hide(window: Window, rng: np.random.Generator, share: float) -> Window:
         raise DataError("a window without any modality has nothing to hide; leave it out")
     lost = rng.random(len(window.signals)) < share
     lost[rng.integers(len(lost))] = False
-    kept = {
+    signals = {
         name: values
         for (name, values), gone in zip(window.signals.items(), lost, strict=True)
         if not gone
     }
-    return replace(window, signals=kept)
+    return replace(window, signals=signals)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,11 @@ class WhichMissing:
         """Give the paraphrases."""
         return self.paraphrases
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
         return ("missing",)
 
-    def truth(self, asked: Question, facts: Facts) -> tuple[str, ...]:
+    def truth(self, question: Question, facts: Facts) -> tuple[str, ...]:
         """Give the missing modalities in the spec's order."""
         return missing_sensors(facts)
 
@@ -82,13 +82,13 @@ class WhichMissing:
             return NOTHING
         return f"{listed(value, spoken)} {'is' if len(value) == 1 else 'are'} missing"
 
-    def parse(self, said: str, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    def parse(self, answer: str, names: tuple[str, ...]) -> tuple[str, ...] | None:
         """Read the modalities that a text names, with or without `the`."""
-        text = tidy(said)
-        found = parse_missing(text, names)
-        return parse_missing(with_articles(text, names), names) if found is None else found
+        text = tidy(answer)
+        missing = parse_missing(text, names)
+        return parse_missing(with_articles(text, names), names) if missing is None else missing
 
-    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
+    def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether exactly these are missing."""
         return isinstance(value, tuple) and set(value) == set(missing_sensors(facts))
 
@@ -97,5 +97,5 @@ def parse_missing(text: str, names: tuple[str, ...]) -> tuple[str, ...] | None:
     """Read the modalities that tidy text says are missing; `()` where it says that none is."""
     if _NOTHING.fullmatch(text):
         return ()
-    marked, found = mark_sensors(text, names)
-    return found if _MISSING.fullmatch(marked) else None
+    marked, sensors = mark_sensors(text, names)
+    return sensors if _MISSING.fullmatch(marked) else None

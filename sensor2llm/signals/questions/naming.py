@@ -38,9 +38,9 @@ def spoken_names(names: tuple[str, ...]) -> Mapping[str, str]:
     Where two names would read the same, both keep their own words (`wrist acc`, `wrist accel`).
     """
     long = {name: _written_out(name) for name in names}
-    said = [words.casefold() for words in long.values()]
+    folded = [words.casefold() for words in long.values()]
     return {
-        name: words if said.count(words.casefold()) == 1 else name.replace("_", " ")
+        name: words if folded.count(words.casefold()) == 1 else name.replace("_", " ")
         for name, words in long.items()
     }
 
@@ -58,10 +58,10 @@ def listed(names: tuple[str, ...], spoken: Mapping[str, str]) -> str:
 @functools.cache
 def _sensors(names: tuple[str, ...]) -> tuple[str, Mapping[str, str]]:
     """Give a pattern of all sensors' words, longest first, and the name that each stands for."""
-    known = {name.replace("_", " ").casefold(): name for name in names}
-    known |= {words.casefold(): name for name, words in spoken_names(names).items()}
-    longest = sorted(known, key=len, reverse=True)
-    return f"({'|'.join(map(re.escape, longest))})(?![\\w-])", known
+    name_of = {name.replace("_", " ").casefold(): name for name in names}
+    name_of |= {words.casefold(): name for name, words in spoken_names(names).items()}
+    longest = sorted(name_of, key=len, reverse=True)
+    return f"({'|'.join(map(re.escape, longest))})(?![\\w-])", name_of
 
 
 def mark_sensors(text: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -70,14 +70,14 @@ def mark_sensors(text: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...
     Returns:
         The marked text, and the modalities' names by mark.
     """
-    pattern, known = _sensors(names)
-    found: list[str] = []
+    pattern, name_of = _sensors(names)
+    sensors: list[str] = []
 
     def mark(match: re.Match[str]) -> str:
-        found.append(known[match[1]])
-        return f"<{len(found) - 1}>"
+        sensors.append(name_of[match[1]])
+        return f"<{len(sensors) - 1}>"
 
-    return re.sub(rf"\bthe {pattern}", mark, text), tuple(found)
+    return re.sub(rf"\bthe {pattern}", mark, text), tuple(sensors)
 
 
 def with_articles(text: str, names: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """Questions about a window, with answers computed from its signals.
 
-    >>> pairs = questions_for(window, spec, np.random.default_rng(0))
+    >>> from sensor2llm.signals.facts.facts import extract_facts
+    >>> pairs = ask(extract_facts(window, spec), np.random.default_rng(0))
     >>> pairs[0].question, pairs[0].answer
     ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')
 
@@ -17,13 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensor2llm.signals.facts.facts import facts as facts_of
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
 from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES, template_named
-from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.window import Window
 
 
 @dataclass(frozen=True)
@@ -42,21 +40,6 @@ class QuestionAnswer:
     facts: tuple[str, ...]
 
 
-def questions_for(
-    window: Window,
-    spec: SignalSpec,
-    rng: np.random.Generator,
-    templates: Sequence[str] | None = None,
-) -> list[QuestionAnswer]:
-    """Give the questions that a window answers; `ask` does the same from its facts.
-
-    Raises:
-        ConfigError: If a template is unknown.
-        SpecError: If the window does not fit the spec.
-    """
-    return ask(facts_of(window, spec), rng, templates)
-
-
 def ask(
     facts: Facts, rng: np.random.Generator, templates: Sequence[str] | None = None
 ) -> list[QuestionAnswer]:
@@ -66,33 +49,33 @@ def ask(
         ConfigError: If a template is unknown.
     """
     names = tuple(TEMPLATES) if templates is None else templates
-    drawn = [asked for name in names for asked in template_named(name).draw(facts, rng)]
+    drawn = [question for name in names for question in template_named(name).draw(facts, rng)]
     spoken = spoken_names(sensors_told(facts))
-    return [_pair(asked, facts, spoken, rng) for asked in drawn]
+    return [_pair(question, facts, spoken, rng) for question in drawn]
 
 
 def _pair(
-    asked: Question, facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
+    question: Question, facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
 ) -> QuestionAnswer:
-    template = TEMPLATES[asked.template]
-    wordings = template.wordings(spoken.get(asked.modality, ""))
+    template = TEMPLATES[question.template]
+    wordings = template.wordings(spoken.get(question.modality, ""))
     phrasing = int(rng.integers(len(wordings)))
-    value = template.truth(asked, facts)
-    assert value is not None, f"{asked.key} was drawn without an answer"
+    value = template.truth(question, facts)
+    assert value is not None, f"{question.key} was drawn without an answer"
     return QuestionAnswer(
-        asked=asked,
-        question=worded(asked, wordings[phrasing], spoken),
+        asked=question,
+        question=worded(question, wordings[phrasing], spoken),
         answer=template.write(value, spoken),
         value=value,
         phrasing=phrasing,
-        facts=template.keys(asked),
+        facts=template.keys(question),
     )
 
 
-def worded(asked: Question, wording: str, spoken: Mapping[str, str]) -> str:
+def worded(question: Question, wording: str, spoken: Mapping[str, str]) -> str:
     """Fill a wording's `{sensor}` and `{than}`; `spoken` gives the words of a modality."""
-    than = f"{asked.than:g}" if isinstance(asked.than, float) else asked.than or ""
-    sensor = spoken.get(asked.modality, asked.modality)
+    than = f"{question.than:g}" if isinstance(question.than, float) else question.than or ""
+    sensor = spoken.get(question.modality, question.modality)
     return wording.format(sensor=sensor, than=spoken.get(than, than))
 
 
@@ -106,10 +89,10 @@ def balanced(pairs: Sequence[QuestionAnswer], rng: np.random.Generator) -> list[
         if isinstance(pair.value, bool):
             rows[pair.asked.key, pair.value].append(row)
     dropped: set[int] = set()
-    for (key, value), found in rows.items():
-        spare = len(found) - len(rows.get((key, not value), ()))
+    for (key, value), of_key in rows.items():
+        spare = len(of_key) - len(rows.get((key, not value), ()))
         if spare > 0:
-            dropped.update(rng.choice(found, spare, replace=False).tolist())
+            dropped.update(rng.choice(of_key, spare, replace=False).tolist())
     return [pair for row, pair in enumerate(pairs) if row not in dropped]
 
 
@@ -125,9 +108,9 @@ def most_frequent_answers(pairs: Iterable[QuestionAnswer]) -> dict[str, str]:
     return {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
 
 
-def frequent_answer(answers: Mapping[str, str], asked: Question) -> str:
+def frequent_answer(answers: Mapping[str, str], question: Question) -> str:
     """Look up a question's key, or its template where training never asked at that key.
 
     An empty text, which is no answer, where training never asked the template.
     """
-    return answers.get(asked.key, answers.get(asked.template, ""))
+    return answers.get(question.key, answers.get(question.template, ""))

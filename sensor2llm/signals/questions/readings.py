@@ -109,30 +109,30 @@ class FactPhrase:
         """Say whether the sensor's words name the fact."""
         return self.name.replace("_", " ") in sensor.casefold()
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the fact's key."""
-        return (f"{asked.modality}.{self.name}",)
+        return (f"{question.modality}.{self.name}",)
 
-    def truth(self, asked: Question, facts: Facts) -> Value | None:
+    def truth(self, question: Question, facts: Facts) -> Value | None:
         """Give the fact's value, not rounded; None where the modality lacks the fact."""
-        fact = self.fact(asked, facts)
+        fact = self.fact(question, facts)
         return None if fact is None or not is_clear(fact) else self.answers.of(fact)
 
-    def fact(self, asked: Question, facts: Facts) -> Fact | None:
+    def fact(self, question: Question, facts: Facts) -> Fact | None:
         """Give the fact that is asked for."""
-        return facts.get(f"{asked.modality}.{self.name}")
+        return facts.get(f"{question.modality}.{self.name}")
 
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write an answer."""
         return self.answers.write(value)
 
-    def parse(self, said: str, names: tuple[str, ...]) -> Value | None:
+    def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer."""
-        return self.answers.parse(said)
+        return self.answers.parse(answer)
 
-    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
+    def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether the modality has the fact and the value agrees with it."""
-        fact = self.fact(asked, facts)
+        fact = self.fact(question, facts)
         return fact is not None and self.answers.agrees(value, fact)
 
 

@@ -58,19 +58,19 @@ class Template(Protocol):
     def wordings(self, sensor: str) -> tuple[str, ...]:
         """Give the paraphrases for a sensor with this name in words."""
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
 
-    def truth(self, asked: Question, facts: Facts) -> Value | None:
+    def truth(self, question: Question, facts: Facts) -> Value | None:
         """Give the value of the true answer; None where the window has none."""
 
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write an answer."""
 
-    def parse(self, said: str, names: tuple[str, ...]) -> Value | None:
+    def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer; None where it is no such answer."""
 
-    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
+    def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether an answer is true of a window, within the tolerance."""
 
 

@@ -171,9 +171,3 @@ def template_named(name: str) -> Template:
     if name not in TEMPLATES:
         raise ConfigError(f"unknown question template {name!r}; choose from {', '.join(TEMPLATES)}")
     return TEMPLATES[name]
-
-
-def template_table() -> str:
-    """Give the table above: every template with its grid and tolerance, in Markdown."""
-    rows = [f"| {t.name} | {t.grid} | {t.tolerance} |" for t in TEMPLATES.values()]
-    return "\n".join(("| template | answer and grid | tolerance |", "|---|---|---|", *rows))

@@ -40,10 +40,10 @@ class Claim(Protocol):
     def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what the template of this name can ask of a window."""
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
 
-    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
 
 
@@ -76,26 +76,26 @@ class YesNo:
         """Leave out the sensor in `Is the heart rate in the heart rate above 90 bpm?`."""
         return self.own if self.own and self.own_name in sensor.casefold() else self.paraphrases
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
-        return self.claim.keys(asked)
+        return self.claim.keys(question)
 
-    def truth(self, asked: Question, facts: Facts) -> bool | None:
+    def truth(self, question: Question, facts: Facts) -> bool | None:
         """Give whether the claim holds."""
-        held = self.claim.holds(asked, facts)
+        held = self.claim.holds(question, facts)
         return None if held is None else held.truth
 
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write yes or no."""
         return write_yes_no(value)
 
-    def parse(self, said: str, names: tuple[str, ...]) -> bool | None:
+    def parse(self, answer: str, names: tuple[str, ...]) -> bool | None:
         """Read yes or no."""
-        return parse_yes_no(said)
+        return parse_yes_no(answer)
 
-    def accepts(self, value: Value, asked: Question, facts: Facts) -> bool:
+    def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether the answer is true; both are where the claim is not clear."""
-        held = self.claim.holds(asked, facts)
+        held = self.claim.holds(question, facts)
         return held is not None and (value == held.truth or not held.clear)
 
 
@@ -124,7 +124,7 @@ class ThresholdClaim:
 
     def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw one limit for each modality that has the reading."""
-        asked = []
+        questions = []
         for modality in modalities_with(facts, self.reading.name):
             true = self.number.of(facts[f"{modality}.{self.reading.name}"])
             margin = self.number.margin(true)
@@ -132,19 +132,19 @@ class ThresholdClaim:
             above = [limit for limit in self.number.limits if limit > true + margin]
             if below and above:
                 limit = above[0] if rng.random() < 0.5 else below[-1]
-                asked.append(Question(name, modality, limit))
-        return asked
+                questions.append(Question(name, modality, limit))
+        return questions
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
-        return self.reading.keys(asked)
+        return self.reading.keys(question)
 
-    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the limit; no steps at all are not above any."""
-        fact = self.reading.fact(asked, facts)
+        fact = self.reading.fact(question, facts)
         if fact is None:
             return None
-        true, limit = self.number.of(fact), float(asked.than or 0.0)
+        true, limit = self.number.of(fact), float(question.than or 0.0)
         return ClaimTruth(true > limit, abs(true - limit) > self.number.margin(true))
 
 
@@ -159,26 +159,26 @@ class CategoryClaim:
     def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw the true word or another one, at even odds, for each modality."""
         assert isinstance(self.reading.answers, Words)
-        asked = []
+        questions = []
         for modality in modalities_with(facts, self.reading.name):
             fact = facts[f"{modality}.{self.reading.name}"]
             others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
             true = rng.random() < 0.5
             word = str(fact.value) if true else others[int(rng.integers(len(others)))]
-            asked.append(Question(name, modality, word))
-        return asked
+            questions.append(Question(name, modality, word))
+        return questions
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
-        return self.reading.keys(asked)
+        return self.reading.keys(question)
 
-    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the word."""
-        fact = self.reading.fact(asked, facts)
+        fact = self.reading.fact(question, facts)
         if fact is None:
             return None
-        unclear = bool(fact.near) and asked.than in (fact.value, *fact.near)
-        return ClaimTruth(asked.than == fact.value, not unclear)
+        unclear = bool(fact.near) and question.than in (fact.value, *fact.near)
+        return ClaimTruth(question.than == fact.value, not unclear)
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,13 @@ class StepsClaim:
         """Ask every modality that could show steps."""
         return [Question(name, modality) for modality in modalities_with(facts, "step_rate")]
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
-        return (f"{asked.modality}.step_rate",)
+        return (f"{question.modality}.step_rate",)
 
-    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether there is a step rate."""
-        fact = facts.get(f"{asked.modality}.step_rate")
+        fact = facts.get(f"{question.modality}.step_rate")
         return None if fact is None else ClaimTruth(fact.value is not None)
 
 
@@ -215,17 +215,17 @@ class StrongerMovement:
         if len(moving) < 2:
             return []
         first, second = rng.permutation(len(moving))[:2]
-        asked = Question(name, moving[first], moving[second])
-        held = self.holds(asked, facts)
-        return [asked] if held is not None and held.clear else []
+        question = Question(name, moving[first], moving[second])
+        held = self.holds(question, facts)
+        return [question] if held is not None and held.clear else []
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
-        return (f"{asked.modality}.intensity", f"{asked.than}.intensity")
+        return (f"{question.modality}.intensity", f"{question.than}.intensity")
 
-    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare the numbers that the intensities were read from."""
-        numbers = [facts[key].number for key in self.keys(asked) if key in facts]
+        numbers = [facts[key].number for key in self.keys(question) if key in facts]
         if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
             return None
         first, second = numbers[0], numbers[1]
@@ -246,10 +246,10 @@ class Missing:
         among = gone if gone and (not there or rng.random() < 0.5) else there
         return [Question(name, among[int(rng.integers(len(among)))])]
 
-    def keys(self, asked: Question) -> tuple[str, ...]:
+    def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
         return ("missing",)
 
-    def holds(self, asked: Question, facts: Facts) -> ClaimTruth | None:
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Look the modality up among the missing ones."""
-        return ClaimTruth(asked.modality in missing_sensors(facts))
+        return ClaimTruth(question.modality in missing_sensors(facts))

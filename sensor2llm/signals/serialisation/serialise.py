@@ -37,15 +37,13 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.serialisation.config import SerialiserConfig
 from sensor2llm.signals.serialisation.layouts import Inline, Json, RowLayout, TextLayout
 from sensor2llm.signals.serialisation.numbers import (
-    Bins,
-    Delta,
     Fixed,
     NumberForm,
-    ScaledInteger,
     Scientific,
     Shortest,
     Significant,
 )
+from sensor2llm.signals.serialisation.scaled_numbers import Bins, Delta, ScaledInteger
 
 __all__ = ["SERIALISERS", "Serialiser", "SerialiserConfig", "make_serialiser"]
 
@@ -68,7 +66,7 @@ class Serialiser(Protocol):
     def max_error(self, values: Values) -> float:
         """Bound |read(write(values)) - values| after casting to the values' own type."""
 
-    def fitted(self, values: Values) -> "Serialiser":
+    def fit_scale(self, values: Values) -> "Serialiser":
         """Give the serialiser whose scale suits the values (digits_spaced, bins; others: same)."""
 
 
@@ -76,7 +74,7 @@ class Serialiser(Protocol):
 class TextSerialiser:
     """A number form in a layout.
 
-    >>> bins = make_serialiser("bins", SerialiserConfig(bins=100)).fitted(np.array([1.0, 3.0]))
+    >>> bins = make_serialiser("bins", SerialiserConfig(bins=100)).fit_scale(np.array([1.0, 3.0]))
     >>> bins.read(bins.write(np.array([1.0, 3.0])))
     array([[0.9, 3.3]])
     """
@@ -128,12 +126,12 @@ class TextSerialiser:
         """Bound |read(write(values)) - values| after casting to the values' own type."""
         return max(self.form.max_error(row[~np.isnan(row)]) for row in _channels(values))
 
-    def fitted(self, values: Values) -> "TextSerialiser":
+    def fit_scale(self, values: Values) -> "TextSerialiser":
         """Give the serialiser whose scale suits the values."""
         finite = values[np.isfinite(values)]
         if not finite.size:
             raise DataError(f"{self.name} cannot take its scale from values that are all missing")
-        return replace(self, form=self.form.fitted(finite))
+        return replace(self, form=self.form.fit_scale(finite))
 
 
 def _channels(values: Values) -> Shaped[np.ndarray, "channel step"]:

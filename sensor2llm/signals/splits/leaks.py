@@ -16,7 +16,7 @@ from jaxtyping import Int
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.splits.people import known_people
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 logger = logging.getLogger(__name__)
 Rows = Int[np.ndarray, " window"]
@@ -56,18 +56,18 @@ def listed(names: Sequence[str]) -> str:
 
 def _check_names(store: Windows, parts: Mapping[str, Rows]) -> None:
     ids, names = np.asarray(store.subject_ids), store.subject_names
-    known = known_people(names, store.source, store.parts)
+    persons = known_people(names, store.source, store.parts)
     people = {
-        part: {known[i]: names[i] for i in np.unique(ids[rows]).tolist()}
+        part: {persons[i]: names[i] for i in np.unique(ids[rows]).tolist()}
         for part, rows in parts.items()
     }
     for first, second in combinations(parts, 2):
         both = sorted(people[first].keys() & people[second].keys())
         pairs = [(people[first][person], people[second][person]) for person in both]
-        told = [one if one == other else f"{one!r} = {other!r}" for one, other in pairs]
-        if told:
+        shared = [one if one == other else f"{one!r} = {other!r}" for one, other in pairs]
+        if shared:
             raise DataError(
-                f"leak: subject {listed(told)} has windows in both {first} and {second}; "
+                f"leak: subject {listed(shared)} has windows in both {first} and {second}; "
                 "every person belongs in one part"
             )
 
@@ -81,7 +81,7 @@ def _check_windows(store: Windows, parts: Mapping[str, Rows]) -> None:
     for rows in shared:
         people = sorted({(part_of[r], int(ids[r])) for r in rows.tolist() if r in part_of})
         pairs.update(p for p in combinations(people, 2) if p[0][0] != p[1][0])
-    counts, told = np.bincount(ids), []
+    counts, repeats = np.bincount(ids), []
     for pair, count in pairs.most_common():
         one, other = (f"{store.subject_names[i]!r} ({part})" for part, i in pair)
         if 2 * count >= min(counts[i] for _, i in pair):
@@ -89,9 +89,9 @@ def _check_windows(store: Windows, parts: Mapping[str, Rows]) -> None:
                 f"leak: {count} windows of {one} are those of {other}: one person under two "
                 "names; give them one name, or leave one out"
             )
-        told.append(f"{count} windows of {one} are those of {other}")
-    if told:
-        _say_once(f"{listed(told)}; if these are one person, write one name")
+        repeats.append(f"{count} windows of {one} are those of {other}")
+    if repeats:
+        _say_once(f"{listed(repeats)}; if these are one person, write one name")
 
 
 @functools.cache

@@ -49,8 +49,8 @@ def known_people(names: Iterable[str], source: str, parts: Mapping[str, str]) ->
     """
     if not parts:
         return [(data_set_key(source), person_key(name)) for name in names]
-    known = []
+    people = []
     for part, slash, person in (name.partition("/") for name in names):
         data = data_set_key(parts.get(part) or part)
-        known.append((data, person_key(person if slash else part)))
-    return known
+        people.append((data, person_key(person if slash else part)))
+    return people

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.leaks import check_parts
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 
 PARTS = ("train", "validation", "test")
 
@@ -196,8 +196,8 @@ def label_fraction(
     if by != "block":
         raise DataError(f"unknown way {by!r} to take labels; choose from block, subject")
     groups = people.astype(np.int64) * len(store.label_names) + np.asarray(store.labels)[rows]
-    kept = [_block(rows[groups == g], fraction, generator) for g in np.unique(groups).tolist()]
-    return np.sort(np.concatenate(kept))
+    blocks = [_block(rows[groups == g], fraction, generator) for g in np.unique(groups).tolist()]
+    return np.sort(np.concatenate(blocks))
 
 
 def few_shots(
@@ -257,10 +257,10 @@ def _at_least(share: float, count: int) -> int:
     return max(1, math.ceil(share * count - 1e-9))
 
 
-def _need(given: int, needed: int, purpose: str) -> None:
-    if given < needed:
+def _need(people: int, needed: int, purpose: str) -> None:
+    if people < needed:
         raise DataError(
-            f"{purpose} need at least {needed} people, the store has {given}; "
+            f"{purpose} need at least {needed} people, the store has {people}; "
             "add people or choose another split"
         )
 

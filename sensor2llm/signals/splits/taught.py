@@ -14,7 +14,7 @@ import numpy as np
 from sensor2llm.errors import ArtefactError, DataError
 from sensor2llm.signals.splits.leaks import Rows, distinct_rows, listed
 from sensor2llm.signals.splits.people import known_people
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 
 logger = logging.getLogger(__name__)
 SKETCH = 8
@@ -40,8 +40,8 @@ class Taught:
         for person in np.unique(ids).tolist():
             own = rows[ids == person]
             _, first = np.unique(digests[own], return_index=True)
-            kept = list(distinct_rows(store, own[first[:TRIED]]))[:SKETCH]
-            windows[store.subject_names[person]] = tuple(digests[kept].tolist())
+            sketched = list(distinct_rows(store, own[first[:TRIED]]))[:SKETCH]
+            windows[store.subject_names[person]] = tuple(digests[sketched].tolist())
         return cls(
             people=tuple(windows), source=store.source, parts=dict(store.parts), windows=windows
         )
@@ -111,11 +111,11 @@ class Taught:
             return
         ids, names = np.asarray(store.subject_ids)[rows], store.subject_names
         tested = [names[i] for i in np.unique(ids).tolist()]
-        known = dict(zip(tested, known_people(tested, store.source, store.parts), strict=True))
+        people = dict(zip(tested, known_people(tested, store.source, store.parts), strict=True))
         taught = set(known_people(self.people, self.source, self.parts))
         hashes = [digest for digests in self.windows.values() for digest in digests]
         seen = np.isin(np.asarray(store.digests)[rows], np.array(hashes, np.uint64))
-        leaked = {name for name, person in known.items() if person in taught}
+        leaked = {name for name, person in people.items() if person in taught}
         leaked |= {names[i] for i in np.unique(ids[seen]).tolist()}
         if leaked:
             raise DataError(
@@ -123,7 +123,7 @@ class Taught:
                 f"({listed(sorted(leaked))}); use the same split for both"
             )
         alike = {name for _, name in taught}
-        if others := sorted(name for name, (_, key) in known.items() if key in alike):
+        if others := sorted(name for name, (_, key) in people.items() if key in alike):
             logger.warning(
                 "%s was made with people of the same names (%s) from another source (%s, here %s); "
                 "they are taken for others", what, listed(others), _short(self.source),

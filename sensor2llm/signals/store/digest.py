@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt64
 
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.window import Window
 
 

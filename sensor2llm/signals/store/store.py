@@ -17,91 +17,22 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 
-from sensor2llm.artefacts.atomic_write import repair
+from sensor2llm.artefacts.atomic_write import repair, replace_folder
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store.digest import digest_windows, fingerprint
+from sensor2llm.signals.store.windows import Indices, windows_of
+from sensor2llm.signals.store.writer import write_arrays
 from sensor2llm.signals.window import Window
 
 FORMAT_VERSION = 1
 KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "parts", "n",
         "fingerprint", "ledger"}  # fmt: skip
-# Read at a time while a store is iterated over.
-_CHUNK_ROWS = 64
-Indices = Sequence[int] | np.ndarray
-
-
-class Windows(Protocol):
-    """Say what training and evaluation read of windows: a WindowStore, or a view over stores."""
-
-    @property
-    def path(self) -> Path:
-        """Where the windows lie, for messages and records."""
-
-    @property
-    def spec(self) -> SignalSpec:
-        """What every window is checked against."""
-
-    @property
-    def source(self) -> str:
-        """Where the data come from, in words."""
-
-    @property
-    def published(self) -> Mapping[str, Sequence[str]]:
-        """The data set's own split: part -> people."""
-
-    @property
-    def parts(self) -> Mapping[str, str]:
-        """Of data sets side by side, name -> source; people are named `name/person`."""
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """Labels in the order of their numbers."""
-
-    @property
-    def subject_names(self) -> tuple[str, ...]:
-        """People in the order of their numbers."""
-
-    @property
-    def present(self) -> np.ndarray:
-        """Whether a modality is there: bool (n, modality)."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Label numbers, -1 for none: (n,)."""
-
-    @property
-    def subject_ids(self) -> np.ndarray:
-        """Each window's index into `subject_names`: (n,)."""
-
-    @property
-    def subjects(self) -> np.ndarray:
-        """Each window's subject name: (n,)."""
-
-    @property
-    def starts(self) -> np.ndarray:
-        """Each window's start in its recording in seconds: (n,)."""
-
-    @property
-    def digests(self) -> np.ndarray:
-        """A hash of each window's signals, uint64 (n,); equal windows have equal ones."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of all that the store holds."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Window]: ...
-
-    def __getitem__(self, row: SupportsIndex) -> Window: ...
-
-    def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
 
 
 class WindowStore:
@@ -194,16 +125,12 @@ class WindowStore:
     @cached_property
     def digests(self) -> np.ndarray:
         """Give a hash of each window's signals, uint64 (n,); a store without them is read once."""
-        from sensor2llm.signals.store.digest import digest_windows
-
         written = (self.path / "digests.npy").is_file()
         return self._map("digests", np.uint64, ()) if written else digest_windows(self)
 
     @cached_property
     def fingerprint(self) -> str:
         """Give a hash of all that the store holds, as it was made when the store was written."""
-        from sensor2llm.signals.store.digest import fingerprint
-
         return self._fingerprint or fingerprint(self)
 
     def modality(self, name: str) -> np.ndarray:
@@ -249,26 +176,22 @@ class WindowStore:
                 or there is no window.
             SpecError: If a window does not fit the spec.
         """
-        from sensor2llm.signals.store.writer import write_store
-
-        return write_store(Path(path), spec, windows, label_names, published, source, parts, ledger)
-
-
-def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:
-    """Yield these windows of a store or view, read some at a time."""
-    for first in range(0, len(rows), _CHUNK_ROWS):
-        chunk = rows[first : first + _CHUNK_ROWS]
-        signals = store.read(chunk)
-        for i, row in enumerate(chunk):
-            label = int(store.labels[row])
-            there = zip(store.spec.names, store.present[row], strict=True)
-            yield Window(
-                # A copy: a window that is kept must not keep its neighbours.
-                signals={name: signals[name][i].copy() for name, present in there if present},
-                subject=store.subject_names[int(store.subject_ids[row])],
-                label=store.label_names[label] if label >= 0 else None,
-                start_s=float(store.starts[row]),
+        path = Path(path)
+        if path.exists() and not _may_replace(path):
+            raise DataError(
+                f"'{path}' exists and is no window store; move it away or choose another --out"
             )
+        with replace_folder(path, _is_foreign) as part:
+            meta = write_arrays(part, spec, windows, label_names, ledger)
+            splits = {name: list(people) for name, people in (published or {}).items()}
+            meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
+            meta |= {"parts": dict(parts)} if parts else {}
+            meta |= {"ledger": _counted(ledger, meta["n"]).to_dict()}
+            file = part / "store.json"
+            file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+            meta["fingerprint"] = WindowStore(part).fingerprint
+            file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        return WindowStore(path)
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -292,3 +215,21 @@ def _read_meta(path: Path) -> dict[str, Any]:
             "(pip install -U sensor2llm), or prepare it again"
         )
     return meta
+
+
+def _counted(ledger: Ledger | None, windows: int) -> Ledger:
+    """Give the ledger once the windows were read; a reader without one has read windows only."""
+    ledger = ledger or Ledger()
+    if not ledger["windows"].read:
+        ledger.read("windows", windows)
+        ledger.keep("windows", windows)
+    return ledger
+
+
+def _may_replace(path: Path) -> bool:
+    return (path / "store.json").is_file() or (path.is_dir() and not any(path.iterdir()))
+
+
+def _is_foreign(name: str) -> bool:
+    """Say whether an entry beside an old store's files is somebody's own, and stays."""
+    return name not in ("store.json", "classes.png") and not name.endswith(".npy")

@@ -1,22 +1,19 @@
-"""Write a WindowStore in one pass: files grow a window at a time, the folder appears at the end."""
+"""Write the arrays of a WindowStore in one pass: files grow a window at a time."""
 
-import json
 import math
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sensor2llm.artefacts.atomic_write import replace_folder
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.digest import digest_window
-from sensor2llm.signals.store.store import FORMAT_VERSION, WindowStore
 from sensor2llm.signals.window import Window
 
 _LONGEST_NAME = 200
@@ -78,8 +75,8 @@ class _Names:
         if name not in self.ids:
             check_name(name, self.kind)
             if self.fixed:
-                known = ", ".join(self.ids)
-                raise DataError(f"unknown label {name!r}; the labels are {known}")
+                labels = ", ".join(self.ids)
+                raise DataError(f"unknown label {name!r}; the labels are {labels}")
             self.ids[name] = len(self.ids)
         return self.ids[name]
 
@@ -99,41 +96,19 @@ def check_name(name: str, kind: str) -> None:
         raise DataError(f"the label {name!r} holds '<|', which begins a token; rename it")
 
 
-def write_store(
-    path: Path,
-    spec: SignalSpec,
-    windows: Iterable[Window],
-    label_names: Sequence[str] | None,
-    published: Mapping[str, Sequence[str]] | None,
-    source: str,
-    parts: Mapping[str, str] | None = None,
-    ledger: Ledger | None = None,
-) -> WindowStore:
-    """Write a store that takes its place whole; see `WindowStore.write`."""
-    if path.exists() and not _may_replace(path):
-        raise DataError(
-            f"'{path}' exists and is no window store; move it away or choose another --out"
-        )
-    with replace_folder(path, _is_foreign) as part:
-        meta = _write_arrays(part, spec, windows, label_names, ledger)
-        splits = {name: list(people) for name, people in (published or {}).items()}
-        meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
-        meta |= {"parts": dict(parts)} if parts else {}
-        meta |= {"ledger": _filled(ledger, meta["n"]).to_dict()}
-        file = part / "store.json"
-        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        meta["fingerprint"] = WindowStore(part).fingerprint
-        file.write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    return WindowStore(path)
-
-
-def _write_arrays(
+def write_arrays(
     folder: Path,
     spec: SignalSpec,
     windows: Iterable[Window],
     label_names: Sequence[str] | None,
     ledger: Ledger | None,
 ) -> dict[str, Any]:
+    """Write windows one by one into a folder's arrays, and give what store.json says of them.
+
+    Raises:
+        DataError: If a label is unknown, a window has no subject or there is no window.
+        SpecError: If a window does not fit the spec.
+    """
     labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
     with ExitStack() as stack:
 
@@ -144,8 +119,8 @@ def _write_arrays(
         present = grow("present", np.bool_, (len(arrays),))
         label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
         starts, digests = grow("starts", np.float64, ()), grow("digests", np.uint64, ())
-        for n, given in enumerate(windows, start=1):
-            window = spec.without_gaps(given)
+        for n, raw in enumerate(windows, start=1):
+            window = spec.without_gaps(raw)
             _check(window, spec, n - 1)
             for name, array in arrays.items():
                 values = window.signals.get(name)
@@ -164,15 +139,6 @@ def _write_arrays(
             "subjects": list(subjects.ids)}  # fmt: skip
 
 
-def _filled(ledger: Ledger | None, windows: int) -> Ledger:
-    """Give the ledger once the windows were read; a reader without one has read windows only."""
-    ledger = ledger or Ledger()
-    if not ledger["windows"].read:
-        ledger.read("windows", windows)
-        ledger.keep("windows", windows)
-    return ledger
-
-
 def _check(window: Window, spec: SignalSpec, i: int) -> None:
     try:
         spec.check(window)
@@ -180,12 +146,3 @@ def _check(window: Window, spec: SignalSpec, i: int) -> None:
         raise SpecError(f"window {i} (subject {window.subject}): {error}") from error
     if window.subject is None:
         raise DataError(f"window {i} has no subject; splits are by subject, so name one")
-
-
-def _may_replace(path: Path) -> bool:
-    return (path / "store.json").is_file() or (path.is_dir() and not any(path.iterdir()))
-
-
-def _is_foreign(name: str) -> bool:
-    """Say whether an entry beside an old store's files is somebody's own, and stays."""
-    return name not in ("store.json", "classes.png") and not name.endswith(".npy")

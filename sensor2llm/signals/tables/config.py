@@ -7,7 +7,7 @@ The description lies beside the files, or names their folder:
     subject: {column: person}         # or {value: anna}, or {file: "(p\d+)"}: from file or folder
     label: activity                   # a column; may be left out
     labels: {1: walking, 2: sitting}  # or a list of the texts; may be left out
-    missing: [-999]                   # what marks a missing value; more such keys: `table_layout`
+    missing: [-999]                   # what marks a missing value; more such keys: `layout`
     window_s: 5
     overlap: 0.5
     modalities:
@@ -27,12 +27,12 @@ Anything else in it is an error that names what is known.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Axis, Channel, Modality, SignalSpec
+from sensor2llm.signals.tables.description import Table, TableModality
 from sensor2llm.signals.tables.fields import (
     check_keys,
     mapping,
@@ -44,7 +44,7 @@ from sensor2llm.signals.tables.fields import (
     truth,
     whole,
 )
-from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, WORDS, TableLayout, is_encoding
+from sensor2llm.signals.tables.layout import WORDS, TableLayout, is_encoding
 from sensor2llm.signals.tables.people import label_key
 from sensor2llm.signals.tables.times import DATE_UNITS, TIME_UNITS
 
@@ -56,44 +56,6 @@ _MODALITY_KEYS = ("columns", "rate_hz", "resample_hz", "axis", "steps", "max_gap
 _SUBJECT_KEYS = ("column", "value", "file")
 # Of one window of one modality: more is a slip, and would not fit into memory many times over.
 _MOST_VALUES = 1 << 24
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableModality:
-    """A modality of the windows and the columns that it is read from."""
-
-    modality: Modality
-    columns: tuple[str, ...]
-    """Column of each channel, in the channels' order."""
-    rate_hz: float | None = None
-    """Rate of the rows, before `resample_hz`."""
-    max_gap_s: float = 0.1
-    """The longest pause that is bridged."""
-    optional: bool = False
-    """Whether a file may lack the columns."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Describe a table of recordings; see this module for the YAML that it is read from."""
-
-    spec: SignalSpec
-    modalities: tuple[TableModality, ...]
-    files: tuple[str, ...] = ()
-    time: tuple[str, ...] = ()
-    """The column of the time, or those of the date and the time; empty where rows have none."""
-    time_unit: str = "s"
-    subject: tuple[str, str] = ("value", "unknown")
-    """Kind (`column`, `value` or `file`) and what it is."""
-    label: str | None = None
-    labels: Mapping[str, str] | None = None
-    """Text of each cell of the label column; `None` takes the cells as they are."""
-    labelled: bool = True
-    """Whether labels are read; what is to be classified is read without."""
-    overlap: float = 0.0
-    layout: TableLayout = DEFAULT_LAYOUT
-    root: Path | None = None
-    """The folder that the files were looked for in."""
 
 
 def load(path: Path, window_s: float | None = None, overlap: float | None = None) -> Table:

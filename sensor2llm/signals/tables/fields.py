@@ -25,7 +25,9 @@ def read_description(path: Path) -> Any:
     try:
         return read_yaml(path, DataError, truth_words=False)
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; see the docstring of table_config") from error
+        raise DataError(
+            f"{path} does not exist; see the docstring of sensor2llm.signals.tables.config"
+        ) from error
 
 
 def shown(plain: Any) -> str:

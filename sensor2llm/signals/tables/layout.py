@@ -1,6 +1,6 @@
 """How a text file is written: what stands before its rows, between cells and in numbers.
 
-Keys of a description (see `table_config`), all of them optional:
+Keys of a description (see `config`), all of them optional:
 
     delimiter: tab        # comma, semicolon, tab, space, pipe, or the character itself
     decimal: ","          # of numbers such as 0,25

@@ -9,12 +9,9 @@ values, one a window. Windows that are not of the expected rate, unit or length 
     np.savez("walk.npz", **{"accel": values, "accel.rate_hz": 100.0, "accel.unit": "m/s^2"})
 """
 
-import math
-import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -23,19 +20,14 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import Modality, SignalSpec
-from sensor2llm.signals.tables.config import Table
+from sensor2llm.signals.tables.description import Table
+from sensor2llm.signals.tables.npz_arrays import load_arrays
 from sensor2llm.signals.tables.people import fixed_subject, label_texts
 from sensor2llm.signals.window import Window
 
 EXTRAS = ("labels", "subjects", "starts")
-SAID = ("rate_hz", "unit")
-# Arrays may be this large, or as many times larger than the file: zeros compress a thousandfold.
-_SMALLEST_BUDGET, _EXPANSION = 1 << 27, 20
-_LOOKED_AT, _NPY = 1_000_000, b"\x93NUMPY"
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+STATED = ("rate_hz", "unit")
+_LOOKED_AT = 1_000_000
 
 
 def npz_windows(
@@ -61,7 +53,9 @@ def npz_windows(
         for name in table.spec.names
         if name in arrays
     }
-    labels = label_texts(_texts(path, arrays, "labels", n), table, path)
+    labels = label_texts(
+        _texts(path, arrays, "labels", n), table.labels, table.label or "labels", path
+    )
     subjects = _subjects(path, table, arrays, n)
     starts = _starts(path, arrays, n)
     ledger.read("windows", n)
@@ -92,13 +86,13 @@ def npz_spec(path: Path, spec: SignalSpec) -> SignalSpec:
         DataError: For a truncated file.
         SpecError: For a rate or units that cannot be, or lengths that do not fit each other.
     """
-    said = {f"{name}.{what}" for name in spec.names for what in SAID}
-    names, arrays = load_arrays(path, said)
+    keys = {f"{name}.{what}" for name in spec.names for what in STATED}
+    names, arrays = load_arrays(path, keys)
     if not arrays:
         return spec
     shapes = {name: array.shape for name, array in load_arrays(path, spec.names)[1].items()}
     modalities = tuple(
-        _said(path, spec[name], spec.length_s(name), shapes[name], arrays)
+        _stated(path, spec[name], spec.length_s(name), shapes[name], arrays)
         for name in spec.names
         if name in names
     )
@@ -107,7 +101,7 @@ def npz_spec(path: Path, spec: SignalSpec) -> SignalSpec:
     return SignalSpec(modalities=modalities).subset(m.name for m in modalities)
 
 
-def _said(
+def _stated(
     path: Path,
     ours: Modality,
     length_s: float | None,
@@ -170,7 +164,7 @@ def _checked(
 
 def _subjects(path: Path, table: Table, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     if "subjects" not in arrays:
-        return np.full(n, fixed_subject(table, path), dtype=object)
+        return np.full(n, fixed_subject(table.subject, table.root, path), dtype=object)
     subjects = _texts(path, arrays, "subjects", n)
     if None in (people := subjects.tolist()):
         raise DataError(f"{path.name}: window {people.index(None) + 1} has no subject")
@@ -218,65 +212,6 @@ def _starts(path: Path, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     if starts.dtype.kind not in "iuf" or starts.size != n or not np.isfinite(starts).all():
         raise DataError(f"{path.name}: 'starts' must hold one number of seconds a window")
     return starts.reshape(n)
-
-
-def load_arrays(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Give the names of all arrays, and those that are wanted.
-
-    Raises:
-        DataError: For a file that is no .npz, is broken, or unpacks to far more than its size.
-    """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    if not path.stat().st_size:
-        raise DataError(f"{path.name} is empty; write it again")
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as stream:
-            single = stream.read(len(_NPY)) == _NPY
-        why = "it is a single array (.npy)" if single else "is it truncated?"
-        raise DataError(f"{path.name} cannot be read as .npz, {why}; numpy.savez writes one")
-    try:
-        with zipfile.ZipFile(path) as stored:
-            names = [name.removesuffix(".npy") for name in stored.namelist()]
-            budget = max(_SMALLEST_BUDGET, _EXPANSION * path.stat().st_size)
-            arrays = {}
-            for info in stored.infolist():
-                if (name := info.filename.removesuffix(".npy")) in arrays:
-                    raise DataError(f"{path.name} holds {name!r} twice; write it again")
-                if name in wanted:
-                    with stored.open(info) as stream:
-                        arrays[name] = _array(path, name, stream, info.file_size, budget)
-                    budget -= arrays[name].nbytes
-            return names, arrays
-    except DataError:
-        raise
-    except Exception as error:
-        # A broken archive makes zipfile, its decompressors and numpy raise whatever there is.
-        why = " ".join(str(error).split())[:150]
-        raise DataError(f"{path.name} cannot be read as .npz, is it truncated? {why}") from error
-
-
-def _array(path: Path, name: str, stream: IO[bytes], size: int, budget: int) -> np.ndarray:
-    """Read an array once its header is known to claim no more than what is there."""
-    version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:
-        raise DataError(f"{path.name}: {name!r} has the .npy version {version}; expected 1 or 2")
-    shape, _, dtype = _HEADERS[version](stream)
-    if dtype.hasobject:
-        raise DataError(
-            f"{path.name}: {name!r} holds Python objects, as windows of different lengths do; "
-            "write numbers of one shape (window, channel, step)"
-        )
-    if dtype.kind not in "biufSU":
-        raise DataError(f"{path.name}: {name!r} holds {dtype}; expected numbers or texts")
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed > min(budget, max(0, size - stream.tell())):
-        raise DataError(
-            f"{path.name}: {name!r} claims {dtype} {listed([str(shape)])}, {claimed} bytes; there "
-            f"are {size}, and at most {budget} are read from a file of this size"
-        )
-    stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _arrays(

@@ -1,8 +1,8 @@
 """Whose a table's rows are, and which label they bear."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,28 +10,28 @@ import pyarrow.compute as pc
 
 from sensor2llm.errors import DataError, SpecError, listed
 
-if TYPE_CHECKING:
-    from sensor2llm.signals.tables.config import Table
-
 
 def label_key(cell: str) -> str:
     """Give one spelling of a code: 1.0 is 1, as tables with empty cells write it."""
     return cell.partition(".")[0] if re.fullmatch(r"[-+]?\d+\.0*", cell) else cell
 
 
-def label_texts(cells: np.ndarray, table: "Table", path: Path) -> np.ndarray:
+def label_texts(
+    cells: np.ndarray, labels: Mapping[str, str] | None, column: str, path: Path
+) -> np.ndarray:
     """Give the label text of each cell of the label column; an empty cell has none.
 
     Args:
         cells: texts, None where a cell is empty: objects, shape (row,).
-        table: the description.
+        labels: text of each cell; None takes the cells as they are.
+        column: name of the label column, for messages.
         path: for messages.
 
     Raises:
         DataError: For a cell that the description's `labels` does not have.
     """
     words = {cell: label_key(cell) for cell in dict.fromkeys(cells.tolist()) if cell is not None}
-    if (labels := table.labels) is not None:
+    if labels is not None:
         # YAML's truth values are true and false; Python's tables write True and False.
         for cell, key in words.items():
             if key not in labels and key.lower() in ("true", "false"):
@@ -40,7 +40,7 @@ def label_texts(cells: np.ndarray, table: "Table", path: Path) -> np.ndarray:
             if key not in labels:
                 row = cells.tolist().index(cell)
                 raise DataError(
-                    f"{path.name}: row {row + 1}, column {table.label or 'labels'!r}: unknown "
+                    f"{path.name}: row {row + 1}, column {column!r}: unknown "
                     f"label {cell[:60]!r}; labels has {listed(list(labels))}"
                 )
         words = {cell: labels[key] for cell, key in words.items()}
@@ -59,22 +59,27 @@ def subject_texts(cells: np.ndarray, path: Path) -> np.ndarray:
     return np.array([people[cell] for cell in subjects], dtype=object)
 
 
-def fixed_subject(table: "Table", path: Path) -> str:
+def fixed_subject(subject: tuple[str, str], root: Path | None, path: Path) -> str:
     """Give the subject of a whole file: the fixed one, or what a pattern finds in its name.
 
-    Where the file's name does not have it, the folders below the searched one are looked at, the
-    nearest first.
+    Where the file's name does not have it, the folders below `root`, the searched one, are looked
+    at, the nearest first.
+
+    Args:
+        subject: kind (`value` or `file`) and the fixed name or the pattern.
+        root: the folder that files were looked for in.
+        path: of the file.
 
     Raises:
         DataError: If the pattern finds nothing.
         SpecError: If it is no pattern of RE2, which needs no more time the longer names are.
     """
-    kind, rule = table.subject
+    kind, rule = subject
     if kind != "file":
         return rule
     folders = path.parts[:-1]
-    if table.root is not None and path.is_relative_to(table.root):
-        folders = path.relative_to(table.root).parts[:-1]
+    if root is not None and path.is_relative_to(root):
+        folders = path.relative_to(root).parts[:-1]
     names = pa.array([path.name, *reversed(folders)])
     try:
         fits = pc.match_substring_regex(names, rule)
@@ -82,11 +87,11 @@ def fixed_subject(table: "Table", path: Path) -> str:
         subjects = pc.replace_substring_regex(names, f"(?s)^.*?({rule}).*$", rf"\{within}")
     except (re.error, pa.ArrowInvalid, RecursionError, OverflowError) as error:
         raise SpecError(f"subject {{file: {rule[:60]}}} is no pattern: {error}") from error
-    subject = next((s for s, fit in zip(subjects.to_pylist(), fits.to_pylist(), strict=True)
-                    if fit), None)  # fmt: skip
-    if not subject:
+    name = next((s for s, fit in zip(subjects.to_pylist(), fits.to_pylist(), strict=True)
+                 if fit), None)  # fmt: skip
+    if not name:
         where = " or its folders'" if folders else ""
         raise DataError(
             f"{path.name}: subject {{file: {rule[:60]}}} does not fit the file's name{where}"
         )
-    return str(subject)
+    return str(name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.tables.config import Table
+from sensor2llm.signals.tables.description import Table
 
 TOLERANCE = 0.1
 _SLIPS = {1e3: "a thousand times", 1e6: "a million times", 1e9: "1e9 times"}
@@ -66,17 +66,17 @@ def _compare(path: Path, name: str, rates: dict[str, float]) -> None:
         )
 
 
-def _expect(path: Path, name: str, given: float, expected: float, described: bool) -> None:
-    ratio = given / expected
+def _expect(path: Path, name: str, rate_hz: float, expected: float, described: bool) -> None:
+    ratio = rate_hz / expected
     if abs(ratio - 1) <= TOLERANCE:
         return
-    hint = f"write rate_hz: {given:.4g}" if described else "is the time's unit right?"
+    hint = f"write rate_hz: {rate_hz:.4g}" if described else "is the time's unit right?"
     for slip, words in _SLIPS.items():
         if abs(ratio / slip - 1) <= TOLERANCE or abs(ratio * slip - 1) <= TOLERANCE:
             hint = f"that is {words} off: is the time's unit right?"
     if abs(ratio / 86400 - 1) <= TOLERANCE:
         hint = "is the time in days, as Excel writes it? write unit: days"
     raise DataError(
-        f"{path.name}: '{name}' comes at {given:.4g} Hz, the description says "
+        f"{path.name}: '{name}' comes at {rate_hz:.4g} Hz, the description says "
         f"{expected:g} Hz; {hint}"
     )

@@ -1,6 +1,6 @@
 """Windows that are already cut, fitted to the spec that an adapter or an encoder expects.
 
-fitted(store, adapter.spec)                        the store itself, or a view that converts
+convert_store(store, adapter.spec)                        the store itself, or a view that converts
 convert_windows(windows, store.spec, adapter.spec)     windows in memory
 
 Units of one quantity are converted, other rates are resampled, and of longer windows the centre is
@@ -15,7 +15,7 @@ from itertools import islice
 
 from sensor2llm.errors import SpecError
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
-from sensor2llm.signals.store.store import Windows
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.converted import ConvertedView, unit_factor
 from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.window import Window
@@ -50,70 +50,70 @@ def convert_store(store: Windows, spec: SignalSpec, *, quiet: bool = False) -> W
 
 
 def convert_windows(
-    windows: Iterable[Window], given: SignalSpec, spec: SignalSpec, name: str = "windows"
+    windows: Iterable[Window], measured: SignalSpec, spec: SignalSpec, name: str = "windows"
 ) -> Iterator[Window]:
     """Give windows of one spec in another, one by one; the windows themselves where they fit.
 
     Args:
-        windows: of the spec `given`; they may lack modalities.
-        given: what they were measured in: units, rates, steps.
+        windows: of the spec `measured`; they may lack modalities.
+        measured: what they were measured in: units, rates, steps.
         spec: what is expected.
         name: what messages call them.
 
     Raises:
-        SpecError: As `convert_store` does, and if a window does not fit `given`.
+        SpecError: As `convert_store` does, and if a window does not fit `measured`.
     """
-    if not _differ(given, spec, name):
+    if not _differ(measured, spec, name):
         return iter(windows)
-    _tell(name, given, spec)
-    return _converted(windows, given, spec, name)
+    _tell(name, measured, spec)
+    return _converted(windows, measured, spec, name)
 
 
-def conversions(given: SignalSpec, spec: SignalSpec) -> str:
+def conversions(measured: SignalSpec, spec: SignalSpec) -> str:
     """Say what is converted from one spec to the other; '' where nothing is."""
-    found: dict[str, list[str]] = {}
-    for theirs in given.modalities:
-        if theirs.name in spec and (text := _conversion(theirs, given, spec)):
-            found.setdefault(text, []).append(theirs.name)
-    return "; ".join(f"{', '.join(names)}: {text}" for text, names in found.items())
+    names_of: dict[str, list[str]] = {}
+    for theirs in measured.modalities:
+        if theirs.name in spec and (text := _conversion(theirs, measured, spec)):
+            names_of.setdefault(text, []).append(theirs.name)
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in names_of.items())
 
 
 def _view(store: Windows, spec: SignalSpec) -> ConvertedView:
     names = store.spec.names
-    kept = spec.subset(names)
+    subset = spec.subset(names)
     # The same steps at the same rate last as long, though the length was rounded another way.
     modalities = tuple(
         replace(m, window_s=store.spec.length_s(m.name))
         if _same_steps(store.spec[m.name], m)
         else m
-        for m in kept.modalities
+        for m in subset.modalities
     )
-    ours = SignalSpec(modalities=modalities, window_s=kept.window_s).subset(names)
+    ours = SignalSpec(modalities=modalities, window_s=subset.window_s).subset(names)
     return ConvertedView(store, {name: name for name in names}, ours)
 
 
 def _converted(
-    windows: Iterable[Window], given: SignalSpec, spec: SignalSpec, name: str
+    windows: Iterable[Window], measured: SignalSpec, spec: SignalSpec, name: str
 ) -> Iterator[Window]:
     coming = iter(windows)
     while part := list(islice(coming, _CHUNK)):
-        view = _view(InMemoryWindows(part, given, name), spec)
+        view = _view(InMemoryWindows(part, measured, name), spec)
         for window, made in zip(part, view, strict=True):
             yield replace(window, signals=made.signals, start_s=made.start_s)
 
 
-def _tell(name: str, given: SignalSpec, spec: SignalSpec) -> None:
-    logger.info("%s is converted to what is expected: %s", name, conversions(given, spec))
+def _tell(name: str, measured: SignalSpec, spec: SignalSpec) -> None:
+    logger.info("%s is converted to what is expected: %s", name, conversions(measured, spec))
 
 
-def _differ(given: SignalSpec, spec: SignalSpec, name: str) -> bool:
+def _differ(measured: SignalSpec, spec: SignalSpec, name: str) -> bool:
     """Say whether anything has to be converted, and refuse what cannot be."""
-    for theirs in given.modalities:
+    for theirs in measured.modalities:
         if theirs.name not in spec:
-            spec.check_compatible(given.subset([theirs.name]))
+            spec.check_compatible(measured.subset([theirs.name]))
         spec[theirs.name].check_compatible(_as_if_converted(theirs, spec[theirs.name]))
-        _check_length(theirs, given, spec, name)
-    return bool(conversions(given, spec))
+        _check_length(theirs, measured, spec, name)
+    return bool(conversions(measured, spec))
 
 
 def _as_if_converted(theirs: Modality, ours: Modality) -> Modality:
@@ -127,11 +127,11 @@ def _as_if_converted(theirs: Modality, ours: Modality) -> Modality:
     return replace(theirs, channels=channels, steps=ours.steps, rate_hz=ours.rate_hz)
 
 
-def _check_length(theirs: Modality, given: SignalSpec, spec: SignalSpec, name: str) -> None:
+def _check_length(theirs: Modality, measured: SignalSpec, spec: SignalSpec, name: str) -> None:
     ours = spec[theirs.name]
     if _same_steps(theirs, ours):
         return
-    has, wants, unit = given.length_s(theirs.name), spec.length_s(ours.name), " s"
+    has, wants, unit = measured.length_s(theirs.name), spec.length_s(ours.name), " s"
     if has is None or wants is None:
         has, wants, unit = theirs.steps, ours.steps, " steps"
     # A millionth: 2.56 s that was computed from steps and a rate.
@@ -142,21 +142,21 @@ def _check_length(theirs: Modality, given: SignalSpec, spec: SignalSpec, name: s
         )
 
 
-def _conversion(theirs: Modality, given: SignalSpec, spec: SignalSpec) -> str:
+def _conversion(theirs: Modality, measured: SignalSpec, spec: SignalSpec) -> str:
     ours = spec[theirs.name]
     pairs = zip(map(canonical_unit, theirs.units), map(canonical_unit, ours.units), strict=False)
-    told = [f"{a} to {b}" for a, b in dict.fromkeys(pairs) if a != b]
+    changes = [f"{a} to {b}" for a, b in dict.fromkeys(pairs) if a != b]
     if _same_steps(theirs, ours):
-        return ", ".join(told)
+        return ", ".join(changes)
     if not (theirs.rate_hz and ours.rate_hz):
-        return ", ".join([*told, f"{theirs.steps} steps to the {ours.steps} at the centre"])
+        return ", ".join([*changes, f"{theirs.steps} steps to the {ours.steps} at the centre"])
     if not math.isclose(theirs.rate_hz, ours.rate_hz):
-        told.append(f"{theirs.rate_hz:g} Hz to {ours.rate_hz:g} Hz")
-    has, wants = given.length_s(theirs.name) or 0.0, spec.length_s(ours.name) or 0.0
+        changes.append(f"{theirs.rate_hz:g} Hz to {ours.rate_hz:g} Hz")
+    has, wants = measured.length_s(theirs.name) or 0.0, spec.length_s(ours.name) or 0.0
     if not math.isclose(has, wants, rel_tol=1e-6):
-        told.append(f"{has:g} s to the {wants:g} s at the centre")
+        changes.append(f"{has:g} s to the {wants:g} s at the centre")
     # Where nothing else differs, steps were rounded another way.
-    return ", ".join(told) or f"{theirs.steps} steps to {ours.steps}"
+    return ", ".join(changes) or f"{theirs.steps} steps to {ours.steps}"
 
 
 def _same_steps(theirs: Modality, ours: Modality) -> bool:

@@ -5,7 +5,7 @@ accel = ConvertedView(har, {"total_acc": "accel"}, spec)
 accel.read([0, 1, 2])["accel"]
 
 A view converts what a batch needs when it is asked for, and holds no signal. What takes a
-WindowStore's windows takes a view of them (`sensor2llm.signals.store.store.Windows`);
+WindowStore's windows takes a view of them (`sensor2llm.signals.store.windows.Windows`);
 `WindowStore.write(path, view.spec, view)` makes a store of it, converted once.
 """
 
@@ -21,7 +21,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.scale import GRAVITY
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.view import StoreView
 
 Place = Literal["start", "centre", "end"]
@@ -139,11 +139,11 @@ class ConvertedView(StoreView):
         """
         rows = self._rows[np.asarray(indices, dtype=np.int64)]
         wanted = [self.spec[name] for name in (self.spec.names if names is None else names)]
-        known = {m.name: self._conversions[m.name] for m in wanted if m.name in self._conversions}
-        values = self.store.read(rows, [conversion.name for conversion in known.values()])
+        sources = {m.name: self._conversions[m.name] for m in wanted if m.name in self._conversions}
+        values = self.store.read(rows, [conversion.name for conversion in sources.values()])
         return {
-            m.name: known[m.name](values[known[m.name].name])
-            if m.name in known
+            m.name: sources[m.name](values[sources[m.name].name])
+            if m.name in sources
             else np.zeros((len(rows), *m.shape), np.float32)
             for m in wanted
         }
@@ -210,24 +210,27 @@ def _check_fit(store: Windows, theirs: Modality, ours: Modality) -> None:
     if theirs.axis != ours.axis:
         refuse(f"axis {theirs.axis!r}", f"{ours.axis!r}", "map a modality of that kind")
     if len(theirs.channels) != len(ours.channels):
-        given, wanted = (", ".join(m.channel_names) for m in (theirs, ours))
-        refuse(f"channels {given}", wanted, "map one with as many channels")
-    for given, wanted in zip(theirs.units, ours.units, strict=True):
-        if unit_factor(given, wanted) is None:
-            refuse(f"unit {given}", wanted, "no conversion is known; name a unit it can be in")
+        actual, wanted = (", ".join(m.channel_names) for m in (theirs, ours))
+        refuse(f"channels {actual}", wanted, "map one with as many channels")
+    for actual, wanted in zip(theirs.units, ours.units, strict=True):
+        if unit_factor(actual, wanted) is None:
+            refuse(f"unit {actual}", wanted, "no conversion is known; name a unit it can be in")
     if not ours.rate_hz and theirs.steps < ours.steps:
         refuse(f"{theirs.steps} steps", str(ours.steps), f"take at most {theirs.steps}")
 
 
-def unit_factor(given: str, wanted: str) -> float | None:
+def unit_factor(actual: str, wanted: str) -> float | None:
     """Give what a value in one unit is multiplied by to be in another; None where nothing is known.
 
     Example:
         >>> unit_factor("g", "m/s^2")
         9.80665
     """
-    given, wanted = canonical_unit(given), canonical_unit(wanted)
-    if given == wanted:
+    actual, wanted = canonical_unit(actual), canonical_unit(wanted)
+    if actual == wanted:
         return 1.0
-    (kind, size), (other, unit) = _UNITS.get(given, (given, 1.0)), _UNITS.get(wanted, (wanted, 1.0))
+    (kind, size), (other, unit) = (
+        _UNITS.get(actual, (actual, 1.0)),
+        _UNITS.get(wanted, (wanted, 1.0)),
+    )
     return size / unit if kind == other else None

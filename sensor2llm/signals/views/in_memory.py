@@ -13,7 +13,7 @@ import numpy as np
 
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.digest import digest_windows
-from sensor2llm.signals.store.store import Indices
+from sensor2llm.signals.store.windows import Indices
 from sensor2llm.signals.views.view import StoreView
 from sensor2llm.signals.window import Window
 
@@ -69,11 +69,11 @@ class InMemoryWindows(StoreView):
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
         chosen = [self._windows[i] for i in np.asarray(indices, dtype=np.int64).tolist()]
-        found = {}
+        arrays = {}
         for modality in map(self.spec.__getitem__, self.spec.names if names is None else names):
             values = np.zeros((len(chosen), *modality.shape), np.float32)
             for row, window in enumerate(chosen):
                 if modality.name in window.signals:
                     values[row] = window.signals[modality.name]
-            found[modality.name] = values
-        return found
+            arrays[modality.name] = values
+        return arrays

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.store.store import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.view import StoreView
 
 

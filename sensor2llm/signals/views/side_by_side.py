@@ -23,7 +23,8 @@ from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.splits.leaks import distinct_rows
 from sensor2llm.signals.splits.people import known_people
 from sensor2llm.signals.splits.splits import PARTS, make_split
-from sensor2llm.signals.store.store import Windows, WindowStore
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.signals.window import Window
@@ -50,18 +51,18 @@ def side_by_side(
     for modalities in own.values():
         for modality in modalities:
             kinds.setdefault(modality.name, set()).add(modality)
-    found: dict[str, Modality] = {}
+    by_name: dict[str, Modality] = {}
     names: dict[str, dict[str, str]] = {}
     for data, modalities in own.items():
         alike = {m.name: len(kinds[m.name]) == 1 for m in modalities}
         names[data] = {m.name: m.name if alike[m.name] else f"{data}_{m.name}" for m in modalities}
         for modality in modalities:
             name = names[data][modality.name]
-            found.setdefault(name, replace(modality, name=name))
-    longest = max((m.window_s for m in found.values() if m.window_s), default=None)
+            by_name.setdefault(name, replace(modality, name=name))
+    longest = max((m.window_s for m in by_name.values() if m.window_s), default=None)
     # Only what differs from the spec's length is a modality's own.
-    kept = (replace(m, window_s=None) if m.window_s == longest else m for m in found.values())
-    return SignalSpec(modalities=tuple(kept), window_s=longest), names
+    members = (replace(m, window_s=None) if m.window_s == longest else m for m in by_name.values())
+    return SignalSpec(modalities=tuple(members), window_s=longest), names
 
 
 def union_modalities(
@@ -111,10 +112,10 @@ def union_modalities(
 
 def _same_people(first: Windows, second: Windows) -> set[str]:
     """Name the second store's people who are in the first, by data set and name or by a window."""
-    known = set(known_people(first.subject_names, first.source, first.parts))
+    people = set(known_people(first.subject_names, first.source, first.parts))
     others = known_people(second.subject_names, second.source, second.parts)
     names = {
-        name for name, person in zip(second.subject_names, others, strict=True) if person in known
+        name for name, person in zip(second.subject_names, others, strict=True) if person in people
     }
     equal = np.flatnonzero(np.isin(np.asarray(second.digests), np.asarray(first.digests)))
     return names | {str(second.subjects[row]) for row in distinct_rows(second, equal)}
@@ -143,11 +144,11 @@ def _ledger(stores: Sequence[Windows]) -> Ledger:
 def _published(
     stores: Sequence[Windows], names: Sequence[str], splits: Sequence[SplitConfig]
 ) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {part: [] for part in PARTS}
+    subjects: dict[str, list[str]] = {part: [] for part in PARTS}
     for name, store, split in zip(names, stores, splits, strict=True):
         for part, who in make_split(store, split).subjects(store).items():
-            found[part] += [f"{name}/{person}" for person in who]
-    return found
+            subjects[part] += [f"{name}/{person}" for person in who]
+    return subjects
 
 
 def own_split(store: Windows) -> SplitConfig:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.digest import fingerprint
-from sensor2llm.signals.store.store import Indices, Windows, windows_of
+from sensor2llm.signals.store.windows import Indices, Windows, windows_of
 from sensor2llm.signals.window import Window
 
 

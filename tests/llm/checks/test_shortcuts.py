@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from benchmarks.llm_families import WITHIN, run_checks
+from benchmarks.llm_families import run_checks
+from benchmarks.llm_family_table import WITHIN
 from benchmarks.llm_layouts import FAMILIES, LAYOUTS
 from benchmarks.llm_zoo import build
 from sensor2llm.llm.checks.precision import in_float32

@@ -5,7 +5,7 @@ import pytest
 
 from sensor2llm.datasets.motion import uci_har
 from sensor2llm.datasets.simulation.simulate import SimulationConfig, simulate, simulated_spec
-from sensor2llm.signals.facts.facts import Fact, facts
+from sensor2llm.signals.facts.facts import Fact, extract_facts
 from sensor2llm.signals.questions.missing import hide
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.transforms import segment
@@ -26,7 +26,7 @@ def _simulated(config):
 def _told(spec, windows, seed=0):
     """Give facts of windows; a quarter of the modalities is hidden."""
     rng = np.random.default_rng(seed)
-    return [facts(hide(window, rng, 0.25), spec) for window in windows]
+    return [extract_facts(hide(window, rng, 0.25), spec) for window in windows]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.checking import Verdict, check, differs, true_answer
 from sensor2llm.signals.questions.missing import hide
 from sensor2llm.signals.questions.questions import (
@@ -14,7 +15,6 @@ from sensor2llm.signals.questions.questions import (
     balanced,
     frequent_answer,
     most_frequent_answers,
-    questions_for,
 )
 from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import TEMPLATES
@@ -51,7 +51,7 @@ def test_the_value_is_the_fact_itself_not_rounded(told):
 def test_the_same_seed_asks_the_same_and_another_one_differently(simulations):
     spec, windows, _ = simulations["activity"]
     first, same, other = (
-        questions_for(windows[0], spec, np.random.default_rng(seed)) for seed in (3, 3, 4)
+        ask(extract_facts(windows[0], spec), np.random.default_rng(seed)) for seed in (3, 3, 4)
     )
     assert first == same
     assert first != other
@@ -59,13 +59,13 @@ def test_the_same_seed_asks_the_same_and_another_one_differently(simulations):
 
 def test_only_the_wanted_templates_ask(simulations):
     spec, windows, _ = simulations["activity"]
-    asked = questions_for(
-        windows[0], spec, np.random.default_rng(0), ["which_missing", "intensity"]
+    asked = ask(
+        extract_facts(windows[0], spec), np.random.default_rng(0), ["which_missing", "intensity"]
     )
     assert asked[0].asked.template == "which_missing"
     assert {pair.asked.template for pair in asked} == {"which_missing", "intensity"}
     with pytest.raises(ConfigError, match="unknown question template 'mood'"):
-        questions_for(windows[0], spec, np.random.default_rng(0), ["mood"])
+        ask(extract_facts(windows[0], spec), np.random.default_rng(0), ["mood"])
 
 
 def test_balanced_keeps_as_many_yes_as_no_at_each_key_and_all_others(pairs):

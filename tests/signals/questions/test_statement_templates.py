@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.signals.facts.facts import STILL_G, facts
+from sensor2llm.signals.facts.facts import STILL_G, extract_facts
 from sensor2llm.signals.questions import templates
 from sensor2llm.signals.questions.naming import (
     listed,
@@ -14,7 +14,7 @@ from sensor2llm.signals.questions.naming import (
 )
 from sensor2llm.signals.questions.questions import worded
 from sensor2llm.signals.questions.template import Question
-from sensor2llm.signals.questions.templates import TEMPLATES, template_named, template_table
+from sensor2llm.signals.questions.templates import TEMPLATES, template_named
 from sensor2llm.signals.questions.yes_no import YesNo
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
@@ -68,9 +68,9 @@ def test_every_template_is_in_the_table_of_truths():
 
 
 def test_the_documented_table_is_the_one_of_the_code():
-    assert template_table() in templates.__doc__
-    assert [line.split(" | ")[0].strip("| ") for line in template_table().splitlines()[2:]] == list(
-        TEMPLATES
+    rows = "\n".join(f"| {t.name} | {t.grid} | {t.tolerance} |" for t in TEMPLATES.values())
+    assert f"| template | answer and grid | tolerance |\n|---|---|---|\n{rows}\n\n" in (
+        templates.__doc__ + "\n\n"
     )
 
 
@@ -263,6 +263,6 @@ def test_words_are_near_within_ten_percent_of_a_bound_of_the_signal(times, near)
     )
     values = np.zeros((3, 128))
     values[2] = 1 + STILL_G * times * np.tile([1, -1], 64)
-    found = facts(Window(signals={"acc": values}), spec)["acc.intensity"]
+    found = extract_facts(Window(signals={"acc": values}), spec)["acc.intensity"]
     assert found.near == near
     assert found.number == pytest.approx(STILL_G * times, rel=1e-3)

@@ -7,7 +7,7 @@ import yaml
 
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.tables import table
+from sensor2llm.signals.tables.windows import read_windows
 
 RATE = 50.0
 DESCRIPTION = {
@@ -50,7 +50,10 @@ def describe(folder: Path, **changes) -> Path:
 
 def read(folder: Path, options: SourceOptions | None = None, **changes) -> tuple[Reading, list]:
     """Read a folder by a description: the reading, its ledger full, and the windows."""
-    reading = table.read(describe(folder, **changes), None, options or SourceOptions())
+    options = options or SourceOptions()
+    reading = read_windows(
+        describe(folder, **changes), overlap=options.overlap, window_s=options.window_s
+    )
     found = list(reading.windows)
     for window in found:
         reading.spec.check(window)

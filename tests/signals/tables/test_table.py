@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sensor2llm.datasets.catalogue import open_source
 from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.tables import table
-from sensor2llm.signals.tables.spec import spec_windows
+from sensor2llm.signals.tables.windows import read_windows
 from tests.signals.tables.tables import DESCRIPTION, RATE, columns, describe, windows, write_csv
 
 
@@ -42,7 +42,7 @@ def test_overlap_and_window_can_be_given_on_the_command_line(tmp_path: Path):
     found = windows(tmp_path, SourceOptions(overlap=0.5, window_s=1.0))
     assert [w.start_s for w in found] == [i * 0.5 for i in range(9)]
     with pytest.raises(ConfigError, match="no option --devices"):
-        windows(tmp_path, SourceOptions(devices="watch"))
+        open_source(str(describe(tmp_path)), None, SourceOptions(devices="watch"))
 
 
 @pytest.mark.parametrize(
@@ -277,16 +277,16 @@ def test_a_truncated_parquet_is_an_error(tmp_path: Path):
 
 def test_a_description_that_is_missing_or_no_yaml_is_an_error(tmp_path: Path):
     with pytest.raises(DataError, match="does not exist"):
-        table.read(tmp_path / "none.yaml", None, SourceOptions())
+        read_windows(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("files: [")
     with pytest.raises(DataError, match=r"bad\.yaml is no YAML"):
-        table.read(tmp_path / "bad.yaml", None, SourceOptions())
+        read_windows(tmp_path / "bad.yaml")
 
 
 def test_a_repeated_time_is_spread_and_counted(tmp_path: Path):
     cells = columns()
     write_csv(tmp_path / "walk.csv", {n: [*c[:9], c[8], *c[9:]] for n, c in cells.items()})
-    reading = table.read(describe(tmp_path), None, SourceOptions())
+    reading = read_windows(describe(tmp_path))
     found = list(reading.windows)
     expected = np.sin(np.arange(100) / RATE) * 0.1
     np.testing.assert_allclose(found[0].signals["accel"][0], expected, atol=2e-3)
@@ -353,7 +353,7 @@ def test_a_file_with_the_specs_channels_needs_no_description(tmp_path: Path, clo
         text = [f"2024-01-01 00:00:{v:06.3f}" for v in t] if clock == "timestamp" else t
         cells[clock] = np.round(t * 1000) if clock == "time_ms" else text
     write_csv(tmp_path / "f.csv", cells)
-    found = list(spec_windows(tmp_path / "f.csv", SPEC, overlap=0.5))
+    found = list(read_windows(tmp_path / "f.csv", SPEC, overlap=0.5))
     assert [sorted(w.signals) for w in found] == [["wrist"]] * 4
     assert [w.start_s - found[0].start_s for w in found] == pytest.approx([0, 1, 2, 3])
     np.testing.assert_allclose(found[2].signals["wrist"][1], -2 - t[:100], atol=1e-5)
@@ -361,7 +361,7 @@ def test_a_file_with_the_specs_channels_needs_no_description(tmp_path: Path, clo
 
 def test_columns_may_name_their_modality(tmp_path: Path):
     write_csv(tmp_path / "f.csv", {"ankle.ankle_x": [0.5] * 100, "ankle.ankle_y": [0.5] * 100})
-    [window] = spec_windows(tmp_path / "f.csv", SPEC)
+    [window] = read_windows(tmp_path / "f.csv", SPEC)
     assert set(window.signals) == {"ankle"}
 
 
@@ -378,4 +378,4 @@ def test_columns_may_name_their_modality(tmp_path: Path):
 def test_a_file_without_the_specs_channels_names_both(tmp_path: Path, names, message):
     write_csv(tmp_path / "f.csv", {name: [0.0] * 100 for name in names})
     with pytest.raises(DataError, match=re.escape(message)):
-        list(spec_windows(tmp_path / "f.csv", SPEC))
+        list(read_windows(tmp_path / "f.csv", SPEC))

@@ -10,7 +10,7 @@ from sensor2llm.datasets.summary import advice
 from sensor2llm.prepare import main
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.windows import read_windows
 from tests.signals.tables.tables import DESCRIPTION, RATE, columns, csv_text, describe, read
 
 ACCEL = DESCRIPTION["modalities"]["accel"]

@@ -11,7 +11,8 @@ import pytest
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.tables.recording_file import read_windows
+from sensor2llm.signals.tables.config import load
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 
 ACCEL = Modality(
@@ -246,3 +247,30 @@ def test_an_empty_file(tmp_path):
     (tmp_path / "walk.csv").touch()
     with pytest.raises(DataError, match="is empty"):
         read_windows(tmp_path / "walk.csv", SPEC)
+
+
+def test_without_a_spec_a_description_and_a_store_have_their_own(tmp_path):
+    reading = read_windows(describe(tmp_path), window_s=2.0)
+    windows = list(reading)
+    assert (reading.spec.names, len(windows)) == (("accel",), 3)
+    store = WindowStore.write(tmp_path / "store", reading.spec, windows)
+    again = list(read_windows(store.path))
+    assert [w.start_s for w in again] == [w.start_s for w in windows]
+
+
+def test_a_description_made_in_python_is_read_like_one_in_yaml(tmp_path):
+    table = replace(load(describe(tmp_path), window_s=2.0), root=tmp_path)
+    for spec in (None, SPEC):
+        made, written = (
+            read_windows(table, spec),
+            read_windows(describe(tmp_path), spec, window_s=2.0),
+        )
+        pairs = list(zip(made, written, strict=True))
+        assert len(pairs) == 3
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.signals["accel"], other.signals["accel"])
+
+
+def test_a_recording_without_a_spec_needs_a_description(tmp_path):
+    with pytest.raises(DataError, match=r"walk.csv does not say what its columns are; describe it"):
+        read_windows(write(tmp_path / "walk.csv", columns()))

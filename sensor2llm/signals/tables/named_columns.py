@@ -1,35 +1,22 @@
-"""Read one file whose columns bear a spec's channel names: what `classify` is given.
+"""Describe one file whose columns bear a spec's channel names: what `classify` reads.
 
 Columns are named like the channels (`watch_accel_x`), or `<modality>.<channel>` where two
 modalities have channels of one name. A modality without any column is absent. The time stands in
 `time_s`, `time_ms`, `time_us`, `time_ns`, or in `time` or `timestamp` (seconds, or ISO date
-times); without one, rows come at the spec's rate. `subject` and `label` are read where they are
-there. Arrays of a .npz bear the modalities' names (see `table_npz`).
+times); without one, rows come at the spec's rate. `subject` is read where it is there. Arrays of a
+.npz bear the modalities' names (see `npz`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sensor2llm.errors import DataError, listed
-from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Modality, SignalSpec
-from sensor2llm.signals.tables.config import Table, TableModality
-from sensor2llm.signals.tables.table import file_windows
+from sensor2llm.signals.tables.description import Table, TableModality
 from sensor2llm.signals.tables.text_file import column_names, is_number, read_columns, texts
-from sensor2llm.signals.window import Window
 
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
-
-
-def spec_windows(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Iterator[Window]:
-    """Cut a CSV, Parquet or .npz file into windows of `spec`; what the file lacks is absent.
-
-    Raises:
-        DataError: If no modality, or only a part of one, is there; or for a bad cell (see `table`).
-        SpecError: For values in another unit.
-    """
-    return file_windows(path, table_for(path, spec, overlap), Ledger())
 
 
 def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
@@ -40,10 +27,10 @@ def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
     """
     if path.suffix == ".npz":
         whole = tuple(_entry(m, m.channel_names) for m in spec.modalities)
-        return Table(spec=spec, modalities=whole, overlap=overlap)
+        return Table(spec=spec, modalities=whole, labelled=False, overlap=overlap)
     names = column_names(path)
-    found = [_find(modality, spec, names, path) for modality in spec.modalities]
-    entries = tuple(entry for entry in found if entry is not None)
+    matches = [_match(modality, spec, names, path) for modality in spec.modalities]
+    entries = tuple(entry for entry in matches if entry is not None)
     if not entries:
         expected = ", ".join(_names(spec.modalities[0], spec)[0])
         raise DataError(
@@ -51,19 +38,18 @@ def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
             f"example {expected}; rename them, or describe the file in a TABLE.yaml"
         )
     time, unit = _time(path, names)
-    kept = spec.subset(entry.modality.name for entry in entries)
     return Table(
-        spec=kept,
+        spec=spec.subset(entry.modality.name for entry in entries),
         modalities=entries,
         time=time,
         time_unit=unit,
         subject=("column", "subject") if "subject" in names else ("value", "unknown"),
-        label="label" if "label" in names else None,
+        labelled=False,
         overlap=overlap,
     )
 
 
-def _find(
+def _match(
     modality: Modality, spec: SignalSpec, names: Sequence[str], path: Path
 ) -> TableModality | None:
     for columns in _names(modality, spec):

@@ -1,0 +1,139 @@
+"""A file's rows become recordings, each modality on its own regular clock.
+
+- Rows of one subject that follow each other are a recording; a pause longer than a window (and than
+  `max_gap_s`) splits it. No window spans a pause that is not bridged.
+- Rows that share a time are spread over the interval up to the next one (see `shared_stamps`);
+  time that goes back is an error.
+- A cell may be empty: a sensor that is slower than the rows simply fills fewer of them. Pauses up
+  to `max_gap_s` (three steps, 0.1 s at least) are bridged linearly. Beats and other events are
+  never left out: where there is no time axis, an empty cell is a missing event.
+
+A ledger counts all of it: every row of every file is kept, or dropped for a reason.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.resample import resample_irregular
+from sensor2llm.signals.shared_stamps import spread_stamps
+from sensor2llm.signals.tables.description import Table, TableModality
+from sensor2llm.signals.tables.rates import check_rates
+from sensor2llm.signals.tables.rows import TableRows
+from sensor2llm.signals.window import Annotation, Recording, Track
+
+# Rows of people who alternate more often than so many times, after fewer rows than so many.
+_MANY_CHANGES, _FEW_ROWS = 1000, 8
+
+
+def recordings(rows: TableRows, table: Table, ledger: Ledger) -> Iterator[Recording]:
+    """Split a file's rows into recordings and put each modality on a regular clock.
+
+    Raises:
+        DataError: For time that goes back, or rows that do not come at the described rate.
+    """
+    changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
+    _check_sorted(rows, len(changes), table)
+    for of_person in np.split(np.arange(len(rows.subjects)), changes):
+        _check_forward(rows, of_person, table)
+        person = _spread(rows.part(of_person), ledger)
+        check_rates(person.path, person.times_s, person.values, table)
+        longest = max([table.spec.window_s or 0.0, *(m.max_gap_s for m in table.modalities)])
+        pauses = np.flatnonzero(np.diff(person.times_s) > longest) + 1
+        if table.spec.window_s is None:
+            pauses = pauses[:0]
+        for block in np.split(np.arange(len(person.times_s)), pauses):
+            yield _recording(person.part(block), table, ledger)
+
+
+def _check_sorted(rows: TableRows, changes: int, table: Table) -> None:
+    """Refuse people whose rows alternate, of which no window would come."""
+    series = any(entry.modality.axis != "none" for entry in table.modalities)
+    if series and changes > _MANY_CHANGES and len(rows.subjects) < _FEW_ROWS * changes:
+        raise DataError(
+            f"{rows.path.name}: the subject changes {changes} times in {len(rows.subjects)} rows; "
+            "sort the rows by subject, then by time"
+        )
+
+
+def _check_forward(rows: TableRows, part: np.ndarray, table: Table) -> None:
+    back = np.flatnonzero(np.diff(rows.times_s[part]) < 0)
+    if back.size:
+        row = part[back[0] + 1]
+        before, after = rows.times_s[row - 1], rows.times_s[row]
+        raise DataError(
+            f"{rows.path.name}: row {row + 1}, column {' '.join(table.time)!r}: time goes back "
+            f"from {before:.10g} to {after:.10g} s; sort the rows, or split the file there"
+        )
+
+
+def _spread(rows: TableRows, ledger: Ledger) -> TableRows:
+    measured = np.stack([np.isfinite(values).any(axis=0) for values in rows.values.values()])
+    times, shared = spread_stamps(rows.times_s, measured, rows.path.name)
+    ledger.change("rows", shared, "that share a time spread over their interval")
+    rows = replace(rows, times_s=times)
+    return rows.part(np.argsort(times, kind="stable")) if shared else rows
+
+
+def _recording(rows: TableRows, table: Table, ledger: Ledger) -> Recording:
+    tracks = {}
+    # Where every row is an event, an empty one is a beat that was missed: its place is kept.
+    axes = [entry.modality.axis for entry in table.modalities]
+    every = "time" not in axes and axes.count("event") == 1
+    for entry in table.modalities:
+        name = entry.modality.name
+        if name in rows.values and np.isfinite(rows.values[name]).any():
+            keep_empty = every and entry.modality.axis == "event"
+            try:
+                tracks[name] = _track(rows.times_s, rows.values[name], entry, keep_empty, ledger)
+            except DataError as error:
+                raise DataError(f"{rows.path.name}: {name!r}: {error}") from error
+    return Recording(
+        subject=str(rows.subjects[0]),
+        tracks=tracks,
+        annotations=tuple(_annotations(rows)),
+        name=rows.path.stem,
+        row_times_s=rows.times_s,
+    )
+
+
+def _track(
+    times_s: np.ndarray,
+    values: np.ndarray,
+    entry: TableModality,
+    keep_empty: bool,
+    ledger: Ledger,
+) -> Track:
+    modality, start_s = entry.modality, float(times_s[0])
+    measured = np.isfinite(values).any(axis=0) | keep_empty
+    times_s, values = times_s[measured], values[:, measured]
+    if modality.axis != "time" or entry.rate_hz is None:
+        return Track(modality=modality, values=values, start_s=start_s, stamps_s=times_s)
+    steps_s = np.diff(times_s)
+    bridged = (steps_s > 1.5 / entry.rate_hz) & (steps_s <= entry.max_gap_s)
+    ledger.change("rows", int(bridged.sum()), "after a short pause that is bridged")
+    regular = resample_irregular(
+        times_s - start_s,
+        values,
+        entry.rate_hz,
+        0.0,
+        # Stamps written in milliseconds end up to half a step early: the last step still counts.
+        steps=round((times_s[-1] - start_s) * entry.rate_hz) + 1,
+        max_gap_s=entry.max_gap_s,
+    )
+    # At the rate of the rows; `segment` brings it to the spec's.
+    return Track(modality=replace(modality, rate_hz=entry.rate_hz), values=regular, start_s=start_s)
+
+
+def _annotations(rows: TableRows) -> Iterator[Annotation]:
+    labels = rows.labels
+    bounds = np.r_[0, np.flatnonzero(labels[1:] != labels[:-1]) + 1, len(labels)]
+    step = float(np.median(np.diff(rows.times_s))) if len(labels) > 1 else 1.0
+    ends = np.r_[rows.times_s, rows.times_s[-1] + step]
+    for start, stop in pairwise(bounds):
+        if labels[start]:
+            yield Annotation(float(ends[start]), float(ends[stop]), str(labels[start]))

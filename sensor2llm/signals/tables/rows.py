@@ -1,0 +1,124 @@
+"""The rows of one CSV or Parquet file: times, values by modality, labels and subjects.
+
+What marks a missing value is empty, and what cannot be in its unit is taken as empty (see
+`plausible`). A modality whose columns are all empty in a file is absent there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.ledger.plausible import measured_values
+from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.spec import canonical_unit
+from sensor2llm.signals.tables.description import Table, TableModality
+from sensor2llm.signals.tables.people import fixed_subject, label_texts, subject_texts
+from sensor2llm.signals.tables.text_file import (
+    column_names,
+    numbers,
+    read_columns,
+    texts,
+    times_s,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """Hold one file's columns: times in seconds, values by modality, label and subject a row."""
+
+    path: Path
+    times_s: np.ndarray
+    values: dict[str, np.ndarray]
+    labels: np.ndarray
+    subjects: np.ndarray
+
+    def part(self, rows: np.ndarray) -> "TableRows":
+        """Keep these rows."""
+        return TableRows(
+            path=self.path,
+            times_s=self.times_s[rows],
+            values={name: values[:, rows] for name, values in self.values.items()},
+            labels=self.labels[rows],
+            subjects=self.subjects[rows],
+        )
+
+
+def read_rows(path: Path, table: Table, ledger: Ledger) -> TableRows:
+    """Read and check the columns of one CSV or Parquet file.
+
+    Raises:
+        DataError: For a missing column, a bad cell, a column without any number, or an unknown
+            label; file, row and column are named.
+    """
+    layout = table.layout
+    there = column_names(path, layout)
+    entries = [m for m in table.modalities if not m.optional or set(m.columns) <= set(there)]
+    kind, subject = table.subject
+    extra = [*table.time, table.label, subject if kind == "column" else None]
+    names = [column for m in entries for column in m.columns] + [name for name in extra if name]
+    data = read_columns(path, names, layout)
+    values = {}
+    for entry in entries:
+        rows = np.stack([numbers(data, column, path, layout) for column in entry.columns])
+        if (checked := _checked(rows, entry, table, path, ledger)) is not None:
+            values[entry.modality.name] = checked
+    if not values:
+        raise DataError(f"{path.name} has no number in any column of the description")
+    no_labels = np.full(len(data), None, dtype=object)
+    return TableRows(
+        path=path,
+        times_s=times_s(data, table.time, table.time_unit, path, layout)
+        if table.time
+        else _clock_s(values, table, len(data), path),
+        values=values,
+        labels=label_texts(texts(data, table.label, path, layout), table.labels, table.label, path)
+        if table.label and table.labelled
+        else no_labels,
+        subjects=subject_texts(texts(data, subject, path, layout), path)
+        if kind == "column"
+        else np.full(len(data), fixed_subject(table.subject, table.root, path), dtype=object),
+    )
+
+
+def _clock_s(values: dict[str, np.ndarray], table: Table, rows: int, path: Path) -> np.ndarray:
+    """Give a clock to rows without one: from their rate, their intervals, or their number."""
+    rates = {entry.rate_hz for entry in table.modalities if entry.rate_hz}
+    if len(rates) > 1:
+        raise DataError(
+            f"{path.name} needs a time column, such as time_s: its modalities have different rates"
+        )
+    if rates:
+        return np.arange(rows, dtype=np.float64) / rates.pop()
+    for entry in table.modalities:
+        first, name = entry.modality.channels[0], entry.modality.name
+        scale = {"s": 1.0, "ms": 1e-3}.get(canonical_unit(first.unit))
+        if entry.modality.axis == "event" and scale and name in values:
+            intervals = values[name][0] * scale
+            return np.cumsum(np.where(np.isnan(intervals), np.nanmedian(intervals), intervals))
+    return np.arange(rows, dtype=np.float64)
+
+
+def _checked(
+    values: np.ndarray, entry: TableModality, table: Table, path: Path, ledger: Ledger
+) -> np.ndarray | None:
+    """Give what was measured, None where nothing was; refuse an empty channel or another unit."""
+    try:
+        values = measured_values(
+            values, entry.modality, entry.columns, table.layout.missing, ledger
+        )
+        measured = np.isfinite(values).any(axis=1)
+        if not measured.any():
+            return None
+        check_track_scale(entry.modality, values)
+    except (DataError, SpecError) as error:
+        raise type(error)(f"{path.name}: {error}") from error
+    if not measured.all():
+        column = entry.columns[int(np.flatnonzero(~measured)[0])]
+        raise DataError(
+            f"{path.name}: column {column!r} of '{entry.modality.name}' has no number at all (NaN "
+            "only); mend the file or take the column out of the description"
+        )
+    return values

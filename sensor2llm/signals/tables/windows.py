@@ -1,0 +1,219 @@
+"""The door to one's own files: a description, a recording or a store becomes windows.
+
+    TABLE.yaml      a description of files whose columns have any names (see `config`)
+    CSV, Parquet    columns that bear the channels' names (see `named_columns`)
+    .npz            ready windows: an array (window, channel, step) a modality (see `npz`)
+    STORE           a window store: a window for each of its windows
+
+Without a spec, windows are as the description says, with their labels. With the spec of an adapter,
+a recording at another rate is brought to the spec's, and labels are not read: these windows are to
+be classified. Values in columns without a description are taken to be in the spec's units. Where a
+store, a description or a .npz says other units or rates they are converted, and of longer windows
+the centre is kept.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from sensor2llm.errors import DataError, SpecError, listed
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.reading import Reading
+from sensor2llm.signals.segment import segment
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.tables.config import load
+from sensor2llm.signals.tables.description import Table, TableModality
+from sensor2llm.signals.tables.named_columns import TIMES, table_for
+from sensor2llm.signals.tables.npz import npz_spec, npz_windows
+from sensor2llm.signals.tables.rates import TOLERANCE, observed_rate_hz
+from sensor2llm.signals.tables.recordings import recordings
+from sensor2llm.signals.tables.rows import read_rows
+from sensor2llm.signals.tables.text_file import column_names
+from sensor2llm.signals.views.conversion import convert_store, convert_windows
+from sensor2llm.signals.window import Window
+
+logger = logging.getLogger(__name__)
+DESCRIPTIONS = (".yaml", ".yml")
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", *DESCRIPTIONS)
+# Further off than this, the time's unit is more likely wrong than the rate unusual.
+LARGEST_RATIO = 50.0
+
+
+def read_windows(
+    source: str | Path | Table,
+    spec: SignalSpec | None = None,
+    overlap: float | None = None,
+    ledger: Ledger | None = None,
+    *,
+    window_s: float | None = None,
+    folder: Path | None = None,
+) -> Reading:
+    """Read one's own files, cut into windows in order of time.
+
+    Args:
+        source: a file or store as above, or a description that was made in Python.
+        spec: what the windows are to be, modalities that the files lack being absent; None leaves
+            them as the description or the store says.
+        overlap: share of a window that the next one repeats, 0 up to below 1; None takes the
+            description's, or 0 where there is a spec.
+        ledger: counts what becomes of rows and windows, once all windows are taken.
+        window_s: replaces the description's; a spec has its own.
+        folder: where the description's files lie; by default beside it.
+
+    Raises:
+        DataError: for a missing, empty, truncated or unknown file, a missing column, a bad cell,
+            naming file, row and column.
+        SpecError: for a description or windows that cannot be, or cannot be brought to `spec`.
+    """
+    ledger = Ledger() if ledger is None else ledger
+    if isinstance(source, Table):
+        return _described(source, "the description", spec, ledger)
+    path = Path(source)
+    if not path.exists() and path.suffix not in DESCRIPTIONS:
+        raise DataError(f"{path} does not exist")
+    if path.is_dir():
+        return _stored(WindowStore.open(path), spec, ledger)
+    if not path.name.endswith(SUFFIXES):
+        raise DataError(
+            f"cannot read {path.name}; expected a window store or a file in {', '.join(SUFFIXES)}"
+        )
+    if spec is not None:
+        window_s, overlap = spec.window_s, overlap or 0.0
+    if path.suffix in DESCRIPTIONS:
+        table = replace(load(path, window_s, overlap), root=folder or path.parent)
+        return _described(table, path.name, spec, ledger)
+    if spec is None:
+        raise DataError(
+            f"{path.name} does not say what its columns are; describe it in a TABLE.yaml"
+        )
+    windows = _named(path, spec, overlap or 0.0, ledger)
+    return Reading(spec=spec, windows=windows, source=path.name, ledger=ledger)
+
+
+def find_files(table: Table) -> list[Path]:
+    """List the files that the description names, sorted; `**` stands for any folders.
+
+    Raises:
+        DataError: If a pattern finds nothing.
+    """
+    files: dict[Path, None] = {}
+    for pattern in table.files:
+        # An absolute pattern is looked for from the root of its disk.
+        root = Path(Path(pattern).anchor or table.root or ".")
+        try:
+            fits = root.glob(str(Path(pattern).relative_to(Path(pattern).anchor)))
+            paths = sorted(path for path in fits if path.is_file())
+        except (ValueError, IndexError, NotImplementedError, OSError):
+            paths = []
+        if not paths:
+            raise DataError(
+                f"no file fits {listed([pattern])!r} in {root}; mend 'files', or put the "
+                "description beside them"
+            )
+        files |= dict.fromkeys(paths)
+    return list(files)
+
+
+def _stored(store: WindowStore, spec: SignalSpec | None, ledger: Ledger) -> Reading:
+    windows = store if spec is None else convert_store(store, spec)
+    ledger.read("windows", len(store))
+    ledger.keep("windows", len(store))
+    return Reading(spec=windows.spec, windows=iter(windows), source=store.source, ledger=ledger)
+
+
+def _described(table: Table, name: str, spec: SignalSpec | None, ledger: Ledger) -> Reading:
+    if spec is not None:
+        table = _as_expected(table, name, spec)
+    files = find_files(table)
+    windows = (window for path in files for window in _file_windows(path, table, ledger))
+    return Reading(
+        spec=spec or table.spec,
+        windows=windows if spec is None else convert_windows(windows, table.spec, spec, name),
+        source=f"{name}: {len(files)} files",
+        label_names=tuple(dict.fromkeys(table.labels.values())) if table.labels else None,
+        ledger=ledger,
+    )
+
+
+def _as_expected(table: Table, name: str, spec: SignalSpec) -> Table:
+    """Cut rows to the expected grid at once; only units are left to be converted."""
+    entries = []
+    for entry in table.modalities:
+        if entry.modality.name not in spec:
+            raise SpecError(
+                f"{name} describes the unknown modality {entry.modality.name!r}; the adapter "
+                f"expects {', '.join(spec.names)}"
+            )
+        ours, theirs = spec[entry.modality.name], entry.modality
+        if theirs.axis == ours.axis:
+            theirs = replace(theirs, steps=ours.steps, rate_hz=ours.rate_hz, window_s=ours.window_s)
+        entries.append(replace(entry, modality=theirs))
+    modalities = tuple(entry.modality for entry in entries)
+    length = spec.subset(modality.name for modality in modalities).window_s
+    cut = SignalSpec(modalities=modalities, window_s=length)
+    return replace(table, spec=cut, modalities=tuple(entries), labels=None, labelled=False)
+
+
+def _file_windows(path: Path, table: Table, ledger: Ledger) -> Iterator[Window]:
+    """Cut one file into windows; the ledger counts what becomes of its rows."""
+    if path.suffix == ".npz":
+        table.spec.check_compatible(npz_spec(path, table.spec))
+        yield from npz_windows(path, table, ledger)
+        return
+    rows = read_rows(path, table, ledger)
+    for recording in recordings(rows, table, ledger):
+        yield from segment(recording, table.spec, overlap=table.overlap, ledger=ledger)
+
+
+def _named(path: Path, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
+    table = table_for(path, spec, overlap)
+    if path.suffix == ".npz":
+        stated = npz_spec(path, spec)
+        return convert_windows(npz_windows(path, table, ledger, stated), stated, spec, path.name)
+    _log_ignored_columns(path, table)
+    if not table.time:
+        return _file_windows(path, table, ledger)
+    return _timed(path, table, ledger)
+
+
+def _log_ignored_columns(path: Path, table: Table) -> None:
+    """Tell which columns are not read: a clock of another name among them would be missed."""
+    read = {column for entry in table.modalities for column in entry.columns}
+    read |= {*table.time, "subject", "label"}
+    if others := [name for name in column_names(path) if name not in read]:
+        logger.info("%s: the columns %s are not read", path.name, listed(others))
+    if not table.time:
+        logger.info(
+            "%s: no time column (%s, time or timestamp); rows are taken to come at the adapter's "
+            "rate, without pauses", path.name, ", ".join(TIMES),
+        )  # fmt: skip
+
+
+def _timed(path: Path, table: Table, ledger: Ledger) -> Iterator[Window]:
+    rows = read_rows(path, table, ledger)
+    entries = (_observed(entry, rows.times_s, rows.values) for entry in table.modalities)
+    table = replace(table, modalities=tuple(entries))
+    for recording in recordings(rows, table, ledger):
+        yield from segment(
+            recording, table.spec, overlap=table.overlap, label_rule="none", ledger=ledger
+        )
+
+
+def _observed(
+    entry: TableModality, times_s: np.ndarray, values: dict[str, np.ndarray]
+) -> TableModality:
+    name, rate_hz = entry.modality.name, entry.rate_hz
+    if rate_hz is None or name not in values:
+        return entry
+    stamps = times_s[np.isfinite(values[name]).all(axis=0)]
+    if len(stamps) < 8 or not (np.diff(stamps) > 0).all():
+        return entry
+    seen = observed_rate_hz(stamps)
+    far = max(seen / rate_hz, rate_hz / seen) > LARGEST_RATIO
+    if far or abs(seen / rate_hz - 1) <= TOLERANCE:
+        return entry
+    return replace(entry, rate_hz=seen, max_gap_s=max(entry.max_gap_s, 3 / seen))
