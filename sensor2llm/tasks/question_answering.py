@@ -2,8 +2,8 @@
 
     facts = facts_of_rows(store, rows)
     items = make_items(facts, seed=0, per_window=4)
-    said = answer_items(model, batches)
-    shares(items, said)["true"]                    share of true statements
+    answers = [text for batch in batches for text in model.generate(batch)]
+    shares(items, answers)["true"]                 share of true statements
 
 An item is a question about one window, some of whose modalities may have been taken away.
 """
