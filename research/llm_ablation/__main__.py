@@ -34,7 +34,7 @@ from research.llm_ablation.table import report
 from research.llm_ablation.training import RANDOM, TRAINED, Bench
 from research.llm_ablation.words import WordsPart
 from sensor2llm.errors import run_verb
-from sensor2llm.model.model import OBJECTIVES
+from sensor2llm.model.loss import OBJECTIVES
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe, adapter_loop
 from sensor2llm.signals.config import SplitConfig

@@ -14,7 +14,8 @@ from torch import nn
 from research.llm_ablation.label_words import LabelWords
 from research.llm_ablation.word_scores import with_words
 from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.model.model import Batch, Objective, SensorLanguageModel
+from sensor2llm.model.loss import Objective
+from sensor2llm.model.model import Batch, SensorLanguageModel
 from sensor2llm.training.loop import StepLoss
 
 

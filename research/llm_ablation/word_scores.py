@@ -20,7 +20,8 @@ from scipy.special import log_softmax, logsumexp
 
 from research.llm_ablation.training import chunks, spread
 from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.model.model import Objective, SensorLanguageModel
+from sensor2llm.model.loss import Objective
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.features import FeatureStore
 
 PRIOR_WINDOWS = 128

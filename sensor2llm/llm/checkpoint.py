@@ -201,6 +201,19 @@ def _quantization(quantization: str, dtype: torch.dtype) -> Any:
     raise ModelError(f"unknown quantization '{quantization}'; choose from 8bit, 4bit")
 
 
+def keep_layout(model: Any) -> Any:
+    """Keep 4-bit weights in the layout that they were loaded in.
+
+    On CPUs that multiply bfloat16, bitsandbytes packs them anew in the first forward without
+    gradients. That rounds their scales to 16 bits, so that the model is another one afterwards,
+    and fails on maps narrower than 64.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
 def draw_model(source: Path | str, dtype: torch.dtype, attention: str, seed: int) -> Any:
     """Build a model of the same architecture with weights drawn from a seed."""
     from transformers import AutoConfig, AutoModelForCausalLM

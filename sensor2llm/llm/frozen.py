@@ -28,6 +28,7 @@ from sensor2llm.llm.checkpoint import (
     choose_dtype,
     draw_model,
     explained,
+    keep_layout,
     locate,
     quiet,
     read_model,
@@ -87,7 +88,7 @@ class FrozenLLM:
         Raises:
             ModelError: its decoder layers are not found, and they are to be checkpointed.
         """
-        self.model = _kept_as_loaded(model.eval().requires_grad_(False))
+        self.model = keep_layout(model.eval().requires_grad_(False))
         self.checkpointing = checkpointing
         if checkpointing:
             _check_layers(model, name)
@@ -293,16 +294,3 @@ def _check_layers(model: Any, name: str) -> None:
             f"{name} ({type(model).__name__}) has no list of decoder layers to recompute; train "
             "without llm_checkpointing"
         ) from error
-
-
-def _kept_as_loaded(model: Any) -> Any:
-    """Keep 4-bit weights in the layout that they were loaded in.
-
-    On CPUs that multiply bfloat16, bitsandbytes packs them anew in the first forward without
-    gradients. That rounds their scales to 16 bits, so that the model is another one afterwards,
-    and fails on maps narrower than 64.
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
-    return model

@@ -1,17 +1,24 @@
 """The loss of what windows are to be answered: likelihood of the answers' tokens, and numbers."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.bridge.number_head import number_loss
 from sensor2llm.errors import DataError
 from sensor2llm.llm.forward import Prompt, tail_logits, tail_logits_and_states
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.scoring import score_labels
 from sensor2llm.model.prompt_vectors import PromptBuilder
 from sensor2llm.training.task import StepLoss
+
+Objective = Literal["answer", "labels", "both"]
+OBJECTIVES = ("answer", "labels", "both")
 
 
 def answer_loss(
@@ -41,6 +48,32 @@ def _token_loss(
     each = functional.cross_entropy(flat, targets.flatten(), reduction="none")
     counted = torch.arange(targets.shape[1], device=lengths.device) < lengths[:, None]
     return (each.view_as(targets) * counted).sum()
+
+
+def posterior(
+    adapter: SensorAdapter, scores: Float[Tensor, "batch label"]
+) -> Float[Tensor, "batch label"]:
+    """Take what each label scores by itself, the adapter's label prior, off its score."""
+    return scores - scores.new_tensor(adapter.label_prior)
+
+
+def label_loss(build: PromptBuilder, batch: FeatureBatch, objective: Objective) -> StepLoss:
+    """Sum the loss of each window's label.
+
+    Raises:
+        DataError: a window has no label, or is asked something else.
+    """
+    labels, others = batch.labels, (r.task != CLASSIFICATION for r in batch.requests or ())
+    if bool((labels < 0).any()) or any(others):
+        raise DataError("a window to train on has no label or answer; leave such windows out")
+    prompt, answers = build.for_batch(batch), build.prompting.answers
+    if objective == "answer":
+        total = answer_loss(build.llm, prompt, answers.table[labels], answers.lengths[labels])
+        return StepLoss(total, float(len(labels)))
+    scores = score_labels(build.llm, prompt, answers.tree, answers.ids)
+    chosen = functional.cross_entropy(posterior(build.adapter, scores), labels, reduction="sum")
+    right = scores.gather(1, labels[:, None]).sum()
+    return StepLoss(chosen - right if objective == "both" else chosen, float(len(labels)))
 
 
 def request_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:

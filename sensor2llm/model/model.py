@@ -15,33 +15,30 @@ window has a text of its own (a question, its numbers), rows are padded on the l
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch, Request, RequestBatch
+from sensor2llm.adapter.batches import FeatureBatch, Request, RequestBatch
 from sensor2llm.bridge.extra.reprogramming import sample_words
 from sensor2llm.encoders.signal_encoder import Features
-from sensor2llm.errors import ConfigError, DataError, ModelError
+from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prompt, last_states
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate
 from sensor2llm.llm.scoring import score_labels
-from sensor2llm.model.loss import answer_loss, request_loss
+from sensor2llm.model.loss import OBJECTIVES, Objective, label_loss, posterior, request_loss
 from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.window import Window
 from sensor2llm.training.loop import StepLoss
 
-Objective = Literal["answer", "labels", "both"]
 Batch = FeatureBatch | SignalBatch | RequestBatch | Features | Sequence[Window]
-OBJECTIVES = ("answer", "labels", "both")
 
 
 class SensorLanguageModel(nn.Module):
@@ -149,29 +146,15 @@ class SensorLanguageModel(nn.Module):
         """
         features = self.features(batch)
         labels = features.requests is None or features.requests[0].answer is None
-        step = self._label_loss(features) if labels else request_loss(self.build, features)
+        if labels:
+            step = label_loss(self.build, features, self.objective)
+        else:
+            step = request_loss(self.build, features)
         if self.adapter.head is None:
             return step
         # Several processes wait for a gradient of every parameter, whatever the task.
         untouched = sum(p.sum() * 0 for p in self.adapter.head.parameters())
         return step._replace(total=step.total + untouched)
-
-    def _label_loss(self, features: FeatureBatch) -> StepLoss:
-        """Sum the loss of each window's label."""
-        labels = features.labels
-        requests = features.requests or ()
-        if bool((labels < 0).any()) or any(r.task != CLASSIFICATION for r in requests):
-            raise DataError("a window to train on has no label or answer; leave such windows out")
-        prompt = self.build.for_batch(features)
-        if self.objective == "answer":
-            answers = self.prompting.answers
-            total = answer_loss(self.llm, prompt, answers.table[labels], answers.lengths[labels])
-        else:
-            scores = self._score(prompt)
-            chosen = functional.cross_entropy(self._posterior(scores), labels, reduction="sum")
-            right = scores.gather(1, labels[:, None]).sum()
-            total = chosen - right if self.objective == "both" else chosen
-        return StepLoss(total, float(len(labels)))
 
     def numbers(self, batch: Batch) -> Float[Tensor, " batch"]:
         """Give the number head's estimates, in the target's unit, for windows that are asked.
@@ -194,20 +177,13 @@ class SensorLanguageModel(nn.Module):
 
     def log_likelihoods(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's log-likelihood as the answer, end of turn included, in nats."""
-        features = self.features(batch)
-        return self._score(self.build.for_batch(features))
-
-    def _score(self, prompt: Prompt) -> Float[Tensor, "batch label"]:
-        answers = self.prompting.answers
+        prompt, answers = self.build.for_batch(self.features(batch)), self.prompting.answers
         return score_labels(self.llm, prompt, answers.tree, answers.ids)
-
-    def _posterior(self, scores: Float[Tensor, "batch label"]) -> Float[Tensor, "batch label"]:
-        return scores - scores.new_tensor(self.adapter.label_prior)
 
     def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's probability; rows sum to one."""
         with self._evaluating():
-            return self._posterior(self.log_likelihoods(batch)).softmax(-1)
+            return posterior(self.adapter, self.log_likelihoods(batch)).softmax(-1)
 
     def measure_prior(self, batches: Iterable[Batch]) -> tuple[float, ...]:
         """Set the adapter's label prior to each label's mean log-likelihood over these batches.
@@ -245,16 +221,7 @@ class SensorLanguageModel(nn.Module):
             messages: a whole conversation instead of the template's; it must hold P and K
                 placeholders.
         """
-        if self.adapter.cross_attention is not None or self.adapter.prefix is not None:
-            raise ModelError(
-                "this adapter reaches into the LLM's layers (cross-attention or a learned "
-                "prefix): embeddings alone do not hold what it hears; use generate or score"
-            )
-        if self.llm.runner.embeds_by_layer:
-            raise ModelError(
-                f"layers of {self.llm.name} embed the tokens once more: embeddings alone do not "
-                "hold what it reads; use generate or score"
-            )
+        self.build.check_embeddable()
         with self._evaluating():
             prompt = self.build.for_messages(self.features(batch), question, messages)
         n, shape = len(prompt), prompt.positions.shape
@@ -289,13 +256,7 @@ class SensorLanguageModel(nn.Module):
                 prompt = self.build.for_batch(features, prefix=temperature <= 0)
             else:
                 prompt = self.build.for_messages(features, question, messages)
-            return generate(
-                self.llm,
-                prompt,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                seed=seed,
-            )
+            return self._answers(prompt, max_new_tokens, temperature, seed)
 
     def reply(
         self,
@@ -321,14 +282,10 @@ class SensorLanguageModel(nn.Module):
         ids = self.llm.encode(self.llm.render(messages))
         with self._evaluating():
             prompt = self.build.for_token_ids(ids, features)
-            (text,) = generate(
-                self.llm,
-                prompt,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                seed=seed,
-            )
-            return text
+            return self._answers(prompt, max_new_tokens, temperature, seed)[0]
+
+    def _answers(self, prompt: Prompt, most: int, temperature: float, seed: int) -> list[str]:
+        return generate(self.llm, prompt, max_new_tokens=most, temperature=temperature, seed=seed)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -184,6 +184,23 @@ class PromptBuilder:
             f"{taken} positions with its prompt and answer, {self.llm.name} holds {context}; {less}"
         )
 
+    def check_embeddable(self) -> None:
+        """Check that input embeddings hold all that the LLM gets of a prompt.
+
+        Raises:
+            ModelError: the adapter reaches into its layers, or they embed the tokens once more.
+        """
+        if self.adapter.cross_attention is not None or self.adapter.prefix is not None:
+            raise ModelError(
+                "this adapter reaches into the LLM's layers (cross-attention or a learned "
+                "prefix): embeddings alone do not hold what it hears; use generate or score"
+            )
+        if self.llm.runner.embeds_by_layer:
+            raise ModelError(
+                f"layers of {self.llm.name} embed the tokens once more: embeddings alone do not "
+                "hold what it reads; use generate or score"
+            )
+
     def caches(self, length: int) -> bool:
         """Say whether what prompts begin with is computed once.
 

@@ -19,29 +19,44 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sensor2llm.errors import ArtefactError, ConfigError, ModelError
-from sensor2llm.llm.checkpoint import quiet
+from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.hooks import Hook
+from sensor2llm.llm.tuning.linear_maps import (
+    family_targets,
+    find_map,
+    is_transposed,
+    linear_maps,
+    matching_maps,
+)
 from sensor2llm.llm.tuning.peft_files import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     read_peft_config,
     read_peft_tensors,
+    write_peft_files,
 )
 
 KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<part>[AB])\.weight")
-# PEFT's other kinds of LoRA compute something else, and not all of them show in the tensors.
-OTHER_KINDS = (
-    "use_dora", "use_rslora", "use_qalora", "use_bdlora", "lora_bias", "rank_pattern",
-    "alpha_pattern", "modules_to_save", "layer_replication", "target_parameters",
-    "trainable_token_indices", "alora_invocation_tokens", "arrow_config", "kasa_config",
-    "velora_config", "monteclora_config",
-)  # fmt: skip
+# What PEFT writes of plain LoRA. Its other kinds set one of the first settings, compute something
+# else, and not all of them show in the tensors.
+OTHER_KINDS: dict[str, Any] = {
+    "alora_invocation_tokens": None, "alpha_pattern": {}, "arrow_config": None,
+    "kasa_config": None, "layer_replication": None, "lora_bias": False, "modules_to_save": None,
+    "monteclora_config": None, "rank_pattern": {}, "target_parameters": None,
+    "trainable_token_indices": None, "use_bdlora": None, "use_dora": False, "use_qalora": False,
+    "use_rslora": False, "velora_config": None,
+}  # fmt: skip
+PLAIN = OTHER_KINDS | {
+    "bias": "none", "corda_config": None, "ensure_weight_tying": False, "eva_config": None,
+    "exclude_modules": None, "init_lora_weights": True, "layers_pattern": None,
+    "layers_to_transform": None, "loftq_config": {}, "lora_ga_config": None,
+    "megatron_config": None, "megatron_core": "megatron.core", "peft_type": "LORA",
+    "qalora_group_size": 16,
+}  # fmt: skip
 
 
 class LoraWeights(nn.Module):
@@ -91,8 +106,8 @@ class LoraWeights(nn.Module):
         if config.rank < 1:
             raise ConfigError(f"LoRA needs a rank of at least 1, got {config.rank}")
         linears = linear_maps(llm.model)
-        targets = config.modules or _family_targets(llm, linears)
-        chosen = _matching(targets, linears, llm)
+        targets = config.modules or family_targets(llm, linears)
+        chosen = matching_maps(targets, linears, llm)
         generator = torch.Generator().manual_seed(seed)
         updates = {}
         for name in chosen:
@@ -105,7 +120,7 @@ class LoraWeights(nn.Module):
             alpha=config.alpha,
             dropout=config.dropout,
             targets=targets,
-            fan_in_fan_out=any(_transposed(llm.model.get_submodule(name)) for name in chosen),
+            fan_in_fan_out=any(is_transposed(llm.model.get_submodule(name)) for name in chosen),
         )
 
     @property
@@ -131,7 +146,7 @@ class LoraWeights(nn.Module):
         for name in self.names:
             key = _slashed(name)
             widths = (self.down[key].shape[1], len(self.up[key]))
-            hooks.append(Hook(_linear(llm, name, widths), after=partial(self._add, key)))
+            hooks.append(Hook(find_map(llm, name, widths), after=partial(self._add, key)))
         return hooks
 
     def _add(self, key: str, given: Tensor, output: Tensor) -> Tensor:
@@ -148,31 +163,21 @@ class LoraWeights(nn.Module):
             folder: where to; made if it is not there.
             llm_name: `bundled` or a hub name, never a path.
         """
-        with quiet():
-            from peft import LoraConfig
-
         whole = float(self.alpha).is_integer()
-        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
-        config = LoraConfig(
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=llm_name,
-            inference_mode=True,
-            r=self.rank,
+        config = PLAIN | {
+            "r": self.rank,
             # An integer wherever it is one, as PEFT declares it.
-            lora_alpha=int(self.alpha) if whole else self.alpha,
-            lora_dropout=self.dropout,
-            target_modules=targets,
-            fan_in_fan_out=self.fan_in_fan_out,
-        )
-        # PEFT makes a set of a list, whose order changes from run to run.
-        config.target_modules = targets
-        config.save_pretrained(str(folder))
-        tensors = {}
-        for name in self.names:
-            for part, weights in (("A", self.down), ("B", self.up)):
-                tensor = weights[_slashed(name)].detach().cpu().contiguous()
-                tensors[f"base_model.model.{name}.lora_{part}.weight"] = tensor
-        save_file(tensors, Path(folder) / WEIGHTS_FILE, metadata={"format": "pt"})
+            "lora_alpha": int(self.alpha) if whole else self.alpha,
+            "lora_dropout": self.dropout,
+            "target_modules": self.targets,
+            "fan_in_fan_out": self.fan_in_fan_out,
+        }
+        tensors = {
+            f"base_model.model.{name}.lora_{part}.weight": weights[_slashed(name)]
+            for name in self.names
+            for part, weights in (("A", self.down), ("B", self.up))
+        }
+        write_peft_files(folder, llm_name, config, tensors)
 
     @classmethod
     def load_peft(cls, folder: Path | str) -> "LoraWeights":
@@ -207,84 +212,12 @@ class LoraWeights(nn.Module):
         )
 
 
-def linear_maps(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """List a model's linear maps by name, with the widths that they take and give.
-
-    Quantised ones and GPT-2's transposed ones are among them.
-    """
-    found = {}
-    for name, module in model.named_modules():
-        names = ("nx", "nf") if _transposed(module) else ("in_features", "out_features")
-        given, out = (getattr(module, attribute, None) for attribute in names)
-        if isinstance(given, int) and isinstance(out, int):
-            found[name] = (given, out)
-    return found
-
-
 def _own(weights: Tensor) -> nn.Parameter:
     return nn.Parameter(weights.detach().clone().float())
 
 
 def _slashed(name: str) -> str:
     return name.replace(".", "/")
-
-
-def _transposed(module: nn.Module) -> bool:
-    return type(module).__name__ == "Conv1D" and hasattr(module, "nf")
-
-
-def _family_targets(
-    llm: FrozenLLM, linears: Mapping[str, tuple[int, int]]
-) -> tuple[str, ...] | str:
-    from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as DEFAULTS
-
-    family = llm.model.config.model_type
-    if family not in DEFAULTS:
-        raise ModelError(
-            f"PEFT has no default LoRA modules for {llm.name} ({family}); name some of its linear "
-            f"modules in lora modules: {_last_names(linears)}"
-        )
-    found = DEFAULTS[family]
-    return found if isinstance(found, str) else tuple(found)
-
-
-def _matching(
-    targets: tuple[str, ...] | str, linears: Mapping[str, tuple[int, int]], llm: FrozenLLM
-) -> list[str]:
-    """Choose linear maps as PEFT does: by full name, by last names, or by one pattern."""
-    patterns = (
-        (targets,) if isinstance(targets, str) else [rf"(.*\.)?{re.escape(t)}" for t in targets]
-    )
-    asked = (targets,) if isinstance(targets, str) else targets
-    for pattern, name in zip(patterns, asked, strict=True):
-        if not any(re.fullmatch(pattern, linear) for linear in linears):
-            raise ModelError(
-                f"LoRA was asked for '{name}', but {llm.name} ({llm.model.config.model_type}) has "
-                f"no linear module of that name; name some of these in lora modules: "
-                f"{_last_names(linears)}"
-            )
-    return [name for name in linears if any(re.fullmatch(p, name) for p in patterns)]
-
-
-def _last_names(linears: Mapping[str, tuple[int, int]]) -> str:
-    return ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linears))
-
-
-def _linear(llm: FrozenLLM, name: str, widths: tuple[int, int]) -> nn.Module:
-    try:
-        module = llm.model.get_submodule(name)
-    except AttributeError as error:
-        raise ModelError(
-            f"the adapter's LoRA changes {name}, which {llm.name} has not; load the language "
-            "model that it was trained for"
-        ) from error
-    found = linear_maps(module).get("")
-    if found != widths:
-        raise ModelError(
-            f"the adapter's LoRA changes {name} of widths {widths}, and {llm.name} has {found} "
-            "there; load the language model that it was trained for"
-        )
-    return module
 
 
 def _pairs(path: Path) -> dict[str, tuple[Tensor, Tensor]]:

@@ -20,11 +20,9 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
-from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.config import PrefixConfig
 from sensor2llm.llm.forward import Prefix, Prompt, compute_prefix
 from sensor2llm.llm.frozen import FrozenLLM
@@ -33,6 +31,7 @@ from sensor2llm.llm.tuning.peft_files import (
     WEIGHTS_FILE,
     read_peft_config,
     read_peft_tensors,
+    write_peft_files,
 )
 from sensor2llm.llm.tuning.soft_prompt import KEY
 
@@ -95,24 +94,19 @@ class LearnedPrefix(nn.Module):
             folder: where to; made if it is not there.
             llm_name: `bundled` or a hub name, never a path.
         """
-        with quiet():
-            from peft import PrefixTuningConfig
-
         tokens, layers, _, heads, dim = self.states.shape
-        config = PrefixTuningConfig(
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=llm_name,
-            inference_mode=True,
-            num_virtual_tokens=tokens,
-            token_dim=heads * dim,
-            num_transformer_submodules=1,
-            num_attention_heads=heads,
-            num_layers=layers,
-            encoder_hidden_size=heads * dim,
-        )
-        config.save_pretrained(str(folder))
-        flat = self.states.detach().cpu().flatten(1).contiguous()
-        save_file({KEY: flat}, Path(folder) / WEIGHTS_FILE, metadata={"format": "pt"})
+        config = {
+            "peft_type": "PREFIX_TUNING",
+            "num_virtual_tokens": tokens,
+            "token_dim": heads * dim,
+            "num_transformer_submodules": 1,
+            "num_attention_heads": heads,
+            "num_layers": layers,
+            "encoder_hidden_size": heads * dim,
+            "init_weights": None,
+            "prefix_projection": False,
+        }
+        write_peft_files(folder, llm_name, config, {KEY: self.states.flatten(1)})
 
     @classmethod
     def load_peft(cls, folder: Path | str) -> "LearnedPrefix":

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.hooks import decoder_layers
-from sensor2llm.llm.tuning.lora import linear_maps
+from sensor2llm.llm.tuning.linear_maps import linear_maps
 
 FLOAT32_BYTES = 4
 

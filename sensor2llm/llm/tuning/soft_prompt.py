@@ -10,11 +10,9 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sensor2llm.errors import ArtefactError, ConfigError
-from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.peft_files import (
@@ -22,6 +20,7 @@ from sensor2llm.llm.tuning.peft_files import (
     WEIGHTS_FILE,
     read_peft_config,
     read_peft_tensors,
+    write_peft_files,
 )
 
 KEY = "prompt_embeddings"
@@ -78,25 +77,22 @@ class SoftPrompt(nn.Module):
             model_config: the language model's configuration; its layers and heads are noted as
                 PEFT notes them (PEFT fills them in on loading where they are not there).
         """
-        with quiet():
-            from peft import PromptTuningConfig
-
         tokens, width = self.vectors.shape
-        # PEFT's field prompt_tuning_init stays RANDOM whatever the start was: with TEXT, PEFT
-        # would look for a tokenizer called `bundled` before it trains the vectors further.
-        config = PromptTuningConfig(
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=llm_name,
-            inference_mode=True,
-            num_virtual_tokens=tokens,
-            token_dim=width,
-            num_transformer_submodules=1,
-            num_attention_heads=getattr(model_config, "num_attention_heads", None),
-            num_layers=getattr(model_config, "num_hidden_layers", None),
-        )
-        config.save_pretrained(str(folder))
-        vectors = {KEY: self.vectors.detach().cpu().contiguous()}
-        save_file(vectors, Path(folder) / WEIGHTS_FILE, metadata={"format": "pt"})
+        config = {
+            "peft_type": "PROMPT_TUNING",
+            "num_virtual_tokens": tokens,
+            "token_dim": width,
+            "num_transformer_submodules": 1,
+            "num_attention_heads": getattr(model_config, "num_attention_heads", None),
+            "num_layers": getattr(model_config, "num_hidden_layers", None),
+            # RANDOM whatever the start was: with TEXT, PEFT would look for a tokenizer called
+            # `bundled` before it trains the vectors further.
+            "prompt_tuning_init": "RANDOM",
+            "prompt_tuning_init_text": None,
+            "tokenizer_kwargs": None,
+            "tokenizer_name_or_path": None,
+        }
+        write_peft_files(folder, llm_name, config, {KEY: self.vectors})
 
     @classmethod
     def load_peft(cls, folder: Path | str, width: int | None = None) -> "SoftPrompt":

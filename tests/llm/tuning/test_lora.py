@@ -13,7 +13,8 @@ from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.hooks import active
-from sensor2llm.llm.tuning.lora import LoraWeights, linear_maps
+from sensor2llm.llm.tuning.linear_maps import linear_maps
+from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.peft_files import CONFIG_FILE, WEIGHTS_FILE
 from tests.llm.tiny import FAMILIES, tiny_folder
 
