@@ -47,8 +47,8 @@ def released_folder() -> Path:
 
 def released_names(*kinds: str) -> list[str]:
     """Give the released artefacts of these kinds (adapter, encoder), by name."""
-    found = released_folder().glob(f"*/{MANIFEST}")
-    return sorted(path.parent.name for path in found if _kind(path) in kinds)
+    manifests = released_folder().glob(f"*/{MANIFEST}")
+    return sorted(path.parent.name for path in manifests if _kind(path) in kinds)
 
 
 def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
@@ -69,9 +69,9 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
     if isinstance(name, str) and is_hub_name(name):
         patterns = dict.fromkeys(pattern for some in files.values() for pattern in some)
         return _download(name, kinds, list(patterns))
-    known = ", ".join(released_names(*files)) or "none"
+    names = ", ".join(released_names(*files)) or "none"
     raise ArtefactError(
-        f"no {kinds} '{name}': there is no such folder, and released are {known}; "
+        f"no {kinds} '{name}': there is no such folder, and released are {names}; "
         "a hub name has the form OWNER/NAME"
     )
 
@@ -117,13 +117,14 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
         )
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found, version = manifest["kind"], manifest["format_version"]
+        stated, version = manifest["kind"], manifest["format_version"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"'{path}' is broken ({first_line(error)})") from error
-    if found != kind:
-        known = ", ".join(released_names(kind)) or "none"
+    if stated != kind:
+        names = ", ".join(released_names(kind)) or "none"
         raise ArtefactError(
-            f"'{folder}' holds kind {found!r}, expected {kind!r}; released of that kind are {known}"
+            f"'{folder}' holds kind {stated!r}, expected {kind!r}; released of that kind are "
+            f"{names}"
         )
     if type(version) is not int or version < 1:
         raise ArtefactError(f"'{path}' is broken (format_version {version!r})")

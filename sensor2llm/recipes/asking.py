@@ -52,26 +52,26 @@ def make_source(
 def _questions(
     mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
 ) -> tuple[BatchSource, Judge]:
-    known = question_answering.facts_of_rows(part.store, part.positions)
+    facts = question_answering.facts_of_rows(part.store, part.positions)
     items = question_answering.make_items(
-        known,
+        facts,
         part.store.spec,
         seed=part.seed,
         per_window=mix.per_window,
         hide=mix.hide,
         templates=mix.questions or None,
     )
-    asked, hidden = items.requests, _aligned(items, part, adapter)
-    source = BatchSource(part.rows, items.at, QUESTION_ANSWERING, mix.weight, asked, hidden)
+    requests, hidden = items.requests, _aligned(items, part, adapter)
+    source = BatchSource(part.rows, items.at, QUESTION_ANSWERING, mix.weight, requests, hidden)
     return source, partial(_judge_texts, QUESTION_ANSWERING, _true_answers(items))
 
 
 def _captions(
     mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
 ) -> tuple[BatchSource, Judge]:
-    known = question_answering.facts_of_rows(part.store, part.positions)
+    facts = question_answering.facts_of_rows(part.store, part.positions)
     items = captioning.make_captions(
-        known, part.store.spec, seed=part.seed, per_window=mix.per_window, hide=mix.hide
+        facts, part.store.spec, seed=part.seed, per_window=mix.per_window, hide=mix.hide
     )
     ways = adapter.template_of(CAPTIONING).paraphrases("encoded")
     hidden = _aligned(items, part, adapter)
@@ -85,8 +85,8 @@ def _numbers(
     assert target is not None  # there is a head wherever the task has a weight
     values, _ = regression.target_values(part.store, part.positions, target.name)
     there = np.flatnonzero(~np.isnan(values))
-    asked = regression.requests(values[there], target)
-    source = BatchSource(part.rows, there, REGRESSION, mix.weight, asked)
+    requests = regression.requests(values[there], target)
+    source = BatchSource(part.rows, there, REGRESSION, mix.weight, requests)
     return source, partial(_judge_numbers, values[there], target)
 
 
@@ -105,8 +105,8 @@ def make_head(mix: TaskMix, part: TaskPart, llm: FrozenLLM) -> NumberHead:
     """
     assert mix.target is not None  # a recipe without one is refused
     values, unit = regression.target_values(part.store, part.positions, mix.target)
-    known = torch.from_numpy(values[~np.isnan(values)])
-    return NumberHead(llm.hidden_width, fit_target(mix.target, unit, known))
+    targets = torch.from_numpy(values[~np.isnan(values)])
+    return NumberHead(llm.hidden_width, fit_target(mix.target, unit, targets))
 
 
 def _aligned(
@@ -120,15 +120,15 @@ def _aligned(
 
 
 def _true_answers(items: question_answering.Items) -> Callable[[np.ndarray, list[str]], dict]:
-    def judged(chosen: np.ndarray, said: list[str]) -> dict[str, float]:
-        return question_answering.shares(items.take(chosen), said)
+    def judged(chosen: np.ndarray, answers: list[str]) -> dict[str, float]:
+        return question_answering.shares(items.take(chosen), answers)
 
     return judged
 
 
 def _true_captions(items: captioning.Captions) -> Callable[[np.ndarray, list[str]], dict]:
-    def judged(chosen: np.ndarray, said: list[str]) -> dict[str, float]:
-        return captioning.shares(items.take(chosen), said)
+    def judged(chosen: np.ndarray, answers: list[str]) -> dict[str, float]:
+        return captioning.shares(items.take(chosen), answers)
 
     return judged
 
@@ -145,12 +145,12 @@ def _judge_texts(
         CAPTIONING: captioning.LONGEST_CAPTION,
     }[task]
     chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
-    said: list[str] = []
+    answers: list[str] = []
     for start in range(0, len(chosen), SCORED_AT_ONCE):
         batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
-        said += model.generate(batch, max_new_tokens=longest)
-    found = judged(chosen, said)
-    return {"score": found["true"], **{f"{task}_{name}": v for name, v in found.items()}}
+        answers += model.generate(batch, max_new_tokens=longest)
+    shares = judged(chosen, answers)
+    return {"score": shares["true"], **{f"{task}_{name}": v for name, v in shares.items()}}
 
 
 def _judge_numbers(
@@ -162,8 +162,8 @@ def _judge_numbers(
         model.numbers(source.batch(chosen[i : i + SCORED_AT_ONCE]).to(model.llm.device))
         for i in range(0, len(chosen), SCORED_AT_ONCE)
     ]
-    found = torch.cat(parts).cpu().numpy()
+    estimates = torch.cat(parts).cpu().numpy()
     nobody = np.zeros(len(chosen), dtype=np.int64)
-    measured = regression.errors(values[chosen], found, nobody, mean=target.mean)
+    measured = regression.errors(values[chosen], estimates, nobody, mean=target.mean)
     score = max(0.0, 1 - measured["mae"] / max(measured["mae_of_mean"], 1e-12))
     return {"score": score, "regression_mae": measured["mae"]}

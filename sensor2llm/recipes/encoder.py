@@ -48,9 +48,9 @@ def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> L
     for folder in folders:
         taught = Taught.from_manifest(read_manifest(folder))
         taught.check(store, split.test, f"the encoder '{folder}'")
-    heard = load_encoder(*folders)
-    convert_store(store, heard.encoder.spec, quiet=True)
-    return heard
+    loaded = load_encoder(*folders)
+    convert_store(store, loaded.encoder.spec, quiet=True)
+    return loaded
 
 
 def find_encoders(name: str) -> list[Path]:
@@ -73,14 +73,14 @@ def load_encoder(*folders: Path) -> LoadedEncoder:
     manifests = [read_manifest(folder) for folder in folders]
     stated = [manifest.get("normaliser") for manifest in manifests]
     encoders = [SignalEncoder.from_pretrained(folder) for folder in folders]
-    known = []
+    normalisers = []
     for encoder, plain in zip(encoders, stated, strict=True):
         if plain:
-            known.append(Normaliser.from_dict(plain))
-            known[-1].check(encoder.spec)
-    if known and len(known) < len(folders):
+            normalisers.append(Normaliser.from_dict(plain))
+            normalisers[-1].check(encoder.spec)
+    if normalisers and len(normalisers) < len(folders):
         raise ConfigError("one of the joined encoders has no normalisation; pretrain it again")
-    normaliser = merge(known) if known else None
+    normaliser = merge(normalisers) if normalisers else None
     encoder = encoders[0] if len(encoders) == 1 else join_encoders(encoders)
     return LoadedEncoder(encoder, normaliser, tuple(map(Taught.from_manifest, manifests)))
 
@@ -92,8 +92,8 @@ def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
     mark = recipe.run / "encoder.json"
     if resume and folder.is_dir() and is_marked(mark, key, f"the encoder in {folder}"):
         return folder
-    told = [stages.objective] * stages.pretrain + ["labels"] * stages.finetune
-    logger.info("making the encoder: %s", ", then ".join(told))
+    names = [stages.objective] * stages.pretrain + ["labels"] * stages.finetune
+    logger.info("making the encoder: %s", ", then ".join(names))
     if not resume:
         drop_checkpoints(recipe.run)
     if process_state().is_main_process:

@@ -130,29 +130,29 @@ def report_text(metrics: dict[str, Any]) -> str:
             f"speed              {metrics['windows_per_s']:.0f} windows/s, "
             f"{metrics['tokens_per_window']:g} positions a window",
         ]
-    for kind, found in metrics.get("probes", {}).items():
-        released = found["f1_crossl_released"]
+    for kind, scores in metrics.get("probes", {}).items():
+        released = scores["f1_crossl_released"]
         lines.append(
-            f"{kind + ' probe':<17}  {found['macro_f1']:.3f}  (released metric {released:.3f})"
+            f"{kind + ' probe':<17}  {scores['macro_f1']:.3f}  (released metric {released:.3f})"
         )
     for name, own in metrics.get("data_sets", {}).items():
         lines.append(f"{name:<17}  {own['macro_f1']:.3f}  ({own['windows']} windows)")
     for title in ("controls", "missing"):
-        if found := metrics.get(title):
-            lines += ["", *_table(title, found)]
+        if rows := metrics.get(title):
+            lines += ["", *_table(title, rows)]
     if summary := metrics.get("missing_summary"):
         lines += ["", *summary_lines(summary)]
     lines += ["", confusion_text(metrics["confusion"], metrics["labels"])]
     return "\n".join(lines)
 
 
-def _table(title: str, found: dict[str, dict[str, Any]]) -> list[str]:
+def _table(title: str, rows: dict[str, dict[str, Any]]) -> list[str]:
     """Give a line a control; the probe judges the same windows where there is one."""
-    width = max(18, *map(len, found))
-    probed = any("probe_flip_rate" in row for row in found.values())
+    width = max(18, *map(len, rows))
+    probed = any("probe_flip_rate" in row for row in rows.values())
     head = f"{title:<{width}} macro-F1  answers changed"
     lines = [head + "  without an LLM  its answers changed" * probed]
-    for name, row in found.items():
+    for name, row in rows.items():
         line = f"{name:<{width}} {row['macro_f1']:>8.3f}  {row['flip_rate']:>15.1%}"
         if "probe_flip_rate" in row:
             line += f"  {row['probe_macro_f1']:>14.3f}  {row['probe_flip_rate']:>19.1%}"
@@ -181,13 +181,13 @@ def _kind(folder: Path) -> str:
 
 def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
     metrics, suffix = evaluation.metrics, evaluation.suffix
-    kept = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
+    names = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
     with update_folder(out) as part:
         evaluation.save(part)
-        plot_confusion(metrics["confusion"], metrics["labels"], part / kept[-1])
+        plot_confusion(metrics["confusion"], metrics["labels"], part / names[-1])
         if evaluation.predictions.probabilities is not None:
-            kept.append("reliability.png")
-            plot_reliability(evaluation.predictions, part / kept[-1])
+            names.append("reliability.png")
+            plot_reliability(evaluation.predictions, part / names[-1])
         if own and any((place / "metrics.json").is_file() for place in (part, out)):
-            kept.append(write_card(out, part=part).name)
-    logger.info("kept in %s: %s", out, ", ".join(kept))
+            names.append(write_card(out, part=part).name)
+    logger.info("kept in %s: %s", out, ", ".join(names))

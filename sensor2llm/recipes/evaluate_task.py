@@ -61,17 +61,17 @@ def task_text(metrics: Mapping[str, Any]) -> str:
     lines = [f"{metrics['windows']} windows of {metrics['subjects']} people ({metrics['split']})"]
     if metrics["task"] == "regression":
         for way in ("text", "head"):
-            found = metrics[way]
+            errors = metrics[way]
             lines.append(
-                f"by {way:<6} mean absolute error {found['mae']:.3g} {metrics['unit']} "
-                f"(always the mean: {found['mae_of_mean']:.3g}), unparsed "
-                f"{found['unparsed_rate']:.1%}"
+                f"by {way:<6} mean absolute error {errors['mae']:.3g} {metrics['unit']} "
+                f"(always the mean: {errors['mae_of_mean']:.3g}), unparsed "
+                f"{errors['unparsed_rate']:.1%}"
             )
-        for way, found in (metrics["swapped"] or {}).items():
-            off = f"mean absolute error {found['mae']:.3g} {metrics['unit']}"
+        for way, errors in (metrics["swapped"] or {}).items():
+            off = f"mean absolute error {errors['mae']:.3g} {metrics['unit']}"
             lines.append(f"by {way:<6} {off}, though another person's window was heard")
         return "\n".join(lines)
-    told = {
+    texts = {
         "true": "true statements",
         "swapped_true": "true though another person's window was heard",
         "frequent_true": "true by the most frequent training answer",
@@ -81,12 +81,12 @@ def task_text(metrics: Mapping[str, Any]) -> str:
         "follows": "answers that change where the truth differs",
     }
     lines += [
-        f"{metrics[k]:>7.1%}  {text}" for k, text in told.items() if metrics.get(k) is not None
+        f"{metrics[k]:>7.1%}  {text}" for k, text in texts.items() if metrics.get(k) is not None
     ]
-    for name, found in metrics.get("by_template", {}).items():
+    for name, shares in metrics.get("by_template", {}).items():
         lines.append(
-            f"  {name:<26} {found['true']:.1%} true of {found['questions']} "
-            f"(swapped {found['swapped_true']:.1%}, most frequent {found['frequent_true']:.1%})"
+            f"  {name:<26} {shares['true']:.1%} true of {shares['questions']} "
+            f"(swapped {shares['swapped_true']:.1%}, most frequent {shares['frequent_true']:.1%})"
         )
     return "\n".join(lines)
 

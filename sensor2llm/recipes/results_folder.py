@@ -37,8 +37,8 @@ def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
     there = next(path for path in (out, *out.resolve().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"cannot write results to '{out}': '{there}' is no folder to write to")
-    told = f" ('{folder.name}' is {reason}; --out names another folder)" if reason else ""
-    logger.info("results go to %s%s", out, told)
+    why = f" ('{folder.name}' is {reason}; --out names another folder)" if reason else ""
+    logger.info("results go to %s%s", out, why)
     return out
 
 

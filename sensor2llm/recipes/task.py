@@ -70,15 +70,15 @@ class AdapterTask:
         lead = self.train[0]
         size = min(self.batch_size, len(lead))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(lead))
-        found = np.split(order[: len(order) // size * size], len(order) // size)
+        batches = np.split(order[: len(order) // size * size], len(order) // size)
         if len(self.train) == 1:
-            return found
+            return batches
         generator = np.random.default_rng([self.seed, epoch, 1])
-        count = len(found)
+        count = len(batches)
         for number, source in enumerate(self.train[1:], start=1):
             wanted = round(count * source.weight / lead.weight)
-            found += self._drawn(number, source, wanted, generator)
-        return [found[i] for i in generator.permutation(len(found))]
+            batches += self._drawn(number, source, wanted, generator)
+        return [batches[i] for i in generator.permutation(len(batches))]
 
     def _drawn(
         self, number: int, source: BatchSource, count: int, generator: np.random.Generator
@@ -114,9 +114,9 @@ class AdapterTask:
         scores: list[float] = []
         figures: dict[str, float] = {}
         for source in sources:
-            found = dict(self.judges[source.task](self.module, source))
-            scores.append(found.pop("score"))
-            figures |= {f"validation_{name}": value for name, value in found.items()}
+            measured = dict(self.judges[source.task](self.module, source))
+            scores.append(measured.pop("score"))
+            figures |= {f"validation_{name}": value for name, value in measured.items()}
         weights = [source.weight for source in sources]
         return Validation(float(np.average(scores, weights=weights)), figures)
 
