@@ -64,12 +64,12 @@ def run_one(
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Give mean and standard deviation of macro-F1 over the runs."""
-    found = {}
+    figures = {}
     for name in SUMMARISED:
         values = [run[name]["macro_f1"] for run in runs]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        found[name] = {"macro_f1": statistics.mean(values), "sd": spread, "runs": len(values)}
-    return found
+        figures[name] = {"macro_f1": statistics.mean(values), "sd": spread, "runs": len(values)}
+    return figures
 
 
 def main() -> None:

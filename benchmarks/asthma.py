@@ -93,8 +93,8 @@ def true_ratios(recipe: Recipe, store: WindowStore, split: Split) -> list[float]
     """Give each test person's true FEV1/FVC, lower for the ill, so with its sign turned."""
     ratios: dict[str, list[float]] = {}
     for simulated in simulate_with_truth(recipe.simulation):
-        found = (t.values["fev1_l"] / t.values["fvc_l"] for t in simulated.truths)
-        ratios.setdefault(simulated.recording.subject, []).extend(found)
+        measured = (t.values["fev1_l"] / t.values["fvc_l"] for t in simulated.truths)
+        ratios.setdefault(simulated.recording.subject, []).extend(measured)
     return [-float(np.mean(ratios[name])) for name in split.subjects(store)["test"]]
 
 
@@ -162,21 +162,21 @@ def _interval(values: Float[np.ndarray, " draw"]) -> list[float]:
     return [float(value) for value in np.quantile(values, (0.025, 0.975))]
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Write the figures as Markdown."""
     lines = ["| who is asked | AUROC (95 % over people) |", "|---|---|"]
-    rows = {name: (row["auroc"], row) for name, row in found["rows"].items()}
-    rows |= {name: (row["difference"], row) for name, row in found["differences"].items()}
+    rows = {name: (row["auroc"], row) for name, row in result["rows"].items()}
+    rows |= {name: (row["difference"], row) for name, row in result["differences"].items()}
     for name, (value, row) in rows.items():
         low, high = row["interval"]
         lines.append(f"| {name} | {value:.3f} ({low:.3f} to {high:.3f}) |")
-    people = f"{found['test_people']} test people, {found['ill']} of them ill"
-    return "\n".join([*lines, "", f"    {found['command']}    # {people}"])
+    people = f"{result['test_people']} test people, {result['ill']} of them ill"
+    return "\n".join([*lines, "", f"    {result['command']}    # {people}"])
 
 
 def make(recipe: Recipe, path: Path) -> dict[str, Any]:
     """Make the parts that are not in `path`, and give every test person's scores."""
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    finished = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     store = open_data(recipe)
     split = make_split(store, recipe.split)
     control = replace(
@@ -192,14 +192,14 @@ def make(recipe: Recipe, path: Path) -> dict[str, Any]:
         "baselines": lambda: baselines(recipe, store, split),
     }
     for name, part in parts.items():
-        if name not in known:
+        if name not in finished:
             before = time.process_time()
             scores = part()
-            known[name] = {"scores": scores, "cpu_s": round(time.process_time() - before, 1)}
-            write_json(path, known)
+            finished[name] = {"scores": scores, "cpu_s": round(time.process_time() - before, 1)}
+            write_json(path, finished)
     ids, labels = np.asarray(store.subject_ids)[split.test], np.asarray(store.labels)[split.test]
     ill = [int(labels[ids == person][0]) for person in np.unique(ids)]
-    return {"ill": ill, "people": split.subjects(store)["test"], "parts": known}
+    return {"ill": ill, "people": split.subjects(store)["test"], "parts": finished}
 
 
 def main() -> None:
@@ -223,11 +223,11 @@ def main() -> None:
         "simulation": asdict(recipe.simulation),
         "split": asdict(recipe.split),
     }
-    found = record("asthma", figures, started)
+    result = record("asthma", figures, started)
     options.results.mkdir(parents=True, exist_ok=True)
-    write_json(options.results / "results.json", found)
-    (options.results / "table.md").write_text(table(found) + "\n", encoding="utf-8")
-    print(table(found))
+    write_json(options.results / "results.json", result)
+    (options.results / "table.md").write_text(table(result) + "\n", encoding="utf-8")
+    print(table(result))
 
 
 if __name__ == "__main__":

@@ -150,13 +150,13 @@ def memory(names: list[str], forms: list[str], values: int) -> dict[str, object]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "values.npz"
         np.savez(path, signal=signal(values))
-        found = _peak([str(path), "--tokenizer", *names, "--serialiser", *forms])
-    return {"values": values, "tokenizers": len(names), "serialisers": len(forms), **found}
+        peak = _peak([str(path), "--tokenizer", *names, "--serialiser", *forms])
+    return {"values": values, "tokenizers": len(names), "serialisers": len(forms), **peak}
 
 
 def stream(names: list[str], lines: int) -> dict[str, object]:
     """Measure the peaks of a tenth of the lines, and of all of them."""
-    found = []
+    runs = []
     with tempfile.TemporaryDirectory() as folder:
         for count in (lines // 10, lines):
             path = Path(folder) / "lines.txt"
@@ -166,8 +166,8 @@ def stream(names: list[str], lines: int) -> dict[str, object]:
                     file.writelines(f"{50 * i},{i * i % 977 / 97:.3f}\n" for i in rows)
             size = path.stat().st_size / 2**20
             peak = _peak([str(path), "--tokenizer", *names])
-            found.append({"lines": count, "file_mib": round(size, 1), **peak})
-    return {"runs": found}
+            runs.append({"lines": count, "file_mib": round(size, 1), **peak})
+    return {"runs": runs}
 
 
 def main() -> None:
@@ -178,19 +178,19 @@ def main() -> None:
     parser.add_argument("--values", type=int, default=1_000_000)
     parser.add_argument("--lines", type=int, default=10_000_000)
     parser.add_argument("--out", type=Path, help="JSON file")
-    given, started = parser.parse_args(), os.getloadavg()
-    if given.what == "ratio":
-        found = ratio(given.tokenizers, given.serialisers, given.values)
-    elif given.what == "text":
-        found = text_ratio(given.tokenizers, given.values)
-    elif given.what == "all":
-        found = every_case(given.tokenizers, given.serialisers, given.values)
-    elif given.what == "memory":
-        found = memory(given.tokenizers, given.serialisers, given.values)
+    options, started = parser.parse_args(), os.getloadavg()
+    if options.what == "ratio":
+        figures = ratio(options.tokenizers, options.serialisers, options.values)
+    elif options.what == "text":
+        figures = text_ratio(options.tokenizers, options.values)
+    elif options.what == "all":
+        figures = every_case(options.tokenizers, options.serialisers, options.values)
+    elif options.what == "memory":
+        figures = memory(options.tokenizers, options.serialisers, options.values)
     else:
-        found = stream(given.tokenizers, given.lines)
-    result = record("audit_speed", found, started)
-    write(result, given.out)
+        figures = stream(options.tokenizers, options.lines)
+    result = record("audit_speed", figures, started)
+    write(result, options.out)
     print(json.dumps(result, indent=2))
 
 

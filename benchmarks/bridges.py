@@ -42,17 +42,17 @@ logger = logging.getLogger(__name__)
 def bridges() -> dict[str, dict[str, Any]]:
     """Give every bridge's settings, by its name in the table."""
     sizes = {"tokens": TOKENS, "hidden": HIDDEN, "heads": HEADS}
-    found: dict[str, dict[str, Any]] = {
+    settings: dict[str, dict[str, Any]] = {
         kind: {"projector": ProjectorConfig(kind=kind, **sizes)}  # type: ignore[arg-type]
         for kind in PROJECTOR_KINDS
     }
-    mlp, nothing = found["mlp"], SoftPromptConfig(tokens=0)
+    mlp, nothing = settings["mlp"], SoftPromptConfig(tokens=0)
     prefix = PrefixConfig(tokens=8)
-    found["mlp, prefix tuning"] = {**mlp, "prefix": prefix, "soft_prompt": nothing}
-    found["mlp, LoRA (not frozen)"] = {**mlp, "lora": LowRankConfig(rank=8)}
-    found["mlp, scale"] = {"projector": replace(mlp["projector"], scale=True)}
-    found["mlp, no soft prompt"] = {**mlp, "soft_prompt": nothing}
-    return found
+    settings["mlp, prefix tuning"] = {**mlp, "prefix": prefix, "soft_prompt": nothing}
+    settings["mlp, LoRA (not frozen)"] = {**mlp, "lora": LowRankConfig(rank=8)}
+    settings["mlp, scale"] = {"projector": replace(mlp["projector"], scale=True)}
+    settings["mlp, no soft prompt"] = {**mlp, "soft_prompt": nothing}
+    return settings
 
 
 def measure(name: str, data: Path, encoder: str, epochs: int, out: Path) -> dict[str, Any]:
@@ -172,8 +172,8 @@ def main() -> None:
         write_json(options.out / "one.json", result)
         return
     path = options.out / "results.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"bridges": []}
-    rows = {row["name"]: row for row in known["bridges"]}
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"bridges": []}
+    rows = {row["name"]: row for row in earlier["bridges"]}
     started = os.getloadavg()
     for name in options.bridges:
         if name in rows:
@@ -181,14 +181,14 @@ def main() -> None:
         command = [sys.executable, "-m", "benchmarks.bridges", *sys.argv[1:], "--only", name]
         subprocess.run(command, check=True)
         rows[name] = json.loads((options.out / "one.json").read_text(encoding="utf-8"))
-        found = [rows[known] for known in bridges() if known in rows]
-        write_json(path, record("bridges", {"bridges": found}, started))
-    found = [rows[known] for known in bridges() if known in rows]
+        finished = [rows[bridge] for bridge in bridges() if bridge in rows]
+        write_json(path, record("bridges", {"bridges": finished}, started))
+    finished = [rows[bridge] for bridge in bridges() if bridge in rows]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    write_json(RESULTS / "results.json", record("bridges", {"bridges": found}, started))
-    (RESULTS / "table.md").write_text(table(found) + "\n", encoding="utf-8")
-    plot(found, RESULTS / "bridges.png")
-    print(table(found))
+    write_json(RESULTS / "results.json", record("bridges", {"bridges": finished}, started))
+    (RESULTS / "table.md").write_text(table(finished) + "\n", encoding="utf-8")
+    plot(finished, RESULTS / "bridges.png")
+    print(table(finished))
 
 
 if __name__ == "__main__":

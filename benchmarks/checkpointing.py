@@ -45,18 +45,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     peak.start()
     for _ in range(options.steps):
         started = time.process_time()
-        given = vectors.clone().requires_grad_()
-        tail_logits(llm, Prompt(given, positions), tail).float().square().mean().backward()
+        inputs = vectors.clone().requires_grad_()
+        tail_logits(llm, Prompt(inputs, positions), tail).float().square().mean().backward()
         seconds.append(time.process_time() - started)
     peak.stopped.set()
     peak.join()
-    assert given.grad is not None
+    assert inputs.grad is not None
     return {
         "length": length,
         "checkpointing": llm.checkpointing,
         "peak_mib": (peak.anonymous - (before.rss - before.shared)) / MIB,
         "cpu_s_a_step": statistics.median(seconds),
-        "gradient_norm": float(given.grad.float().norm()),
+        "gradient_norm": float(inputs.grad.float().norm()),
     }
 
 

@@ -36,9 +36,9 @@ def two_turns(
     labels = np.asarray(store.labels)
     test = recipe_split(model.adapter.recipe, store).test
     test = test[labels[test] >= 0]
-    asked = model.prompting.messages()
+    prompt = model.prompting.messages()
     # A system message stands at the beginning of a conversation only.
-    again = [message for message in asked if message["role"] != "system"]
+    again = [message for message in prompt if message["role"] != "system"]
     answers = model.prompting.answer_texts
     longest = int(model.prompting.answers.lengths.max()) + 1
     equal = first = right = alone_right = 0
@@ -46,13 +46,13 @@ def two_turns(
         a = int(rng.choice(test))
         b = int(rng.choice(test[labels[test] != labels[a]]))
         heard = [model.features([replace(store[row], label=None)]) for row in (a, b)]
-        said = [model.generate(features, max_new_tokens=longest)[0] for features in heard]
-        chat = [*asked, {"role": "assistant", "content": said[0]}, *again]
+        replies = [model.generate(features, max_new_tokens=longest)[0] for features in heard]
+        chat = [*prompt, {"role": "assistant", "content": replies[0]}, *again]
         second = model.reply(chat, heard, max_new_tokens=longest)
-        equal += second == said[1]
-        first += second == said[0]
+        equal += second == replies[1]
+        first += second == replies[0]
         right += parse_label(second, answers) == labels[b]
-        alone_right += parse_label(said[1], answers) == labels[b]
+        alone_right += parse_label(replies[1], answers) == labels[b]
     return {
         "pairs": pairs,
         "second_equals_alone": equal / pairs,
@@ -74,11 +74,11 @@ def main() -> None:
     torch.set_num_threads(1)
     started = os.getloadavg()
     model, store = load_model(options.adapter), WindowStore.open(options.data)
-    found = two_turns(model, store, pairs=options.pairs, seed=options.seed)
+    figures = two_turns(model, store, pairs=options.pairs, seed=options.seed)
     name = Path(options.adapter).name
     out = options.out or RESULTS / f"conversation_{name}.json"
-    write(record("conversation", {"adapter": name, **found}, started), out)
-    print(json.dumps(found, indent=1))
+    write(record("conversation", {"adapter": name, **figures}, started), out)
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -50,14 +50,14 @@ def run_one(data: Path, kind: str, seed: int, fold: int, out: Path) -> dict[str,
     store, encoder = WindowStore.open(data), SignalEncoder.from_pretrained(folder)
     normaliser = Normaliser.from_dict(read_manifest(folder)["normaliser"])
     split = make_split(store, split_config)
-    found = probe(encoder, store, split, normaliser, ProbeConfig(kinds=("linear", "mlp")))
+    probes = probe(encoder, store, split, normaliser, ProbeConfig(kinds=("linear", "mlp")))
     return {
         "kind": kind,
         "seed": seed,
         "fold": fold,
-        "macro_f1": {name: result.metrics["macro_f1"] for name, result in found.items()},
-        "rows": found["linear"].rows.tolist(),
-        "predicted": {n: r.probabilities.argmax(1).tolist() for n, r in found.items()},
+        "macro_f1": {name: result.metrics["macro_f1"] for name, result in probes.items()},
+        "rows": probes["linear"].rows.tolist(),
+        "predicted": {n: r.probabilities.argmax(1).tolist() for n, r in probes.items()},
     }
 
 
@@ -74,38 +74,38 @@ def pooled(runs: list[dict[str, Any]], store: WindowStore, probe_name: str) -> P
 
 def summary(runs: list[dict[str, Any]], store: WindowStore) -> dict[str, Any]:
     """Give each kind's macro-F1 over the folds, and their paired difference."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name in ("linear", "mlp"):
         by_kind = {kind: [r for r in runs if r["kind"] == kind] for kind in KINDS}
         for kind, those in by_kind.items():
             values = [run["macro_f1"][name] for run in those]
-            said = measure(pooled(those, store, name))
-            found[f"{kind}, {name} probe"] = {
+            metrics = measure(pooled(those, store, name))
+            figures[f"{kind}, {name} probe"] = {
                 "mean_of_folds": statistics.mean(values),
                 "sd_of_folds": statistics.stdev(values) if len(values) > 1 else 0.0,
-                "pooled": said.macro_f1,
-                "interval": said.interval,
+                "pooled": metrics.macro_f1,
+                "interval": metrics.interval,
                 "folds": len(values),
             }
         both = [pooled(by_kind[kind], store, name) for kind in KINDS]
         difference, interval = paired_difference(both[0], both[1])
-        found[f"crossl minus supervised, {name} probe"] = {
+        figures[f"crossl minus supervised, {name} probe"] = {
             "difference": difference,
             "interval": interval,
             "level_or_above": interval is not None and interval[1] >= 0,
         }
-    return found
+    return figures
 
 
 def _keep(
     out: Path, command: str, runs: list[dict[str, Any]], store: WindowStore
 ) -> dict[str, Any]:
     """Write results.json, and summary.json without the single windows; give the summary."""
-    found = summary(runs, store)
+    figures = summary(runs, store)
     short = [{k: run[k] for k in ("kind", "seed", "fold", "macro_f1")} for run in runs]
-    write_json(out / "results.json", {"command": command, "summary": found, "runs": runs})
-    write_json(out / "summary.json", {"command": command, "summary": found, "runs": short})
-    return found
+    write_json(out / "results.json", {"command": command, "summary": figures, "runs": runs})
+    write_json(out / "summary.json", {"command": command, "summary": figures, "runs": short})
+    return figures
 
 
 def main() -> None:
@@ -123,8 +123,8 @@ def main() -> None:
     command = "python -m benchmarks.encoders " + " ".join(sys.argv[1:])
     for seed in options.seeds:
         for fold in options.folds:
-            known = {(run["seed"], run["fold"]) for run in runs}
-            if (seed, fold) in known:
+            finished = {(run["seed"], run["fold"]) for run in runs}
+            if (seed, fold) in finished:
                 continue
             both = [run_one(options.data, kind, seed, fold, options.out) for kind in KINDS]
             runs += both

@@ -37,15 +37,15 @@ def help_seconds(verb: str) -> tuple[float, float]:
 
 def measure(runs: int) -> dict[str, dict[str, float]]:
     """Give each verb's medians, after one run that warms the disk's cache."""
-    found = {}
+    times = {}
     for verb in installed():
         help_seconds(verb)
         walls, own = zip(*(help_seconds(verb) for _ in range(runs)), strict=True)
-        found[verb] = {
+        times[verb] = {
             "wall_s": round(statistics.median(walls), 3),
             "cpu_s": round(statistics.median(own), 3),
         }
-    return found
+    return times
 
 
 def main() -> None:
@@ -58,9 +58,9 @@ def main() -> None:
     result = record("help_time", {"runs": options.runs, "verbs": verbs}, started)
     write(result, options.out)
     print(f"{'verb':<18}{'wall s':>8}{'CPU s':>8}   under {LIMIT_S:g} s")
-    for verb, found in verbs.items():
-        fast = "yes" if found["wall_s"] < LIMIT_S else "no"
-        print(f"{verb:<18}{found['wall_s']:>8.2f}{found['cpu_s']:>8.2f}   {fast}")
+    for verb, times in verbs.items():
+        fast = "yes" if times["wall_s"] < LIMIT_S else "no"
+        print(f"{verb:<18}{times['wall_s']:>8.2f}{times['cpu_s']:>8.2f}   {fast}")
     print(f"load average {started[0]:.2f} before, {result['load_average_after'][0]:.2f} after")
 
 

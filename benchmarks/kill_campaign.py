@@ -129,9 +129,9 @@ class Campaign:
         some = max(count // 2, 1)
         drawn = [("saving", i) for i in rng.sample(saving, min(some, len(saving)))]
         drawn += [("anywhere", i) for i in rng.choices(range(len(events)), k=count // 4)]
-        found = [Kill(scenario.name, moment, i, events[i]) for moment, i in sorted(drawn)]
-        clock = [rng.uniform(0, spent) for _ in range(count - len(found))]
-        return found + [Kill(scenario.name, "clock", round(at, 3)) for at in sorted(clock)]
+        kills = [Kill(scenario.name, moment, i, events[i]) for moment, i in sorted(drawn)]
+        clock = [rng.uniform(0, spent) for _ in range(count - len(kills))]
+        return kills + [Kill(scenario.name, "clock", round(at, 3)) for at in sorted(clock)]
 
     def _strike(
         self,
@@ -170,21 +170,21 @@ class Campaign:
     def _judge(self, scenario: Scenario, case: Path, old: Pieces, new: Pieces) -> dict[str, str]:
         """Say of every piece which one it is."""
         try:
-            found = self._read(scenario, case)
+            pieces = self._read(scenario, case)
         except RuntimeError as error:
             return {"all": str(error)}
-        told = {name: "missing" for name in old if name not in found}
-        for name, piece in found.items():
+        verdicts = {name: "missing" for name in old if name not in pieces}
+        for name, piece in pieces.items():
             ends = {"new": new.get(name), "old": old.get(name)}
-            told[name] = next((end for end, one in ends.items() if one == piece), "neither")
-        return told
+            verdicts[name] = next((end for end, one in ends.items() if one == piece), "neither")
+        return verdicts
 
     def _read(self, scenario: Scenario, case: Path) -> Pieces:
         """Read a case in a fork, as readers warm up threads that forks do not survive."""
-        code, found = fork(lambda: scenario.read(case), self.log)
+        code, pieces = fork(lambda: scenario.read(case), self.log)
         if code:
             raise RuntimeError(f"cannot be read: {_last_line(self.log)}")
-        return dict(found)
+        return dict(pieces)
 
     def _peaceful(self, case: Path, command: str, changes: Changes | None = None) -> None:
         if fork(lambda: run_command(case, command, changes), self.log)[0]:

@@ -180,9 +180,9 @@ def read_adapter(case: Path) -> Pieces:
 
     folder = case / OUT
     SensorAdapter.load(folder)
-    found = _hashes(folder)
-    found |= {n: without_times(_json(folder / n)) for n in ("sensor2llm.json", "training.json")}
-    return {"adapter": found}
+    pieces = _hashes(folder)
+    pieces |= {n: without_times(_json(folder / n)) for n in ("sensor2llm.json", "training.json")}
+    return {"adapter": pieces}
 
 
 def read_archive(case: Path) -> Pieces:
@@ -201,7 +201,7 @@ def read_study(case: Path) -> Pieces:
     """Read finished cells with their arrays, and the report as one piece."""
     import numpy as np
 
-    folder, found = case / OUT, {}
+    folder, pieces = case / OUT, {}
     repair(folder)
     for path in sorted((folder / "cells").glob("*.json")):
         record = _json(path)
@@ -210,10 +210,10 @@ def read_study(case: Path) -> Pieces:
             continue  # not finished: it will be run again
         with np.load(arrays) as stored:
             record |= {name: stored[name].tolist() for name in stored.files}
-        found[path.name] = without_times(record)
+        pieces[path.name] = without_times(record)
     rows = without_times(_json(folder / "results.json")["rows"])
     names = sorted(p.name for p in folder.glob("[!.]*") if p.is_file())
-    return found | {"report": [rows, names]}
+    return pieces | {"report": [rows, names]}
 
 
 def read_comparison(case: Path) -> Pieces:

@@ -40,9 +40,9 @@ class PeakMemory(threading.Thread):
     def run(self) -> None:
         """Keep the highest values."""
         while not self.stopped.wait(SAMPLE_S):
-            found = self.process.memory_info()
-            self.anonymous = max(self.anonymous, found.rss - found.shared)
-            self.resident = max(self.resident, found.rss)
+            memory = self.process.memory_info()
+            self.anonymous = max(self.anonymous, memory.rss - memory.shared)
+            self.resident = max(self.resident, memory.rss)
 
 
 def train(base: Path, store: Path, llm: str, steps: int) -> dict[str, float]:
@@ -112,14 +112,14 @@ def _noise(spec: Any, n: int) -> Iterator[Any]:
 def measure(windows: int, llm: str, steps: int) -> dict[str, Any]:
     """Train on both stores, each in a process of its own, and compare."""
     with tempfile.TemporaryDirectory() as folder:
-        found = []
+        runs = []
         for store in make_inputs(Path(folder), windows):
             child = [sys.executable, "-m", "benchmarks.memory", "--llm", llm, f"--steps={steps}"]
             done = subprocess.run(
                 [*child, "--train", folder, str(store)], check=True, stdout=subprocess.PIPE
             )
-            found.append(json.loads(done.stdout.splitlines()[-1]))
-    small, large = found
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+    small, large = runs
     limit = 2 * large["llm_mib"] + 1.5 * 1024
     growth = large["anonymous_mib"] - small["anonymous_mib"]
     return {
@@ -128,7 +128,7 @@ def measure(windows: int, llm: str, steps: int) -> dict[str, Any]:
         "growth_mib": round(growth, 1),
         "same": growth < SAME_MIB,
         "limit_mib": round(limit, 1),
-        "under_limit": max(run["anonymous_mib"] for run in found) < limit,
+        "under_limit": max(run["anonymous_mib"] for run in runs) < limit,
     }
 
 

@@ -107,7 +107,7 @@ def collect(modules: Iterable[str]) -> list[Mutant]:
     from mutmut.stats import status_by_exit_code
     from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
-    found = []
+    mutants = []
     for module in modules:
         meta = json.loads((WORK / f"{module}.meta").read_text(encoding="utf-8"))
         for name, code in meta["exit_code_by_key"].items():
@@ -115,8 +115,8 @@ def collect(modules: Iterable[str]) -> list[Mutant]:
             noticed = status_by_exit_code[code] in NOTICED
             change = "" if noticed else shorten(get_diff_for_mutant(name, path=module))
             title = f"{owner}.{function}" if owner else function
-            found.append(Mutant(module, title, change, status_by_exit_code[code]))
-    return found
+            mutants.append(Mutant(module, title, change, status_by_exit_code[code]))
+    return mutants
 
 
 def shorten(difference: str) -> str:

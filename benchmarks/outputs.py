@@ -61,9 +61,9 @@ def recipe_of(part: str, options: argparse.Namespace) -> Recipe:
 
 def measure(recipes: Mapping[str, Recipe], windows: int, out: Path) -> dict[str, Any]:
     """Run what is missing of the parts whose recipes are given."""
-    found: dict[str, Any] = {"numbers": {}}
+    results: dict[str, Any] = {"numbers": {}}
     for name in (name for name in NUMBERS if name in recipes):
-        found["numbers"][name] = {
+        results["numbers"][name] = {
             normalised: NumbersPart(
                 recipe=recipes[name],
                 normalised=normalised,
@@ -75,24 +75,26 @@ def measure(recipes: Mapping[str, Recipe], windows: int, out: Path) -> dict[str,
         }
     if CAPTIONS in recipes:
         part = CaptionsPart(recipe=recipes[CAPTIONS], windows=windows, out=out / CAPTIONS)
-        found[CAPTIONS] = part.run()
-    return found
+        results[CAPTIONS] = part.run()
+    return results
 
 
 def parser() -> argparse.ArgumentParser:
     """Give the command line."""
-    given = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    given.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    given.add_argument("--steps", type=int, default=200, help="of each training")
-    given.add_argument("--batch_size", type=int, default=32)
-    given.add_argument("--learning_rate", type=float, default=3e-3)
-    given.add_argument("--windows", type=int, default=300, help="judged windows, spread evenly")
-    given.add_argument("--threads", type=int, default=1)
-    given.add_argument("--out", type=Path, default=Path("runs/outputs"), help="runs go here")
-    given.add_argument("--results", type=Path, default=RESULTS, help="results.json and table.md")
-    return given
+    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments.add_argument("--steps", type=int, default=200, help="of each training")
+    arguments.add_argument("--batch_size", type=int, default=32)
+    arguments.add_argument("--learning_rate", type=float, default=3e-3)
+    arguments.add_argument("--windows", type=int, default=300, help="judged windows, spread evenly")
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--out", type=Path, default=Path("runs/outputs"), help="runs go here")
+    arguments.add_argument(
+        "--results", type=Path, default=RESULTS, help="results.json and table.md"
+    )
+    return arguments
 
 
 def main() -> None:
@@ -103,10 +105,10 @@ def main() -> None:
     recipes = {part: recipe_of(part, options) for part in options.parts}
     budget = f"{options.steps}x{options.batch_size}-{options.learning_rate:g}-{options.windows}"
     figures = measure(recipes, options.windows, options.out / budget)
-    found = record("outputs", figures, started)
+    result = record("outputs", figures, started)
     options.results.mkdir(parents=True, exist_ok=True)
-    write_json(options.results / "results.json", found)
-    text = report(found)
+    write_json(options.results / "results.json", result)
+    text = report(result)
     (options.results / "table.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

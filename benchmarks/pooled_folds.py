@@ -71,18 +71,18 @@ CLASSIFIERS = {
 
 def kept(path: Path, identity: Mapping[str, Any], judge: Callable[[], Fold]) -> Fold:
     """Read a fold that was made with the same settings, or judge it and keep it."""
-    said = json.dumps(identity, sort_keys=True, default=str)
+    key = json.dumps(identity, sort_keys=True, default=str)
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
-            if str(stored["identity"]) == said:
+            if str(stored["identity"]) == key:
                 return {name: stored[name] for name in stored.files if name != "identity"}
-    found = judge()
+    fold = judge()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
-        np.savez_compressed(file, identity=np.array(said), **found)
+        np.savez_compressed(file, identity=np.array(key), **fold)
     part.replace(path)
-    return found
+    return fold
 
 
 def fit_handmade(
@@ -134,9 +134,9 @@ class FoldRun:
         judges = {ADAPTER: self._adapter} | dict.fromkeys(CLASSIFIERS, self._handmade)
         if method not in judges:
             raise ConfigError(f"unknown method '{method}'; choose from {', '.join(judges)}")
-        folder, known = self.out / method.replace(" ", "_"), self.identity(method)
+        folder, identity = self.out / method.replace(" ", "_"), self.identity(method)
         return [
-            kept(folder / f"fold{fold}.npz", known, partial(judges[method], method, fold))
+            kept(folder / f"fold{fold}.npz", identity, partial(judges[method], method, fold))
             for fold in self.folds
         ]
 
@@ -144,10 +144,15 @@ class FoldRun:
         """Give what must be equal for a kept fold to be read again."""
         split = {**asdict(self.recipe.split), "kind": "fold", "fold": None}
         others = {name: store.fingerprint for name, store in self.others.items()}
-        found = {"data": self.store.fingerprint, "split": split, "others": others, **self.made_of}
+        settings = {
+            "data": self.store.fingerprint,
+            "split": split,
+            "others": others,
+            **self.made_of,
+        }
         if method == ADAPTER:
-            return found | {"recipe": asdict(self.recipe)}
-        return found | {"choices": list(CLASSIFIERS[method].choices), "trees": TREES}
+            return settings | {"recipe": asdict(self.recipe)}
+        return settings | {"choices": list(CLASSIFIERS[method].choices), "trees": TREES}
 
     def split(self, fold: int) -> Split:
         """Make one fold's split."""
@@ -163,8 +168,8 @@ class FoldRun:
         split, labels = self.split(fold), np.asarray(self.store.labels)
         classify = fit_handmade(kind, self.tables[""], labels, split)
         rows = labelled(self.store, split.test)
-        found = {"rows": rows, kind: classify(self.tables[""].values[rows])}
-        return found | {f"{kind} of {n}": classify(self.tables[n].values) for n in self.others}
+        arrays = {"rows": rows, kind: classify(self.tables[""].values[rows])}
+        return arrays | {f"{kind} of {n}": classify(self.tables[n].values) for n in self.others}
 
     def train(self, fold: int) -> TrainedAdapter:
         """Train the recipe's adapter on a fold, or go on with what an interrupted run left."""
@@ -178,14 +183,14 @@ class FoldRun:
         rows = labelled(self.store, trained.split.test)
         judged = {"": (self.store, rows)}
         judged |= {f" of {n}": (s, np.arange(len(s))) for n, s in self.others.items()}
-        found = {"rows": rows}
+        arrays = {"rows": rows}
         probe, features = _probe(trained)
         for ending, (store, which) in judged.items():
-            said = classify_store(trained.model, store, which).probabilities
-            assert said is not None
-            found[method + ending] = said
-            found["probe" + ending] = probe(features(store, which).features)
-        return found
+            probabilities = classify_store(trained.model, store, which).probabilities
+            assert probabilities is not None
+            arrays[method + ending] = probabilities
+            arrays["probe" + ending] = probe(features(store, which).features)
+        return arrays
 
 
 def _probe(trained: TrainedAdapter) -> tuple[Classify, Callable[..., FeatureSet]]:
@@ -212,15 +217,15 @@ def parser(doc: str, methods: tuple[str, ...], results: Path, recipe: Path) -> A
     made.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     made.add_argument("--threads", type=int, default=1)
     made.add_argument("--out", type=Path, required=True, help="kept folds and adapters")
-    said = "where the result goes once every fold is there"
-    made.add_argument("--report", type=Path, default=results, help=said)
+    report_help = "where the result goes once every fold is there"
+    made.add_argument("--report", type=Path, default=results, help=report_help)
     return made
 
 
-def tell(found: Mapping[str, Any], options: argparse.Namespace) -> None:
+def tell(result: Mapping[str, Any], options: argparse.Namespace) -> None:
     """Write the result into OUT, and to the report once every fold is judged; print the table."""
-    write(dict(found), options.out / "results.json")
+    write(dict(result), options.out / "results.json")
     whole = sorted(options.folds) == list(range(SplitConfig().folds))
     if whole and ADAPTER in options.methods:
-        write(dict(found), options.report)
-    print(table(found["rows"]))
+        write(dict(result), options.report)
+    print(table(result["rows"]))

@@ -67,20 +67,20 @@ def auroc_draws(p: Predictions, draws: int = DRAWS, seed: int = 0) -> Float[np.n
 
 def scored(p: Predictions, draws: int = DRAWS) -> dict[str, Any]:
     """Give macro-F1 and AUROC of pooled predictions with 95 % intervals over people."""
-    found, drawn = measure(p), auroc_draws(p, draws)
+    metrics, drawn = measure(p), auroc_draws(p, draws)
     assert p.probabilities is not None
     area = auroc(p.probabilities[:, POSITIVE], (p.true == POSITIVE) * 1.0, np.ones(len(p.true)))
     return {
-        "macro_f1": found.macro_f1,
-        "interval": found.interval,
+        "macro_f1": metrics.macro_f1,
+        "interval": metrics.interval,
         "auroc": float(area),
         "auroc_interval": np.nanquantile(drawn, [0.025, 0.975]).tolist(),
-        "accuracy": found.accuracy,
-        "f1_by_label": found.f1_by_label,
-        "f1_by_subject": found.f1_by_subject,
-        "confusion": found.confusion,
-        "windows": found.windows,
-        "subjects": found.subjects,
+        "accuracy": metrics.accuracy,
+        "f1_by_label": metrics.f1_by_label,
+        "f1_by_subject": metrics.f1_by_subject,
+        "confusion": metrics.confusion,
+        "windows": metrics.windows,
+        "subjects": metrics.subjects,
     }
 
 
@@ -102,11 +102,11 @@ def summary(
     predictions: Mapping[str, Predictions], ours: str, draws: int = DRAWS
 ) -> dict[str, dict[str, Any]]:
     """Give each method's scores, and how far `ours` is above each other one."""
-    found = {name: scored(p, draws) for name, p in predictions.items()}
+    figures = {name: scored(p, draws) for name, p in predictions.items()}
     for name, p in predictions.items():
         if ours in predictions and name != ours:
-            found[name]["ours_minus_this"] = against(predictions[ours], p, draws)
-    return found
+            figures[name]["ours_minus_this"] = against(predictions[ours], p, draws)
+    return figures
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:

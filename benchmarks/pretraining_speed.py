@@ -197,15 +197,15 @@ def measure_speed(data: Path, seconds: float, pairs: int, fold: int) -> dict[str
 
 def ratios(rates: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     """Give each ratio's median, least and greatest value over the rounds."""
-    found = {}
+    figures = {}
     for ours, theirs in RATIOS:
         values = [a / b for a, b in zip(rates[ours], rates[theirs], strict=True)]
-        found[f"{ours}/{theirs}"] = {
+        figures[f"{ours}/{theirs}"] = {
             "ratio": round(statistics.median(values), 2),
             "least": round(min(values), 2),
             "greatest": round(max(values), 2),
         }
-    return found
+    return figures
 
 
 def measure_probe(data: Path, name: str, seed: int, fold: int) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def measure_probe(data: Path, name: str, seed: int, fold: int) -> dict[str, Any]
     trained = pretrain(store, split, variant.encoder, variant.crossl, loop, progress_bar=False)
     spent = time.process_time() - start
     config = ProbeConfig(kinds=("linear",))
-    found = probe(trained.encoder, store, split, trained.normaliser, config)["linear"]
+    result = probe(trained.encoder, store, split, trained.normaliser, config)["linear"]
     return {
         "store": data.name,
         "variant": name,
@@ -226,25 +226,25 @@ def measure_probe(data: Path, name: str, seed: int, fold: int) -> dict[str, Any]
         "epochs": loop.epochs,
         "precision": variant.precision,
         "cpu_s": round(spent, 1),
-        "validation_macro_f1": found.chosen["validation_macro_f1"],
-        "test_macro_f1": found.metrics["macro_f1"],
+        "validation_macro_f1": result.chosen["validation_macro_f1"],
+        "test_macro_f1": result.metrics["macro_f1"],
     }
 
 
 def probe_summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
     """Give each store's and variant's mean over seeds; macro_f1 is the test people's."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    figures: dict[str, dict[str, dict[str, float]]] = {}
     for store, name in dict.fromkeys((run["store"], run["variant"]) for run in runs):
         those = [r for r in runs if (r["store"], r["variant"]) == (store, name)]
         tested = [run["test_macro_f1"] for run in those]
-        found.setdefault(store, {})[name] = {
+        figures.setdefault(store, {})[name] = {
             "macro_f1": statistics.mean(tested),
             "sd": statistics.stdev(tested) if len(tested) > 1 else 0.0,
             "validation_macro_f1": statistics.mean(r["validation_macro_f1"] for r in those),
             "cpu_s": round(statistics.mean(run["cpu_s"] for run in those), 1),
             "seeds": len(those),
         }
-    return found
+    return figures
 
 
 def main() -> None:
@@ -266,8 +266,8 @@ def main() -> None:
     about = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
     result = machine.record("pretraining_speed", about | {"threads": 1} | figures, started)
     there = options.out and options.out.is_file()
-    known = json.loads(options.out.read_text(encoding="utf-8")) if there else {}
-    machine.write(known | {"probe" if options.probe else "speed": result}, options.out)
+    earlier = json.loads(options.out.read_text(encoding="utf-8")) if there else {}
+    machine.write(earlier | {"probe" if options.probe else "speed": result}, options.out)
     print(json.dumps(result, indent=1))
 
 

@@ -118,14 +118,14 @@ def read_predictions(folder: Path) -> Any:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Say whether 4 bits reach the figures: the share of float32, and the points lost."""
-    found = next((row for row in rows if row["name"] == "4 bit"), None)
-    if found is None or "points_lost" not in found:
+    four_bit = next((row for row in rows if row["name"] == "4 bit"), None)
+    if four_bit is None or "points_lost" not in four_bit:
         return {}
     return {
-        "linear_share": found["linear_share"],
-        "linear_share_within_limit": found["linear_share"] <= LIMIT_SHARE,
-        "points_lost": found["points_lost"],
-        "points_lost_within_limit": found["points_lost"] <= LIMIT_POINTS,
+        "linear_share": four_bit["linear_share"],
+        "linear_share_within_limit": four_bit["linear_share"] <= LIMIT_SHARE,
+        "points_lost": four_bit["points_lost"],
+        "points_lost_within_limit": four_bit["points_lost"] <= LIMIT_POINTS,
     }
 
 
@@ -176,8 +176,8 @@ def main() -> None:
         write_json(options.out / "one.json", measure(options.only, options))
         return
     path = options.out / "results.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"formats": []}
-    rows = {row["name"]: row for row in known["formats"]}
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"formats": []}
+    rows = {row["name"]: row for row in earlier["formats"]}
     started = os.getloadavg()
     for name in FORMATS:
         if name in rows:
@@ -188,8 +188,8 @@ def main() -> None:
         rows[name] = json.loads((options.out / "one.json").read_text(encoding="utf-8"))
         if name != REFERENCE:
             rows[name] |= loss(options.out, name)
-        found = [rows[name] for name in FORMATS if name in rows]
-        write_json(path, record("quantised", {"formats": found, **summary(found)}, started))
+        finished = [rows[name] for name in FORMATS if name in rows]
+        write_json(path, record("quantised", {"formats": finished, **summary(finished)}, started))
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "results.json").write_bytes(path.read_bytes())
     text = table([rows[name] for name in FORMATS])

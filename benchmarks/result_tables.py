@@ -33,8 +33,8 @@ def worth() -> str:
     if not path.is_file():
         return ""
     lines = path.read_text(encoding="utf-8").strip().split("\n")[1:]
-    told = (f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines)
-    return "\n".join(told).strip() + "\n"
+    texts = (f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines)
+    return "\n".join(texts).strip() + "\n"
 
 
 def pooled(name: str) -> str:
@@ -42,26 +42,32 @@ def pooled(name: str) -> str:
     path = RESULTS / name / "results.json"
     if not path.is_file():
         return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    parts = [pooled_table(found["rows"])]
-    if found.get("false_alarms"):
-        parts.append(alarm_table(found["false_alarms"]))
-    used = found["data"].get("used")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    parts = [pooled_table(result["rows"])]
+    if result.get("false_alarms"):
+        parts.append(alarm_table(result["false_alarms"]))
+    used = result["data"].get("used")
     if used:
-        kept = ", ".join(f"{count:,} {label}" for label, count in used.items())
-        gone = ", ".join(f"{count:,} {why}" for why, count in found["data"]["left out"].items())
-        parts.append(f"Windows: {kept}. Left out: {gone}.")
-    return "\n\n".join([*parts, f"    {found['command']}"]) + "\n"
+        windows = ", ".join(f"{count:,} {label}" for label, count in used.items())
+        gone = ", ".join(f"{count:,} {why}" for why, count in result["data"]["left out"].items())
+        parts.append(f"Windows: {windows}. Left out: {gone}.")
+    return "\n\n".join([*parts, f"    {result['command']}"]) + "\n"
 
 
 def questions() -> str:
     """Give the shares of true answers of the released adapter, by kind of question."""
     if not QUESTIONS.is_file():
         return ""
-    found = json.loads(QUESTIONS.read_text(encoding="utf-8"))
-    told = "; ".join(f"{text} {found[name]:.1%}" for name, text in SHARES.items() if name in found)
-    people = f"{found['windows']:,} windows of {found['subjects']} test people"
-    parts = (question_table(found), f"{people}, all questions: {told}.", f"    {found['command']}")
+    result = json.loads(QUESTIONS.read_text(encoding="utf-8"))
+    shares = "; ".join(
+        f"{text} {result[name]:.1%}" for name, text in SHARES.items() if name in result
+    )
+    people = f"{result['windows']:,} windows of {result['subjects']} test people"
+    parts = (
+        question_table(result),
+        f"{people}, all questions: {shares}.",
+        f"    {result['command']}",
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -70,13 +76,13 @@ def conversation() -> str:
     path = RESULTS / "conversation_uci-har.json"
     if not path.is_file():
         return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    told = (
-        f"{found['second_equals_alone']:.1%} of {found['pairs']} second answers are what the model "
-        f"writes for that window alone, {found['first_again']:.1%} the first answer again; "
-        f"{found['second_right']:.1%} are right, alone {found['alone_right']:.1%}."
+    result = json.loads(path.read_text(encoding="utf-8"))
+    text = (
+        f"{result['second_equals_alone']:.1%} of {result['pairs']} second answers are what the "
+        f"model writes for that window alone, {result['first_again']:.1%} the first answer again; "
+        f"{result['second_right']:.1%} are right, alone {result['alone_right']:.1%}."
     )
-    return f"{told}\n\n    {found['command']}\n"
+    return f"{text}\n\n    {result['command']}\n"
 
 
 RESULT_TABLES: Mapping[str, Callable[[], str]] = {

@@ -111,10 +111,10 @@ def make_store(source: Path | None, out: Path, grid_hz: float) -> tuple[WindowSt
         ConfigError: it is not there, or is on another grid, and no folder is given.
         DataError: files that are not as published.
     """
-    path, told = out / "store", out / "left_out.json"
-    known = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
-    if known.get("grid_hz") == grid_hz:
-        return WindowStore.open(path), known
+    path, counted = out / "store", out / "left_out.json"
+    counts_before = json.loads(counted.read_text(encoding="utf-8")) if counted.is_file() else {}
+    if counts_before.get("grid_hz") == grid_hz:
+        return WindowStore.open(path), counts_before
     if source is None:
         raise ConfigError(
             f"'{out}' has no windows on a grid of {grid_hz:g} Hz yet; give --from FOLDER"
@@ -125,9 +125,9 @@ def make_store(source: Path | None, out: Path, grid_hz: float) -> tuple[WindowSt
     windows = used_windows(reading.windows, grid_hz, counts)
     store = WindowStore.write(path, SPEC, windows, LABELS, source=reading.source)
     classes = np.bincount(np.asarray(store.labels), minlength=len(LABELS)).tolist()
-    known = {"grid_hz": grid_hz, "used": dict(zip(LABELS, classes, strict=True))}
-    write_json(told, known | {"left out": dict(counts) | reading.ledger.reasons()})
-    return store, json.loads(told.read_text(encoding="utf-8"))
+    counts_before = {"grid_hz": grid_hz, "used": dict(zip(LABELS, classes, strict=True))}
+    write_json(counted, counts_before | {"left out": dict(counts) | reading.ledger.reasons()})
+    return store, json.loads(counted.read_text(encoding="utf-8"))
 
 
 def make_healthy(source: Path | None, out: Path, grid_hz: float) -> WindowStore | None:
@@ -168,14 +168,14 @@ def measured(
     run: FoldRun, methods: Iterable[str], healthy: WindowStore | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Judge what is not kept yet; give the methods' rows and their false alarms."""
-    said, alarms = {}, {}
+    predictions, alarms = {}, {}
     for method in methods:
         folds = run.judge(method)
         for name in (method, "probe") if method == ADAPTER else (method,):
-            said[name] = pooled(run.store, folds, name)
+            predictions[name] = pooled(run.store, folds, name)
             if healthy is not None:
                 alarms[name] = false_alarms(healthy, folds, name)
-    return summary(said, ADAPTER), alarms
+    return summary(predictions, ADAPTER), alarms
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -213,10 +213,10 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     started = os.getloadavg()
-    found = record("rhythm", run(options), started)
-    tell(found, options)
-    if found["false_alarms"]:
-        print("\n" + alarm_table(found["false_alarms"]))
+    result = record("rhythm", run(options), started)
+    tell(result, options)
+    if result["false_alarms"]:
+        print("\n" + alarm_table(result["false_alarms"]))
 
 
 if __name__ == "__main__":

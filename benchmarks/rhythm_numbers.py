@@ -56,15 +56,15 @@ def compared(options: argparse.Namespace) -> Iterator[Path]:
 
 def said_by_row(folder: Path) -> dict[tuple[str, str], list[int]]:
     """Read one fold's answers by input and prompt, few-shot without its number of examples."""
-    found = {}
+    predicted = {}
     for path in sorted((folder / "rows").glob("*.json")):
         row = json.loads(path.read_text(encoding="utf-8"))["row"]
         if row["predicted"]:
             prompt = FEW if row["prompt"].startswith(FEW) else row["prompt"]
             # Each fold's validation people choose which form gets the learned prompt.
             learned = prompt == "learned soft prompt" and row["input"].startswith("raw numbers")
-            found["raw numbers" if learned else row["input"], prompt] = row["predicted"]
-    return found
+            predicted["raw numbers" if learned else row["input"], prompt] = row["predicted"]
+    return predicted
 
 
 def pooled(store: WindowStore, folders: Sequence[Path]) -> dict[tuple[str, str], Predictions]:
@@ -88,15 +88,15 @@ def pooled(store: WindowStore, folders: Sequence[Path]) -> dict[tuple[str, str],
     }
 
 
-def rows_of(said: Mapping[tuple[str, str], Predictions]) -> list[dict[str, Any]]:
+def rows_of(predictions: Mapping[tuple[str, str], Predictions]) -> list[dict[str, Any]]:
     """Measure every row, and how far the encoded inputs are above it on the same windows."""
-    encoded, found = said[ENCODED.input, ENCODED.prompt], []
-    for (given, prompt), p in said.items():
+    encoded, rows = predictions[ENCODED.input, ENCODED.prompt], []
+    for (source, prompt), p in predictions.items():
         metrics = measure(p)
         above, interval = paired_difference(encoded, p)
-        found.append(
+        rows.append(
             {
-                "input": given,
+                "input": source,
                 "prompt": prompt,
                 "macro_f1": metrics.macro_f1,
                 "interval": metrics.interval,
@@ -107,7 +107,7 @@ def rows_of(said: Mapping[tuple[str, str], Predictions]) -> list[dict[str, Any]]
                 "encoded_minus_this_interval": interval,
             }
         )
-    return sorted(found, key=lambda row: -row["macro_f1"])
+    return sorted(rows, key=lambda row: -row["macro_f1"])
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -132,8 +132,8 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Give the command line."""
-    given = argparse.ArgumentParser(description=__doc__)
-    add = given.add_argument
+    arguments = argparse.ArgumentParser(description=__doc__)
+    add = arguments.add_argument
     add("--rhythm", type=Path, default=Path("runs/rhythm"), help="OUT of benchmarks.rhythm")
     add("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     add("--forms", nargs="+", default=list(FORMS), help="how numbers are written")
@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=1)
     add("--out", type=Path, default=Path("runs/rhythm_numbers"))
     add("--report", type=Path, default=RESULTS, help="figures and table go here")
-    return given
+    return arguments
 
 
 def main() -> None:
@@ -152,9 +152,9 @@ def main() -> None:
     started = os.getloadavg()
     folders = list(compared(options))
     rows = rows_of(pooled(WindowStore.open(options.rhythm / "store"), folders))
-    found = record("rhythm_numbers", {"folds": options.folds, "rows": rows}, started)
+    result = record("rhythm_numbers", {"folds": options.folds, "rows": rows}, started)
     options.report.mkdir(parents=True, exist_ok=True)
-    write_json(options.report / "results.json", found)
+    write_json(options.report / "results.json", result)
     (options.report / "table.md").write_text(table(rows) + "\n", encoding="utf-8")
     print(table(rows))
 

@@ -136,8 +136,8 @@ class LanguageModelAlone:
 
     def forward_backward(self) -> None:
         """Compute the answers' loss and its gradient to the inputs."""
-        given = self.trained.clone().requires_grad_(True)
-        logits = self.llm(inputs_embeds=given, use_cache=False, logits_to_keep=self.answer).logits
+        inputs = self.trained.clone().requires_grad_(True)
+        logits = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=self.answer).logits
         functional.cross_entropy(logits.float().flatten(0, 1), self.targets).backward()
 
     def forward(self) -> None:
@@ -151,8 +151,8 @@ def _training_step(model: SensorLanguageModel, batch: FeatureBatch) -> Callable[
     optimizer = torch.optim.AdamW(trained, lr=1e-3)
 
     def step() -> None:
-        found = model(batch)
-        (found.total / found.weight).backward()
+        loss = model(batch)
+        (loss.total / loss.weight).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -220,8 +220,8 @@ def load_llm(name: str | None, attention: str, hidden: int) -> FrozenLLM:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<end>"],
     )
-    said = [f"User: Activity?\nAssistant: {label}" for label in LABELS]
-    tokenizer.train_from_iterator(said * 4, trainer)
+    texts = [f"User: Activity?\nAssistant: {label}" for label in LABELS]
+    tokenizer.train_from_iterator(texts * 4, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
     config = LlamaConfig(
         hidden_size=hidden,

@@ -87,7 +87,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Judge and measure."""
     recipe, store = read_recipe(options.recipe, Recipe), WindowStore.open(options.data)
     heard = store if options.hear == SIGNALS else feature_store(store, options.out / "store")
-    said = {}
+    predictions = {}
     for method in options.methods:
         judged = heard if method == ADAPTER else store
         folds = FoldRun(
@@ -98,8 +98,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
             made_of={"heard": options.hear} if method == ADAPTER else {},
         ).judge(method)
         for name in (method, "probe") if method == ADAPTER else (method,):
-            said[name] = pooled(judged, folds, name)
-    rows = summary(said, ADAPTER)
+            predictions[name] = pooled(judged, folds, name)
+    rows = summary(predictions, ADAPTER)
     facts = {"source": store.source, "heard": list(heard.spec.names)}
     return {"data": facts, "folds": options.folds, "rows": rows}
 
@@ -108,8 +108,8 @@ def main() -> None:
     """Judge what is missing, and print the table."""
     words = parser(__doc__ or "", METHODS, RESULTS, RECIPE)
     words.add_argument("--data", type=Path, default=DATA, help="window store of the signals")
-    said = "what the adapter is given"
-    words.add_argument("--hear", choices=(FEATURES, SIGNALS), default=FEATURES, help=said)
+    hear_help = "what the adapter is given"
+    words.add_argument("--hear", choices=(FEATURES, SIGNALS), default=FEATURES, help=hear_help)
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     started = os.getloadavg()

@@ -12,20 +12,20 @@ Line = Mapping[str, Any]
 def read(name: str) -> dict[str, Any] | None:
     """Read a study's results, or None where it was not run."""
     path = RESULTS / name / "results.json"
-    found: dict[str, Any] | None = None
+    study: dict[str, Any] | None = None
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-    return found
+        study = json.loads(path.read_text(encoding="utf-8"))
+    return study
 
 
 def by_store(name: str) -> Callable[[], str]:
     """Give a table writer: a row a method and use, a column a store, all labels, all sensors."""
 
     def written() -> str:
-        found = read(name)
-        if found is None:
+        study = read(name)
+        if study is None:
             return ""
-        lines = [x for x in found["rows"] if x["share"] == 1 and not x["missing"] + x["without"]]
+        lines = [x for x in study["rows"] if x["share"] == 1 and not x["missing"] + x["without"]]
         stores = list(dict.fromkeys(line["store"] for line in lines))
         rows: dict[tuple[str, str], dict[str, Line]] = {}
         for line in lines:
@@ -34,7 +34,7 @@ def by_store(name: str) -> Callable[[], str]:
             [method, use, *(_with_difference(of_store.get(store)) for store in stores)]
             for (method, use), of_store in rows.items()
         ]
-        return _table(["method", "encoder", *stores], cells, found["command"])
+        return _table(["method", "encoder", *stores], cells, study["command"])
 
     return written
 
@@ -43,10 +43,10 @@ def by_share(name: str) -> Callable[[], str]:
     """Give a table writer: macro-F1 by share of labels, and the difference to labels alone."""
 
     def written() -> str:
-        found = read(name)
-        if found is None:
+        study = read(name)
+        if study is None:
             return ""
-        lines = [line for line in found["rows"] if not line["missing"] + line["without"]]
+        lines = [line for line in study["rows"] if not line["missing"] + line["without"]]
         columns = list(dict.fromkeys((line["share"], line["by"]) for line in lines))
         heads = [f"{100 * share:g} %" + " of people" * (by == "subject") for share, by in columns]
         rows: dict[tuple[str, str], dict[tuple[float, str], Line]] = {}
@@ -56,7 +56,7 @@ def by_share(name: str) -> Callable[[], str]:
             [method, use, *(_with_difference(row.get(column)) for column in columns)]
             for (method, use), row in rows.items()
         ]
-        return _table(["method", "encoder", *heads], cells, found["command"])
+        return _table(["method", "encoder", *heads], cells, study["command"])
 
     return written
 
@@ -70,14 +70,14 @@ def by_missing(name: str, taught: bool = False) -> Callable[[], str]:
     """
 
     def written() -> str:
-        found = read(name)
-        if found is None:
+        study = read(name)
+        if study is None:
             return ""
         lines = [
-            line for line in found["rows"]
+            line for line in study["rows"]
             if line["share"] == 1 and line["without"] == (line["missing"] if taught else [])
         ]  # fmt: skip
-        return _by_missing(lines, found["command"])
+        return _by_missing(lines, study["command"])
 
     return written
 
@@ -104,11 +104,11 @@ def _by_missing(lines: Sequence[Line], command: str) -> str:
 
 def against_random() -> str:
     """Give spatial less random masking with each modality, or a device, missing."""
-    found = read("missing_against_random")
-    if found is None:
+    study = read("missing_against_random")
+    if study is None:
         return ""
     lines = [
-        line for line in found["rows"]
+        line for line in study["rows"]
         if line["method"] == "crossl spatial" and line["share"] == 1
         and (len(line["missing"]) < 2 or _device(line, "watch") or _device(line, "phone"))
     ]  # fmt: skip
@@ -120,7 +120,7 @@ def against_random() -> str:
         for missing, of_use in rows.items()
     ]
     heads = ["missing", "spatial less random, fixed", "fine-tuned"]
-    return _table(heads, cells, found["command"])
+    return _table(heads, cells, study["command"])
 
 
 def _difference(line: Line | None) -> str:
@@ -144,11 +144,11 @@ def _with_difference(line: Line | None) -> str:
     """Give macro-F1, and the difference to the baseline with its interval where there is one."""
     if line is None:
         return "–"
-    told = f"{line['macro_f1']:.3f}"
+    text = f"{line['macro_f1']:.3f}"
     if line["difference"] is not None and line["difference_interval"]:
         low, high = line["difference_interval"]
-        told += f" ({low:+.3f} to {high:+.3f})"
-    return told
+        text += f" ({low:+.3f} to {high:+.3f})"
+    return text
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], command: str) -> str:

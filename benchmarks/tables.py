@@ -29,11 +29,11 @@ def adapters() -> str:
     head = ("adapter", "data, test people", score, "by free text", "no LLM", "text only")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if "controls" in found:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if "controls" in metrics:
             text = path.with_name("metrics_text.json")
             read = json.loads(text.read_text(encoding="utf-8")) if text.is_file() else None
-            lines.append(_adapter_row(path.parent.name, found, read))
+            lines.append(_adapter_row(path.parent.name, metrics, read))
     commands = [
         f"    {json.loads(p.read_text(encoding='utf-8'))['command']}"
         for p in sorted((ROOT / "adapters").glob("*/metrics*.json"))
@@ -41,13 +41,13 @@ def adapters() -> str:
     return "\n".join([*lines, "", *commands]) + "\n"
 
 
-def _adapter_row(name: str, found: Mapping[str, Any], read: Mapping[str, Any] | None) -> str:
-    controls = found["controls"]
-    told = f"{read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%}" if read else "–"
-    people = f"{found['data']['source'].split(', http')[0]}, {found['subjects']}"
+def _adapter_row(name: str, metrics: Mapping[str, Any], read: Mapping[str, Any] | None) -> str:
+    controls = metrics["controls"]
+    written = f"{read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%}" if read else "–"
+    people = f"{metrics['data']['source'].split(', http')[0]}, {metrics['subjects']}"
     return (
-        f"| [`{name}`](adapters/{name}) | {people} | {found['macro_f1']:.3f}{_between(found)} "
-        f"| {told} | {controls['probe']['macro_f1']:.3f} "
+        f"| [`{name}`](adapters/{name}) | {people} | {metrics['macro_f1']:.3f}{_between(metrics)} "
+        f"| {written} | {controls['probe']['macro_f1']:.3f} "
         f"| {controls['text_only']['macro_f1']:.3f} |"
     )
 
@@ -57,34 +57,34 @@ def speed() -> str:
     path = RESULTS / "speed.json"
     if not path.is_file():
         return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    measured = found["sdpa"]
+    result = json.loads(path.read_text(encoding="utf-8"))
+    measured = result["sdpa"]
     lines = ["| ratio within one run | measured | windows/s |", "|---|---|---|"]
     for name, title in RATIOS.items():
         row = measured[name]
         lines.append(f"| {title} | {row['ratio']:.2f} | {row['windows_per_s']:.0f} |")
-    load = found["load_average_before"][0]
-    ran = f"{found['threads']} thread, load {load:.1f}, torch {found['torch']}"
-    return "\n".join([*lines, "", f"    {found['command']}    # {ran}"]) + "\n"
+    load = result["load_average_before"][0]
+    ran = f"{result['threads']} thread, load {load:.1f}, torch {result['torch']}"
+    return "\n".join([*lines, "", f"    {result['command']}    # {ran}"]) + "\n"
 
 
 def pretraining_speed() -> str:
     """Give windows a second of each way to pretrain, their ratios, and what the encoders reach."""
     path = RESULTS / "pretraining_speed.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if "speed" not in found:
+    result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "speed" not in result:
         return ""
-    fast, judged = found["speed"], found.get("probe", {"summary": {}})
+    fast, judged = result["speed"], result.get("probe", {"summary": {}})
     head = ("store", "pretraining", "batch", "windows/s", "linear probe's macro-F1, test people")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for one in fast["stores"]:
         reached = judged["summary"].get(one["store"], {})
         for name, row in one["variants"].items():
             score = reached.get(name)
-            told = f"{_spread(score)}, {score['seeds']} seeds" if score else "–"
+            text = f"{_spread(score)}, {score['seeds']} seeds" if score else "–"
             cells = (f"{row['title']}, {row['precision']}", row["batch_size"])
             rate = f"{row['windows_per_s']:,.0f}"
-            lines.append(f"| {one['store']} | {cells[0]} | {cells[1]} | {rate} | {told} |")
+            lines.append(f"| {one['store']} | {cells[0]} | {cells[1]} | {rate} | {text} |")
     lines += ["", f"| ratio within one run | {' | '.join(x['store'] for x in fast['stores'])} |"]
     lines.append("|---" * (1 + len(fast["stores"])) + "|")
     for name in fast["stores"][0]["ratios"]:
@@ -101,8 +101,8 @@ def repeated() -> str:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     commands = []
     for path in sorted(RESULTS.glob("adapters_*.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        runs, means = found["runs"], found["summary"]
+        result = json.loads(path.read_text(encoding="utf-8"))
+        runs, means = result["runs"], result["summary"]
         unparsed = max(run["text"]["unparsed_rate"] for run in runs)
         positions = max(run["tokens_per_window"] for run in runs)
         name = path.stem.removeprefix("adapters_")
@@ -110,7 +110,7 @@ def repeated() -> str:
         cells = [f"{name.replace('_', ' ')}, {len(runs)}", _spread(means["score"])]
         cells += [_spread(means["text"]), f"{unparsed:.1%}", _spread(best)]
         lines.append(f"| {' | '.join(cells)} | {positions:.0f} |")
-        commands.append(f"    {found['command']}")
+        commands.append(f"    {result['command']}")
     return "\n".join([*lines, "", *commands]) + "\n" if commands else ""
 
 
@@ -127,8 +127,8 @@ def _probes(name: str) -> list[dict[str, float]]:
     ]
 
 
-def _spread(found: Mapping[str, Any]) -> str:
-    return f"{found['macro_f1']:.3f} ± {found['sd']:.3f}"
+def _spread(figures: Mapping[str, Any]) -> str:
+    return f"{figures['macro_f1']:.3f} ± {figures['sd']:.3f}"
 
 
 def encoders() -> str:
@@ -136,13 +136,13 @@ def encoders() -> str:
     path = RESULTS / "encoders_wisdm_watch.json"
     if not path.is_file():
         return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
+    result = json.loads(path.read_text(encoding="utf-8"))
     lines = ["| encoder, judged by | macro-F1 of all folds | 95 % over people |", "|---|---|---|"]
-    for name, row in found["summary"].items():
+    for name, row in result["summary"].items():
         value = row.get("pooled", row.get("difference"))
         low, high = row["interval"]
         lines.append(f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |")
-    return "\n".join([*lines, "", f"    {found['command']}"]) + "\n"
+    return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
 
 
 def comparison() -> str:
@@ -150,9 +150,9 @@ def comparison() -> str:
     path = ROOT / "tokenization_study" / "examples" / "uci_har_comparison" / "comparison.json"
     if not path.is_file():
         return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
+    result = json.loads(path.read_text(encoding="utf-8"))
     best: dict[str, dict[str, Any]] = {}
-    for row in found["rows"]:
+    for row in result["rows"]:
         kind = f"{row['input'].split(':')[0]}, {row['prompt'].split(',')[0]}"
         if (row["macro_f1"] or 0) >= (best.get(kind, {}).get("macro_f1") or 0):
             best[kind] = row
@@ -163,18 +163,18 @@ def comparison() -> str:
         lines.append(
             f"| {row['input']}, {row['prompt']} | {score} | {positions} | {row['not_fitting']} |"
         )
-    return "\n".join([*lines, "", f"    {found['command']}"]) + "\n"
+    return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
 
 
 def audit() -> str:
     """Give the audit's time against bare encoding, and its memory, as `audit_speed` measured."""
-    found = [json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("audit_speed*.json")]
-    found.sort(key=lambda one: int(one["numbers"][0]["values"]))
-    if not found:
+    results = [json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("audit_speed*.json")]
+    results.sort(key=lambda one: int(one["numbers"][0]["values"]))
+    if not results:
         return ""
     lines = ["| time of an audit / bare encoding of the same text | values | numbers | raw lines |"]
     lines.append("|---" * 4 + "|")
-    for one in found:
+    for one in results:
         for numbers, raw in zip(one["numbers"], one["raw_lines"], strict=True):
             names = ", ".join(dict.fromkeys(row["tokenizer"] for row in numbers["bare"]))
             ratios = f"{numbers['ratio']:.2f} | {raw['ratio']:.2f}"
@@ -184,16 +184,16 @@ def audit() -> str:
         for name in ("memory", "stream")
     )
     few, many = stream["runs"]
-    forms = dict.fromkeys(row["written"] for row in found[0]["numbers"][0]["bare"])
-    told = (
+    forms = dict.fromkeys(row["written"] for row in results[0]["numbers"][0]["bare"])
+    text = (
         f"Numbers are written as {', '.join(forms)}, and writing them counts. Peak memory: "
         f"{memory['peak_mib']:.0f} MiB for {memory['values']:,} values, "
         f"{memory['tokenizers']} tokenizers and "
         f"{memory['serialisers']} forms; {few['peak_mib']:.0f} MiB for {few['lines']:,} lines and "
         f"{many['peak_mib']:.0f} MiB for {many['lines']:,}."
     )
-    commands = [f"    {one['command']}" for one in (*found, memory, stream)]
-    return "\n".join([*lines, "", told, "", *commands]) + "\n"
+    commands = [f"    {one['command']}" for one in (*results, memory, stream)]
+    return "\n".join([*lines, "", text, "", *commands]) + "\n"
 
 
 def _between(row: Mapping[str, Any]) -> str:

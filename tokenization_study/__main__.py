@@ -18,28 +18,28 @@ VERBS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the verb that the first argument names; without one, list them."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    known = [name for name in VERBS if find_spec(f"tokenization_study.{_module(name)}")]
-    if not given or given[0] in ("-h", "--help"):
-        lines = [f"  {name:<10}{VERBS[name]}" for name in known]
+    words = list(sys.argv[1:] if argv is None else argv)
+    verbs = [name for name in VERBS if find_spec(f"tokenization_study.{_module(name)}")]
+    if not words or words[0] in ("-h", "--help"):
+        lines = [f"  {name:<10}{VERBS[name]}" for name in verbs]
         print(
             "\n".join(["usage: python -m tokenization_study VERB [options]", "", __doc__, *lines])
         )
         return 0
-    if given[0] not in known:
-        return run_verb(lambda: _refuse(given[0], known))
+    if words[0] not in verbs:
+        return run_verb(lambda: _refuse(words[0], verbs))
     from importlib import import_module
 
-    verb = import_module(f"tokenization_study.{_module(given[0])}")
-    return run_verb(lambda: verb.run(given[1:]))
+    verb = import_module(f"tokenization_study.{_module(words[0])}")
+    return run_verb(lambda: verb.run(words[1:]))
 
 
 def _module(verb: str) -> str:
     return f"{verb}_command"
 
 
-def _refuse(name: str, known: list[str]) -> int:
-    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(known)}")
+def _refuse(name: str, verbs: list[str]) -> int:
+    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(verbs)}")
 
 
 if __name__ == "__main__":

@@ -96,11 +96,11 @@ def audit(
 
 
 def _load(
-    given: Sequence[str | Tokenizer] | None, pattern: str | None, threads: int
+    tokenizers: Sequence[str | Tokenizer] | None, pattern: str | None, threads: int
 ) -> list[Tokenizer]:
-    if given is None:
+    if tokenizers is None:
         return default_tokenizers(pattern, threads)
-    loaded = [load_tokenizer(t, pattern, threads) if isinstance(t, str) else t for t in given]
+    loaded = [load_tokenizer(t, pattern, threads) if isinstance(t, str) else t for t in tokenizers]
     check_names(loaded)
     return loaded
 
@@ -175,12 +175,12 @@ class Run:
 
 def _findings(serialiser: str, evidence: list[Evidence]) -> list[Finding]:
     across = model_specific(evidence)
-    found = []
+    findings = []
     for one, other in zip(evidence, across, strict=True):
         for pitfall in PITFALLS.values():
             outcome: Outcome | None = pitfall.check(one) if pitfall.check else other
             severity = "not checked" if outcome is None else pitfall.severity(outcome.share)
-            found.append(
+            findings.append(
                 Finding(
                     pitfall=pitfall.id,
                     tokenizer=one.tokenizer.name,
@@ -189,7 +189,7 @@ def _findings(serialiser: str, evidence: list[Evidence]) -> list[Finding]:
                     outcome=outcome,
                 )
             )
-    return found
+    return findings
 
 
 def _report(

@@ -60,7 +60,7 @@ class CaptionsPart:
         return {
             "cost": cost,
             "positions": model.tokens_per_window,
-            "counts": {name: count(items, said) for name, said in texts.items()},
+            "counts": {name: count(items, captions) for name, captions in texts.items()},
             "people": bench.subjects("test").tolist(),
             "examples": texts[HEARD][:5],
             "constant_caption": texts[CONSTANT][0],
@@ -71,24 +71,24 @@ class CaptionsPart:
         rows = bench.positions("test")
         windows = AdapterWindows(bench.store, model.adapter)
         others = other_people(np.asarray(bench.store.subject_ids)[rows], 0)
-        asked = [Request(CAPTIONING)] * len(rows)
+        requests = [Request(CAPTIONING)] * len(rows)
         taught = facts_of_rows(bench.store, spread(bench.positions("train"), len(rows)))
-        known = make_captions(taught, bench.store.spec, seed=1)
+        learned = make_captions(taught, bench.store.spec, seed=1)
         return {
-            HEARD: write_rows(model, windows, rows, asked, LONGEST_CAPTION),
-            OTHER: write_rows(model, windows, rows[others], asked, LONGEST_CAPTION),
-            CONSTANT: [truest_caption(known, bench.store.spec)] * len(rows),
-            TAUGHT: [known.captions[i % len(known)] for i in range(len(rows))],
+            HEARD: write_rows(model, windows, rows, requests, LONGEST_CAPTION),
+            OTHER: write_rows(model, windows, rows[others], requests, LONGEST_CAPTION),
+            CONSTANT: [truest_caption(learned, bench.store.spec)] * len(rows),
+            TAUGHT: [learned.captions[i % len(learned)] for i in range(len(rows))],
         }
 
 
-def count(items: Captions, said: Sequence[str]) -> dict[str, list[int]]:
+def count(items: Captions, captions: Sequence[str]) -> dict[str, list[int]]:
     """Count true statements, parts that state nothing, and all, caption by caption."""
-    found = [judge(text, known) for text, known in zip(said, items.facts, strict=True)]
+    verdicts = [judge(text, facts) for text, facts in zip(captions, items.facts, strict=True)]
     return {
-        "true": [one.true for one in found],
-        "unparsed": [one.unparsed for one in found],
-        "all": [one.total for one in found],
+        "true": [one.true for one in verdicts],
+        "unparsed": [one.unparsed for one in verdicts],
+        "all": [one.total for one in verdicts],
     }
 
 

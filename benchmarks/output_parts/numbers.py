@@ -65,12 +65,12 @@ class NumbersPart:
 
     def run(self) -> dict[str, Any]:
         """Train and judge what is missing; give every figure with its interval over people."""
-        told = {
+        runs = {
             scale: kept(self._folder(scale) / "run.json", lambda s=scale: self._adapter(s))
             for scale in self.scales
         }
         bare = kept(self.out / "no-llm" / "run.json", self._without_llm)
-        return summary(told, bare)
+        return summary(runs, bare)
 
     def _folder(self, scale: str) -> Path:
         return self.out / scale.replace(" ", "-")
@@ -115,11 +115,17 @@ class NumbersPart:
             part: target_values(bench.store, bench.positions(part), str(self.mix.target))[0]
             for part in ("train", "validation")
         }
-        said = {}
+        predictions = {}
         for scale in (False, True):
             heard = {p: features(bench, p, scale) for p in ("train", "validation", "test")}
-            said[NONE if not scale else BRIDGE] = fit_ridge(heard, values).predict(heard["test"])
-        return {"said": _plain(said), "mean": float(values["train"].mean()), **self._truth(bench)}
+            predictions[NONE if not scale else BRIDGE] = fit_ridge(heard, values).predict(
+                heard["test"]
+            )
+        return {
+            "said": _plain(predictions),
+            "mean": float(values["train"].mean()),
+            **self._truth(bench),
+        }
 
 
 def features(bench: Bench, part: str, scale: bool) -> Float[np.ndarray, "window feature"]:
@@ -128,8 +134,8 @@ def features(bench: Bench, part: str, scale: bool) -> Float[np.ndarray, "window 
     if not scale:
         return pooled
     rows = bench.rows(part)
-    told = [rows.batch(chunk).scale for chunk in chunks(len(rows), 512)]
-    numbers = np.concatenate([one.flatten(1).numpy() for one in told if one is not None])
+    scales = [rows.batch(chunk).scale for chunk in chunks(len(rows), 512)]
+    numbers = np.concatenate([one.flatten(1).numpy() for one in scales if one is not None])
     # As the bridge squashes them.
     return np.concatenate([pooled, np.sign(numbers) * np.log1p(np.abs(numbers))], axis=1)
 
@@ -150,34 +156,34 @@ def fit_ridge(
     )
 
 
-def summary(told: Mapping[str, Mapping[str, Any]], bare: Mapping[str, Any]) -> dict[str, Any]:
+def summary(runs: Mapping[str, Mapping[str, Any]], bare: Mapping[str, Any]) -> dict[str, Any]:
     """Give mean absolute errors in the target's unit, and what telling the scale takes off them.
 
     Args:
-        told: what `NumbersPart` kept of each way to tell the scale.
+        runs: what `NumbersPart` kept of each way to tell the scale.
         bare: what it kept of ridge regression; `mean` is the training mean.
 
     Returns:
         `rows` by scale, each with `text`, `head`, `swapped` and `ridge`; `mean`, always saying it;
-        `unit`, `windows`, `people`. `told` of a way is the error less that of the scale not told.
+        `unit`, `windows`, `people`. `runs` of a way is the error less that of the scale not told.
     """
     true, people = np.array(bare["true"]), np.array(bare["people"])
 
-    def off(said: list[float]) -> Float[np.ndarray, " window"]:
+    def off(predicted: list[float]) -> Float[np.ndarray, " window"]:
         # NaN, an answer without a number, is null in JSON; it counts as the training mean.
-        values = np.array(said, dtype=np.float64)
+        values = np.array(predicted, dtype=np.float64)
         return np.abs(np.where(np.isnan(values), bare["mean"], values) - true)
 
     rows: dict[str, Any] = {}
-    for scale, run in told.items():
+    for scale, run in runs.items():
         row: dict[str, Any] = {"swapped": {}}
         for way in WAYS:
             mine = off(run["said"][way])
             row[way] = mean_over_people(mine, people)
             row[way]["unparsed"] = float(np.mean([one is None for one in run["said"][way]]))
             row["swapped"][way] = float(off(run["swapped"][way]).mean())
-            if scale != NONE and NONE in told:
-                row[way]["told"] = mean_over_people(mine - off(told[NONE]["said"][way]), people)
+            if scale != NONE and NONE in runs:
+                row[way]["told"] = mean_over_people(mine - off(runs[NONE]["said"][way]), people)
         ridge = bare["said"][NONE if scale == NONE else BRIDGE]
         row["ridge"] = mean_over_people(off(ridge), people)
         rows[scale] = row | {"cost": run["cost"], "positions": run["positions"]}
@@ -190,9 +196,9 @@ def summary(told: Mapping[str, Mapping[str, Any]], bare: Mapping[str, Any]) -> d
     }
 
 
-def _plain(said: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
+def _plain(predictions: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
     """Give plain JSON; NaN is null."""
     return {
         name: [None if np.isnan(value) else float(value) for value in values]
-        for name, values in said.items()
+        for name, values in predictions.items()
     }

@@ -27,9 +27,9 @@ def mean_over_people(
     counts = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
     _, who = np.unique(people, return_inverse=True)
     sums, sizes = np.bincount(who, values * counts), np.bincount(who, counts)
-    found: dict[str, Any] = {"value": float(sums.sum() / sizes.sum()), "interval": None}
+    figures: dict[str, Any] = {"value": float(sums.sum() / sizes.sum()), "interval": None}
     if len(sums) > 1:
         generator = np.random.default_rng(0)
         heads = generator.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS)
-        found["interval"] = np.quantile((heads @ sums) / (heads @ sizes), EDGES).tolist()
-    return found
+        figures["interval"] = np.quantile((heads @ sums) / (heads @ sizes), EDGES).tolist()
+    return figures

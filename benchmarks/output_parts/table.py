@@ -21,26 +21,26 @@ CAPTION_HEAD = (
 )  # fmt: skip
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(result: Mapping[str, Any]) -> str:
     """Write what was measured as Markdown; a part that was not run is left out."""
     lines: list[str] = []
     numbers = [
         row
-        for name, parts in found["numbers"].items()
+        for name, parts in result["numbers"].items()
         for normalised, part in parts.items()
         for row in number_rows(TITLES[name], normalised, part)
     ]
     if numbers:
-        lines += [*_table(NUMBER_HEAD, numbers), "", told(found["numbers"])]
-    if found.get("captions"):
-        lines += ["", *_table(CAPTION_HEAD, caption_rows(found["captions"]))]
-        captions = found["captions"]
+        lines += [*_table(NUMBER_HEAD, numbers), "", told(result["numbers"])]
+    if result.get("captions"):
+        lines += ["", *_table(CAPTION_HEAD, caption_rows(result["captions"]))]
+        captions = result["captions"]
         lines += [
             "",
             f"Captions: {captions['windows']:,} windows of {captions['people']} test people; the "
             f'last row says "{captions["constant_caption"]}" of every window.',
         ]
-    return "\n".join([*lines, "", f"    {found['command']}"]).lstrip("\n")
+    return "\n".join([*lines, "", f"    {result['command']}"]).lstrip("\n")
 
 
 def number_rows(title: str, normalised: str, part: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -59,9 +59,9 @@ def number_rows(title: str, normalised: str, part: Mapping[str, Any]) -> list[tu
     ]
 
 
-def caption_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def caption_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Give a row a way to come by captions."""
-    rows = found["rows"]
+    rows = result["rows"]
     return [
         (
             title,

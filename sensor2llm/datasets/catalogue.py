@@ -33,8 +33,8 @@ def _reader(module: str) -> Callable[[Path, SourceOptions], Reading]:
     """Give `sensor2llm.datasets.<module>.read`, imported when it is called."""
 
     def read(folder: Path, options: SourceOptions) -> Reading:
-        found: Reading = import_module(f"sensor2llm.datasets.{module}").read(folder, options)
-        return found
+        reading: Reading = import_module(f"sensor2llm.datasets.{module}").read(folder, options)
+        return reading
 
     return read
 
@@ -153,10 +153,10 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
         options.allow(Path(name).name, "overlap", "window_s")
         return read_windows(name, overlap=options.overlap, window_s=options.window_s, folder=path)
     if name not in SOURCES:
-        known = ", ".join([*SOURCES, "simulated", "joined"])
-        raise ConfigError(f"unknown data set {name!r}; choose from {known}, or give a TABLE.yaml")
+        names = ", ".join([*SOURCES, "simulated", "joined"])
+        raise ConfigError(f"unknown data set {name!r}; choose from {names}, or give a TABLE.yaml")
     source = SOURCES[name]
     if path is None or not path.is_dir():
-        given = "no --from was given" if path is None else f"{path} is no folder"
-        raise ConfigError(f"{name}: {given}; download it from {source.download} and unpack it")
+        fault = "no --from was given" if path is None else f"{path} is no folder"
+        raise ConfigError(f"{name}: {fault}; download it from {source.download} and unpack it")
     return source.read(path, options)

@@ -92,15 +92,15 @@ class EncoderConfig:
         return replace(self, **{"by_modality": {}, **self.by_modality.get(modality, {})})
 
     def _check_modalities(self) -> None:
-        known = {f.name for f in fields(self)} - set(OF_ALL)
+        names = {f.name for f in fields(self)} - set(OF_ALL)
         lists = {name: _tuples(settings) for name, settings in self.by_modality.items()}
         object.__setattr__(self, "by_modality", lists)
         for modality, settings in self.by_modality.items():
-            if not isinstance(settings, Mapping) or not settings.keys() <= known:
-                given = ", ".join(settings) if isinstance(settings, Mapping) else repr(settings)
+            if not isinstance(settings, Mapping) or not settings.keys() <= names:
+                actual = ", ".join(settings) if isinstance(settings, Mapping) else repr(settings)
                 raise ConfigError(
                     f"by_modality of {modality!r} must name settings of one modality's encoder "
-                    f"({', '.join(sorted(known))}), got {given}"
+                    f"({', '.join(sorted(names))}), got {actual}"
                 )
             self.of(modality)
         if self.by_modality and self.shared:
@@ -130,9 +130,9 @@ class EncoderConfig:
         encoder keeps its fingerprint when the configuration grows. Such a default never changes.
         """
         return {
-            known.name: getattr(self, known.name)
-            for known in fields(self)
-            if known.name in ALWAYS_NAMED or getattr(self, known.name) != _default(known)
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name in ALWAYS_NAMED or getattr(self, field.name) != _default(field)
         }
 
 
@@ -143,6 +143,6 @@ def _tuples(settings: Any) -> Any:
     return {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
 
 
-def _default(known: Field[Any]) -> Any:
-    made = known.default_factory
-    return known.default if made is MISSING else made()
+def _default(field: Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is MISSING else made()

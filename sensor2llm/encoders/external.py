@@ -95,12 +95,12 @@ def _try_out(module: nn.Module, modality: Modality, width: int) -> None:
     modes = {part: part.training for part in module.modules()}
     parameter = next(module.parameters(), torch.empty(0))
     try:
-        found = module.eval()(torch.zeros(1, *modality.shape, device=parameter.device))
+        output = module.eval()(torch.zeros(1, *modality.shape, device=parameter.device))
     finally:
         for part, training in modes.items():
             part.training = training
-    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-    if not isinstance(found, Tensor) or found.dim() != 3 or (len(found), found.shape[2]) \
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if not isinstance(output, Tensor) or output.dim() != 3 or (len(output), output.shape[2]) \
         != (1, width):  # fmt: skip
         raise ConfigError(
             f"the module of {modality.name!r} makes {shape} of one window, expected (1, steps, "

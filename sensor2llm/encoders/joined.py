@@ -53,9 +53,9 @@ def _different(own: EncoderConfig, first: EncoderConfig) -> dict[str, object]:
 def _check(encoders: Sequence[SignalEncoder]) -> None:
     shapes = sorted({(e.config.width, e.config.pooled_steps) for e in encoders})
     if len(shapes) != 1:
-        told = ", ".join(f"{width} and {steps}" for width, steps in shapes) or "no encoder"
+        sizes = ", ".join(f"{width} and {steps}" for width, steps in shapes) or "no encoder"
         raise ConfigError(
-            f"encoders that are joined need one width and one pooled_steps, got {told}; make them "
+            f"encoders that are joined need one width and one pooled_steps, got {sizes}; make them "
             "alike"
         )
     counts = Counter(name for encoder in encoders for name in encoder.spec.names)

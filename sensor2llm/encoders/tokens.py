@@ -32,9 +32,9 @@ def sample_kept_tokens(
     """
     if not 0 <= drop < 1:
         raise ConfigError(f"token_drop must be at least 0 and below 1, got {drop}")
-    kept = max(1, round(tokens * (1 - drop)))
+    count = max(1, round(tokens * (1 - drop)))
     order = torch.rand(rows, tokens, generator=generator).argsort(1)
-    return order[:, :kept].sort(1).values
+    return order[:, :count].sort(1).values
 
 
 def encode_some(

@@ -105,8 +105,8 @@ class Augmenter:
         if not self.config.modality_dropout:
             return batch.present
         draw = torch.rand(batch.present.shape, generator=generator)
-        kept = batch.present & (draw >= self.config.modality_dropout).to(batch.present.device)
-        return torch.where(kept.any(1, keepdim=True), kept, batch.present)
+        present = batch.present & (draw >= self.config.modality_dropout).to(batch.present.device)
+        return torch.where(present.any(1, keepdim=True), present, batch.present)
 
 
 def is_vector(modality: Modality) -> bool:

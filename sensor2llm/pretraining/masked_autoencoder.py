@@ -70,13 +70,13 @@ class MaskedAutoencoder(nn.Module):
         """Give the mean squared error of what is hidden, times the number of windows."""
         hidden = self.hide(batch.present, generator)
         decoded, _ = self.decode(batch, hidden)
-        asked = hidden.patches & batch.present.unsqueeze(2)
+        targets = hidden.patches & batch.present.unsqueeze(2)
         if not self.config.cross_modal:
-            asked = asked & ~hidden.dropped.unsqueeze(2)
+            targets = targets & ~hidden.dropped.unsqueeze(2)
         total, count = decoded.sum() * 0.0, 0.0
         for i, modality in enumerate(self.encoder.spec.modalities):
             error, values = self._error(
-                self.heads[i](decoded[:, i]), batch.signals[modality.name], modality, asked[:, i]
+                self.heads[i](decoded[:, i]), batch.signals[modality.name], modality, targets[:, i]
             )
             total, count = total + error, count + values
         return StepLoss(total / max(count, 1.0) * len(batch), float(len(batch)))
@@ -153,13 +153,13 @@ class MaskedAutoencoder(nn.Module):
         guessed: Float[Tensor, "batch patch value"],
         values: Float[Tensor, "batch channel step"],
         modality: Modality,
-        asked: Bool[Tensor, "batch patch"],
+        targets: Bool[Tensor, "batch patch"],
     ) -> tuple[Tensor, float]:
         """Give the summed squared error of the patches asked for, and how many values they hold."""
         steps, real = steps_of_patch(modality.steps, self.config.patches)
         target = values[:, :, steps.to(values.device)].transpose(1, 2).flatten(2)
         weight = real.to(values.device)[:, None].expand(-1, len(modality.channels), -1).flatten(1)
-        weight = weight * asked.unsqueeze(2)
+        weight = weight * targets.unsqueeze(2)
         error = (guessed.float() - target).square() * weight
         return error.sum(), float(weight.sum())
 

@@ -50,8 +50,8 @@ class MultimodalNCE(nn.Module):
                 losses.append(nce(a, b, self.config.temperature))
                 recall.append(recall_at(a.detach(), b.detach(), 1))
         mean = torch.stack(losses).mean() if losses else pooled.sum() * 0.0
-        found = {"recall_at_1": sum(recall) / len(recall)} if recall else {}
-        return StepLoss(mean * len(batch), float(len(batch)), found)
+        metrics = {"recall_at_1": sum(recall) / len(recall)} if recall else {}
+        return StepLoss(mean * len(batch), float(len(batch)), metrics)
 
     @torch.no_grad()
     def recall(
@@ -64,27 +64,27 @@ class MultimodalNCE(nn.Module):
         """
         parts: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for batch in batches:
-            for pair, found in self.common(batch).items():
-                parts[pair].append(found)
-        said: dict[str, dict[str, float]] = {}
+            for pair, embeddings in self.common(batch).items():
+                parts[pair].append(embeddings)
+        recalls: dict[str, dict[str, float]] = {}
         for pair, batched in parts.items():
             a, b = (torch.cat(side) for side in zip(*batched, strict=True))
             numbers = {"windows": float(len(a))}
             for k in ks:
                 numbers[f"at_{k}"] = recall_at(a, b, k) if len(a) else 0.0
                 numbers[f"chance_at_{k}"] = min(k / max(len(a), 1), 1.0)
-            said[", ".join(pair)] = numbers
-        return said
+            recalls[", ".join(pair)] = numbers
+        return recalls
 
     @torch.no_grad()
     def common(self, batch: SignalBatch) -> dict[tuple[str, str], tuple[Tensor, Tensor]]:
         """Give both modalities' vectors in each pair's space, windows that have both only."""
         pooled = self.encoder.pool(self.encoder.encode_steps(batch))
-        names, found = self.encoder.spec.names, {}
+        names, pairs = self.encoder.spec.names, {}
         for (i, j), left, right in zip(self.pairs, self.left, self.right, strict=True):
             rows = batch.present[:, i] & batch.present[:, j]
-            found[names[i], names[j]] = (left(pooled[rows, i]), right(pooled[rows, j]))
-        return found
+            pairs[names[i], names[j]] = (left(pooled[rows, i]), right(pooled[rows, j]))
+        return pairs
 
 
 def nce(a: Float[Tensor, "batch dim"], b: Float[Tensor, "batch dim"], temperature: float) -> Tensor:

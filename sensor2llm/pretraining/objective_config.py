@@ -196,31 +196,31 @@ ObjectiveConfig = (
 )
 
 
-def check_choice(name: str, given: str, choices: tuple[str, ...]) -> None:
-    """Raise unless `given` is one of the choices.
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise unless `value` is one of the choices.
 
     Raises:
         ConfigError: it is not; the message lists them.
     """
-    if given not in choices:
-        raise ConfigError(f"unknown {name} {given!r}; choose from {', '.join(choices)}")
+    if value not in choices:
+        raise ConfigError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
 
 
-def check_share(name: str, given: float) -> None:
-    """Raise unless `given` is at least 0 and below 1.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if not 0 <= given < 1:
-        raise ConfigError(f"{name} must be at least 0 and below 1, got {given}")
-
-
-def check_positive(name: str, given: float) -> None:
-    """Raise unless `given` is above 0.
+def check_share(name: str, value: float) -> None:
+    """Raise unless `value` is at least 0 and below 1.
 
     Raises:
         ConfigError: it is not.
     """
-    if not given > 0:
-        raise ConfigError(f"{name} must be positive, got {given}")
+    if not 0 <= value < 1:
+        raise ConfigError(f"{name} must be at least 0 and below 1, got {value}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise unless `value` is above 0.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not value > 0:
+        raise ConfigError(f"{name} must be positive, got {value}")

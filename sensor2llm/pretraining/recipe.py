@@ -129,8 +129,10 @@ def _own_measures(pretrained: Pretrained, held_out: WindowDataset, run: Path) ->
     if isinstance(objective, MultimodalNCE):
         return {"recall": objective.recall(batches)}
     if isinstance(objective, MaskedAutoencoder):
-        found = [(objective.attention(batch), int(batch.present.all(1).sum())) for batch in batches]
-        whole = [(weights.cpu().numpy(), count) for weights, count in found if count]
+        attention = [
+            (objective.attention(batch), int(batch.present.all(1).sum())) for batch in batches
+        ]
+        whole = [(weights.cpu().numpy(), count) for weights, count in attention if count]
         if whole and process_state().is_main_process:
             weights, counts = zip(*whole, strict=True)
             with replace_file(run / ATTENTION) as part, part.open("wb") as file:
@@ -145,8 +147,8 @@ def parameters(encoder: SignalEncoder) -> int:
 
 
 def _summary(result: FitResult, name: str) -> dict[str, Any]:
-    found = [line[name] for line in result.history if name in line]
-    best = (min if name.endswith("loss") else max)(found) if found else None
+    values = [line[name] for line in result.history if name in line]
+    best = (min if name.endswith("loss") else max)(values) if values else None
     return {
         name: best,
         "steps": result.steps,

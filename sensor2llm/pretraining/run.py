@@ -233,10 +233,10 @@ def labelled(store: Windows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     Raises:
         DataError: there is none.
     """
-    kept = rows[np.asarray(store.labels)[rows] >= 0]
-    if not len(kept):
+    chosen = rows[np.asarray(store.labels)[rows] >= 0]
+    if not len(chosen):
         raise DataError(f"none of the {len(rows)} windows has a label; fine-tuning needs labels")
-    return kept
+    return chosen
 
 
 @torch.no_grad()

@@ -38,7 +38,7 @@ class SourceOptions:
         if self.window_s is not None and self.window_s > MAX_WINDOW_S:
             raise ConfigError(f"window_s must be at most {MAX_WINDOW_S:g}, got {self.window_s:g}")
 
-    def given(self) -> dict[str, object]:
+    def chosen(self) -> dict[str, object]:
         """Give the options that were chosen, without those left at `None`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
@@ -49,7 +49,7 @@ class SourceOptions:
         Raises:
             ConfigError: Naming the option, the source and the options that it has.
         """
-        for name in self.given():
+        for name in self.chosen():
             if name not in names:
                 has = ", ".join(f"--{n}" for n in names) or "none"
                 raise ConfigError(f"{source} has no option --{name}; its options: {has}")

@@ -79,7 +79,7 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
     pretraining_s = time.monotonic() - start
     test = labelled(store, split.test)
     judge = _Judge(study, cell, store, split, made, test)
-    found = [
+    judged = [
         line
         for judgement in judgements(study, cell, judge.subsets(study.missing.finetuning))
         for line in judge(judgement)
@@ -99,9 +99,11 @@ def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
         "pretraining_s": pretraining_s,
         "recall": made.recall,
         "seconds": time.monotonic() - start,
-        "results": [line for line, _ in found],
+        "results": [line for line, _ in judged],
     }
-    return CellResult(record=record, rows=test, predicted=np.stack([said for _, said in found]))
+    return CellResult(
+        record=record, rows=test, predicted=np.stack([predicted for _, predicted in judged])
+    )
 
 
 def make_encoder(study: StudyConfig, cell: Cell, store: Windows, split: Split) -> InitialEncoder:
@@ -162,25 +164,25 @@ class _Judge:
         gone = [judgement.without]
         if not judgement.without:
             gone += self.subsets(self.study.missing.inference)
-        found = []
+        results = []
         for missing in gone:
             probabilities = classify(self._cover(pooled, missing))
             facts = {"missing": list(missing), "chosen": chosen, "seconds": seconds,
                      "labelled": len(teach.train)}  # fmt: skip
-            found.append(self._line(judgement, probabilities, facts))
-        return found
+            results.append(self._line(judgement, probabilities, facts))
+        return results
 
     def _line(
         self, judgement: EvaluationProtocol, probabilities: np.ndarray, facts: dict[str, Any]
     ) -> tuple[dict[str, Any], np.ndarray]:
         true = np.asarray(self.store.labels)[self.test]
-        said = probabilities.argmax(1)
+        predicted = probabilities.argmax(1)
         with warnings.catch_warnings():
             # A person who did not do everything is no fault of the predictions.
             warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")
             measured = probe_metrics(true, probabilities)
         line = {**asdict(judgement), **facts, **measured}
-        return line, said.astype(np.int16)
+        return line, predicted.astype(np.int16)
 
     def _taught(self, judgement: EvaluationProtocol) -> Int[np.ndarray, " window"]:
         rows = labelled(self.store, self.split.train)
@@ -252,8 +254,8 @@ class _Judge:
         """Take modalities away: an absent one's embedding is zeros."""
         if not missing:
             return pooled
-        kept = np.array([name not in missing for name in self.names])
-        return pooled * kept[None, :, None].astype(pooled.dtype)
+        present = np.array([name not in missing for name in self.names])
+        return pooled * present[None, :, None].astype(pooled.dtype)
 
 
 def planned(loop: LoopConfig, rows: int, min_steps: int) -> LoopConfig:

@@ -118,8 +118,8 @@ class MethodConfig:
             ConfigError: an empty list.
         """
         listed = {name: v for name, v in self.options.items() if isinstance(v, list)}
-        for name, given in listed.items():
-            if not given:
+        for name, settings in listed.items():
+            if not settings:
                 raise ConfigError(f"option {name} is an empty list; name at least one value")
         for values in itertools.product(*listed.values()):
             chosen = dict(zip(listed, values, strict=True))

@@ -44,9 +44,9 @@ def divide(config: StoreConfig, store: Windows, fold: int) -> Split:
     alone = leave_one_subject_out(store, config.split.seed, config.split.validation_share)
     before = alone[fold - 1].test
     rest = np.sort(np.concatenate([split.train, split.validation]))
-    found = Split(train=np.setdiff1d(rest, before), validation=before, test=split.test)
-    check_leak(store, found)
-    return found
+    divided = Split(train=np.setdiff1d(rest, before), validation=before, test=split.test)
+    check_leak(store, divided)
+    return divided
 
 
 def mark(config: StoreConfig) -> str:
@@ -76,10 +76,10 @@ class SubjectSubset(StoreView):
             raise DataError(f"'{store.path}' has no person {unknown[0]!r}; it has {has}")
         self.store, self.people = store, tuple(people)
         ids = np.asarray(store.subject_ids)
-        kept = [i for i, name in enumerate(store.subject_names) if name in set(people)]
-        self._rows = np.flatnonzero(np.isin(ids, kept))
-        self.subject_names = tuple(store.subject_names[i] for i in kept)
-        self.subject_ids = np.searchsorted(kept, ids[self._rows]).astype(np.int32)
+        numbers = [i for i, name in enumerate(store.subject_names) if name in set(people)]
+        self._rows = np.flatnonzero(np.isin(ids, numbers))
+        self.subject_names = tuple(store.subject_names[i] for i in numbers)
+        self.subject_ids = np.searchsorted(numbers, ids[self._rows]).astype(np.int32)
         self.present = np.asarray(store.present)[self._rows]
         self.labels = np.asarray(store.labels)[self._rows]
         self.starts = np.asarray(store.starts)[self._rows]

@@ -62,27 +62,27 @@ def cells(study: StudyConfig) -> list[Cell]:
     Raises:
         ConfigError: two cells that files could not tell apart.
     """
-    found: list[Cell] = []
+    planned: list[Cell] = []
     for seed in study.seeds:
         folds = {fold for store in study.stores for fold in store_folds(study, store)}
         for fold in sorted(folds):
             for name, method in study.methods.items():
                 for variant, options in method.variants():
-                    found += [
+                    planned += [
                         Cell(store=store, method=name, variant=variant, options=options,
                              fold=fold, seed=seed)
                         for store in judged_stores(study)
                         if fold in store_folds(study, store)
                     ]  # fmt: skip
     by_key: dict[str, Cell] = {}
-    for cell in found:
+    for cell in planned:
         other = by_key.setdefault(cell.key, cell)
         if other is not cell:
             raise ConfigError(
                 f"{cell.title!r} and {other.title!r} on {cell.store} would both be written as "
                 f"{cell.key}; name methods, stores, folds and seeds so that they differ"
             )
-    return found
+    return planned
 
 
 def check_cells(study: StudyConfig) -> None:
@@ -125,14 +125,14 @@ def judgements(
     """
     method = study.methods[cell.method]
     uses: tuple[Use, ...] = method.use if method.objective else ("finetuned",)
-    found = []
+    protocols = []
     for use in uses:
         for share, by, draw in _draws(study):
-            found += [
+            protocols += [
                 EvaluationProtocol(use=use, share=share, by=by, draw=draw, without=without)
                 for without in ((), *subsets)
             ]
-    return found
+    return protocols
 
 
 def _draws(study: StudyConfig) -> Iterator[tuple[float, LabelsBy, int]]:
@@ -160,13 +160,13 @@ def missing_subsets(
         return [chosen for size in sizes for chosen in combinations(names, size)]
     if kind == "none":
         return []
-    found: list[tuple[str, ...]] = [(name,) for name in names] if len(names) > 1 else []
+    subsets: list[tuple[str, ...]] = [(name,) for name in names] if len(names) > 1 else []
     pairs = list(zip(names, sites, strict=True))
     for site in dict.fromkeys(sites):
         of_site = tuple(name for name, where in pairs if where == site)
         if 1 < len(of_site) < len(names):
-            found.append(of_site)
-    return found
+            subsets.append(of_site)
+    return subsets
 
 
 def encoder_config(study: StudyConfig, cell: Cell) -> EncoderConfig:
@@ -196,10 +196,10 @@ def objective_config(study: StudyConfig, cell: Cell) -> ObjectiveConfig | None:
             raise ConfigError(f"{cell.title}: options need an objective")
         return None
     # Every objective's defaults are a field of the recipe, under its name.
-    found: ObjectiveConfig = changed(
+    config: ObjectiveConfig = changed(
         getattr(EncoderRecipe(), kind), cell.options, f"options of {kind}"
     )
-    return found
+    return config
 
 
 def changed(config: Any, changes: Settings, what: str) -> Any:
@@ -259,7 +259,7 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
     """
     pretraining, finetuning = loops(study, cell)
     method, store = study.methods[cell.method], study.stores[cell.store]
-    said = {
+    settings = {
         "format": FORMAT,
         "cell": asdict(cell),
         "method": {"objective": method.objective, "on": method.pretrain_on,
@@ -272,7 +272,7 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
         "labels": asdict(study.labels),
         "missing": asdict(study.missing),
     }  # fmt: skip
-    return said | _later(study, cell)
+    return settings | _later(study, cell)
 
 
 def _loop(loop: LoopConfig) -> Settings:
@@ -282,14 +282,14 @@ def _loop(loop: LoopConfig) -> Settings:
 
 def _later(study: StudyConfig, cell: Cell) -> Settings:
     """Give the settings of `digested` that are there only where they differ from their default."""
-    said: Settings = {}
+    settings: Settings = {}
     if study.probe_loop != probe_loop():
-        said["probe_loop"] = asdict(study.probe_loop)
+        settings["probe_loop"] = asdict(study.probe_loop)
     if study.stores[cell.store].validation != "drawn":
-        said["validation"] = study.stores[cell.store].validation
+        settings["validation"] = study.stores[cell.store].validation
     for name in stores_of(study, cell):
         store = study.stores[name]
         chosen = {"modalities": store.modalities, "people": store.people}
         if any(chosen.values()):
-            said.setdefault("chosen", {})[name] = chosen
-    return said
+            settings.setdefault("chosen", {})[name] = chosen
+    return settings

@@ -122,15 +122,15 @@ def plot_curves(
 def _styles(names: Sequence[Curve]) -> dict[Curve, dict[str, Any]]:
     methods = list(dict.fromkeys(one.method for one in names))
     uses = {one.use for one in names}
-    found: dict[Curve, dict[str, Any]] = {}
+    styles: dict[Curve, dict[str, Any]] = {}
     for one in names:
         number = methods.index(one.method)
-        found[one] = {
+        styles[one] = {
             "color": COLOURS[number % len(COLOURS)],
             "linestyle": "--" if one.use == "fixed" and len(uses) > 1 else "-",
             "marker": "^" if one.also else ("o", "D")[number // len(COLOURS) % 2],
         }
-    return found
+    return styles
 
 
 def _draw_curve(axis: Axes, points: Points, style: Mapping[str, Any], band: bool) -> Any:

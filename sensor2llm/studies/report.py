@@ -32,7 +32,7 @@ def write_report(study: StudyConfig, command: str, *, as_json: bool = False) -> 
     """
     records = read_cells(study)
     lines = tabulate(study, records)
-    found = {
+    results = {
         "name": study.name,
         "command": command,
         "cells": len(records),
@@ -43,11 +43,11 @@ def write_report(study: StudyConfig, command: str, *, as_json: bool = False) -> 
         "rows": lines,
     }
     with update_folder(study.report or study.out) as part:
-        write_json(part / RESULTS, found)
+        write_json(part / RESULTS, results)
         _write_table(part / TABLE, lines)
-        text = describe(study, found, part)
+        text = describe(study, results, part)
         (part / REPORT).write_text(text, encoding="utf-8")
-    return json.dumps(found) if as_json else text
+    return json.dumps(results) if as_json else text
 
 
 def pretraining_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -70,36 +70,36 @@ def pretraining_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     ]
 
 
-def describe(study: StudyConfig, found: Mapping[str, Any], folder: Path) -> str:
+def describe(study: StudyConfig, figures: Mapping[str, Any], folder: Path) -> str:
     """Write the report as Markdown, and its pictures into the folder."""
-    lines: Lines = found["rows"]
+    lines: Lines = figures["rows"]
     parts = [f"# {study.name}"]
-    if found["command"]:
-        parts += ["", f"    {found['command']}"]
+    if figures["command"]:
+        parts += ["", f"    {figures['command']}"]
     parts += [
         "",
-        f"{found['cells']} of {found['cells_wanted']} cells. macro-F1 is of all folds' test windows"
-        " together with its 95 % interval over people; mean and sd are over people; the difference "
-        f"is to `{study.baseline}` (as the row is, fixed or fine-tuned, or fine-tuned where it is "
-        "nothing else) on the same windows of the same runs, p by Wilcoxon's signed-rank test over "
-        "people; the released metric is CroSSL's own (micro-F1 at 0.5 in batches of "
+        f"{figures['cells']} of {figures['cells_wanted']} cells. macro-F1 is of all folds' test "
+        "windows together with its 95 % interval over people; mean and sd are over people; the "
+        f"difference is to `{study.baseline}` (as the row is, fixed or fine-tuned, or fine-tuned "
+        "where it is nothing else) on the same windows of the same runs, p by Wilcoxon's "
+        "signed-rank test over people; the released metric is CroSSL's own (micro-F1 at 0.5 in batches of "
         "8), for comparison with its paper only.",
     ]
     for title, tell in SECTIONS.items():
         body = tell(study, lines, folder)
         if body:
             parts += ["", f"## {title}", "", *body]
-    parts += _pretraining_section(found["pretraining"])
+    parts += _pretraining_section(figures["pretraining"])
     return "\n".join(parts).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 
-def _pretraining_section(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not found:
+def _pretraining_section(pretraining: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not pretraining:
         return []
     rows = [
         [one["store"], one["method"], f"{one['seconds']:.0f}", f"{one['longest_seconds']:.0f}",
          f"{one['windows_per_s']:.0f}", f"{one['stopped_early']} of {one['runs']}"]
-        for one in found
+        for one in pretraining
     ]  # fmt: skip
     heads = ["store", "method", "mean s", "longest s", "windows/s", "stopped early"]
     note = "One thread a run; runs share the machine, so speeds are not a benchmark."
@@ -117,6 +117,6 @@ def _write_table(path: Path, lines: Lines) -> None:
         flat.append(plain)
     types = dict.fromkeys(MAY_LACK, pa.float64())
     types |= dict.fromkeys(("without", "missing"), pa.list_(pa.string()))
-    found = pa.Table.from_pylist(flat).schema
-    schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in found])
+    inferred = pa.Table.from_pylist(flat).schema
+    schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in inferred])
     pq.write_table(pa.Table.from_pylist(flat, schema=schema), path)

@@ -72,13 +72,13 @@ def _gather(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> Table:
         store = stores[name]
         rows = record["rows"]
         true, people = np.asarray(store.labels)[rows], store.subjects[rows]
-        for line, said in zip(record["results"], record["predicted"], strict=True):
+        for line, predicted in zip(record["results"], record["predicted"], strict=True):
             row = StudyRow(
                 store=name, method=record["method"], use=line["use"], share=line["share"],
                 by=line["by"], without=tuple(line["without"]), missing=tuple(line["missing"]),
             )  # fmt: skip
             predictions = Predictions(
-                labels=store.label_names, true=true, predicted=said.astype(np.int64),
+                labels=store.label_names, true=true, predicted=predicted.astype(np.int64),
                 subjects=people,
             )  # fmt: skip
             run = (record["fold"], record["seed"], line["draw"])
@@ -105,7 +105,7 @@ def _summary(
     together = joined([one.predictions for one in judged])
     measured = measure(together)
     people = np.array(list(f1_by_subject(together).values()))
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         **vars(row),
         "without": list(row.without),
         "missing": list(row.missing),
@@ -119,11 +119,11 @@ def _summary(
     }
     for name in RUN_FIGURES:
         values = np.array([one.line[name] for one in judged])
-        found[f"{name}_of_runs"] = float(values.mean())
+        figures[f"{name}_of_runs"] = float(values.mean())
     values = np.array([one.line["macro_f1"] for one in judged])
-    found["sd_of_runs"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    found["seconds_a_run"] = float(np.mean([one.line["seconds"] for one in judged]))
-    return found | _against(runs, baseline)
+    figures["sd_of_runs"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    figures["seconds_a_run"] = float(np.mean([one.line["seconds"] for one in judged]))
+    return figures | _against(runs, baseline)
 
 
 def _against(

@@ -147,17 +147,17 @@ def read_cells(study: StudyConfig) -> list[dict[str, Any]]:
     Raises:
         DataError: there is none.
     """
-    found, marks = [], dict[str, str]()
+    records, marks = [], dict[str, str]()
     for cell in cells(study):
         if not is_done(study, cell, marks):
             continue
         path = study.out / CELLS / f"{cell.key}.json"
         record = json.loads(path.read_text(encoding="utf-8"))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-            found.append(record | {"rows": arrays["rows"], "predicted": arrays["predicted"]})
-    if not found:
+            records.append(record | {"rows": arrays["rows"], "predicted": arrays["predicted"]})
+    if not records:
         raise DataError(f"'{study.out}' holds no finished cell of this study; run it first")
-    return found
+    return records
 
 
 def answer_of(study: StudyConfig, cell: Cell) -> Answer | UserError:

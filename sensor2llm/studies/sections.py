@@ -60,29 +60,29 @@ def _method_cells(line: Line) -> list[str]:
 
 def _published(study: StudyConfig, store: str) -> dict[tuple[str, str], str]:
     """Give the paper's cells of a store by method and use; the use may be left open."""
-    found = {}
-    for name, said in study.published.items():
-        if store in said:
+    results = {}
+    for name, of_store in study.published.items():
+        if store in of_store:
             method, _, use = name.rpartition(" ")
             key = (method, use) if method and use in get_args(Use) else (name, "")
-            found[key] = said[store]
-    return found
+            results[key] = of_store[store]
+    return results
 
 
 def _with_published(
     rows: Sequence[Sequence[str]], published: Mapping[tuple[str, str], str]
 ) -> list[list[str]]:
     """Put the paper's cells beside ours; then rows for what the paper has and this run has not."""
-    left, found = dict(published), []
+    left, joined = dict(published), []
     for row in rows:
         key = (row[0], row[1]) if (row[0], row[1]) in published else (row[0], "")
-        found.append([*row, published.get(key, NOTHING)])
+        joined.append([*row, published.get(key, NOTHING)])
         left.pop(key, None)
     blanks = len(rows[0]) - 2
     theirs = [
         [method, use or NOTHING, *[NOTHING] * blanks, cell] for (method, use), cell in left.items()
     ]
-    return found + theirs
+    return joined + theirs
 
 
 def _options(study: StudyConfig, lines: Lines, folder: Path) -> list[str]:
@@ -163,9 +163,10 @@ def _sets(store: str, lines: Lines, field: str) -> list[str]:
     for line in lines:
         missing = ", ".join(line[field]) or "nothing"
         sets[missing][str(Curve(line["method"], line["use"]))] = _with_interval(line)
-    names = list(dict.fromkeys(name for said in sets.values() for name in said))
+    names = list(dict.fromkeys(name for scores in sets.values() for name in scores))
     rows = [
-        [missing, *(said.get(name, NOTHING) for name in names)] for missing, said in sets.items()
+        [missing, *(scores.get(name, NOTHING) for name in names)]
+        for missing, scores in sets.items()
     ]
     return [f"### {store}, set by set", "", *table(["missing", *names], rows), ""]
 

@@ -42,8 +42,8 @@ def joined_for(
         keys = np.array([person_key(name) in held_out for name in other.subject_names])
         taught.append(start + np.flatnonzero(~keys[np.asarray(other.subject_ids)]))
         start += len(other)
-    found = Split(train=np.concatenate(taught), validation=split.validation, test=split.test)
-    return joined, found
+    joined_split = Split(train=np.concatenate(taught), validation=split.validation, test=split.test)
+    return joined, joined_split
 
 
 def _one_source(store: Windows, other: Windows) -> bool:

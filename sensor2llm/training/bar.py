@@ -37,9 +37,9 @@ class ProgressBar:
         self.task = self.bar.add_task("", total=1.0)
         self.bar.start()
 
-    def update(self, share: float, told: str) -> None:
+    def update(self, share: float, description: str) -> None:
         """Move to `share`, 0 to 1."""
-        self.bar.update(self.task, completed=min(share, 1.0), description=told)
+        self.bar.update(self.task, completed=min(share, 1.0), description=description)
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -15,11 +15,11 @@ RECORDED = ("sensor2llm", "torch", "transformers", "peft", "accelerate", "numpy"
 
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the packages that a result depends on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in RECORDED:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def write_json(path: Path, content: Any) -> None:

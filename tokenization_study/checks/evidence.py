@@ -47,11 +47,11 @@ class Evidence:
     def is_start(self) -> Bool[np.ndarray, " character"]:
         """Say at which characters of the sample a token starts."""
         starts, stops = self.spans
-        found = np.zeros(len(self.sample.joined) + 1, dtype=bool)
-        found[starts[stops > starts]] = True
-        found[self.sample.segment_starts[1:] - 1] = True
-        found[-1] = True
-        return found
+        starts_here = np.zeros(len(self.sample.joined) + 1, dtype=bool)
+        starts_here[starts[stops > starts]] = True
+        starts_here[self.sample.segment_starts[1:] - 1] = True
+        starts_here[-1] = True
+        return starts_here
 
     @functools.cached_property
     def masks(self) -> Int[np.ndarray, " cell"]:
@@ -126,9 +126,9 @@ class Evidence:
         places = encoded.starts - np.array(begins, dtype=np.int64)[text_of]
         sizes = np.minimum([len(part) for part in parts], LONGEST)[text_of]
         inside = (places > 0) & (places < sizes) & (encoded.stops > encoded.starts)
-        found = np.zeros(len(texts), dtype=np.int64)
-        np.bitwise_or.at(found, text_of[inside], np.int64(1) << places[inside])
-        return found
+        masks = np.zeros(len(texts), dtype=np.int64)
+        np.bitwise_or.at(masks, text_of[inside], np.int64(1) << places[inside])
+        return masks
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Give the number of tokens of each text."""

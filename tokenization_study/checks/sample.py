@@ -62,14 +62,14 @@ class SegmentSampler:
         if sum(segment.cells for _, segment in self._kept) <= limit:
             return
         self._kept.sort(key=lambda pair: pair[0])
-        total, kept = 0, []
+        total, segments = 0, []
         for chance, segment in self._kept:
             if total >= self._values:
                 break
-            kept.append((chance, segment))
+            segments.append((chance, segment))
             total += segment.cells
             self._threshold = chance
-        self._kept = kept
+        self._kept = segments
 
     def sample(self, spaced: bool, letters: bool = False) -> "Sample":
         """Give the sample, in the order of the input."""

@@ -81,9 +81,9 @@ def _kinds(codes: np.ndarray) -> np.ndarray:
     """Give each character's kinds as bits."""
     if codes.dtype == np.uint8:
         return np.frombuffer(codes.tobytes().translate(_TABLE.tobytes()), np.uint8)
-    found = np.where(codes < 256, _TABLE[np.minimum(codes, 255)], 0).astype(np.uint8)
-    found[codes == ord(MINUS)] = SIGN
-    return found
+    kinds = np.where(codes < 256, _TABLE[np.minimum(codes, 255)], 0).astype(np.uint8)
+    kinds[codes == ord(MINUS)] = SIGN
+    return kinds
 
 
 def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -121,8 +121,8 @@ def _inside(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep the places that lie in a run; give them and their runs' numbers."""
     run = np.searchsorted(starts, places, side="right") - 1
-    kept = (run >= 0) & (places < stops[run])
-    return places[kept], run[kept]
+    inside = (run >= 0) & (places < stops[run])
+    return places[inside], run[inside]
 
 
 def _is_one_each(places: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> bool:
@@ -134,9 +134,9 @@ def _is_one_each(places: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> b
 
 def _before(mask: np.ndarray) -> np.ndarray:
     """Give how many are true before each place."""
-    found = np.zeros(len(mask) + 1, dtype=np.int32)
-    np.cumsum(mask, out=found[1:])
-    return found
+    counts = np.zeros(len(mask) + 1, dtype=np.int32)
+    np.cumsum(mask, out=counts[1:])
+    return counts
 
 
 def _numbers(
@@ -145,9 +145,9 @@ def _numbers(
     """Keep the runs that are numbers; what looks unusual is read by a regular expression."""
     digit = (kinds & DIGIT) != 0
     begins, ends = digit[starts], digit[stops - 1]
-    kept = begins | ends
-    kept[~kept] = _count(digit, starts[~kept], stops[~kept]) > 0
-    starts, stops, begins, ends = starts[kept], stops[kept], begins[kept], ends[kept]
+    numeric = begins | ends
+    numeric[~numeric] = _count(digit, starts[~numeric], stops[~numeric]) > 0
+    starts, stops, begins, ends = starts[numeric], stops[numeric], begins[numeric], ends[numeric]
     point, letters, inner = ((kinds & kind) != 0 for kind in (POINT, LETTER, SIGN))
     some_letter = letters.any()
     if some_letter:
@@ -172,12 +172,12 @@ def _numbers(
 def _with_unusual(
     text: str, starts: np.ndarray, stops: np.ndarray, plain: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    found = [
+    spans = [
         (start + match.start(), start + match.end())
         for start, stop in zip(starts[~plain].tolist(), stops[~plain].tolist(), strict=True)
         for match in _NUMBER.finditer(text[start:stop])
     ]
-    more = np.array(found, dtype=starts.dtype).reshape(-1, 2)
+    more = np.array(spans, dtype=starts.dtype).reshape(-1, 2)
     starts = np.concatenate([starts[plain], more[:, 0]])
     stops = np.concatenate([stops[plain], more[:, 1]])
     order = np.argsort(starts, kind="stable")
@@ -207,8 +207,8 @@ def _first(mask: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarra
         return firsts
     few = starts.size < FEW * places.size
     number = np.searchsorted(places, starts) if few else _before(mask)[starts]
-    found = places[np.minimum(number, places.size - 1)]
-    return np.where((found >= starts) & (found < stops), found - starts, -1)
+    nearest = places[np.minimum(number, places.size - 1)]
+    return np.where((nearest >= starts) & (nearest < stops), nearest - starts, -1)
 
 
 def _cells(

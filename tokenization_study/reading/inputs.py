@@ -34,12 +34,12 @@ Values = Any
 
 
 def open_source(
-    given: Values, config: InputConfig, *, seed: int = 0, as_text: bool, as_values: bool
+    values: Values, config: InputConfig, *, seed: int = 0, as_text: bool, as_values: bool
 ) -> AuditSource:
     """Open an input.
 
     Args:
-        given: A path or `-`; an array (step,), (channel, step) or (window, channel, step); a list
+        values: A path or `-`; an array (step,), (channel, step) or (window, channel, step); a list
             of numbers or of lines; a WindowStore.
         config: What is read of it.
         seed: Of the choice of windows.
@@ -49,26 +49,24 @@ def open_source(
     Raises:
         DataError: For an input that is missing, empty or broken, or has no number.
     """
-    if isinstance(given, WindowStore):
-        return _store(given, config, seed)
-    if isinstance(given, str | Path):
-        return _path(str(given), config, seed, as_text, as_values)
-    if isinstance(given, list | tuple) and given and all(isinstance(i, str) for i in given):
-        return _lines(_blocks(given), "lines", "lines", config, as_values)
-    return _array(given, config)
+    if isinstance(values, WindowStore):
+        return _store(values, config, seed)
+    if isinstance(values, str | Path):
+        return _path(str(values), config, seed, as_text, as_values)
+    if isinstance(values, list | tuple) and values and all(isinstance(i, str) for i in values):
+        return _lines(_blocks(values), "lines", "lines", config, as_values)
+    return _array(values, config)
 
 
-def _path(
-    given: str, config: InputConfig, seed: int, as_text: bool, as_values: bool
-) -> AuditSource:
-    if given == "-":
+def _path(name: str, config: InputConfig, seed: int, as_text: bool, as_values: bool) -> AuditSource:
+    if name == "-":
         blocks = read_blocks(sys.stdin.buffer, "standard input")
         return _lines(blocks, "standard input", "lines", config, as_values)
-    path = Path(given).expanduser()
+    path = Path(name).expanduser()
     if path.is_dir():
         return _store(WindowStore.open(path), config, seed)
     if not path.exists():
-        raise DataError(f"{given} does not exist")
+        raise DataError(f"{name} does not exist")
     if not path.stat().st_size:
         raise DataError(f"{path.name} is empty")
     if path.suffix in (".yaml", ".yml"):
@@ -193,34 +191,34 @@ def _described(path: Path, config: InputConfig) -> AuditSource:
 def _npz(path: Path, config: InputConfig) -> AuditSource:
     names, _ = load_arrays(path, ())
     _, arrays = load_arrays(path, set(names) - set(EXTRAS))
-    kept = {
+    signals = {
         n: a for n, a in arrays.items() if a.dtype.kind in "iuf" and a.size and a.ndim in (1, 2, 3)
     }
-    if not kept:
+    if not signals:
         raise DataError(f"{path.name} has no array of numbers; it has {listed(arrays)}")
-    none = [np.empty((np.atleast_2d(array).shape[-2], 0)) for array in kept.values()]
+    none = [np.empty((np.atleast_2d(array).shape[-2], 0)) for array in signals.values()]
     windows = (
         (*none[:i], *window, *none[i + 1 :])
-        for i, array in enumerate(kept.values())
+        for i, array in enumerate(signals.values())
         for window in _windows(array, config)
     )
     notes: list[str] = []
-    counts = zip(kept, map(len, none), strict=True)
+    counts = zip(signals, map(len, none), strict=True)
     return AuditSource(
         name=path.name,
         chunks=chunks_of(windows, config.max_windows, notes),
         columns=[f"{n} {k + 1}" if count > 1 else n for n, count in counts for k in range(count)],
         notes=notes,
-        kind=f"npz ({', '.join(kept)})",
+        kind=f"npz ({', '.join(signals)})",
         rate_hz=config.rate_hz,
         unit=config.unit,
         window_steps=config.window_steps,
     )
 
 
-def _array(given: Any, config: InputConfig) -> AuditSource:
+def _array(data: Any, config: InputConfig) -> AuditSource:
     try:
-        values = np.asarray(given)
+        values = np.asarray(data)
     except (ValueError, OverflowError) as error:
         raise DataError(f"values must be numbers in a regular array: {error}") from None
     if values.dtype.kind == "O" or values.dtype.kind not in "iuf":

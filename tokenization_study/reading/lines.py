@@ -173,10 +173,10 @@ class LineReader:
 
     def _chosen(self, values: Part, huge: dict[int, str]) -> list[int]:
         if not self._config.columns:
-            kept = [i for i in range(self._width) if i not in huge]
+            columns = [i for i in range(self._width) if i not in huge]
             self._notes += huge.values()
-            names = [str(i + 1) for i in kept]
-            return [kept[i] for i in choose_columns(values[kept], names, self._notes)]
+            names = [str(i + 1) for i in columns]
+            return [columns[i] for i in choose_columns(values[columns], names, self._notes)]
         try:
             chosen = [int(column) - 1 for column in self._config.columns]
         except ValueError:

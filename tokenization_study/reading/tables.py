@@ -186,8 +186,8 @@ class TableReader:
             )
         clocks = {name for name in numeric if name in TIMES or name in ("time", "timestamp")}
         self._notes += [f"column {name} left out: a clock" for name in sorted(clocks)]
-        kept = [i for i, name in enumerate(numeric) if name not in clocks] or [0]
-        values, names = np.stack([rows[i] for i in kept]), [numeric[i] for i in kept]
+        columns = [i for i, name in enumerate(numeric) if name not in clocks] or [0]
+        values, names = np.stack([rows[i] for i in columns]), [numeric[i] for i in columns]
         return [names[i] for i in choose_columns(values, names, self._notes)]
 
 

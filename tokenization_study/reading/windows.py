@@ -109,7 +109,7 @@ def choose_columns(first: Part, names: Sequence[str], notes: list[str]) -> list[
     Raises:
         DataError: If nothing is left.
     """
-    kept = []
+    chosen = []
     for i, (name, row) in enumerate(zip(names, first, strict=True)):
         there = row[~np.isnan(row)] if row.dtype.kind == "f" else row
         if not there.size:
@@ -119,13 +119,13 @@ def choose_columns(first: Part, names: Sequence[str], notes: list[str]) -> list[
         elif len(first) > 1 and row.size > 2 and _is_clock(row):
             notes.append(f"column {name} left out: a clock")
         else:
-            kept.append(i)
-    if not kept:
+            chosen.append(i)
+    if not chosen:
         raise DataError(
             f"no column varies: {'; '.join(notes) or 'there is none'}; name columns with "
             "--data.columns"
         )
-    return kept
+    return chosen
 
 
 def check_exact(name: str, integers: Sequence[int]) -> str:

@@ -159,16 +159,16 @@ class Writer:
 
 
 def make_writers(
-    given: Sequence[str | Serialiser], config: SerialiserConfig | None = None
+    serialisers: Sequence[str | Serialiser], config: SerialiserConfig | None = None
 ) -> list[Writer]:
     """Give writers by name; raises ConfigError for an unknown name or one that comes twice."""
     writers = []
     letters = config is not None and config.bin_base > 10
-    for entry in given:
+    for entry in serialisers:
         if isinstance(entry, str):
             if entry not in (AS_WRITTEN, *SERIALISERS):
-                known = ", ".join((*SERIALISERS, AS_WRITTEN))
-                raise ConfigError(f"unknown serialiser '{entry}'; choose from {known}")
+                choices = ", ".join((*SERIALISERS, AS_WRITTEN))
+                raise ConfigError(f"unknown serialiser '{entry}'; choose from {choices}")
             serialiser = None if entry == AS_WRITTEN else make_serialiser(entry, config)
             writers.append(Writer(serialiser, letters and entry == "bins", config))
         else:

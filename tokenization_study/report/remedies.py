@@ -74,7 +74,7 @@ def measure_remedies(
 ) -> list[Remedy]:
     """Write some values of all columns in each form and count."""
     chunk = Chunk(windows=columns.stretches)
-    found = []
+    measured = []
     for writer in make_writers(list(FORMS), form):
         try:
             writer.fit(chunk)
@@ -86,8 +86,8 @@ def measure_remedies(
             tally = TokenTally(tokenizer)
             tally.add(written, tokenizer.encode(written.texts))
             if tally.values:
-                found.append((tokenizer.name, writer.name, tally, error, column))
-    plain = {name: tally.tokens for name, form, tally, *_ in found if form == "plain"}
+                measured.append((tokenizer.name, writer.name, tally, error, column))
+    plain = {name: tally.tokens for name, form, tally, *_ in measured if form == "plain"}
     return [
         Remedy(
             tokenizer=name,
@@ -99,7 +99,7 @@ def measure_remedies(
             error=error,
             worst_column=column,
         )
-        for name, form, tally, error, column in found
+        for name, form, tally, error, column in measured
     ]
 
 
@@ -139,7 +139,7 @@ def recommend(
     Of the forms that lose less than 2 % of any column's standard deviation, those that split at
     least 90 % of the numbers alike are preferred; of these the one with fewest tokens.
     """
-    found = []
+    recommendations = []
     for tokenizer in tokenizers:
         own = [r for r in remedies if r.tokenizer == tokenizer.name]
         faithful = [r for r in own if r.error <= FAITHFUL] or own
@@ -159,5 +159,5 @@ def recommend(
             f"that is {tokens:,.0f} tokens a window. Encoded, a window "
             f"takes {config.signal_tokens} tokens: {factor:,.0f} times fewer"
         )
-        found.append(Recommendation(tokenizer=tokenizer.name, form=best.form, text=text))
-    return found
+        recommendations.append(Recommendation(tokenizer=tokenizer.name, form=best.form, text=text))
+    return recommendations

@@ -74,10 +74,10 @@ class Pieces:
         self._bytes = bytearray()
 
     def __getitem__(self, token: int) -> bytes:
-        found = self._known.get(token)
-        if found is None:
-            found = self._known[token] = self._piece(token)
-        return found
+        piece = self._known.get(token)
+        if piece is None:
+            piece = self._known[token] = self._piece(token)
+        return piece
 
     def lengths(self, ids: Int[np.ndarray, " token"]) -> Int[np.ndarray, " token"]:
         """Give the number of bytes of each token; raises ModelError for ids that cannot be."""
@@ -87,10 +87,10 @@ class Pieces:
             more = int(ids.max()) + 1 - self._lengths.size
             self._lengths = np.pad(self._lengths, (0, more), constant_values=-1)
             self._firsts = np.pad(self._firsts, (0, more))
-        found = self._lengths[ids]
-        if found.size and found.min() >= 0:
-            return np.asarray(found)
-        for token in np.unique(ids[found < 0]).tolist():
+        lengths = self._lengths[ids]
+        if lengths.size and lengths.min() >= 0:
+            return np.asarray(lengths)
+        for token in np.unique(ids[lengths < 0]).tolist():
             self._lengths[token], self._firsts[token] = len(self[token]), len(self._bytes)
             self._bytes += self[token]
         return np.asarray(self._lengths[ids])
@@ -142,10 +142,10 @@ def in_parts(texts: Sequence[str], lay_out: Callable[[slice], Encoded]) -> Encod
     cuts = [0, *(np.flatnonzero(np.diff(sizes // AT_ONCE)) + 1).tolist(), len(texts)]
     if len(cuts) == 2:
         return lay_out(slice(0, len(texts)))
-    found = [lay_out(slice(a, b)) for a, b in pairwise(cuts)]
+    parts = [lay_out(slice(a, b)) for a, b in pairwise(cuts)]
     return Encoded(
-        ids=np.concatenate([one.ids for one in found]),
-        starts=np.concatenate([one.starts for one in found]),
-        stops=np.concatenate([one.stops for one in found]),
-        bounds=np.concatenate([[0], np.cumsum(np.concatenate([one.counts for one in found]))]),
+        ids=np.concatenate([one.ids for one in parts]),
+        starts=np.concatenate([one.starts for one in parts]),
+        stops=np.concatenate([one.stops for one in parts]),
+        bounds=np.concatenate([[0], np.cumsum(np.concatenate([one.counts for one in parts]))]),
     )

@@ -25,16 +25,16 @@ def mistral_file(name: str) -> Path:
     """
     version = name.removeprefix(MISTRAL)
     if version not in _PATTERNS:
-        choices = ", ".join(MISTRAL + known for known in _PATTERNS)
+        choices = ", ".join(MISTRAL + release for release in _PATTERNS)
         raise ConfigError(f"unknown tokenizer '{name}'; choose from {choices}")
     spec = find_spec("mistral_common")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(f"'{name}' needs mistral-common: pip install 'sensor2llm[mistral]'")
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    found = sorted(folder.glob(_PATTERNS[version]))
-    if not found:
+    paths = sorted(folder.glob(_PATTERNS[version]))
+    if not paths:
         raise ModelError(f"this mistral-common carries no file for '{name}'; install another")
-    return found[-1]
+    return paths[-1]
 
 
 def hub_file(name: str) -> Path:

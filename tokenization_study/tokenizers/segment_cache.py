@@ -32,8 +32,8 @@ class SegmentTokenCache:
         begins, ends = written.stretches
         text_of = written.text_of
         edge = (np.diff(text_of, prepend=-1) != 0) + 2 * (np.diff(text_of, append=-1) != 0)
-        found = _keys(code_points(written.joined), begins, ends, edge)
-        kinds, self.first, self.place = distinct(found)
+        keys = _keys(code_points(written.joined), begins, ends, edge)
+        kinds, self.first, self.place = distinct(keys)
         self.keys: list[int] = kinds.tolist()
         self.times = np.bincount(self.place)
         self.is_whole = len(np.unique(text_of)) == len(written.texts)
@@ -45,8 +45,8 @@ def _keys(codes: np.ndarray, begins: np.ndarray, ends: np.ndarray, edge: np.ndar
     powers, inverse = _powers(len(codes) + 1)
     total = np.zeros(len(codes) + 1, dtype=np.uint64)
     np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * powers[:-1], out=total[1:])
-    found = (total[ends] - total[begins]) * inverse[begins]
-    return np.asarray(found * np.uint64(4) + edge.astype(np.uint64))
+    hashes = (total[ends] - total[begins]) * inverse[begins]
+    return np.asarray(hashes * np.uint64(4) + edge.astype(np.uint64))
 
 
 def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,12 +58,12 @@ def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=2)
 def _all_powers(size: int) -> tuple[np.ndarray, np.ndarray]:
-    found = []
+    powers = []
     for base in (_BASE, pow(_BASE, -1, 1 << 64)):
         factors = np.full(size, base, dtype=np.uint64)
         factors[0] = 1
-        found.append(np.cumprod(factors))
-    return found[0], found[1]
+        powers.append(np.cumprod(factors))
+    return powers[0], powers[1]
 
 
 class Counter:
@@ -112,18 +112,18 @@ class Counter:
         encoded = self.tokenizer.encode(part.texts)
         if self.tally.has_special(encoded) or not self._learn(own, split_numbers(part, encoded)):
             return False
-        found = np.array([self._known[key] for key in stretches.keys], dtype=np.int64)
-        self._count(written, stretches, found)
+        remembered = np.array([self._known[key] for key in stretches.keys], dtype=np.int64)
+        self._count(written, stretches, remembered)
         return True
 
     def _count(
         self,
         written: SerialisedText,
         stretches: SegmentTokenCache,
-        found: Int[np.ndarray, "stretch 3"],
+        counts: Int[np.ndarray, "stretch 3"],
     ) -> None:
         per_text = np.bincount(
-            written.text_of, found[stretches.place, 0], len(written.texts)
+            written.text_of, counts[stretches.place, 0], len(written.texts)
         ).astype(np.int64)
         cells, first = written.cells, stretches.first
         part = Cells(
@@ -134,7 +134,7 @@ class Counter:
             exponent=cells.exponent[first],
         )
         splits = Splits(
-            tokens=found[:, 0], touching=found[:, 1], masks=found[:, 2].astype(np.uint64)
+            tokens=counts[:, 0], touching=counts[:, 1], masks=counts[:, 2].astype(np.uint64)
         )
         self.tally.add_splits(written, part, splits, per_text, stretches.times)
 

@@ -77,9 +77,9 @@ def masks(cells: Cells, is_start: Bool[np.ndarray, " character"]) -> Int[np.ndar
     bits = np.concatenate([np.packbits(is_start, bitorder="little"), np.zeros(16, np.uint8)])
     words = np.ndarray((len(bits) - 8,), "<u8", bits, strides=(1,))
     at, late = cells.starts >> 3, (cells.starts & 7).astype(np.uint64)
-    found = (words[at] >> late) | (bits[at + 8].astype(np.uint64) << _1 << (_63 - late))
-    kept = np.minimum(cells.lengths, LONGEST).astype(np.uint64)
-    return np.asarray(found & ((np.uint64(2) << kept) - np.uint64(1)))
+    windows = (words[at] >> late) | (bits[at + 8].astype(np.uint64) << _1 << (_63 - late))
+    lengths = np.minimum(cells.lengths, LONGEST).astype(np.uint64)
+    return np.asarray(windows & ((np.uint64(2) << lengths) - np.uint64(1)))
 
 
 def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,11 +87,11 @@ def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     A hash table finds them, several times faster than `np.unique` sorts.
     """
-    found = pa.array(keys).dictionary_encode()
-    place = found.indices.to_numpy()
-    first = np.empty(len(found.dictionary), dtype=np.int64)
+    encoded = pa.array(keys).dictionary_encode()
+    place = encoded.indices.to_numpy()
+    first = np.empty(len(encoded.dictionary), dtype=np.int64)
     first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
-    return found.dictionary.to_numpy(), first, place
+    return encoded.dictionary.to_numpy(), first, place
 
 
 class TokenTally:
@@ -219,11 +219,11 @@ def _empty_tokens(written: SerialisedText, encoded: Encoded) -> np.ndarray:
     """Give a text's tokens that stand for nothing to its first number."""
     is_empty = np.concatenate([[0], np.cumsum(encoded.starts == encoded.stops)])
     counts = is_empty[encoded.bounds[1:]] - is_empty[encoded.bounds[:-1]]
-    found = np.zeros(len(written.cells), dtype=np.int64)
+    empty = np.zeros(len(written.cells), dtype=np.int64)
     first = np.searchsorted(written.cells.starts, written.text_starts)
-    there = first < len(found)
-    np.add.at(found, first[there], counts[there])
-    return found
+    there = first < len(empty)
+    np.add.at(empty, first[there], counts[there])
+    return empty
 
 
 def _count(counter: Counter[int], values: np.ndarray, times: np.ndarray | None = None) -> None:

@@ -66,11 +66,11 @@ class Tokenizer(Protocol):
         """Give the text of ids."""
 
 
-def load_tokenizer(given: str, pattern: str | None = None, threads: int = 1) -> Tokenizer:
+def load_tokenizer(source: str, pattern: str | None = None, threads: int = 1) -> Tokenizer:
     """Load a tokenizer by the name that was typed (see this module).
 
     Args:
-        given: The name, `LABEL=NAME` for another label.
+        source: The name, `LABEL=NAME` for another label.
         pattern: Split pattern of a rank file that is not known.
         threads: How many threads encode, where the library leaves the choice.
 
@@ -81,7 +81,7 @@ def load_tokenizer(given: str, pattern: str | None = None, threads: int = 1) -> 
     # Imported here: a machine needs only the libraries of the tokenizers that it names.
     from tokenization_study.tokenizers.loaders.ranks import named_encoding
 
-    label, _, spec = given.rpartition("=") if not Path(given).exists() else ("", "", given)
+    label, _, spec = source.rpartition("=") if not Path(source).exists() else ("", "", source)
     if not spec:
         raise ConfigError("a tokenizer needs a name; try bundled, cl100k_base or a file")
     if spec == "bundled":
@@ -158,8 +158,8 @@ def _from_path(path: Path, name: str, pattern: str | None, threads: int) -> Toke
     others = sorted(p for p in path.glob("*") if p.suffix in ENDINGS and "config" not in p.name)
     if len(others) == 1:
         return _from_file(others[0], name, pattern, threads)
-    found = f"several: {', '.join(p.name for p in others)}" if others else "none"
-    raise ModelError(f"'{path}' should hold one tokenizer file and holds {found}")
+    others_shown = f"several: {', '.join(p.name for p in others)}" if others else "none"
+    raise ModelError(f"'{path}' should hold one tokenizer file and holds {others_shown}")
 
 
 def _from_file(path: Path, name: str, pattern: str | None, threads: int) -> Tokenizer:

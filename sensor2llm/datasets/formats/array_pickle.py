@@ -207,8 +207,8 @@ _CONTAINERS: dict[str, Callable[[_Machine], None]] = {
 
 
 def _name(module: object, name: object) -> _Name:
-    known = isinstance(module, str) and isinstance(name, str) and (module, name) in _CALLS
-    if not known:
+    allowed = isinstance(module, str) and isinstance(name, str) and (module, name) in _CALLS
+    if not allowed:
         raise DataError(
             f"asks for {str(module)[:40]}.{str(name)[:40]}; only numpy arrays of numbers are read, "
             "and the file was not run: download it again from the data set's own page"

@@ -137,5 +137,5 @@ def _is_calibrated(signal: Any) -> bool:
         digital, physical = tuple(signal.digital_range), tuple(signal.physical_range)
     except ValueError:
         return False
-    said = digital[1] > digital[0] and physical[0] != physical[1] and digital != physical
-    return said and all(abs(limit) < GREATEST for limit in physical)
+    stated = digital[1] > digital[0] and physical[0] != physical[1] and digital != physical
+    return stated and all(abs(limit) < GREATEST for limit in physical)

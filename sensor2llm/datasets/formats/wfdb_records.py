@@ -101,12 +101,12 @@ def _read_header(record: Path) -> tuple[float, dict[str, str]]:
                 f"{path.name}: {line[:60]!r}; expected such as "
                 f"'{record.name}.mat 16+24 1000/mV 16 0 0 0 0 ECG'; download it again"
             )
-    found = [signal for signal in signals if signal]
-    names = [signal["name"] for signal in found]
+    described = [signal for signal in signals if signal]
+    names = [signal["name"] for signal in described]
     if len(set(names)) < len(names) or not float(head["rate"]):
         raise DataError(f"{path.name} names a signal twice, or no rate; download it again")
-    _check_size(record, found, int(head["samples"]))
-    return float(head["rate"]), {signal["name"]: signal["unit"] for signal in found}
+    _check_size(record, described, int(head["samples"]))
+    return float(head["rate"]), {signal["name"]: signal["unit"] for signal in described}
 
 
 def _check_size(record: Path, signals: list[re.Match[str]], samples: int) -> None:

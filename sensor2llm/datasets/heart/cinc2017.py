@@ -149,9 +149,9 @@ def _windows(
         (Annotation(0.0, len(times_s) / RATE_HZ, label),),
         row_times_s=times_s,
     )
-    kept = False
+    whole = False
     for window in segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples"):
-        kept = True
+        whole = True
         yield window
-    ledger.keep("recordings", kept)
-    ledger.drop("recordings", not kept, "without a whole window")
+    ledger.keep("recordings", whole)
+    ledger.drop("recordings", not whole, "without a whole window")

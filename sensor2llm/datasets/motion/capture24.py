@@ -175,23 +175,23 @@ def _stretches(
     pieces: Iterator[np.ndarray], window_s: float, overlap: float, ledger: Ledger
 ) -> Iterator[Stretch]:
     """Join pieces into stretches without a pause; a long one is cut between two windows."""
-    kept, begin_s, hop_s = np.empty(0, SAMPLE), 0.0, window_s * (1 - overlap)
+    buffer, begin_s, hop_s = np.empty(0, SAMPLE), 0.0, window_s * (1 - overlap)
     for piece in pieces:
-        joined = np.concatenate([kept, piece])
+        joined = np.concatenate([buffer, piece])
         bounds = [0, *(np.flatnonzero(np.diff(joined["time_s"]) > MAX_GAP_S) + 1).tolist()]
         yield from _long_stretches(joined, bounds, begin_s, window_s, ledger)
-        kept = joined[bounds[-1] :]
-        if len(kept) < PIECE_SAMPLES:
+        buffer = joined[bounds[-1] :]
+        if len(buffer) < PIECE_SAMPLES:
             continue
-        begin_s = max(begin_s, float(kept["time_s"][0]))
-        ready = math.floor((kept["time_s"][-1] - begin_s - window_s) / hop_s) + 1
+        begin_s = max(begin_s, float(buffer["time_s"][0]))
+        ready = math.floor((buffer["time_s"][-1] - begin_s - window_s) / hop_s) + 1
         if ready > 0:
             next_s = begin_s + ready * hop_s
-            yield Stretch(kept, begin_s, next_s - hop_s + window_s, next_s)
+            yield Stretch(buffer, begin_s, next_s - hop_s + window_s, next_s)
             begin_s = next_s
             # The sample before the next window stays: values between two samples are interpolated.
-            kept = kept[max(0, int(np.searchsorted(kept["time_s"], begin_s)) - 1) :]
-    yield from _long_stretches(kept, [0, len(kept)], begin_s, window_s, ledger)
+            buffer = buffer[max(0, int(np.searchsorted(buffer["time_s"], begin_s)) - 1) :]
+    yield from _long_stretches(buffer, [0, len(buffer)], begin_s, window_s, ledger)
 
 
 def _long_stretches(

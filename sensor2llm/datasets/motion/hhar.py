@@ -176,15 +176,15 @@ def _by_device(path: Path, ledger: Ledger) -> Iterator[tuple[Device, np.ndarray]
         samples["code"] = _codes(batch["gt"], path)
         users, devices = (batch[name].dictionary_encode() for name in ("User", "Device"))
         which = users.indices.to_numpy() * len(devices.dictionary) + devices.indices.to_numpy()
-        kept = samples["code"] >= 0
-        leave_out(ledger, int((~kept).sum()), NO_ACTIVITY)
+        labelled = samples["code"] >= 0
+        leave_out(ledger, int((~labelled).sum()), NO_ACTIVITY)
         _check_times(samples, path)
-        for number in np.unique(which[kept]):
+        for number in np.unique(which[labelled]):
             user, device = divmod(int(number), len(devices.dictionary))
             name = users.dictionary[user].as_py(), devices.dictionary[device].as_py()
             if not all(name):
                 raise DataError(f"{path.name} has a sample without a User or a Device")
-            yield name, samples[kept & (which == number)]
+            yield name, samples[labelled & (which == number)]
 
 
 def _check_times(samples: np.ndarray, path: Path) -> None:

@@ -106,7 +106,7 @@ def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
     Raises:
         DataError: For a folder of another activity, and two files of one trial.
     """
-    found: dict[int, list[tuple[int, str, Path]]] = {}
+    trials: dict[int, list[tuple[int, str, Path]]] = {}
     for path in root.glob("*_*/sub_*.csv"):
         activity, _, trial = path.parent.name.partition("_")
         person = path.stem.removeprefix("sub_")
@@ -117,15 +117,15 @@ def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
                 "<activity>_<number>/sub_<number>.csv "
                 f"with an activity of {', '.join(LABELS)}"
             )
-        found.setdefault(int(person), []).append((int(trial), LABELS[activity], path))
-    for files in found.values():
+        trials.setdefault(int(person), []).append((int(trial), LABELS[activity], path))
+    for files in trials.values():
         for (*one, path), (*other, double) in pairwise(sorted(files)):
             if one == other:
                 raise DataError(
                     f"{path.relative_to(root)} and {double.relative_to(root)} are one trial of one "
                     "person; keep one of them"
                 )
-    return {number: sorted(files) for number, files in found.items()}
+    return {number: sorted(files) for number, files in trials.items()}
 
 
 def _bouts(subject: str, trials: list[tuple[int, str, Path]]) -> Iterator[Bout]:

@@ -170,8 +170,8 @@ def _windows(
     table, steps = _in_order(path, read_samples(path), ledger)
     heart_rate = stack_floats(table, ["heart_rate"])
     bpm = possible_values(path.name, heart_rate, spec["heart_rate"], ledger)[0]
-    known = np.isfinite(bpm)
-    read_s, bpm = steps[known] / RATE_HZ, bpm[known]
+    measured = np.isfinite(bpm)
+    read_s, bpm = steps[measured] / RATE_HZ, bpm[measured]
     motion = spec.subset(name for name in spec.names if name != "heart_rate")
     # The heart rate is added afterwards, at each window's own seconds: cut with the rest, it would
     # be up to half a second off, and make windows of the half second in which nothing else is left.
@@ -194,9 +194,9 @@ def _in_order(
         DataError: For a sample without a time, and times that leave nearly every step without one.
     """
     times_s = table["time"].to_numpy()
-    known = np.abs(times_s) < LATEST_S
-    if not known.all():
-        row = int(np.flatnonzero(~known)[0]) + 1
+    possible = np.abs(times_s) < LATEST_S
+    if not possible.all():
+        row = int(np.flatnonzero(~possible)[0]) + 1
         raise DataError(f"{path.name}: row {row} has no time; unpack the archive again")
     channels = [name for name in table.column_names if name not in ("time", "activity")]
     stay, times_s = in_order(times_s - times_s[0], stack_floats(table, channels), ledger)
@@ -222,8 +222,8 @@ def _bouts(
     codes = table["activity"].to_numpy()
     unknown = np.setdiff1d(codes, (TRANSIENT, *OPTIONAL, *LABELS))
     if unknown.size:
-        known = ", ".join(map(str, sorted((TRANSIENT, *OPTIONAL, *LABELS))))
-        raise DataError(f"{path.name}: unknown activity {unknown[0]}, expected one of {known}")
+        numbers = ", ".join(map(str, sorted((TRANSIENT, *OPTIONAL, *LABELS))))
+        raise DataError(f"{path.name}: unknown activity {unknown[0]}, expected one of {numbers}")
     leave_out(ledger, int((codes == TRANSIENT).sum()), "between two activities")
     leave_out(ledger, int(np.isin(codes, OPTIONAL).sum()), "of optional activities")
     values = {m.name: stack_floats(table, m.channel_names) for m in motion.modalities}

@@ -158,7 +158,7 @@ def find_files(root: Path, devices: tuple[str, ...]) -> Files:
     Raises:
         DataError: For two files of one person.
     """
-    found: Files = {}
+    files: Files = {}
     for device in devices:
         for sensor in UNITS:
             paths = sorted((root / device / sensor).glob(f"data_*_{sensor}_{device}.txt"))
@@ -167,8 +167,8 @@ def find_files(root: Path, devices: tuple[str, ...]) -> Files:
                 raise DataError(
                     f"{root / device / sensor} has two files of one person; keep one of them"
                 )
-            found[f"{device}_{sensor}"] = of_sensor
-    return found
+            files[f"{device}_{sensor}"] = of_sensor
+    return files
 
 
 def recordings(subject: str, files: Files, spec: SignalSpec, ledger: Ledger) -> Iterator[Recording]:
@@ -222,9 +222,11 @@ def in_order(
         key: [part.times_s[[0, -1]] for name, part in group.items() if name.startswith(reference)]
         for key, group in groups.items()
     }
-    zero = min(times[0] for found in clocks.values() for times in found)
-    starts = {key: min(t[0] for t in found) - zero for key, found in clocks.items() if found}
-    end = max(times[1] for found in clocks.values() for times in found) - zero
+    zero = min(times[0] for segments in clocks.values() for times in segments)
+    starts = {
+        key: min(t[0] for t in segments) - zero for key, segments in clocks.items() if segments
+    }
+    end = max(times[1] for segments in clocks.values() for times in segments) - zero
     for key, group in groups.items():
         if key not in starts:
             starts[key], end = end + 1.0, end + 1.0 + max(p.duration_s for p in group.values())

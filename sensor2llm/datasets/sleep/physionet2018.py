@@ -125,7 +125,7 @@ def find_stages(record: str, notes: Notes, rate_hz: float, stop_s: float) -> tup
     Raises:
         DataError: If there is no stage.
     """
-    found = [
+    onsets = [
         (sample / rate_hz, STAGES[text])
         for sample, text in zip(notes.samples.tolist(), notes.texts, strict=True)
         if text in STAGES
@@ -135,12 +135,12 @@ def find_stages(record: str, notes: Notes, rate_hz: float, stop_s: float) -> tup
             f"{record}.arousal counts {notes.rate_hz:g} samples a second and {record}.hea "
             f"{rate_hz:g}; download both again"
         )
-    if not found:
+    if not onsets:
         raise DataError(
             f"{record}.arousal has no sleep stage, expected {', '.join(STAGES)}; only the "
             "training records have stages"
         )
-    times_s = [time_s for time_s, _ in found]
+    times_s = [time_s for time_s, _ in onsets]
     spans = list(pairwise([*times_s, stop_s]))
     late = next((a for a, b in spans if a < 0 or b < a), None)
     if late is not None:
@@ -149,7 +149,7 @@ def find_stages(record: str, notes: Notes, rate_hz: float, stop_s: float) -> tup
             "or not in order; download it again"
         )
     return tuple(
-        Annotation(a, b, label) for (a, b), (_, label) in zip(spans, found, strict=True) if b > a
+        Annotation(a, b, label) for (a, b), (_, label) in zip(spans, onsets, strict=True) if b > a
     )
 
 

@@ -140,9 +140,9 @@ def find_people(folder: Path) -> dict[str, Path]:
         DataError: Where there is none, with the page to download it from.
     """
     for root in (folder, folder / "WESAD"):
-        found = [path for path in root.glob("S*") if path.is_dir() and path.name[1:].isdigit()]
-        if found:
-            return {path.name: path for path in sorted(found, key=lambda p: int(p.name[1:]))}
+        folders = [path for path in root.glob("S*") if path.is_dir() and path.name[1:].isdigit()]
+        if folders:
+            return {path.name: path for path in sorted(folders, key=lambda p: int(p.name[1:]))}
     raise DataError(
         f"no 'WESAD/S2', 'WESAD/S3' ... in {folder}; unpack the archive of "
         "https://archive.ics.uci.edu/dataset/465 there"

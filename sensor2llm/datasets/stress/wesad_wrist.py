@@ -184,17 +184,17 @@ def find_labels(folder: Path) -> Path:
     Raises:
         DataError: Where there is none, or more than one.
     """
-    found = sorted(folder.glob("*labels*.csv"))
-    if not found:
+    paths = sorted(folder.glob("*labels*.csv"))
+    if not paths:
         raise DataError(
             f"{folder.name} has neither {folder.name}.pkl nor labels: write "
             f"{folder.name}_labels.csv there, with the header '{','.join(HEADER)}' and rows such "
             "as '1862,baseline', each holding until the next ('none' where no condition is)"
         )
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise DataError(f"{folder} has {len(found)} label files, {names}; keep one")
-    return found[0]
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise DataError(f"{folder} has {len(paths)} label files, {names}; keep one")
+    return paths[0]
 
 
 def describe_labels(files: Iterable[Path]) -> str:
@@ -222,26 +222,26 @@ def read_labels(path: Path, texts: Mapping[str, str]) -> tuple[Annotation, ...]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{where} is no UTF-8 text of two columns; write it again") from error
     if not rows or tuple(rows[0]) != HEADER:
-        given = lines[0][:80] if lines else ""
-        raise DataError(f"{where}: line 1 is {given!r}, expected '{','.join(HEADER)}'")
-    found: list[tuple[float, str]] = []
+        head = lines[0][:80] if lines else ""
+        raise DataError(f"{where}: line 1 is {head!r}, expected '{','.join(HEADER)}'")
+    starts: list[tuple[float, str]] = []
     for line, row in enumerate(rows[1:], 2):
         if len(row) != 2 or not _is_number(row[0]):
             shown = ",".join(row)[:80]
             raise DataError(f"{where}: line {line}: {shown!r} is not 'seconds,condition'")
         start_s, condition = float(row[0]), row[1].lower()
         if condition not in (NO_CONDITION, *texts):
-            known = ", ".join((NO_CONDITION, *texts))
+            conditions = ", ".join((NO_CONDITION, *texts))
             raise DataError(
-                f"{where}: line {line}: unknown condition {row[1][:40]!r}; choose from {known}"
+                f"{where}: line {line}: unknown condition {row[1][:40]!r}; choose from {conditions}"
             )
-        if found and start_s <= found[-1][0]:
+        if starts and start_s <= starts[-1][0]:
             raise DataError(
-                f"{where}: line {line}: {start_s:g} s is not after {found[-1][0]:g} s; sort them"
+                f"{where}: line {line}: {start_s:g} s is not after {starts[-1][0]:g} s; sort them"
             )
-        found.append((start_s, condition))
+        starts.append((start_s, condition))
     return tuple(
         Annotation(start_s=start_s, stop_s=stop_s, label=texts[condition])
-        for (start_s, condition), (stop_s, _) in pairwise([*found, (math.inf, NO_CONDITION)])
+        for (start_s, condition), (stop_s, _) in pairwise([*starts, (math.inf, NO_CONDITION)])
         if condition != NO_CONDITION
     )

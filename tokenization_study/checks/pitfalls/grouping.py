@@ -77,10 +77,10 @@ def _off_modal(
     splits: dict[Key, Counter[Key]] = defaultdict(Counter)
     shown: dict[tuple[Key, Key], Pattern] = {}
     for pattern in evidence.patterns:
-        found = part(pattern)
-        if found is not None:
-            splits[found[0]][found[1]] += pattern.count
-            shown.setdefault(found, pattern)
+        key = part(pattern)
+        if key is not None:
+            splits[key[0]][key[1]] += pattern.count
+            shown.setdefault(key, pattern)
     total = sum(sum(counter.values()) for counter in splits.values())
     if not total:
         return None
@@ -94,8 +94,8 @@ def _off_modal(
     ways = len(splits[widest])
     note = f"up to {ways} ways to split one length" if ways > 1 else ""
     share = 1 - usual / total
-    kept = tuple(examples) if share > 0 else ()
-    return Outcome(share=share, checked=total, of=of, examples=kept, note=note)
+    shown_examples = tuple(examples) if share > 0 else ()
+    return Outcome(share=share, checked=total, of=of, examples=shown_examples, note=note)
 
 
 def grouping_direction(evidence: Evidence) -> Outcome | None:

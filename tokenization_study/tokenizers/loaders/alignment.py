@@ -87,14 +87,14 @@ def _forms(data: bytes) -> Iterator[tuple[bytes, np.ndarray]]:
         return
     codes = np.frombuffer(data, np.uint8)
     white = _IS_WHITE[codes]
-    kept = np.flatnonzero(~white)
+    places = np.flatnonzero(~white)
     for letters in (data, data.lower()):
-        yield b"".join(letters.split()), kept
+        yield b"".join(letters.split()), places
         collapsed = b" ".join(letters.split())
         first_white = np.flatnonzero(white & ~np.append(False, white[:-1]))
-        inside = first_white[(first_white > kept[0]) & (first_white < kept[-1])] if kept.size else (
-            first_white[:0])  # fmt: skip
-        place = np.sort(np.concatenate([kept, inside]))
+        ends = (places[0], places[-1]) if places.size else (0, 0)
+        inside = first_white[(first_white > ends[0]) & (first_white < ends[1])]
+        place = np.sort(np.concatenate([places, inside]))
         yield collapsed, place
         yield b" " + collapsed, np.concatenate([[-1], place])
     yield data.lower(), np.arange(len(data))

@@ -40,8 +40,10 @@ class HuggingFaceTokenizer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Give the tokens of texts."""
-        found = self._encodings(texts)
-        return align(texts, [e.ids for e in found], self._pieces, lambda i: _spans(found[i]))
+        encodings = self._encodings(texts)
+        return align(
+            texts, [e.ids for e in encodings], self._pieces, lambda i: _spans(encodings[i])
+        )
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
@@ -128,8 +130,8 @@ def vocabulary_and_merges(
     Raises:
         ModelError: For a broken file.
     """
-    known = PATTERN_OF_FILE.get(hashlib.sha256(vocabulary.read_bytes()).hexdigest(), "gpt2")
-    pattern = pattern or PATTERNS[known]
+    encoding = PATTERN_OF_FILE.get(hashlib.sha256(vocabulary.read_bytes()).hexdigest(), "gpt2")
+    pattern = pattern or PATTERNS[encoding]
 
     def build() -> tokenizers.Tokenizer:
         _check_ids(read_json(vocabulary))

@@ -116,14 +116,14 @@ def named_encoding(name: str, threads: int) -> RankTokenizer | None:
     Raises:
         ModelError: If its file is neither in tiktoken's cache nor to be had from the network.
     """
-    known = tiktoken.model.MODEL_TO_ENCODING.get(name, name)
-    if known not in tiktoken.list_encoding_names():
+    encoding = tiktoken.model.MODEL_TO_ENCODING.get(name, name)
+    if encoding not in tiktoken.list_encoding_names():
         return None
     try:
-        return RankTokenizer(name, tiktoken.get_encoding(known), threads)
+        return RankTokenizer(name, tiktoken.get_encoding(encoding), threads)
     except Exception as error:  # requests raises a family of its own, tiktoken ValueError
         raise ModelError(
-            f"tiktoken's {known!r} is neither in its cache nor to be had from the network "
+            f"tiktoken's {encoding!r} is neither in its cache nor to be had from the network "
             f"({type(error).__name__}); set TIKTOKEN_CACHE_DIR to a folder that has it, or give "
             "a rank file"
         ) from None
@@ -148,8 +148,8 @@ def rank_file(path: Path, name: str, pattern: str | None, threads: int) -> RankT
         ModelError: For a broken file.
     """
     content = path.read_bytes()
-    known = PATTERN_OF_FILE.get(hashlib.sha256(content).hexdigest())
-    if pattern is None and known is None:
+    encoding = PATTERN_OF_FILE.get(hashlib.sha256(content).hexdigest())
+    if pattern is None and encoding is None:
         raise ConfigError(
             f"the split pattern of {path.name} is not known (its sha256 is in no table); give it "
             "with --pattern"
@@ -165,7 +165,7 @@ def rank_file(path: Path, name: str, pattern: str | None, threads: int) -> RankT
                     f"{path.name}: line {number} is no rank line (base64 and a number); "
                     "is the file whole?"
                 ) from None
-    return _build(name, pattern or PATTERNS[str(known)], ranks, threads, path)
+    return _build(name, pattern or PATTERNS[str(encoding)], ranks, threads, path)
 
 
 def rank_json(path: Path, name: str, content: dict[str, Any], threads: int) -> RankTokenizer:
@@ -178,9 +178,9 @@ def rank_json(path: Path, name: str, content: dict[str, Any], threads: int) -> R
         if "pat_str" in content:
             return _build(name, content["pat_str"], _listed(content["bpe_ranks"]), threads, path)
         settings = content["config"]
-        kept = int(settings["default_vocab_size"]) - int(settings["default_num_special_tokens"])
+        count = int(settings["default_vocab_size"]) - int(settings["default_num_special_tokens"])
         ranks = {base64.b64decode(e["token_bytes"]): int(e["rank"]) for e in content["vocab"]}
-        ranks = {token: rank for token, rank in ranks.items() if rank < kept}
+        ranks = {token: rank for token, rank in ranks.items() if rank < count}
         return _build(name, settings["pattern"], ranks, threads, path)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ModelError):
