@@ -25,7 +25,7 @@ UV ?= $(BIN)/python -m uv
 lock:
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(PIP) install --group lock
 	@$(UV) export --quiet --upgrade --format requirements-txt --no-header --no-annotate --no-emit-project \
-	  --prune torch --extra all --group build --group torch-needs --group test --group lint --output-file requirements.lock
+	  --prune torch --extra all --group build --group torch-needs --group test --group lint --group docs --output-file requirements.lock
 	@rm -f uv.lock
 
 DEMO := runs/demo

@@ -1,4 +1,4 @@
-"""README's tables of the studies, from the results.json that `study` wrote."""
+"""Tables of the studies, from the results.json that `study` wrote."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
