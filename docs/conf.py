@@ -9,6 +9,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 os.environ |= {"HF_HUB_OFFLINE": "1", "COLUMNS": "100", "NO_COLOR": "1"}
 
+import docstrings  # noqa: E402
 import generated_pages  # noqa: E402
 
 generated_pages.write_all(HERE / "generated")
@@ -17,7 +18,8 @@ project = "sensor2llm"
 author = "The sensor2llm authors"
 copyright = "The sensor2llm authors"
 release = version = installed_version("sensor2llm")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+toc_object_entries = False
 exclude_patterns = ["generated/parts/**", "notebooks/**", "_build/**"]
 html_theme = "furo"
 html_title = "sensor2llm"
@@ -31,9 +33,16 @@ myst_links_external_new_tab = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-# Names of other libraries and of type variables have no page here.
+napoleon_use_ivar = True
+# Types of other libraries and of modules whose members are not listed have no page here; a broken
+# link between pages is an error all the same.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!sensor2llm\.|tokenization_study\.).*")]
+nitpick_ignore_regex = [(r"py:(class|obj|data|exc)", r".*")]
+suppress_warnings = ["ref.python"]  # a word of a Literal that is also an attribute's name
+
+
+def setup(app) -> None:
+    """Convert docstrings before napoleon reads their sections."""
+    app.connect("autodoc-process-docstring", docstrings.convert, priority=400)

@@ -22,6 +22,19 @@ from tokenization_study.checks.catalogue import PITFALLS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("sensor2llm", "tokenization_study")
+# Packages for those who change the code: of their modules the first text is shown, not every name.
+INTERNAL = tuple(
+    f"sensor2llm.{name}" for name in (
+        *VERBS, "archive", "artefacts", "cli", "command", "datasets", "library_output", "recipes",
+        "llm.checks", "llm.tuning", "plots", "signals.ledger", "studies", "training",
+    )
+) + tuple(f"tokenization_study.{name}" for name in ("comparison", "reading", "report", "tokenizers"))
+REPORTS = {
+    "kills": ("What a kill leaves", "README.md"),
+    "mutants": ("", "README.md"),
+    "newest": ("", "README.md"),
+    "llm_families": ("Families of language models", "table.md"),
+}
 READER = ROOT / "sensor2llm" / "signals" / "tables"
 
 
@@ -37,6 +50,7 @@ def write_all(folder: Path) -> None:
         "parts/errors.md": reader_errors(),
         **{f"api/{name}.md": package_page(name) for name in packages()},
         **cards(),
+        **reports(),
         **notebooks(),
     }
     for name, text in pages.items():
@@ -109,8 +123,9 @@ def package_page(package: str) -> str:
     """Give a page with the documentation of a package's modules."""
     parts = [f".. automodule:: {package}"]
     parts += [
-        f".. rubric:: {package}.{name}\n\n.. automodule:: {package}.{name}\n   :members:"
-        for name in modules(package)
+        f".. rubric:: {name}\n\n.. automodule:: {name}"
+        + "\n   :members:" * (not name.startswith(INTERNAL))
+        for name in (f"{package}.{module}" for module in modules(package))
     ]
     return f"# {package}\n\n```{{eval-rst}}\n" + "\n\n".join(parts) + "\n```\n"
 
@@ -196,6 +211,17 @@ def cards() -> dict[str, str]:
     pages["cards/index.md"] = "\n".join(
         ["# Cards of the released adapters and encoders", "", "```{toctree}", *names, "```", ""]
     )
+    return pages
+
+
+def reports() -> dict[str, str]:
+    """Give a page a benchmark whose report other pages link to."""
+    pages = {}
+    for name, (title, file) in REPORTS.items():
+        text = (ROOT / "benchmarks" / "results" / name / file).read_text(encoding="utf-8")
+        pages[f"reports/{name}.md"] = f"# {title}\n\n{text}" if title else text
+    names = "\n".join(REPORTS)
+    pages["reports/index.md"] = f"# Reports of the checks\n\n```{{toctree}}\n{names}\n```\n"
     return pages
 
 
