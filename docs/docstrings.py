@@ -7,7 +7,7 @@ else reStructuredText would take for markup is text.
 import re
 from collections.abc import Iterator
 
-SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:", "Example:", "Examples:", "Note:")
+SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:", "Example:", "Examples:")
 CODE = re.compile(r"``[^`]+``|`([^`]+)`", re.DOTALL)
 ITEM = re.compile(r"([-*]|\d+\.) ")
 
@@ -53,7 +53,8 @@ def _inline(lines: list[str]) -> list[str]:
 def _escaped(text: str) -> str:
     pieces, end = [], 0
     for match in CODE.finditer(text):
-        pieces += [_plain(text[end : match.start()]), match[0] if match[1] is None else f"``{match[1].strip()}``"]
+        code = match[0] if match[1] is None else f"``{match[1].strip()}``"
+        pieces += [_plain(text[end : match.start()]), code]
         end = match.end()
     return "".join([*pieces, _plain(text[end:])])
 

@@ -1,4 +1,4 @@
-"""Write the pages that come from the code: command line, API, layers, pitfalls, errors, cards, notebooks.
+"""Write the pages that come from the code: command line, API, layers, pitfalls, errors, cards.
 
 Parts of pages go to `generated/parts`, whole pages beside it. A file is written only where its text
 changes, so that a second build reads little.
@@ -23,12 +23,15 @@ from tokenization_study.checks.catalogue import PITFALLS
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("sensor2llm", "tokenization_study")
 # Packages for those who change the code: of their modules the first text is shown, not every name.
-INTERNAL = tuple(
-    f"sensor2llm.{name}" for name in (
-        *VERBS, "archive", "artefacts", "cli", "command", "datasets", "library_output", "recipes",
-        "llm.checks", "llm.tuning", "plots", "signals.ledger", "studies", "training",
-    )
-) + tuple(f"tokenization_study.{name}" for name in ("comparison", "reading", "report", "tokenizers"))
+INTERNAL = (
+    *(f"sensor2llm.{name}" for name in VERBS),
+    "sensor2llm.archive", "sensor2llm.artefacts", "sensor2llm.cli", "sensor2llm.command",
+    "sensor2llm.datasets", "sensor2llm.library_output", "sensor2llm.llm.checks",
+    "sensor2llm.llm.tuning", "sensor2llm.moved", "sensor2llm.plots", "sensor2llm.recipes",
+    "sensor2llm.signals.ledger", "sensor2llm.studies", "sensor2llm.training",
+    "tokenization_study.comparison", "tokenization_study.reading", "tokenization_study.report",
+    "tokenization_study.tokenizers",
+)  # fmt: skip
 REPORTS = {
     "kills": ("What a kill leaves", "README.md"),
     "mutants": ("", "README.md"),
