@@ -1,4 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` runs every check. Both set up .venv.
+# CONTRIBUTING.md lists the others.
 PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
@@ -7,7 +8,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants kill-test fuzz
+.PHONY: setup demo test test-slow test-newest lint lock docs house notebooks tables coverage mutants kill-test fuzz
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -49,11 +50,21 @@ lint: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: lint
+# The site, every warning an error; into docs/_build.
+docs: setup
+	@$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build
+
+test: lint docs
 	@$(BIN)/python -m pytest -q
 
 tables: setup
 	@$(BIN)/python -m benchmarks.tables
+
+house: setup
+	@$(BIN)/python -m benchmarks.house
+
+notebooks: setup
+	@$(BIN)/python docs/execute_notebooks.py
 
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow

@@ -71,11 +71,16 @@ def command_line() -> str:
     sections = [f"```text\n{_help(program, [])}\n```"]
     for verb, text in VERBS.items():
         sections.append(f"## {verb.replace('_', '-')}\n\n{text.capitalize()}.")
-        sections.append(f"```text\n{_help(program, [verb])}\n```")
+        sections.append(f"```text\n{whole_help(verb)}\n```")
     for verb in ("audit", "compare"):
         sections.append(f"## tokenization_study {verb}")
         sections.append(f"```text\n{_help(study_program, [verb])}\n```")
     return "\n\n".join(sections) + "\n"
+
+
+def whole_help(verb: str) -> str:
+    """Give every option of a verb of `sensor2llm`."""
+    return _help(program, [verb])
 
 
 def _help(main, words: list[str]) -> str:
