@@ -2,7 +2,7 @@
 
     python docs/execute_notebooks.py
 
-Each runs in an empty folder of its own. Progress bars and warnings (standard error) are left out.
+Each runs in an empty folder of its own. What it prints is kept; progress bars and warnings are not.
 """
 
 import sys
@@ -27,7 +27,7 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":
-            cell.outputs = [x for x in cell.outputs if x.get("name") != "stderr"]
+            cell.outputs = [x for x in cell.outputs if x.get("name") == "stdout"]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata = {"kernelspec": kernel}
     return notebook
