@@ -1,4 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` runs every check. Both set up .venv.
+# CONTRIBUTING.md lists the others.
 PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
@@ -7,7 +8,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock tables coverage mutants kill-test fuzz
+.PHONY: setup demo test test-slow test-newest lint lock docs house notebooks tables coverage mutants kill-test fuzz
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -25,7 +26,7 @@ UV ?= $(BIN)/python -m uv
 lock:
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(PIP) install --group lock
 	@$(UV) export --quiet --upgrade --format requirements-txt --no-header --no-annotate --no-emit-project \
-	  --prune torch --extra all --group build --group torch-needs --group test --group lint --output-file requirements.lock
+	  --prune torch --extra all --group build --group torch-needs --group test --group lint --group docs --output-file requirements.lock
 	@rm -f uv.lock
 
 DEMO := runs/demo
@@ -49,11 +50,21 @@ lint: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: lint
+# The site, every warning an error; into docs/_build.
+docs: setup
+	@$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build
+
+test: lint docs
 	@$(BIN)/python -m pytest -q
 
 tables: setup
 	@$(BIN)/python -m benchmarks.tables
+
+house: setup
+	@$(BIN)/python -m benchmarks.house
+
+notebooks: setup
+	@$(BIN)/python docs/execute_notebooks.py
 
 test-slow: setup
 	@$(BIN)/python -m pytest -q -m slow
@@ -74,7 +85,7 @@ test-newest:
 	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install --upgrade "pip>=25.1"
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
-	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test --group docs
 	@$(NEWEST)/bin/python -m benchmarks.newest $(TESTS)
 
 kill-test: setup

@@ -1,4 +1,4 @@
-"""README's tables of benchmarks that write their own, and of the adapter that answers questions."""
+"""Tables of benchmarks that write their own, and of the adapter that answers questions."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""README's tables of the studies, from the results.json that `study` wrote."""
+"""Tables of the studies, from the results.json that `study` wrote."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -163,7 +163,6 @@ STUDY_TABLES: Mapping[str, Callable[[], str]] = {
     "missing": by_missing("missing"),
     "missing_finetuning": by_missing("missing_finetuning", taught=True),
     "against_random": against_random,
-    "reconstruction": by_store("reconstruction"),
     "reconstruction_parts": by_store("reconstruction_against_neither"),
     "masking": by_store("masking"),
     "others": by_store("others"),

@@ -1,7 +1,7 @@
-"""Write README's tables from what was measured: never a figure by hand.
+"""Write the tables of README and of the site from what was measured: never a figure by hand.
 
-    python -m benchmarks.tables            writes README.md
-    python -m benchmarks.tables --check    exit code 1 where README.md is not what it would write
+    python -m benchmarks.tables            writes README.md and docs/**/*.md
+    python -m benchmarks.tables --check    exit code 1 where a page is not what it would write
 
 Sources: adapters/*/metrics.json (written by `evaluate`), benchmarks/results/*.json, and the
 studies' benchmarks/results/*/results.json.
@@ -21,6 +21,34 @@ from benchmarks.study_tables import STUDY_TABLES
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def summary() -> str:
+    """Give README's table: what each released adapter reaches, beside the probe without an LLM."""
+    head = ("what is recognised", "data, test people", "adapter, macro-F1 (95 % over people)")
+    lines = ["| " + " | ".join((*head, "no LLM")) + " |", "|---" * 4 + "|"]
+    for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if "controls" in metrics:
+            labels = f"{len(metrics['labels'])} activities, `{path.parent.name}`"
+            lines.append(_summary_row(labels, _people(metrics), metrics, metrics["controls"]))
+    path = RESULTS / "rhythm" / "results.json"
+    if path.is_file():
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        people = f"MIT-BIH AF, {len(rows['adapter']['f1_by_subject'])}"
+        lines.append(_summary_row("atrial fibrillation or not", people, rows["adapter"], rows))
+    return "\n".join(lines) + "\n"
+
+
+def _summary_row(
+    task: str, people: str, metrics: Mapping[str, Any], others: Mapping[str, Any]
+) -> str:
+    score = f"{metrics['macro_f1']:.3f}{_between(metrics)}"
+    return f"| {task} | {people} | {score} | {others['probe']['macro_f1']:.3f} |"
+
+
+def _people(metrics: Mapping[str, Any]) -> str:
+    return f"{metrics['data']['source'].split(', http')[0]}, {metrics['subjects']}"
 
 
 def adapters() -> str:
@@ -44,9 +72,8 @@ def adapters() -> str:
 def _adapter_row(name: str, metrics: Mapping[str, Any], read: Mapping[str, Any] | None) -> str:
     controls = metrics["controls"]
     written = f"{read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%}" if read else "–"
-    people = f"{metrics['data']['source'].split(', http')[0]}, {metrics['subjects']}"
     return (
-        f"| [`{name}`](adapters/{name}) | {people} | {metrics['macro_f1']:.3f}{_between(metrics)} "
+        f"| `{name}` | {_people(metrics)} | {metrics['macro_f1']:.3f}{_between(metrics)} "
         f"| {written} | {controls['probe']['macro_f1']:.3f} "
         f"| {controls['text_only']['macro_f1']:.3f} |"
     )
@@ -207,6 +234,7 @@ RATIOS = {
     "scoring_against_each_label": "label scoring / each label alone",
 }
 TABLES: Mapping[str, Callable[[], str]] = {
+    "summary": summary,
     "adapters": adapters,
     "repeated": repeated,
     "encoders": encoders,
@@ -219,8 +247,13 @@ TABLES: Mapping[str, Callable[[], str]] = {
 }
 
 
+def pages() -> list[Path]:
+    """Give the files that hold marked tables, or may."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
 def rewritten(text: str) -> str:
-    """Give README's text with every marked table written anew."""
+    """Give a page's text with every marked table written anew."""
     return MARKED.sub(lambda m: m[1] + TABLES[m[2]]() + m[3], text)
 
 
@@ -229,11 +262,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    texts = {page: page.read_text(encoding="utf-8") for page in pages()}
+    changed = {page: rewritten(text) for page, text in texts.items() if rewritten(text) != text}
     if check:
-        return int(rewritten(text) != text)
-    readme.write_text(rewritten(text), encoding="utf-8")
+        return int(bool(changed))
+    for page, text in changed.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -10,6 +10,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from sensor2llm.moved import MovedModules
+
 if TYPE_CHECKING:  # what a type checker and an editor see of the lazy names
     from sensor2llm.adapter.adapter import SensorAdapter as SensorAdapter
     from sensor2llm.encoders.signal_encoder import SignalEncoder as SignalEncoder
@@ -43,6 +45,7 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+sys.meta_path.append(MovedModules())
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tables
+from docs import generated_pages
 from sensor2llm.cli import VERBS
 from sensor2llm.command import read_recipe
 from sensor2llm.encoders.config import EncoderConfig
@@ -23,14 +24,36 @@ from sensor2llm.signals.window import Window
 from sensor2llm.training.config import LoopConfig
 from tests.toy_store import make_store
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+QUICKSTART, OWN_DATA = ROOT / "docs" / "quickstart.md", ROOT / "docs" / "own_data.md"
+COMMAND = re.compile(r"(?:python -m sensor2llm\.|sensor2llm )([a-z_-]+) (?=[\w.<-])[^`\n]*")
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def block(language: str, number: int = 0) -> str:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[number]
+def block(page: Path, language: str, number: int = 0) -> str:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)[number]
 
 
-def test_its_python_runs(tmp_path, capsys):
+def test_readme_is_a_page_and_ones_own_data_come_early():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 200
+    (first,) = [i for i, line in enumerate(lines, 1) if "sensor2llm prepare mine.yaml" in line]
+    assert first < 60
+
+
+def test_readmes_python_runs_without_a_download(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["--simulation.scenario", "phone", "--simulation.subjects", "1", "--out", "runs/phone"]
+    assert f"sensor2llm prepare simulated {' '.join(words)}\n" in README.read_text(encoding="utf-8")
+    short = ["--simulation.sessions", "1", "--simulation.bout_s", "6", "--picture", "none"]
+    assert prepare(["simulated", *words, *short]) == 0
+    exec(compile(block(README, "python"), "README.md", "exec"), {})
+    assert "lying" in capsys.readouterr().out
+
+
+def test_the_parts_below_the_door_run(tmp_path, capsys):
     store = make_store(tmp_path).path
     step = LoopConfig(epochs=1, steps=1, batch_size=8, precision="float32")
     encoder = EncoderRecipe(
@@ -38,13 +61,14 @@ def test_its_python_runs(tmp_path, capsys):
     )
     adapter = tmp_path / "adapter"
     train_adapter(Recipe(data=store, new_encoder=encoder, loop=step, out=adapter))
-    code = block("python").replace("runs/demo/adapter", str(adapter))
-    exec(compile(code.replace("runs/demo/store", str(store)), "README.md", "exec"), {})
+    code = block(QUICKSTART, "python", 2).replace("runs/demo/adapter", str(adapter))
+    exec(compile(code.replace("runs/demo/store", str(store)), "quickstart.md", "exec"), {})
     assert "tensor(" in capsys.readouterr().out
 
 
-def test_its_mixture_of_tasks_is_a_recipe(tmp_path):
-    (tmp_path / "recipe.yaml").write_text(block("yaml"), encoding="utf-8")
+def test_the_mixture_of_tasks_is_a_recipe(tmp_path):
+    text = block(ROOT / "docs" / "bridges_and_tasks.md", "yaml")
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
     recipe = read_recipe(tmp_path / "recipe.yaml", Recipe)
     assert set(recipe.tasks) == set(TASKS)
     assert recipe.shots == 5
@@ -57,14 +81,16 @@ def test_an_encoder_of_another_library_fits_in(tmp_path):
     window = Window({"accel": np.zeros((3, 128))}, subject="a")
     store = WindowStore.write(tmp_path / "store", spec, [window])
     names: dict[str, object] = {}
-    code = block("python", 1).replace("stores/uci_har", str(store.path))
-    exec(compile(code, "README.md", "exec"), names)
+    code = block(ROOT / "docs" / "encoders.md", "python")
+    code = code.replace("stores/uci_har", str(store.path))
+    exec(compile(code, "encoders.md", "exec"), names)
     batch = WindowDataset(store, [0]).batch([0])
     assert names["encoder"](batch).pooled.shape == (1, 1, 96)
 
 
-def test_its_table_description_is_one_that_is_read(tmp_path):
-    (tmp_path / "mine.yaml").write_text(block("yaml", 1), encoding="utf-8")
+@pytest.mark.parametrize("page", [README, OWN_DATA], ids=["README", "own_data"])
+def test_the_table_description_is_one_that_is_read(tmp_path, page):
+    (tmp_path / "mine.yaml").write_text(block(page, "yaml"), encoding="utf-8")
     table = load(tmp_path / "mine.yaml")
     assert table.spec.names == ("wrist_accel", "heart")
 
@@ -79,7 +105,7 @@ def test_ones_own_data_become_a_store_and_a_new_file_of_the_kind_is_read(tmp_pat
             heart = f"{70 + shift}" if row % 50 == 0 else ""
             lines.append(f"{20 * row},p{shift},walk,{x:.3f},{y:.3f},{z:.3f},{heart}")
         (tmp_path / name).write_text("\n".join(lines) + "\n")
-    (tmp_path / "mine.yaml").write_text(block("yaml", 1), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(block(OWN_DATA, "yaml"), encoding="utf-8")
     assert prepare([str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "mine")]) == 0
     store = WindowStore.open(tmp_path / "mine")
     assert store.subject_names == ("p0", "p1")
@@ -90,10 +116,36 @@ def test_ones_own_data_become_a_store_and_a_new_file_of_the_kind_is_read(tmp_pat
     assert all(set(window.signals) == {"wrist_accel", "heart"} for window in windows)
 
 
-def test_its_tables_are_what_was_measured():
-    assert tables.rewritten(README) == README
+@pytest.mark.parametrize("page", tables.pages(), ids=lambda page: page.stem)
+def test_tables_are_what_was_measured(page):
+    text = page.read_text(encoding="utf-8")
+    assert tables.rewritten(text) == text
+
+
+def test_every_table_stands_on_some_page():
+    text = "".join(page.read_text(encoding="utf-8") for page in tables.pages())
+    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables.TABLES)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_stands_in_it(verb):
-    assert f"sensor2llm.{verb}" in README
+def test_every_verb_stands_in_the_quickstart(verb):
+    assert f"sensor2llm.{verb}" in QUICKSTART.read_text(encoding="utf-8")
+
+
+def options(page: Path) -> set[tuple[str, str]]:
+    """Give the verb and the option of each command on a page."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = [(match[1].replace("-", "_"), match[0]) for match in COMMAND.finditer(text)]
+    return {
+        (verb, option.replace("_", "-"))
+        for verb, command in commands
+        if verb in VERBS
+        for option in re.findall(r"--[a-z][\w.-]*", command.split("#")[0])
+    }
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_options_of_the_commands_exist(verb):
+    used = {option for page in PAGES for name, option in options(page) if name == verb}
+    help_text = generated_pages.whole_help(verb).replace("_", "-")
+    assert {option for option in used if not re.search(rf"{option}\b", help_text)} == set()
