@@ -7,11 +7,14 @@ times); without one, rows come at the spec's rate. `subject` and `label` are rea
 there. Arrays of a .npz bear the modalities' names (see `table_npz`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
-from sensor2llm.errors import DataError, listed
+import pyarrow as pa
+
+from sensor2llm.errors import DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.config import Table, TableModality
@@ -19,6 +22,7 @@ from sensor2llm.signals.tables.table import file_windows
 from sensor2llm.signals.tables.text_file import column_names, is_number, read_columns, texts
 from sensor2llm.signals.window import Window
 
+SAME_NAMES: Mapping[str, str] = MappingProxyType({})
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 
 
@@ -32,17 +36,36 @@ def spec_windows(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Iterator
     return file_windows(path, table_for(path, spec, overlap), Ledger())
 
 
-def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
-    """Describe a file by the names of its columns.
+def table_for(
+    path: Path,
+    spec: SignalSpec,
+    overlap: float = 0.0,
+    renamed: Mapping[str, str] = SAME_NAMES,
+    columns: pa.Table | None = None,
+) -> Table:
+    """Describe a file, or a table in memory, by the names of its columns.
+
+    Args:
+        path: The file; for a table in memory, what messages call it.
+        spec: What is expected.
+        overlap: Share of a window that the next one repeats.
+        renamed: `<modality>.<channel>` -> the column that holds it, where it has another name.
+        columns: The table in memory.
 
     Raises:
         DataError: If no modality, or only a part of one, is there.
+        SpecError: If a channel that is renamed is none of the spec's.
     """
+    channels = [f"{m.name}.{name}" for m in spec.modalities for name in m.channel_names]
+    if strange := [name for name in renamed if name not in channels]:
+        raise SpecError(f"unknown channel {strange[0]!r}; the spec has {listed(channels)}")
     if path.suffix == ".npz":
         whole = tuple(_entry(m, m.channel_names) for m in spec.modalities)
         return Table(spec=spec, modalities=whole, overlap=overlap)
-    names = column_names(path)
-    found = [_find(modality, spec, names, path) for modality in spec.modalities]
+    names = column_names(path) if columns is None else tuple(columns.column_names)
+    if absent := [column for column in renamed.values() if column not in names]:
+        raise DataError(f"{path.name}: no column {absent[0]!r}; it has {listed(names)}")
+    found = [_find(modality, spec, names, path, renamed) for modality in spec.modalities]
     entries = tuple(entry for entry in found if entry is not None)
     if not entries:
         expected = ", ".join(_names(spec.modalities[0], spec)[0])
@@ -50,7 +73,7 @@ def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
             f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
             f"example {expected}; rename them, or describe the file in a TABLE.yaml"
         )
-    time, unit = _time(path, names)
+    time, unit = _time(path, names, columns)
     kept = spec.subset(entry.modality.name for entry in entries)
     return Table(
         spec=kept,
@@ -64,9 +87,15 @@ def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
 
 
 def _find(
-    modality: Modality, spec: SignalSpec, names: Sequence[str], path: Path
+    modality: Modality,
+    spec: SignalSpec,
+    names: Sequence[str],
+    path: Path,
+    renamed: Mapping[str, str],
 ) -> TableModality | None:
-    for columns in _names(modality, spec):
+    full = [f"{modality.name}.{channel}" for channel in modality.channel_names]
+    for usual in _names(modality, spec):
+        columns = tuple(renamed.get(key, name) for key, name in zip(full, usual, strict=True))
         missing = [column for column in columns if column not in names]
         if not missing:
             return _entry(modality, columns)
@@ -91,12 +120,15 @@ def _entry(modality: Modality, columns: tuple[str, ...]) -> TableModality:
     return replace(entry, max_gap_s=max(entry.max_gap_s, 3 / modality.rate_hz))
 
 
-def _time(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def _time(
+    path: Path, names: Sequence[str], columns: pa.Table | None
+) -> tuple[tuple[str, ...], str]:
     for name, unit in TIMES.items():
         if name in names:
             return (name,), unit
     for name in ("time", "timestamp"):
         if name in names:
-            first = texts(read_columns(path, [name]), name, path)[0] or ""
+            data = read_columns(path, [name]) if columns is None else columns.slice(0, 1)
+            first = texts(data, name, path)[0] or ""
             return (name,), "s" if is_number(first) else "iso"
     return (), "s"
