@@ -87,7 +87,7 @@ def summary_table(labels: pa.Table, window_s: float) -> pa.Table:
     days = np.floor(spans.starts_s / _DAY_S).astype("datetime64[D]").astype(str)
     keys = [name for name in (*_RECORDING, "day", "label") if name in (*labels.column_names, "day")]
     table = labels.select([name for name in keys if name != "day"])
-    table = table.append_column("day", pa.array(np.where(dates, days, None), pa.string()))
+    table = table.append_column("day", pa.array(days, pa.string(), mask=~dates))
     table = table.append_column("minutes", pa.array(spans.seconds / 60))
     # One thread: groups stand in the order of their first windows.
     grouped = table.group_by(keys, use_threads=False)
@@ -108,10 +108,10 @@ def bout_table(labels: pa.Table, window_s: float) -> pa.Table:
     alike = _codes(labels, [name for name in _RECORDING if name in labels.column_names])
     untimed = np.flatnonzero((np.diff(spans.starts_s) == 0) & (alike[1:] == alike[:-1]))
     if untimed.size:
-        first = int(untimed[0])
+        row = int(untimed[0])
         raise DataError(
-            f"windows {first + 1} and {first + 2} both start at {spans.starts_s[first]:g} s; bouts "
-            "need the time of each window"
+            f"windows {row + 1} and {row + 2} both start at {spans.starts_s[row]:g} s; bouts need "
+            "the time of each window"
         )
     first = np.flatnonzero(~spans.follows | np.r_[True, names[1:] != names[:-1]])
     last = np.r_[first[1:], len(names)] - 1

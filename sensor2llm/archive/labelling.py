@@ -124,8 +124,12 @@ def label_windows(
 
     Raises:
         SpecError: a window does not fit the adapter's spec.
+        ConfigError: the adapter says no labels.
     """
     _check_batch_size(batch_size)
+    if not model.prompting.classifies:
+        tasks = ", ".join(model.adapter.templates)
+        raise ConfigError(f"this adapter says no labels, its tasks are {tasks}; take another")
     coming, halving = iter(windows), BatchSplitOnOOM()
     while part := list(islice(coming, batch_size)):
         yield from classify(model, part, batch_size=batch_size, halving=halving)

@@ -1,7 +1,8 @@
 """What a person has at hand, cut into the windows that an adapter expects.
 
     str, Path                            a file or store, as `read_windows` reads it
-    pandas, polars, pyarrow tables       columns named as the channels, and a time if there is one
+    pandas, polars, pyarrow tables, or   columns named as the channels, and a time if there is one
+    a mapping of columns
     numpy (sample, channel)              one recording, its rows in order of time
     numpy (window, channel, step)        ready windows
     Window, several of them, a store     ready windows, as the adapter's spec describes them
@@ -71,7 +72,7 @@ def data_windows(
     if isinstance(data, str | Path):
         windows = read_windows(data, spec, overlap, ledger, **options)
         return DataWindows(windows, Path(data).name)
-    if hasattr(data, "__arrow_c_stream__"):
+    if hasattr(data, "__arrow_c_stream__") or isinstance(data, Mapping):
         table = _arrow_table(data)
         return DataWindows(table_windows(table, TABLE, spec, overlap, ledger, **options), TABLE)
     if isinstance(data, np.ndarray):
@@ -88,7 +89,7 @@ def data_windows(
 def _arrow_table(data: Any) -> pa.Table:
     """Read a table in memory; dates in its index become its time where no column is one."""
     try:
-        table = pa.table(data)
+        table = pa.table(dict(data) if isinstance(data, Mapping) else data)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(f"{TABLE} cannot be read ({one_line(error, 150)})") from error
     if not len(table):
@@ -163,8 +164,8 @@ def _ready_windows(data: Any, spec: SignalSpec, ledger: Ledger) -> Iterator[Wind
         windows = list(data)
     if isinstance(windows, list) and not all(isinstance(window, Window) for window in windows):
         raise DataError(
-            f"cannot read {type(data).__name__}; expected a table (pandas, polars, pyarrow), a "
-            "numpy array, a path, a Window or several"
+            f"cannot read {type(data).__name__}; expected a table (pandas, polars, pyarrow, a "
+            "mapping of columns), a numpy array, a path, a Window or several"
         )
     ledger.read("windows", len(windows))
     ledger.keep("windows", len(windows))

@@ -69,9 +69,12 @@ def table_for(
     entries = tuple(entry for entry in found if entry is not None)
     if not entries:
         expected = ", ".join(_names(spec.modalities[0], spec)[0])
+        advice = "describe the file in a TABLE.yaml"
+        if columns is not None:
+            advice = f"say columns={{{channels[0]!r}: 'ITS COLUMN'}}"
         raise DataError(
             f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
-            f"example {expected}; rename them, or describe the file in a TABLE.yaml"
+            f"example {expected}; rename them, or {advice}"
         )
     time, unit = _time(path, names, columns)
     kept = spec.subset(entry.modality.name for entry in entries)
