@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.files import RECIPE, find_adapter
+from sensor2llm.artefacts.manifest import first_line
 from sensor2llm.command import read_recipe
-from sensor2llm.errors import ConfigError, SpecError
+from sensor2llm.errors import ArtefactError, ConfigError, SpecError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.encoder import LoadedEncoder, get_encoder
@@ -24,7 +25,8 @@ FIXED = ("projector", "soft_prompt", "prefix", "lora")
 """What a recipe cannot change of the adapter that it starts from."""
 USUAL = ("llm", "prompt")
 """What is the same unless the recipe says otherwise: the LLM may lie elsewhere."""
-LEARNED = ("projector", "soft_prompt", "cross_attention", "prefix", "low_rank")
+OWN = ("encoder.", "head.")
+"""Weights that are there already, and those of a regression's head: its number is one's own."""
 
 
 def start_recipe(recipe: Recipe) -> Recipe:
@@ -83,15 +85,18 @@ def choose_encoder(
 
 
 def take_over(adapter: SensorAdapter, start: SensorAdapter | None) -> SensorAdapter:
-    """Give a new adapter the weights of the one that it starts from, and name who taught them.
-
-    The head of a regression is new: its number is one's own.
-    """
+    """Give a new adapter the weights of the one that it starts from, and name who taught them."""
     if start is None:
         return adapter
-    for name in LEARNED:
-        if (module := getattr(adapter, name)) is not None:
-            module.load_state_dict(getattr(start, name).state_dict())
+    own = {name: value for name, value in adapter.state_dict().items() if name.startswith(OWN)}
+    theirs = {k: value for k, value in start.state_dict().items() if not k.startswith(OWN)}
+    try:
+        adapter.load_state_dict(own | theirs)
+    except RuntimeError as error:
+        raise ArtefactError(
+            f"the adapter '{adapter.recipe['start_from']}' is not made as its recipe says "
+            f"({first_line(error)}); train it again, or start from another"
+        ) from error
     others = (taught for taught in start.taught if taught not in adapter.taught)
     adapter.taught = (*adapter.taught, *others)
     return adapter

@@ -1,5 +1,7 @@
 """An adapter that starts from another: its weights, one's own labels."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,6 +180,18 @@ def test_what_the_first_is_made_of_cannot_be_changed(mine, change, name):
 def test_an_adapter_that_is_not_there(mine):
     with pytest.raises(ArtefactError, match="no adapter 'uci-hra'"):
         train_adapter(replace(mine, start_from="uci-hra"))
+
+
+def test_an_adapter_that_its_recipe_does_not_tell_of(theirs, mine, tmp_path):
+    """Those of the first releases keep no hash of the recipe, which somebody has edited here."""
+    folder = Path(shutil.copytree(theirs.out, tmp_path / "edited"))
+    recipe, manifest = (folder / name for name in ("recipe.yaml", "sensor2llm.json"))
+    recipe.write_text(recipe.read_text().replace("hidden: 16", "hidden: 24"))
+    content = json.loads(manifest.read_text())
+    del content["files"]["recipe.yaml"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match=r"edited' is not made as its recipe says \(.*; train"):
+        train_adapter(replace(mine, start_from=str(folder), out=tmp_path / "out"))
 
 
 def test_an_adapter_without_an_encoder_gives_its_learned_prompt(

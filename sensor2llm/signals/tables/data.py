@@ -31,7 +31,6 @@ from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Window
 
 TABLE, ARRAY = "the table", "the array"
-_INDEX = "__index_level_0__"
 
 
 class DataWindows(NamedTuple):
@@ -97,10 +96,10 @@ def _arrow_table(data: Any) -> pa.Table:
     names = [name.strip() for name in table.column_names]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise DataError(f"{TABLE} has several columns called {twice[0]!r}; give each its own name")
-    if _INDEX in names and not {*TIMES, "time", "timestamp"} & set(names):
-        at = names.index(_INDEX)
-        if pa.types.is_temporal(table.schema.types[at]):
-            names[at] = "time"
+    if not {*TIMES, "time", "timestamp"} & set(names):
+        for index in (table.schema.pandas_metadata or {}).get("index_columns", ()):
+            if isinstance(index, str) and pa.types.is_temporal(table.schema.field(index).type):
+                names[table.column_names.index(index)] = "time"
     return table.rename_columns(names)
 
 
@@ -167,6 +166,8 @@ def _ready_windows(data: Any, spec: SignalSpec, ledger: Ledger) -> Iterator[Wind
             f"cannot read {type(data).__name__}; expected a table (pandas, polars, pyarrow, a "
             "mapping of columns), a numpy array, a path, a Window or several"
         )
+    if not len(windows):
+        raise DataError("there is no window; give some")
     ledger.read("windows", len(windows))
     ledger.keep("windows", len(windows))
     return iter(windows)

@@ -112,10 +112,11 @@ def test_a_rate_that_the_time_column_denies_is_refused():
         cut(recording(), rate_hz=50)
 
 
-def test_dates_in_the_index_are_the_time():
+@pytest.mark.parametrize("name", [None, "when", "timestamp"])
+def test_dates_in_the_index_are_the_time(name):
     frame = pd.DataFrame(recording())
     stamps = pd.Timestamp("2024-03-01") + pd.to_timedelta(frame.pop("time_s"), unit="s")
-    found = cut(frame.set_index(pd.DatetimeIndex(stamps, name=None)))
+    found = cut(frame.set_index(pd.DatetimeIndex(stamps, name=name)))
     assert [w.start_s for w in found] == [1709251200.0, 1709251202.0, 1709251204.0]
 
 
@@ -227,6 +228,7 @@ REFUSED = {
     "texts": (np.full((9, 4), "a"), {"rate_hz": 25}, r"is <U1 of shape \(9, 4\); expected numbers"),
     "no windows": (np.zeros((0, 4, 50)), {"rate_hz": 25}, "holds no window; give some"),
     "another kind": (3.5, {}, "cannot read float; expected a table"),
+    "nothing": ([], {}, "there is no window; give some"),
     "a list": ([[1, 2]], {}, "cannot read list; expected a table"),
 }  # fmt: skip
 
