@@ -25,7 +25,7 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.config import Table
 from sensor2llm.signals.tables.npz import array_windows
-from sensor2llm.signals.tables.recording_file import check_rate, read_windows, table_windows
+from sensor2llm.signals.tables.recording_file import check_rate_hz, read_windows, table_windows
 from sensor2llm.signals.tables.spec import SAME_NAMES, TIMES
 from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Window
@@ -106,7 +106,7 @@ def _arrow_table(data: Any) -> pa.Table:
 def _array_windows(
     array: np.ndarray, spec: SignalSpec, rate_hz: float | None, overlap: float, ledger: Ledger
 ) -> Iterator[Window]:
-    check_rate(rate_hz)
+    check_rate_hz(rate_hz)
     names = [f"{m.name}.{channel}" for m in spec.modalities for channel in m.channel_names]
     shape, ready = array.shape, array.ndim == 3
     if array.dtype.kind not in "iuf" or array.ndim not in (2, 3) or shape[1] != len(names):

@@ -64,7 +64,7 @@ def read_windows(
         ConfigError: a rate or names for a file that says its own, or a rate that cannot be.
     """
     path, ledger = Path(path), Ledger() if ledger is None else ledger
-    check_rate(rate_hz)
+    check_rate_hz(rate_hz)
     if not path.exists():
         raise DataError(f"{path} does not exist")
     if (rate_hz or renamed) and (path.is_dir() or path.suffix in (".npz", ".yaml", ".yml")):
@@ -108,12 +108,12 @@ def table_windows(
         DataError: no row, neither a time column nor a rate, a missing column, a bad cell.
         SpecError: for values in another unit.
     """
-    check_rate(rate_hz)
+    check_rate_hz(rate_hz)
     ledger = Ledger() if ledger is None else ledger
     return _named(Path(name), spec, overlap, ledger, rate_hz, renamed, columns)
 
 
-def check_rate(rate_hz: float | None) -> None:
+def check_rate_hz(rate_hz: float | None) -> None:
     """Refuse what is no rate.
 
     Raises:
