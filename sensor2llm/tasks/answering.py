@@ -94,7 +94,7 @@ def _trained(
         prompt = model.build.rows(features, [model.llm.encode(text)], prefix=False)
         return score_answers(model.llm, prompt, text, words)
 
-    return model.write(features, max_new_tokens=most)[0], score
+    return model.generate(features, max_new_tokens=most)[0], score
 
 
 def _chat(

@@ -30,7 +30,7 @@ def trained():
 
 def answers(monkeypatch, text: str) -> None:
     monkeypatch.setattr(Conversation, "ask", lambda self, question: text)
-    monkeypatch.setattr(SensorLanguageModel, "write", lambda self, batch, **o: [text])
+    monkeypatch.setattr(SensorLanguageModel, "generate", lambda self, batch, **o: [text])
 
 
 def test_the_words_are_those_of_a_chat(model):
@@ -88,7 +88,7 @@ def test_an_adapter_made_for_questions_is_asked_by_its_own_prompt(trained):
     features = trained.features([Window(windows()[0].signals)])
     asked = features.ask([Request(answering.TASK, {"question": "Which sensors are missing?"})])
     answer = answer_question(trained, windows()[0], "Which sensors are missing?", max_new_tokens=5)
-    assert answer.text == trained.write(asked, max_new_tokens=5)[0]
+    assert answer.text == trained.generate(asked, max_new_tokens=5)[0]
 
 
 def test_a_question_that_cannot_be(model):
