@@ -24,7 +24,12 @@ import torch
 from jaxtyping import Float
 
 from sensor2llm.archive.bouts import LENGTH
-from sensor2llm.archive.labelling import label_recording, prediction_row
+from sensor2llm.archive.labelling import (
+    check_batch_size,
+    label_recording,
+    no_window,
+    prediction_row,
+)
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
@@ -141,7 +146,9 @@ class SensorPipeline:
         rows = [prediction_row(prediction) for prediction in labelled]
         for line in ledger.lines():
             logger.info("%s: %s", name, line)
-        return _as_table(rows, {"ledger": ledger.to_dict(), LENGTH: self.spec.window_s})
+        lengths = self.spec.lengths_s
+        length_s = lengths[0] if len(lengths) == 1 else None
+        return _as_table(rows, {"ledger": ledger.to_dict(), LENGTH: length_s})
 
     def ask(
         self,
@@ -210,12 +217,14 @@ class SensorPipeline:
             raise ConfigError(f"unknown vectors {of!r}; choose from {choices}")
         if self.model.adapter.encoder is None:
             raise ConfigError("this adapter hears windows as text and has no encoder; take another")
+        check_batch_size(batch_size)
+        ledger = Ledger()
         windows, name = data_windows(
-            data, self.spec, rate_hz=rate_hz, columns=columns, overlap=overlap
+            data, self.spec, rate_hz=rate_hz, columns=columns, overlap=overlap, ledger=ledger
         )
         vectors = list(self._vectors(windows, of, batch_size))
         if not vectors:
-            raise DataError(f"{name} holds no whole window of {self.spec.length_text}")
+            raise no_window(name, self.spec, ledger)
         return np.concatenate(vectors)
 
     @torch.no_grad()

@@ -147,14 +147,14 @@ def window_length_s(spec: SignalSpec) -> float:
     """Give how long windows of a spec are.
 
     Raises:
-        ConfigError: they have no length in seconds.
+        ConfigError: they have no length in seconds, or several.
     """
-    if spec.window_s is None:
+    if len(spec.lengths_s) != 1:
         raise ConfigError(
-            "minutes and bouts need windows of so many seconds; this adapter's are of events or "
-            "rows: leave --summary and --bouts out"
+            "minutes and bouts need windows of one length in seconds; this adapter's are of "
+            f"{spec.length_text or 'events or rows'}: leave --summary and --bouts out"
         )
-    return spec.window_s
+    return spec.lengths_s[0]
 
 
 def clock_text(seconds: float) -> str:

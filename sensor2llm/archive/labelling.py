@@ -55,7 +55,7 @@ class Labelling:
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
             raise ConfigError(f"overlap must be from 0 to below 1, got {self.overlap:g}")
-        _check_batch_size(self.batch_size)
+        check_batch_size(self.batch_size)
 
     @property
     def sums(self) -> tuple[str, ...]:
@@ -111,10 +111,14 @@ def label_recording(
         first = False
         yield prediction
     if first:
-        length = model.adapter.spec.length_text
-        told = f"of {length} " if length else ""
-        why = "".join(f"; {line}" for line in ledger.lines())
-        raise DataError(f"{name} holds no whole window {told}without gaps{why}")
+        raise no_window(name, model.adapter.spec, ledger)
+
+
+def no_window(name: str, spec: SignalSpec, ledger: Ledger) -> DataError:
+    """Give the error of a recording of which no window could be cut, with what became of it."""
+    length = f"of {spec.length_text} " if spec.length_text else ""
+    why = "".join(f"; {line}" for line in ledger.lines())
+    return DataError(f"{name} holds no whole window {length}without gaps{why}")
 
 
 def label_windows(
@@ -126,7 +130,7 @@ def label_windows(
         SpecError: a window does not fit the adapter's spec.
         ConfigError: the adapter says no labels.
     """
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     if not model.prompting.classifies:
         tasks = ", ".join(model.adapter.templates)
         raise ConfigError(f"this adapter says no labels, its tasks are {tasks}; take another")
@@ -223,6 +227,11 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
             parquet.write_table(pa.Table.from_pylist(rows), part)
 
 
-def _check_batch_size(batch_size: int) -> None:
+def check_batch_size(batch_size: int) -> None:
+    """Refuse less than one window at a time.
+
+    Raises:
+        ConfigError: it is less.
+    """
     if batch_size < 1:
         raise ConfigError(f"batch_size must be positive, got {batch_size}")

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from pyarrow import csv
 
 from sensor2llm.classify import main
 from tests.models import LABELS, small_adapter, tiny_llm
-from tests.signals.stores import SPEC
+from tests.signals.stores import ACCEL, SPEC
 from tests.verbs import llm_folder, save_adapter, save_recording
 
 
@@ -242,10 +243,16 @@ def test_a_recording_without_times_has_no_bouts_and_is_named(given, archive, tmp
     assert line.startswith("archive/ready.npz has no bouts: windows 1 and 2 both start at 0 s")
 
 
-def test_windows_of_events_have_no_minutes(tmp_path, capsys):
-    spec = SPEC.subset(["rr"])
-    small_adapter(tiny_llm(), spec=spec).save(tmp_path / "beats")
-    (tmp_path / "rr.csv").write_text("rr\n" + "\n".join(["800"] * 12))
-    assert run((tmp_path / "beats", tmp_path / "rr.csv"), "--bouts") == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert "minutes and bouts need windows of so many seconds; this adapter's are of" in error
+@pytest.mark.parametrize(
+    ("names", "length"), [(["rr"], "events or rows"), (["accel", "wrist"], "2 to 4 s")]
+)
+def test_windows_without_one_length_have_no_minutes(tmp_path, capsys, names, length):
+    longer = replace(ACCEL, name="wrist", steps=32, window_s=4.0)
+    whole = replace(SPEC, modalities=(*SPEC.modalities, longer))
+    small_adapter(tiny_llm(), spec=whole.subset(names)).save(tmp_path / "other")
+    file = tmp_path / "recording.csv"
+    file.write_text("rr\n" + "\n".join(["800"] * 12))
+    for archive in ([], ["--out", tmp_path / "labels"]):
+        assert run((tmp_path / "other", file), "--bouts", *archive) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert f"need windows of one length in seconds; this adapter's are of {length}:" in error
