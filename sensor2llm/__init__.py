@@ -14,8 +14,12 @@ from sensor2llm.moved import MovedModules
 
 if TYPE_CHECKING:  # what a type checker and an editor see of the lazy names
     from sensor2llm.adapter.adapter import SensorAdapter as SensorAdapter
+    from sensor2llm.archive.bouts import label_bouts as label_bouts
+    from sensor2llm.archive.bouts import summarise_labels as summarise_labels
     from sensor2llm.encoders.signal_encoder import SignalEncoder as SignalEncoder
     from sensor2llm.model.model import SensorLanguageModel as SensorLanguageModel
+    from sensor2llm.pipeline import SensorPipeline as SensorPipeline
+    from sensor2llm.pipeline import load as load
     from sensor2llm.signals.spec import SignalSpec as SignalSpec
     from sensor2llm.signals.store.store import WindowStore as WindowStore
     from sensor2llm.signals.window import Window as Window
@@ -26,11 +30,15 @@ _LAZY = {
     "Conversation": "sensor2llm.tasks.conversation",
     "SensorAdapter": "sensor2llm.adapter.adapter",
     "SensorLanguageModel": "sensor2llm.model.model",
+    "SensorPipeline": "sensor2llm.pipeline",
     "SignalEncoder": "sensor2llm.encoders.signal_encoder",
     "SignalSpec": "sensor2llm.signals.spec",
     "Window": "sensor2llm.signals.window",
     "WindowStore": "sensor2llm.signals.store.store",
     "classify": "sensor2llm.tasks.classification",
+    "label_bouts": "sensor2llm.archive.bouts",
+    "load": "sensor2llm.pipeline",
+    "summarise_labels": "sensor2llm.archive.bouts",
 }
 
 __all__ = sorted(_LAZY)

@@ -11,7 +11,6 @@ are converted; of stored windows that are longer than the adapter's, the centre 
 """
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Literal
@@ -33,6 +32,8 @@ def _main(argv: list[str] | None) -> None:
     add("--workers", type=int | None, help="ray's processes; else one a GPU, or one a core")
     add("--address", type=str | None, help="of a ray cluster; else one on this machine")
     add("--resume", action="store_true", help="go on with what is in --out")
+    add("--summary", action="store_true", help="minutes a label, a day where times are dates")
+    add("--bouts", action="store_true", help="neighbouring windows of one label as one row")
     add("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
 
@@ -46,8 +47,6 @@ def _main(argv: list[str] | None) -> None:
         print(tell_rows(who, options.file[0], options.out, as_json=options.json))
         return
     result = label_archive(options.file, options.out, who, engine=engine, resume=options.resume)
-    for line in result.ledger.lines():
-        logging.getLogger(__name__).info(line)
     print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result)
     result.check()
 

@@ -50,7 +50,7 @@ _MODULES = {
     "signals.statements.captions": "signals.questions.captions",
     "signals.statements.questions": "signals.questions.questions",
     "signals.store_writer": "signals.store.writer",
-    "signals.table": "signals.tables.table",
+    "signals.table": "signals.tables.windows",
     "signals.table_config": "signals.tables.config",
     "tasks.archive": "archive.archive",
     "tasks.controls": "evaluation.controls",
@@ -58,7 +58,7 @@ _MODULES = {
     "tasks.handmade": "evaluation.handcrafted_features",
     "tasks.missing": "evaluation.missing",
     "tasks.probe": "evaluation.probe",
-    "tasks.recording_file": "signals.tables.recording_file",
+    "tasks.recording_file": "signals.tables.windows",
     "tasks.serving": "serving.prompt_embeddings",
     **{f"signals.sources.{name}": f"datasets.{kind}.{name}"
        for kind, names in _SOURCES.items() for name in names},

@@ -2,12 +2,15 @@
 
 python -m sensor2llm.train_adapter                       simulated recordings, bundled LLM
 python -m sensor2llm.train_adapter --data STORE --llm bundled --out ADAPTER
+python -m sensor2llm.train_adapter --from uci-har --data STORE       its weights, your labels
 python -m sensor2llm.train_adapter --config RECIPE.yaml --resume
 accelerate launch --num_processes 2 -m sensor2llm.train_adapter --data STORE
 
 ADAPTER/recipe.yaml is such a recipe: what differs from the defaults (resolved.yaml holds every
 setting). Options on the command line go before it.
 """
+
+from dataclasses import replace
 
 from sensor2llm.errors import run_verb
 from sensor2llm.recipes.config import Recipe
@@ -22,6 +25,7 @@ def _main(argv: list[str] | None) -> None:
     from sensor2llm.command import parse, recipe_parser, to_config
 
     parser = recipe_parser("train_adapter", __doc__, Recipe)
+    parser.add_argument("--from", dest="start", metavar="ADAPTER", help="short for --start_from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
     parser.add_argument(
         "--show_prompt",
@@ -33,6 +37,7 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
     recipe = to_config(parser, options, Recipe)
+    recipe = replace(recipe, start_from=options.start or recipe.start_from)
     if options.show_prompt:
         from sensor2llm.recipes.prompt import prompt_of
 

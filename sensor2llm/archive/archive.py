@@ -4,6 +4,7 @@
                           what became of its rows and windows (ledgers)
     OUT/parts/*.parquet   a row a window: file, window (its number there), start_s, subject, label,
                           probability, and p_LABEL of all
+    OUT/summary.csv, OUT/bouts.csv    where they are wanted
 
 A part that the index does not name is labelled again, into the same file: every window is there
 once, also after a kill. The index lags behind by a second at most.
@@ -11,6 +12,7 @@ once, also after a kill. The index lags behind by a second at most.
 
 import contextlib
 import json
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
 from sensor2llm.archive import parts as archive_parts
+from sensor2llm.archive.bouts import window_length_s
 from sensor2llm.archive.labelling import SUFFIXES, Labelling
 from sensor2llm.archive.parts import (
     STORE_ROWS,
@@ -31,6 +34,7 @@ from sensor2llm.archive.parts import (
     is_store,
     parts_of,
 )
+from sensor2llm.archive.summed import sums_of, write_sums
 from sensor2llm.artefacts.atomic_write import sole_writer, update_folder
 from sensor2llm.artefacts.manifest import MANIFEST
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError, UserError
@@ -41,6 +45,7 @@ from sensor2llm.training.record import write_json
 PARTS, INDEX = "parts", "index.json"
 FORMAT_VERSION = 1
 INDEX_EVERY_S = 1.0
+logger = logging.getLogger(__name__)
 _OURS = re.compile(r"[0-9a-f]{16}-.*\.parquet(\.try\d+)?")
 
 
@@ -54,6 +59,7 @@ class ArchiveResult:
         windows: of all that are finished.
         failed: recordings that could not be read, with the reason.
         ledger: what became of the rows and windows of all that are finished.
+        sums: files in `out` that sum up the labels.
     """
 
     out: Path
@@ -61,14 +67,18 @@ class ArchiveResult:
     windows: int
     failed: Mapping[str, str]
     ledger: Ledger
+    sums: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         done = self.recordings - len(self.failed)
-        return f"{done} recordings, {self.windows} windows -> {self.out}"
+        sums = f" ({', '.join(self.sums)})" if self.sums else ""
+        return f"{done} recordings, {self.windows} windows -> {self.out}{sums}"
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as JSON's types."""
-        return asdict(self) | {"out": str(self.out), "ledger": self.ledger.to_dict()}
+        plain = asdict(self) | {"out": str(self.out), "ledger": self.ledger.to_dict()}
+        sums = plain.pop("sums")
+        return plain | {Path(name).stem: str(self.out / name) for name in sums}
 
     def check(self) -> None:
         """Say in one line that some could not be read.
@@ -124,7 +134,8 @@ def label_archive(
 def _label_archive(
     files: Sequence[Path], out: Path, labelling: Labelling, engine: Engine, resume: bool
 ) -> ArchiveResult:
-    recordings = find_recordings(files, out)
+    recordings, sums = find_recordings(files, out), sums_of(out, labelling.sums)
+    window_s = window_length_s(labelling.spec) if sums else 0.0
     index = _Index(out, _settings(labelling), resume)
     parts = index.left(recordings)
     bugs = []
@@ -145,7 +156,11 @@ def _label_archive(
         index.write()
     if bugs:
         raise RuntimeError(f"{len(bugs)} parts met a bug, the others are done; {bugs[0]}")
-    return index.result(recordings)
+    write_sums(out, sums, index.files(), window_s)
+    result = index.result(recordings, tuple(f"{name}.csv" for name in sums))
+    for line in result.ledger.lines():
+        logger.info(line)
+    return result
 
 
 def in_this_process(labelling: Labelling, parts: Sequence[ArchivePart], folder: Path) -> Outcomes:
@@ -252,7 +267,12 @@ class _Index:
             "recordings": self.recordings,
         }
 
-    def result(self, recordings: Mapping[str, Path]) -> ArchiveResult:
+    def files(self) -> dict[str, list[Path]]:
+        """Give the files of the recordings of which some windows are labelled."""
+        folder, entries = self.out / PARTS, self.recordings.items()
+        return {name: [folder / f for f in e["parts"]] for name, e in entries if e["parts"]}
+
+    def result(self, recordings: Mapping[str, Path], sums: tuple[str, ...]) -> ArchiveResult:
         entries = {name: self.recordings[name] for name in recordings}
         windows = sum(sum(entry["parts"].values()) for entry in entries.values())
         failed = {name: entry["failed"] for name, entry in entries.items() if "failed" in entry}
@@ -260,7 +280,7 @@ class _Index:
         for entry in entries.values():
             for plain in entry.get("ledgers", {}).values():
                 ledger.merge(Ledger.from_dict(plain))
-        return ArchiveResult(self.out, len(entries), windows, failed, ledger)
+        return ArchiveResult(self.out, len(entries), windows, failed, ledger, sums)
 
 
 def _mark(path: Path) -> list[int]:

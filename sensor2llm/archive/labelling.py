@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,10 +11,14 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv, parquet
 
+from sensor2llm.adapter.files import find_adapter
+from sensor2llm.archive.bouts import SUMS, clock_text, window_length_s, without_empty_day
 from sensor2llm.artefacts.atomic_write import replace_file
+from sensor2llm.artefacts.manifest import read_manifest
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.batch_split import BatchSplitOnOOM
@@ -34,6 +38,8 @@ class Labelling:
         llm: another place of the adapter's LLM.
         overlap: share of a window that the next one repeats, 0 up to below 1.
         batch_size: windows at a time.
+        summary: sum up the minutes of each label.
+        bouts: join neighbouring windows of one label.
 
     Raises:
         ConfigError: an overlap or a batch size that cannot be.
@@ -43,11 +49,24 @@ class Labelling:
     llm: str | None = None
     overlap: float = 0.0
     batch_size: int = 64
+    summary: bool = False
+    bouts: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
             raise ConfigError(f"overlap must be from 0 to below 1, got {self.overlap:g}")
-        _check_batch_size(self.batch_size)
+        check_batch_size(self.batch_size)
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """Name what is made of the windows' labels: summary, bouts."""
+        return tuple(name for name in SUMS if getattr(self, name))
+
+    @property
+    def spec(self) -> SignalSpec:
+        """Give what the adapter's windows are; its weights are not read."""
+        manifest = read_manifest(find_adapter(self.adapter), "adapter", "train_adapter")
+        return SignalSpec.from_dict(manifest["spec"])
 
     def load(self) -> SensorLanguageModel:
         """Load the adapter with its LLM; see `load_model`."""
@@ -72,15 +91,34 @@ def label_file(
     """
     ledger = Ledger() if ledger is None else ledger
     windows = read_windows(file, model.adapter.spec, overlap, ledger)
+    yield from label_recording(model, windows, Path(file).name, ledger, batch_size)
+
+
+def label_recording(
+    model: SensorLanguageModel,
+    windows: Iterable[Window],
+    name: str,
+    ledger: Ledger,
+    batch_size: int = 64,
+) -> Iterator[Prediction]:
+    """Label a recording's windows as they come.
+
+    Raises:
+        DataError: there is no window; the ledger says what became of the rows.
+    """
     first = True
     for prediction in label_windows(model, windows, batch_size):
         first = False
         yield prediction
     if first:
-        length = model.adapter.spec.length_text
-        told = f"of {length} " if length else ""
-        why = "".join(f"; {line}" for line in ledger.lines())
-        raise DataError(f"{Path(file).name} holds no whole window {told}without gaps{why}")
+        raise no_window(name, model.adapter.spec, ledger)
+
+
+def no_window(name: str, spec: SignalSpec, ledger: Ledger) -> DataError:
+    """Give the error of a recording of which no window could be cut, with what became of it."""
+    length = f"of {spec.length_text} " if spec.length_text else ""
+    why = "".join(f"; {line}" for line in ledger.lines())
+    return DataError(f"{name} holds no whole window {length}without gaps{why}")
 
 
 def label_windows(
@@ -90,8 +128,12 @@ def label_windows(
 
     Raises:
         SpecError: a window does not fit the adapter's spec.
+        ConfigError: the adapter says no labels.
     """
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
+    if not model.prompting.classifies:
+        tasks = ", ".join(model.adapter.templates)
+        raise ConfigError(f"this adapter says no labels, its tasks are {tasks}; take another")
     coming, halving = iter(windows), BatchSplitOnOOM()
     while part := list(islice(coming, batch_size)):
         yield from classify(model, part, batch_size=batch_size, halving=halving)
@@ -113,7 +155,7 @@ def tell_rows(
     Args:
         labelling: who labels, and how windows are cut.
         file: the recording.
-        out: a file to write the rows to.
+        out: a file to write the rows to, those of the summary or the bouts where one is wanted.
         as_json: give one JSON object instead of lines.
 
     Raises:
@@ -122,22 +164,45 @@ def tell_rows(
     """
     if out:
         check_out(out)
+        if len(labelling.sums) > 1:
+            raise ConfigError("one file holds one table; write --summary and --bouts one by one")
     model, overlap, size = labelling.load(), labelling.overlap, labelling.batch_size
-    ledger = Ledger()
+    ledger, sums = Ledger(), {}
+    length_s = window_length_s(model.adapter.spec) if labelling.sums else 0.0
     labelled = label_file(model, file, overlap=overlap, batch_size=size, ledger=ledger)
     rows = [prediction_row(prediction) for prediction in labelled]
     for line in ledger.lines():
         logger.info("%s: %s", file.name, line)
+    for name in labelling.sums:
+        table = SUMS[name](pa.Table.from_pylist(rows), length_s)
+        sums[name] = without_empty_day(table).to_pylist()
     if out:
-        write_rows(rows, out)
+        write_rows(next(iter(sums.values()), rows), out)
     if as_json:
-        plain = {"file": file.name, "windows": rows, "ledger": ledger.to_dict()}
+        plain = {"file": file.name, "windows": rows, **sums, "ledger": ledger.to_dict()}
         return json.dumps(plain, ensure_ascii=False)
     if out:
-        return f"{len(rows)} windows -> {out}"
-    return "\n".join(
-        f"{row['start_s']:>10.2f} s  {row['probability']:.2f}  {row['label']}" for row in rows
-    )
+        made = "".join(f", {name} of {len(some)} rows" for name, some in sums.items())
+        return f"{len(rows)} windows{made} -> {out}"
+    return "\n".join(_LINES[name](row) for name, some in (sums or {"windows": rows}).items()
+                     for row in some)  # fmt: skip
+
+
+def _summary_line(row: Mapping[str, Any]) -> str:
+    whose = "".join(f"{row[name]}  " for name in ("subject", "day") if row.get(name))
+    return f"{whose}{row['minutes']:>10.2f} min  {row['label']}"
+
+
+def _bout_line(row: Mapping[str, Any]) -> str:
+    start, end = clock_text(row["start_s"]), clock_text(row["end_s"])
+    return f"{start:>12} to {end:>12}  {row['probability']:.2f}  {row['label']}"
+
+
+_LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "windows": lambda row: f"{row['start_s']:>10.2f} s  {row['probability']:.2f}  {row['label']}",
+    "summary": _summary_line,
+    "bouts": _bout_line,
+}
 
 
 def check_out(path: Path) -> None:
@@ -162,6 +227,11 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
             parquet.write_table(pa.Table.from_pylist(rows), part)
 
 
-def _check_batch_size(batch_size: int) -> None:
+def check_batch_size(batch_size: int) -> None:
+    """Refuse less than one window at a time.
+
+    Raises:
+        ConfigError: it is less.
+    """
     if batch_size < 1:
         raise ConfigError(f"batch_size must be positive, got {batch_size}")

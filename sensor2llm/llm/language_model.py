@@ -55,6 +55,9 @@ class LanguageModel(Protocol):
     def suppressed_ids(self) -> Sequence[int]:
         """List ids that generation must not give."""
 
+    def answer_ids(self, prompt: str, answer: str) -> list[int]:
+        """Give the ids of an answer behind a prompt, end of turn included."""
+
     def embed(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length width"]:
         """Embed token ids."""
 

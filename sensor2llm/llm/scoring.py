@@ -31,6 +31,26 @@ def score_labels(
     return score_each(llm, prompt, answers)
 
 
+def score_answers(
+    llm: LanguageModel, prompt: Prompt, text: str, answers: Sequence[str]
+) -> dict[str, float]:
+    """Give the probability of each of some answers behind one prompt, against each other.
+
+    Args:
+        llm: the frozen LLM.
+        prompt: of one row.
+        text: what the row was encoded from.
+        answers: different texts.
+
+    Raises:
+        ConfigError: two answers are the same to the LLM, or one is empty.
+    """
+    ids = [llm.answer_ids(text, answer) for answer in answers]
+    tree = LabelTree.build([row[:-1] for row in ids], llm.end_of_turn_id, answers)
+    (shares,) = score_labels(llm, prompt, tree, ids).softmax(-1).tolist()
+    return dict(zip(answers, shares, strict=True))
+
+
 def score_tree(llm: LanguageModel, prompt: Prompt, tree: LabelTree) -> Float[Tensor, "batch label"]:
     """Give every label's log-likelihood, end of turn included, from one forward."""
     nodes = torch.tensor([tree.tokens], device=llm.device)

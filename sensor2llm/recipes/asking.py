@@ -115,8 +115,12 @@ def _aligned(
     """Put what is hidden into the adapter's order of modalities; None where nothing is."""
     if not items.hidden.any():
         return None
-    order = [part.store.spec.names.index(name) for name in adapter.spec.names]
-    return items.hidden[:, order]
+    names, never = part.store.spec.names, np.zeros(len(items.hidden), dtype=bool)
+    columns = [
+        items.hidden[:, names.index(name)] if name in names else never
+        for name in adapter.spec.names
+    ]
+    return np.stack(columns, axis=1)
 
 
 def _true_answers(items: question_answering.Items) -> Callable[[np.ndarray, list[str]], dict]:

@@ -89,6 +89,9 @@ class Recipe:
     """Share of each training person's labelled windows a class that is used."""
     shots: int | None = None
     """Labelled windows a class, of all training people together (few-shot); all where unset."""
+    start_from: str | None = None
+    """An adapter (folder, released name or hub name) whose encoder, bridge and learned prompt this
+    one starts from; the labels are the data's."""
     encoder: str = NEW
     """An encoder's folder, released name or hub name, several joined by + (each hears its own data
     set's sensors), `new` (made in this run) or `none` (text)."""

@@ -17,6 +17,7 @@ from sensor2llm.recipes.build import build_adapter, load_llm
 from sensor2llm.recipes.config import NEW, NONE, Recipe
 from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import LoadedEncoder, find_encoders, load_encoder
+from sensor2llm.recipes.start import start_recipe
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.store.windows import Windows
@@ -35,6 +36,7 @@ def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
     Raises:
         TemplateError: the prompt has no such form.
     """
+    recipe = start_recipe(recipe)
     store = open_data(recipe)
     split, llm = make_split(store, recipe.split), load_llm(recipe)
     if form != ENCODED:

@@ -17,17 +17,17 @@ from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.asking import TaskPart, make_head, make_source
 from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
 from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm
-from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, NONE, REGRESSION, Recipe, TaskMix
+from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, REGRESSION, Recipe, TaskMix
 from sensor2llm.recipes.data import open_data
-from sensor2llm.recipes.encoder import get_encoder
 from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
+from sensor2llm.recipes.start import choose_encoder, load_start, start_recipe, take_over
 from sensor2llm.recipes.task import AdapterTask
-from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
+from sensor2llm.tasks.aligned import AdapterDataset
 from sensor2llm.training.checkpoint import drop_checkpoints, sole_run
 from sensor2llm.training.config import config_for_rows
 from sensor2llm.training.devices import process_state
@@ -58,6 +58,7 @@ def train_adapter(recipe: Recipe, *, resume: bool = False) -> TrainedAdapter:
         UserError: the data, the LLM, the encoder or the prompt cannot be used as given, or another
             process is at the same run.
     """
+    recipe = start_recipe(recipe)
     check_out(recipe.out, "adapter")
     with sole_run(recipe.run):
         return _train(recipe, resume)
@@ -71,16 +72,16 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
         warn_of_labels(store, split)
     llm = load_llm(recipe)
     check_prompt(recipe, store, llm)
-    heard = None if recipe.encoder == NONE else get_encoder(recipe, store, split, resume)
+    start = load_start(recipe, store, split, llm)
+    heard = choose_encoder(recipe, store, split, start, resume)
     if not resume:
         drop_checkpoints(recipe.run)
     # A ready encoder may hear other units or rates; rows, people and labels stay the same.
     store = convert_store(store, heard.encoder.spec) if heard else store
     before = llm.fingerprint()
     with seeded(recipe.loop.seed):
-        model = SensorLanguageModel(
-            build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
-        )
+        adapter = take_over(build_adapter(recipe, store, split, heard, llm), start)
+        model = SensorLanguageModel(adapter, llm, objective=recipe.objective)
         model.check_context()
         parts = _parts(recipe, model, store, split)
     recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))
@@ -195,7 +196,7 @@ def _rows(
     rows: NDArray[np.int64],
 ) -> TrainingRows:
     """Keep the features of a frozen encoder; give signals where it is trained or there is none."""
-    dataset = WindowDataset(store, rows, adapter.normaliser)
+    dataset = AdapterDataset(store, rows, adapter)
     if adapter.encoder is None or recipe.train_encoder:
         return dataset
     key: dict[str, object] = {
@@ -229,6 +230,8 @@ def _identity(
         "modality_dropout": recipe.modality_dropout,
         "llm_loaded": [recipe.llm_dtype, recipe.llm_quantization],
         "inside": [asdict(recipe.prefix), asdict(recipe.lora)],
+        # Runs of earlier releases started from nothing, and say nothing of it.
+        **({"start_from": recipe.start_from} if recipe.start_from else {}),
     }
 
 

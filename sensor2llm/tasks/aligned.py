@@ -10,8 +10,23 @@ from jaxtyping import Int
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import DataError
 from sensor2llm.signals.dataset import SignalBatch, WindowDataset
-from sensor2llm.signals.store.windows import Windows
+from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.conversion import convert_store
+
+
+class AdapterDataset(WindowDataset):
+    """Give windows as an adapter's encoder expects them: in its order of modalities.
+
+    Modalities that the store lacks are absent from every window.
+    """
+
+    def __init__(self, store: Windows, indices: Indices, adapter: SensorAdapter) -> None:
+        super().__init__(store, indices, adapter.normaliser)
+        self._adapter = adapter
+
+    def batch(self, indices: Indices) -> SignalBatch:
+        """Read the windows at these positions (0 to len - 1)."""
+        return self._adapter.align(super().batch(indices), self.store.spec)
 
 
 class AdapterWindows:
@@ -27,14 +42,13 @@ class AdapterWindows:
     """
 
     def __init__(self, store: Windows, adapter: SensorAdapter) -> None:
-        self.store, self.adapter = convert_store(store, adapter.spec), adapter
+        self.store = convert_store(store, adapter.spec)
         self.labels = _renumber(store, adapter.label_names)
-        self._dataset = WindowDataset(self.store, np.arange(len(store)), adapter.normaliser)
+        self._dataset = AdapterDataset(self.store, np.arange(len(store)), adapter)
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> SignalBatch:
         """Read these rows of the store."""
-        read = self.adapter.align(self._dataset.batch(rows), self.store.spec)
-        return replace(read, labels=torch.from_numpy(self.labels[rows]))
+        return replace(self._dataset.batch(rows), labels=torch.from_numpy(self.labels[rows]))
 
     def batches(self, rows: Int[np.ndarray, " window"], batch_size: int) -> Iterator[SignalBatch]:
         """Read these rows in order, a batch at a time."""

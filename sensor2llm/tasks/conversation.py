@@ -11,7 +11,7 @@ question is answered with all of them in view.
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message, check_plain
+from sensor2llm.llm.scoring import score_answers
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import SignalSpec
@@ -171,6 +172,19 @@ class Conversation:
         self._exchanges.append(_Exchange((asked, answer)))
         self.turns.append(Turn("question", question, said))
 
+    @torch.no_grad()
+    def score(self, question: str, answers: Sequence[str]) -> dict[str, float]:
+        """Give the probability of each of some answers, against each other; it is no turn.
+
+        Raises:
+            ModelError, ConfigError: as `stream` does.
+        """
+        check_plain(question, "the question")
+        ids, question = self._fitting_ids(question)
+        windows = [window for exchange in self._exchanges for window in exchange.heard]
+        prompt = self.model.build.for_token_ids(ids, windows)
+        return score_answers(self.model.llm, prompt, self._text(question), answers)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the conversation as plain JSON types."""
         return {"llm": self.model.llm.name, "turns": [turn.to_dict() for turn in self.turns]}
@@ -219,9 +233,12 @@ class Conversation:
         return ids, question
 
     def _ids(self, question: str) -> list[int]:
+        return self.model.llm.encode(self._text(question))
+
+    def _text(self, question: str) -> str:
         messages = [message for exchange in self._exchanges for message in exchange.messages]
         asked: Message = {"role": "user", "content": question}
-        return self.model.llm.encode(self.model.llm.render([*messages, asked]))
+        return self.model.llm.render([*messages, asked])
 
 
 def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:

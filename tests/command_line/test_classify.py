@@ -2,13 +2,17 @@
 
 import json
 import sys
+from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
 from sensor2llm.classify import main
-from tests.models import LABELS
+from tests.models import LABELS, small_adapter, tiny_llm
+from tests.signals.stores import ACCEL, SPEC
 from tests.verbs import llm_folder, save_adapter, save_recording
 
 
@@ -142,3 +146,113 @@ def test_without_ray_there_is_one_line(given, archive, tmp_path, capsys, monkeyp
     assert run((given[0], archive), "--out", tmp_path / "labels", "--engine", "ray") == 2
     error = capsys.readouterr().err.splitlines()
     assert error == ['error: engine ray needs ray: pip install "sensor2llm[ray]"']
+
+
+@pytest.fixture
+def dated(given, tmp_path):
+    """Give a recording whose time is written as date times, over midnight."""
+    lines = given[1].read_text().splitlines()
+    rows = [line.split(",", 1) for line in lines[1:]]
+    stamp = np.datetime64("2024-02-29T23:59:58") + (
+        1e9 * np.array([float(time) for time, _ in rows])
+    ).astype("timedelta64[ns]")
+    text = [f"time,{lines[0].split(',', 1)[1]}"]
+    text += [f"{time},{rest}" for time, (_, rest) in zip(stamp, rows, strict=True)]
+    (tmp_path / "dated.csv").write_text("\n".join(text))
+    return given[0], tmp_path / "dated.csv"
+
+
+def labels_of(given, capsys, *options) -> list[dict]:
+    assert run(given, "--json", *options) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_summary_tells_minutes_a_label(given, capsys):
+    said = labels_of(given, capsys, "--summary", "--bouts")
+    names = [row["label"] for row in said["windows"]]
+    assert {row["label"]: row["windows"] for row in said["summary"]} == Counter(names)
+    assert sum(row["minutes"] for row in said["summary"]) == pytest.approx(6 / 60)
+    assert sum(bout["duration_s"] for bout in said["bouts"]) == pytest.approx(6)
+    assert run(given, "--summary") == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [f"{row['minutes']:>10.2f} min  {row['label']}" for row in said["summary"]]
+    assert lines == rows
+
+
+def test_the_summary_is_a_day_where_times_are_dates(dated, capsys):
+    said = labels_of(dated, capsys, "--summary")
+    minutes = Counter()
+    for row in said["summary"]:
+        minutes[row["day"]] += row["minutes"]
+    assert minutes == pytest.approx({"2024-02-29": 2 / 60, "2024-03-01": 4 / 60})
+    assert run(dated, "--bouts") == 0
+    assert capsys.readouterr().out.startswith("2024-02-29 23:59:58 to 2024-03-01 00:00:0")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])
+def test_bouts_are_written_by_the_files_ending(given, tmp_path, capsys, suffix):
+    out = tmp_path / f"bouts.{suffix}"
+    wanted = labels_of(given, capsys, "--bouts")["bouts"]
+    assert run(given, "--bouts", "--out", out) == 0
+    assert f"3 windows, bouts of {len(wanted)} rows -> {out}" in capsys.readouterr().out
+    readers = {
+        "csv": lambda: csv.read_csv(out).to_pylist(),
+        "parquet": lambda: pq.read_table(out).to_pylist(),
+        "json": lambda: json.loads(out.read_text()),
+    }
+    rows = readers[suffix]()
+    assert [row["label"] for row in rows] == [bout["label"] for bout in wanted]
+    assert [row["end_s"] for row in rows] == [bout["end_s"] for bout in wanted]
+
+
+def test_one_file_holds_one_table(given, tmp_path, capsys):
+    assert run(given, "--bouts", "--summary", "--out", tmp_path / "both.csv") == 2
+    error = capsys.readouterr().err.strip()
+    assert error == "error: one file holds one table; write --summary and --bouts one by one"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_is_summed_up_by_file(given, archive, tmp_path, capsys):
+    out = tmp_path / "labels"
+    assert run((given[0], archive), "--out", out, "--summary", "--bouts") == 0
+    said = capsys.readouterr().out
+    assert said == f"2 recordings, 4 windows -> {out} (summary.csv, bouts.csv)\n"
+    bouts = csv.read_csv(out / "bouts.csv").to_pylist()
+    assert sum(bout["duration_s"] for bout in bouts if bout["file"] == "archive/run.csv") == 2
+    assert sum(bout["windows"] for bout in bouts) == 4
+    save_recording(archive / "more.csv", seconds=2.0)
+    # What lies there is made anew: it would not tell of the new recording.
+    assert run((given[0], archive), "--out", out, "--resume", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["summary"] == str(out / "summary.csv")
+    rows = csv.read_csv(said["summary"]).to_pylist()
+    assert {row["file"] for row in rows} == {
+        "archive/ann/walk.csv", "archive/more.csv", "archive/run.csv",
+    }  # fmt: skip
+    assert sum(row["minutes"] for row in rows) == pytest.approx(10 / 60)
+
+
+def test_a_recording_without_times_has_no_bouts_and_is_named(given, archive, tmp_path, caplog):
+    ready = {"accel": np.zeros((2, 3, 16), "f4") + np.arange(16)}
+    np.savez(archive / "ready.npz", **ready)
+    out = tmp_path / "labels"
+    assert run((given[0], archive), "--out", out, "--bouts") == 0
+    files = {row["file"] for row in csv.read_csv(out / "bouts.csv").to_pylist()}
+    assert files == {"archive/ann/walk.csv", "archive/run.csv"}
+    (line,) = [line for line in caplog.messages if "has no bouts" in line]
+    assert line.startswith("archive/ready.npz has no bouts: windows 1 and 2 both start at 0 s")
+
+
+@pytest.mark.parametrize(
+    ("names", "length"), [(["rr"], "events or rows"), (["accel", "wrist"], "2 to 4 s")]
+)
+def test_windows_without_one_length_have_no_minutes(tmp_path, capsys, names, length):
+    longer = replace(ACCEL, name="wrist", steps=32, window_s=4.0)
+    whole = replace(SPEC, modalities=(*SPEC.modalities, longer))
+    small_adapter(tiny_llm(), spec=whole.subset(names)).save(tmp_path / "other")
+    file = tmp_path / "recording.csv"
+    file.write_text("rr\n" + "\n".join(["800"] * 12))
+    for archive in ([], ["--out", tmp_path / "labels"]):
+        assert run((tmp_path / "other", file), "--bouts", *archive) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert f"need windows of one length in seconds; this adapter's are of {length}:" in error

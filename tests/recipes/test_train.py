@@ -333,3 +333,33 @@ def test_a_ready_encoder_hears_a_store_in_other_units_and_rates(recipe, trained,
         for run, path in ((ours, recipe.data), (theirs, tmp_path / "mg"))
     ]
     np.testing.assert_allclose(said[1], said[0], atol=0.05)
+
+
+@pytest.mark.parametrize("train_encoder", [False, True])
+def test_a_ready_encoder_hears_sensors_in_any_order(recipe, trained, tmp_path, train_encoder):
+    """And the same windows of a store that says nothing of a sensor that none of them has."""
+    lacking = windows(missing=0.5)
+    for window in lacking:
+        window.signals.pop("values", None)
+    orders = {
+        "whole": SPEC,
+        "turned": replace(SPEC, modalities=SPEC.modalities[::-1]),
+        "fewer": SPEC.subset(SPEC.names[:-1]),
+    }
+    weights = []
+    for name, spec in orders.items():
+        heard = [window for window in lacking if window.signals]
+        WindowStore.write(tmp_path / name / "store", spec, heard, LABELS, source="the same")
+        changed = replace(
+            recipe,
+            data=tmp_path / name / "store",
+            encoder=str(recipe.run / "encoder"),
+            train_encoder=train_encoder,
+            loop=replace(SHORT, steps=2),
+            out=tmp_path / name / "out",
+        )
+        assert train_adapter(changed).model.adapter.spec.names == SPEC.names
+        weights.append(load_file(changed.out / "bridge.safetensors"))
+    for other in weights[1:]:
+        for name in other:
+            torch.testing.assert_close(other[name], weights[0][name], rtol=1e-3, atol=1e-4)

@@ -22,6 +22,7 @@ from sensor2llm.datasets.motion.uci_har import RATE_HZ, SPEC
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.noise import slow_noise
 from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.errors import ConfigError
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Recording, Track
 
@@ -75,12 +76,7 @@ def spec(config: SimulationConfig) -> SignalSpec:
 
 def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:
     """Give one person's sessions: every activity once a session, in any order."""
-    wearer = Wearer(
-        cadence=float(np.clip(rng.normal(1, 0.05), 0.88, 1.12)),
-        vigour=float(np.exp(rng.normal(0, 0.15))),
-        lean=float(rng.normal(0, 0.05)),
-        side=float(rng.normal(0, 0.05)),
-    )
+    wearer = _wearer(rng)
     count = round((config.bout_s or BOUT_S) * RATE_HZ)
     for session in range(config.sessions):
         order = rng.permutation(np.array(LABELS)).tolist()
@@ -98,6 +94,46 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
         )
         annotations = tuple(truth.annotation for truth in truths)
         yield Simulated(Recording(subject, tracks, annotations, f"{subject}-{session + 1}"), truths)
+
+
+def simulate_columns(
+    *activities: str, bout_s: float = BOUT_S, seed: int = 0
+) -> dict[str, Float[np.ndarray, " sample"]]:
+    """Give a recording of one person as a table's columns, activity after activity.
+
+    Args:
+        *activities: some of `LABELS`, in order.
+        bout_s: how long each lasts.
+        seed: of person and noise.
+
+    Raises:
+        ConfigError: an activity that is not simulated, or none.
+
+    Example:
+        >>> columns = simulate_columns("walking", "lying", bout_s=30)
+        >>> list(columns)[:2], len(columns["time_s"])
+        (['time_s', 'body_acc.body_acc_x'], 3000)
+    """
+    if not activities or not set(activities) <= set(LABELS):
+        raise ConfigError(f"a phone hears {', '.join(LABELS)}; got {', '.join(activities) or 0}")
+    rng = np.random.default_rng(seed)
+    wearer, count = _wearer(rng), round(bout_s * RATE_HZ)
+    bouts = [_bout(ACTIVITIES[label], wearer, count, rng)[0] for label in activities]
+    columns = {"time_s": np.arange(count * len(bouts)) / RATE_HZ}
+    for modality in SPEC.modalities:
+        values = np.concatenate([bout[modality.name] for bout in bouts], axis=1)
+        names = [f"{modality.name}.{channel}" for channel in modality.channel_names]
+        columns |= dict(zip(names, values, strict=True))
+    return columns
+
+
+def _wearer(rng: np.random.Generator) -> Wearer:
+    return Wearer(
+        cadence=float(np.clip(rng.normal(1, 0.05), 0.88, 1.12)),
+        vigour=float(np.exp(rng.normal(0, 0.15))),
+        lean=float(rng.normal(0, 0.05)),
+        side=float(rng.normal(0, 0.05)),
+    )
 
 
 def _bout(

@@ -1,4 +1,4 @@
-"""Describe one file whose columns bear a spec's channel names: what `classify` reads.
+"""A file, or a table in memory, whose columns bear a spec's channel names: what `classify` reads.
 
 Columns are named like the channels (`watch_accel_x`), or `<modality>.<channel>` where two
 modalities have channels of one name. A modality without any column is absent. The time stands in
@@ -7,37 +7,184 @@ times); without one, rows come at the spec's rate. `subject` is read where it is
 .npz bear the modalities' names (see `npz`).
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
-from sensor2llm.errors import DataError, listed
+import numpy as np
+import pyarrow as pa
+
+from sensor2llm.errors import ConfigError, DataError, SpecError, listed
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.segment import segment
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.description import Table, TableModality
+from sensor2llm.signals.tables.rates import TOLERANCE, observed_rate_hz
+from sensor2llm.signals.tables.recordings import recordings
+from sensor2llm.signals.tables.rows import read_rows
 from sensor2llm.signals.tables.text_file import column_names, is_number, read_columns, texts
+from sensor2llm.signals.window import Window
 
+logger = logging.getLogger(__name__)
+# Further off than this, the time's unit is more likely wrong than the rate unusual.
+LARGEST_RATIO = 50.0
+
+SAME_NAMES: Mapping[str, str] = MappingProxyType({})
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 
 
-def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
-    """Describe a file by the names of its columns.
+def named_windows(
+    path: Path,
+    spec: SignalSpec,
+    overlap: float,
+    ledger: Ledger,
+    *,
+    rate_hz: float | None = None,
+    renamed: Mapping[str, str] = SAME_NAMES,
+    columns: pa.Table | None = None,
+) -> Iterator[Window]:
+    """Cut a CSV or Parquet file, or a table in memory, into windows of `spec`.
+
+    Args:
+        path: the file; for a table in memory, what messages call it.
+        spec: what the windows are to be; modalities that are not there are absent.
+        overlap: share of a window that the next one repeats, 0 up to below 1.
+        ledger: counts what becomes of rows and windows, once all windows are taken.
+        rate_hz: samples a second; the time column's where None, and of a file without one the
+            spec's.
+        renamed: `<modality>.<channel>` -> a column of another name.
+        columns: the table in memory.
+
+    Raises:
+        ConfigError: for a rate that cannot be.
+        DataError: for a table in memory with neither a time column nor a rate, a missing column, a
+            bad cell.
+        SpecError: for values in another unit.
+    """
+    check_rate_hz(rate_hz)
+    table = table_for(path, spec, overlap, renamed, columns)
+    names = column_names(path) if columns is None else tuple(columns.column_names)
+    _log_ignored_columns(path, table, names)
+    if not (table.time or rate_hz):
+        _tell_untimed(path, table, file=columns is None)
+    return _cut(path, table, ledger, rate_hz, columns)
+
+
+def check_rate_hz(rate_hz: float | None) -> None:
+    """Refuse what is no rate.
+
+    Raises:
+        ConfigError: it is not a number above 0.
+    """
+    if rate_hz is not None and not 0 < rate_hz < np.inf:
+        raise ConfigError(f"rate_hz must be samples a second, above 0, got {rate_hz!r}")
+
+
+def _log_ignored_columns(path: Path, table: Table, names: tuple[str, ...]) -> None:
+    """Tell which columns are not read: a clock of another name among them would be missed."""
+    read = {column for entry in table.modalities for column in entry.columns}
+    read |= {*table.time, "subject", "label"}
+    if others := [name for name in names if name not in read]:
+        logger.info("%s: the columns %s are not read", path.name, listed(others))
+
+
+def _tell_untimed(path: Path, table: Table, *, file: bool) -> None:
+    """Tell that a file's rows are taken to come at the adapter's rate; refuse a table's."""
+    times = f"{', '.join(TIMES)}, time or timestamp"
+    if file:
+        logger.info(
+            "%s: no time column (%s); rows are taken to come at the adapter's rate, without pauses",
+            path.name, times,
+        )  # fmt: skip
+    elif rates := {entry.rate_hz: None for entry in table.modalities if entry.rate_hz}:
+        hears = " and ".join(f"{rate:g}" for rate in rates)
+        raise DataError(
+            f"{path.name} has no time column ({times}) and no rate; say rate_hz=..., its samples "
+            f"a second (they are brought to the adapter's {hears} Hz)"
+        )
+
+
+def _cut(
+    path: Path, table: Table, ledger: Ledger, rate_hz: float | None, columns: pa.Table | None
+) -> Iterator[Window]:
+    if rate_hz:
+        entries = (_at_rate(entry, rate_hz) for entry in table.modalities)
+        table = replace(table, modalities=tuple(entries))
+    rows = read_rows(path, table, ledger, columns)
+    if table.time and not rate_hz:
+        entries = (_observed(entry, rows.times_s, rows.values) for entry in table.modalities)
+        table = replace(table, modalities=tuple(entries))
+    for recording in recordings(rows, table, ledger):
+        yield from segment(
+            recording, table.spec, overlap=table.overlap, label_rule="none", ledger=ledger
+        )
+
+
+def _observed(
+    entry: TableModality, times_s: np.ndarray, values: dict[str, np.ndarray]
+) -> TableModality:
+    name, rate_hz = entry.modality.name, entry.rate_hz
+    if rate_hz is None or name not in values:
+        return entry
+    stamps = times_s[np.isfinite(values[name]).all(axis=0)]
+    if len(stamps) < 8 or not (np.diff(stamps) > 0).all():
+        return entry
+    seen = observed_rate_hz(stamps)
+    far = max(seen / rate_hz, rate_hz / seen) > LARGEST_RATIO
+    if far or abs(seen / rate_hz - 1) <= TOLERANCE:
+        return entry
+    return _at_rate(entry, seen)
+
+
+def _at_rate(entry: TableModality, rate_hz: float) -> TableModality:
+    if entry.rate_hz is None:
+        return entry
+    return replace(entry, rate_hz=rate_hz, max_gap_s=max(entry.max_gap_s, 3 / rate_hz))
+
+
+def table_for(
+    path: Path,
+    spec: SignalSpec,
+    overlap: float = 0.0,
+    renamed: Mapping[str, str] = SAME_NAMES,
+    columns: pa.Table | None = None,
+) -> Table:
+    """Describe a file, or a table in memory, by the names of its columns.
+
+    Args:
+        path: The file; for a table in memory, what messages call it.
+        spec: What is expected.
+        overlap: Share of a window that the next one repeats.
+        renamed: `<modality>.<channel>` -> the column that holds it, where it has another name.
+        columns: The table in memory.
 
     Raises:
         DataError: If no modality, or only a part of one, is there.
+        SpecError: If a channel that is renamed is none of the spec's.
     """
+    channels = [f"{m.name}.{name}" for m in spec.modalities for name in m.channel_names]
+    if strange := [name for name in renamed if name not in channels]:
+        raise SpecError(f"unknown channel {strange[0]!r}; the spec has {listed(channels)}")
     if path.suffix == ".npz":
         whole = tuple(_entry(m, m.channel_names) for m in spec.modalities)
         return Table(spec=spec, modalities=whole, labelled=False, overlap=overlap)
-    names = column_names(path)
-    matches = [_match(modality, spec, names, path) for modality in spec.modalities]
+    names = column_names(path) if columns is None else tuple(columns.column_names)
+    if absent := [column for column in renamed.values() if column not in names]:
+        raise DataError(f"{path.name}: no column {absent[0]!r}; it has {listed(names)}")
+    matches = [_match(modality, spec, names, path, renamed) for modality in spec.modalities]
     entries = tuple(entry for entry in matches if entry is not None)
     if not entries:
         expected = ", ".join(_names(spec.modalities[0], spec)[0])
+        advice = "describe the file in a TABLE.yaml"
+        if columns is not None:
+            advice = f"say columns={{{channels[0]!r}: 'ITS COLUMN'}}"
         raise DataError(
             f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
-            f"example {expected}; rename them, or describe the file in a TABLE.yaml"
+            f"example {expected}; rename them, or {advice}"
         )
-    time, unit = _time(path, names)
+    time, unit = _time(path, names, columns)
     return Table(
         spec=spec.subset(entry.modality.name for entry in entries),
         modalities=entries,
@@ -50,9 +197,15 @@ def table_for(path: Path, spec: SignalSpec, overlap: float = 0.0) -> Table:
 
 
 def _match(
-    modality: Modality, spec: SignalSpec, names: Sequence[str], path: Path
+    modality: Modality,
+    spec: SignalSpec,
+    names: Sequence[str],
+    path: Path,
+    renamed: Mapping[str, str],
 ) -> TableModality | None:
-    for columns in _names(modality, spec):
+    full = [f"{modality.name}.{channel}" for channel in modality.channel_names]
+    for usual in _names(modality, spec):
+        columns = tuple(renamed.get(key, name) for key, name in zip(full, usual, strict=True))
         missing = [column for column in columns if column not in names]
         if not missing:
             return _entry(modality, columns)
@@ -77,12 +230,15 @@ def _entry(modality: Modality, columns: tuple[str, ...]) -> TableModality:
     return replace(entry, max_gap_s=max(entry.max_gap_s, 3 / modality.rate_hz))
 
 
-def _time(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def _time(
+    path: Path, names: Sequence[str], columns: pa.Table | None
+) -> tuple[tuple[str, ...], str]:
     for name, unit in TIMES.items():
         if name in names:
             return (name,), unit
     for name in ("time", "timestamp"):
         if name in names:
-            first = texts(read_columns(path, [name]), name, path)[0] or ""
+            data = read_columns(path, [name]) if columns is None else columns.slice(0, 1)
+            first = texts(data, name, path)[0] or ""
             return (name,), "s" if is_number(first) else "iso"
     return (), "s"

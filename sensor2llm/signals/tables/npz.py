@@ -47,6 +47,21 @@ def npz_windows(
         SpecError: For values that look like another unit.
     """
     arrays = _arrays(path, table.spec.names, EXTRAS if table.labelled else EXTRAS[1:])
+    yield from array_windows(path, arrays, table, ledger, spec)
+
+
+def array_windows(
+    path: Path,
+    arrays: dict[str, np.ndarray],
+    table: Table,
+    ledger: Ledger,
+    spec: SignalSpec | None = None,
+) -> Iterator[Window]:
+    """Give the windows of arrays in memory, as of a file's; `path` is what messages call them.
+
+    Raises:
+        DataError, SpecError: As `npz_windows` does.
+    """
     n = len(next(iter(arrays.values())))
     signals = {
         name: _checked(path, (spec or table.spec)[name], arrays[name], table, ledger)

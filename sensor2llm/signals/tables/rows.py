@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
@@ -46,20 +47,28 @@ class TableRows:
         )
 
 
-def read_rows(path: Path, table: Table, ledger: Ledger) -> TableRows:
-    """Read and check the columns of one CSV or Parquet file.
+def read_rows(
+    path: Path, table: Table, ledger: Ledger, columns: pa.Table | None = None
+) -> TableRows:
+    """Read and check the columns of one CSV or Parquet file, or of a table in memory.
+
+    Args:
+        path: The file; for a table in memory, what messages call it.
+        table: What is expected of it.
+        ledger: Counts what is changed.
+        columns: The table in memory.
 
     Raises:
         DataError: For a missing column, a bad cell, a column without any number, or an unknown
             label; file, row and column are named.
     """
     layout = table.layout
-    there = column_names(path, layout)
+    there = column_names(path, layout) if columns is None else columns.column_names
     entries = [m for m in table.modalities if not m.optional or set(m.columns) <= set(there)]
     kind, subject = table.subject
     extra = [*table.time, table.label, subject if kind == "column" else None]
     names = [column for m in entries for column in m.columns] + [name for name in extra if name]
-    data = read_columns(path, names, layout)
+    data = read_columns(path, names, layout) if columns is None else columns
     values = {}
     for entry in entries:
         rows = np.stack([numbers(data, column, path, layout) for column in entry.columns])

@@ -12,35 +12,32 @@ store, a description or a .npz says other units or rates they are converted, and
 the centre is kept.
 """
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from sensor2llm.errors import DataError, SpecError, listed
+from sensor2llm.errors import ConfigError, DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.segment import segment
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.config import load
-from sensor2llm.signals.tables.description import Table, TableModality
-from sensor2llm.signals.tables.named_columns import TIMES, table_for
+from sensor2llm.signals.tables.description import Table
+from sensor2llm.signals.tables.named_columns import (
+    SAME_NAMES,
+    check_rate_hz,
+    named_windows,
+    table_for,
+)
 from sensor2llm.signals.tables.npz import npz_spec, npz_windows
-from sensor2llm.signals.tables.rates import TOLERANCE, observed_rate_hz
 from sensor2llm.signals.tables.recordings import recordings
 from sensor2llm.signals.tables.rows import read_rows
-from sensor2llm.signals.tables.text_file import column_names
 from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Window
 
-logger = logging.getLogger(__name__)
 DESCRIPTIONS = (".yaml", ".yml")
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", *DESCRIPTIONS)
-# Further off than this, the time's unit is more likely wrong than the rate unusual.
-LARGEST_RATIO = 50.0
 
 
 def read_windows(
@@ -51,6 +48,8 @@ def read_windows(
     *,
     window_s: float | None = None,
     folder: Path | None = None,
+    rate_hz: float | None = None,
+    renamed: Mapping[str, str] = SAME_NAMES,
 ) -> Reading:
     """Read one's own files, cut into windows in order of time.
 
@@ -63,18 +62,28 @@ def read_windows(
         ledger: counts what becomes of rows and windows, once all windows are taken.
         window_s: replaces the description's; a spec has its own.
         folder: where the description's files lie; by default beside it.
+        rate_hz: samples a second of a CSV or Parquet file; the time column's, or else the spec's,
+            where None.
+        renamed: `<modality>.<channel>` -> a CSV's or Parquet's column of another name.
 
     Raises:
         DataError: for a missing, empty, truncated or unknown file, a missing column, a bad cell,
             naming file, row and column.
         SpecError: for a description or windows that cannot be, or cannot be brought to `spec`.
+        ConfigError: a rate or names for a file that says its own, or a rate that cannot be.
     """
     ledger = Ledger() if ledger is None else ledger
+    check_rate_hz(rate_hz)
     if isinstance(source, Table):
         return _described(source, "the description", spec, ledger)
     path = Path(source)
     if not path.exists() and path.suffix not in DESCRIPTIONS:
         raise DataError(f"{path} does not exist")
+    if (rate_hz or renamed) and (path.is_dir() or path.suffix in (".npz", *DESCRIPTIONS)):
+        raise ConfigError(
+            f"{path.name} says its own rates and names; give rate_hz and names of columns for CSV "
+            "and Parquet files only"
+        )
     if path.is_dir():
         return _stored(WindowStore.open(path), spec, ledger)
     if not path.name.endswith(SUFFIXES):
@@ -90,7 +99,7 @@ def read_windows(
         raise DataError(
             f"{path.name} does not say what its columns are; describe it in a TABLE.yaml"
         )
-    windows = _named(path, spec, overlap or 0.0, ledger)
+    windows = _named(path, spec, overlap or 0.0, ledger, rate_hz, renamed)
     return Reading(spec=spec, windows=windows, source=path.name, ledger=ledger)
 
 
@@ -169,51 +178,16 @@ def _file_windows(path: Path, table: Table, ledger: Ledger) -> Iterator[Window]:
         yield from segment(recording, table.spec, overlap=table.overlap, ledger=ledger)
 
 
-def _named(path: Path, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
-    table = table_for(path, spec, overlap)
-    if path.suffix == ".npz":
-        stated = npz_spec(path, spec)
-        return convert_windows(npz_windows(path, table, ledger, stated), stated, spec, path.name)
-    _log_ignored_columns(path, table)
-    if not table.time:
-        return _file_windows(path, table, ledger)
-    return _timed(path, table, ledger)
-
-
-def _log_ignored_columns(path: Path, table: Table) -> None:
-    """Tell which columns are not read: a clock of another name among them would be missed."""
-    read = {column for entry in table.modalities for column in entry.columns}
-    read |= {*table.time, "subject", "label"}
-    if others := [name for name in column_names(path) if name not in read]:
-        logger.info("%s: the columns %s are not read", path.name, listed(others))
-    if not table.time:
-        logger.info(
-            "%s: no time column (%s, time or timestamp); rows are taken to come at the adapter's "
-            "rate, without pauses", path.name, ", ".join(TIMES),
-        )  # fmt: skip
-
-
-def _timed(path: Path, table: Table, ledger: Ledger) -> Iterator[Window]:
-    rows = read_rows(path, table, ledger)
-    entries = (_observed(entry, rows.times_s, rows.values) for entry in table.modalities)
-    table = replace(table, modalities=tuple(entries))
-    for recording in recordings(rows, table, ledger):
-        yield from segment(
-            recording, table.spec, overlap=table.overlap, label_rule="none", ledger=ledger
-        )
-
-
-def _observed(
-    entry: TableModality, times_s: np.ndarray, values: dict[str, np.ndarray]
-) -> TableModality:
-    name, rate_hz = entry.modality.name, entry.rate_hz
-    if rate_hz is None or name not in values:
-        return entry
-    stamps = times_s[np.isfinite(values[name]).all(axis=0)]
-    if len(stamps) < 8 or not (np.diff(stamps) > 0).all():
-        return entry
-    seen = observed_rate_hz(stamps)
-    far = max(seen / rate_hz, rate_hz / seen) > LARGEST_RATIO
-    if far or abs(seen / rate_hz - 1) <= TOLERANCE:
-        return entry
-    return replace(entry, rate_hz=seen, max_gap_s=max(entry.max_gap_s, 3 / seen))
+def _named(
+    path: Path,
+    spec: SignalSpec,
+    overlap: float,
+    ledger: Ledger,
+    rate_hz: float | None,
+    renamed: Mapping[str, str],
+) -> Iterator[Window]:
+    if path.suffix != ".npz":
+        return named_windows(path, spec, overlap, ledger, rate_hz=rate_hz, renamed=renamed)
+    stated = npz_spec(path, spec)
+    windows = npz_windows(path, table_for(path, spec, overlap), ledger, stated)
+    return convert_windows(windows, stated, spec, path.name)
