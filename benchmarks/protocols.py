@@ -5,7 +5,7 @@
     python -m benchmarks.protocols wesad --from data --workers 4
 
 Prepares the store once, into OUT/store, and runs `benchmarks/studies/protocol_NAME.yaml`. Every
-option of `study` can follow, such as `--folds "[0]"` or `--tell`. The report stands in OUT: our
+option of `study` can follow, such as `--folds 0` or `--report-only`. The report stands in OUT: our
 figures and the paper's [CroSSL] side by side.
 """
 
@@ -50,7 +50,7 @@ def run(argv: list[str]) -> None:
     from sensor2llm.studies.runner import run_study
 
     prepare(options.name, options.source, store.path)
-    if not args.tell:
+    if not args.report_only:
         run_study(study)
     print(write_report(study, command_of("benchmarks.protocols", argv), as_json=args.json))
 

@@ -6,7 +6,7 @@ cat lines.txt | python -m tokenization_study audit - --tokenizer bundled --fail-
 """
 
 import sys
-from importlib.util import find_spec
+from importlib import import_module
 
 from sensor2llm.errors import ConfigError, run_verb
 
@@ -18,28 +18,19 @@ VERBS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the verb that the first argument names; without one, list them."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    known = [name for name in VERBS if find_spec(f"tokenization_study.{_module(name)}")]
-    if not given or given[0] in ("-h", "--help"):
-        lines = [f"  {name:<10}{VERBS[name]}" for name in known]
-        print(
-            "\n".join(["usage: python -m tokenization_study VERB [options]", "", __doc__, *lines])
-        )
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        verbs = [f"  {name:<10}{text}" for name, text in VERBS.items()]
+        usage = "usage: python -m tokenization_study VERB [options]"
+        print("\n".join([usage, "", str(__doc__), *verbs]))
         return 0
-    if given[0] not in known:
-        return run_verb(lambda: _refuse(given[0], known))
-    from importlib import import_module
-
-    verb = import_module(f"tokenization_study.{_module(given[0])}")
-    return run_verb(lambda: verb.run(given[1:]))
+    if words[0] not in VERBS:
+        return run_verb(lambda: _refuse(words[0]))
+    return int(import_module(f"tokenization_study.{words[0]}_command").main(words[1:]))
 
 
-def _module(verb: str) -> str:
-    return f"{verb}_command"
-
-
-def _refuse(name: str, known: list[str]) -> int:
-    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(known)}")
+def _refuse(name: str) -> int:
+    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(VERBS)}")
 
 
 if __name__ == "__main__":
