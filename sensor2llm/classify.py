@@ -4,8 +4,6 @@ sensor2llm classify ADAPTER walk.csv --overlap 0.5 --out labels.csv
 sensor2llm classify ADAPTER archive --out labels --engine ray --workers 8
 """
 
-import json
-import logging
 import sys
 from pathlib import Path
 from typing import Literal
@@ -38,20 +36,16 @@ def make_parser() -> VerbParser:
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
 
-    from sensor2llm.archive.archive import label_archive, needs_folder
-    from sensor2llm.archive.labelling import Labelling, tell_rows
+    from sensor2llm.archive.labelling import Labelling
     from sensor2llm.archive.ray import choose_engine
+    from sensor2llm.archive.recordings import label_recordings
 
     who = Labelling(**{name: options[name] for name in Labelling.__dataclass_fields__})
     engine = choose_engine(options.engine, options.workers, options.address)
-    if not (engine or options.resume or needs_folder(options.file, options.out)):
-        print(tell_rows(who, options.file[0], options.out, as_json=options.json))
-        return
-    result = label_archive(options.file, options.out, who, engine=engine, resume=options.resume)
-    for line in result.ledger.lines():
-        logging.getLogger(__name__).info(line)
-    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result)
-    result.check()
+    where = (options.file, options.out, who, engine)
+    text, check = label_recordings(*where, resume=options.resume, as_json=options.json)
+    print(text)
+    check()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,11 +6,11 @@ sensor2llm completion fish > ~/.config/fish/completions/sensor2llm.fish
 
 import argparse
 import sys
-from typing import Any, Literal
+from typing import Literal
 
 from sensor2llm.cli import all_verbs, load_verb, summary
 from sensor2llm.command import VerbParser, parse, verb_parser
-from sensor2llm.command.words import choices, dashed, may_be_file
+from sensor2llm.command.plain import copy_options
 from sensor2llm.errors import run_verb
 
 OPTIONS = ()
@@ -34,23 +34,6 @@ def script(shell: str) -> str:
         plain = verbs.add_parser(verb, help=summary(verb))
         copy_options(load_verb(verb).make_parser(), plain, shtab.FILE)
     return str(shtab.complete(program, shell))
-
-
-def copy_options(parser: VerbParser, plain: argparse.ArgumentParser, files: Any) -> None:
-    """Give a plain parser a verb's words, options with dashes; `files` completes paths."""
-    for action in parser._actions:
-        if "-h" in action.option_strings or action.help == argparse.SUPPRESS:
-            continue
-        hint = getattr(action, "_typehint", None)
-        names = [dashed(name) for name in action.option_strings] or [action.dest]
-        text = (action.help or "").split("\n")[0].replace("%", "%%")
-        if action.nargs == 0:
-            plain.add_argument(*names, action="store_true", help=text)
-            continue
-        options = choices(hint) or None
-        value = plain.add_argument(*names, nargs=action.nargs, choices=options, help=text)
-        if may_be_file(hint):
-            value.complete = files  # type: ignore[attr-defined]
 
 
 def main(argv: list[str] | None = None) -> int:

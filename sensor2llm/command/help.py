@@ -68,7 +68,7 @@ def needed_actions(parser: Any) -> list[argparse.Action]:
 
 def usage_line(needed: Iterable[argparse.Action]) -> str:
     """Name what must be given."""
-    words = [" ".join([*map(dashed, a.option_strings[:1]), _value_name(a)]) for a in needed]
+    words = [" ".join([*map(dashed, a.option_strings[:1]), value_name(a)]) for a in needed]
     return " ".join(["%(prog)s", *words, "[options]"])
 
 
@@ -112,7 +112,7 @@ def _footer(parser: Any, every: int) -> Iterator[str]:
 
 def _option_lines(action: argparse.Action) -> str:
     """Give an option's name and value, and beside it the first sentence of its text."""
-    name, value = _shown_name(action), _value_name(action)
+    name, value = _shown_name(action), value_name(action)
     head = "  ".join(["", " ".join(filter(None, [name, value]))])
     sentence = " ".join((action.help or "").split()).split(". ")[0].rstrip(".").replace("`", "")
     if sentence.split(" ")[0][1:].islower() or sentence.startswith("A "):
@@ -130,7 +130,7 @@ def _shown_name(action: argparse.Action) -> str:
     return dashed(action.option_strings[0]) if action.option_strings else ""
 
 
-def _value_name(action: argparse.Action) -> str:
+def value_name(action: argparse.Action) -> str:
     """Name an option's value: its choices where they are short, else what it is."""
     if action.nargs == 0:
         return ""

@@ -89,10 +89,11 @@ class VerbParser(ArgumentParser):
         names = namespace.keys()  # of leaves, with dots
         name = next(n for n in names if n not in options and not n.startswith(mappings))
         source = f"{self.recipe}: " if self.recipe else ""
-        return f"{source}unknown field '{name}'; {self._hint(name, options)}"
+        fields = [a.dest for a in self._actions if a.default != argparse.SUPPRESS]
+        return f"{source}unknown field '{name}'; {self._hint(name, fields)}"
 
-    def _hint(self, name: str, names: Iterable[str] = ()) -> str:
-        options = list(names or map(dashed, self._option_string_actions))
+    def _hint(self, name: str, fields: Sequence[str] = ()) -> str:
+        options = fields or list(map(dashed, self._option_string_actions))
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.75)
         if near:
             return f"did you mean {near[0].removeprefix('--')}?"

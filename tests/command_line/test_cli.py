@@ -180,4 +180,4 @@ def test_other_shells_have_a_script(shell, capsys):
     assert "train-adapter" in script
     assert "audit" in script
     assert "loop.learning-rate" in script
-    assert "loop.learning_rate" not in script
+    assert "learning_rate" not in script
