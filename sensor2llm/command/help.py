@@ -77,8 +77,7 @@ def short_help(parser: Any) -> str:
     usage = f"usage: {usage_line(parser.needed) % {'prog': parser.prog}}"
     actions = [*_positionals(parser), *(find_option(parser, name) for name in parser.shown)]
     lines = [usage, "", *_description(parser.description), "", *map(_option_lines, actions)]
-    every = sum(bool(a.option_strings) and a.help != argparse.SUPPRESS for a in parser._actions)
-    return "\n".join([*lines, "", *_footer(parser, every)])
+    return "\n".join([*lines, "", *_footer(parser)])
 
 
 def find_option(parser: Any, name: str) -> argparse.Action:
@@ -103,10 +102,9 @@ def _description(docstring: str) -> Iterator[str]:
     yield from [f"  {line}" for line in lines if line.startswith(STARTS)][:EXAMPLES]
 
 
-def _footer(parser: Any, every: int) -> Iterator[str]:
-    config = "--config" in parser._option_string_actions
-    yield f"`{parser.prog} --help-all` lists all {every} options."
-    if config:
+def _footer(parser: Any) -> Iterator[str]:
+    yield f"`{parser.prog} --help-all` lists every option."
+    if "--config" in parser._option_string_actions:
         yield "A YAML file with any of them goes behind --config; there, names have underscores."
 
 

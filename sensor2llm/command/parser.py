@@ -4,6 +4,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -140,8 +141,17 @@ def recipe_parser(
     parser = verb_parser(verb, description, options)
     text = "YAML file with any of these options"
     parser.add_argument("--config", action=RecipeFile, metavar="FILE", help=text)
-    parser.add_class_arguments(config, as_group=False)
+    parser.add_class_arguments(config, as_group=False, skip=_unseen(config, options))
     return parser
+
+
+def _unseen(config: type, options: Iterable[str]) -> set[str]:
+    """Give the fields that can be left out, for speed: of `--help` alone, what it does not show."""
+    if not {"-h", "--help"} & set(sys.argv) or "--help-all" in map(dashed, sys.argv):
+        return set()
+    shown = {underscored(f"--{option}")[2:].partition(".")[0] for option in options}
+    required = {f.name for f in fields(config) if f.default is f.default_factory is MISSING}
+    return {field.name for field in fields(config)} - shown - required
 
 
 def parse(parser: VerbParser, argv: list[str] | None) -> Any:

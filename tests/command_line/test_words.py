@@ -64,7 +64,7 @@ def test_an_option_that_was_given_dashes_is_found_by_both():
         (["--lora.modules", "--resume"], "--lora.modules needs a value"),
         (["--tasks.classification.weight", "x"], "tasks: weight must be a number, got 'x'"),
         (["--tasks.classification.wieght", "1"], "tasks: unknown field 'wieght'; did you mean w"),
-        (["--tasks.classification.colour", "1"], "tasks: unknown field 'colour'; fields are weight"),
+        (["--tasks.classification.colour", "1"], "tasks: unknown field 'colour'; fields are wei"),
         (["--tasks", "3"], "tasks must be a mapping of names to values, got '3'"),
         (["--loop", "nowhere"], "loop has fields of its own, such as --loop.NAME VALUE; 'nowhere'"),
         (["--split.kind", "x"], "unknown split.kind 'x'; choose from published, subject"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.signals.serialisation.serialise import NAMES
+from sensor2llm.signals.serialisation.config import NAMES
 
 FACTS = "facts"
 """The row family of summary statistics, beside the serialisers."""
