@@ -26,7 +26,10 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         shown = copy(action)
-        shown.option_strings = [dashed(name) for name in action.option_strings]
+        names = (name for name in action.option_strings if not name.endswith("+"))
+        shown.option_strings = list(map(dashed, names))
+        if takes_list(action) and action.nargs is None:
+            shown.metavar = value_name(action)
         return str(super()._format_action_invocation(shown))
 
 

@@ -134,7 +134,7 @@ class EncoderRecipe:
     pretrain: bool = True
     """Pretrain without labels. false with finetune is the supervised baseline."""
     objective: Objective = "crossl"
-    """crossl, cocoa, simclr, masked_autoencoder, multimodal_nce. Its options have its name."""
+    """What is learnt without labels. Options of the objective's name set it."""
     crossl: CroSSLConfig = field(default_factory=CroSSLConfig)
     """CroSSL: latent masks, two views, VICReg."""
     cocoa: CocoaConfig = field(default_factory=CocoaConfig)
@@ -154,7 +154,7 @@ class EncoderRecipe:
     finetune_loop: LoopConfig = field(default_factory=finetune_loop)
     """Length, batches and learning rate of the fine-tuning."""
     everyone: bool = False
-    """Fine-tune on validation people, too. It then takes exactly finetune_loop.epochs."""
+    """Fine-tune on validation people, too. It then lasts exactly finetune_loop.epochs."""
     seed: int | None = None
     """Seed of both stages, in place of their loops' own."""
 

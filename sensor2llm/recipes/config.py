@@ -79,15 +79,15 @@ class Recipe:
     """A whole run: data, encoder, language model, bridge, prompt, training."""
 
     data: Path | None = None
-    """Window store to train on. It is made by `prepare`; without one, recordings are simulated."""
+    """Window store to train on. `prepare` makes one; without it, recordings are simulated."""
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
     """What is simulated where no data is given."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """Who trains, validates and tests."""
     label_fraction: float = 1.0
-    """Share of each training person's labels that is used. It is taken of every class."""
+    """Share of each training person's labels that is used. It is the same in every class."""
     shots: int | None = None
-    """Labelled windows a class of all training people (few-shot). All of them where unset."""
+    """Labelled windows a class of all training people (few-shot). All where unset."""
     encoder: str = NEW
     """An encoder's folder or name, new or none. Released names and hub names, several joined by +
     (each hears its own data set's sensors); `new` is made in this run, `none` gives the LLM text.

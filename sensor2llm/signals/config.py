@@ -13,11 +13,11 @@ class SplitConfig:
     """Choose how people are divided into training, validation and test."""
 
     kind: SplitKind = "subject"
-    """Who is the test: subject, fold, loso or published. They are people drawn at random, one of
-    `folds` groups of people, one person, or the data set's own test people."""
+    """Who is tested: subject, fold, loso or published. These are people drawn at random, one of
+    `folds` groups of people, a single person, or the data set's own test people."""
 
     fold: int = 0
-    """Which fold, or which person in order (loso), is the test."""
+    """Which fold is tested, or which person in order (loso)."""
 
     folds: int = 5
     """How many groups of people there are (kind fold)."""

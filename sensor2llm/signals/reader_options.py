@@ -51,5 +51,9 @@ class SourceOptions:
         """
         for name in self.given():
             if name not in names:
-                has = ", ".join(f"--{n}" for n in names) or "none"
-                raise ConfigError(f"{source} has no option --{name}; its options: {has}")
+                has = ", ".join(map(_option, names)) or "none"
+                raise ConfigError(f"{source} has no option {_option(name)}; its options: {has}")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

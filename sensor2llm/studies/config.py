@@ -205,7 +205,7 @@ class StudyConfig:
     methods: dict[str, MethodConfig]
     """Ways to make an encoder by name."""
     baseline: str = SUPERVISED
-    """The method that others are compared with. It is window by window; none where not run."""
+    """The method that others are compared with, window by window; none where it is not run."""
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Folds of people."""
     seeds: tuple[int, ...] = (0,)

@@ -32,7 +32,7 @@ class LoopConfig:
     budget_s: float | None = None
     """Seconds of training at most. The schedule then follows the time spent."""
     batch_size: int = 64
-    """Rows an optimiser step. They are of all processes and accumulation steps together."""
+    """Rows an optimiser step. All processes and accumulation steps share them."""
     gradient_accumulation: int = 1
     """Parts a batch is computed in, to save memory; the result stays the same."""
     learning_rate: float = 1e-3
