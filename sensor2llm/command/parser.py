@@ -85,16 +85,17 @@ class VerbParser(ArgumentParser):
         return f"{dashed(name)} {'takes no' if action.nargs == 0 else 'needs a'} value"
 
     def _unknown_field(self, namespace: Namespace) -> str:
-        options = {action.dest for action in self._actions}
+        """Say which field is none, and which might be meant."""
+        helps = (ShortHelp, FullHelp, argparse._HelpAction)
+        options = [a.dest for a in self._actions if not isinstance(a, helps)]
         mappings = tuple(f"{a.dest}." for a in self._actions if isinstance(a, TypedOption))
-        names = namespace.keys()  # of leaves, with dots
-        name = next(n for n in names if n not in options and not n.startswith(mappings))
+        leaves = namespace.keys()
+        name = next(k for k in leaves if k not in options and not k.startswith(mappings))
         source = f"{self.recipe}: " if self.recipe else ""
-        fields = [a.dest for a in self._actions if a.default != argparse.SUPPRESS]
-        return f"{source}unknown field '{name}'; {self._hint(name, fields)}"
+        return f"{source}unknown field '{name}'; {self._hint(name, options)}"
 
-    def _hint(self, name: str, fields: Sequence[str] = ()) -> str:
-        options = fields or list(map(dashed, self._option_string_actions))
+    def _hint(self, name: str, names: Sequence[str] = ()) -> str:
+        options = names or list(map(dashed, self._option_string_actions))
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.75)
         if near:
             return f"did you mean {near[0].removeprefix('--')}?"
