@@ -101,7 +101,7 @@ class VerbParser(ArgumentParser):
             return f"did you mean {near[0].removeprefix('--')}?"
         if getattr(self, "_inner_parser", False):
             return f"fields are {', '.join(options)}"
-        return f"`{self.prog} --help` lists what there is"
+        return f"`{self.prog} --help-all` lists what there is"
 
 
 def verb_parser(

@@ -106,7 +106,7 @@ def test_every_verb_is_tried_here():
 @pytest.mark.parametrize("verb", FINE)
 def test_an_option_that_there_is_not(told, verb):
     line = told(verb, *FINE[verb], "--colour", "red")
-    assert f"unknown option '--colour'; `python -m sensor2llm.{verb} --help` lists" in line
+    assert f"unknown option '--colour'; `python -m sensor2llm.{verb} --help-all` lists" in line
 
 
 @pytest.mark.parametrize("verb", FINE)
