@@ -5,8 +5,8 @@
     python -m benchmarks.protocols wesad --from data --workers 4
 
 Prepares the store once, into OUT/store, and runs `benchmarks/studies/protocol_NAME.yaml`. Every
-option of `study` can follow, such as `--folds "[0]"` or `--report-only`. The report stands in OUT:
-our figures and the paper's [CroSSL] side by side.
+option of `study` can follow, such as `--folds 0` or `--report-only`. The report stands in OUT: our
+figures and the paper's [CroSSL] side by side.
 """
 
 import argparse

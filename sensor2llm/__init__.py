@@ -58,6 +58,10 @@ sys.meta_path.append(MovedModules())
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that `--help` stays quick."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("sensor2llm")
     if name not in _LAZY:
         raise AttributeError(f"module 'sensor2llm' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

@@ -1,54 +1,54 @@
 """Label the windows of recordings.
 
-python -m sensor2llm.classify ADAPTER walk.csv
-python -m sensor2llm.classify ADAPTER walk.parquet --overlap 0.5 --out labels.csv
-python -m sensor2llm.classify ADAPTER archive --out labels --engine ray --workers 8
-
-FILE is CSV or Parquet whose columns are named as the adapter's channels (accel.x, or x where one
-modality has it; time_s if there is one), a .npz of ready windows, a TABLE.yaml, a window store, or
-a folder of files and stores. Several recordings' results go into a folder. Other units and rates
-are converted; of stored windows that are longer than the adapter's, the centre is heard.
+sensor2llm classify ADAPTER walk.csv --overlap 0.5 --out labels.csv
+sensor2llm classify ADAPTER archive --out labels --summary --bouts
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Literal
 
+from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
+OPTIONS = ("out", "overlap", "summary", "bouts", "batch-size", "llm", "engine", "workers",
+           "address", "resume", "json")  # fmt: skip
 
-def _main(argv: list[str] | None) -> None:
-    from sensor2llm.command import parse, verb_parser
 
-    add = (parser := verb_parser("classify", __doc__)).add_argument
+def make_parser() -> VerbParser:
+    """Describe the words that can be typed."""
+    add = (parser := verb_parser("classify", __doc__, OPTIONS)).add_argument
     add("adapter", help="folder, released name or hub name of an adapter")
-    add("file", type=Path, nargs="+", help="recordings, window stores, folders of them")
+    files = "CSV or Parquet with the adapter's channels as columns (accel.x, or x; time_s), .npz, "
+    files += "TABLE.yaml, window stores, or folders of these; units and rates are converted"
+    add("file", type=Path, nargs="+", help=files)
     add("--out", type=Path | None, help="a .csv, .parquet or .json for one; a folder for several")
-    add("--overlap", type=float, default=0.0, help="share that windows overlap")
+    add("--overlap", type=float, default=0.0, help="share of a window that the next one repeats")
     add("--batch_size", type=int, default=64, help="windows at a time")
-    add("--llm", type=str | None, help="another place of the adapter's LLM")
-    add("--engine", type=Literal["local", "ray"], default="local", help="what spreads several")
+    add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
+    add("--engine", type=Literal["local", "ray"], default="local", help="what labels several")
     add("--workers", type=int | None, help="ray's processes; else one a GPU, or one a core")
-    add("--address", type=str | None, help="of a ray cluster; else one on this machine")
+    add("--address", type=str | None, help="address of the ray cluster; else one starts here")
     add("--resume", action="store_true", help="go on with what is in --out")
     add("--summary", action="store_true", help="minutes a label, a day where times are dates")
     add("--bouts", action="store_true", help="neighbouring windows of one label as one row")
     add("--json", action="store_true", help="print one JSON object")
-    options = parse(parser, argv)
+    return parser
 
-    from sensor2llm.archive.archive import label_archive, needs_folder
-    from sensor2llm.archive.labelling import Labelling, tell_rows
+
+def _main(argv: list[str] | None) -> None:
+    options = parse(make_parser(), argv)
+
+    from sensor2llm.archive.labelling import Labelling
     from sensor2llm.archive.ray import choose_engine
+    from sensor2llm.archive.recordings import label_recordings
 
     who = Labelling(**{name: options[name] for name in Labelling.__dataclass_fields__})
     engine = choose_engine(options.engine, options.workers, options.address)
-    if not (engine or options.resume or needs_folder(options.file, options.out)):
-        print(tell_rows(who, options.file[0], options.out, as_json=options.json))
-        return
-    result = label_archive(options.file, options.out, who, engine=engine, resume=options.resume)
-    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result)
-    result.check()
+    where = (options.file, options.out, who, engine)
+    text, check = label_recordings(*where, resume=options.resume, as_json=options.json)
+    print(text)
+    check()
 
 
 def main(argv: list[str] | None = None) -> int:

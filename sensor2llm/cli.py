@@ -1,21 +1,28 @@
-"""The console script: `sensor2llm VERB …` does what `python -m sensor2llm.VERB …` does."""
+"""The one program: `sensor2llm VERB …` does what `python -m sensor2llm.VERB …` does."""
 
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.metadata import entry_points
+from typing import Any
 
 from sensor2llm.errors import ConfigError, run_verb
 
 VERBS = {
     "prepare": "turn a published data set or your own table into a window store",
-    "pretrain_encoder": "pretrain a signal encoder on a store, without labels",
-    "train_adapter": "train the adapter that lets a frozen LLM hear the signals",
+    "pretrain-encoder": "pretrain a signal encoder on a store, without labels",
+    "train-adapter": "train the adapter that lets a frozen LLM hear the signals",
     "evaluate": "measure an adapter or an encoder on a store",
-    "classify": "label the windows of a recording",
-    "study": "compare ways to make an encoder, over stores, folds and seeds",
+    "classify": "label the windows of recordings",
     "chat": "talk with the LLM about a window",
+    "study": "compare ways to make an encoder, over stores, folds and seeds",
+    "list": "show adapters, encoders, data sets, prompts, LLMs and tokenizers by name",
+    "completion": "print what completes verbs and options in your shell",
 }
+PLUGINS = "sensor2llm.verbs"
+"""Entry points of packages that bring verbs: a module with `main` and `make_parser` each."""
+MODULES = {"list": "listing"}
+"""Verbs whose module has another name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,30 +31,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The verb's exit code; 2 for an unknown verb, with one line on stderr.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    verbs = _installed()
-    if not given or given[0] in ("-h", "--help", "help"):
-        print(_listing(verbs))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
         return 0
-    name = given[0].replace("-", "_")
-    if name not in verbs:
-        return run_verb(lambda: _refuse(given[0], verbs))
-    return int(import_module(f"sensor2llm.{name}").main(given[1:]))
+    if words[0] == "--version":
+        from sensor2llm import __version__
+
+        print(f"sensor2llm {__version__}")
+        return 0
+    verb = words[0].replace("_", "-")
+    if verb not in VERBS and verb not in all_verbs():
+        return run_verb(lambda: _refuse(words[0]))
+    return int(load_verb(verb).main(words[1:]))
 
 
-def _installed() -> dict[str, str]:
-    return {name: text for name, text in VERBS.items() if find_spec(f"sensor2llm.{name}")}
+def module_name(verb: str) -> str:
+    """Give the module of a verb that this package has itself."""
+    return f"sensor2llm.{MODULES.get(verb, verb.replace('-', '_'))}"
 
 
-def _listing(verbs: dict[str, str]) -> str:
+def all_verbs() -> list[str]:
+    """Give every verb, those of other packages behind our own that work on data."""
+    verbs = list(VERBS)
+    verbs[verbs.index("list") : 0] = sorted(entry_points(group=PLUGINS).names)
+    return verbs
+
+
+def load_verb(verb: str) -> Any:
+    """Import a verb's module."""
+    if verb in VERBS:
+        return import_module(module_name(verb))
+    return entry_points(group=PLUGINS)[verb].load()
+
+
+def summary(verb: str) -> str:
+    """Say in one line what a verb does."""
+    if verb in VERBS:
+        return VERBS[verb]
+    line = str(load_verb(verb).__doc__).splitlines()[0].rstrip(".")
+    return line[:1].lower() + line[1:]
+
+
+def _overview() -> str:
+    verbs = all_verbs()
     width = max(map(len, verbs)) + 2
-    lines = [f"  {name:<{width}}{text}" for name, text in verbs.items()]
-    head = ["usage: sensor2llm VERB [options]", "", "verbs:"]
-    return "\n".join([*head, *lines, "", "`sensor2llm VERB --help` lists the options of a verb."])
+    return "\n".join(
+        ["usage: sensor2llm VERB [options]", "", "Let a frozen language model hear sensors.", ""]
+        + [f"  {verb:<{width}}{summary(verb)}" for verb in verbs]
+        + ["", "`sensor2llm VERB --help` shows a verb's options; `--version` the version."]
+    )
 
 
-def _refuse(name: str, verbs: dict[str, str]) -> int:
-    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(verbs)}")
+def _refuse(verb: str) -> int:
+    raise ConfigError(f"unknown verb {verb!r}; choose from {', '.join(all_verbs())}")
 
 
 if __name__ == "__main__":

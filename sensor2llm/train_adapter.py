@@ -1,41 +1,41 @@
 """Train an adapter that lets a frozen language model hear sensors.
 
-python -m sensor2llm.train_adapter                       simulated recordings, bundled LLM
-python -m sensor2llm.train_adapter --data STORE --llm bundled --out ADAPTER
-python -m sensor2llm.train_adapter --from uci-har --data STORE       its weights, your labels
-python -m sensor2llm.train_adapter --config RECIPE.yaml --resume
-accelerate launch --num_processes 2 -m sensor2llm.train_adapter --data STORE
+sensor2llm train-adapter                       simulated recordings, the bundled LLM
+sensor2llm train-adapter --data STORE --encoder uci-har-encoder --out ADAPTER
+sensor2llm train-adapter --from uci-har --data STORE       its weights, your labels
+sensor2llm train-adapter --config RECIPE.yaml --resume
 
-ADAPTER/recipe.yaml is such a recipe: what differs from the defaults (resolved.yaml holds every
-setting). Options on the command line go before it.
+ADAPTER/recipe.yaml is such a recipe: what differs from the defaults. Options before it give way.
 """
 
 from dataclasses import replace
 
+from sensor2llm.command import VerbParser, parse, recipe_parser, to_config
 from sensor2llm.errors import run_verb
 from sensor2llm.recipes.config import Recipe
 
+OPTIONS = (
+    *("data", "llm", "encoder", "from", "out", "config", "resume", "prompt", "objective", "shots"),
+    *("label-fraction", "split.kind", "train-encoder", "projector.kind", "projector.tokens"),
+    *("soft-prompt.tokens", "lora.rank", "modality-dropout", "llm-dtype", "llm-quantization"),
+    *("loop.epochs", "loop.batch-size", "loop.learning-rate", "loop.seed", "show-prompt", "json"),
+)
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the verb."""
-    return run_verb(lambda: _main(argv))
 
-
-def _main(argv: list[str] | None) -> None:
-    from sensor2llm.command import parse, recipe_parser, to_config
-
-    parser = recipe_parser("train_adapter", __doc__, Recipe)
-    parser.add_argument("--from", dest="start", metavar="ADAPTER", help="short for --start_from")
+def make_parser() -> VerbParser:
+    """Describe the words that can be typed."""
+    parser = recipe_parser("train_adapter", __doc__, Recipe, OPTIONS)
+    parser.add_argument("--from", dest="start", metavar="ADAPTER", help="short for --start-from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
-    parser.add_argument(
-        "--show_prompt",
-        nargs="?",
-        const="encoded",
-        metavar="FORM",
-        help="print what the LLM gets for a window, and end: encoded, zero_shot or few_shot",
-    )
+    forms = "print what the LLM reads for a window, and end: encoded, zero_shot or few_shot"
+    parser.add_argument("--show_prompt", nargs="?", const="encoded", metavar="FORM", help=forms)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parse(parser, argv)
+    return parser
+
+
+def train(argv: list[str] | None) -> None:
+    """Train, save and say what came out; or only show the prompt."""
+    options = parse(parser := make_parser(), argv)
     recipe = to_config(parser, options, Recipe)
     recipe = replace(recipe, start_from=options.start or recipe.start_from)
     if options.show_prompt:
@@ -47,6 +47,11 @@ def _main(argv: list[str] | None) -> None:
 
     trained = train_adapter(recipe, resume=options.resume)
     print(summary_of(trained, as_json=options.json))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the verb."""
+    return run_verb(lambda: train(argv))
 
 
 if __name__ == "__main__":

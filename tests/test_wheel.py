@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.cli import VERBS
+from sensor2llm.listing import KINDS
 from sensor2llm.signals.store.store import WindowStore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +70,16 @@ def test_it_is_imported_from_its_environment(installed):
 
 def test_help_lists_the_verbs(installed):
     shown = installed.result("sensor2llm", "--help")
-    assert all(f"  {verb} " in shown for verb in VERBS)
+    assert all(f"  {verb} " in shown for verb in (*VERBS, "audit", "compare"))
+
+
+def test_names_are_listed(installed):
+    kinds = json.loads(installed.result("sensor2llm", "list", "--json"))
+    assert set(kinds) == set(KINDS)
+    assert "uci-har" in kinds["adapters"]
+    assert "activity" in kinds["prompts"]
+    assert "bundled" in kinds["llms"]
+    assert "bundled" in kinds["tokenizers"]
 
 
 def test_a_released_adapter_labels_a_simulated_phones_windows(installed, store):
@@ -98,6 +108,7 @@ def test_an_adapter_is_trained_on_a_few_windows(installed, store):
 def test_numbers_are_audited(installed):
     lines = [f"{i / 50},{np.sin(i / 5):.4f}" for i in range(200)]
     (installed.folder / "walk.csv").write_text("\n".join(["time_s,x", *lines]) + "\n")
-    done = installed.run("python", "-m", "tokenization_study", "audit", "walk.csv", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)
+    for program in (["sensor2llm"], ["python", "-m", "tokenization_study"]):
+        done = installed.run(*program, "audit", "walk.csv", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)

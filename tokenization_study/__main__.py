@@ -6,7 +6,7 @@ cat lines.txt | python -m tokenization_study audit - --tokenizer bundled --fail-
 """
 
 import sys
-from importlib.util import find_spec
+from importlib import import_module
 
 from sensor2llm.errors import ConfigError, run_verb
 
@@ -19,27 +19,18 @@ VERBS = {
 def main(argv: list[str] | None = None) -> int:
     """Run the verb that the first argument names; without one, list them."""
     words = list(sys.argv[1:] if argv is None else argv)
-    verbs = [name for name in VERBS if find_spec(f"tokenization_study.{_module(name)}")]
     if not words or words[0] in ("-h", "--help"):
-        lines = [f"  {name:<10}{VERBS[name]}" for name in verbs]
-        print(
-            "\n".join(["usage: python -m tokenization_study VERB [options]", "", __doc__, *lines])
-        )
+        verbs = [f"  {name:<10}{text}" for name, text in VERBS.items()]
+        usage = "usage: python -m tokenization_study VERB [options]"
+        print("\n".join([usage, "", str(__doc__), *verbs]))
         return 0
-    if words[0] not in verbs:
-        return run_verb(lambda: _refuse(words[0], verbs))
-    from importlib import import_module
-
-    verb = import_module(f"tokenization_study.{_module(words[0])}")
-    return run_verb(lambda: verb.run(words[1:]))
+    if words[0] not in VERBS:
+        return run_verb(lambda: _refuse(words[0]))
+    return int(import_module(f"tokenization_study.{words[0]}_command").main(words[1:]))
 
 
-def _module(verb: str) -> str:
-    return f"{verb}_command"
-
-
-def _refuse(name: str, verbs: list[str]) -> int:
-    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(verbs)}")
+def _refuse(name: str) -> int:
+    raise ConfigError(f"unknown verb {name!r}; choose from {', '.join(VERBS)}")
 
 
 if __name__ == "__main__":

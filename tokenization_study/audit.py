@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.errors import DataError
+from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.serialisation.serialise import Serialiser, SerialiserConfig
 from tokenization_study.checks.catalogue import PITFALLS
 from tokenization_study.checks.columns import ColumnSampler, text_columns
@@ -72,9 +72,11 @@ def audit(
     Raises:
         DataError: For an input that is empty, broken, or has no number.
         ModelError: For a tokenizer that is nowhere or broken.
-        ConfigError: For an unknown serialiser.
+        ConfigError: For an unknown serialiser, or fewer than one thread.
     """
     data, config = data or InputConfig(), config or AuditConfig()
+    if threads < 1:
+        raise ConfigError(f"threads must be positive, got {threads}")
     chosen = serialisers or _default_serialisers(values)
     writers = make_writers(chosen, form)
     loaded = _load(tokenizers, pattern, threads)

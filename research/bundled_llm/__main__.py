@@ -22,19 +22,17 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None) -> None:
     from sensor2llm.command import parse, to_config, verb_parser
 
-    parser = verb_parser("bundled_llm", __doc__, "research")
+    parser = verb_parser("bundled_llm", __doc__, module="research.bundled_llm")
     parser.add_argument("--corpus", type=Path, required=True, help="folder of *.jsonl.xz files")
     parser.add_argument(
         "--out", type=Path, required=True, help="run folder; the model is OUT/model"
     )
     parser.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
-    parser.add_argument(
-        "--stages", default="stable,anneal,chat,long,finish", help="comma-separated stages"
-    )
+    known = [stage.name for stage in STAGES]
+    parser.add_argument("--stages", nargs="+", default=known, help="stages that are run")
     parser.add_class_arguments(PretrainConfig, as_group=False)
     options = parse(parser, argv)
-    stages = tuple(options.stages.split(","))
-    known = [stage.name for stage in STAGES]
+    stages = tuple(options.stages)
     if unknown := set(stages) - set(known):
         raise ConfigError(f"unknown stage {min(unknown)!r}; choose from {', '.join(known)}")
     config = to_config(parser, options, PretrainConfig)

@@ -20,10 +20,10 @@ class ProjectorConfig:
     kind: Literal["linear", "mlp", "perceiver", "qformer", "reprogramming", "cross_attention"] = (
         "mlp"
     )
-    """What turns encoder steps into signal tokens; with cross_attention the LLM's layers look at
+    """What turns encoder steps into signal tokens. With cross_attention the LLM's layers look at
     a perceiver's vectors, and no token of the prompt is spent."""
     tokens: int = 8
-    """Signal tokens a window, however long it is (K); of cross_attention, the vectors looked at."""
+    """Signal tokens a window, however long it is (K). Of cross_attention, the vectors looked at."""
     hidden: int = 256
     """Width inside every kind but linear."""
     depth: int = 2

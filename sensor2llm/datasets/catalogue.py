@@ -135,6 +135,14 @@ SOURCES: dict[str, PublishedDataset] = {
 }
 
 
+def describe_sources() -> dict[str, str]:
+    """Say of everything that `prepare` knows by name what it is."""
+    return {name: source.title for name, source in SOURCES.items()} | {
+        "simulated": "recordings of people who are made up; needs no download",
+        "joined": "window stores side by side, each with its own sensors",
+    }
+
+
 def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading:
     """Open a published data set by name, or one's own table by its YAML description.
 

@@ -23,7 +23,7 @@ class EncoderConfig:
     """
 
     kind: str = "temporal_cnn"
-    """The modality encoder; a modality without an axis always gets a small MLP."""
+    """Kind of the modality encoders. A modality without an axis always gets a small MLP."""
     width: int = 96
     """Features a step. The three convolutions have width/4, width/2 and width filters."""
     kernels: Sequence[int] = (24, 16, 8)

@@ -1,6 +1,8 @@
 """What a learned prompt starts from; free of torch."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
@@ -15,7 +17,7 @@ class SoftPromptConfig:
     """
 
     tokens: int = 8
-    """Learned vectors before the signal tokens (P); 0 leaves the soft prompt out."""
+    """Learned vectors before the signal tokens (P); 0 for none."""
     init: Literal["random", "vocabulary", "text"] = "vocabulary"
     """Start from noise on the embeddings' scale, from random tokens, or from a text's tokens."""
     text: str | None = None
@@ -43,7 +45,7 @@ class LowRankConfig:
     """
 
     rank: int = 0
-    """Rank of each update; 0 leaves LoRA out. With it the LLM is not frozen in effect."""
+    """Rank of LoRA's updates; 0 leaves LoRA out. With it the LLM is not frozen in effect."""
     alpha: float = 16
     """Each update is scaled by alpha / rank."""
     dropout: float = 0.0
@@ -80,3 +82,12 @@ class PrefixConfig:
         """Check the number of tokens."""
         if self.tokens < 0:
             raise ConfigError(f"prefix tokens must be 0 or more, got {self.tokens}")
+
+
+def describe_llms() -> dict[str, str]:
+    """Say of each language model that has a name of its own here what it is."""
+    path = Path(__file__).parent / "bundled" / "config.json"
+    sizes = json.loads(path.read_text(encoding="utf-8"))
+    kind, layers, width = (sizes[k] for k in ("model_type", "num_hidden_layers", "hidden_size"))
+    text = f"in this package: {kind}, {layers} layers of width {width}"
+    return {"bundled": f"{text}; a hub name or a folder does as well"}

@@ -249,6 +249,11 @@ def names() -> list[str]:
     return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
 
 
+def describe_templates() -> dict[str, str]:
+    """Say of each template that comes with the package what it asks."""
+    return {name: PromptTemplate.load(name).description for name in names()}
+
+
 def _ways(text: Any) -> list[str]:
     return list(text) if isinstance(text, list | tuple) and text else [text]
 

@@ -53,7 +53,7 @@ class FinetuneConfig:
     label_smoothing: float = 0.1
     """Share of the target spread over all labels."""
     freeze_encoder: bool = False
-    """Train the head alone ("fixed"); the encoder then sees windows as they are."""
+    """Train the head alone. The encoder is fixed and then sees windows as they are."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -132,9 +132,9 @@ class EncoderRecipe:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """Kind and sizes."""
     pretrain: bool = True
-    """Pretrain without labels; false gives the supervised baseline with finetune."""
+    """Pretrain without labels. false with finetune is the supervised baseline."""
     objective: Objective = "crossl"
-    """What is pretrained for; its options are those of the same name."""
+    """What is learnt without labels. Options of the objective's name set it."""
     crossl: CroSSLConfig = field(default_factory=CroSSLConfig)
     """CroSSL: latent masks, two views, VICReg."""
     cocoa: CocoaConfig = field(default_factory=CocoaConfig)
@@ -148,13 +148,13 @@ class EncoderRecipe:
     pretrain_loop: LoopConfig = field(default_factory=pretrain_loop)
     """Length, batches and learning rate of the pretraining."""
     finetune: bool = False
-    """Then train encoder and a plain head on the labels of the training people."""
+    """Then train the encoder and a plain head on the labels."""
     supervised: FinetuneConfig = field(default_factory=FinetuneConfig)
     """Head, augmentation and label smoothing of the fine-tuning."""
     finetune_loop: LoopConfig = field(default_factory=finetune_loop)
     """Length, batches and learning rate of the fine-tuning."""
     everyone: bool = False
-    """Fine-tune on the validation people too, for exactly finetune_loop.epochs."""
+    """Fine-tune on validation people, too. It then lasts exactly finetune_loop.epochs."""
     seed: int | None = None
     """Seed of both stages, in place of their loops' own."""
 

@@ -1,6 +1,7 @@
 """From a recipe and a store to an encoder's folder."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sensor2llm.pretraining.run import (
     windows,
 )
 from sensor2llm.signals.dataset import WindowDataset
-from sensor2llm.signals.labels import check_labels
+from sensor2llm.signals.labels import check_labels, warn_of_spellings
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.splits.taught import Taught
@@ -68,6 +69,7 @@ def _made(
 ) -> dict[str, Any]:
     split = make_split(store, recipe.split)
     if recipe.finetune:
+        warn_of_spellings(store.label_names)
         check_labels(store, split)
     if not resume:
         drop_checkpoints(run)
@@ -120,6 +122,22 @@ def _save(
         taught = Taught.of(store, np.concatenate([split.train, split.validation]))
         encoder.save_pretrained(out, stated | {"taught": taught.to_dict()})
     process_state().wait_for_everyone()
+
+
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """Write a summary for people: a line a stage, then a line a fact."""
+    lines = [
+        f"{stage}: {', '.join(f'{name} {_rounded(value)}' for name, value in figures.items())}"
+        for stage, figures in summary["stages"].items()
+    ]
+    facts = {name: value for name, value in summary.items() if name != "stages"}
+    for name, value in facts.items():
+        lines.append(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+    return "\n".join(lines)
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _own_measures(pretrained: Pretrained, held_out: WindowDataset, run: Path) -> dict[str, Any]:

@@ -80,27 +80,28 @@ class Recipe:
     """A whole run: data, encoder, language model, bridge, prompt, training."""
 
     data: Path | None = None
-    """WindowStore to train on, made by `prepare`; without one, recordings are simulated."""
+    """Window store to train on. `prepare` makes one; without it, recordings are simulated."""
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
     """What is simulated where no data is given."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """Who trains, validates and tests."""
     label_fraction: float = 1.0
-    """Share of each training person's labelled windows a class that is used."""
+    """Share of each training person's labels that is used. It is the same in every class."""
     shots: int | None = None
-    """Labelled windows a class, of all training people together (few-shot); all where unset."""
+    """Labelled windows a class of all training people (few-shot). All where unset."""
     start_from: str | None = None
     """An adapter (folder, released name or hub name) whose encoder, bridge and learned prompt this
-    one starts from; the labels are the data's."""
+    one starts from. The labels are the data's."""
     encoder: str = NEW
-    """An encoder's folder, released name or hub name, several joined by + (each hears its own data
-    set's sensors), `new` (made in this run) or `none` (text)."""
+    """An encoder's folder or name, new or none. Released names and hub names, several joined by +
+    (each hears its own data set's sensors); `new` is made in this run, `none` gives the LLM text.
+    """
     new_encoder: EncoderRecipe = field(default_factory=new_encoder)
     """How a new encoder is made; its split is the recipe's."""
     train_encoder: bool = False
-    """Train the encoder together with the bridge; its features are then not kept."""
+    """Train the encoder together with the bridge. Its features are then not kept."""
     llm: str = "bundled"
-    """The frozen language model: `bundled`, a hub name or a folder."""
+    """The frozen LLM: `bundled`, a hub name or a folder."""
     llm_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the language model's weights."""
     llm_quantization: Literal["8bit", "4bit"] | None = None
@@ -125,14 +126,14 @@ class Recipe:
     align_epochs: int = 0
     """First so many epochs on captions with the projector alone, then the tasks (two stages)."""
     modality_dropout: float = 0.0
-    """Share of a window's modalities that training takes away; one always stays."""
+    """Share of a window's modalities that training takes away. One always stays."""
     objective: Literal["answer", "labels", "both"] = "both"
-    """Loss: the answer's tokens (what the LLM writes), all labels' scores against each other
-    (alone: less what each label scores before training), or both."""
+    """Loss: the answer's tokens, all labels' scores, or both. The answer is what the LLM
+    writes; scores stand against each other (alone: less what each label scores before training)."""
     loop: LoopConfig = field(default_factory=adapter_loop)
     """How the bridge is trained."""
     out: Path = Path("runs/adapter")
-    """The adapter's folder; checkpoints and logs go to OUT-run beside it."""
+    """The adapter's folder. Checkpoints and logs go to OUT-run beside it."""
 
     def __post_init__(self) -> None:
         if not 0 < self.label_fraction <= 1:

@@ -11,11 +11,17 @@ from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.cards.adapter import CONTROLS, write_card
 from sensor2llm.evaluation.cards.encoder import write_encoder_card
-from sensor2llm.evaluation.encoder_evaluation import evaluate_encoder
+from sensor2llm.evaluation.encoder_evaluation import (
+    ReadEncoder,
+    embedding_text,
+    evaluate_encoder,
+    read_encoder,
+)
 from sensor2llm.evaluation.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.evaluation.missing import summary_lines
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.plots.figures import plot_confusion, plot_reliability
+from sensor2llm.recipes.evaluate_task import evaluate_task, task_text
 from sensor2llm.recipes.results_folder import results_folder
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
@@ -84,6 +90,31 @@ def _evaluate_adapter(
     if out:
         _keep(evaluation, out, own=out.resolve() == folder.resolve())
     return evaluation.metrics
+
+
+def evaluate_and_describe(
+    config: EvaluationConfig, command: str, as_json: bool
+) -> tuple[dict[str, Any], str]:
+    """Measure labels or another task; give the metrics, and as text for people or as JSON.
+
+    Raises:
+        UserError: see `evaluate` and `evaluate_task`.
+    """
+    labels = config.task == "classification"
+    metrics = evaluate(config, command) if labels else evaluate_task(config, command)
+    if as_json:
+        return metrics, json.dumps(metrics, ensure_ascii=False)
+    text = report_text(metrics) + embedding_text(metrics) if labels else task_text(metrics)
+    return metrics, text
+
+
+def check_drawable(config: EvaluationConfig) -> ReadEncoder:
+    """Read the encoder whose embeddings are to be drawn, before the minutes of measuring.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return read_encoder(config.adapter, WindowStore.open(config.data), quiet=True)
 
 
 def _split(model: SensorLanguageModel, store: WindowStore, config: EvaluationConfig) -> Split:

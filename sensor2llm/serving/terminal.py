@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.markup import escape
 
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.plots.braille import render_window
+from sensor2llm.plots.figures import plot_window
 from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.windows import read_windows
@@ -51,6 +53,16 @@ class ChatTerminal:
             "/save": self._save,
             "/help": self._help,
         }
+
+    def start(self) -> None:
+        """Converse at a terminal; otherwise answer the lines of standard input."""
+        if hasattr(sys.stdin, "reconfigure"):
+            # A byte that is no UTF-8 is no end of the conversation; what it stood for is refused.
+            sys.stdin.reconfigure(errors="replace")
+        if sys.stdin.isatty() and not self.as_json:
+            self.converse()
+        else:
+            self.run(sys.stdin, echo=True)
 
     def run(self, lines: Iterable[str], *, echo: bool = False) -> None:
         """Answer every line until `/quit`; a mistake is said and the chat goes on.
@@ -114,6 +126,16 @@ class ChatTerminal:
         (first, share), others = best[0], best[1:3]
         rest = ", ".join(f"{escape(name)} {p:.2f}" for name, p in others)
         self.console.print(f"[bold]{escape(first)}[/bold] {share:.2f}  [dim]{rest}[/dim]")
+
+    def draw(self, picture: Path) -> None:
+        """Draw the window that the model hears, with its label; without one, draw nothing."""
+        if self.heard is None:
+            return
+        window, prediction = self.heard
+        label, shares = prediction.label, prediction.probabilities
+        spec = self.conversation.model.adapter.spec
+        title = f"{label} ({shares[label]:.0%})"
+        plot_window(window, spec, picture, answer=title, probabilities=shares)
 
     def _answer(self, line: str) -> None:
         name, _, rest = line.partition(" ")

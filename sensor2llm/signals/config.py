@@ -13,14 +13,14 @@ class SplitConfig:
     """Choose how people are divided into training, validation and test."""
 
     kind: SplitKind = "subject"
-    """published: the data set's own test people; subject: people drawn at random; fold: one of
-    `folds` groups of people is the test; loso: one person is the test."""
+    """Who is tested: subject, fold, loso or published. These are people drawn at random, one of
+    `folds` groups of people, a single person, or the data set's own test people."""
 
     fold: int = 0
-    """Which fold (kind fold) or which person in order (kind loso) is the test."""
+    """Which fold is tested, or which person in order (loso)."""
 
     folds: int = 5
-    """How many groups of people (kind fold)."""
+    """How many groups of people there are (kind fold)."""
 
     seed: int = 0
     """Seed of every draw of people."""

@@ -17,18 +17,18 @@ class SourceOptions:
     """
 
     overlap: float | None = None
-    """Share of a window that the next one repeats, from 0 to below 1 (pamap2, mhealth,
-    motionsense, hhar, wesad: 0.5; others: 0; a table: its YAML's `overlap`)."""
+    """Share of a window that the next one repeats, from 0 to below 1. Left out: pamap2, mhealth,
+    motionsense, hhar, wesad 0.5; others 0; a table: its YAML's `overlap`."""
     window_s: float | None = None
-    """Length of a window in seconds (wisdm, wisdm_v1, capture24, cinc2017: 10; pamap2, mhealth:
-    5.12; motionsense, hhar: 2.56; wesad: 30; a table: its YAML's `window_s`)."""
+    """Length of a window in seconds. Left out: wisdm, wisdm_v1, capture24, cinc2017 10; pamap2,
+    mhealth 5.12; motionsense, hhar 2.56; wesad 30; a table: its YAML's `window_s`."""
     devices: Literal["watch", "phone", "both", "wrist", "chest"] | None = None
-    """Which devices are read (wisdm, hhar: watch, phone or both; wesad: wrist, chest or both)."""
+    """Of wisdm and hhar: watch, phone or both; of wesad: wrist, chest or both."""
     subjects: Literal["all", "complete"] | None = None
-    """`complete` keeps the people who have a file for every sensor of `devices` (wisdm: all)."""
+    """Of wisdm: all people, or those with a file for every sensor."""
 
     classes: Literal["all", "stress"] | None = None
-    """wesad: `all` four conditions, or `stress` against the rest."""
+    """Of wesad: all four conditions, or stress against the rest."""
 
     def __post_init__(self) -> None:
         if self.overlap is not None and not 0 <= self.overlap < 1:
@@ -51,5 +51,9 @@ class SourceOptions:
         """
         for name in self.chosen():
             if name not in names:
-                has = ", ".join(f"--{n}" for n in names) or "none"
-                raise ConfigError(f"{source} has no option --{name}; its options: {has}")
+                has = ", ".join(map(_option, names)) or "none"
+                raise ConfigError(f"{source} has no option {_option(name)}; its options: {has}")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

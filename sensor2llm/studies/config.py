@@ -138,7 +138,7 @@ class LabelsConfig:
     shares: tuple[float, ...] = (1.0,)
     """Shares of the labels."""
     by: tuple[LabelsBy, ...] = ("block",)
-    """block: of each person's windows of each class, in one run; subject: of the people."""
+    """Share of each person's windows in one run (block), or of people (subject)."""
     draws: int = 1
     """How often a share below 1 is drawn."""
 
@@ -163,9 +163,10 @@ class MissingConfig:
     """
 
     inference: Missing = "none"
-    """none; each modality and each device (body site) alone; or all subsets but the empty one."""
+    """Modalities taken away when judging: none, each alone, or all subsets. A device (body site)
+    counts, too; the empty subset does not."""
     finetuning: Missing = "none"
-    """The same when labels are learnt; the judged windows then lack these modalities too."""
+    """The same when labels are learnt. The judged windows then lack these modalities too."""
 
     def __post_init__(self) -> None:
         """Check the choices."""
@@ -226,19 +227,19 @@ class StudyConfig:
     probe_loop: LoopConfig = field(default_factory=probe_loop)
     """How the head on a fixed encoder's standardised features is trained."""
     features: Literal["concatenated", "aggregator"] = "concatenated"
-    """What a fixed encoder's head reads: all modalities' embeddings, or the aggregator's output."""
+    """A fixed encoder's head reads all embeddings, or the aggregator's output."""
     published: dict[str, dict[str, str]] = field(default_factory=dict)
     """Published cells to stand beside ours: method (and use) to store to what the paper says."""
     engine: Literal["local", "ray"] = "local"
-    """local: one process a core; ray: a cluster that sees the same store paths."""
+    """One process a core (local), or a cluster (ray). It must see the same store paths."""
     workers: int | None = None
     """Processes at a time; by default one a core."""
     address: str | None = None
-    """ray: the cluster's address; by default a local one is started."""
+    """Address of the ray cluster; by default one starts here."""
     out: Path = Path("runs/study")
-    """Finished cells; those that are there and still fit are not run again."""
+    """Folder of finished cells. Those that are there and still fit are not run again."""
     report: Path | None = None
-    """Where results.json, results.parquet, README.md and pictures go; by default `out`."""
+    """Folder of the tables and pictures; by default `out`."""
 
     def __post_init__(self) -> None:
         """Check names; lists from YAML become tuples."""

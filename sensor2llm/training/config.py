@@ -24,15 +24,15 @@ class LoopConfig:
     """How a module is trained: length, batches, optimiser, schedule, stopping, checkpoints."""
 
     epochs: int = 10
-    """Passes over the training rows; early stopping may end sooner."""
+    """Passes over the training rows. Early stopping may end sooner."""
     steps: int | None = None
     """Optimiser steps at most, whatever `epochs` says."""
     min_steps: int = 0
     """Optimiser steps at least: few rows get smaller batches and more epochs; 0 asks for none."""
     budget_s: float | None = None
-    """Wall-clock seconds of training; the schedule then follows the time spent."""
+    """Seconds of training at most. The schedule then follows the time spent."""
     batch_size: int = 64
-    """Rows an optimiser step, over all processes and accumulation steps."""
+    """Rows an optimiser step. All processes and accumulation steps share them."""
     gradient_accumulation: int = 1
     """Parts a batch is computed in, to save memory; the result stays the same."""
     learning_rate: float = 1e-3
@@ -70,7 +70,7 @@ class LoopConfig:
     tracker: Literal["none", "tensorboard"] = "none"
     """Where accelerate also logs the metrics."""
     seed: int = 0
-    """Seed of initial weights, order of rows and every random draw."""
+    """Seed of weights, order and every draw."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "gradient_accumulation", "log_every"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonargparse
 import pytest
 
-from sensor2llm.cli import VERBS
+from sensor2llm.cli import VERBS, module_name
 from sensor2llm.library_output import library_output, log_library_output
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,7 +171,7 @@ def noisy_options(monkeypatch):
 
 @pytest.mark.parametrize(
     ("module", "words"),
-    [(f"sensor2llm.{verb}", []) for verb in VERBS]
+    [(module_name(verb), []) for verb in VERBS]
     + [("tokenization_study.__main__", [verb]) for verb in ("audit", "compare")],
 )
 def test_no_verb_lets_a_library_through(module, words, noisy_options, capfd):

@@ -9,28 +9,30 @@ from pathlib import Path
 
 import pytest
 
-from sensor2llm.cli import _installed
+from sensor2llm.cli import VERBS, module_name
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)*)")
 # Of `accelerate launch`, `torchrun` and `ray start`, which some messages and examples name.
-OTHERS = {"multi_gpu", "num_processes", "nproc_per_node", "head"}
+OTHERS = {"multi_gpu", "num_processes", "nproc_per_node", "head", "version"}
+# What was called otherwise before, and is still read.
+FORMER = {"tell"}
 GROUPS = {"simulation"}
 
 
 def help_text(module: str, *words: str) -> str:
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-        importlib.import_module(module).main([*words, "--help"])
+        importlib.import_module(module).main([*words, "--help-all"])
     return shown.getvalue()
 
 
 @pytest.fixture(scope="module")
 def options() -> set[str]:
-    texts = [help_text(f"sensor2llm.{verb}") for verb in _installed()]
+    texts = [help_text(module_name(verb)) for verb in VERBS]
     texts += [help_text("tokenization_study.__main__", verb) for verb in ("audit", "compare")]
     words = OPTION.findall("\n".join(texts))
-    return {word.replace("-", "_") for word in words} | OTHERS | GROUPS
+    return {word.replace("-", "_") for word in words} | OTHERS | FORMER | GROUPS
 
 
 def named_options(path: Path) -> set[str]:

@@ -86,7 +86,9 @@ def test_other_words_have_no_probability(model, monkeypatch):
 
 def test_an_adapter_made_for_questions_is_asked_by_its_own_prompt(trained):
     features = trained.features([Window(windows()[0].signals)])
-    asked = features.with_requests([Request(answering.TASK, {"question": "Which sensors are missing?"})])
+    asked = features.with_requests(
+        [Request(answering.TASK, {"question": "Which sensors are missing?"})]
+    )
     answer = answer_question(trained, windows()[0], "Which sensors are missing?", max_new_tokens=5)
     assert answer.text == trained.generate(asked, max_new_tokens=5)[0]
 

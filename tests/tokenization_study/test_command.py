@@ -3,16 +3,20 @@
 import gc
 import json
 import re
+import shutil
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.command_line.test_help import HEAVY
+import sensor2llm
+from sensor2llm.command import parse, to_config
+from tokenization_study import audit_command, compare_command
 from tokenization_study.__main__ import main
 from tokenization_study.audit import audit
+from tokenization_study.comparison.config import ComparisonConfig
 
 LINES = "".join(f"1600,A,{i},{i * i % 17 / 8}\n" for i in range(40))
 
@@ -73,7 +77,7 @@ def test_fail_on_makes_it_usable_in_checks(lines, capsys):
     given = ["audit", str(lines), "--tokenizer", "bundled", "--fail-on"]
     assert main([*given, "low"]) == 1
     assert main([*given, "critical"]) == 2
-    assert "unknown severity 'critical'; choose from low, medium, high" in capsys.readouterr().err
+    assert "unknown fail-on 'critical'; choose from low, medium, high" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -121,18 +125,32 @@ def test_standard_input_is_read(tmp_path):
     assert done.stdout.startswith("standard input: worst severity")
 
 
-def test_help_is_quick_and_imports_nothing_heavy():
-    script = (
-        "import sys\nfrom tokenization_study.__main__ import main\n"
-        "try:\n    main(['audit', '--help'])\n"
-        "except SystemExit as stop:\n    assert not stop.code\n"
-        f"sys.exit(str([n for n in {HEAVY} if n in sys.modules] or '') or 0)"
-    )
-    begin = time.process_time()
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "usage:" in done.stdout
-    assert time.process_time() - begin < 1
+@pytest.mark.parametrize("words", [["bundled", "tok.json"], ["bundled,tok.json"]])
+def test_lists_have_spaces_or_commas(words, lines, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path(sensor2llm.__file__).parent / "llm" / "bundled"
+    shutil.copy(folder / "tokenizer.json", tmp_path / "tok.json")
+    forms = ["fixed", "as_written"] if len(words) > 1 else ["fixed,as_written"]
+    given = ["audit", str(lines), "--json", "--tokenizer", *words, "--serialiser", *forms]
+    assert main(given) == 0
+    measures = json.loads(capsys.readouterr().out)["measures"]
+    assert {m["tokenizer"] for m in measures} == {"bundled", "tok"}
+    assert {m["serialiser"] for m in measures} == {"fixed", "as_written"}
+
+
+@pytest.mark.parametrize("columns", [["4", "5"], ["4,5"], ['["4", "5"]']])
+def test_columns_have_spaces_or_commas(columns):
+    parser = audit_command.make_parser()
+    options = parse(parser, ["x", "--data.columns", *columns])
+    assert parser.instantiate(options).data.columns == ("4", "5")
+
+
+@pytest.mark.parametrize("words", [["plain", "digits_spaced"], ["plain,digits_spaced"]])
+def test_compare_takes_serialisers_with_spaces_or_commas(words):
+    parser = compare_command.make_parser()
+    given = ["--adapter", "a", "--data", "d", "--serialisers", *words]
+    config = to_config(parser, parse(parser, given), ComparisonConfig)
+    assert config.serialisers == ("plain", "digits_spaced")
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path):

@@ -1,9 +1,12 @@
 """Options of a comparison; torch-free, so that `--help` stays quick."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.signals.serialisation.serialise import NAMES
+from sensor2llm.signals.serialisation.config import NAMES
 
 FACTS = "facts"
 """The row family of summary statistics, beside the serialisers."""
@@ -52,3 +55,15 @@ class ComparisonConfig:
         if unknown := set(self.serialisers) - set(NAMES):
             choices = ", ".join(NAMES)
             raise ConfigError(f"unknown serialiser '{min(unknown)}'; choose from {choices}")
+
+
+def read_comparison(path: Path) -> Any:
+    """Read what `compare` wrote.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path.name} is no comparison's JSON ({error})") from None

@@ -135,6 +135,11 @@ def default_tokenizers(pattern: str | None = None, threads: int = 1) -> list[Tok
     return loaded
 
 
+def offline_tokenizers() -> dict[str, str]:
+    """Say of each tokenizer that this machine has without a hub what it is, by name."""
+    return {t.name: f"{t.family}, {t.vocabulary_size:,} tokens" for t in default_tokenizers()}
+
+
 def _is_cached(encoding: str) -> bool:
     """Say whether tiktoken's files are named by the environment: a default audit fetches none."""
     folder = os.environ.get("TIKTOKEN_CACHE_DIR") or os.environ.get("DATA_GYM_CACHE_DIR")

@@ -13,14 +13,15 @@ class SimulationConfig:
     """Say which recordings are made, of how many people and from which seed."""
 
     scenario: Scenario = "activity"
-    """activity, rhythm (inter-beat intervals), sleep, spirometry, daily (summaries) or phone (the
-    sensors that the released adapter uci-har hears)."""
+    """Recordings of activity, rhythm, sleep, spirometry, daily or phone. rhythm is inter-beat
+    intervals, daily a day's summaries, phone the sensors that the released adapter uci-har hears.
+    """
 
     subjects: int = 12
-    """Number of people; a person is the same whatever the number of others."""
+    """Number of people. A person is the same whatever the number of others."""
 
     sessions: int = 2
-    """Recordings a person, each with every class once (daily: weeks; spirometry: three blows)."""
+    """Recordings a person, each with every class once. daily: weeks; spirometry: three blows."""
 
     bout_s: float | None = None
     """Seconds of each class a session; unset: 40 (activity, phone), 240 (rhythm), 150 (sleep)."""

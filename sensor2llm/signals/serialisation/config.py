@@ -5,6 +5,19 @@ from dataclasses import dataclass
 from sensor2llm.errors import ConfigError
 
 MAX_BINS = 65_536
+NAMES = (
+    "plain",
+    "fixed",
+    "significant",
+    "digits_spaced",
+    "scaled_integer",
+    "scientific",
+    "bins",
+    "delta",
+    "lines",
+    "json",
+    "csv",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

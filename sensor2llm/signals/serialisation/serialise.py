@@ -34,7 +34,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.signals.serialisation.config import SerialiserConfig
+from sensor2llm.signals.serialisation.config import NAMES, SerialiserConfig
 from sensor2llm.signals.serialisation.layouts import Inline, Json, RowLayout, TextLayout
 from sensor2llm.signals.serialisation.numbers import (
     Fixed,
@@ -188,21 +188,6 @@ def _layout(name: str, config: SerialiserConfig) -> TextLayout:
         raise ConfigError("digits_spaced puts spaces between digits; choose a visible separator")
     separator = f" {config.separator.strip()} "
     return Inline(separator, config.channel_separator, config.unit, config.missing)
-
-
-NAMES = (
-    "plain",
-    "fixed",
-    "significant",
-    "digits_spaced",
-    "scaled_integer",
-    "scientific",
-    "bins",
-    "delta",
-    "lines",
-    "json",
-    "csv",
-)
 
 
 def make_serialiser(name: str, config: SerialiserConfig | None = None) -> Serialiser:

@@ -7,13 +7,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sensor2llm.signals.tables.windows import read_windows
 
 from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.data import data_windows
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 
 ACCEL = Modality(

@@ -1,0 +1,7 @@
+"""`python -m sensor2llm VERB …` is the program `sensor2llm VERB …`."""
+
+import sys
+
+from sensor2llm.cli import main
+
+sys.exit(main())
