@@ -79,7 +79,10 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     before = llm.fingerprint()
     with seeded(recipe.loop.seed):
         model = SensorLanguageModel(
-            build_adapter(recipe, store, split, heard, llm), llm, objective=recipe.objective
+            build_adapter(recipe, store, split, heard, llm),
+            llm,
+            encoder_trainable=recipe.train_encoder,
+            objective=recipe.objective,
         )
         model.check_context()
         parts = _parts(recipe, model, store, split)
