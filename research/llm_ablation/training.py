@@ -91,7 +91,12 @@ class Bench:
         recipe, frozen = replace(self.recipe, **changes), self.llms[llm]
         with seeded(recipe.loop.seed):
             adapter = build_adapter(recipe, self.store, self.split, self.heard, frozen)
-        return SensorLanguageModel(adapter, frozen, objective=recipe.objective)
+        return SensorLanguageModel(
+            adapter,
+            frozen,
+            encoder_trainable=recipe.train_encoder,
+            objective=recipe.objective,
+        )
 
     def positions(self, part: str) -> Int[np.ndarray, " window"]:
         """Give a part's labelled windows by their place in the store; of judges some, spread."""

@@ -36,7 +36,7 @@ from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.window import Window
-from sensor2llm.training.loop import StepLoss
+from sensor2llm.training.task import StepLoss
 
 Batch = FeatureBatch | SignalBatch | RequestBatch | Features | Sequence[Window]
 
@@ -49,6 +49,8 @@ class SensorLanguageModel(nn.Module):
     Args:
         adapter: what is trained.
         llm: what is not.
+        encoder_trainable: whether the adapter's encoder learns with the bridge; None leaves it as
+            it is.
         objective: `answer` is the log-likelihood of the right label's tokens and end of turn;
             `labels` the cross-entropy over all labels' scores; `both` their sum.
         check: refuse an LLM that the adapter was not trained for (a control passes False).
@@ -64,6 +66,7 @@ class SensorLanguageModel(nn.Module):
         adapter: SensorAdapter,
         llm: FrozenLLM,
         *,
+        encoder_trainable: bool | None = None,
         objective: Objective = "answer",
         check: bool = True,
         template_values: Mapping[str, Any] | None = None,
@@ -74,6 +77,13 @@ class SensorLanguageModel(nn.Module):
             raise ConfigError(f"unknown objective {objective!r}; choose from {choices}")
         if check and not llm.matches(adapter.llm_identity):
             adapter.check_llm(llm.name, llm.identity)
+        # Frozen: the LLM, by its own constructor, whatever is trained around it; an encoder that is
+        # not to learn; and the encoder's joint vector, which the bridge never reads.
+        # Trained: the rest of the adapter (bridge, soft prompt, gated layers, prefix, LoRA, head).
+        assert not any(p.requires_grad for p in llm.model.parameters())
+        if adapter.encoder is not None and encoder_trainable is not None:
+            adapter.encoder.requires_grad_(encoder_trainable)
+            adapter.encoder.aggregator.requires_grad_(False)
         self.adapter, self.llm, self.objective = adapter.to(llm.device), llm, objective
         if adapter.projector is not None and adapter.projector.needs_vocabulary:
             with torch.no_grad():
@@ -107,15 +117,7 @@ class SensorLanguageModel(nn.Module):
         What a window's prompt says as text (numbers without an encoder, values, a question) comes
         on top, and so does the answer to a question.
         """
-        task = self.adapter.template.task
-        request = Request(task, {} if self.prompting.classifies else {"question": ""})
-        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
-        prompt = learned + len(
-            self.prompting.ids(request=request, **self.prompting.default_variables)
-        )
-        if not self.prompting.classifies:
-            return prompt
-        return prompt + self.prompting.answers.table.shape[1]
+        return self.build.tokens_per_window
 
     def check_context(self) -> None:
         """Check, before anything is computed, that the LLM holds a prompt and the longest label.
@@ -123,8 +125,7 @@ class SensorLanguageModel(nn.Module):
         Raises:
             DataError: it does not.
         """
-        learned = self.adapter.prefix.tokens if self.adapter.prefix else 0
-        self.build.check_fits(self.tokens_per_window - learned, 0)
+        self.build.check_fits(self.tokens_per_window - self.build.learned_tokens, 0)
 
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""

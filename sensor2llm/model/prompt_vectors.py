@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.adapter.batches import FeatureBatch, Request
 from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import DataError, ModelError, TemplateError
 from sensor2llm.llm.chat import Message
@@ -166,6 +166,20 @@ class PromptBuilder:
         windows = count_windows(ids, self.llm.signal_id)
         return LayerHooks(hooks, CrossAttentionInputs(adapter.cross_attention, media, windows))
 
+    @property
+    def learned_tokens(self) -> int:
+        """Count the positions of a learned prefix."""
+        return self.adapter.prefix.tokens if self.adapter.prefix else 0
+
+    @property
+    def tokens_per_window(self) -> int:
+        """Count the positions of a window that says nothing as text, and of its longest label."""
+        prompting = self.prompting
+        task = self.adapter.template.task
+        request = Request(task, {} if prompting.classifies else {"question": ""})
+        ids = prompting.ids(request=request, **prompting.default_variables)
+        return self.learned_tokens + len(ids) + prompting.longest_answer
+
     def check_fits(self, prompt: int, answer: int) -> int:
         """Give the positions that a prompt and its answer take.
 
@@ -173,7 +187,7 @@ class PromptBuilder:
             DataError: the LLM does not hold them.
         """
         context = self.llm.context
-        taken = prompt + answer + (self.adapter.prefix.tokens if self.adapter.prefix else 0)
+        taken = prompt + answer + self.learned_tokens
         if context is None or taken <= context:
             return taken
         less = "shorten the prompt, take fewer soft and signal tokens, or an LLM that holds more"

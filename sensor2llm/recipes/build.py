@@ -102,9 +102,6 @@ def build_adapter(
     drawn after them.
     """
     encoder = heard.encoder if heard else None
-    if encoder is not None:
-        encoder.requires_grad_(recipe.train_encoder)
-        encoder.aggregator.requires_grad_(False)  # the bridge reads steps, never the joint vector
     templates = load_templates(recipe)
     if recipe.align_epochs:
         templates.setdefault(CAPTIONING, PromptTemplate.load(PROMPTS[CAPTIONING]))

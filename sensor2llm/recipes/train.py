@@ -81,7 +81,9 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     before = llm.fingerprint()
     with seeded(recipe.loop.seed):
         adapter = take_over(build_adapter(recipe, store, split, heard, llm), start)
-        model = SensorLanguageModel(adapter, llm, objective=recipe.objective)
+        model = SensorLanguageModel(
+            adapter, llm, encoder_trainable=recipe.train_encoder, objective=recipe.objective
+        )
         model.check_context()
         parts = _parts(recipe, model, store, split)
     recipe = replace(recipe, loop=config_for_rows(recipe.loop, len(parts["train"].rows)))

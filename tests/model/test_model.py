@@ -221,6 +221,21 @@ def test_gradients_reach_projector_and_soft_prompt_and_never_the_llm(model):
     assert all(p.grad is None for p in model.adapter.encoder.parameters())
 
 
+@pytest.mark.parametrize("trainable", [True, False, None])
+def test_the_constructor_says_what_is_trained(trainable):
+    llm = tiny_llm()
+    adapter = small_adapter(llm)
+    adapter.encoder.requires_grad_(True)
+    model = SensorLanguageModel(adapter, llm, encoder_trainable=trainable)
+    assert not any(p.requires_grad for p in llm.model.parameters())
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    names = {name for name, _ in model.named_parameters()}
+    encoder = {name for name in names if name.startswith("adapter.encoder.")}
+    joint = {name for name in encoder if name.startswith("adapter.encoder.aggregator.")}
+    assert joint < encoder < names
+    assert trained == {True: names - joint, False: names - encoder, None: names}[trainable]
+
+
 def test_prefix_changes_no_gradient(model):
     grads = []
     for prefix in (True, False):
