@@ -82,8 +82,8 @@ def describe(study: StudyConfig, figures: Mapping[str, Any], folder: Path) -> st
         "windows together with its 95 % interval over people; mean and sd are over people; the "
         f"difference is to `{study.baseline}` (as the row is, fixed or fine-tuned, or fine-tuned "
         "where it is nothing else) on the same windows of the same runs, p by Wilcoxon's "
-        "signed-rank test over people; the released metric is CroSSL's own (micro-F1 at 0.5 in batches of "
-        "8), for comparison with its paper only.",
+        "signed-rank test over people; the released metric is CroSSL's own (micro-F1 at 0.5 in "
+        "batches of 8), for comparison with its paper only.",
     ]
     for title, tell in SECTIONS.items():
         body = tell(study, lines, folder)
