@@ -66,7 +66,7 @@ The name is a released one, a folder, or OWNER/NAME on the hub. `batch` is of no
 
 ```python
 from sensor2llm import WindowStore
-from sensor2llm.encoders.files import read_manifest
+from sensor2llm.encoders.signal_encoder import read_manifest
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.normalise import Normaliser
 
