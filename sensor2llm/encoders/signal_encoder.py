@@ -24,11 +24,14 @@ from torch.nn import functional
 from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL, fit_modules
-from sensor2llm.encoders.files import load_encoder, push_encoder, save_encoder
+from sensor2llm.encoders.files import load_encoder, push_encoder, read_manifest, save_encoder
 from sensor2llm.encoders.modality_encoders import build_encoders
 from sensor2llm.encoders.tokens import encode_some
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
+
+# Cards of released encoders read the manifest from here.
+__all__ = ["EncoderOutput", "Features", "SignalEncoder", "read_manifest"]
 
 
 class EncoderOutput(NamedTuple):

@@ -37,7 +37,7 @@ from sensor2llm.datasets.motion.motion_tables import (
     find_root,
     in_order,
     leave_out,
-    motion_modality,
+    motion_spec,
 )
 from sensor2llm.datasets.possible import possible_values
 from sensor2llm.errors import DataError
@@ -89,8 +89,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     strange = next((path for path in paths if not re.fullmatch(r"P[0-9]+", _person(path))), None)
     if strange is not None:
         raise DataError(f"{strange.name[:60]} names no person; expected P001.csv.gz; rename it")
-    accel = motion_modality(NAME, "xyz", "g", RATE_HZ, options.window_s or WINDOW_S)
-    spec = SignalSpec(modalities=(accel,), window_s=options.window_s or WINDOW_S)
+    spec = motion_spec({NAME: ("xyz", "g")}, RATE_HZ, options.window_s or WINDOW_S)
     ledger = Ledger()
     return Reading(
         spec=spec,

@@ -55,7 +55,7 @@ from sensor2llm.datasets.motion.motion_tables import (
     is_slow,
     leave_out,
     long_runs,
-    motion_modality,
+    motion_spec,
 )
 from sensor2llm.datasets.motion.wisdm_file import average_bursts
 from sensor2llm.errors import ConfigError, DataError
@@ -118,7 +118,8 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     for path in files.values():
         if not path.is_file():
             raise DataError(f"{path} is missing; unpack the whole archive again")
-    spec = make_spec(tuple(files), options.window_s or WINDOW_S)
+    sensors = {name: ("xyz", UNITS[name.split("_")[1]]) for name in files}
+    spec = motion_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
     return Reading(
@@ -131,17 +132,6 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         source=f"HHAR (Stisen et al. 2015), CC BY 4.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
-    )
-
-
-def make_spec(names: tuple[str, ...] = tuple(FILES), window_s: float = WINDOW_S) -> SignalSpec:
-    """Describe windows of these modalities and this length."""
-    return SignalSpec(
-        window_s=window_s,
-        modalities=tuple(
-            motion_modality(name, "xyz", UNITS[name.split("_")[1]], RATE_HZ, window_s)
-            for name in names
-        ),
     )
 
 

@@ -38,7 +38,7 @@ from sensor2llm.datasets.motion.motion_tables import (
     find_root,
     leave_out,
     long_runs,
-    motion_modality,
+    motion_spec,
     number_files,
 )
 from sensor2llm.errors import DataError
@@ -87,7 +87,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     pattern = "mHealth_subject*.log"
     root = find_root(folder, ("MHEALTHDATASET",), pattern, DOWNLOAD)
     people = number_files(root, pattern, "mHealth_subject")
-    spec = make_spec(options.window_s or WINDOW_S)
+    spec = motion_spec(SENSORS, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
     return Reading(
@@ -101,17 +101,6 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         source=f"MHEALTH (Banos et al. 2014), CC BY 4.0, {DOWNLOAD}",
         label_names=LABELS,
         ledger=ledger,
-    )
-
-
-def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
-    """Describe windows of this length."""
-    return SignalSpec(
-        window_s=window_s,
-        modalities=tuple(
-            motion_modality(name, axes, unit, RATE_HZ, window_s)
-            for name, (axes, unit) in SENSORS.items()
-        ),
     )
 
 

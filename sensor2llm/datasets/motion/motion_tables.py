@@ -60,15 +60,27 @@ def find_root(folder: Path, below: Sequence[str], holds: str, download: str) -> 
     raise DataError(f"no '{below[0]}/{holds}' in {folder}; unpack the archive of {download} there")
 
 
-def motion_modality(
-    name: str, axes: Sequence[str], unit: str, rate_hz: float, window_s: float
-) -> Modality:
-    """Describe one sensor whose channels share a unit and are named `<name>_<axis>`."""
-    return Modality(
-        name=name,
-        channels=tuple(Channel(name=f"{name}_{axis}", unit=unit) for axis in axes),
-        steps=round(window_s * rate_hz),
-        rate_hz=rate_hz,
+def motion_spec(
+    sensors: Mapping[str, tuple[Sequence[str], str]], rate_hz: float, window_s: float
+) -> SignalSpec:
+    """Describe windows of sensors of one rate, whose channels are named `<sensor>_<axis>`.
+
+    Args:
+        sensors: Axes and unit of each by its name.
+        rate_hz: Of all of them.
+        window_s: Length of a window.
+    """
+    return SignalSpec(
+        window_s=window_s,
+        modalities=tuple(
+            Modality(
+                name=name,
+                channels=tuple(Channel(name=f"{name}_{axis}", unit=unit) for axis in axes),
+                steps=round(window_s * rate_hz),
+                rate_hz=rate_hz,
+            )
+            for name, (axes, unit) in sensors.items()
+        ),
     )
 
 

@@ -36,13 +36,12 @@ from sensor2llm.datasets.motion.motion_tables import (
     Bout,
     bout_windows,
     find_root,
-    motion_modality,
+    motion_spec,
 )
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import SignalSpec
 
 LABELS = {
     "dws": "walking downstairs",
@@ -72,7 +71,8 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     name = "A_DeviceMotion_data"
     below = (name, f"{name}/{name}", f"data/{name}")
     trials = find_trials(find_root(folder, below, "*_*/sub_*.csv", DOWNLOAD))
-    spec = make_spec(options.window_s or WINDOW_S)
+    sensors = {name: ("xyz", unit) for name, (_, unit) in SENSORS.items()}
+    spec = motion_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
     return Reading(
@@ -86,17 +86,6 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         source=f"MotionSense (Malekzadeh et al. 2018), ODbL 1.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
-    )
-
-
-def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
-    """Describe windows of this length."""
-    return SignalSpec(
-        window_s=window_s,
-        modalities=tuple(
-            motion_modality(name, "xyz", unit, RATE_HZ, window_s)
-            for name, (_, unit) in SENSORS.items()
-        ),
     )
 
 

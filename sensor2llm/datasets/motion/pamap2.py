@@ -46,7 +46,7 @@ from sensor2llm.datasets.motion.motion_tables import (
     in_order,
     leave_out,
     long_runs,
-    motion_modality,
+    motion_spec,
     number_files,
 )
 from sensor2llm.datasets.possible import possible_values
@@ -124,18 +124,15 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     """Describe windows of this length."""
-    motion = (
-        motion_modality(f"{place}_{sensor}", "xyz", unit, RATE_HZ, window_s)
-        for place in PLACES
-        for sensor, unit in UNITS.items()
-    )
+    sensors = {f"{place}_{name}": ("xyz", UNITS[name]) for place in PLACES for name in UNITS}
+    motion = motion_spec(sensors, RATE_HZ, window_s)
     heart_rate = Modality(
         name="heart_rate",
         channels=(Channel(name="heart_rate", unit="bpm"),),
         steps=round(window_s * HEART_RATE_HZ),
         rate_hz=HEART_RATE_HZ,
     )
-    return SignalSpec(modalities=(*motion, heart_rate), window_s=window_s)
+    return SignalSpec(modalities=(*motion.modalities, heart_rate), window_s=window_s)
 
 
 def read_samples(path: Path) -> pa.Table:

@@ -36,7 +36,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.datasets.motion.motion_tables import leave_out
+from sensor2llm.datasets.motion.motion_tables import leave_out, motion_spec
 from sensor2llm.datasets.motion.wisdm_file import (
     MAX_GAP_S,
     LabelSegment,
@@ -49,7 +49,7 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.segment import SHORT
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import resample_irregular, segment
 from sensor2llm.signals.window import Annotation, Recording, Track
 
@@ -96,7 +96,8 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         people = set.intersection(*(set(of_sensor) for of_sensor in files.values()))
     if not people:
         raise DataError(f"{folder} has no data of {' and '.join(devices)} for these people")
-    spec = make_spec(devices, options.window_s or WINDOW_S)
+    sensors = {f"{device}_{name}": ("xyz", UNITS[name]) for device in devices for name in UNITS}
+    spec = motion_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     ledger = Ledger()
     return Reading(
         spec=spec,
@@ -115,25 +116,6 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         source="WISDM 2019 (Weiss et al. 2019), CC BY 4.0, https://archive.ics.uci.edu/dataset/507",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
-    )
-
-
-def make_spec(devices: tuple[str, ...], window_s: float = WINDOW_S) -> SignalSpec:
-    """Describe the windows of these devices."""
-    return SignalSpec(
-        window_s=window_s,
-        modalities=tuple(
-            Modality(
-                name=f"{device}_{sensor}",
-                channels=tuple(
-                    Channel(name=f"{device}_{sensor}_{axis}", unit=unit) for axis in "xyz"
-                ),
-                steps=round(window_s * RATE_HZ),
-                rate_hz=RATE_HZ,
-            )
-            for device in devices
-            for sensor, unit in UNITS.items()
-        ),
     )
 
 

@@ -43,7 +43,7 @@ from sensor2llm.datasets.motion.motion_tables import (
     in_order,
     is_slow,
     leave_out,
-    motion_modality,
+    motion_spec,
 )
 from sensor2llm.datasets.motion.wisdm_file import MAX_MALFORMED, RESTART_S, average_bursts
 from sensor2llm.datasets.possible import possible_values
@@ -106,8 +106,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     """Describe windows of this length."""
-    accel = motion_modality(NAME, "xyz", "m/s^2", RATE_HZ, window_s)
-    return SignalSpec(modalities=(accel,), window_s=window_s)
+    return motion_spec({NAME: ("xyz", "m/s^2")}, RATE_HZ, window_s)
 
 
 def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
