@@ -1,15 +1,12 @@
 """What was named to be labelled: one recording's rows, or an archive's folder."""
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sensor2llm.archive.archive import label_archive, needs_folder
 from sensor2llm.archive.labelling import Labelling, tell_rows
 from sensor2llm.archive.parts import Engine
-
-logger = logging.getLogger(__name__)
 
 
 def label_recordings(
@@ -37,7 +34,5 @@ def label_recordings(
     if not (engine or resume or needs_folder(files, out)):
         return tell_rows(labelling, files[0], out, as_json=as_json), lambda: None
     result = label_archive(files, out, labelling, engine=engine, resume=resume)
-    for line in result.ledger.lines():
-        logger.info(line)
     text = json.dumps(result.to_dict(), ensure_ascii=False) if as_json else str(result)
     return text, result.check
