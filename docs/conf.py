@@ -11,6 +11,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "COLUMNS": "100", "NO_COLOR": "1"}
 
 import docstrings  # noqa: E402
 import generated_pages  # noqa: E402
+from sphinx.ext.napoleon import Config, GoogleDocstring  # noqa: E402
 
 generated_pages.write_all(HERE / "generated")
 
@@ -18,7 +19,7 @@ project = "sensor2llm"
 author = "The sensor2llm authors"
 copyright = "The sensor2llm authors"
 release = version = installed_version("sensor2llm")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 toc_object_entries = False
 exclude_patterns = ["generated/parts/**", "notebooks/**", "_build/**"]
 html_theme = "furo"
@@ -33,9 +34,6 @@ myst_links_external_new_tab = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-napoleon_google_docstring = True
-napoleon_numpy_docstring = False
-napoleon_use_ivar = True
 # Types of other libraries and of modules whose members are not listed have no page here; a broken
 # link between pages is an error all the same.
 nitpicky = True
@@ -43,6 +41,16 @@ nitpick_ignore_regex = [(r"py:(class|obj|data|exc)", r".*")]
 suppress_warnings = ["ref.python"]  # a word of a Literal that is also an attribute's name
 
 
+SECTIONS = Config(napoleon_use_ivar=True, napoleon_numpy_docstring=False)
+
+
+def read_docstring(app, kind, name, target, options, lines: list[str]) -> None:
+    """Convert a docstring, then read its sections; an attribute's has none, only colons."""
+    lines[:] = docstrings.convert(lines)
+    if kind != "attribute":
+        lines[:] = GoogleDocstring(lines, SECTIONS, app, kind, name, target, options).lines()
+
+
 def setup(app) -> None:
-    """Convert docstrings before napoleon reads their sections."""
-    app.connect("autodoc-process-docstring", docstrings.convert, priority=400)
+    """Take docstrings as they are written here."""
+    app.connect("autodoc-process-docstring", read_docstring)

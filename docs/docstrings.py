@@ -12,9 +12,9 @@ CODE = re.compile(r"``[^`]+``|`([^`]+)`", re.DOTALL)
 ITEM = re.compile(r"([-*]|\d+\.) ")
 
 
-def convert(app, kind, name, target, options, lines: list[str]) -> None:
-    """Rewrite a docstring's lines in place; a handler of Sphinx's `autodoc-process-docstring`."""
-    lines[:] = "\n".join(_blocks(lines)).split("\n")
+def convert(lines: list[str]) -> list[str]:
+    """Give a docstring's lines as reStructuredText; sections such as `Args:` stay as they are."""
+    return "\n".join(_blocks(lines)).split("\n")
 
 
 def _blocks(lines: list[str]) -> Iterator[str]:

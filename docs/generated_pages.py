@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("sensor2llm", "tokenization_study")
 # Packages for those who change the code: of their modules the first text is shown, not every name.
 INTERNAL = (
-    *(f"sensor2llm.{name}" for name in VERBS),
+    *(f"sensor2llm.{name.replace('-', '_')}" for name in VERBS),
     "sensor2llm.archive", "sensor2llm.artefacts", "sensor2llm.cli", "sensor2llm.command",
+    "sensor2llm.listing",
     "sensor2llm.datasets", "sensor2llm.library_output", "sensor2llm.llm.checks",
     "sensor2llm.llm.tuning", "sensor2llm.moved", "sensor2llm.plots", "sensor2llm.recipes",
     "sensor2llm.signals.ledger", "sensor2llm.studies", "sensor2llm.training",

@@ -88,6 +88,5 @@ def test_a_package_page_lists_names_only_of_what_people_import(name):
     ],
 )
 def test_a_docstring_becomes_restructured_text(docstring, expected):
-    lines = docstring.split("\n")
-    docstrings.convert(None, "module", "name", None, None, lines)
+    lines = docstrings.convert(docstring.split("\n"))
     assert "\n".join(lines).strip() == expected.strip()
