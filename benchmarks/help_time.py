@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import record, write
-from sensor2llm.cli import VERBS, module_name
+from sensor2llm.cli.program import VERBS, module_name
 
 LIMIT_S = 0.3
 """CPU seconds that a verb's `--help` may take."""

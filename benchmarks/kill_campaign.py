@@ -66,7 +66,7 @@ class Kill:
 
 def run_command(case: Path, command: str, changes: Changes | None = None) -> int:
     """Run a verb in this process, in a case's folder; a fork does so."""
-    from sensor2llm import cli
+    from sensor2llm.cli import program as cli
     from tokenization_study import __main__ as study
 
     os.chdir(case)

@@ -15,8 +15,8 @@ from importlib import import_module
 from pathlib import Path
 
 import sensor2llm
-from sensor2llm.cli import VERBS
-from sensor2llm.cli import main as program
+from sensor2llm.cli.program import VERBS
+from sensor2llm.cli.program import main as program
 from tokenization_study.__main__ import main as study_program
 from tokenization_study.checks.catalogue import PITFALLS
 
@@ -26,9 +26,8 @@ PACKAGES = ("sensor2llm", "tokenization_study")
 INTERNAL = (
     *(f"sensor2llm.{name.replace('-', '_')}" for name in VERBS),
     "sensor2llm.archive", "sensor2llm.artefacts", "sensor2llm.cli", "sensor2llm.command",
-    "sensor2llm.listing",
     "sensor2llm.datasets", "sensor2llm.library_output", "sensor2llm.llm.checks",
-    "sensor2llm.llm.tuning", "sensor2llm.moved", "sensor2llm.plots", "sensor2llm.recipes",
+    "sensor2llm.llm.tuning", "sensor2llm.plots", "sensor2llm.recipes",
     "sensor2llm.signals.ledger", "sensor2llm.studies", "sensor2llm.training",
     "tokenization_study.comparison", "tokenization_study.reading", "tokenization_study.report",
     "tokenization_study.tokenizers",

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sensor2llm.moved import MovedModules
+from sensor2llm.artefacts.moved_modules import MovedModules
 
 if TYPE_CHECKING:  # what a type checker and an editor see of the lazy names
     from sensor2llm.adapter.adapter import SensorAdapter as SensorAdapter

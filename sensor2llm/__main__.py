@@ -2,6 +2,6 @@
 
 import sys
 
-from sensor2llm.cli import main
+from sensor2llm.cli.program import main
 
 sys.exit(main())

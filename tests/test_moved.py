@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sensor2llm.moved import MOVED
+from sensor2llm.artefacts.moved_modules import MOVED
 from tests.conftest import REPOSITORY
 
 SHOWN = {

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import tables
 from docs import generated_pages
-from sensor2llm.cli import VERBS
+from sensor2llm.cli.program import VERBS
 from sensor2llm.command import read_recipe
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.prepare import main as prepare

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensor2llm.cli import VERBS
-from sensor2llm.listing import KINDS
+from sensor2llm.cli.listing import KINDS
+from sensor2llm.cli.program import VERBS
 from sensor2llm.signals.store.store import WindowStore
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -30,7 +30,7 @@ Run = Callable[[Any, Any, str], Result]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ProbeAnswer:
     """What the model wrote, and whether it ended its turn by itself."""
 
     text: str
@@ -40,8 +40,8 @@ class Answer:
 @torch.inference_mode()
 def answers(
     model: Any, tokenizer: Any, prompts: Sequence[str], device: str = "cpu", new_tokens: int = 24
-) -> list[Answer]:
-    """Answer questions in the model's chat template: greedily, in batches padded on the left.
+) -> list[ProbeAnswer]:
+    """ProbeAnswer questions in the model's chat template: greedily, in batches padded on the left.
 
     Raises:
         ModelError: If the tokenizer has no chat template.
@@ -49,7 +49,7 @@ def answers(
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError("the probes ask in a chat: this tokenizer has no chat template")
     order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
-    done: dict[int, Answer] = {}
+    done: dict[int, ProbeAnswer] = {}
     for start in range(0, len(order), BATCH_SIZE):
         batch = order[start : start + BATCH_SIZE]
         written = _generate(model, tokenizer, [prompts[at] for at in batch], device, new_tokens)
@@ -59,7 +59,7 @@ def answers(
 
 def _generate(
     model: Any, tokenizer: Any, prompts: list[str], device: str, new_tokens: int
-) -> list[Answer]:
+) -> list[ProbeAnswer]:
     texts = [
         tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
@@ -75,7 +75,7 @@ def _generate(
     )  # fmt: skip
     rows = out[:, ids.shape[1] :].tolist()
     return [
-        Answer(
+        ProbeAnswer(
             text=tokenizer.decode(row, skip_special_tokens=True).strip(),
             ended=any(token in ends for token in row),
         )

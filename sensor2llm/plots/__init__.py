@@ -1,5 +1,5 @@
 """Pictures of windows, stores and embeddings."""
 
-from sensor2llm.moved import forward
+from sensor2llm.artefacts.moved_modules import forward
 
 __getattr__ = forward("sensor2llm.plots.figures")

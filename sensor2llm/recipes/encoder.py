@@ -5,13 +5,13 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from sensor2llm.artefacts.marks import is_marked
 from sensor2llm.encoders.files import find_encoder, read_manifest
 from sensor2llm.encoders.joined import join_encoders
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
-from sensor2llm.recipes.marks import is_marked
 from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught

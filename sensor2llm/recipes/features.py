@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.artefacts.atomic_write import replace_folder
-from sensor2llm.recipes.marks import is_marked
+from sensor2llm.artefacts.marks import is_marked
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.training.record import write_json
 

@@ -13,7 +13,7 @@ import yaml
 
 from sensor2llm.adapter import files as adapter_files
 from sensor2llm.artefacts import atomic_write
-from sensor2llm.cli import VERBS
+from sensor2llm.cli.program import VERBS
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.signals.spec import Channel, SignalSpec

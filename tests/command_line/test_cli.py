@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import sensor2llm
-from sensor2llm import cli, listing
+from sensor2llm.cli import listing
+from sensor2llm.cli import program as cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][

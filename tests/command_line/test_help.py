@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sensor2llm.cli import VERBS, module_name
+from sensor2llm.cli.program import VERBS, module_name
 from sensor2llm.command.help import WIDTH, find_option
 from sensor2llm.command.words import dashed
 
@@ -41,7 +41,7 @@ def help_of(verb: str, option: str = "--help") -> str:
 
 
 def test_help_imports_nothing_heavy():
-    script = SCRIPT.format(modules=["sensor2llm.cli", *MODULES.values()], heavy=HEAVY)
+    script = SCRIPT.format(modules=["sensor2llm.cli.program", *MODULES.values()], heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

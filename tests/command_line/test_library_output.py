@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonargparse
 import pytest
 
-from sensor2llm.cli import VERBS, module_name
+from sensor2llm.cli.program import VERBS, module_name
 from sensor2llm.library_output import library_output, log_library_output
 
 ROOT = Path(__file__).resolve().parents[2]

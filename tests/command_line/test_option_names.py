@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor2llm.cli import VERBS, module_name
+from sensor2llm.cli.program import VERBS, module_name
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)*)")

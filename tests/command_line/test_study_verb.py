@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sensor2llm.cli import VERBS
-from sensor2llm.cli import main as cli
+from sensor2llm.cli.program import VERBS
+from sensor2llm.cli.program import main as cli
 from sensor2llm.command import parse, to_config
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.study import command_of, main, make_parser

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from docs import docstrings, generated_pages
-from sensor2llm.cli import VERBS
+from sensor2llm.cli.program import VERBS
 from sensor2llm.signals.tables import config
 from tests.conftest import REPOSITORY
 from tokenization_study.checks.catalogue import PITFALLS

@@ -8,7 +8,7 @@ import argparse
 import sys
 from typing import Literal
 
-from sensor2llm.cli import all_verbs, load_verb, summary
+from sensor2llm.cli.program import all_verbs, load_verb, summary
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.command.plain import copy_options
 from sensor2llm.errors import run_verb

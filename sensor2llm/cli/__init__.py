@@ -1,0 +1,1 @@
+"""The one program `sensor2llm`: its verbs, what it lists, what a shell completes."""
