@@ -51,7 +51,7 @@ class Prompt:
         positions: position ids of every position, prefix included; one row where all are alike.
         mask: 1 at tokens, 0 at padding; None where no row is padded.
         prefix: what is already computed of every row; None for nothing.
-        reach: what acts inside the LLM while this prompt is run.
+        layer_hooks: what acts inside the LLM while this prompt is run.
         ids: tokens of the positions after the prefix; one row where all are alike.
     """
 
@@ -59,7 +59,7 @@ class Prompt:
     positions: Int[Tensor, "row length"]
     mask: Int[Tensor, "row length"] | None = None
     prefix: Prefix | None = None
-    reach: LayerHooks = field(default_factory=LayerHooks)
+    layer_hooks: LayerHooks = field(default_factory=LayerHooks)
     ids: Int[Tensor, "row rest"] | None = None
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Prompt:
             vectors=self.vectors[list(rows)][:, pads:],
             positions=torch.cat([positions[:, :first], positions[:, first + pads :]], dim=1),
             mask=self.mask if shared else None,
-            reach=self.reach.select(rows, pads),
+            layer_hooks=self.layer_hooks.select(rows, pads),
             ids=None if ids is None else ids[:, pads:],
         )
 
@@ -256,7 +256,7 @@ def _run_together(
     offsets = torch.arange(tail) if tree is None else torch.tensor(tree.depths)
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
-    with prompt.reach.attached(llm):
+    with prompt.layer_hooks.attached(llm):
         output = llm.run(
             vectors,
             ids,
