@@ -177,8 +177,8 @@ def assemble(
     """
     skipped = prefix.length if prefix else 0
     ids = rows.ids[:, skipped:].expand(batch, -1)
-    known = llm.embed(rows.ids) if embedded is None else embedded
-    vectors = known[:, skipped:].expand(batch, -1, -1)
+    embeddings = llm.embed(rows.ids) if embedded is None else embedded
+    vectors = embeddings[:, skipped:].expand(batch, -1, -1)
     if soft is not None:
         vectors = place(vectors, ids, llm.soft_id, soft.expand(batch, -1, -1))
     if signal is not None:
@@ -281,17 +281,18 @@ def join_ids(
 def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype) -> Tensor | None:
     """Give no mask, a mask of the padding, or an additive mask (row, 1, rest + tail, all)."""
     batch, device = len(prompt), prompt.vectors.device
-    known = prompt.mask
-    if known is not None:
-        known = torch.cat([known, known.new_ones(len(known), tail)], dim=1).expand(batch, -1)
+    padding = prompt.mask
+    if padding is not None:
+        after = padding.new_ones(len(padding), tail)
+        padding = torch.cat([padding, after], dim=1).expand(batch, -1)
     if tree is None:
-        return known
+        return padding
     total = prompt.length + tail
     seen = torch.ones(total, total, dtype=torch.bool, device=device).tril()
     seen[prompt.length :, prompt.length :] = tree.visible.to(device)
     seen = seen[-(prompt.vectors.shape[1] + tail) :][None, None]
-    if known is not None:
-        seen = seen & known.bool()[:, None, None, :]
+    if padding is not None:
+        seen = seen & padding.bool()[:, None, None, :]
     lowest = torch.finfo(dtype).min
     mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, lowest)
     return mask.expand(batch, -1, -1, -1)
