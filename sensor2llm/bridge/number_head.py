@@ -55,9 +55,9 @@ class NumberHead(nn.Module):
 
     def standard(self, states: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
         """Give the number less the training mean, in units of the training spread, in float32."""
-        found = self.out_proj(self.norm(states.to(self.norm.weight.dtype)))
+        numbers = self.out_proj(self.norm(states.to(self.norm.weight.dtype)))
         # Autocast leaves bfloat16, in which a mean far from zero would swallow the difference.
-        return found.squeeze(1).float()
+        return numbers.squeeze(1).float()
 
     def standardise(self, values: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """Bring values in the target's unit onto the same scale."""
@@ -68,9 +68,9 @@ def number_loss(
     head: NumberHead, states: Float[Tensor, "batch width"], values: Float[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
     """Sum the Huber loss, which a few odd values do not rule, on the standardised scale."""
-    found = head.standard(states)
-    expected = head.standardise(values.to(found))
-    return nn.functional.smooth_l1_loss(found, expected, reduction="sum")
+    estimates = head.standard(states)
+    expected = head.standardise(values.to(estimates))
+    return nn.functional.smooth_l1_loss(estimates, expected, reduction="sum")
 
 
 def fit_target(name: str, unit: str, values: Float[Tensor, " window"]) -> Target:

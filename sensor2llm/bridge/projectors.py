@@ -172,5 +172,5 @@ class Projector(nn.Module):
             )
         here = present[:, :, None, None]
         stand_in = self.missing[None, :, None, :].to(steps.dtype)
-        known = torch.where(here, steps, stand_in)
-        return self.norm_out(self.body(self.norm_in(known))) * self.gain * self.target_std
+        filled = torch.where(here, steps, stand_in)
+        return self.norm_out(self.body(self.norm_in(filled))) * self.gain * self.target_std

@@ -48,13 +48,13 @@ class WindowStatisticsToken(nn.Module):
             ModelError: without statistics, or for another shape than this was built for.
         """
         if scale is None or tuple(scale.shape[1:]) != self.shape:
-            given = "none" if scale is None else str(tuple(scale.shape[1:]))
+            shape = "none" if scale is None else str(tuple(scale.shape[1:]))
             raise ModelError(
                 f"the projector reads each window's scale, (modality, statistic) {self.shape}, "
-                f"got {given}; give the statistics that it was trained with"
+                f"got {shape}; give the statistics that it was trained with"
             )
         # Not after the layers: the gradient of what is not a number is none either.
-        known = torch.where(present[:, :, None], scale, 0.0)
-        squashed = known.sign() * known.abs().log1p()
+        statistics = torch.where(present[:, :, None], scale, 0.0)
+        squashed = statistics.sign() * statistics.abs().log1p()
         hidden = nn.functional.gelu(self.in_proj(squashed.to(self.out_proj.weight.dtype)))
         return self.out_proj(hidden).unsqueeze(2)

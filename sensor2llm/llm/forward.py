@@ -51,7 +51,7 @@ class Prompt:
         positions: position ids of every position, prefix included; one row where all are alike.
         mask: 1 at tokens, 0 at padding; None where no row is padded.
         prefix: what is already computed of every row; None for nothing.
-        reach: what acts inside the LLM while this prompt is run.
+        layer_hooks: what acts inside the LLM while this prompt is run.
         ids: tokens of the positions after the prefix; one row where all are alike.
     """
 
@@ -59,7 +59,7 @@ class Prompt:
     positions: Int[Tensor, "row length"]
     mask: Int[Tensor, "row length"] | None = None
     prefix: Prefix | None = None
-    reach: LayerHooks = field(default_factory=LayerHooks)
+    layer_hooks: LayerHooks = field(default_factory=LayerHooks)
     ids: Int[Tensor, "row rest"] | None = None
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Prompt:
             vectors=self.vectors[list(rows)][:, pads:],
             positions=torch.cat([positions[:, :first], positions[:, first + pads :]], dim=1),
             mask=self.mask if shared else None,
-            reach=self.reach.select(rows, pads),
+            layer_hooks=self.layer_hooks.select(rows, pads),
             ids=None if ids is None else ids[:, pads:],
         )
 
@@ -177,8 +177,8 @@ def assemble(
     """
     skipped = prefix.length if prefix else 0
     ids = rows.ids[:, skipped:].expand(batch, -1)
-    known = llm.embed(rows.ids) if embedded is None else embedded
-    vectors = known[:, skipped:].expand(batch, -1, -1)
+    embeddings = llm.embed(rows.ids) if embedded is None else embedded
+    vectors = embeddings[:, skipped:].expand(batch, -1, -1)
     if soft is not None:
         vectors = place(vectors, ids, llm.soft_id, soft.expand(batch, -1, -1))
     if signal is not None:
@@ -256,7 +256,7 @@ def _run_together(
     offsets = torch.arange(tail) if tree is None else torch.tensor(tree.depths)
     after_last = prompt.positions[:, -1:] + 1 + offsets.to(prompt.positions)
     positions = torch.cat([prompt.positions, after_last], dim=1)[:, -rest:]
-    with prompt.reach.attached(llm):
+    with prompt.layer_hooks.attached(llm):
         output = llm.run(
             vectors,
             ids,
@@ -281,17 +281,18 @@ def join_ids(
 def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype) -> Tensor | None:
     """Give no mask, a mask of the padding, or an additive mask (row, 1, rest + tail, all)."""
     batch, device = len(prompt), prompt.vectors.device
-    known = prompt.mask
-    if known is not None:
-        known = torch.cat([known, known.new_ones(len(known), tail)], dim=1).expand(batch, -1)
+    padding = prompt.mask
+    if padding is not None:
+        after = padding.new_ones(len(padding), tail)
+        padding = torch.cat([padding, after], dim=1).expand(batch, -1)
     if tree is None:
-        return known
+        return padding
     total = prompt.length + tail
     seen = torch.ones(total, total, dtype=torch.bool, device=device).tril()
     seen[prompt.length :, prompt.length :] = tree.visible.to(device)
     seen = seen[-(prompt.vectors.shape[1] + tail) :][None, None]
-    if known is not None:
-        seen = seen & known.bool()[:, None, None, :]
+    if padding is not None:
+        seen = seen & padding.bool()[:, None, None, :]
     lowest = torch.finfo(dtype).min
     mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, lowest)
     return mask.expand(batch, -1, -1, -1)

@@ -244,8 +244,8 @@ class FrozenLLM:
     def _tokens(self, ids: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
         """Put padding where the model has no token."""
         ids = ids.to(self.device)
-        known = (ids < self.vocabulary) & (ids != self.soft_id) & (ids != self.signal_id)
-        return torch.where(known, ids, self.pad_id)
+        is_token = (ids < self.vocabulary) & (ids != self.soft_id) & (ids != self.signal_id)
+        return torch.where(is_token, ids, self.pad_id)
 
     def run(
         self,
@@ -282,8 +282,8 @@ class FrozenLLM:
 
     @cached_property
     def _identity(self) -> Identity:
-        given = self._read_identity()
-        return given if isinstance(given, Identity) else Identity(given)
+        stated = self._read_identity()
+        return stated if isinstance(stated, Identity) else Identity(stated)
 
 
 def _check_layers(model: Any, name: str) -> None:

@@ -82,7 +82,7 @@ def run_transformers(
     with (
         torch.no_grad(),
         seeded(seed),
-        prompt.reach.attached(llm),
+        prompt.layer_hooks.attached(llm),
         warnings.catch_warnings(),
     ):
         # It says that what is not repeated is looked for in the answer alone, which is right.
@@ -158,7 +158,7 @@ class DecodingSteps:
 
     def __init__(self, llm: LanguageModel, prompt: Prompt) -> None:
         rows, rest = len(prompt), prompt.vectors.shape[1]
-        self.llm, self.reach, self.vectors = llm, prompt.reach, prompt.vectors
+        self.llm, self.layer_hooks, self.vectors = llm, prompt.layer_hooks, prompt.vectors
         self.prefix = prompt.prefix
         self.ids = None if prompt.ids is None else prompt.ids.expand(rows, -1)
         self.cache = self._cache() if llm.shortcuts().steps else None
@@ -176,7 +176,7 @@ class DecodingSteps:
         if cache is None and self.prefix:
             cache = self._cache()
         last = torch.tensor([self.vectors.shape[1] - 1], device=self.llm.device)
-        with self.reach.attached(self.llm):
+        with self.layer_hooks.attached(self.llm):
             logits = self.llm.run(
                 self.vectors, self.ids, mask=self.mask, positions=self.positions,
                 cache=cache, places=last,

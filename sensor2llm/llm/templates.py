@@ -177,8 +177,8 @@ class PromptTemplate:
 
     def _form(self, form: str) -> Mapping[str, str]:
         if form not in self.forms:
-            known = ", ".join(self.forms)
-            raise TemplateError(f"prompt '{self.name}' has no form '{form}'; choose from {known}")
+            names = ", ".join(self.forms)
+            raise TemplateError(f"prompt '{self.name}' has no form '{form}'; choose from {names}")
         return self.forms[form]
 
     def _render(self, form: str, part: str, text: str, variables: Mapping[str, Any]) -> str:
@@ -223,8 +223,8 @@ class PromptTemplate:
                 )
 
     def _unknown(self, variable: str, where: str) -> str:
-        known = ", ".join(self.variables)
-        return f"unknown variable '{variable}': {where}, but its variables are {known}"
+        names = ", ".join(self.variables)
+        return f"unknown variable '{variable}': {where}, but its variables are {names}"
 
 
 def find(name_or_path: str | Path) -> Path:

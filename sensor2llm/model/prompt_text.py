@@ -94,7 +94,7 @@ class PromptRenderer:
         more = {} if question is None else {"question": question}
         return self._render(request, own | dict(template_values or {}) | more)
 
-    def _render(self, request: Request | None, known: Mapping[str, Any]) -> list[Message]:
+    def _render(self, request: Request | None, values: Mapping[str, Any]) -> list[Message]:
         adapter = self.adapter
         request = request or Request(adapter.template.task)
         variables = {
@@ -102,7 +102,7 @@ class PromptRenderer:
             "modalities": list(adapter.spec.names),
             "window_s": lengths[0] if len(lengths := adapter.spec.lengths_s) == 1 else None,
             **self.template_values,
-            **known,
+            **values,
             **request.template_values,
         }
         template = adapter.template_of(request.task)
@@ -122,13 +122,13 @@ class PromptRenderer:
         Raises:
             TemplateError: it has, and each signal token hears all modalities.
         """
-        adapter, found = self.adapter, "signals" in template.uses(form)
-        if found and adapter.encoder is not None and adapter.token_owners is None:
+        adapter, has_places = self.adapter, "signals" in template.uses(form)
+        if has_places and adapter.encoder is not None and adapter.token_owners is None:
             raise TemplateError(
                 f"prompt '{template.name}' has a place for each modality, and this bridge's "
                 "tokens hear all of them; train with projector.per_modality: true"
             )
-        return found
+        return has_places
 
     @property
     def _places(self) -> dict[str, int]:
@@ -149,23 +149,22 @@ class PromptRenderer:
         owners = self.adapter.token_owners
         if not self._has_places(template, self.form_of(task)) or owners is None:
             return None
-        marks = {name: f"\ue000{name}\ue001" for name in owners}
         blank, whole = _Blank(), "\ue002"
-        known = {"soft": "", "signal": whole, "numbers": "", "values": blank, "scale": ""}
-        text = " ".join(
-            m["content"] for m in self._render(request, {**known, "question": "", "signals": marks})
-        )
+        marks = {name: f"\ue000{name}\ue001" for name in owners}
+        values = {"signal": whole, "values": blank, "signals": marks}
+        values |= dict.fromkeys(("soft", "numbers", "scale", "question"), "")
+        text = " ".join(message["content"] for message in self._render(request, values))
         # Of several ways to ask, one may have a single place for all.
         if whole in text:
             return None
-        found = re.findall("\ue000(.*?)\ue001", text)
-        for name, count in Counter(found).items():
+        mentioned = re.findall("\ue000(.*?)\ue001", text)
+        for name, count in Counter(mentioned).items():
             if count > 1:
                 raise TemplateError(
                     f"prompt '{template.name}' has {count} places for {name!r} and there is one "
                     "window; leave one"
                 )
-        return tuple(i for name in found for i, owner in enumerate(owners) if owner == name)
+        return tuple(i for name in mentioned for i, owner in enumerate(owners) if owner == name)
 
     def text(self, **variables: Any) -> str:
         """Give exactly what the LLM's tokenizer gets, placeholders included; see `messages`."""
@@ -229,8 +228,8 @@ class PromptRenderer:
 
         It ends before the first slot and leaves a token of every row.
         """
-        known, prefix = self._before
-        if known and all(tuple(row[: len(known)]) == known < tuple(row) for row in rows):
+        last, prefix = self._before
+        if last and all(tuple(row[: len(last)]) == last < tuple(row) for row in rows):
             return prefix
         slots = (self.llm.soft_id, self.llm.signal_id)
         places = zip(*(row[:-1] for row in rows), strict=False)

@@ -91,8 +91,8 @@ class PromptBuilder:
         if not features:
             prompt = assemble(self.llm, rows, None, None, batch=1)
             learned = self.adapter.prefix
-            reach = self._reach(None, rows.ids, 1)
-            prompt = replace(prompt, reach=reach)
+            layer_hooks = self._layer_hooks(None, rows.ids, 1)
+            prompt = replace(prompt, layer_hooks=layer_hooks)
             return prompt if learned is None else behind(prompt, learned.prefix(self.llm))
         return self._assemble(FeatureBatch.join(features), rows, None, windows=len(features))
 
@@ -132,7 +132,7 @@ class PromptBuilder:
             embedded=embedded,
         )
         skipped = prefix.length if prefix else 0
-        prompt = replace(prompt, reach=self._reach(media, rows.ids[:, skipped:], n))
+        prompt = replace(prompt, layer_hooks=self._layer_hooks(media, rows.ids[:, skipped:], n))
         learned = adapter.prefix
         return prompt if learned is None else behind(prompt, learned.prefix(self.llm))
 
@@ -156,7 +156,9 @@ class PromptBuilder:
             )
         return torch.stack(rows)
 
-    def _reach(self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int) -> LayerHooks:
+    def _layer_hooks(
+        self, media: Tensor | None, ids: Int[Tensor, "row length"], rows: int
+    ) -> LayerHooks:
         """Say what acts inside the LLM for these prompts."""
         adapter = self.adapter
         hooks = tuple(adapter.lora.hooks(self.llm)) if adapter.lora is not None else ()

@@ -137,9 +137,9 @@ def test_a_row_of_equal_ones_and_one_without_ids_are_rows_too(llm, vectors):
 
 def test_what_reaches_into_the_layers_is_cut_as_the_prompt_is(llm, vectors):
     cuts = SimpleNamespace(select=lambda rows, pads: (rows, pads))
-    prompt = replace(prompt_of(llm, vectors, PADDED), reach=cuts)
-    assert prompt.row(1).reach == ([1], 2)
-    assert prompt.select([0, 2]).reach == ([0, 2], 0)
+    prompt = replace(prompt_of(llm, vectors, PADDED), layer_hooks=cuts)
+    assert prompt.row(1).layer_hooks == ([1], 2)
+    assert prompt.select([0, 2]).layer_hooks == ([0, 2], 0)
 
 
 def test_rows_of_a_shared_prompt_keep_its_one_row(llm, vectors):

@@ -44,8 +44,8 @@ class QFormerBlock(nn.Module):
             strangers: the tokens that a token must not see.
             hidden_steps: the steps that a token must not see.
         """
-        heard, _ = self.among(queries, queries, queries, attn_mask=strangers, need_weights=False)
-        queries = self.norm_among(queries + self.drop(heard))
+        attended, _ = self.among(queries, queries, queries, attn_mask=strangers, need_weights=False)
+        queries = self.norm_among(queries + self.drop(attended))
         seen, _ = self.across(queries, steps, steps, attn_mask=hidden_steps, need_weights=False)
         queries = self.norm_across(queries + self.drop(seen))
         return self.norm_forward(queries + self.drop(self.feed_forward(queries)))

@@ -80,8 +80,8 @@ def _as_set(name: str, module: nn.Module, tensors: dict[str, Tensor]) -> dict[st
     own = dict(module.named_buffers(recurse=False))
     remade = {f"{name}.{key}" for key in own if key.endswith(REMADE)}
     started = {k: v for k, v in (vars(module) | own).items() if k.endswith("original_inv_freq")}
-    kept = {key: value for key, value in tensors.items() if key not in remade}
-    return kept | {f"{name}.{k}": v for k, v in started.items() if isinstance(v, Tensor)}
+    stable = {key: value for key, value in tensors.items() if key not in remade}
+    return stable | {f"{name}.{k}": v for k, v in started.items() if isinstance(v, Tensor)}
 
 
 def _hooks(model: nn.Module) -> Iterator[str]:

@@ -213,10 +213,10 @@ def _hash_file(path: Path) -> str:
 
 
 def _architecture(config: dict[str, Any]) -> str:
-    kept = {key: value for key, value in config.items() if key not in UNRELATED}
-    return json.dumps(kept, sort_keys=True)
+    settings = {key: value for key, value in config.items() if key not in UNRELATED}
+    return json.dumps(settings, sort_keys=True)
 
 
 def _plain(config: dict[str, Any]) -> str:
-    kept = {key: value for key, value in config.items() if key not in UNRELATED | BOOKKEEPING}
-    return json.dumps(kept, sort_keys=True)
+    settings = {key: value for key, value in config.items() if key not in UNRELATED | BOOKKEEPING}
+    return json.dumps(settings, sort_keys=True)

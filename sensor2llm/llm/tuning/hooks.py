@@ -77,21 +77,21 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
 
 def _before(change: Change) -> Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]:
     def hook(
-        module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
+        module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if given:
-            return (change(given[0]), *given[1:]), named
+        if inputs:
+            return (change(inputs[0]), *inputs[1:]), named
         name = _first(named)
-        return given, {**named, name: change(named[name])}
+        return inputs, {**named, name: change(named[name])}
 
     return hook
 
 
 def _after(correct: Correct) -> Callable[..., Tensor]:
     def hook(
-        module: nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Tensor
+        module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor
     ) -> Tensor:
-        return correct(given[0] if given else named[_first(named)], output)
+        return correct(inputs[0] if inputs else named[_first(named)], output)
 
     return hook
 

@@ -40,7 +40,7 @@ class LayerHooks:
     """Say what acts inside the LLM during a prompt's forwards; nothing by default."""
 
     hooks: tuple[Hook, ...] = ()
-    crossing: CrossAttentionInputs | None = None
+    cross_attention: CrossAttentionInputs | None = None
 
     @contextmanager
     def attached(self, llm: LanguageModel) -> Iterator[None]:
@@ -49,11 +49,9 @@ class LayerHooks:
         Where gradients are taken and the LLM is checkpointed, it acts once more in the backward
         pass, which may come when this is over.
         """
-        crossing, hooks = self.crossing, list(self.hooks)
-        if crossing is not None:
-            pairs = crossing.layers.hooks(
-                decoder_layers(llm.model), crossing.media, crossing.window_of
-            )
+        inputs, hooks = self.cross_attention, list(self.hooks)
+        if inputs is not None:
+            pairs = inputs.layers.hooks(decoder_layers(llm.model), inputs.media, inputs.window_of)
             hooks += [Hook(module, before=before) for module, before in pairs]
         recompute = llm.checkpointing and torch.is_grad_enabled()
         with recomputed(decoder_layers(llm.model), hooks) if recompute else active(hooks):
@@ -61,8 +59,8 @@ class LayerHooks:
 
     def select(self, rows: Sequence[int], pads: int = 0) -> "LayerHooks":
         """Give some rows', from a position on."""
-        crossing = self.crossing
-        return replace(self, crossing=crossing.select(rows, pads) if crossing else None)
+        inputs = self.cross_attention
+        return replace(self, cross_attention=inputs.select(rows, pads) if inputs else None)
 
 
 def count_windows(ids: Int[Tensor, "row length"], signal_id: int) -> Int[Tensor, "row length"]:

@@ -14,13 +14,13 @@ def linear_maps(model: nn.Module) -> dict[str, tuple[int, int]]:
 
     Quantised ones and GPT-2's transposed ones are among them.
     """
-    found = {}
+    widths = {}
     for name, module in model.named_modules():
         names = ("nx", "nf") if is_transposed(module) else ("in_features", "out_features")
-        given, out = (getattr(module, attribute, None) for attribute in names)
-        if isinstance(given, int) and isinstance(out, int):
-            found[name] = (given, out)
-    return found
+        in_width, out_width = (getattr(module, attribute, None) for attribute in names)
+        if isinstance(in_width, int) and isinstance(out_width, int):
+            widths[name] = (in_width, out_width)
+    return widths
 
 
 def is_transposed(module: nn.Module) -> bool:
@@ -57,8 +57,8 @@ def matching_maps(
     patterns = (
         (targets,) if isinstance(targets, str) else [rf"(.*\.)?{re.escape(t)}" for t in targets]
     )
-    asked = (targets,) if isinstance(targets, str) else targets
-    for pattern, name in zip(patterns, asked, strict=True):
+    names = (targets,) if isinstance(targets, str) else targets
+    for pattern, name in zip(patterns, names, strict=True):
         if not any(re.fullmatch(pattern, linear) for linear in linears):
             raise ModelError(
                 f"LoRA was asked for '{name}', but {llm.name} ({llm.model.config.model_type}) has "
@@ -85,10 +85,10 @@ def find_map(llm: FrozenLLM, name: str, widths: tuple[int, int]) -> nn.Module:
             f"the adapter's LoRA changes {name}, which {llm.name} has not; load the language "
             "model that it was trained for"
         ) from error
-    found = linear_maps(module).get("")
-    if found != widths:
+    actual = linear_maps(module).get("")
+    if actual != widths:
         raise ModelError(
-            f"the adapter's LoRA changes {name} of widths {widths}, and {llm.name} has {found} "
+            f"the adapter's LoRA changes {name} of widths {widths}, and {llm.name} has {actual} "
             "there; load the language model that it was trained for"
         )
     return module

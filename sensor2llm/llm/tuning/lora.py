@@ -111,10 +111,10 @@ class LoraWeights(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         updates = {}
         for name in chosen:
-            given, out = linears[name]
-            down = torch.empty(config.rank, given)
+            in_width, out_width = linears[name]
+            down = torch.empty(config.rank, in_width)
             nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
-            updates[name] = (down, torch.zeros(out, config.rank))
+            updates[name] = (down, torch.zeros(out_width, config.rank))
         return cls(
             updates,
             alpha=config.alpha,
@@ -149,11 +149,11 @@ class LoraWeights(nn.Module):
             hooks.append(Hook(find_map(llm, name, widths), after=partial(self._add, key)))
         return hooks
 
-    def _add(self, key: str, given: Tensor, output: Tensor) -> Tensor:
+    def _add(self, key: str, states: Tensor, output: Tensor) -> Tensor:
         # PEFT's types: the update and the sum in the type of LoRA's weights, the result as it was.
         down, up = self.down[key], self.up[key]
-        given = nn.functional.dropout(given.to(down.dtype), self.dropout, self.training)
-        update = nn.functional.linear(nn.functional.linear(given, down), up)
+        states = nn.functional.dropout(states.to(down.dtype), self.dropout, self.training)
+        update = nn.functional.linear(nn.functional.linear(states, down), up)
         return (output + update * self.scaling).to(output.dtype)
 
     def save_peft(self, folder: Path | str, llm_name: str) -> None:
@@ -223,13 +223,13 @@ def _slashed(name: str) -> str:
 def _pairs(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in read_peft_tensors(path, "LoRA").items():
-        found = KEY.fullmatch(key)
-        if found is None or tensor.ndim != 2:
+        match = KEY.fullmatch(key)
+        if match is None or tensor.ndim != 2:
             raise ArtefactError(
                 f"{path} holds {key} of shape {tuple(tensor.shape)}; expected matrices named "
                 "base_model.model.<module>.lora_A.weight and lora_B.weight and nothing else"
             )
-        parts.setdefault(found["module"], {})[found["part"]] = tensor
+        parts.setdefault(match["module"], {})[match["part"]] = tensor
     if not parts:
         raise ArtefactError(f"{path} holds no tensor; copy the adapter again")
     for module, pair in parts.items():

@@ -54,13 +54,13 @@ def read_peft_config(path: Path, kind: str, what: str) -> dict[str, Any]:
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        found = config["peft_type"]
+        stated = config["peft_type"]
     except FileNotFoundError as error:
         raise ArtefactError(f"{path} is missing; expected the files of {what}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"{path} is no PEFT configuration ({error})") from error
-    if found != kind:
-        raise ArtefactError(f"{path} is of PEFT type {found}; expected {kind}")
+    if stated != kind:
+        raise ArtefactError(f"{path} is of PEFT type {stated}; expected {kind}")
     return config
 
 

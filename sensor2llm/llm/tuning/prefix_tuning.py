@@ -79,11 +79,11 @@ class LearnedPrefix(nn.Module):
         Raises:
             ModelError: it has others.
         """
-        found, held = tuple(_computed(llm, [llm.pad_id]).shape[1:]), tuple(self.states.shape[1:])
-        if found != held:
+        needed, held = tuple(_computed(llm, [llm.pad_id]).shape[1:]), tuple(self.states.shape[1:])
+        if needed != held:
             raise ModelError(
                 f"the learned prefix is of shape {held} (layers, keys and values, heads, width of "
-                f"a head) and {llm.name} needs {found}; load the language model that it was "
+                f"a head) and {llm.name} needs {needed}; load the language model that it was "
                 "trained for"
             )
 
@@ -152,23 +152,23 @@ def behind(prompt: Prompt, prefix: Prefix) -> Prompt:
             f"the prompt begins with {prompt.prefix.length} cached positions, which were computed "
             "without the learned prefix; assemble it without a cached prefix"
         )
-    known, length = prompt.positions, prefix.length
-    counted = torch.arange(length, device=known.device).expand(len(known), -1)
+    places, length = prompt.positions, prefix.length
+    counted = torch.arange(length, device=places.device).expand(len(places), -1)
     mask = prompt.mask
     if mask is not None:
         mask = torch.cat([mask.new_ones(len(mask), length), mask], dim=1)
-    positions = torch.cat([counted.to(known), known + length], dim=1)
+    positions = torch.cat([counted.to(places), places + length], dim=1)
     return replace(prompt, positions=positions, mask=mask, prefix=prefix)
 
 
 def _computed(llm: FrozenLLM, ids: list[int]) -> Float[Tensor, "token layer part head dim"]:
     try:
         # One more token, because what is computed ends before the last one.
-        found = compute_prefix(llm, [*ids, llm.pad_id])
+        prefix = compute_prefix(llm, [*ids, llm.pad_id])
     except (IndexError, AttributeError, TypeError, ValueError) as error:
         # Families with other states than keys and values take no plain cache.
         raise ModelError(_unfit(llm)) from error
-    states = [part for layer in found.states for part in layer] if found else []
+    states = [part for layer in prefix.states for part in layer] if prefix else []
     shapes = {getattr(part, "shape", None) for part in states}
     if len(shapes) != 1 or None in shapes:
         raise ModelError(_unfit(llm))

@@ -45,13 +45,13 @@ def recomputed(layers: Sequence[nn.Module], hooks: Iterable[Hook] = ()) -> Itera
 
 
 def _checkpointed(forward: Forward, hooks: Sequence[Hook]) -> Forward:
-    def compute(*given: Any, **named: Any) -> Any:
-        own = [_own_copy(value) for value in given]
+    def compute(*inputs: Any, **named: Any) -> Any:
+        own = [_own_copy(value) for value in inputs]
         with active(hooks):
             return forward(*own, **{name: _own_copy(value) for name, value in named.items()})
 
-    def run(*given: Any, **named: Any) -> Any:
-        return checkpoint(partial(compute, **named), *given, use_reentrant=False)
+    def run(*inputs: Any, **named: Any) -> Any:
+        return checkpoint(partial(compute, **named), *inputs, use_reentrant=False)
 
     return run
 

@@ -49,9 +49,9 @@ def measure_sizes(llm: FrozenLLM) -> Sizes:
     names = {module: name for name, module in llm.model.named_modules()}
     prefixes, linear_float32 = [], 0
     for layer in decoder_layers(llm.model):
-        for name, (given, out) in linear_maps(layer).items():
-            biases = 0 if getattr(layer.get_submodule(name), "bias", None) is None else out
-            linear_float32 += FLOAT32_BYTES * (given * out + biases)
+        for name, (in_width, out_width) in linear_maps(layer).items():
+            biases = 0 if getattr(layer.get_submodule(name), "bias", None) is None else out_width
+            linear_float32 += FLOAT32_BYTES * (in_width * out_width + biases)
             prefixes.append(f"{names[layer]}.{name}.")
     linear = whole = rest = 0
     for name, tensor in _held(llm.model).items():

@@ -57,10 +57,10 @@ class SoftPrompt(nn.Module):
         if config.init == "vocabulary":
             ids = torch.randint(llm.vocabulary, (config.tokens,), generator=generator)
         else:
-            found = llm.encode(config.text or "")
-            if not found:
+            text = llm.encode(config.text or "")
+            if not text:
                 raise ConfigError(f"the soft prompt's text {config.text!r} has no tokens")
-            ids = torch.tensor(found).repeat(-(-config.tokens // len(found)))[: config.tokens]
+            ids = torch.tensor(text).repeat(-(-config.tokens // len(text)))[: config.tokens]
         with torch.no_grad():
             return cls(llm.embed(ids.unsqueeze(0))[0].cpu())
 

@@ -102,16 +102,15 @@ def test_a_row_alone_hears_its_own_window():
 def test_rows_of_marks_are_taken_with_their_row():
     model = crossing_model()
     with torch.no_grad():
-        reach = model.build.for_batch(model.features(windows(3)), prefix=False).reach
-    assert len(reach.crossing.window_of) == 1
-    one = reach.select([1]).crossing
-    assert torch.equal(one.media, reach.crossing.media[1:2])
-    assert torch.equal(one.window_of, reach.crossing.window_of)
-    padded = reach.crossing.window_of.expand(3, -1) + torch.arange(3)[:, None]
-    own = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2])
-    assert torch.equal(own.window_of, padded[2:])
-    behind = type(one)(reach.crossing.layers, reach.crossing.media, padded).select([2, 0], pads=1)
-    assert torch.equal(behind.window_of, padded[[2, 0], 1:])
+        layer_hooks = model.build.for_batch(model.features(windows(3)), prefix=False).layer_hooks
+    inputs, one = layer_hooks.cross_attention, layer_hooks.select([1]).cross_attention
+    assert len(inputs.window_of) == 1
+    assert torch.equal(one.media, inputs.media[1:2])
+    assert torch.equal(one.window_of, inputs.window_of)
+    padded = inputs.window_of.expand(3, -1) + torch.arange(3)[:, None]
+    several = type(one)(inputs.layers, inputs.media, padded)
+    assert torch.equal(several.select([2]).window_of, padded[2:])
+    assert torch.equal(several.select([2, 0], pads=1).window_of, padded[[2, 0], 1:])
     assert LayerHooks().select([0]) == LayerHooks()
 
 
@@ -122,11 +121,11 @@ def counted_hooks(llm) -> int:
 def test_nothing_stays_in_the_llm_after_it():
     model = crossing_model()
     with torch.no_grad():
-        reach = model.build.for_batch(model.features(windows(1))).reach
+        layer_hooks = model.build.for_batch(model.features(windows(1))).layer_hooks
     before = counted_hooks(model.llm)
-    with reach.attached(model.llm):
+    with layer_hooks.attached(model.llm):
         assert counted_hooks(model.llm) == before + model.llm.layers
-    with pytest.raises(RuntimeError, match="in between"), reach.attached(model.llm):
+    with pytest.raises(RuntimeError, match="in between"), layer_hooks.attached(model.llm):
         raise RuntimeError("in between")
     assert counted_hooks(model.llm) == before
     with LayerHooks().attached(model.llm):
@@ -139,6 +138,8 @@ def test_hooks_act_on_the_forwards_inside(llm):
     doubled = LayerHooks((Hook(layer, before=lambda states: 2 * states),))
     with torch.no_grad():
         plain = last_states(llm, prompt)
-        reached = last_states(llm, type(prompt)(prompt.vectors, prompt.positions, reach=doubled))
+        reached = last_states(
+            llm, type(prompt)(prompt.vectors, prompt.positions, layer_hooks=doubled)
+        )
         assert not torch.allclose(plain, reached, atol=1e-3)
         assert torch.equal(last_states(llm, prompt), plain)
