@@ -30,7 +30,7 @@ from typing import Any
 
 from benchmarks.kill_scenarios import OUT, Pieces, Scenario, make_inputs, scenarios, tiny_llm
 from benchmarks.machine import record
-from sensor2llm.artefacts import atomic_write
+from sensor2llm.artefacts import atomic_write, disk
 
 RESULTS = Path(__file__).resolve().parent / "results" / "kills"
 WARM = (
@@ -77,7 +77,7 @@ class Changes:
 
     def start(self) -> None:
         """Listen to this process for the rest of its life."""
-        fsync, exchange = os.fsync, atomic_write.exchange
+        fsync, exchange = os.fsync, disk.exchange
 
         def synced(file: int) -> None:
             name = os.readlink(f"/proc/self/fd/{file}")  # noqa: PTH115 - as it is noted itself
@@ -91,7 +91,7 @@ class Changes:
             self.note("exchanged", name)
             return done
 
-        os.fsync, atomic_write.exchange = synced, noted
+        os.fsync, disk.exchange = synced, noted
         sys.addaudithook(self._hear)
 
     def note(self, event: str, name: str) -> None:

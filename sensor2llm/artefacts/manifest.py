@@ -69,9 +69,9 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
     if isinstance(name, str) and is_hub_name(name):
         patterns = dict.fromkeys(pattern for some in files.values() for pattern in some)
         return _download(name, kinds, list(patterns))
-    names = ", ".join(released_names(*files)) or "none"
+    released = ", ".join(released_names(*files)) or "none"
     raise ArtefactError(
-        f"no {kinds} '{name}': there is no such folder, and released are {names}; "
+        f"no {kinds} '{name}': there is no such folder, and released are {released}; "
         "a hub name has the form OWNER/NAME"
     )
 
@@ -117,13 +117,13 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
         )
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        stated, version = manifest["kind"], manifest["format_version"]
+        actual, version = manifest["kind"], manifest["format_version"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"'{path}' is broken ({first_line(error)})") from error
-    if stated != kind:
+    if actual != kind:
         names = ", ".join(released_names(kind)) or "none"
         raise ArtefactError(
-            f"'{folder}' holds kind {stated!r}, expected {kind!r}; released of that kind are "
+            f"'{folder}' holds kind {actual!r}, expected {kind!r}; released of that kind are "
             f"{names}"
         )
     if type(version) is not int or version < 1:
@@ -152,13 +152,13 @@ def build_settings(kind: Callable[..., T], stated: Mapping[str, Any], what: str)
     return kind(**stated)
 
 
-def refuse_unknown(stated: Iterable[str], known: Collection[str], what: str) -> None:
+def refuse_unknown(stated: Iterable[str], names: Collection[str], what: str) -> None:
     """Refuse what a newer release wrote rather than leave out what it means.
 
     Raises:
         ArtefactError: naming the unknown keys.
     """
-    if unknown := _unknown(stated, known):
+    if unknown := _unknown(stated, names):
         raise ArtefactError(
             f"{what} has keys that are unknown here ({unknown}): a newer release wrote it; "
             f"{UPGRADE}"
@@ -174,9 +174,9 @@ def tell_unknown(folder: Path, manifest: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
-def _unknown(stated: Iterable[str], known: Collection[str]) -> str:
+def _unknown(stated: Iterable[str], allowed: Collection[str]) -> str:
     """Name the keys that are not known; the first few."""
-    names = sorted(set(stated) - set(known))
+    names = sorted(set(stated) - set(allowed))
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" * (len(names) > NAMED))
 
 

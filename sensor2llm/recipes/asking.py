@@ -145,12 +145,12 @@ def _judge_texts(
         CAPTIONING: captioning.LONGEST_CAPTION,
     }[task]
     chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
-    answers: list[str] = []
+    said: list[str] = []
     for start in range(0, len(chosen), SCORED_AT_ONCE):
         batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
-        answers += model.write(batch, max_new_tokens=longest)
-    shares = judged(chosen, answers)
-    return {"score": shares["true"], **{f"{task}_{name}": v for name, v in shares.items()}}
+        said += model.write(batch, max_new_tokens=longest)
+    found = judged(chosen, said)
+    return {"score": found["true"], **{f"{task}_{name}": v for name, v in found.items()}}
 
 
 def _judge_numbers(
