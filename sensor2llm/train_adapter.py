@@ -5,8 +5,7 @@ python -m sensor2llm.train_adapter --data STORE --llm bundled --out ADAPTER
 python -m sensor2llm.train_adapter --config RECIPE.yaml --resume
 accelerate launch --num_processes 2 -m sensor2llm.train_adapter --data STORE
 
-ADAPTER/recipe.yaml is such a recipe: what differs from the defaults (resolved.yaml holds every
-setting). Options on the command line go before it.
+The recipe file is what ADAPTER/recipe.yaml holds; options on the command line go before it.
 """
 
 from sensor2llm.errors import run_verb

@@ -200,7 +200,7 @@ class SignalEncoder(nn.Module):
             digest.update(flat.view(torch.uint8).numpy().tobytes())
         return f"sha256:{digest.hexdigest()}"
 
-    def save_pretrained(self, folder: str | Path, extra: Mapping[str, Any] | None = None) -> Path:
+    def save_pretrained(self, folder: str | Path, extra: Mapping[str, Any] | None = None) -> None:
         """Write the encoder's folder; one that is already there stays whole until the end.
 
         Args:
@@ -216,13 +216,11 @@ class SignalEncoder(nn.Module):
             "versions": versions(),
             **(extra or {}),
         }
-        folder = Path(folder)
-        with replace_folder(folder, _is_foreign) as part:
+        with replace_folder(Path(folder), _is_foreign) as part:
             weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
             save_file(weights, part / WEIGHTS)
             write_json(part / MANIFEST, manifest | {"files": hash_files(part, [WEIGHTS])})
             shutil.copymode(part / MANIFEST, part / WEIGHTS)  # safetensors' is for one's eyes only
-        return folder
 
     @classmethod
     def from_pretrained(
