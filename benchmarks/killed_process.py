@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.artefacts import atomic_write
+from sensor2llm.artefacts import disk
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "os.chmod")
 LIMIT_S = 600.0
@@ -26,7 +26,7 @@ class Changes:
 
     def start(self) -> None:
         """Listen to this process for the rest of its life."""
-        fsync, exchange = os.fsync, atomic_write.exchange
+        fsync, exchange = os.fsync, disk.exchange
 
         def synced(file: int) -> None:
             name = os.readlink(f"/proc/self/fd/{file}")  # noqa: PTH115 - as it is noted itself
@@ -40,7 +40,7 @@ class Changes:
             self.note("exchanged", name)
             return done
 
-        os.fsync, atomic_write.exchange = synced, noted
+        os.fsync, disk.exchange = synced, noted
         sys.addaudithook(self._hear)
 
     def note(self, event: str, name: str) -> None:

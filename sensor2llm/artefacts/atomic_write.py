@@ -23,8 +23,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from sensor2llm.artefacts.disk import sync, sync_files, sync_folders
-from sensor2llm.artefacts.swap import exchange
+from sensor2llm.artefacts import disk
 from sensor2llm.errors import ArtefactError, DiskFullError
 
 LOCK, PART = ".lock", ".part"
@@ -80,7 +79,7 @@ def replace_folder(
     """
     with _new_folder(target) as part:
         yield part
-        sync_files(part)
+        disk.sync_files(part)
         path = target.resolve()
         if not path.exists():
             _rename(part, path)
@@ -101,7 +100,7 @@ def update_folder(target: Path) -> Iterator[Path]:
     """
     with _new_folder(target) as part:
         yield part
-        sync_files(part)
+        disk.sync_files(part)
         path = target.resolve()
         if path.exists():
             _move(part, path)
@@ -126,9 +125,9 @@ def replace_file(path: Path, part: Path | None = None) -> Iterator[Path]:
     try:
         with names_full_disk(path, part):
             yield part
-            sync(part)
+            disk.sync(part)
             part.replace(path)
-            sync(path.parent)
+            disk.sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -207,16 +206,16 @@ def _beside(path: Path, end: str) -> Path:
 
 
 def _rename(part: Path, path: Path) -> None:
-    sync_folders(part)
+    disk.sync_folders(part)
     part.rename(path)
-    sync(path.parent)
+    disk.sync(path.parent)
 
 
 def _swap(part: Path, path: Path) -> bool:
     """Exchange two folders; False where the system cannot."""
-    sync_folders(part)
-    swapped = exchange(os.fsencode(part), os.fsencode(path))
-    sync(path.parent)
+    disk.sync_folders(part)
+    swapped = disk.exchange(os.fsencode(part), os.fsencode(path))
+    disk.sync(path.parent)
     return swapped
 
 
@@ -233,7 +232,7 @@ def _move(part: Path, path: Path, removed: list[str] | None = None) -> None:
     """Give a folder new files: all are decided on by one rename, and then moved."""
     if removed:
         (part / REMOVED).write_text(json.dumps(removed), encoding="utf-8")
-        sync(part / REMOVED)
+        disk.sync(part / REMOVED)
     _rename(part, path / READY)
     _move_ready(path)
 
@@ -253,7 +252,7 @@ def _move_ready(path: Path) -> None:
             _remove(path / new.name)
         new.replace(path / new.name)
         _remove(new)  # two names of one file: renaming one to the other leaves both
-    sync(path)
+    disk.sync(path)
     ready.rmdir()
 
 
@@ -279,7 +278,7 @@ def _link(old: str, new: str) -> None:
         os.link(old, new)
     except OSError:  # a file system without links, or a file of somebody else
         shutil.copy2(old, new)
-        sync(Path(new))
+        disk.sync(Path(new))
 
 
 def _is_full(error: Exception, free: int) -> bool:

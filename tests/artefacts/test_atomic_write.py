@@ -1,6 +1,5 @@
 """Writing in one step: whatever is killed, full or in the way, the old or the new stands whole."""
 
-import ctypes
 import errno
 import json
 import os
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sensor2llm.artefacts import atomic_write
+from sensor2llm.artefacts import atomic_write, disk
 from sensor2llm.artefacts.atomic_write import (
     READY,
     repair,
@@ -67,12 +66,12 @@ KILL_ALL = """
     import json, sys
     from pathlib import Path
     from benchmarks.kill_campaign import Changes, fork
-    from sensor2llm.artefacts import atomic_write
+    from sensor2llm.artefacts import disk
     from tests.artefacts.test_atomic_write import OLD, read, repair, save, write
 
     way, base = sys.argv[1], Path(sys.argv[2])
     if way == "move":
-        atomic_write.exchange = lambda *names: False
+        disk.exchange = lambda *names: False
     moments, found, died = 0, [], True
     while died:
         case = base / str(moments)
@@ -186,13 +185,13 @@ def test_a_system_error_of_the_swap_is_not_taken_for_a_lack(tmp_path, monkeypatc
         def renameat2(*_names):
             return -1
 
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_options: Library)
+    monkeypatch.setattr(disk.ctypes, "CDLL", lambda *_args, **_options: Library)
     write(tmp_path / "out", OLD)
-    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EACCES)
+    monkeypatch.setattr(disk.ctypes, "get_errno", lambda: errno.EACCES)
     with pytest.raises(PermissionError, match="out"):
         save("swap", tmp_path / "out")
     assert read(tmp_path / "out") == OLD
-    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EINVAL)
+    monkeypatch.setattr(disk.ctypes, "get_errno", lambda: errno.EINVAL)
     save("swap", tmp_path / "out")
     assert read(tmp_path / "out") == NEW
 
