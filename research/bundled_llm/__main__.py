@@ -13,6 +13,10 @@ from pathlib import Path
 from research.bundled_llm.config import STAGES, PretrainConfig
 from sensor2llm.errors import ConfigError, run_verb
 
+OPTIONS = ("corpus", "out", "size", "tokens", "stages", "resume", "budget-s", "tokens-per-step",
+           "rows-at-once", "learning-rate", "muon-learning-rate", "max-characters",
+           "generated-tokens", "compile", "patience", "seed")  # fmt: skip
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the verb."""
@@ -22,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None) -> None:
     from sensor2llm.command import parse, to_config, verb_parser
 
-    parser = verb_parser("bundled_llm", __doc__, module="research.bundled_llm")
+    parser = verb_parser("bundled_llm", __doc__, OPTIONS, module="research.bundled_llm")
     parser.add_argument("--corpus", type=Path, required=True, help="folder of *.jsonl.xz files")
     parser.add_argument(
         "--out", type=Path, required=True, help="run folder; the model is OUT/model"

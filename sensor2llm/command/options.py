@@ -73,7 +73,8 @@ class RecipeFile(ActionConfigFile):
         try:
             super().__call__(parser, cfg, values, option_string)
         except TypeError:
-            raise ConfigError(f"recipe file '{one_line(values, 99)}' does not exist") from None
+            reason = "is a folder" if Path(values).is_dir() else "does not exist"
+            raise ConfigError(f"recipe file '{one_line(values, 99)}' {reason}") from None
 
 
 def name_errors(parser: ArgumentParser) -> None:

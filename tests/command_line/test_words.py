@@ -70,6 +70,7 @@ def test_an_option_that_was_given_dashes_is_found_by_both():
         (["--split.kind", "x"], "unknown split.kind 'x'; choose from published, subject"),
         (["--new-encoder.encoder.kernels", "1,x"], "new-encoder.encoder.kernels must be a list of"),
         (["--config", "nowhere.yaml"], "recipe file 'nowhere.yaml' does not exist"),
+        (["--config", "."], "recipe file '.' is a folder"),
         (["--config", "{colour: 1}"], "{colour: 1}: unknown field 'colour'"),
     ],
 )  # fmt: skip
