@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -109,6 +110,12 @@ def public_names() -> str:
     return "\n".join(lines) + "\n"
 
 
+@cache
+def public_modules() -> set[str]:
+    """Name the modules that `sensor2llm`'s own names come from."""
+    return {getattr(sensor2llm, name).__module__ for name in sensor2llm.__all__}
+
+
 def packages() -> list[str]:
     """Name every package, outer ones first."""
     folders = [path.parent for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")]
@@ -132,7 +139,7 @@ def package_page(package: str) -> str:
     parts = [f".. automodule:: {package}"]
     parts += [
         f".. rubric:: {name}\n\n.. automodule:: {name}"
-        + "\n   :members:" * (not name.startswith(INTERNAL))
+        + "\n   :members:" * (name in public_modules() or not name.startswith(INTERNAL))
         for name in (f"{package}.{module}" for module in modules(package))
     ]
     return f"# {package}\n\n```{{eval-rst}}\n" + "\n\n".join(parts) + "\n```\n"

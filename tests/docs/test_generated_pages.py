@@ -56,7 +56,7 @@ def test_every_pitfall_is_in_the_list():
 def test_the_layers_are_the_contracts():
     rows = generated_pages.layer_rows()
     assert generated_pages.layers().count("\n") == len(rows) + 2
-    assert "`cli`, `prepare`" in generated_pages.layers()
+    assert "`bridge`, `encoders`" in generated_pages.layers()
 
 
 def test_every_package_says_what_it_is():
