@@ -7,9 +7,7 @@ An input is gone through once, a chunk at a time: every number is counted for ev
 serialiser; a seeded sample is kept for the checks of pairs and single texts.
 """
 
-import contextlib
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,24 +88,11 @@ def audit(
     _check_text(source, writers)
     runs = [Run(writer, loaded, config) for writer in writers]
     columns = ColumnSampler(config.seed)
-    with _collector_paused():
-        for chunk in source.chunks:
-            columns.add(chunk)
-            for run in runs:
-                run.add(chunk)
-        return _report(source, runs, columns, config, form or SerialiserConfig(), command)
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the collector from looking for cycles in many tuples again and again: there are none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    for chunk in source.chunks:
+        columns.add(chunk)
+        for run in runs:
+            run.add(chunk)
+    return _report(source, runs, columns, config, form or SerialiserConfig(), command)
 
 
 def _load(
