@@ -38,7 +38,7 @@ def elsewhere(tmp_path, monkeypatch) -> Path:
 def save(folder: Path, seed: int = 0) -> SignalEncoder:
     torch.manual_seed(seed)
     encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4)).eval()
-    encoder.save_pretrained(folder)
+    assert encoder.save_pretrained(folder) == folder
     return encoder
 
 
