@@ -86,16 +86,11 @@ def evaluate_questions(
         raise DataError(
             "these windows answer none of the questions; choose others, or more windows"
         )
-    others, heard = (
-        other_people(np.asarray(store.subject_ids)[rows][items.at], seed),
-        rows[items.at],
+    people = np.asarray(store.subject_ids)[rows]
+    others, heard = other_people(people[items.at], seed), rows[items.at]
+    said, swapped = _answer_twice(
+        model, aligned, items, (heard, heard[others]), batch_size, progress_bar
     )
-    bar = ProgressBar(progress_bar)
-    said, swapped = (
-        _answers(model, aligned, items, chosen, batch_size, bar, told)
-        for chosen, told in ((heard, "questions"), (heard[others], "another person's windows"))
-    )
-    bar.close()
     elsewhere = [
         without(known[items.at[other]], store.spec, _names(store, items.hidden[i]))
         for i, other in enumerate(others.tolist())
@@ -104,9 +99,27 @@ def evaluate_questions(
     return _figures(items, said, swapped, frequent, differing(items, elsewhere)) | {
         "split": part,
         "windows": len(rows),
-        "subjects": len(np.unique(np.asarray(store.subject_ids)[rows])),
+        "subjects": len(np.unique(people)),
         "hide": hide,
     }
+
+
+def _answer_twice(
+    model: SensorLanguageModel,
+    aligned: AdapterWindows,
+    items: Any,
+    rows: tuple[np.ndarray, np.ndarray],
+    batch_size: int,
+    progress_bar: bool,
+) -> tuple[list[str], list[str]]:
+    """Answer the questions on their own windows, and on another person's."""
+    bar = ProgressBar(progress_bar)
+    own, swapped = (
+        _answers(model, aligned, items, chosen, batch_size, bar, title)
+        for chosen, title in zip(rows, ("questions", "another person's windows"), strict=True)
+    )
+    bar.close()
+    return own, swapped
 
 
 def _figures(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.figure import Figure
 
-from sensor2llm.evaluation.embedding import (
+from sensor2llm.evaluation.attention_shares import (
     Attention,
     attention_shares,
     cross_modal_share,

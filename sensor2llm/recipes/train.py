@@ -12,6 +12,7 @@ from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.files import TRAINING
 from sensor2llm.artefacts.manifest import check_out
 from sensor2llm.errors import ModelError
+from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.asking import TaskPart, make_head, make_source
@@ -94,11 +95,7 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     identity = _identity(recipe, model, store, split)
     _align(recipe, model, parts, resume, identity)
     result = fit(task, recipe.loop, recipe.run / "adapter", resume=resume, identity=identity)
-    if llm.fingerprint() != before:
-        raise ModelError(
-            "the language model's weights changed in training, or its settings, or a hook was left "
-            "behind; this must not happen"
-        )
+    _check_frozen(llm, before)
     if not process_state().is_main_process:
         return TrainedAdapter(model, store, split, result, before)
     trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
@@ -107,6 +104,14 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO
         logger.log(level, trained.baselines.line())
     return trained
+
+
+def _check_frozen(llm: FrozenLLM, before: str) -> None:
+    if llm.fingerprint() != before:
+        raise ModelError(
+            "the language model's weights changed in training, or its settings, or a hook was left "
+            "behind; this must not happen"
+        )
 
 
 def _parts(

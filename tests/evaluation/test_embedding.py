@@ -9,10 +9,13 @@ from torch import nn
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import DataError
-from sensor2llm.evaluation.controls import hide_modality
-from sensor2llm.evaluation.embedding import (
+from sensor2llm.evaluation.attention_shares import (
     attention_shares,
     cross_modal_share,
+    time_aligned_share,
+)
+from sensor2llm.evaluation.controls import hide_modality
+from sensor2llm.evaluation.embedding import (
     knn_probe,
     modality_changes,
     modality_shares,
@@ -21,7 +24,6 @@ from sensor2llm.evaluation.embedding import (
     spread,
     subject_blocks,
     subject_probe,
-    time_aligned_share,
 )
 from sensor2llm.evaluation.probe import FeatureSet
 from sensor2llm.signals.dataset import WindowDataset
