@@ -90,3 +90,10 @@ def test_a_package_page_lists_names_only_of_what_people_import(name):
 def test_a_docstring_becomes_restructured_text(docstring, expected):
     lines = docstrings.convert(docstring.split("\n"))
     assert "\n".join(lines).strip() == expected.strip()
+
+
+def test_every_place_that_the_architecture_names_is_there():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:sensor2llm|tokenization_study|tests)/[\w/]+(?:\.py|/))`", text)
+    assert len(places) > 20
+    assert [place for place in places if not (REPOSITORY / place).exists()] == []
