@@ -155,7 +155,7 @@ def test_a_killed_run_goes_on_and_what_it_left_half_done_is_gone(given, expected
     script = (
         "import sys; sys.path.insert(0, '.')\n"
         "from pathlib import Path\n"
-        "from sensor2llm.tasks import archive_parts\n"
+        "from sensor2llm.archive import parts as archive_parts\n"
         "from sensor2llm.archive.archive import label_archive\n"
         "from sensor2llm.archive.labelling import Labelling\n"
         "from tests.archive.test_archive import kill_at\n"
