@@ -81,11 +81,7 @@ def evaluate_questions(
     store, rows = aligned.store, spread(split[part], windows)
     known = facts_of_rows(store, rows)
     given: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
-    items = make_items(known, store.spec, seed=seed, **given)
-    if not len(items):
-        raise DataError(
-            "these windows answer none of the questions; choose others, or more windows"
-        )
+    items = _checked(make_items(known, store.spec, seed=seed, **given))
     people = np.asarray(store.subject_ids)[rows]
     others, heard = other_people(people[items.at], seed), rows[items.at]
     said, swapped = _answer_twice(
@@ -104,10 +100,18 @@ def evaluate_questions(
     }
 
 
+def _checked(items: Items) -> Items:
+    if not len(items):
+        raise DataError(
+            "these windows answer none of the questions; choose others, or more windows"
+        )
+    return items
+
+
 def _answer_twice(
     model: SensorLanguageModel,
     aligned: AdapterWindows,
-    items: Any,
+    items: Items,
     rows: tuple[np.ndarray, np.ndarray],
     batch_size: int,
     progress_bar: bool,
