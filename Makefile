@@ -73,10 +73,10 @@ test-slow: setup
 coverage: setup
 	@$(BIN)/python -m pytest -q --cov --cov-report=term
 
-# About an hour on two cores; goes on where it was stopped. See benchmarks/mutants.py.
+# About an hour on two cores; goes on where it was stopped. See benchmarks/robustness/mutants.py.
 mutants: setup
 	@$(BIN)/python -m mutmut --version >/dev/null 2>&1 || $(PIP) install --group mutants
-	@$(BIN)/python -m benchmarks.mutants
+	@$(BIN)/python -m benchmarks.robustness.mutants
 
 # The newest versions that pyproject.toml allows, in an environment of their own; torch stays as it is here.
 NEWEST := .venv-newest
@@ -86,10 +86,10 @@ test-newest:
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install --upgrade "pip>=25.1"
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test --group docs
-	@$(NEWEST)/bin/python -m benchmarks.newest $(TESTS)
+	@$(NEWEST)/bin/python -m benchmarks.robustness.newest $(TESTS)
 
 kill-test: setup
-	@$(BIN)/python -m benchmarks.kill_campaign
+	@$(BIN)/python -m benchmarks.robustness.kill_campaign
 
 # 100,000 mutated files over all readers, within 90 minutes; goes on where it was stopped (runs/fuzz).
 fuzz: setup

@@ -10,17 +10,21 @@ from typing import Any
 
 
 def record(
-    module: str, figures: dict[str, Any], started: tuple[float, float, float]
+    module: str,
+    figures: dict[str, Any],
+    started: tuple[float, float, float],
+    package: str = "benchmarks",
 ) -> dict[str, Any]:
     """Give a result: the command, the machine, and what was measured.
 
     Args:
-        module: the benchmark's name.
+        module: what is run, in `package`.
         figures: what it found.
         started: `os.getloadavg()` from before it.
+        package: where the module is.
     """
     return {
-        "command": shlex.join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"{package}.{module}", *sys.argv[1:]]),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "load_average_before": started,

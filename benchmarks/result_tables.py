@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks.pooled_scores import table as pooled_table
-from benchmarks.rhythm import alarm_table
+from benchmarks.quality.pooled_scores import table as pooled_table
+from benchmarks.quality.rhythm import alarm_table
 from sensor2llm.evaluation.cards.task import SHARES, question_table
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -80,7 +80,7 @@ def _adapter_row(name: str, metrics: Mapping[str, Any], read: Mapping[str, Any] 
 
 
 def speed() -> str:
-    """Give the ratios that `benchmarks.speed` measured on the bundled model."""
+    """Give the ratios that `benchmarks.speed.adapter_speed` measured on the bundled model."""
     path = RESULTS / "speed.json"
     if not path.is_file():
         return ""
@@ -122,7 +122,7 @@ def pretraining_speed() -> str:
 
 
 def repeated() -> str:
-    """Give the adapters' figures over seeds or folds, as `benchmarks.adapters` measured them."""
+    """Give the adapters' figures over seeds or folds, as `adapters` measured them."""
     probe = "best probe on the same encoder, no LLM"
     head = ("runs", "label scoring", "free text", "unparsed", probe, "positions")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -142,7 +142,7 @@ def repeated() -> str:
 
 
 def _probes(name: str) -> list[dict[str, float]]:
-    """Give what `benchmarks.encoders` measured of the encoders that the adapters stand on."""
+    """Give what `encoders` measured of the encoders that the adapters stand on."""
     path = RESULTS / f"encoders_{name}.json"
     if not path.is_file():
         return []
@@ -159,7 +159,7 @@ def _spread(figures: Mapping[str, Any]) -> str:
 
 
 def encoders() -> str:
-    """Give CroSSL then labels against labels alone, as `benchmarks.encoders` measured them."""
+    """Give CroSSL then labels against labels alone, as `encoders` measured them."""
     path = RESULTS / "encoders_wisdm_watch.json"
     if not path.is_file():
         return ""

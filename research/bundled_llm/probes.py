@@ -41,7 +41,7 @@ class ProbeAnswer:
 def answers(
     model: Any, tokenizer: Any, prompts: Sequence[str], device: str = "cpu", new_tokens: int = 24
 ) -> list[ProbeAnswer]:
-    """ProbeAnswer questions in the model's chat template: greedily, in batches padded on the left.
+    """Answer questions in the model's chat template: greedily, in batches padded on the left.
 
     Raises:
         ModelError: If the tokenizer has no chat template.

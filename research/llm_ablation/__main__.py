@@ -146,7 +146,8 @@ def main() -> None:
     started = os.getloadavg()
     found = without_predictions(PARTS[options.part](options))
     options.results.mkdir(parents=True, exist_ok=True)
-    write_json(options.results / f"{options.part}.json", record("llm_worth", found, started))
+    result = record("llm_ablation", found, started, package="research")
+    write_json(options.results / f"{options.part}.json", result)
     files = {part: options.results / f"{part}.json" for part in PARTS}
     known = {
         part: json.loads(path.read_text(encoding="utf-8"))

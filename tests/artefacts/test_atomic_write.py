@@ -65,7 +65,7 @@ def fail(context, error: BaseException, content: dict[str, str] | str) -> None:
 KILL_ALL = """
     import json, sys
     from pathlib import Path
-    from benchmarks.kill_campaign import Changes, fork
+    from benchmarks.robustness.kill_campaign import Changes, fork
     from sensor2llm.artefacts import disk
     from tests.artefacts.test_atomic_write import OLD, read, repair, save, write
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.conversation import two_turns
+from benchmarks.quality.conversation import two_turns
 from tests.models import LABELS, small_model
 from tests.signals.stores import SPEC, make_windows
 

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # A writer that writes in place, as is natural, and wrong.
 IN_PLACE = """
     import contextlib, sys
-    from benchmarks import kill_campaign
+    from benchmarks.robustness import kill_campaign
     from sensor2llm.signals.store import store
 
     @contextlib.contextmanager
@@ -28,7 +28,9 @@ IN_PLACE = """
 
 
 def campaign(*words: str, script: str | None = None) -> subprocess.CompletedProcess[str]:
-    start = ["-c", textwrap.dedent(script)] if script else ["-m", "benchmarks.kill_campaign"]
+    start = (
+        ["-c", textwrap.dedent(script)] if script else ["-m", "benchmarks.robustness.kill_campaign"]
+    )
     command = [sys.executable, *start, *words]
     return subprocess.run(
         command,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.llm_family_table import WITHIN, Check, cells, table
-from benchmarks.llm_layouts import ATTENTION, FAMILIES, LAYOUTS, RECURRENT
+from benchmarks.robustness.llm_family_table import WITHIN, Check, cells, table
+from benchmarks.robustness.llm_layouts import ATTENTION, FAMILIES, LAYOUTS, RECURRENT
 
 RIGHT = Check(
     "llama", {"prefix": True, "tree": False}, encoded=1e-6, text=2e-6, padded=0.0,
@@ -40,9 +40,11 @@ def test_a_refusal_is_one_short_line_and_nothing_beside_it():
 
 
 def test_the_table_counts_its_verdicts():
-    text = table([RIGHT, replace(RIGHT, frozen=False)], "python -m benchmarks.llm_families")
+    text = table(
+        [RIGHT, replace(RIGHT, frozen=False)], "python -m benchmarks.robustness.llm_families"
+    )
     assert text.startswith("2 families and layouts: 1 right, 0 refused, 1 WRONG.")
-    assert text.endswith("    python -m benchmarks.llm_families\n")
+    assert text.endswith("    python -m benchmarks.robustness.llm_families\n")
 
 
 def test_there_are_many_families_and_each_row_has_a_name_of_its_own():

@@ -1,12 +1,12 @@
-"""`benchmarks.mutants`: every change that no test notices has a reason, found by its text."""
+"""`mutants`: every change that no test notices has a reason, found by its text."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import mutants
-from benchmarks.mutants import (
+from benchmarks.robustness import mutants
+from benchmarks.robustness.mutants import (
     Mutant,
     check,
     count_code_lines,

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from packaging.requirements import Requirement
 
-from benchmarks.newest import BROKEN, rows, table
+from benchmarks.robustness.newest import BROKEN, rows, table
 
 LOCK = """numpy==1.26.4 ; python_full_version >= '3.11' \\
     --hash=sha256:aa

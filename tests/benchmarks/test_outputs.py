@@ -1,4 +1,4 @@
-"""Numbers and captions of `benchmarks.outputs`: what is heard, told, judged, kept and written."""
+"""Numbers and captions of `outputs`: what is heard, told, judged, kept and written."""
 
 import json
 from dataclasses import replace
@@ -9,12 +9,12 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from benchmarks import outputs
-from benchmarks.output_parts import hearing
-from benchmarks.output_parts.captions import CaptionsPart, count
-from benchmarks.output_parts.captions import summary as caption_summary
-from benchmarks.output_parts.hearing import NORMALISED, OWN, TRAINING, OwnScale, get_heard
-from benchmarks.output_parts.numbers import (
+from benchmarks.quality import outputs
+from benchmarks.quality.output_parts import hearing
+from benchmarks.quality.output_parts.captions import CaptionsPart, count
+from benchmarks.quality.output_parts.captions import summary as caption_summary
+from benchmarks.quality.output_parts.hearing import NORMALISED, OWN, TRAINING, OwnScale, get_heard
+from benchmarks.quality.output_parts.numbers import (
     BRIDGE,
     NONE,
     PENALTIES,
@@ -26,8 +26,8 @@ from benchmarks.output_parts.numbers import (
     summary,
     telling,
 )
-from benchmarks.output_parts.over_people import mean_over_people
-from benchmarks.output_parts.table import number, report
+from benchmarks.quality.output_parts.over_people import mean_over_people
+from benchmarks.quality.output_parts.table import number, report
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.simulate import simulate_store
@@ -189,7 +189,7 @@ def test_shares_of_captions_are_of_all_statements(recipes):
 def test_every_part_runs_and_goes_on_without_training_again(recipes, measured, monkeypatch):
     out, found = measured
     for name in ("numbers", "captions"):
-        monkeypatch.setattr(f"benchmarks.output_parts.{name}.train", None)
+        monkeypatch.setattr(f"benchmarks.quality.output_parts.{name}.train", None)
     again = outputs.measure(recipes, WINDOWS, out)
     assert json.dumps(again) == json.dumps(found)
     assert tuple(found["numbers"]["heart_rate"]) == NORMALISED
@@ -215,12 +215,12 @@ def test_ridge_is_given_the_statistics_that_the_bridge_is_told(recipes, measured
 
 
 def test_the_page_has_a_row_of_every_way(measured):
-    page = report({**measured[1], "command": "python -m benchmarks.outputs"})
+    page = report({**measured[1], "command": "python -m benchmarks.quality.outputs"})
     for normalised in NORMALISED:
         assert page.count(f"| heart rate, {normalised} |") == len(SCALES)
     assert "Error with the scale told less that without:" in page
     assert page.count("another person's window heard") == 1
-    assert page.endswith("\n\n    python -m benchmarks.outputs")
+    assert page.endswith("\n\n    python -m benchmarks.quality.outputs")
 
 
 def test_numbers_have_three_digits_that_count():

@@ -5,7 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.rhythm_numbers import FEW, compared, parser, pooled, rows_of, said_by_row, table
+from benchmarks.quality.rhythm_numbers import (
+    FEW,
+    compared,
+    parser,
+    pooled,
+    rows_of,
+    said_by_row,
+    table,
+)
 from sensor2llm.errors import DataError
 from sensor2llm.signals.store.store import WindowStore
 from tests.signals.stores import SPEC, make_windows
@@ -69,5 +77,7 @@ def test_answers_stand_beside_the_truth_of_their_windows(store, folders):
 
 def test_a_fold_without_an_adapter_is_named(tmp_path):
     options = parser().parse_args(["--rhythm", str(tmp_path), "--folds", "3"])
-    with pytest.raises(DataError, match=r"no .*adapter-fold3; run benchmarks\.rhythm --out"):
+    with pytest.raises(
+        DataError, match=r"no .*adapter-fold3; run benchmarks\.quality\.rhythm --out"
+    ):
         list(compared(options))

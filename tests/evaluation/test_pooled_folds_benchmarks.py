@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import pooled_folds, rhythm, stress
-from benchmarks.pooled_folds import ADAPTER, CLASSIFIERS, Classifier, FoldRun, kept
-from benchmarks.pooled_scores import auroc, auroc_draws, pooled, summary, table
-from benchmarks.rhythm import (
+from benchmarks.quality import pooled_folds, rhythm, stress
+from benchmarks.quality.pooled_folds import ADAPTER, CLASSIFIERS, Classifier, FoldRun, kept
+from benchmarks.quality.pooled_scores import auroc, auroc_draws, pooled, summary, table
+from benchmarks.quality.rhythm import (
     FIBRILLATION,
     LABELS,
     NORMAL,

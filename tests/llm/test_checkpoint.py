@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from benchmarks.llm_layouts import LAYOUTS
-from benchmarks.llm_zoo import build
+from benchmarks.robustness.llm_layouts import LAYOUTS
+from benchmarks.robustness.llm_zoo import build
 from sensor2llm.artefacts import hub
 from sensor2llm.artefacts.manifest import find_folder
 from sensor2llm.errors import ArtefactError, ModelError, UserError

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.llm_layouts import REFUSES_SYSTEM
-from benchmarks.llm_zoo import CHATML, NO_SYSTEM, THINKING, make_tokenizer
+from benchmarks.robustness.llm_layouts import REFUSES_SYSTEM
+from benchmarks.robustness.llm_zoo import CHATML, NO_SYSTEM, THINKING, make_tokenizer
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.chat import Chat, close_thought
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import tables
-from benchmarks.pretraining_speed import (
+from benchmarks.speed.pretraining_speed import (
     RATIOS,
     VARIANTS,
     Runner,

@@ -9,7 +9,7 @@ import torch
 import yaml
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import asthma
+from benchmarks.quality import asthma
 from sensor2llm.adapter.batches import hide_signals
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.classify import main as classify

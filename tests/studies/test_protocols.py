@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.protocols import PROTOCOLS, STUDIES, main
+from benchmarks.quality.protocols import PROTOCOLS, STUDIES, main
 from sensor2llm.command import parse, to_config
 from sensor2llm.datasets.motion import pamap2
 from sensor2llm.signals.store.store import WindowStore
@@ -148,7 +148,7 @@ def test_the_report_has_our_cells_and_the_papers(ran):
             assert cell[2].startswith(f"{ours[method, use]['macro_f1']:.3f}")
         else:
             assert cell[2:-1] == ["–"] * 6
-    assert f"python -m benchmarks.protocols {name} --from" in found["command"]
+    assert f"python -m benchmarks.quality.protocols {name} --from" in found["command"]
     assert found["cells"] == found["cells_wanted"] == 2 * (1 if name == "sleep_edf" else 2)
 
 

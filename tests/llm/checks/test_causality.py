@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.llm_zoo import build
+from benchmarks.robustness.llm_zoo import build
 from sensor2llm.errors import ModelError
 from sensor2llm.llm.checks.causality import refuse_unfit
 from sensor2llm.llm.frozen import FrozenLLM

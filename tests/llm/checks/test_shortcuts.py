@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from benchmarks.llm_families import run_checks
-from benchmarks.llm_family_table import WITHIN
-from benchmarks.llm_layouts import FAMILIES, LAYOUTS
-from benchmarks.llm_zoo import build
+from benchmarks.robustness.llm_families import run_checks
+from benchmarks.robustness.llm_family_table import WITHIN
+from benchmarks.robustness.llm_layouts import FAMILIES, LAYOUTS
+from benchmarks.robustness.llm_zoo import build
 from sensor2llm.llm.checks.precision import in_float32
 from sensor2llm.llm.checks.shortcuts import LENGTHS, Shortcuts, trial_length
 from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, rows_after, tail_logits

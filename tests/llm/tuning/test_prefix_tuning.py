@@ -9,7 +9,7 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
-from benchmarks.llm_zoo import build
+from benchmarks.robustness.llm_zoo import build
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import PrefixConfig
 from sensor2llm.llm.forward import Prompt, assemble, compute_prefix, prompt_rows, tail_logits

@@ -96,7 +96,8 @@ def test_a_model_that_knows_gets_full_marks_and_a_silent_one_none(name, monkeypa
         monkeypatch.setattr(
             probes, "answers",
             lambda m, t, prompts, *_, text=text: [
-                probes.Answer(text=known[p] if text is None else text, ended=True) for p in prompts
+                probes.ProbeAnswer(text=known[p] if text is None else text, ended=True)
+                for p in prompts
             ],
         )  # fmt: skip
         result = probes.PROBES[name](None, None, "cpu")

@@ -1,7 +1,7 @@
 """Measure what the adapter costs beside the frozen LLM itself, as ratios within one run.
 
-    python -m benchmarks.speed --threads 1 --out speed.json            random weights, bundled size
-    python -m benchmarks.speed --llm FOLDER --attention eager sdpa
+    python -m benchmarks.speed.adapter_speed --threads 1     random weights, bundled size
+    python -m benchmarks.speed.adapter_speed --llm FOLDER --attention eager sdpa
 
 - `training`: windows/s of one training step (projector, slots, loss, optimiser; cached features)
   over the LLM's own forward and backward, with gradients to its inputs, on as many positions.
@@ -48,7 +48,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     result: dict[str, Any] = {
-        "command": "python -m benchmarks.speed " + " ".join(sys.argv[1:]),
+        "command": "python -m benchmarks.speed.adapter_speed " + " ".join(sys.argv[1:]),
         "threads": options.threads,
         "batch_size": options.batch_size,
         "load_average_before": os.getloadavg(),

@@ -1,6 +1,7 @@
 """Every bridge on the same windows, the same frozen LLM and the same number of steps.
 
-    python -m benchmarks.bridges --data stores/uci_har --encoder uci-har-encoder --out runs/bridges
+    python -m benchmarks.quality.bridges --data stores/uci_har --encoder uci-har-encoder \
+        --out runs/bridges
 
 Each bridge is trained, saved, loaded and measured in a process of its own, so that its memory is
 its own; a bridge that is in OUT/results.json is not measured again. Label scoring on the test
@@ -33,7 +34,7 @@ from sensor2llm.recipes.config import Recipe, adapter_loop
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.record import write_json
 
-RESULTS = Path(__file__).resolve().parent / "results" / "bridges"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "bridges"
 TOKENS, HIDDEN, HEADS = 8, 192, 3
 KEPT = ("macro_f1", "interval", "balanced_accuracy", "accuracy", "windows", "subjects")
 logger = logging.getLogger(__name__)
@@ -178,14 +179,24 @@ def main() -> None:
     for name in options.bridges:
         if name in rows:
             continue
-        command = [sys.executable, "-m", "benchmarks.bridges", *sys.argv[1:], "--only", name]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.quality.bridges",
+            *sys.argv[1:],
+            "--only",
+            name,
+        ]
         subprocess.run(command, check=True)
         rows[name] = json.loads((options.out / "one.json").read_text(encoding="utf-8"))
         finished = [rows[bridge] for bridge in bridges() if bridge in rows]
-        write_json(path, record("bridges", {"bridges": finished}, started))
+        write_json(path, record("quality.bridges", {"bridges": finished}, started))
     finished = [rows[bridge] for bridge in bridges() if bridge in rows]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    write_json(RESULTS / "results.json", record("bridges", {"bridges": finished}, started))
+    write_json(
+        RESULTS / "results.json",
+        record("quality.bridges", {"bridges": finished}, started),
+    )
     (RESULTS / "table.md").write_text(table(finished) + "\n", encoding="utf-8")
     plot(finished, RESULTS / "bridges.png")
     print(table(finished))

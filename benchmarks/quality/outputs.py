@@ -1,9 +1,9 @@
 """Outputs beside labels: numbers by text and by a head, their scale told or not, and captions.
 
-    python -m benchmarks.outputs --steps 200 --windows 300 --batch_size 32 --learning_rate 3e-3
+    python -m benchmarks.quality.outputs --steps 200 --windows 300 --batch_size 32
 
 Heart rate from inter-beat intervals (MIT-BIH AF, records apart) and FEV1 from simulated spirograms
-(`benchmarks.asthma`'s people) are estimated by text and by the number head of one adapter, on a
+(`asthma`'s people) are estimated by text and by the number head of one adapter, on a
 frozen encoder that learned other labels. Each encoder is made twice: its input normalised on the
 training windows, where a window's own level is still heard, and each window by itself, where it is
 lost. Then the scale reaches the LLM not at all, through the bridge (`projector.scale`) or as text
@@ -28,16 +28,16 @@ from typing import Any
 import torch
 
 from benchmarks.machine import record
-from benchmarks.output_parts.captions import CaptionsPart
-from benchmarks.output_parts.hearing import NORMALISED
-from benchmarks.output_parts.numbers import BRIDGE, NONE, SCALES, NumbersPart
-from benchmarks.output_parts.table import report
+from benchmarks.quality.output_parts.captions import CaptionsPart
+from benchmarks.quality.output_parts.hearing import NORMALISED
+from benchmarks.quality.output_parts.numbers import BRIDGE, NONE, SCALES, NumbersPart
+from benchmarks.quality.output_parts.table import report
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import run_verb
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.training.record import write_json
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 RECIPES, RESULTS = HERE / "recipes", HERE / "results" / "outputs"
 NUMBERS: Mapping[str, Sequence[str]] = {"heart_rate": SCALES, "fev1": (NONE, BRIDGE)}
 """The numbers that are estimated, by their recipe's name, and how each one's scale is told."""
@@ -105,7 +105,7 @@ def main() -> None:
     recipes = {part: recipe_of(part, options) for part in options.parts}
     budget = f"{options.steps}x{options.batch_size}-{options.learning_rate:g}-{options.windows}"
     figures = measure(recipes, options.windows, options.out / budget)
-    result = record("outputs", figures, started)
+    result = record("quality.outputs", figures, started)
     options.results.mkdir(parents=True, exist_ok=True)
     write_json(options.results / "results.json", result)
     text = report(result)

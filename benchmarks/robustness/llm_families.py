@@ -1,8 +1,8 @@
 """Every family of language models: what it says through shortcuts against plain forwards.
 
-    python -m benchmarks.llm_families
+    python -m benchmarks.robustness.llm_families
 
-A row is a small model with random weights (`benchmarks.llm_zoo`), loaded from its folder as any
+A row is a small model with random weights (`llm_zoo`), loaded from its folder as any
 other and run through the product: an encoder's vectors and numbers as text, four windows at a time.
 Beside it stand forwards of one row and one answer each, without a cache, a mask or padding, over
 input embeddings put together here, or over plain token ids. A row is right where no label's score
@@ -26,9 +26,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.llm_family_table import WITHIN, Check, cells, table
-from benchmarks.llm_layouts import FAMILIES, LAYOUTS, PromptLayout
 from benchmarks.machine import record
+from benchmarks.robustness.llm_family_table import WITHIN, Check, cells, table
+from benchmarks.robustness.llm_layouts import FAMILIES, LAYOUTS, PromptLayout
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.builders import build_projector
 from sensor2llm.adapter.parts import AdapterData, AdapterPrompt, Bridge, LLMReference, LLMTuning
@@ -48,7 +48,7 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.training.record import write_json
 
-RESULTS = Path(__file__).resolve().parent / "results" / "llm_families"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "llm_families"
 WINDOWS, NEW_TOKENS = 4, 6
 LABELS = ("rest", "walk", "walk upstairs", "walk downstairs")
 SYSTEM = "Be short."
@@ -253,7 +253,7 @@ def main() -> int:
         print(" | ".join(cells(check)), *check.notes[:2], flush=True)
     rows = [vars(check) | {"verdict": check.verdict} for check in checks]
     figures = {"within": WITHIN, "rows": rows}
-    result = record("llm_families", figures, started)
+    result = record("robustness.llm_families", figures, started)
     options.results.mkdir(parents=True, exist_ok=True)
     write_json(options.results / "results.json", result)
     (options.results / "table.md").write_text(table(checks, result["command"]), encoding="utf-8")

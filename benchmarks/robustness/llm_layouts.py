@@ -1,4 +1,4 @@
-"""Which families and layouts `benchmarks.llm_families` runs: each a folder that it makes."""
+"""Which families and layouts `llm_families` runs: each a folder that it makes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import llm_zoo
-from benchmarks.llm_zoo import CHATML, NO_SYSTEM, THINKING, WIDTH
+from benchmarks.robustness import llm_zoo
+from benchmarks.robustness.llm_zoo import CHATML, NO_SYSTEM, THINKING, WIDTH
 
 REFUSES_SYSTEM = CHATML.replace(
     "{% for message in messages %}",

@@ -1,7 +1,7 @@
 """Atrial fibrillation against normal rhythm from 60 inter-beat intervals, records in five folds.
 
-    python -m benchmarks.rhythm --from rr/afdb --healthy rr/nsr2db --out runs/rhythm
-    python -m benchmarks.rhythm --out runs/rhythm --folds 0 --methods adapter
+    python -m benchmarks.quality.rhythm --from rr/afdb --healthy rr/nsr2db --out runs/rhythm
+    python -m benchmarks.quality.rhythm --out runs/rhythm --folds 0 --methods adapter
 
 Data: MIT-BIH AF, as `prepare afdb` or `prepare rr_intervals` reads it. A window is used where it is
 purely normal rhythm or atrial fibrillation; the others are left out and counted. Healthy records
@@ -32,8 +32,8 @@ import torch
 from jaxtyping import Float
 
 from benchmarks.machine import record
-from benchmarks.pooled_folds import ADAPTER, FoldRun, parser, tell
-from benchmarks.pooled_scores import Fold, pooled, summary
+from benchmarks.quality.pooled_folds import ADAPTER, FoldRun, parser, tell
+from benchmarks.quality.pooled_scores import Fold, pooled, summary
 from sensor2llm.command import read_recipe
 from sensor2llm.datasets.heart import afdb, rr_intervals
 from sensor2llm.datasets.heart.beat_intervals import SPEC
@@ -52,8 +52,8 @@ FAILING = ("chf", "failure")
 GRID_HZ = 128.0
 HEALTHY_WINDOWS = 100
 METHODS = ("gradient boosting", ADAPTER)
-RECIPE = Path(__file__).resolve().parent / "recipes" / "rhythm.yaml"
-RESULTS = Path(__file__).resolve().parent / "results" / "rhythm" / "results.json"
+RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "rhythm.yaml"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "rhythm" / "results.json"
 
 
 def on_grid(
@@ -213,7 +213,7 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     started = os.getloadavg()
-    result = record("rhythm", run(options), started)
+    result = record("quality.rhythm", run(options), started)
     tell(result, options)
     if result["false_alarms"]:
         print("\n" + alarm_table(result["false_alarms"]))

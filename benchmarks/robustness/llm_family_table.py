@@ -1,4 +1,4 @@
-"""What makes a row of `benchmarks.llm_families` right, refused or wrong, and how it is shown."""
+"""What makes a row of `llm_families` right, refused or wrong, and how it is shown."""
 
 from dataclasses import dataclass, field
 

@@ -1,7 +1,7 @@
 """Stress against the rest on WESAD's wrist device, people in five folds.
 
-    python -m benchmarks.stress --data stores/wesad_wrist_stress --out runs/stress
-    python -m benchmarks.stress --out runs/stress --folds 0 --methods adapter
+    python -m benchmarks.quality.stress --data stores/wesad_wrist_stress --out runs/stress
+    python -m benchmarks.quality.stress --out runs/stress --folds 0 --methods adapter
 
 The methods judge the same windows, all folds' test people together: gradient boosting and a random
 forest on the usual hand-made features [Schmidt et al. 2018], and the recipe's adapter on its frozen
@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from benchmarks.machine import record
-from benchmarks.pooled_folds import ADAPTER, FoldRun, parser, tell
-from benchmarks.pooled_scores import pooled, summary
+from benchmarks.quality.pooled_folds import ADAPTER, FoldRun, parser, tell
+from benchmarks.quality.pooled_scores import pooled, summary
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import run_verb
 from sensor2llm.evaluation.handcrafted_features import FeatureTable, handmade_features
@@ -36,8 +36,8 @@ from sensor2llm.signals.window import Window
 METHODS = ("gradient boosting", "random forest", ADAPTER)
 DATA = Path("stores/wesad_wrist_stress")
 FEATURES, SIGNALS = "features", "signals"
-RECIPE = Path(__file__).resolve().parent / "recipes" / "stress.yaml"
-RESULTS = Path(__file__).resolve().parent / "results" / "stress" / "results.json"
+RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "stress.yaml"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "stress" / "results.json"
 
 
 def feature_store(store: WindowStore, out: Path) -> WindowStore:
@@ -113,7 +113,7 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     started = os.getloadavg()
-    tell(record("stress", compare(options), started), options)
+    tell(record("quality.stress", compare(options), started), options)
 
 
 if __name__ == "__main__":

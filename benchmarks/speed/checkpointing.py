@@ -1,6 +1,6 @@
 """What recomputing a frozen LLM's layers saves in training, and what it costs.
 
-    python -m benchmarks.checkpointing --llm bundled --length 512 1024
+    python -m benchmarks.speed.checkpointing --llm bundled --length 512 1024
 
 A forward over input embeddings and its backward to them, as adapter training does, with
 `llm_checkpointing` and without it, each in a process of its own. Memory is the process's highest
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import record, write
-from benchmarks.memory import MIB, PeakMemory
+from benchmarks.speed.memory import MIB, PeakMemory
 
-RESULTS = Path(__file__).resolve().parent / "results" / "checkpointing.json"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "checkpointing.json"
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -76,13 +76,13 @@ def main() -> None:
     started, runs = os.getloadavg(), []
     for length in options.length:
         for switch in ("off", "on"):
-            child = [sys.executable, "-m", "benchmarks.checkpointing", f"--llm={options.llm}",
+            child = [sys.executable, "-m", "benchmarks.speed.checkpointing", f"--llm={options.llm}",
                      f"--batch-size={options.batch_size}", f"--steps={options.steps}",
                      f"--length={length}", f"--child={switch}"]  # fmt: skip
             done = subprocess.run(child, check=True, stdout=subprocess.PIPE)
             runs.append(json.loads(done.stdout.splitlines()[-1]))
     settings = {"llm": options.llm, "batch_size": options.batch_size, "threads": 1}
-    write(record("checkpointing", {**settings, "runs": runs}, started), options.out)
+    write(record("speed.checkpointing", {**settings, "runs": runs}, started), options.out)
     print(f"{'positions':>10}{'checkpointing':>15}{'peak MiB':>10}{'CPU s a step':>14}")
     for run in runs:
         print(

@@ -1,11 +1,11 @@
 """CroSSL then labels, against labels alone: the same encoder, folds, epochs and people.
 
-    python -m benchmarks.encoders --data stores/wisdm_watch --folds 0 1 2 3 4 --out runs/encoders
+    python -m benchmarks.quality.encoders --data stores/wisdm_watch --folds 0 1 2 3 4 --out runs/enc
 
 Each fold's two encoders are judged by a linear probe (logistic regression on their embeddings,
 its penalty chosen on validation people) and by an MLP probe. The difference is taken on the same
 windows of all folds' test people together; its interval resamples people. Encoders lie in
-OUT/KIND-seedS-foldF, so that `benchmarks.adapters --encoders OUT` can go on with them. A fold that
+OUT/KIND-seedS-foldF, so that `adapters --encoders OUT` can go on with them. A fold that
 is in OUT/results.json is not made again; OUT/summary.json leaves out the single windows.
 """
 
@@ -120,7 +120,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     store, path = WindowStore.open(options.data), options.out / "results.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
-    command = "python -m benchmarks.encoders " + " ".join(sys.argv[1:])
+    command = "python -m benchmarks.quality.encoders " + " ".join(sys.argv[1:])
     for seed in options.seeds:
         for fold in options.folds:
             finished = {(run["seed"], run["fold"]) for run in runs}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.output_parts.over_people import mean_over_people
+from benchmarks.quality.output_parts.over_people import mean_over_people
 from research.llm_ablation.judged import kept
 from research.llm_ablation.training import TRAINED, Bench, train
 from sensor2llm.adapter.batches import Request

@@ -1,7 +1,7 @@
 """Measure how many windows a second CroSSL pretrains on, and what each encoder is worth.
 
-    python -m benchmarks.pretraining_speed --data stores/uci_har stores/wisdm_watch --out FILE
-    python -m benchmarks.pretraining_speed --data STORE --probe --seeds 0 1 2 --out FILE
+    python -m benchmarks.speed.pretraining_speed --data stores/uci_har stores/wisdm_watch --out FILE
+    python -m benchmarks.speed.pretraining_speed --data STORE --probe --seeds 0 1 2 --out FILE
 
 A step is the training loop's own, on real windows: reading, normalising, both masked views, loss,
 backward, clipping, optimiser. The published recipe runs on this project's own temporal CNN, so that
@@ -264,7 +264,9 @@ def main() -> None:
         measure = (options.seconds, options.pairs, options.fold)
         figures = {"stores": [measure_speed(data, *measure) for data in options.data]}
     about = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
-    result = machine.record("pretraining_speed", about | {"threads": 1} | figures, started)
+    result = machine.record(
+        "benchmarks.speed.pretraining_speed", about | {"threads": 1} | figures, started
+    )
     there = options.out and options.out.is_file()
     earlier = json.loads(options.out.read_text(encoding="utf-8")) if there else {}
     machine.write(earlier | {"probe" if options.probe else "speed": result}, options.out)

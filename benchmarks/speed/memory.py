@@ -1,6 +1,6 @@
 """Measure the memory of adapter training on a store and on one eight times its size.
 
-    python -m benchmarks.memory --llm bundled --out benchmarks/results/memory.json
+    python -m benchmarks.speed.memory --llm bundled --out benchmarks/results/memory.json
 
 Each training is a process of its own; a thread samples its anonymous resident memory (what it
 holds beside mapped files: resident less shared, psutil). The encoder is untrained: what it says
@@ -114,7 +114,14 @@ def measure(windows: int, llm: str, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         runs = []
         for store in make_inputs(Path(folder), windows):
-            child = [sys.executable, "-m", "benchmarks.memory", "--llm", llm, f"--steps={steps}"]
+            child = [
+                sys.executable,
+                "-m",
+                "benchmarks.speed.memory",
+                "--llm",
+                llm,
+                f"--steps={steps}",
+            ]
             done = subprocess.run(
                 [*child, "--train", folder, str(store)], check=True, stdout=subprocess.PIPE
             )
@@ -145,7 +152,7 @@ def main() -> None:
         return
     started = os.getloadavg()
     figures = measure(options.windows, options.llm, options.steps)
-    write(record("memory", figures, started), options.out)
+    write(record("speed.memory", figures, started), options.out)
     print(f"{'windows':>8}{'anonymous MiB':>15}{'resident MiB':>14}{'LLM MiB':>9}")
     for run in (figures["store"], figures[f"store_of_{TIMES}_times_the_size"]):
         values = run["windows"], run["anonymous_mib"], run["resident_mib"], run["llm_mib"]

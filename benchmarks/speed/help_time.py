@@ -1,6 +1,6 @@
 """Time `--help` of every verb: seconds, the median of some runs.
 
-    python -m benchmarks.help_time --out benchmarks/results/help_time.json
+    python -m benchmarks.speed.help_time --out benchmarks/results/help_time.json
 
 Wall time counts what else the machine does; what is judged is the process's own CPU time.
 """
@@ -57,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     started = os.getloadavg()
     verbs = measure(options.runs)
-    result = record("help_time", {"runs": options.runs, "verbs": verbs}, started)
+    result = record("speed.help_time", {"runs": options.runs, "verbs": verbs}, started)
     write(result, options.out)
     print(f"{'verb':<18}{'wall s':>8}{'CPU s':>8}   under {LIMIT_S:g} s CPU")
     for verb, seconds in verbs.items():

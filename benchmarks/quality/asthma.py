@@ -1,6 +1,6 @@
 """Asthma of simulated people from one sentence: values as text, a spirogram and a row heard [HeLM].
 
-    python -m benchmarks.asthma --out runs/asthma
+    python -m benchmarks.quality.asthma --out runs/asthma
 
 The recipe (benchmarks/recipes/asthma.yaml) says who is simulated, from which seed, and how encoder
 and bridge are made; test people teach nothing and choose nothing. A person's score is the mean of
@@ -41,7 +41,7 @@ from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.training.record import write_json
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 RECIPE, RESULTS = HERE / "recipes" / "asthma.yaml", HERE / "results" / "asthma"
 PATIENT = "asthma"
 HEARD: Mapping[str, tuple[str, ...]] = {
@@ -223,7 +223,7 @@ def main() -> None:
         "simulation": asdict(recipe.simulation),
         "split": asdict(recipe.split),
     }
-    result = record("asthma", figures, started)
+    result = record("quality.asthma", figures, started)
     options.results.mkdir(parents=True, exist_ok=True)
     write_json(options.results / "results.json", result)
     (options.results / "table.md").write_text(table(result) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Atrial fibrillation: inter-beat intervals as numbers in the prompt, beside encoded intervals.
 
-    python -m benchmarks.rhythm --from rr/afdb --out runs/rhythm
-    python -m benchmarks.rhythm_numbers --rhythm runs/rhythm --out runs/rhythm_numbers
+    python -m benchmarks.quality.rhythm --from rr/afdb --out runs/rhythm
+    python -m benchmarks.quality.rhythm_numbers --rhythm runs/rhythm --out runs/rhythm_numbers
 
 The first command leaves an adapter a fold. The second asks the same frozen LLM about some of each
 fold's test windows, spread over records and rhythms: with the numbers as text (zero-shot, few-shot,
@@ -27,7 +27,7 @@ from sensor2llm.training.record import write_json
 from tokenization_study.comparison.config import ComparisonConfig
 from tokenization_study.comparison.run import ENCODED, compare
 
-RESULTS = Path(__file__).resolve().parent / "results" / "rhythm_numbers"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "rhythm_numbers"
 FORMS = ("plain", "digits_spaced")
 FEW = "few-shot"
 
@@ -48,7 +48,9 @@ def compared(options: argparse.Namespace) -> Iterator[Path]:
     for fold in options.folds:
         adapter = options.rhythm / f"adapter-fold{fold}"
         if not adapter.is_dir():
-            raise DataError(f"no {adapter}; run benchmarks.rhythm --out {options.rhythm} first")
+            raise DataError(
+                f"no {adapter}; run benchmarks.quality.rhythm --out {options.rhythm} first"
+            )
         out = options.out / f"fold{fold}"
         compare(str(adapter), options.rhythm / "store", out, config)
         yield out
@@ -134,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     """Give the command line."""
     arguments = argparse.ArgumentParser(description=__doc__)
     add = arguments.add_argument
-    add("--rhythm", type=Path, default=Path("runs/rhythm"), help="OUT of benchmarks.rhythm")
+    add("--rhythm", type=Path, default=Path("runs/rhythm"), help="OUT of benchmarks.quality.rhythm")
     add("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     add("--forms", nargs="+", default=list(FORMS), help="how numbers are written")
     add("--windows", type=int, default=100, help="test windows a fold")
@@ -152,7 +154,9 @@ def main() -> None:
     started = os.getloadavg()
     folders = list(compared(options))
     rows = rows_of(pooled(WindowStore.open(options.rhythm / "store"), folders))
-    result = record("rhythm_numbers", {"folds": options.folds, "rows": rows}, started)
+    result = record(
+        "benchmarks.quality.rhythm_numbers", {"folds": options.folds, "rows": rows}, started
+    )
     options.report.mkdir(parents=True, exist_ok=True)
     write_json(options.report / "results.json", result)
     (options.report / "table.md").write_text(table(rows) + "\n", encoding="utf-8")

@@ -1,10 +1,10 @@
 """Time the tokenization audit against the bare tokenizers, and watch its memory.
 
-python -m benchmarks.audit_speed ratio --tokenizers bundled cl100k=FILE --values 1000000
-python -m benchmarks.audit_speed text --tokenizers r50k=FILE --values 1000000
-python -m benchmarks.audit_speed memory --tokenizers A B C D E --values 1000000
-python -m benchmarks.audit_speed stream --tokenizers bundled --lines 10000000
-python -m benchmarks.audit_speed all --tokenizers A B C --out benchmarks/results/audit_speed.json
+python -m benchmarks.speed.audit_speed ratio --tokenizers bundled cl100k=FILE --values 1000000
+python -m benchmarks.speed.audit_speed text --tokenizers r50k=FILE --values 1000000
+python -m benchmarks.speed.audit_speed memory --tokenizers A B C D E --values 1000000
+python -m benchmarks.speed.audit_speed stream --tokenizers bundled --lines 10000000
+python -m benchmarks.speed.audit_speed all --tokenizers A B C --out audit_speed.json
 
 `ratio` encodes the texts of each serialiser with each tokenizer's own batch encoding, then runs
 the whole audit (writing numbers as text, counting, checks; tokenizers loaded beforehand) on the
@@ -189,7 +189,7 @@ def main() -> None:
         figures = memory(options.tokenizers, options.serialisers, options.values)
     else:
         figures = stream(options.tokenizers, options.lines)
-    result = record("audit_speed", figures, started)
+    result = record("speed.audit_speed", figures, started)
     write(result, options.out)
     print(json.dumps(result, indent=2))
 

@@ -1,9 +1,9 @@
 """Train and measure an adapter over seeds and folds; the figures that cards and issues speak of.
 
-    python -m benchmarks.adapters --recipe RECIPE.yaml --seeds 0 1 2 --out runs/uci_har
-    python -m benchmarks.adapters --recipe RECIPE.yaml --folds 0 1 2 3 4 --out runs/wisdm
+    python -m benchmarks.quality.adapters --recipe RECIPE.yaml --seeds 0 1 2 --out runs/uci_har
+    python -m benchmarks.quality.adapters --recipe RECIPE.yaml --folds 0 1 2 3 4 --out runs/wisdm
 
-Each run makes the recipe's encoder anew (or takes that of `benchmarks.encoders`), trains the
+Each run makes the recipe's encoder anew (or takes that of `encoders`), trains the
 adapter, and measures label scoring, free generation and the controls on the test people. A run that
 is in OUT/results.json is not made again, so that an interrupted benchmark goes on. Nothing is
 chosen here: the recipe is fixed.
@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument(
         "--folds", type=int, nargs="+", help="subject folds; the recipe's split else"
     )
-    parser.add_argument("--encoders", type=Path, help="OUT of benchmarks.encoders, to go on with")
+    parser.add_argument(
+        "--encoders", type=Path, help="OUT of benchmarks.quality.encoders, to go on with"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="runs and results.json go here")
     options = parser.parse_args()
@@ -91,7 +93,7 @@ def main() -> None:
         recipe = replace(recipe, data=options.data)
     path = options.out / "results.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
-    command = "python -m benchmarks.adapters " + " ".join(sys.argv[1:])
+    command = "python -m benchmarks.quality.adapters " + " ".join(sys.argv[1:])
     for seed in options.seeds:
         for fold in options.folds or [None]:
             if any((run["seed"], run["fold"]) == (seed, fold) for run in runs):

@@ -1,6 +1,6 @@
 """Few windows: adapters trained by defaults, beside a probe of the same encoder.
 
-    python -m benchmarks.small_data
+    python -m benchmarks.quality.small_data
 
 Each run simulates three people with 46 windows each of three activities (one person trains, one
 validates, one tests), makes an encoder and an adapter with no option but the data, and judges both
@@ -26,7 +26,7 @@ from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.transforms import segment
 
-OUT = Path(__file__).resolve().parent / "results" / "small_data.json"
+OUT = Path(__file__).resolve().parents[1] / "results" / "small_data.json"
 LABELS = ("walking", "sitting", "lying")
 WINDOWS_A_PERSON = 46
 
@@ -81,7 +81,7 @@ def main() -> None:
     difference = float(np.mean([run["adapter"] - run["probe"] for run in runs]))
     print(f"adapter less probe: {100 * difference:+.1f} points")
     figures = {"runs": runs, "adapter_less_probe": difference}
-    write(record("small_data", figures, started), options.out)
+    write(record("quality.small_data", figures, started), options.out)
 
 
 if __name__ == "__main__":

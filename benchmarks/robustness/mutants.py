@@ -1,7 +1,7 @@
 """Change one place of ten modules at a time and see whether the tests nearest to them notice.
 
-python -m benchmarks.mutants            runs mutmut from where it stopped, and writes the result
-python -m benchmarks.mutants --report   writes the result of what has run, anew
+python -m benchmarks.robustness.mutants            runs mutmut on, and writes the result
+python -m benchmarks.robustness.mutants --report   writes the result of what has run, anew
 
 pyproject.toml names the modules and their tests under [tool.mutmut]. What has run lies in mutants/
 and counts as long as those tests stay as they are; changed functions are mutated anew. A mutant
@@ -29,7 +29,7 @@ import yaml
 
 from benchmarks.machine import record, write
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "mutants"
 OUT = ROOT / "benchmarks" / "results" / "mutants"
 REASONS = ROOT / "benchmarks" / "mutant_reasons.yaml"
@@ -201,7 +201,9 @@ def main(arguments: list[str] | None = None) -> int:
     os.chdir(ROOT)
     reasons = read_reasons(REASONS.read_text(encoding="utf-8"))
     figures = summarise(collect(settings()["only_mutate"]), reasons)
-    result = record("mutants", {"mutmut": version("mutmut"), **figures}, started)
+    result = record(
+        "benchmarks.robustness.mutants", {"mutmut": version("mutmut"), **figures}, started
+    )
     write(result, OUT / "mutants.json")
     (OUT / "README.md").write_text(write_table(result), encoding="utf-8")
     complaints = check(result)

@@ -1,8 +1,8 @@
 """Published protocols, one command each from the published files to the published table.
 
-    python -m benchmarks.protocols pamap2 --from data --out runs/protocol_pamap2
-    python -m benchmarks.protocols sleep_edf --from data/sleep-cassette
-    python -m benchmarks.protocols wesad --from data --workers 4
+    python -m benchmarks.quality.protocols pamap2 --from data --out runs/protocol_pamap2
+    python -m benchmarks.quality.protocols sleep_edf --from data/sleep-cassette
+    python -m benchmarks.quality.protocols wesad --from data --workers 4
 
 Prepares the store once, into OUT/store, and runs `benchmarks/studies/protocol_NAME.yaml`. Every
 option of `study` can follow, such as `--folds 0` or `--report-only`. The report stands in OUT: our
@@ -21,7 +21,7 @@ from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.studies.config import StudyConfig
 from sensor2llm.study import command_of, make_parser
 
-STUDIES = Path(__file__).resolve().parent / "studies"
+STUDIES = Path(__file__).resolve().parents[1] / "studies"
 PROTOCOLS = {
     "pamap2": SourceOptions(),
     "sleep_edf": SourceOptions(),
@@ -33,7 +33,7 @@ PROTOCOLS = {
 def run(argv: list[str]) -> None:
     """Prepare what is not there, run what is missing and print the report."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.protocols", description=__doc__, allow_abbrev=False,
+        prog="python -m benchmarks.quality.protocols", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("name", choices=PROTOCOLS, help="the data set")
@@ -52,7 +52,7 @@ def run(argv: list[str]) -> None:
     prepare(options.name, options.source, store.path)
     if not args.report_only:
         run_study(study)
-    print(write_report(study, command_of("benchmarks.protocols", argv), as_json=args.json))
+    print(write_report(study, command_of("benchmarks.quality.protocols", argv), as_json=args.json))
 
 
 def prepare(name: str, source: Path | None, store: Path) -> None:

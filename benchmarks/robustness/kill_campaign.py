@@ -1,7 +1,7 @@
 """Kill verbs at many moments: the old or the new result stands whole, and goes on to the same end.
 
-python -m benchmarks.kill_campaign                       112 kills of 7 verbs
-python -m benchmarks.kill_campaign --kills 2 --only train_adapter compare --out runs/kills
+python -m benchmarks.robustness.kill_campaign                       112 kills of 7 verbs
+python -m benchmarks.robustness.kill_campaign --kills 2 --only train_adapter compare
 
 A run in peace is counted first: every file that is opened to be written, renamed, linked, removed
 or brought onto the disk is a moment. Then the verb is killed (SIGKILL) before moments drawn from
@@ -26,12 +26,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks.kill_scenarios import OUT, Pieces, Scenario, make_inputs, scenarios, tiny_llm
-from benchmarks.killed_process import Changes, fork
 from benchmarks.machine import record
+from benchmarks.robustness.kill_scenarios import (
+    OUT,
+    Pieces,
+    Scenario,
+    make_inputs,
+    scenarios,
+    tiny_llm,
+)
+from benchmarks.robustness.killed_process import Changes, fork
 from sensor2llm.artefacts import atomic_write
 
-RESULTS = Path(__file__).resolve().parent / "results" / "kills"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "kills"
 WARM = (
     "sensor2llm.recipes.train", "sensor2llm.recipes.evaluate", "sensor2llm.pretraining.recipe",
     "sensor2llm.archive.archive", "sensor2llm.studies.report", "sensor2llm.studies.cell",
@@ -243,7 +250,9 @@ def main(argv: list[str] | None = None) -> int:
         kills = [kill for scenario in wanted for kill in campaign.run(scenario, options.kills)]
     kills = [kill for kill in kills if kill.died]  # by the clock, some come too late
     harm = sum(not (kill.whole and kill.resumed == "equal") for kill in kills)
-    result = record("kill_campaign", {"kills": [asdict(kill) for kill in kills]}, started)
+    result = record(
+        "benchmarks.robustness.kill_campaign", {"kills": [asdict(kill) for kill in kills]}, started
+    )
     with atomic_write.update_folder(options.out) as part:
         (part / "kills.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         (part / "README.md").write_text(table(kills, result["command"]), encoding="utf-8")

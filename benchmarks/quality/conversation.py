@@ -1,6 +1,6 @@
 """Two turns of a chat: window A and its answer, then window B of another class.
 
-    python -m benchmarks.conversation --adapter uci-har --data stores/uci_har
+    python -m benchmarks.quality.conversation --adapter uci-har --data stores/uci_har
 
 The chat of the second turn holds both windows and the first answer, and the language model writes
 the second answer itself. It should be what it writes for B alone; `first_again` is how often it
@@ -25,7 +25,7 @@ from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.classification import parse_label
 from sensor2llm.tasks.loading import load_model
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def two_turns(
@@ -77,7 +77,7 @@ def main() -> None:
     figures = two_turns(model, store, pairs=options.pairs, seed=options.seed)
     name = Path(options.adapter).name
     out = options.out or RESULTS / f"conversation_{name}.json"
-    write(record("conversation", {"adapter": name, **figures}, started), out)
+    write(record("quality.conversation", {"adapter": name, **figures}, started), out)
     print(json.dumps(figures, indent=1))
 
 

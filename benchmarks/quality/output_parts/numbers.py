@@ -11,8 +11,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.output_parts.hearing import get_heard
-from benchmarks.output_parts.over_people import mean_over_people
+from benchmarks.quality.output_parts.hearing import get_heard
+from benchmarks.quality.output_parts.over_people import mean_over_people
 from research.llm_ablation.judged import kept
 from research.llm_ablation.training import TRAINED, Bench, chunks, train
 from sensor2llm.evaluation.question_evaluation import other_people

@@ -1,9 +1,9 @@
-"""The table of `benchmarks.outputs`: numbers in their units, then captions."""
+"""The table of `benchmarks.quality.outputs`: numbers in their units, then captions."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.output_parts.numbers import WAYS
+from benchmarks.quality.output_parts.numbers import WAYS
 
 TITLES = {"heart_rate": "heart rate", "fev1": "FEV1"}
 SAYERS = {

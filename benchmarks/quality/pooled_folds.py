@@ -20,7 +20,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.metrics import f1_score
 
 from benchmarks.machine import write
-from benchmarks.pooled_scores import Fold, table
+from benchmarks.quality.pooled_scores import Fold, table
 from sensor2llm.errors import ConfigError
 from sensor2llm.evaluation.handcrafted_features import FeatureTable, handmade_features
 from sensor2llm.evaluation.probe import FeatureSet, encoder_features, linear_probe

@@ -1,6 +1,6 @@
 """The frozen LLM in 16, 8 and 4 bit: its size, and what the adapter around it loses.
 
-    python -m benchmarks.quantised --data stores/uci_har --encoder uci-har-encoder
+    python -m benchmarks.speed.quantised --data stores/uci_har --encoder uci-har-encoder
 
 One adapter a format: the same windows, encoder, seed and number of steps; it is trained, saved,
 loaded and judged by label scoring on the test people in a process of its own. A format that is in
@@ -25,7 +25,7 @@ from benchmarks.machine import record
 from sensor2llm.errors import run_verb
 from sensor2llm.training.record import write_json
 
-RESULTS = Path(__file__).resolve().parent / "results" / "quantised"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "quantised"
 FORMATS = {"bfloat16": None, "8 bit": "8bit", "4 bit": "4bit"}
 REFERENCE = "bfloat16"
 LIMIT_SHARE, LIMIT_POINTS = 0.16, 2.0
@@ -183,13 +183,25 @@ def main() -> None:
         if name in rows:
             continue
         logger.info("%s, load %.1f", name, os.getloadavg()[0])
-        command = [sys.executable, "-m", "benchmarks.quantised", *sys.argv[1:], "--only", name]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.speed.quantised",
+            *sys.argv[1:],
+            "--only",
+            name,
+        ]
         subprocess.run(command, check=True)
         rows[name] = json.loads((options.out / "one.json").read_text(encoding="utf-8"))
         if name != REFERENCE:
             rows[name] |= loss(options.out, name)
         finished = [rows[name] for name in FORMATS if name in rows]
-        write_json(path, record("quantised", {"formats": finished, **summary(finished)}, started))
+        write_json(
+            path,
+            record(
+                "benchmarks.speed.quantised", {"formats": finished, **summary(finished)}, started
+            ),
+        )
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "results.json").write_bytes(path.read_bytes())
     text = table([rows[name] for name in FORMATS])

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "benchmarks" / "results" / "newest" / "README.md"
 LOCKED = re.compile(r"^[\w.-]+==[^\\\n]+", re.MULTILINE)
 BROKEN = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
