@@ -16,7 +16,7 @@ from sensor2llm.recipes.config import Recipe
 
 OPTIONS = (
     *("data", "llm", "encoder", "from", "out", "config", "resume", "prompt", "objective", "shots"),
-    *("label-fraction", "split.kind", "train-encoder", "projector.kind", "projector.tokens"),
+    *("split.kind", "train-encoder", "projector.kind", "projector.tokens"),
     *("soft-prompt.tokens", "lora.rank", "modality-dropout", "llm-dtype", "llm-quantization"),
     *("loop.epochs", "loop.batch-size", "loop.learning-rate", "loop.seed", "show-prompt", "json"),
 )

@@ -130,7 +130,7 @@ def test_the_real_record_has_the_windows_of_an_independent_count(shared: Path, t
 
 
 def test_length_is_no_option(folder: Path):
-    with pytest.raises(ConfigError, match="afdb has no option --window_s"):
+    with pytest.raises(ConfigError, match="afdb has no option --window-s"):
         afdb.read(folder, SourceOptions(window_s=30))
 
 

@@ -143,7 +143,7 @@ def test_real_intervals_are_read_exactly(shared: Path, tmp_path: Path):
 
 
 def test_length_is_no_option(small: Path):
-    with pytest.raises(ConfigError, match="rr_intervals has no option --window_s"):
+    with pytest.raises(ConfigError, match="rr_intervals has no option --window-s"):
         rr_intervals.read(small, SourceOptions(window_s=30))
 
 

@@ -220,7 +220,7 @@ def test_every_real_hypnogram_is_read_and_trimmed(shared: Path):
 
 
 def test_no_option_fits_scored_epochs(cassette: Path):
-    with pytest.raises(ConfigError, match="sleep_edf has no option --window_s"):
+    with pytest.raises(ConfigError, match="sleep_edf has no option --window-s"):
         sleep_edf.read(cassette, SourceOptions(window_s=10))
 
 

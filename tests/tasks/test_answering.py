@@ -69,7 +69,7 @@ def test_a_score_is_that_of_the_words_behind_the_whole_conversation(model):
     rest = [{"role": "assistant", "content": said}, {"role": "user", "content": "Is it fast?"}]
     text = model.llm.render([*model.prompting.messages(), *rest])
     heard = [model.features([Window(windows()[0].signals)])]
-    prompt = model.build.conversation(model.llm.encode(text), heard)
+    prompt = model.build.for_token_ids(model.llm.encode(text), heard)
     ids = [model.llm.answer_ids(text, word) for word in words]
     expected = score_each(model.llm, prompt, ids).softmax(-1)[0].tolist()
     assert list(conversation.score("Is it fast?", words).values()) == pytest.approx(
