@@ -200,7 +200,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise DataError(
             f"'{path}' is not a window store (no store.json in it); "
-            "make one with `python -m sensor2llm.prepare`"
+            "make one with `sensor2llm prepare`"
         )
     try:
         meta = json.loads(file.read_text(encoding="utf-8"))

@@ -26,7 +26,7 @@ def read_description(path: Path) -> Any:
         return read_yaml(path, DataError, truth_words=False)
     except FileNotFoundError as error:
         raise DataError(
-            f"{path} does not exist; see the docstring of sensor2llm.signals.tables.config"
+            f"{path} does not exist; write a description of your files (docs/own_data.md) there"
         ) from error
 
 
