@@ -1,8 +1,8 @@
 """What an encoder's embeddings hold: classes among neighbours, the person, each modality's share.
 
 classify, chosen = knn_probe(train, validation, classes)
-found = subject_probe(encoder, store, split.test, normaliser)
-found["accuracy"], found["chance"], found["raw_statistics"]["accuracy"]
+scores = subject_probe(encoder, store, split.test, normaliser)
+scores["accuracy"], scores["chance"], scores["raw_statistics"]["accuracy"]
 shares = modality_shares(*modality_changes(encoder, dataset))    (unit, modality)
 """
 
