@@ -5,11 +5,8 @@ sensor2llm audit STORE --serialiser plain digits_spaced --data.max-windows 200
 cat lines.txt | sensor2llm audit - --fail-on high
 """
 
-import contextlib
-import gc
 import json
 import shlex
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -57,13 +54,12 @@ def run(argv: list[str]) -> int:
 
     if options.out:
         check_target(options.out)
-    with collector_paused():
-        report = audit(
-            options.input, options.tokenizer or None, options.serialiser or None,
-            data=chosen.data, config=chosen.audit, form=chosen.form, pattern=options.pattern,
-            threads=options.threads,
-            command=shlex.join(["python", "-m", "tokenization_study", "audit", *argv]),
-        )  # fmt: skip
+    report = audit(
+        options.input, options.tokenizer or None, options.serialiser or None,
+        data=chosen.data, config=chosen.audit, form=chosen.form, pattern=options.pattern,
+        threads=options.threads,
+        command=shlex.join(["python", "-m", "tokenization_study", "audit", *argv]),
+    )  # fmt: skip
     if options.comparison:
         report = replace(report, comparison=read_comparison(options.comparison))
     if options.out:
@@ -72,18 +68,6 @@ def run(argv: list[str]) -> int:
     plain = json.dumps(report.to_dict(), ensure_ascii=False) if options.json else None
     print(plain or report.text() + place)
     return 1 if options.fail_on and report.reaches(options.fail_on) else 0
-
-
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep the process's collector from looking for cycles in many tuples: there are none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def main(argv: list[str]) -> int:

@@ -57,7 +57,6 @@ def signal(values: int) -> np.ndarray:
 def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
     """Compare the audit's time with the bare encoding of the same texts by the same tokenizers."""
     from tokenization_study.audit import audit
-    from tokenization_study.audit_command import collector_paused
     from tokenization_study.reading.windows import Chunk
     from tokenization_study.reading.written import make_writers
     from tokenization_study.tokenizers.tokenizers import load_tokenizers
@@ -74,8 +73,7 @@ def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
         write_s += time.process_time() - begin
         rows += bare(tokenizers, form, texts)
     begin = time.process_time()
-    with collector_paused():
-        report = audit(windows, tokenizers, forms)
+    report = audit(windows, tokenizers, forms)
     audit_s = time.process_time() - begin
     assert [m.tokens for m in report.measures] == [row["tokens"] for row in rows]
     return {"values": windows.size, **quotient(rows, audit_s, write_s)}
@@ -85,7 +83,6 @@ def text_ratio(names: list[str], values: int) -> dict[str, object]:
     """Compare the audit of a file of raw lines with the bare encoding of its text."""
     from sensor2llm.signals.serialisation.serialise import SERIALISERS
     from tokenization_study.audit import audit
-    from tokenization_study.audit_command import collector_paused
     from tokenization_study.reading.lines import cut_texts
     from tokenization_study.tokenizers.tokenizers import load_tokenizers
 
@@ -96,8 +93,7 @@ def text_ratio(names: list[str], values: int) -> dict[str, object]:
         path = Path(folder) / "lines.txt"
         path.write_text(whole, encoding="utf-8")
         begin = time.process_time()
-        with collector_paused():
-            report = audit(path, tokenizers, ["as_written"])
+        report = audit(path, tokenizers, ["as_written"])
         audit_s = time.process_time() - begin
     return {"values": report.measures[0].values, **quotient(rows, audit_s)}
 

@@ -118,7 +118,7 @@ class QuestionsPart:
         model = bench.untrained(llm, tasks=TASKS, objective="answer")
         at = self._at("train")[train_items.at]
         source = BatchSource(
-            bench.rows("train"), at, QUESTION_ANSWERING, asked=train_items.requests
+            bench.rows("train"), at, QUESTION_ANSWERING, requests=train_items.requests
         )
         identity = {"part": "questions", "style": style, "items": len(train_items)}
         run = self._file(style, llm).with_suffix("")

@@ -130,18 +130,18 @@ class SensorAdapter(nn.Module):
         if task is None or task == self.template.task:
             return self.template
         if task not in self.templates:
-            known = ", ".join(self.templates)
-            raise ConfigError(f"the adapter knows no task {task!r}; its tasks are {known}")
+            tasks = ", ".join(self.templates)
+            raise ConfigError(f"the adapter knows no task {task!r}; its tasks are {tasks}")
         return self.templates[task]
 
     @property
     def window_variables(self) -> set[str]:
         """Name the template variables that each window fills itself: values, scale."""
-        found: set[str] = set()
+        variables: set[str] = set()
         for template in self.templates.values():
             form = self.form if self.form in template.forms else "encoded"
-            found |= template.uses(form) if form in template.forms else set()
-        return found & {"values", "scale"}
+            variables |= template.uses(form) if form in template.forms else set()
+        return variables & {"values", "scale"}
 
     @property
     def soft_tokens(self) -> int:
@@ -199,11 +199,11 @@ class SensorAdapter(nn.Module):
             texts = self.signal_text.rows(batch, self.spec, self.normaliser)
             return FeatureBatch(batch.labels, texts=texts, template_values=values)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_encoder):
-            found = self.encoder.features(batch)
+            encoded = self.encoder.features(batch)
         takes_scale = self.projector_config is not None and self.projector_config.scale
         scale = scale_statistics(batch, self.spec) if takes_scale else None
         return FeatureBatch(
-            batch.labels, found.steps, found.present, scale=scale, template_values=values
+            batch.labels, encoded.steps, encoded.present, scale=scale, template_values=values
         )
 
     def media(self, batch: FeatureBatch) -> Float[Tensor, "batch signal out"] | None:
@@ -232,14 +232,14 @@ class SensorAdapter(nn.Module):
         Raises:
             ArtefactError: the adapter was trained on a folder that is no longer there.
         """
-        given = self.recipe.get("llm")
-        if not isinstance(given, str) or given == self.llm_name:
+        place = self.recipe.get("llm")
+        if not isinstance(place, str) or place == self.llm_name:
             return self.llm_name
-        if Path(given).expanduser().is_dir():
-            return given
+        if Path(place).expanduser().is_dir():
+            return place
         raise ArtefactError(
             f"the adapter is trained for the LLM folder '{self.llm_name}', which is not at "
-            f"{given} any more; say where it is (--llm FOLDER)"
+            f"{place} any more; say where it is (--llm FOLDER)"
         )
 
     def check_llm(self, name: str, identity: str) -> None:

@@ -115,13 +115,13 @@ def scale_statistics(
     """
     count = count_statistics(spec)
     widest = count // 2
-    found = torch.zeros(len(batch), len(spec.names), count, device=batch.present.device)
+    statistics = torch.zeros(len(batch), len(spec.names), count, device=batch.present.device)
     for i, name in enumerate(spec.names):
         values = batch.signals[name].float()
         channels = values.shape[1]
-        found[:, i, :channels] = values.mean(-1)
-        found[:, i, widest : widest + channels] = values.std(-1, correction=0)
-    return found
+        statistics[:, i, :channels] = values.mean(-1)
+        statistics[:, i, widest : widest + channels] = values.std(-1, correction=0)
+    return statistics
 
 
 def count_statistics(spec: SignalSpec) -> int:
@@ -158,11 +158,11 @@ def _scale_text(window: Window, spec: SignalSpec) -> str:
             continue
         values = window.signals[m.name]
         # A row of values has one step, and no spread.
-        told = (
+        channels = (
             f"{c.name} {_number(row.mean())}{f' +- {_number(row.std())}' * (len(row) > 1)} {c.unit}"
             for c, row in zip(m.channels, values, strict=True)
         )
-        lines.append(f"{m.name}: {', '.join(told)}")
+        lines.append(f"{m.name}: {', '.join(channels)}")
     return "; ".join(lines)
 
 

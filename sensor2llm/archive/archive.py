@@ -220,7 +220,7 @@ class _Index:
                 write_json(part / INDEX, self._content())
         parts = self.out / PARTS
         parts.mkdir(exist_ok=True)
-        found = []
+        unfinished = []
         for name, path in recordings.items():
             mark = _mark(path)
             entry = self.recordings.get(name)
@@ -237,13 +237,13 @@ class _Index:
             ledgers = entry.get("ledgers", {})
             entry["ledgers"] = {file: ledgers[file] for file in have if file in ledgers}
             entry |= {"of": len(wanted), "finished": len(have) == len(wanted)}
-            found += [part for part in wanted if part.file not in have]
-        known = {file for entry in self.recordings.values() for file in entry["parts"]}
+            unfinished += [part for part in wanted if part.file not in have]
+        files = {file for entry in self.recordings.values() for file in entry["parts"]}
         for path in parts.iterdir():
-            if _OURS.fullmatch(path.name) and path.name not in known:
+            if _OURS.fullmatch(path.name) and path.name not in files:
                 path.unlink()
         self.write()
-        return found
+        return unfinished
 
     def add(self, part: ArchivePart, outcome: PartResult) -> None:
         entry = self.recordings[part.name]

@@ -91,9 +91,9 @@ def summary_table(labels: pa.Table, window_s: float) -> pa.Table:
     table = table.append_column("minutes", pa.array(spans.seconds / 60))
     # One thread: groups stand in the order of their first windows.
     grouped = table.group_by(keys, use_threads=False)
-    found = grouped.aggregate([("minutes", "sum"), ("minutes", "count")])
-    found = found.select([*keys, "minutes_sum", "minutes_count"])
-    return found.rename_columns([*keys, "minutes", "windows"])
+    sums = grouped.aggregate([("minutes", "sum"), ("minutes", "count")])
+    sums = sums.select([*keys, "minutes_sum", "minutes_count"])
+    return sums.rename_columns([*keys, "minutes", "windows"])
 
 
 def without_empty_day(table: pa.Table) -> pa.Table:
@@ -118,9 +118,9 @@ def bout_table(labels: pa.Table, window_s: float) -> pa.Table:
     counts = last - first + 1
     start_s, end_s = spans.starts_s[first], spans.ends_s[last]
     mean = np.add.reduceat(labels["probability"].to_numpy(), first) / counts
-    kept = labels.select([n for n in (*_RECORDING, "label") if n in labels.column_names])
+    keys = labels.select([n for n in (*_RECORDING, "label") if n in labels.column_names])
     numbers = {"start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s}
-    bouts = kept.take(pa.array(first))
+    bouts = keys.take(pa.array(first))
     for name, values in {**numbers, "probability": mean, "windows": counts}.items():
         bouts = bouts.append_column(name, pa.array(values))
     return bouts

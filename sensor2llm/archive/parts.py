@@ -94,31 +94,31 @@ def find_recordings(files: Sequence[Path], out: Path | None = None) -> dict[str,
         DataError: one is not there, or a folder holds no recording.
         ConfigError: two have the same name.
     """
-    found: dict[str, Path] = {}
-    known: set[Path] = set()
-    for given in files:
-        if not given.exists():
-            raise DataError(f"{given} does not exist")
-        place, others = given.resolve(), Counter[str]()
+    recordings: dict[str, Path] = {}
+    resolved: set[Path] = set()
+    for file in files:
+        if not file.exists():
+            raise DataError(f"{file} does not exist")
+        place, others = file.resolve(), Counter[str]()
         listed = list(_inside(place, place.name, out.resolve() if out else None, others))
         if others:
             kinds = ", ".join(sorted(kind or "no ending" for kind in others))
             logger.info(
-                "%s: %d files of other kinds are left out (%s)", given, others.total(), kinds
+                "%s: %d files of other kinds are left out (%s)", file, others.total(), kinds
             )
         if not listed:
-            raise DataError(f"{given} holds no recording; expected files in {', '.join(SUFFIXES)}")
+            raise DataError(f"{file} holds no recording; expected files in {', '.join(SUFFIXES)}")
         for name, path in listed:
-            if path.resolve() in known:
+            if path.resolve() in resolved:
                 continue
-            if name in found:
+            if name in recordings:
                 raise ConfigError(
-                    f"two recordings are called {name} ({found[name]}, {path}); "
+                    f"two recordings are called {name} ({recordings[name]}, {path}); "
                     "give the folder above them"
                 )
-            known.add(path.resolve())
-            found[name] = path
-    return found
+            resolved.add(path.resolve())
+            recordings[name] = path
+    return recordings
 
 
 def is_store(path: Path) -> bool:
@@ -194,10 +194,10 @@ def label_part(
 def _rows(
     model: SensorLanguageModel, part: ArchivePart, labelling: Labelling, ledger: Ledger
 ) -> Iterator[Mapping[str, object]]:
-    found: Iterator[Prediction]
+    predictions: Iterator[Prediction]
     if part.rows is None:
         size, overlap = labelling.batch_size, labelling.overlap
-        found = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
+        predictions = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
     else:
         # A store is told of once, with its first part.
         opened, later = WindowStore.open(part.path), part.rows[0] > 0
@@ -205,9 +205,9 @@ def _rows(
         windows = windows_of(store, range(*part.rows))
         ledger.read("windows", len(range(*part.rows)))
         ledger.keep("windows", len(range(*part.rows)))
-        found = label_windows(model, windows, labelling.batch_size)
+        predictions = label_windows(model, windows, labelling.batch_size)
     first = part.rows[0] if part.rows else 0
-    for number, prediction in enumerate(found, first):
+    for number, prediction in enumerate(predictions, first):
         yield {"file": part.name, "window": number, **prediction_row(prediction)}
 
 

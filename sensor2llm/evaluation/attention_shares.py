@@ -22,8 +22,8 @@ def cross_modal_share(
     Raises:
         DataError: the sizes do not match, or the tokens are of fewer than two modalities.
     """
-    cross, known = _pairs(attention, modality_of_token)
-    return _share(attention, cross, known)
+    cross, pairs = _pairs(attention, modality_of_token)
+    return _share(attention, cross, pairs)
 
 
 def time_aligned_share(
@@ -76,8 +76,8 @@ def _pairs(
         )
     if len(np.unique(modality[modality >= 0])) < 2:
         raise DataError("cross-modal attention needs tokens of at least two modalities")
-    known = np.logical_and.outer(modality >= 0, modality >= 0)
-    return known & np.not_equal.outer(modality, modality), known
+    pairs = np.logical_and.outer(modality >= 0, modality >= 0)
+    return pairs & np.not_equal.outer(modality, modality), pairs
 
 
 def _share(

@@ -80,23 +80,23 @@ def run_controls(
     Raises:
         DataError: there is no labelled training window, or but one label.
     """
-    said, seed, windows = real.predictions, passes.seed, passes.windows
-    known = windows.labels[windows.labelled(split["train"])]
-    yield "majority", compare(said, majority(said, known), seed=seed)
+    predictions, seed, windows = real.predictions, passes.seed, passes.windows
+    train_labels = windows.labels[windows.labelled(split["train"])]
+    yield "majority", compare(predictions, majority(predictions, train_labels), seed=seed)
     if probe is not None:
-        yield "probe", compare(said, probe.real, seed=seed)
+        yield "probe", compare(predictions, probe.real, seed=seed)
     drawn = random_llm(passes.model.llm, seed)
     stranger = SensorLanguageModel(passes.model.adapter, drawn, check=False).eval()
-    found = passes.run_pass("control random_llm", model=stranger)
+    control = passes.run_pass("control random_llm", model=stranger)
     fingerprint = {"llm_fingerprint": drawn.fingerprint()}
-    yield "random_llm", _compared(passes, real, found) | fingerprint
+    yield "random_llm", _compared(passes, real, control) | fingerprint
     for name, distort in DISTORTIONS.items():
-        found = passes.run_pass(f"control {name}", distort=distort)
-        yield name, _compared(passes, real, found, probe)
+        control = passes.run_pass(f"control {name}", distort=distort)
+        yield name, _compared(passes, real, control, probe)
     for name in SWAPS:
-        partners = _partners(name, passes, said.true)
-        found = passes.run_pass(f"control {name}", heard=passes.rows[partners])
-        yield name, _compared(passes, real, found, probe) | _swap_facts(passes, partners)
+        partners = _partners(name, passes, predictions.true)
+        control = passes.run_pass(f"control {name}", heard=passes.rows[partners])
+        yield name, _compared(passes, real, control, probe) | _swap_facts(passes, partners)
 
 
 def run_missing(
@@ -120,8 +120,8 @@ def run_missing(
     for gone in subsets:
         key = subset_key(gone)
         distort = hide_modalities([(names.index(name), name) for name in gone])
-        found = passes.run_pass(f"without {key}", distort=distort)
-        measured[key] = _compared(passes, real, found, probe) | {"taken_away": list(gone)}
+        result = passes.run_pass(f"without {key}", distort=distort)
+        measured[key] = _compared(passes, real, result, probe) | {"taken_away": list(gone)}
     count = len({name for gone in subsets for name in gone})
     reached = None if probe is None else probe.macro_f1
     summary = missing_summary(measured, count=count, probe_macro_f1=reached)
@@ -150,8 +150,11 @@ def _swap_facts(passes: EvaluationRunner, partners: Rows) -> dict[str, float]:
 
 
 def _compared(
-    passes: EvaluationRunner, real: PassResult, found: PassResult, probe: ControlProbe | None = None
+    passes: EvaluationRunner,
+    real: PassResult,
+    control: PassResult,
+    probe: ControlProbe | None = None,
 ) -> dict[str, Any]:
-    measured = passes.facts() | {"windows_per_s": found.windows_per_s}
-    compared = compare(real.predictions, found.predictions, seed=passes.seed, **measured)
-    return compared if probe is None else compared | probe.on(found.features)
+    measured = passes.facts() | {"windows_per_s": control.windows_per_s}
+    compared = compare(real.predictions, control.predictions, seed=passes.seed, **measured)
+    return compared if probe is None else compared | probe.on(control.features)

@@ -133,10 +133,10 @@ def same_class_windows(
 
 def majority(real: Predictions, train_labels: Int[np.ndarray, " window"]) -> Predictions:
     """Predict the most frequent label of the training windows, with their shares as probability."""
-    known = train_labels[train_labels >= 0]
-    if len(known) == 0:
+    labels = train_labels[train_labels >= 0]
+    if len(labels) == 0:
         raise DataError("no labelled training window; the majority control needs some")
-    share = np.bincount(known, minlength=len(real.labels)) / len(known)
+    share = np.bincount(labels, minlength=len(real.labels)) / len(labels)
     return replace(
         real,
         predicted=np.full(len(real.true), int(share.argmax())),

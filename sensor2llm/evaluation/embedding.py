@@ -1,8 +1,8 @@
 """What an encoder's embeddings hold: classes among neighbours, the person, each modality's share.
 
 classify, chosen = knn_probe(train, validation, classes)
-found = subject_probe(encoder, store, split.test, normaliser)
-found["accuracy"], found["chance"], found["raw_statistics"]["accuracy"]
+scores = subject_probe(encoder, store, split.test, normaliser)
+scores["accuracy"], scores["chance"], scores["raw_statistics"]["accuracy"]
 shares = modality_shares(*modality_changes(encoder, dataset))    (unit, modality)
 """
 
@@ -127,8 +127,8 @@ def subject_probe(
     """
     early, late = (spread(half, most // 2) for half in subject_blocks(store, rows))
     people = np.asarray(store.subject_ids)
-    known = len(np.unique(people[early]))
-    if known < 2:
+    n_people = len(np.unique(people[early]))
+    if n_people < 2:
         return None
 
     def embedded(chosen: Rows) -> np.ndarray:
@@ -137,7 +137,7 @@ def subject_probe(
     def read(features: Callable[[Rows], np.ndarray]) -> dict[str, float]:
         return _discriminant(features(early), people[early], features(late), people[late])
 
-    facts = {"people": known, "windows": len(late), "chance": 1 / known}
+    facts = {"people": n_people, "windows": len(late), "chance": 1 / n_people}
     raw = read(lambda chosen: raw_statistics(store, chosen))
     return {**facts, **read(embedded), "raw_statistics": raw}
 

@@ -128,7 +128,7 @@ def evaluate_encoder(
 
 
 def measure_encoder(
-    given: ReadEncoder,
+    setup: ReadEncoder,
     *,
     kinds: Sequence[ProbeKind] = ("linear",),
     part: str = "test",
@@ -137,7 +137,7 @@ def measure_encoder(
     """Measure an encoder with probes of its features.
 
     Args:
-        given: encoder, normaliser, store and split.
+        setup: encoder, normaliser, store and split.
         kinds: probes; the linear one has to be among them.
         part: whose windows are judged.
         seed: of the bootstrap.
@@ -148,22 +148,22 @@ def measure_encoder(
         embedding, in this part and among the training people (None where it cannot be told), and
         in `selectivity` how the units of the joint embedding divide among the modalities.
     """
-    encoder, store, split = given.encoder, given.store, given.split
+    encoder, store, split = setup.encoder, setup.store, setup.split
     config = ProbeConfig(kinds=tuple(kinds))
-    found = probe(encoder, store, split, given.normaliser, config, part)
-    probes = {kind: _probe_metrics(result, store, seed) for kind, result in found.items()}
+    results = probe(encoder, store, split, setup.normaliser, config, part)
+    probes = {kind: _probe_metrics(result, store, seed) for kind, result in results.items()}
     facts = {"split": part, "encoder": encoder.fingerprint(), "data": data_facts(store, split)}
     people = {
-        name: subject_probe(encoder, store, split[name], given.normaliser)
+        name: subject_probe(encoder, store, split[name], setup.normaliser)
         for name in dict.fromkeys((part, "train"))
     }
     return {
         **probes["linear"],
         **facts,
         "probes": probes,
-        "knn": _probe_metrics(_neighbours(given, part), store, seed),
+        "knn": _probe_metrics(_neighbours(setup, part), store, seed),
         "subject_probe": people,
-        "selectivity": selectivity(given.shares(part), store.spec.names),
+        "selectivity": selectivity(setup.shares(part), store.spec.names),
     }
 
 
@@ -176,29 +176,29 @@ def embedding_text(metrics: dict[str, Any]) -> str:
         return ""
     knn, share = metrics["knn"], metrics["selectivity"]
     lines = ["", "", f"k-NN probe         {knn['macro_f1']:.3f}  (k = {knn['chosen']['k']})"]
-    for part, found in metrics["subject_probe"].items():
-        if found:
-            raw = found["raw_statistics"]["accuracy"]
+    for part, scores in metrics["subject_probe"].items():
+        if scores:
+            raw = scores["raw_statistics"]["accuracy"]
             lines.append(
-                f"person told        {found['accuracy']:.3f}  ({found['people']} {part} people, "
-                f"chance {found['chance']:.3f}, raw statistics {raw:.3f})"
+                f"person told        {scores['accuracy']:.3f}  ({scores['people']} {part} people, "
+                f"chance {scores['chance']:.3f}, raw statistics {raw:.3f})"
             )
     by_modality = ", ".join(f"{name} {value:.2f}" for name, value in share["share"].items())
     lines.append(f"selectivity        {share['mean_index']:.3f}  ({by_modality})")
     return "\n".join(lines)
 
 
-def _neighbours(given: ReadEncoder, part: str) -> ProbeResult:
+def _neighbours(setup: ReadEncoder, part: str) -> ProbeResult:
     sets = {
-        name: encoder_features(given.encoder, given.dataset(name))
+        name: encoder_features(setup.encoder, setup.dataset(name))
         for name in dict.fromkeys(("train", "validation", part))
     }
-    classes = len(given.store.label_names)
+    classes = len(setup.store.label_names)
     classify, chosen = knn_probe(sets["train"], sets["validation"], classes)
     labels, probabilities = sets[part].labels, classify(sets[part].features)
     return ProbeResult(
         metrics=probe_metrics(labels, probabilities), probabilities=probabilities,
-        labels=labels, rows=np.asarray(given.dataset(part).indices), chosen=chosen,
+        labels=labels, rows=np.asarray(setup.dataset(part).indices), chosen=chosen,
     )  # fmt: skip
 
 

@@ -113,9 +113,9 @@ def evaluate_adapter(
         bar=bar,
     )
     try:
-        found = _evaluated(passes, split, part, controls, subsets)
+        evaluation = _evaluated(passes, split, part, controls, subsets)
         bar.update(1.0, "measured")
-        return found
+        return evaluation
     finally:
         bar.close()
 
@@ -145,7 +145,7 @@ def _evaluated(
 def by_data_set(predictions: Predictions, seed: int = 0) -> dict[str, dict[str, Any]]:
     """Measure each of several data sets side by side, whose people are named `data set/person`."""
     owners = np.array([str(person).split("/", 1)[0] for person in predictions.subjects])
-    found = {}
+    metrics = {}
     for name in dict.fromkeys(owners.tolist()):
         here = owners == name
         own = measure(
@@ -157,9 +157,9 @@ def by_data_set(predictions: Predictions, seed: int = 0) -> dict[str, dict[str, 
             ),
             seed=seed,
         ).to_dict()
-        kept = ("macro_f1", "interval", "balanced_accuracy", "accuracy", "windows", "subjects")
-        found[name] = {key: own[key] for key in kept}
-    return found
+        keys = ("macro_f1", "interval", "balanced_accuracy", "accuracy", "windows", "subjects")
+        metrics[name] = {key: own[key] for key in keys}
+    return metrics
 
 
 def recipe_split(recipe: Mapping[str, Any], store: Windows) -> Split:
@@ -168,14 +168,14 @@ def recipe_split(recipe: Mapping[str, Any], store: Windows) -> Split:
     Without one in the recipe it is the published split of the store, or one by subject. A store
     that an adapter learned side by side with others has the part of that split that it brought.
     """
-    known = recipe.get("split")
-    if known and known.get("kind") == "published" and not store.published:
+    options = recipe.get("split")
+    if options and options.get("kind") == "published" and not store.published:
         return make_split(store, own_split(store))
-    if known is None:
+    if options is None:
         published = bool(store.published.get("train") and store.published.get("test"))
         return make_split(store, SplitConfig(kind="published" if published else "subject"))
     try:
-        return make_split(store, SplitConfig(**known))
+        return make_split(store, SplitConfig(**options))
     except TypeError as error:
         raise ConfigError(f"the recipe's split cannot be read ({error}); train again") from error
 
@@ -207,8 +207,8 @@ def data_facts(store: Windows, split: Split) -> dict[str, Any]:
     """
     people = {part: len(who) for part, who in split.subjects(store).items()}
     facts = {"source": store.source, "store": store.path.name, "people": people}
-    if isinstance(store, ConvertedView) and (told := conversions(store.store.spec, store.spec)):
-        facts["converted"] = told
+    if isinstance(store, ConvertedView) and (changes := conversions(store.store.spec, store.spec)):
+        facts["converted"] = changes
     return facts
 
 

@@ -150,10 +150,10 @@ def turning_points(values: Float[np.ndarray, " step"]) -> float:
 def shannon_entropy(values: Float[np.ndarray, " step"]) -> float:
     """Give the entropy of the trimmed values' histogram as a share of its greatest [Dash]."""
     trimmed = round(TRIMMED_SHARE * len(values))
-    kept = np.sort(values)[trimmed : len(values) - trimmed]
-    if kept[-1] <= kept[0]:
+    inner = np.sort(values)[trimmed : len(values) - trimmed]
+    if inner[-1] <= inner[0]:
         return 0.0
-    share = np.histogram(kept, HISTOGRAM_BINS)[0] / len(kept)
+    share = np.histogram(inner, HISTOGRAM_BINS)[0] / len(inner)
     share = share[share > 0]
     return float(-(share * np.log(share)).sum() / np.log(HISTOGRAM_BINS))
 
@@ -207,8 +207,11 @@ def pulse_intervals(
     apart = max(1, int(shortest / 1000 * rate_hz))
     peaks, _ = find_peaks(wave, distance=apart, prominence=max(0.5 * wave.std(), 1e-12))
     intervals = np.diff(peaks) * (1000 / rate_hz)
-    kept = intervals[(intervals >= shortest) & (intervals <= longest)]
-    return kept[np.abs(kept - np.median(kept)) <= 0.3 * np.median(kept)] if len(kept) else kept
+    plausible = intervals[(intervals >= shortest) & (intervals <= longest)]
+    if not len(plausible):
+        return plausible
+    median = np.median(plausible)
+    return plausible[np.abs(plausible - median) <= 0.3 * median]
 
 
 def skin_conductance_features(values: Float[np.ndarray, " step"], rate_hz: float) -> Features:
@@ -217,15 +220,15 @@ def skin_conductance_features(values: Float[np.ndarray, " step"], rate_hz: float
     tonic = uniform_filter1d(values, width, mode="nearest")
     phasic = values - tonic
     # Of the conductance itself: less a moving average, the gap between two responses is a peak too.
-    _, found = find_peaks(values, prominence=RESPONSE_US)
+    _, peaks = find_peaks(values, prominence=RESPONSE_US)
     minutes = len(values) / rate_hz / 60
     return {
         **_level(values, rate_hz),
         "tonic_sd": float(tonic.std()),
         "tonic_trend": _correlation(tonic, np.arange(len(tonic), dtype=np.float64)),
         "phasic_sd": float(phasic.std()),
-        "responses_per_minute": len(found["prominences"]) / minutes,
-        "response_sum": float(found["prominences"].sum()),
+        "responses_per_minute": len(peaks["prominences"]) / minutes,
+        "response_sum": float(peaks["prominences"].sum()),
         "phasic_area": float(np.clip(phasic, 0, None).sum() / rate_hz),
     }
 
@@ -235,16 +238,16 @@ def acceleration_features(values: Float[np.ndarray, "3 step"], rate_hz: float) -
 
     The peak frequency is 0 where nothing moves.
     """
-    found: Features = {}
+    features: Features = {}
     for name, row in zip((*"xyz", "norm"), [*values, np.linalg.norm(values, axis=0)], strict=True):
         frequency = dominant_frequency(row[None], rate_hz)
-        found |= {
+        features |= {
             f"{name}_mean": float(row.mean()),
             f"{name}_sd": float(row.std()),
             f"{name}_absolute_integral": float(np.abs(row).sum() / rate_hz),
             f"{name}_peak_hz": frequency or 0.0,
         }
-    return found
+    return features
 
 
 def level_features(

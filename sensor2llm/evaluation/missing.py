@@ -47,10 +47,10 @@ def missing_summary(
         number taken away with `taken_away`, `subsets`, `mean_loss`, `worst`, `worst_loss` and the
         probe's `probe_mean_loss` and `probe_worst_loss`, losses in points of macro-F1.
     """
-    sizes = {key: len(found["taken_away"]) for key, found in measured.items()}
+    sizes = {key: len(metrics["taken_away"]) for key, metrics in measured.items()}
     by_number = []
     for number in sorted(set(sizes.values())):
-        chosen = {key: found for key, found in measured.items() if sizes[key] == number}
+        chosen = {key: metrics for key, metrics in measured.items() if sizes[key] == number}
         by_number.append(_of_number(number, chosen, probe_macro_f1))
     subsets = "singles and pairs" if count > ALL_UP_TO else "all"
     summary = {"modalities": count, "subsets": subsets, "by_number": by_number}
@@ -60,7 +60,7 @@ def missing_summary(
 def _of_number(
     number: int, chosen: Mapping[str, Mapping[str, Any]], probe_macro_f1: float | None
 ) -> dict[str, Any]:
-    losses = {key: 100 * found["model_minus_control"] for key, found in chosen.items()}
+    losses = {key: 100 * metrics["model_minus_control"] for key, metrics in chosen.items()}
     worst = max(losses, key=losses.__getitem__)
     line = {
         "taken_away": number,
@@ -70,7 +70,7 @@ def _of_number(
         "worst_loss": losses[worst],
     }
     if probe_macro_f1 is not None:
-        probed = [100 * (probe_macro_f1 - found["probe_macro_f1"]) for found in chosen.values()]
+        probed = [100 * (probe_macro_f1 - metrics["probe_macro_f1"]) for metrics in chosen.values()]
         line |= {"probe_mean_loss": float(np.mean(probed)), "probe_worst_loss": max(probed)}
     return line
 
@@ -79,8 +79,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Put a summary into words, a line for each number taken away."""
     lines = [_words(line, summary["modalities"]) for line in summary["by_number"]]
     if summary["subsets"] != "all":
-        told = f"Of {summary['modalities']} modalities only {summary['subsets']} were taken away."
-        lines.append(told)
+        note = f"Of {summary['modalities']} modalities only {summary['subsets']} were taken away."
+        lines.append(note)
     return lines
 
 
@@ -88,15 +88,15 @@ def _words(line: Mapping[str, Any], count: int) -> str:
     share = f"{line['taken_away']} of {count} taken away"
     worst = f"without {line['worst']}"
     if line["subsets"] == 1:
-        told = f"{share}: {line['worst_loss']:.1f} points of macro-F1 lost {worst}"
+        text = f"{share}: {line['worst_loss']:.1f} points of macro-F1 lost {worst}"
     else:
-        told = (
+        text = (
             f"{share}: {line['mean_loss']:.1f} points of macro-F1 lost on average of "
             f"{line['subsets']} subsets, {line['worst_loss']:.1f} at worst, {worst}"
         )
     if "probe_mean_loss" not in line:
-        return f"{told}."
+        return f"{text}."
     probed = f"{line['probe_mean_loss']:.1f}"
     if line["subsets"] > 1:
         probed += f" on average, {line['probe_worst_loss']:.1f} at worst"
-    return f"{told}; without an LLM {probed}."
+    return f"{text}; without an LLM {probed}."

@@ -80,7 +80,7 @@ class EvaluationRunner:
 
     def run_pass(
         self,
-        told: str,
+        title: str,
         *,
         heard: Rows | None = None,
         distort: Distortion | None = None,
@@ -89,7 +89,7 @@ class EvaluationRunner:
         """Answer for the windows, though what is heard may be another's or distorted.
 
         Args:
-            told: what the bar says meanwhile.
+            title: what the bar says meanwhile.
             heard: rows whose signals are heard in place of the windows' own.
             distort: what is done to the signals.
             model: who answers, where it is not the adapter's own model.
@@ -100,16 +100,16 @@ class EvaluationRunner:
         """
         listener, before = model or self.model, time.perf_counter()
         work = partial(self._attend, listener)
-        found = [
+        outputs = [
             part
-            for batch in self._batches(self.rows if heard is None else heard, distort, told)
+            for batch in self._batches(self.rows if heard is None else heard, distort, title)
             for part in self.halving(work, batch)
         ]
-        said = joined(listener, [answered for answered, _ in found], by=self.by)
+        answers = joined(listener, [answered for answered, _ in outputs], by=self.by)
         seconds = time.perf_counter() - before
-        features = [part for _, part in found if part is not None]
+        features = [part for _, part in outputs if part is not None]
         return PassResult(
-            self._predictions(said),
+            self._predictions(answers),
             len(self.rows) / max(seconds, 1e-9),
             np.concatenate(features) if features else None,
         )
@@ -142,22 +142,22 @@ class EvaluationRunner:
         assert features is not None
         return features
 
-    def _batches(self, rows: Rows, distort: Distortion | None, told: str) -> Iterator[SignalBatch]:
+    def _batches(self, rows: Rows, distort: Distortion | None, title: str) -> Iterator[SignalBatch]:
         """Read and distort whole batches, so that halves of one do not draw anew."""
         generator = torch.Generator().manual_seed(self.seed)
         for batch in self.windows.batches(rows, self.batch_size):
-            self.bar.update(self.done / self.count, told)
+            self.bar.update(self.done / self.count, title)
             yield distort(batch, generator) if distort else batch
             self.done += min(self.batch_size / len(rows), 1.0)
 
-    def _predictions(self, said: Answered) -> Predictions:
+    def _predictions(self, answers: Answered) -> Predictions:
         store, rows = self.windows.store, self.rows
         return Predictions(
             labels=self.model.adapter.label_names,
             true=self.windows.labels[rows],
-            predicted=said.predicted,
+            predicted=answers.predicted,
             subjects=store.subjects[rows],
-            probabilities=said.probabilities,
+            probabilities=answers.probabilities,
             index=rows,
             starts=np.asarray(store.starts)[rows],
         )

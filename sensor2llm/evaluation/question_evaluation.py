@@ -79,20 +79,20 @@ def evaluate_questions(
     aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
-    known = facts_of_rows(store, rows)
-    given: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
-    items = _checked(make_items(known, store.spec, seed=seed, **given))
+    facts = facts_of_rows(store, rows)
+    options: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
+    items = _checked(make_items(facts, store.spec, seed=seed, **options))
     people = np.asarray(store.subject_ids)[rows]
     others, heard = other_people(people[items.at], seed), rows[items.at]
-    said, swapped = _answer_twice(
+    answers, swapped = _answer_twice(
         model, aligned, items, (heard, heard[others]), batch_size, progress_bar
     )
     elsewhere = [
-        without(known[items.at[other]], store.spec, _names(store, items.hidden[i]))
+        without(facts[items.at[other]], store.spec, _names(store, items.hidden[i]))
         for i, other in enumerate(others.tolist())
     ]
-    frequent = frequent_answers(_train_items(store, split, seed, given), items)
-    return _figures(items, said, swapped, frequent, differing(items, elsewhere)) | {
+    frequent = frequent_answers(_train_items(store, split, seed, options), items)
+    return _figures(items, answers, swapped, frequent, differing(items, elsewhere)) | {
         "split": part,
         "windows": len(rows),
         "subjects": len(np.unique(people)),
@@ -128,14 +128,14 @@ def _answer_twice(
 
 def _figures(
     items: Items,
-    said: Sequence[str],
+    answers: Sequence[str],
     swapped: Sequence[str],
     frequent: Sequence[str],
     differs: np.ndarray,
 ) -> dict[str, Any]:
     verdicts, changed = (
-        judge(items, said),
-        np.array([a != b for a, b in zip(said, swapped, strict=True)]),
+        judge(items, answers),
+        np.array([a != b for a, b in zip(answers, swapped, strict=True)]),
     )
     by_template: dict[str, dict[str, float]] = {}
     names = np.array([question.asked.template for question in items.questions])
@@ -169,25 +169,25 @@ def _answers(
     rows: Int[np.ndarray, " item"],
     batch_size: int,
     bar: ProgressBar,
-    told: str,
+    title: str,
 ) -> list[str]:
     """Let the model answer the items while it hears these rows of the store."""
     names, requests = aligned.store.spec.names, items.requests
     order = [names.index(n) if n in names else -1 for n in model.adapter.spec.names]
     hidden = np.concatenate([items.hidden, np.zeros((len(items), 1), dtype=bool)], axis=1)
-    said: list[str] = []
+    answers: list[str] = []
     for start in range(0, len(items), batch_size):
         part = slice(start, start + batch_size)
-        bar.update(start / len(items), told)
+        bar.update(start / len(items), title)
         gone = torch.from_numpy(hidden[part][:, order])
         batch = RequestBatch(hide_signals(aligned.batch(rows[part]), gone), requests[part])
-        said += model.generate(batch, max_new_tokens=LONGEST_ANSWER)
-    return said
+        answers += model.generate(batch, max_new_tokens=LONGEST_ANSWER)
+    return answers
 
 
-def _train_items(store: Windows, split: Split, seed: int, given: dict[str, Any]) -> Items:
+def _train_items(store: Windows, split: Split, seed: int, options: dict[str, Any]) -> Items:
     rows = spread(split["train"], TRAIN_WINDOWS)
-    return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **given)
+    return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **options)
 
 
 def other_people(subjects: Int[np.ndarray, " item"], seed: int) -> Int[np.ndarray, " item"]:

@@ -48,24 +48,24 @@ def evaluate_captions(
     aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
-    known = facts_of_rows(store, rows)
-    items = captioning.make_captions(known, store.spec, seed=seed)
+    facts = facts_of_rows(store, rows)
+    items = captioning.make_captions(facts, store.spec, seed=seed)
     others = other_people(np.asarray(store.subject_ids)[rows], seed)
     requests = [Request(captioning.TASK)] * len(rows)
     longest = captioning.LONGEST_CAPTION
-    said = write_rows(model, aligned, rows, requests, longest, batch_size)
+    captions = write_rows(model, aligned, rows, requests, longest, batch_size)
     swapped = write_rows(model, aligned, rows[others], requests, longest, batch_size)
     taught = spread(split["train"], len(rows))
     train = captioning.make_captions(facts_of_rows(store, taught), store.spec, seed=seed + 1)
     again = [train.captions[i % len(train)] for i in range(len(items))]
     return {
-        **captioning.shares(items, said),
+        **captioning.shares(items, captions),
         "swapped_true": captioning.shares(items, swapped)["true"],
         "training_true": captioning.shares(items, again)["true"],
         "constant_true": captioning.shares(
             items, [captioning.truest_caption(train, store.spec)] * len(items)
         )["true"],
-        "examples": said[:5],
+        "examples": captions[:5],
         **_whose(store, rows, part),
     }
 
@@ -102,10 +102,10 @@ def evaluate_numbers(
     whose, subjects = _whose(store, rows, part), np.asarray(store.subject_ids)[rows]
 
     def measured(heard: Int[np.ndarray, " window"]) -> dict[str, Any]:
-        found = estimate_rows(model, aligned, heard, batch_size)
+        estimates = estimate_rows(model, aligned, heard, batch_size)
         return {
-            way: regression.errors(true, said, subjects, mean=target.mean)
-            for way, said in found.items()
+            way: regression.errors(true, estimated, subjects, mean=target.mean)
+            for way, estimated in estimates.items()
         }
 
     several = whose["subjects"] > 1
@@ -125,12 +125,12 @@ def estimate_rows(
     An answer without a number is NaN.
     """
     requests = [Request(regression.TASK)] * len(rows)
-    said = write_rows(model, aligned, rows, requests, LONGEST_NUMBER, batch_size)
-    found = [
+    texts = write_rows(model, aligned, rows, requests, LONGEST_NUMBER, batch_size)
+    numbers = [
         model.numbers(RequestBatch(aligned.batch(part), tuple(requests[: len(part)]))).cpu().numpy()
         for part in _parts(rows, batch_size)
     ]
-    return {"text": regression.read_numbers(said), "head": np.concatenate(found)}
+    return {"text": regression.read_numbers(texts), "head": np.concatenate(numbers)}
 
 
 def write_rows(
@@ -142,20 +142,20 @@ def write_rows(
     batch_size: int = 64,
 ) -> list[str]:
     """Let the model answer a request about each of these rows of a store."""
-    said: list[str] = []
+    texts: list[str] = []
     for start, part in zip(range(0, len(rows), batch_size), _parts(rows, batch_size), strict=True):
-        asked = tuple(requests[start : start + len(part)])
-        said += model.generate(RequestBatch(aligned.batch(part), asked), max_new_tokens=longest)
-    return said
+        batch = RequestBatch(aligned.batch(part), tuple(requests[start : start + len(part)]))
+        texts += model.generate(batch, max_new_tokens=longest)
+    return texts
 
 
 def _parts(rows: Int[np.ndarray, " window"], size: int) -> list[Int[np.ndarray, " part"]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _check_task(model: SensorLanguageModel, task: str, told: str) -> None:
+def _check_task(model: SensorLanguageModel, task: str, refusal: str) -> None:
     if task not in model.adapter.templates:
-        raise ConfigError(f"the adapter {told}; train one with the task {task}")
+        raise ConfigError(f"the adapter {refusal}; train one with the task {task}")
 
 
 def _whose(store: Windows, rows: Int[np.ndarray, " window"], part: str) -> dict[str, Any]:

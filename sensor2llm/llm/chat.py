@@ -121,14 +121,14 @@ class Chat:
 
     def _around_answer(self) -> tuple[str, str]:
         """Give what the template writes between its generation prompt and an answer, and after."""
-        asked: list[Message] = [{"role": "user", "content": "?"}]
+        messages: list[Message] = [{"role": "user", "content": "?"}]
         try:
-            prompt = self._apply(asked, True)
-            whole = self._apply([*asked, {"role": "assistant", "content": PROBE}], False)
+            prompt = self._apply(messages, True)
+            whole = self._apply([*messages, {"role": "assistant", "content": PROBE}], False)
         except JinjaError as error:
             raise ModelError(f"the chat template cannot be rendered: {error}") from error
-        before, found, tail = whole.rpartition(PROBE)
-        if not found:
+        before, probe, tail = whole.rpartition(PROBE)
+        if not probe:
             raise ModelError("the chat template leaves the assistant's answer out; give another")
         return (before[len(prompt) :] if before.startswith(prompt) else ""), tail
 

@@ -86,11 +86,11 @@ def load_templates(recipe: Recipe) -> dict[str, PromptTemplate]:
         TemplateError: one cannot be read.
     """
     tasks = sorted(recipe.tasks, key=lambda task: task != CLASSIFICATION)
-    found = {}
+    templates = {}
     for task in tasks:
         name = recipe.prompt if task == CLASSIFICATION else PROMPTS[task]
-        found[task] = PromptTemplate.load(recipe.tasks[task].prompt or name)
-    return found
+        templates[task] = PromptTemplate.load(recipe.tasks[task].prompt or name)
+    return templates
 
 
 def build_adapter(

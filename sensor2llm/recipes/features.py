@@ -91,15 +91,15 @@ class FeatureStore:
         with (folder / "steps.bf16").open("wb") as file:
             for start in range(0, len(dataset), ROWS_AT_ONCE):
                 rows = np.arange(start, min(start + ROWS_AT_ONCE, len(dataset)))
-                found = adapter.features(dataset.batch(rows).to(device))
-                assert found.steps is not None
-                assert found.present is not None
-                steps = found.steps.to("cpu", torch.bfloat16).contiguous()
+                features = adapter.features(dataset.batch(rows).to(device))
+                assert features.steps is not None
+                assert features.present is not None
+                steps = features.steps.to("cpu", torch.bfloat16).contiguous()
                 steps.view(torch.int16).numpy().tofile(file)
-                present.append(found.present.cpu().numpy())
+                present.append(features.present.cpu().numpy())
                 shape = (steps.shape[2], steps.shape[3])
-                scale += [] if found.scale is None else [found.scale.cpu().numpy()]
-                values += found.template_values or []
+                scale += [] if features.scale is None else [features.scale.cpu().numpy()]
+                values += features.template_values or []
         np.save(folder / "present.npy", np.concatenate(present))
         np.save(folder / "shape.npy", np.array(shape))
         if scale:

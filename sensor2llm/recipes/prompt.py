@@ -44,8 +44,8 @@ def prompt_of(recipe: Recipe, form: str = ENCODED) -> str:
     adapter = build_adapter(recipe, store, split, _encoder(recipe, store), llm)
     prompting = PromptRenderer(adapter, llm)
     first = WindowDataset(store, split.train[:1], adapter.normaliser).batch(np.arange(1))
-    told = window_variables(first, adapter.spec, adapter.normaliser, adapter.window_variables)
-    values = told[0] if told else None
+    variables = window_variables(first, adapter.spec, adapter.normaliser, adapter.window_variables)
+    values = variables[0] if variables else None
     if adapter.encoder is not None:
         return prompting.text(template_values=values)
     [text] = adapter.signal_text.rows(first, store.spec, adapter.normaliser)
@@ -62,10 +62,12 @@ def _untrained_prompt(
     )
     first = int(labelled(store, split.train)[0])
     window = store[first]
-    given: dict[str, Any] = {"missing": [n for n in store.spec.names if n not in window.signals]}
+    variables: dict[str, Any] = {
+        "missing": [n for n in store.spec.names if n not in window.signals]
+    }
     if form == FEW_SHOT:
-        given["examples"] = list(_examples(store, split, first))
-    return PromptRenderer(adapter, llm, given).text(signal=NUMBERS.write(window, store.spec))
+        variables["examples"] = list(_examples(store, split, first))
+    return PromptRenderer(adapter, llm, variables).text(signal=NUMBERS.write(window, store.spec))
 
 
 def _examples(store: Windows, split: Split, shown: int) -> Iterator[dict[str, str]]:

@@ -42,7 +42,7 @@ class BatchSource:
         at: each item's window, by its position in `rows`.
         task: whose template asks.
         weight: share of the batches.
-        asked: of each item; None: for its label.
+        requests: of each item; None: for its label.
         hidden: the modalities taken away from each item; None for none.
         paraphrases: ways to ask; training draws one for each item.
     """
@@ -51,7 +51,7 @@ class BatchSource:
     at: Int[np.ndarray, " item"]
     task: str = CLASSIFICATION
     weight: float = 1.0
-    asked: tuple[Request, ...] | None = None
+    requests: tuple[Request, ...] | None = None
     hidden: Bool[np.ndarray, "item modality"] | None = None
     paraphrases: int = 1
 
@@ -80,24 +80,24 @@ class BatchSource:
             generator: draws the ways to ask; the first one where None.
         """
         read = self.rows.batch(self.at[items])
-        asked = self._asked(items, generator)
+        requests = self._requests(items, generator)
         batch: TaskBatch
         if isinstance(read, FeatureBatch):
-            batch = read.with_requests(asked)
+            batch = read.with_requests(requests)
         else:
-            batch = read if asked is None else RequestBatch(read, asked)
+            batch = read if requests is None else RequestBatch(read, requests)
         if self.hidden is None:
             return batch
         return hide(batch, torch.from_numpy(self.hidden[items]))
 
-    def _asked(
+    def _requests(
         self, items: NDArray[np.int64], generator: np.random.Generator | None
     ) -> tuple[Request, ...] | None:
         draws = generator is not None and self.paraphrases > 1
-        if self.asked is None and not draws:
+        if self.requests is None and not draws:
             return None
         requests = [
-            Request(self.task) if self.asked is None else self.asked[item] for item in items
+            Request(self.task) if self.requests is None else self.requests[item] for item in items
         ]
         if generator is not None and draws:
             ways = generator.integers(self.paraphrases, size=len(items)).tolist()
@@ -119,6 +119,6 @@ def draw_hidden(
 ) -> Bool[np.ndarray, "item modality"]:
     """Choose modalities to take away, each with probability `share`; one always stays."""
     hidden = (generator.random(present.shape) < share) & present
-    kept = (generator.random(present.shape) * present).argmax(1)
-    hidden[np.arange(len(hidden)), kept] = False
+    spared = (generator.random(present.shape) * present).argmax(1)
+    hidden[np.arange(len(hidden)), spared] = False
     return hidden

@@ -63,8 +63,8 @@ def prompt_embeds(
             "this adapter changes the LLM by LoRA: give the engine its lora/ folder as well "
             "(vLLM: enable_lora=True and a LoRARequest)"
         )
-    kept = zip(vectors.to(llm.dtype), mask.bool(), strict=True)
-    return [row[real].cpu().clone() for row, real in kept]
+    rows = zip(vectors.to(llm.dtype), mask.bool(), strict=True)
+    return [row[real].cpu().clone() for row, real in rows]
 
 
 def sampling(model: SensorLanguageModel) -> dict[str, Any]:

@@ -120,8 +120,8 @@ class ChatTerminal:
             self._json(self.conversation.turns[-1].to_dict())
             return
         self.console.print(escape(render_window(window, spec, self.console.width)), highlight=False)
-        for told in _by_modality(fact.text for fact in extract_facts(window, spec).values()):
-            self.console.print(f"[dim]{escape(told)}[/dim]", highlight=False)
+        for line in _by_modality(fact.text for fact in extract_facts(window, spec).values()):
+            self.console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
         best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         (first, share), others = best[0], best[1:3]
         rest = ", ".join(f"{escape(name)} {p:.2f}" for name, p in others)
@@ -145,17 +145,17 @@ class ChatTerminal:
             elif name in self._commands:
                 self._commands[name](rest.strip())
             else:
-                known = ", ".join([*self._commands, "/quit"])
-                raise ConfigError(f"unknown command {name!r}; choose from {known}")
+                commands = ", ".join([*self._commands, "/quit"])
+                raise ConfigError(f"unknown command {name!r}; choose from {commands}")
         except Exception as error:
             # Whatever a file does to a reader, the conversation goes on.
             if not isinstance(error, (UserError, OSError)):
                 logger.debug("%s", line, exc_info=True)
-            told = " ".join(str(error).split()) or type(error).__name__
+            message = " ".join(str(error).split()) or type(error).__name__
             if self.as_json:
-                self._json({"error": told})
+                self._json({"error": message})
             else:
-                self.console.print(f"[red]{escape(told)}[/red]", highlight=False)
+                self.console.print(f"[red]{escape(message)}[/red]", highlight=False)
 
     def _ask(self, question: str) -> None:
         if self.as_json:
@@ -206,9 +206,9 @@ def _by_modality(texts: Iterable[str]) -> list[str]:
     """Join facts of one modality ("accel: …") to one line each."""
     lines: dict[str, list[str]] = {}
     for text in texts:
-        name, colon, told = text.partition(": ")
-        lines.setdefault(name + colon, []).append(told)
-    return [name + "; ".join(told) for name, told in lines.items()]
+        name, colon, fact = text.partition(": ")
+        lines.setdefault(name + colon, []).append(fact)
+    return [name + "; ".join(facts) for name, facts in lines.items()]
 
 
 def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
@@ -217,10 +217,10 @@ def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
     Raises:
         DataError: the file has not so many windows.
     """
-    found = list(islice(read_windows(file, spec), max(number, 0)))
-    if not 1 <= number <= len(found):
+    windows = list(islice(read_windows(file, spec), max(number, 0)))
+    if not 1 <= number <= len(windows):
         raise DataError(
-            f"{Path(file).name} has {len(found) if number > 0 else 'its'} windows of "
+            f"{Path(file).name} has {len(windows) if number > 0 else 'its'} windows of "
             f"{spec.length_text}; there is no number {number}"
         )
-    return found[-1]
+    return windows[-1]

@@ -63,12 +63,12 @@ class AdapterWindows:
 
 
 def _renumber(store: Windows, label_names: tuple[str, ...]) -> Int[np.ndarray, " window"]:
-    given = np.asarray(store.labels)
-    for number in np.unique(given[given >= 0]).tolist():
+    labels = np.asarray(store.labels)
+    for number in np.unique(labels[labels >= 0]).tolist():
         if store.label_names[number] not in label_names:
             raise DataError(
                 f"unknown label {store.label_names[number]!r} in '{store.path}'; "
                 f"the adapter's labels are {', '.join(label_names)}"
             )
     place = [label_names.index(n) if n in label_names else -1 for n in store.label_names]
-    return np.array([*place, -1])[given]
+    return np.array([*place, -1])[labels]

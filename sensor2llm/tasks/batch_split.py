@@ -2,7 +2,7 @@
 
 halving = BatchSplitOnOOM()
 for batch in batches:
-    found += halving(model.score, batch)      # one result, or one a piece
+    results += halving(model.score, batch)      # one result, or one a piece
 """
 
 import logging
@@ -48,13 +48,13 @@ class BatchSplitOnOOM:
             ConfigError: memory ran out a second time, or on a single window.
         """
         size, start = _length(batch), 0
-        found: list[Result] = []
+        results: list[Result] = []
         while start < size:
             piece = cut(batch, start, start + (self.most or size))
             done = self._attempt(work, piece)
-            found += done
+            results += done
             start += _length(piece) if done else 0
-        return found
+        return results
 
     def _attempt(self, work: Callable[[Batch], Result], piece: Batch) -> list[Result]:
         """Give the work's result; nothing where pieces became smaller."""
@@ -111,8 +111,8 @@ def _advice(size: int, *, halved: bool) -> str:
             "the device ran out of memory on a single window; take a smaller LLM, load it "
             "quantized or in bfloat16, or use a device with more memory"
         )
-    told = ", though the batch was halved before" if halved else ""
+    note = ", though the batch was halved before" if halved else ""
     return (
-        f"the device ran out of memory with {size} windows at a time{told}; "
+        f"the device ran out of memory with {size} windows at a time{note}; "
         f"choose a batch_size below {size}, or a smaller LLM"
     )

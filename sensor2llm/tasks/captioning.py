@@ -45,19 +45,21 @@ class Captions:
 
 
 def make_captions(
-    known: Sequence[Facts], spec: SignalSpec, *, seed: int, per_window: int = 1, hide: float = 0.0
+    facts: Sequence[Facts], spec: SignalSpec, *, seed: int, per_window: int = 1, hide: float = 0.0
 ) -> Captions:
     """Describe windows, each `per_window` times; `hide` as in `make_items`."""
-    captions, told, hidden = [], [], []
-    at = np.repeat(np.arange(len(known)), per_window)
+    captions, item_facts, hidden = [], [], []
+    at = np.repeat(np.arange(len(facts)), per_window)
     for number, window in enumerate(at.tolist()):
         rng = np.random.default_rng([seed, number])
-        left, gone = take_away(known[window], spec, hide, rng)
+        left, gone = take_away(facts[window], spec, hide, rng)
         captions.append(describe(left, rng))
-        told.append(left)
+        item_facts.append(left)
         hidden.append([name in gone for name in spec.names])
     shape = (len(at), len(spec.names))
-    return Captions(at, tuple(captions), tuple(told), np.array(hidden, dtype=bool).reshape(shape))
+    return Captions(
+        at, tuple(captions), tuple(item_facts), np.array(hidden, dtype=bool).reshape(shape)
+    )
 
 
 def truest_caption(train: Captions, spec: SignalSpec) -> str:
@@ -70,23 +72,26 @@ def truest_caption(train: Captions, spec: SignalSpec) -> str:
         train: captions of training windows; one at least.
         spec: of the windows.
     """
-    told = {text: statements_of(text, spec) for text in dict.fromkeys(train.captions)}
+    statements = {text: statements_of(text, spec) for text in dict.fromkeys(train.captions)}
 
     def true_share(text: str) -> float:
-        return sum((judged(told[text], known) for known in train.facts), ClaimTally()).true_share
+        tally = sum((judged(statements[text], facts) for facts in train.facts), ClaimTally())
+        return tally.true_share
 
-    return max(told, key=true_share)
+    return max(statements, key=true_share)
 
 
-def shares(items: Captions, said: Sequence[str]) -> dict[str, float]:
+def shares(items: Captions, captions: Sequence[str]) -> dict[str, float]:
     """Give the share of true statements, and of parts that state nothing that can be checked.
 
     Returns:
         `true` and `unparsed`, of all statements and parts; `statements`: how many a caption.
     """
-    found = sum((judge(t, known) for t, known in zip(said, items.facts, strict=True)), ClaimTally())
+    tally = sum(
+        (judge(t, facts) for t, facts in zip(captions, items.facts, strict=True)), ClaimTally()
+    )
     return {
-        "true": found.true_share,
-        "unparsed": found.unparsed / max(found.total, 1),
-        "statements": found.total / max(len(items), 1),
+        "true": tally.true_share,
+        "unparsed": tally.unparsed / max(tally.total, 1),
+        "statements": tally.total / max(len(items), 1),
     }

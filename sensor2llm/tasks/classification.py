@@ -91,7 +91,7 @@ def classify(
     halving = halving or BatchSplitOnOOM()
     if spec is not None:
         windows = list(convert_windows(windows, spec, model.adapter.spec))
-    names, found = model.adapter.label_names, []
+    names, results = model.adapter.label_names, []
     for start in range(0, len(windows), batch_size):
         part = windows[start : start + batch_size]
         unlabelled = [Window(w.signals, w.subject, None, w.start_s) for w in part]
@@ -99,8 +99,8 @@ def classify(
         for window, row in zip(part, rows, strict=True):
             best = max(range(len(names)), key=row.__getitem__)
             shares = dict(zip(names, row, strict=True))
-            found.append(Prediction(names[best], shares, window.start_s, window.subject))
-    return found
+            results.append(Prediction(names[best], shares, window.start_s, window.subject))
+    return results
 
 
 def classify_store(
@@ -159,8 +159,8 @@ def joined(model: SensorLanguageModel, parts: Sequence[Answered], *, by: By = "s
     if _check_by(by) == "text":
         return Answered(predicted, texts=tuple(text for part in parts for text in part.texts or ()))
     none = np.zeros((0, len(model.adapter.label_names)), np.float32)
-    known = (part.probabilities for part in parts if part.probabilities is not None)
-    return Answered(predicted, np.concatenate([none, *known]))
+    probabilities = (part.probabilities for part in parts if part.probabilities is not None)
+    return Answered(predicted, np.concatenate([none, *probabilities]))
 
 
 def store_batches(
@@ -202,13 +202,13 @@ def predictions(
         raise DataError(
             f"{int((true < 0).sum())} of {len(rows)} windows have no label; leave them out"
         )
-    said = classify_store(model, store, rows, by=by, batch_size=batch_size)
+    answers = classify_store(model, store, rows, by=by, batch_size=batch_size)
     return Predictions(
         labels=model.adapter.label_names,
         true=true,
-        predicted=said.predicted,
+        predicted=answers.predicted,
         subjects=np.asarray(store.subjects)[rows],
-        probabilities=said.probabilities,
+        probabilities=answers.probabilities,
         index=rows,
         starts=np.asarray(store.starts)[rows],
     )
@@ -216,8 +216,8 @@ def predictions(
 
 def parse_label(text: str, answers: Sequence[str]) -> int:
     """Find the label that a free answer is, case and outer punctuation aside; -1 for none."""
-    said = _plain(text)
-    return next((i for i, known in enumerate(answers) if _plain(known) == said), -1)
+    plain = _plain(text)
+    return next((i for i, label in enumerate(answers) if _plain(label) == plain), -1)
 
 
 def _read(

@@ -124,14 +124,14 @@ class Conversation:
         text = None if features.texts is None else features.texts[0]
         adapter, prompting = self.model.adapter, self.model.prompting
         values = None if features.template_values is None else features.template_values[0]
-        asked = prompting.messages(signal=text, template_values=values)
+        prompt = prompting.messages(signal=text, template_values=values)
         if self._exchanges:
             # A system message stands at the beginning of a conversation only.
-            asked = [message for message in asked if message["role"] != "system"]
-        said = prompting.answer_texts[adapter.label_names.index(prediction.label)]
-        messages = (*asked, {"role": "assistant", "content": said})
+            prompt = [message for message in prompt if message["role"] != "system"]
+        answer = prompting.answer_texts[adapter.label_names.index(prediction.label)]
+        messages = (*prompt, {"role": "assistant", "content": answer})
         self._exchanges.append(_Exchange(messages, (features,)))
-        self.turns.append(Turn("window", name, said, prediction))
+        self.turns.append(Turn("window", name, answer, prediction))
         return prediction
 
     def ask(self, question: str) -> str:
@@ -151,7 +151,7 @@ class Conversation:
         """
         check_plain(question, "the question")
         ids, question = self._fitting_ids(question)
-        asked: Message = {"role": "user", "content": question}
+        user_message: Message = {"role": "user", "content": question}
         heard = [window for exchange in self._exchanges for window in exchange.heard]
         with torch.no_grad():
             prompt = self.model.build.for_token_ids(ids, heard)
@@ -167,10 +167,10 @@ class Conversation:
         ):
             pieces.append(piece)
             yield piece
-        said = "".join(pieces)
-        answer: Message = {"role": "assistant", "content": said}
-        self._exchanges.append(_Exchange((asked, answer)))
-        self.turns.append(Turn("question", question, said))
+        text = "".join(pieces)
+        answer: Message = {"role": "assistant", "content": text}
+        self._exchanges.append(_Exchange((user_message, answer)))
+        self.turns.append(Turn("question", question, text))
 
     @torch.no_grad()
     def score(self, question: str, answers: Sequence[str]) -> dict[str, float]:
@@ -237,8 +237,8 @@ class Conversation:
 
     def _text(self, question: str) -> str:
         messages = [message for exchange in self._exchanges for message in exchange.messages]
-        asked: Message = {"role": "user", "content": question}
-        return self.model.llm.render([*messages, asked])
+        user_message: Message = {"role": "user", "content": question}
+        return self.model.llm.render([*messages, user_message])
 
 
 def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:

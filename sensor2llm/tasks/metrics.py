@@ -148,10 +148,10 @@ def score_confusion(
     """Compute one score of each confusion matrix of a batch, as scikit-learn does of labels."""
     n = confusion.shape[-2]
     right = np.diagonal(confusion[..., :n], axis1=-2, axis2=-1)
-    support, given = confusion.sum(-1), confusion.sum(-2)[..., :n]
+    support, predicted = confusion.sum(-1), confusion.sum(-2)[..., :n]
     if score == "accuracy":
         return np.asarray(right.sum(-1) / np.maximum(support.sum(-1), 1))
-    counted = support if score == "balanced_accuracy" else support + given
+    counted = support if score == "balanced_accuracy" else support + predicted
     each = (1 if score == "balanced_accuracy" else 2) * right / np.maximum(counted, 1)
     return np.asarray(each.sum(-1) / np.maximum((counted > 0).sum(-1), 1))
 
@@ -242,20 +242,20 @@ def confusion_text(confusion: Sequence[Sequence[int]], labels: Sequence[str]) ->
     Labels that are nowhere, neither true nor answered, are left out.
     """
     counts = np.asarray(confusion)
-    kept = [i for i in range(len(labels)) if counts[i].any() or counts[:, i].any()]
-    columns = kept + [len(labels)] * bool(counts[:, len(labels) :].any())
-    left = max((len(labels[i]) for i in kept), default=0)
+    shown = [i for i in range(len(labels)) if counts[i].any() or counts[:, i].any()]
+    columns = shown + [len(labels)] * bool(counts[:, len(labels) :].any())
+    left = max((len(labels[i]) for i in shown), default=0)
     keys = [f"[{i}]" for i in range(len(labels))] + ["[?]"]
     width = max(5, len(str(counts.max())) + 1)
     head = " " * (left + 5) + "".join(f"{keys[i]:>{width}}" for i in columns)
     rows = [
         f"{labels[i]:<{left}} {keys[i]:>4}" + "".join(f"{c:>{width}}" for c in counts[i, columns])
-        for i in kept
+        for i in shown
     ]
-    told = "rows: truth, columns: answer, [?]: unparsed"
-    if len(kept) < len(labels):
-        told += f"; not here: {len(labels) - len(kept)} of {len(labels)} labels"
-    return "\n".join([told, head, *rows])
+    legend = "rows: truth, columns: answer, [?]: unparsed"
+    if len(shown) < len(labels):
+        legend += f"; not here: {len(labels) - len(shown)} of {len(labels)} labels"
+    return "\n".join([legend, head, *rows])
 
 
 def _resampled(

@@ -74,20 +74,20 @@ def facts_of_rows(store: Windows, rows: Int[np.ndarray, " window"]) -> list[Fact
     return [extract_facts(store[int(row)], store.spec) for row in rows]
 
 
-def without(known: Facts, spec: SignalSpec, gone: Sequence[str]) -> Facts:
+def without(facts: Facts, spec: SignalSpec, gone: Sequence[str]) -> Facts:
     """Give what is true of a window after some modalities were taken away."""
     if not gone:
-        return known
-    before = known["missing"].value
+        return facts
+    before = facts["missing"].value
     assert isinstance(before, tuple)
     names = tuple(name for name in spec.names if name in gone or name in before)
     text = f"missing: {', '.join(names)}"
-    left = {key: fact for key, fact in known.items() if fact.modality not in gone}
-    return {**left, "missing": replace(known["missing"], value=names, text=text)}
+    left = {key: fact for key, fact in facts.items() if fact.modality not in gone}
+    return {**left, "missing": replace(facts["missing"], value=names, text=text)}
 
 
 def make_items(
-    known: Sequence[Facts],
+    facts: Sequence[Facts],
     spec: SignalSpec,
     *,
     seed: int,
@@ -98,25 +98,27 @@ def make_items(
     """Draw questions about windows, from as many with the answer yes as with no at each key.
 
     Args:
-        known: facts of each window.
+        facts: facts of each window.
         spec: of the windows.
         seed: of what is hidden, and of the questions and their wording.
         per_window: at most so many questions a window.
         hide: share of the modalities that are taken away; one always stays.
         templates: which questions; all where None.
     """
-    asked, left, gone = [], [], []
-    for number, whole in enumerate(known):
+    candidates, left, gone = [], [], []
+    for number, whole in enumerate(facts):
         rng = np.random.default_rng([seed, number])
-        told, away = take_away(whole, spec, hide, rng)
-        asked.append(ask(told, rng, templates))
-        left.append(told)
+        remaining, away = take_away(whole, spec, hide, rng)
+        candidates.append(ask(remaining, rng, templates))
+        left.append(remaining)
         gone.append([name in away for name in spec.names])
-    rng = np.random.default_rng([seed, len(known)])
-    kept = {id(pair) for pair in balanced([pair for pairs in asked for pair in pairs], rng)}
+    rng = np.random.default_rng([seed, len(facts)])
+    balanced_ids = {
+        id(pair) for pair in balanced([pair for pairs in candidates for pair in pairs], rng)
+    }
     at, questions = [], []
-    for number, pairs in enumerate(asked):
-        chosen = [pair for pair in pairs if id(pair) in kept]
+    for number, pairs in enumerate(candidates):
+        chosen = [pair for pair in pairs if id(pair) in balanced_ids]
         for choice in rng.permutation(len(chosen))[:per_window].tolist():
             at.append(number)
             questions.append(chosen[choice])
@@ -130,41 +132,41 @@ def make_items(
 
 
 def take_away(
-    known: Facts, spec: SignalSpec, share: float, rng: np.random.Generator
+    facts: Facts, spec: SignalSpec, share: float, rng: np.random.Generator
 ) -> tuple[Facts, tuple[str, ...]]:
     """Take each modality away with probability `share`; one that is drawn always stays.
 
     Returns:
         what is true of the window that is left, and the names that were taken away.
     """
-    missing = known["missing"].value
+    missing = facts["missing"].value
     assert isinstance(missing, tuple)
     there = [name for name in spec.names if name not in missing]
     lost = rng.random(len(there)) < share
     if len(there):
         lost[rng.integers(len(there))] = False
     gone = tuple(name for name, away in zip(there, lost, strict=True) if away)
-    return without(known, spec, gone), gone
+    return without(facts, spec, gone), gone
 
 
-def shares(items: Items, said: Sequence[str]) -> dict[str, float]:
+def shares(items: Items, answers: Sequence[str]) -> dict[str, float]:
     """Give the shares of answers that are true, false and no answer to their question."""
-    verdicts = judge(items, said)
+    verdicts = judge(items, answers)
     return {v.value: float(np.mean([x == v for x in verdicts])) for v in Verdict}
 
 
-def judge(items: Items, said: Sequence[str]) -> list[Verdict]:
+def judge(items: Items, answers: Sequence[str]) -> list[Verdict]:
     """Say of each answer whether it is true of its item's window."""
     return [
-        check(question, text, known)
-        for question, text, known in zip(items.questions, said, items.facts, strict=True)
+        check(question, text, facts)
+        for question, text, facts in zip(items.questions, answers, items.facts, strict=True)
     ]
 
 
 def frequent_answers(train: Items, items: Items) -> list[str]:
     """Answer each question with what is most frequently true of training windows."""
-    known = most_frequent_answers(train.questions)
-    return [frequent_answer(known, question.asked) for question in items.questions]
+    most_frequent = most_frequent_answers(train.questions)
+    return [frequent_answer(most_frequent, question.asked) for question in items.questions]
 
 
 def differing(items: Items, others: Sequence[Facts]) -> Bool[np.ndarray, " item"]:
@@ -176,8 +178,8 @@ def differing(items: Items, others: Sequence[Facts]) -> Bool[np.ndarray, " item"
     """
     return np.array(
         [
-            differs(question, known, other)
-            for question, known, other in zip(items.questions, items.facts, others, strict=True)
+            differs(question, facts, other)
+            for question, facts, other in zip(items.questions, items.facts, others, strict=True)
         ],
         dtype=bool,
     )

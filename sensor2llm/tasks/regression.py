@@ -43,14 +43,14 @@ def target_values(
     """
     if name == LABEL:
         return _label_values(store, rows), ""
-    values, unit, known = np.full(len(rows), np.nan), "", set()
+    values, unit, numeric = np.full(len(rows), np.nan), "", set()
     for place, row in enumerate(rows.tolist()):
-        found = extract_facts(store[row], store.spec)
-        known |= {k for k, fact in found.items() if isinstance(fact.value, float)}
-        if name in found and isinstance(found[name].value, float):
-            values[place], unit = found[name].value, found[name].unit
+        facts = extract_facts(store[row], store.spec)
+        numeric |= {k for k, fact in facts.items() if isinstance(fact.value, float)}
+        if name in facts and isinstance(facts[name].value, float):
+            values[place], unit = facts[name].value, facts[name].unit
     if np.isnan(values).all():
-        choices = ", ".join([LABEL, *sorted(known)])
+        choices = ", ".join([LABEL, *sorted(numeric)])
         raise ConfigError(f"no window has the number {name!r}; choose from {choices}")
     return values, unit
 
@@ -75,8 +75,8 @@ def requests(values: Float[np.ndarray, " window"], target: Target) -> tuple[Requ
 
 def read_numbers(texts: Sequence[str]) -> Float[np.ndarray, " window"]:
     """Read the first number of each answer; NaN where there is none."""
-    found = (_NUMBER.search(text) for text in texts)
-    return np.array([float(match.group()) if match else np.nan for match in found])
+    matches = (_NUMBER.search(text) for text in texts)
+    return np.array([float(match.group()) if match else np.nan for match in matches])
 
 
 def errors(
@@ -99,15 +99,15 @@ def errors(
         `mae_by_subject` (mean over people), `unparsed_rate`, `correlation`.
     """
     unparsed = np.isnan(estimated)
-    said = np.where(unparsed, mean, estimated)
-    off = np.abs(said - true)
+    filled = np.where(unparsed, mean, estimated)
+    off = np.abs(filled - true)
     by_subject = [float(off[subjects == who].mean()) for who in np.unique(subjects)]
-    varies = np.ptp(said) > 0 and np.ptp(true) > 0
+    varies = np.ptp(filled) > 0 and np.ptp(true) > 0
     return {
         "mae": float(off.mean()),
         "rmse": float(np.sqrt(np.mean(off**2))),
         "mae_of_mean": float(np.abs(mean - true).mean()),
         "mae_by_subject": float(np.mean(by_subject)),
         "unparsed_rate": float(unparsed.mean()),
-        "correlation": float(np.corrcoef(said, true)[0, 1]) if varies else 0.0,
+        "correlation": float(np.corrcoef(filled, true)[0, 1]) if varies else 0.0,
     }

@@ -1,6 +1,5 @@
 """The command: its answers, exit codes and errors."""
 
-import gc
 import json
 import re
 import shutil
@@ -15,7 +14,6 @@ import sensor2llm
 from sensor2llm.command import parse, to_config
 from tokenization_study import audit_command, compare_command
 from tokenization_study.__main__ import main
-from tokenization_study.audit import audit
 from tokenization_study.comparison.config import ComparisonConfig
 
 LINES = "".join(f"1600,A,{i},{i * i % 17 / 8}\n" for i in range(40))
@@ -39,33 +37,6 @@ def test_a_report_is_written_and_summed_up(lines, tmp_path, capsys):
     assert plain["command"].startswith("python -m tokenization_study audit")
     assert {m["serialiser"] for m in plain["measures"]} == {"as_written", "fixed"}
     assert plain["measures"][0]["tokens_per_second"] > 0
-
-
-@pytest.mark.parametrize("is_on", [True, False])
-def test_the_command_pauses_the_collector_and_puts_it_back(lines, monkeypatch, is_on):
-    states = []
-
-    def watched(*args, **options):
-        states.append(gc.isenabled())
-        return audit(*args, **options)
-
-    monkeypatch.setattr("tokenization_study.audit.audit", watched)
-    (gc.enable if is_on else gc.disable)()
-    try:
-        assert main(["audit", str(lines), "--tokenizer", "bundled", "--json"]) == 0
-        states.append(gc.isenabled())
-    finally:
-        gc.enable()
-    assert states == [False, is_on]
-
-
-def test_the_library_never_switches_the_collector(lines, monkeypatch):
-    def refuse():
-        raise AssertionError("a library call switched the process's collector")
-
-    for name in ("disable", "enable"):
-        monkeypatch.setattr(gc, name, refuse)
-    assert audit(str(lines), ["bundled"]).measures
 
 
 def test_json_is_one_object(lines, capsys):
