@@ -85,7 +85,7 @@ test-newest:
 	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install --upgrade "pip>=25.1"
 	@$(NEWEST)/bin/python -m pip --quiet --quiet install "$(TORCH)"
-	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test --group docs
+	@$(NEWEST)/bin/python -m pip --quiet --quiet install --editable ".[all]" --group build --group test --group docs --group lint
 	@$(NEWEST)/bin/python -m benchmarks.robustness.newest $(TESTS)
 
 kill-test: setup
