@@ -178,13 +178,13 @@ class SensorPipeline:
             ConfigError: the question holds what is no character, or an option that cannot be.
         """
         windows, name = data_windows(data, self.spec, rate_hz=rate_hz, columns=columns)
-        found = list(islice(windows, max(number, 0)))
-        if number < 1 or len(found) < number:
+        first = list(islice(windows, max(number, 0)))
+        if number < 1 or len(first) < number:
             raise DataError(
-                f"{name} has {len(found) if number > 0 else 'its'} windows; there is no number "
+                f"{name} has {len(first) if number > 0 else 'its'} windows; there is no number "
                 f"{number}"
             )
-        return answer_question(self.model, found[-1], question, max_new_tokens=max_new_tokens)
+        return answer_question(self.model, first[-1], question, max_new_tokens=max_new_tokens)
 
     def embed(
         self,
