@@ -249,7 +249,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 def pages() -> list[Path]:
     """Give the files that hold marked tables, or may."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    made = (ROOT / "docs" / "_build", ROOT / "docs" / "generated")
+    texts = sorted((ROOT / "docs").rglob("*.md"))
+    return [ROOT / "README.md", *(p for p in texts if not any(p.is_relative_to(m) for m in made))]
 
 
 def rewritten(text: str) -> str:

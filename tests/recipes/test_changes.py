@@ -89,7 +89,9 @@ def test_every_recipe_of_the_repository_comes_back(path, tmp_path):
     assert read_recipe(write(recipe, tmp_path), Recipe) == recipe
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.name == "recipe.yaml"], ids=str)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.name == "recipe.yaml"], ids=lambda path: path.parent.name
+)
 def test_a_released_recipe_is_short_and_makes_the_run_beside_it(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("# python -m sensor2llm.train_adapter --config recipe.yaml")
