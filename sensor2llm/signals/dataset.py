@@ -1,19 +1,18 @@
 """Windows as torch batches: read by the batch, normalised, absent modalities zero and masked."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.normalise import Normaliser, stack_statistics
+from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.windows import Indices, Windows
+from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.window import Window
 
 
@@ -44,11 +43,10 @@ class SignalBatch:
         )
 
 
-class WindowDataset(Dataset[SignalBatch]):
+class WindowDataset:
     """Give some of a store's windows by the batch; a position counts within `indices`.
 
-    `normaliser` is one for all windows, one for each person (a mapping from subject to normaliser),
-    or None. Modalities in `without` are taken away from every window.
+    Modalities in `without` are taken away from every window.
 
     Example:
         >>> from sensor2llm.signals.normalise import fit_normaliser
@@ -58,7 +56,6 @@ class WindowDataset(Dataset[SignalBatch]):
         torch.Size([3, 3, 250])
 
     Raises:
-        DataError: If a window's person has no normaliser.
         SpecError: If a modality in `without` is not in the spec.
     """
 
@@ -66,38 +63,19 @@ class WindowDataset(Dataset[SignalBatch]):
         self,
         store: Windows,
         indices: Indices,
-        normaliser: Normaliser | Mapping[str, Normaliser] | None = None,
+        normaliser: Normaliser | None = None,
         without: Collection[str] = (),
     ) -> None:
         self.store = store
         self.indices = np.asarray(indices, dtype=np.int64)
-        self._gone = [store.spec.names.index(store.spec[name].name) for name in without]
+        self._gone = [store.spec[name].name for name in without]
         self._statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self._group: np.ndarray | None = None
-        if normaliser is not None:
-            self._prepare(normaliser)
-
-    def _prepare(self, normaliser: Normaliser | Mapping[str, Normaliser]) -> None:
-        group = np.zeros(len(self.store.subject_names), np.int64)
-        normalisers = [normaliser] if isinstance(normaliser, Normaliser) else []
-        if not isinstance(normaliser, Normaliser):
-            for person in np.unique(np.asarray(self.store.subject_ids)[self.indices]).tolist():
-                group[person] = len(normalisers)
-                normalisers.append(_of_person(normaliser, self.store.subject_names[person]))
-        self._group = group
-        for name in self.store.spec.names if normalisers else ():
-            mean, scale = stack_statistics(normalisers, name)
+        for name in store.spec.names if normaliser else ():
+            mean, scale = normaliser.statistics(name)
             self._statistics[name] = (_column(mean), _column(1.0 / scale))
 
     def __len__(self) -> int:
         return len(self.indices)
-
-    def __getitem__(self, position: int) -> SignalBatch:
-        return self.batch([position])
-
-    def __getitems__(self, positions: Indices) -> SignalBatch:
-        # What a DataLoader calls with a whole batch: one vectorised read, no loop over samples.
-        return self.batch(positions)
 
     @property
     def labels(self) -> np.ndarray:
@@ -109,106 +87,30 @@ class WindowDataset(Dataset[SignalBatch]):
         rows = self.indices[np.asarray(indices, dtype=np.int64)]
         present = np.asarray(self.store.present)[rows]
         signals = self.store.read(rows)
-        for column, name in enumerate(self.store.spec.names):
-            self._normalise(name, signals[name], rows, present[:, column])
-        for column in self._gone:
-            signals[self.store.spec.names[column]][:] = 0.0
-            present[:, column] = False
-        return SignalBatch(
-            signals={name: torch.from_numpy(values) for name, values in signals.items()},
-            present=torch.from_numpy(present),
-            labels=torch.from_numpy(np.asarray(self.store.labels)[rows]),
-            index=torch.from_numpy(rows),
-        )
-
-    def _normalise(
-        self, name: str, values: np.ndarray, rows: np.ndarray, there: np.ndarray
-    ) -> None:
-        if name not in self._statistics or self._group is None:
-            return
-        mean, inverse = self._statistics[name]
-        if len(mean) > 1:
-            group = self._group[np.asarray(self.store.subject_ids)[rows]]
-            mean, inverse = mean[group], inverse[group]
-        np.subtract(values, mean, out=values)
-        np.multiply(values, inverse, out=values)
-        if not there.all():
-            values[~there] = 0.0
-
-
-def _of_person(normalisers: Mapping[str, Normaliser], subject: str) -> Normaliser:
-    if subject not in normalisers:
-        raise DataError(
-            f"no normalisation for subject {subject!r}; fit it on that person's own windows "
-            "(fit_subject_normalisers)"
-        )
-    return normalisers[subject]
+        for column, (name, values) in enumerate(signals.items()):
+            if name in self._gone:
+                values[:], present[:, column] = 0.0, False
+            elif name in self._statistics:
+                mean, inverse = self._statistics[name]
+                np.subtract(values, mean, out=values)
+                np.multiply(values, inverse, out=values)
+                values[~present[:, column]] = 0.0
+        return _batch(signals, present, np.asarray(self.store.labels)[rows], rows)
 
 
 def _column(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32)[..., None]
+    return values.astype(np.float32)[:, None]
 
 
-class Batches:
-    """Give arrays of positions, a batch each, in order or shuffled by a generator.
-
-    Each pass draws one permutation from `generator`, so the same generator state gives the same
-    batches. `start` leaves out that many batches without reading them: to go on in the middle of a
-    pass, restore the generator's state of its beginning and set `start`.
-
-    Example:
-        >>> [positions.tolist() for positions in Batches(5, 2)]
-        [[0, 1], [2, 3], [4]]
-        >>> [len(positions) for positions in Batches(5, 2, generator, shuffle=True)]
-        [2, 2, 1]
-
-    Raises:
-        DataError: If the batch size is not positive, or shuffling has no generator.
-    """
-
-    def __init__(
-        self,
-        n: int,
-        batch_size: int,
-        generator: torch.Generator | None = None,
-        shuffle: bool = False,
-        drop_last: bool = False,
-        start: int = 0,
-    ) -> None:
-        if batch_size < 1:
-            raise DataError(f"batch_size must be positive, got {batch_size}")
-        if shuffle and generator is None:
-            raise DataError("shuffling needs a generator; pass torch.Generator().manual_seed(seed)")
-        self.n, self.batch_size, self.drop_last, self.start = n, batch_size, drop_last, start
-        self._generator = generator if shuffle else None
-
-    def __len__(self) -> int:
-        whole, rest = divmod(self.n, self.batch_size)
-        return max(0, whole + (rest > 0 and not self.drop_last) - self.start)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        order = np.arange(self.n)
-        if self._generator is not None:
-            order = torch.randperm(self.n, generator=self._generator).numpy()
-        for number in range(self.start, self.start + len(self)):
-            yield order[number * self.batch_size : (number + 1) * self.batch_size]
-
-
-def _as_is(batch: SignalBatch) -> SignalBatch:
-    return batch
-
-
-def loader(
-    dataset: WindowDataset,
-    batch_size: int,
-    shuffle: bool = False,
-    generator: torch.Generator | None = None,
-    drop_last: bool = False,
-) -> DataLoader[SignalBatch]:
-    """Give a DataLoader of SignalBatch; the order is the generator's alone."""
-    sampler: Any = Batches(len(dataset), batch_size, generator, shuffle, drop_last)
-    as_is: Any = _as_is
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=as_is)
+def _batch(
+    signals: Mapping[str, np.ndarray], present: np.ndarray, labels: np.ndarray, index: np.ndarray
+) -> SignalBatch:
+    return SignalBatch(
+        signals={name: torch.from_numpy(values) for name, values in signals.items()},
+        present=torch.from_numpy(present),
+        labels=torch.from_numpy(labels),
+        index=torch.from_numpy(index),
+    )
 
 
 def collate_windows(
@@ -225,30 +127,13 @@ def collate_windows(
         SpecError: If a window does not fit the spec.
         DataError: If a label is not among `label_names` (labels are -1 without `label_names`).
     """
-    # All before anything is allocated: a spec may ask for more than windows have.
-    windows = [spec.without_gaps(window) for window in windows]
-    for window in windows:
-        spec.check(window)
-    signals = {m.name: np.zeros((len(windows), *m.shape), np.float32) for m in spec.modalities}
-    present = np.zeros((len(windows), len(spec.names)), np.bool_)
-    for row, window in enumerate(windows):
-        for name, values in window.signals.items():
-            signals[name][row] = values
-            present[row, spec.names.index(name)] = True
+    held, index = InMemoryWindows(windows, spec), np.arange(len(windows))
+    signals = held.read(index)
     for column, name in enumerate(spec.names if normaliser else ()):
-        _apply(normaliser, name, signals[name], present[:, column])
-    labels = [_label_number(window.label, label_names) for window in windows]
-    return SignalBatch(
-        signals={name: torch.from_numpy(values) for name, values in signals.items()},
-        present=torch.from_numpy(present),
-        labels=torch.tensor(labels, dtype=torch.int64),
-        index=torch.arange(len(windows)),
-    )
-
-
-def _apply(normaliser: Normaliser | None, name: str, values: np.ndarray, there: np.ndarray) -> None:
-    if normaliser is not None and there.any():
-        values[there] = normaliser.apply(name, values[there])
+        there = held.present[:, column]
+        signals[name][there] = normaliser.apply(name, signals[name][there])
+    labels = np.array([_label_number(window.label, label_names) for window in windows], np.int64)
+    return _batch(signals, held.present, labels, index)
 
 
 def _label_number(label: str | None, label_names: Sequence[str] | None) -> int:

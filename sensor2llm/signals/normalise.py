@@ -1,6 +1,6 @@
 """Channel means and scales: fitted on training windows, or on each person's own, and undone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.windows import Indices, Windows
 
 # Read at a time while fitting, whatever the store's size.
-_CHUNK_BYTES = 2**20
-_VALUE_BYTES = np.dtype(np.float32).itemsize
+_CHUNK_VALUES = 2**18
 Statistics = tuple[Float[np.ndarray, " channel"], Float[np.ndarray, " channel"]]
 
 
@@ -123,21 +122,12 @@ def fit_normaliser(store: Windows, indices: Indices) -> Normaliser:
     return Normaliser(mean=mean, scale=scale)
 
 
-def fit_subject_normalisers(store: Windows, indices: Indices) -> dict[str, Normaliser]:
-    """Fit one normaliser for each person on that person's own windows among these (no labels)."""
-    rows = np.asarray(indices, dtype=np.int64)
-    people = np.asarray(store.subject_ids)[rows]
-    return {
-        store.subject_names[person]: fit_normaliser(store, rows[people == person])
-        for person in np.unique(people).tolist()
-    }
-
-
 def _moments(store: Windows, name: str, rows: np.ndarray) -> Statistics:
     channels, steps = store.spec[name].shape
     mean, scatter, count = np.zeros(channels), np.zeros(channels), 0
-    for chunk in _chunks(rows, max(1, _CHUNK_BYTES // (channels * steps * _VALUE_BYTES))):
-        values = store.read(chunk, (name,))[name].astype(np.float64)
+    size = max(1, _CHUNK_VALUES // (channels * steps))
+    for start in range(0, len(rows), size):
+        values = store.read(rows[start : start + size], (name,))[name].astype(np.float64)
         # Chan's pairwise update: exact for channels whose mean is large against their spread.
         n, chunk_mean = values.shape[0] * values.shape[2], values.mean(axis=(0, 2))
         shift, total = chunk_mean - mean, count + n
@@ -150,21 +140,9 @@ def _moments(store: Windows, name: str, rows: np.ndarray) -> Statistics:
     return mean, np.where(constant | (deviation == 0), 1.0, deviation)
 
 
-def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
 def merge(normalisers: Sequence[Normaliser]) -> Normaliser:
     """Give one normaliser with the modalities of all, which have different names."""
     return Normaliser(
         mean={name: values for one in normalisers for name, values in one.mean.items()},
         scale={name: values for one in normalisers for name, values in one.scale.items()},
     )
-
-
-def stack_statistics(
-    normalisers: Sequence[Normaliser], name: str
-) -> tuple[Float[np.ndarray, "person channel"], Float[np.ndarray, "person channel"]]:
-    """Stack (mean, scale) of one modality over several people's normalisers."""
-    pairs = [normaliser.statistics(name) for normaliser in normalisers]
-    return np.stack([mean for mean, _ in pairs]), np.stack([scale for _, scale in pairs])

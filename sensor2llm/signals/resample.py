@@ -1,7 +1,6 @@
 """Bring values to a regular grid at the rate that is wanted; NaN marks what was not measured."""
 
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -90,18 +89,6 @@ def check_times(times_s: np.ndarray, name: str = "the recording") -> None:
             f"timestamp of {name} {verb} at row {row}: {times_s[row]:.6g} s after "
             f"{times_s[row - 1]:.6g} s; sort the rows, or split the recording there"
         )
-
-
-def split_at_gaps(times_s: np.ndarray, max_gap_s: float = MAX_GAP_S) -> list[slice]:
-    """Give the runs of samples whose neighbours are at most `max_gap_s` apart.
-
-    Raises:
-        DataError: If the times are not strictly increasing.
-    """
-    check_times(times_s)
-    cuts = np.flatnonzero(np.diff(times_s) > max_gap_s + _SAME_GAP_S) + 1
-    edges = [0, *cuts.tolist(), len(times_s)]
-    return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def resample_irregular(

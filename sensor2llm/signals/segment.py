@@ -111,12 +111,6 @@ def segment(
     return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit)
 
 
-def drop_modality(window: Window, name: str) -> Window:
-    """Give the window without one modality (it may have been absent already)."""
-    signals = {other: values for other, values in window.signals.items() if other != name}
-    return replace(window, signals=signals)
-
-
 def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
     source = track.modality
     # A track has any length, and is brought to the spec's rate: only the rest must fit.

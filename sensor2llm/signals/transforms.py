@@ -3,7 +3,6 @@
 from sensor2llm.signals.normalise import (
     Normaliser,
     fit_normaliser,
-    fit_subject_normalisers,
 )
 from sensor2llm.signals.resample import (
     MAX_GAP_S,
@@ -11,10 +10,9 @@ from sensor2llm.signals.resample import (
     fill_short_gaps,
     resample,
     resample_irregular,
-    split_at_gaps,
 )
 from sensor2llm.signals.scale import check_scale, check_track_scale
-from sensor2llm.signals.segment import drop_modality, segment
+from sensor2llm.signals.segment import segment
 
 __all__ = [
     "MAX_GAP_S",
@@ -22,12 +20,9 @@ __all__ = [
     "check_scale",
     "check_times",
     "check_track_scale",
-    "drop_modality",
     "fill_short_gaps",
     "fit_normaliser",
-    "fit_subject_normalisers",
     "resample",
     "resample_irregular",
     "segment",
-    "split_at_gaps",
 ]

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.dataset import Batches, WindowDataset, collate_windows, loader
+from sensor2llm.signals.dataset import WindowDataset, collate_windows
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.transforms import fit_normaliser, fit_subject_normalisers
+from sensor2llm.signals.transforms import fit_normaliser
 from sensor2llm.signals.window import Window
 from tests.signals.stores import SPEC, make_windows
 
@@ -20,10 +20,6 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def normaliser(store):
     return fit_normaliser(store, np.arange(24))
-
-
-def generator(seed=3):
-    return torch.Generator().manual_seed(seed)
 
 
 def assert_equal(one, other):
@@ -60,20 +56,6 @@ def test_absent_rows_stay_zero_after_normalisation(store, normaliser):
         assert (batch.signals[name][~absent] != 0).all()
 
 
-def test_each_person_may_have_their_own_normaliser(store):
-    rows = np.arange(48)
-    batch = WindowDataset(store, rows, fit_subject_normalisers(store, rows)).batch(rows)
-    for start in range(0, 48, 8):
-        here = batch.present[start : start + 8, 0]
-        values = batch.signals["accel"][start : start + 8][here]
-        torch.testing.assert_close(values.mean((0, 2)), torch.zeros(3), atol=1e-5, rtol=0)
-
-
-def test_a_person_without_normaliser_is_named(store):
-    with pytest.raises(DataError, match="no normalisation for subject 's2'"):
-        WindowDataset(store, [8], fit_subject_normalisers(store, np.arange(8)))
-
-
 @pytest.mark.parametrize("without", [("rr",), ["person", "accel"], {"accel"}])
 def test_what_is_left_out_is_as_if_it_had_never_been_recorded(store, normaliser, without, tmp_path):
     """A store of the same windows less these modalities; a window may be left with nothing."""
@@ -104,45 +86,6 @@ def test_leaving_out_changes_neither_the_store_nor_other_data_sets(store):
 def test_an_unknown_modality_cannot_be_left_out(store):
     with pytest.raises(SpecError, match="unknown modality 'gyro'; the spec has accel, rr, person"):
         WindowDataset(store, [0], without=["gyro"])
-
-
-def test_the_same_generator_gives_the_same_batches(store):
-    dataset = WindowDataset(store, np.arange(48))
-    first, again = (
-        [b.index.tolist() for b in loader(dataset, 7, shuffle=True, generator=generator())]
-        for _ in range(2)
-    )
-    assert first == again
-    order = [row for rows in first for row in rows]
-    assert sorted(order) == list(range(48))
-    assert order != list(range(48))
-
-
-def test_the_loader_reads_what_the_dataset_reads(store, normaliser):
-    dataset = WindowDataset(store, np.arange(10), normaliser)
-    read = list(loader(dataset, 4))
-    assert [len(b) for b in read] == [4, 4, 2]
-    assert_equal(read[1], dataset.batch([4, 5, 6, 7]))
-    assert [len(b) for b in loader(dataset, 4, drop_last=True)] == [4, 4]
-
-
-def test_a_pass_can_be_continued_in_its_middle():
-    whole = [b.tolist() for b in Batches(20, 3, generator(), shuffle=True)]
-    rest = Batches(20, 3, generator(), shuffle=True, start=4)
-    assert [b.tolist() for b in rest] == whole[4:]
-    assert len(rest) == 3
-
-
-def test_each_pass_is_shuffled_anew():
-    passes = Batches(20, 20, generator(), shuffle=True)
-    assert next(iter(passes)).tolist() != next(iter(passes)).tolist()
-
-
-def test_batches_say_what_is_missing():
-    with pytest.raises(DataError, match="batch_size must be positive, got 0"):
-        Batches(3, 0)
-    with pytest.raises(DataError, match="shuffling needs a generator"):
-        Batches(3, 2, shuffle=True)
 
 
 def test_collate_refuses_what_does_not_fit(store):

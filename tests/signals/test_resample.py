@@ -11,7 +11,6 @@ from sensor2llm.signals.resample import (
     resample,
     resample_irregular,
     runs,
-    split_at_gaps,
 )
 
 
@@ -122,19 +121,6 @@ def test_the_first_bad_time_is_named_whole():
 def test_unsigned_times_that_go_back_are_seen():
     with pytest.raises(DataError, match="goes back at row 1: 1 s after 2 s"):
         check_times(np.array([2, 1], dtype=np.uint8))
-
-
-@pytest.mark.parametrize("start_s", [0.0, 1.7e9])
-@pytest.mark.parametrize(("rate_hz", "max_gap_s"), [(5, 0.2), (2, 0.5), (10, 0.1), (50, 0.02)])
-def test_a_gap_of_exactly_the_allowed_maximum_is_no_cut(start_s, rate_hz, max_gap_s):
-    times = start_s + np.arange(1000) / rate_hz
-    assert split_at_gaps(times, max_gap_s) == [slice(0, 1000)]
-    longer = np.concatenate([times, times[-1:] + max_gap_s + 0.001])
-    assert split_at_gaps(longer, max_gap_s) == [slice(0, 1000), slice(1000, 1001)]
-
-
-def test_no_times_are_no_run():
-    assert split_at_gaps(np.array([])) == []
 
 
 # --- uneven times

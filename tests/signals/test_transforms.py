@@ -14,13 +14,10 @@ from sensor2llm.signals.transforms import (
     check_scale,
     check_times,
     check_track_scale,
-    drop_modality,
     fit_normaliser,
-    fit_subject_normalisers,
     resample,
     resample_irregular,
     segment,
-    split_at_gaps,
 )
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 from tests.signals import stores
@@ -108,11 +105,6 @@ def test_irregular_values_must_fit_their_times():
         resample_irregular(np.array([0.0, 1.0]), np.zeros((1, 3)), 1, 0, 2)
 
 
-def test_recordings_split_at_gaps():
-    times = np.array([0, 0.1, 0.2, 5.0, 5.1, 9.0])
-    assert split_at_gaps(times, 0.5) == [slice(0, 3), slice(3, 5), slice(5, 6)]
-
-
 # --- normalising
 
 
@@ -156,14 +148,6 @@ def test_a_constant_channel_gets_scale_one_and_tiny_units_do_not(tmp_path):
     normaliser = fit_normaliser(store, [0, 1])
     np.testing.assert_allclose(normaliser.scale["m"], [1, 1, eeg.std()], rtol=1e-5)
     assert np.abs(normaliser.apply("m", store.read([0])["m"])[0, :2]).max() == 0
-
-
-def test_each_person_gets_their_own_statistics(store):
-    own = fit_subject_normalisers(store, np.arange(16))
-    assert set(own) == {"s1", "s2"}
-    np.testing.assert_array_equal(
-        own["s2"].mean["accel"], fit_normaliser(store, np.arange(8, 16)).mean["accel"]
-    )
 
 
 def test_what_was_not_fitted_is_named(store):
@@ -325,14 +309,6 @@ def test_tracks_that_do_not_fit_and_options_out_of_range_are_named():
         segment(record(ramp(WATCH, 4)), SPEC, overlap=1.0)
     with pytest.raises(DataError, match="unknown label rule 'last'; choose from majority, none"):
         segment(record(ramp(WATCH, 4)), SPEC, label_rule="last")
-
-
-def test_a_modality_can_be_dropped_from_a_window():
-    window = Window({"watch": np.zeros((1, 20)), "heart": np.zeros((1, 8))}, "ann", "sit", 4.0)
-    rest = drop_modality(window, "watch")
-    assert (set(rest.signals), rest.label, rest.start_s) == ({"heart"}, "sit", 4.0)
-    assert set(window.signals) == {"watch", "heart"}
-    assert set(drop_modality(rest, "watch").signals) == {"heart"}
 
 
 # --- scale
