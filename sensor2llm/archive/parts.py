@@ -22,7 +22,6 @@ from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.store.windows import windows_of
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.classification import Prediction
 
@@ -202,7 +201,7 @@ def _rows(
         # A store is told of once, with its first part.
         opened, later = WindowStore.open(part.path), part.rows[0] > 0
         store = convert_store(opened, model.adapter.spec, quiet=later)
-        windows = windows_of(store, range(*part.rows))
+        windows = store.windows(range(*part.rows))
         ledger.read("windows", len(range(*part.rows)))
         ledger.keep("windows", len(range(*part.rows)))
         predictions = label_windows(model, windows, labelling.batch_size)

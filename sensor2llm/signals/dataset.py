@@ -70,9 +70,10 @@ class WindowDataset:
         self.indices = np.asarray(indices, dtype=np.int64)
         self._gone = [store.spec[name].name for name in without]
         self._statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for name in store.spec.names if normaliser else ():
-            mean, scale = normaliser.statistics(name)
-            self._statistics[name] = (_column(mean), _column(1.0 / scale))
+        if normaliser is not None:
+            for name in store.spec.names:
+                mean, scale = normaliser.statistics(name)
+                self._statistics[name] = (_column(mean), _column(1.0 / scale))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -129,9 +130,9 @@ def collate_windows(
     """
     held, index = InMemoryWindows(windows, spec), np.arange(len(windows))
     signals = held.read(index)
-    for column, name in enumerate(spec.names if normaliser else ()):
-        there = held.present[:, column]
-        signals[name][there] = normaliser.apply(name, signals[name][there])
+    if normaliser is not None:
+        for name, there in zip(spec.names, held.present.T, strict=True):
+            signals[name][there] = normaliser.apply(name, signals[name][there])
     labels = np.array([_label_number(window.label, label_names) for window in windows], np.int64)
     return _batch(signals, held.present, labels, index)
 

@@ -11,7 +11,6 @@ from sensor2llm.signals.splits.splits import Split, check_leak, leave_one_subjec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.converted import ConvertedView
-from sensor2llm.signals.views.view import StoreView
 from sensor2llm.studies.config import StoreConfig
 
 
@@ -58,7 +57,7 @@ def mark(config: StoreConfig) -> str:
     return WindowStore.open(config.path).fingerprint
 
 
-class SubjectSubset(StoreView):
+class SubjectSubset(Windows):
     """Read the windows of some of a store's people as a store of its own.
 
     Args:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.store.digest import digest_window, digest_windows, fingerprint
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.store.windows import digest_window, digest_windows, fingerprint
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.in_memory import InMemoryWindows
 from sensor2llm.signals.views.joined import JoinedStores
@@ -116,7 +116,8 @@ def test_damaged_digests_are_said(tmp_path):
 
 
 def cut(store, steps: int = 8) -> ConvertedView:
-    spec = replace(SPEC.subset(["accel"]), modalities=(replace(ACCEL, steps=steps),), window_s=1.0)
+    accel = replace(ACCEL, steps=steps)
+    spec = replace(SPEC.subset(["accel"]), modalities=(accel,), window_s=steps / 8)
     return ConvertedView(store, {"accel": "accel"}, spec)
 
 
@@ -128,7 +129,7 @@ VIEWS = {
 }
 OTHERS = {
     "some people": lambda store: SubjectSubset(store, ("s1", "s4")),
-    "mapped": lambda store: ConvertedView(store, {"accel": "accel"}, cut(store).spec, "start"),
+    "mapped": lambda store: cut(store, steps=4),
     "joined": lambda store: JoinedStores([store, store], names=["a", "c"]),
     "held": lambda store: InMemoryWindows(list(store)[1:], store.spec),
 }

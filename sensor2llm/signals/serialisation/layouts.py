@@ -2,26 +2,11 @@
 
 import json
 from dataclasses import dataclass
-from typing import Protocol
 
 from sensor2llm.errors import DataError
 
 Table = list[list[str]]
 """Cells by channel, then by step."""
-
-
-class TextLayout(Protocol):
-    """Put cells into one text and take them out again; a missing value is the layout's word."""
-
-    @property
-    def missing(self) -> str:
-        """The word for a missing value."""
-
-    def join(self, table: Table) -> str:
-        """Give the text of a table of channels."""
-
-    def split(self, text: str) -> Table:
-        """Give the channels of a text; raises DataError for a text of another layout."""
 
 
 @dataclass(frozen=True)
@@ -109,3 +94,7 @@ class Json:
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise DataError("JSON of numbers must be a list of channels, each a list of numbers")
         return [[self.missing if cell is None else str(cell) for cell in row] for row in rows]
+
+
+TextLayout = Inline | RowLayout | Json
+"""What puts cells into one text and takes them out again; `missing` is its word for no value."""

@@ -4,8 +4,9 @@ Every form bounds its own error: `max_error(values)` is the largest distance bet
 what is read back, rounding of the values' own type included.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -18,23 +19,27 @@ SMALLEST = 1e-280
 """Below it, a power of ten that makes three digits of a number is no float."""
 
 
-class NumberForm(Protocol):
+class NumberForm(ABC):
     """Write finite numbers as texts and read them back."""
 
-    each_alone: ClassVar[bool]
+    each_alone: ClassVar[bool] = True
     """Whether a number's text depends on that number only."""
 
+    @abstractmethod
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
 
     def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
         """Give the values back; raises ValueError for a cell that is no number."""
+        return read_floats(cells)
 
+    @abstractmethod
     def max_error(self, values: Values) -> float:
         """Bound the error of a round trip of these finite values."""
 
     def fit_scale(self, values: Values) -> "NumberForm":
-        """Give the form whose scale suits these finite values."""
+        """Give the form whose scale suits these finite values; itself where it has no scale."""
+        return self
 
 
 def read_floats(cells: list[str]) -> NDArray[np.float64]:
@@ -54,33 +59,21 @@ def rounding(values: Values) -> float:
 
 
 @dataclass(frozen=True)
-class Shortest:
+class Shortest(NumberForm):
     """Write the shortest text that reads back as the same number of the same type."""
-
-    each_alone: ClassVar[bool] = True
 
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
         return values.astype(str).tolist()
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
-        """Give the values back."""
-        return read_floats(cells)
-
     def max_error(self, values: Values) -> float:
         """Give 0: the form is exact once cast to the values' own type."""
         return 0.0
 
-    def fit_scale(self, values: Values) -> "Shortest":
-        """Give itself: the form has no scale."""
-        return self
-
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(NumberForm):
     """Write a fixed number of decimals; there is no minus zero."""
-
-    each_alone: ClassVar[bool] = True
 
     decimals: int
 
@@ -93,24 +86,14 @@ class Fixed:
         form = f"%.{self.decimals}f"
         return [form % value for value in rounded.tolist()]
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
-        """Give the values back."""
-        return read_floats(cells)
-
     def max_error(self, values: Values) -> float:
         """Give half a unit of the last decimal."""
         return 0.5 * 10.0**-self.decimals + rounding(values)
 
-    def fit_scale(self, values: Values) -> "Fixed":
-        """Give itself: the form has no scale."""
-        return self
-
 
 @dataclass(frozen=True)
-class Significant:
+class Significant(NumberForm):
     """Write a fixed number of significant digits without exponent (0.00123, 1.23, 1230)."""
-
-    each_alone: ClassVar[bool] = True
 
     digits: int
 
@@ -130,24 +113,14 @@ class Significant:
             cells[chosen] = [form % value for value in rounded[chosen].tolist()]
         return cells.tolist()
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
-        """Give the values back."""
-        return read_floats(cells)
-
     def max_error(self, values: Values) -> float:
         """Give half a unit of the last digit of the largest value."""
         return _half_digit(values, self.digits)
 
-    def fit_scale(self, values: Values) -> "Significant":
-        """Give itself: the form has no scale."""
-        return self
-
 
 @dataclass(frozen=True)
-class Scientific:
+class Scientific(NumberForm):
     """Write significant digits with an exponent (1.23e-03)."""
-
-    each_alone: ClassVar[bool] = True
 
     digits: int
 
@@ -156,17 +129,9 @@ class Scientific:
         form = f"%.{self.digits - 1}e"
         return [form % value for value in (values.astype(np.float64) + 0.0).tolist()]
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
-        """Give the values back."""
-        return read_floats(cells)
-
     def max_error(self, values: Values) -> float:
         """Give half a unit of the last digit of the largest value."""
         return _half_digit(values, self.digits)
-
-    def fit_scale(self, values: Values) -> "Scientific":
-        """Give itself: the form has no scale."""
-        return self
 
 
 def _exponent(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

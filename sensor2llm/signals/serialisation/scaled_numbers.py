@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.serialisation.config import SerialiserConfig
-from sensor2llm.signals.serialisation.numbers import Values, largest, read_floats, rounding
+from sensor2llm.signals.serialisation.numbers import (
+    NumberForm,
+    Values,
+    largest,
+    read_floats,
+    rounding,
+)
 
 LARGEST_INTEGER = 2.0**53
 
@@ -26,15 +32,13 @@ def _integers(values: Values, decimals: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class ScaledInteger:
+class ScaledInteger(NumberForm):
     """Write (value - offset) / scale as an integer number of 10^-decimals.
 
     With `spaced`, digits stand apart (`1 2 3`), so that most tokenizers give each its own token;
     `fit_scale` then takes LLMTime's scaling: the 95th percentile of the values above an offset 0.3
     ranges under their smallest becomes 1 (Gruver et al. 2023, sec. 3).
     """
-
-    each_alone: ClassVar[bool] = True
 
     decimals: int
     scale: float = 1.0
@@ -71,13 +75,11 @@ class ScaledInteger:
 
 
 @dataclass(frozen=True)
-class Bins:
+class Bins(NumberForm):
     """Write the number of the equal bin that holds a value, in any base; its centre is read back.
 
     `fit_scale` takes Chronos' mean scaling: the mean absolute value is one scale.
     """
-
-    each_alone: ClassVar[bool] = True
 
     config: SerialiserConfig
 
@@ -118,7 +120,7 @@ class Bins:
 
 
 @dataclass(frozen=True)
-class Delta:
+class Delta(NumberForm):
     """Write the first value, then each value's difference from the one before, in fixed decimals.
 
     The rounded values are differenced, so that errors do not add up.
@@ -141,7 +143,3 @@ class Delta:
     def max_error(self, values: Values) -> float:
         """Give half a unit of the last decimal."""
         return 0.5 * 10.0**-self.decimals + rounding(values)
-
-    def fit_scale(self, values: Values) -> "Delta":
-        """Give itself: the form has no scale."""
-        return self

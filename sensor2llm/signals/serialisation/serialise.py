@@ -28,7 +28,6 @@ casting to the values' own type; 0 means exact.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -50,29 +49,9 @@ __all__ = ["SERIALISERS", "Serialiser", "SerialiserConfig", "make_serialiser"]
 Values = Shaped[np.ndarray, "..."]
 
 
-class Serialiser(Protocol):
-    """Write values as text and read them back."""
-
-    @property
-    def name(self) -> str:
-        """The name in `SERIALISERS`."""
-
-    def write(self, values: Values) -> str:
-        """Give the text of (channel, step) or (step,) values; raises DataError for infinities."""
-
-    def read(self, text: str) -> Float[np.ndarray, "channel step"]:
-        """Give the values of a text; raises DataError for a text of another form."""
-
-    def max_error(self, values: Values) -> float:
-        """Bound |read(write(values)) - values| after casting to the values' own type."""
-
-    def fit_scale(self, values: Values) -> "Serialiser":
-        """Give the serialiser whose scale suits the values (digits_spaced, bins; others: same)."""
-
-
 @dataclass(frozen=True)
-class TextSerialiser:
-    """A number form in a layout.
+class Serialiser:
+    """Write values as text and read them back: a number form in a layout.
 
     >>> bins = make_serialiser("bins", SerialiserConfig(bins=100)).fit_scale(np.array([1.0, 3.0]))
     >>> bins.read(bins.write(np.array([1.0, 3.0])))
@@ -126,8 +105,8 @@ class TextSerialiser:
         """Bound |read(write(values)) - values| after casting to the values' own type."""
         return max(self.form.max_error(row[~np.isnan(row)]) for row in _channels(values))
 
-    def fit_scale(self, values: Values) -> "TextSerialiser":
-        """Give the serialiser whose scale suits the values."""
+    def fit_scale(self, values: Values) -> "Serialiser":
+        """Give the serialiser whose scale suits the values (digits_spaced, bins; others: same)."""
         finite = values[np.isfinite(values)]
         if not finite.size:
             raise DataError(f"{self.name} cannot take its scale from values that are all missing")
@@ -195,7 +174,7 @@ def make_serialiser(name: str, config: SerialiserConfig | None = None) -> Serial
     if name not in NAMES:
         raise ConfigError(f"unknown serialiser {name!r}; choose from {', '.join(NAMES)}")
     config = config or SerialiserConfig()
-    return TextSerialiser(name, _form(name, config), _layout(name, config))
+    return Serialiser(name, _form(name, config), _layout(name, config))
 
 
 SERIALISERS: dict[str, Serialiser] = {name: make_serialiser(name) for name in NAMES}

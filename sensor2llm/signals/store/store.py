@@ -14,10 +14,10 @@ Nothing is read into memory before it is asked for, and writing holds one window
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +25,7 @@ from sensor2llm.artefacts.atomic_write import repair, replace_folder
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.digest import digest_windows, fingerprint
-from sensor2llm.signals.store.windows import Indices, windows_of
+from sensor2llm.signals.store.windows import Indices, Windows, digest_windows, fingerprint
 from sensor2llm.signals.store.writer import write_arrays
 from sensor2llm.signals.window import Window
 
@@ -35,7 +34,7 @@ KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "pa
         "fingerprint", "ledger"}  # fmt: skip
 
 
-class WindowStore:
+class WindowStore(Windows):
     """Read windows from a folder that `WindowStore.write` made.
 
     Example:
@@ -52,11 +51,11 @@ class WindowStore:
         meta = _read_meta(self.path)
         try:
             self.spec = SignalSpec.from_dict(meta["spec"])
-            self.label_names: tuple[str, ...] = tuple(meta["label_names"])
-            self.subject_names: tuple[str, ...] = tuple(meta["subjects"])
-            self.published: dict[str, list[str]] = dict(meta["published"])
-            self.source: str = meta["source"]
-            self.parts: dict[str, str] = dict(meta.get("parts", {}))
+            self.label_names = tuple(meta["label_names"])
+            self.subject_names = tuple(meta["subjects"])
+            self.published = dict(meta["published"])
+            self.source = meta["source"]
+            self.parts = dict(meta.get("parts", {}))
             self.ledger = Ledger.from_dict(meta.get("ledger", {}))
             self._n = int(meta["n"])
             self._fingerprint: str | None = meta.get("fingerprint")
@@ -108,20 +107,6 @@ class WindowStore:
         # A pickled memmap would carry all its data to a worker process.
         return WindowStore, (self.path,)
 
-    def __len__(self) -> int:
-        return self._n
-
-    def __iter__(self) -> Iterator[Window]:
-        return windows_of(self, range(self._n))
-
-    def __getitem__(self, row: SupportsIndex) -> Window:
-        return next(windows_of(self, [range(self._n)[row]]))
-
-    @property
-    def subjects(self) -> np.ndarray:
-        """Give every window's subject name, shape (n,)."""
-        return np.asarray(self.subject_names)[self.subject_ids]
-
     @cached_property
     def digests(self) -> np.ndarray:
         """Give a hash of each window's signals, uint64 (n,); a store without them is read once."""
@@ -138,10 +123,7 @@ class WindowStore:
         return self._modalities[self.spec[name].name]
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """Copy windows out: modality name -> (batch, channel, step); absent ones are zeros.
-
-        `names` are the modalities to read; by default all, in the spec's order.
-        """
+        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
         rows = np.asarray(indices, dtype=np.int64)
         wanted = self.spec.names if names is None else names
         return {name: np.asarray(self.modality(name))[rows] for name in wanted}

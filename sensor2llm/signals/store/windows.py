@@ -1,10 +1,21 @@
-"""Windows: what training and evaluation read, be it a folder or a view over several."""
+"""Windows: what training and evaluation read, be it a folder or a view over several.
 
+    windows.digests        a number a window; equal signals have equal numbers
+    windows.fingerprint    one hash of all that they hold, not of where they lie
+
+Caches, resumed runs, studies and the leak check know data by these.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
+from jaxtyping import UInt64
 
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
@@ -14,87 +25,124 @@ _CHUNK_ROWS = 64
 Indices = Sequence[int] | np.ndarray
 
 
-class Windows(Protocol):
-    """Say what training and evaluation read of windows: a WindowStore, or a view over stores."""
+class Windows(ABC):
+    """Read windows by the row: a WindowStore, or a view over stores."""
 
-    @property
-    def path(self) -> Path:
-        """Where the windows lie, for messages and records."""
+    path: Path
+    """Where they lie, for messages and records."""
+    spec: SignalSpec
+    source: str
+    """Where the data come from, in words."""
+    published: Mapping[str, Sequence[str]]
+    """The data set's own split: part -> people."""
+    parts: Mapping[str, str]
+    """Of data sets side by side, name -> source; people are named `name/person`."""
+    label_names: tuple[str, ...]
+    subject_names: tuple[str, ...]
+    present: np.ndarray
+    """Whether a modality is there: bool (n, modality)."""
+    labels: np.ndarray
+    """Label numbers, -1 for none: (n,)."""
+    subject_ids: np.ndarray
+    """Each window's index into `subject_names`: (n,)."""
+    starts: np.ndarray
+    """Each window's start in its recording in seconds: (n,)."""
 
-    @property
-    def spec(self) -> SignalSpec:
-        """What every window is checked against."""
-
-    @property
-    def source(self) -> str:
-        """Where the data come from, in words."""
-
-    @property
-    def published(self) -> Mapping[str, Sequence[str]]:
-        """The data set's own split: part -> people."""
-
-    @property
-    def parts(self) -> Mapping[str, str]:
-        """Of data sets side by side, name -> source; people are named `name/person`."""
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """Labels in the order of their numbers."""
-
-    @property
-    def subject_names(self) -> tuple[str, ...]:
-        """People in the order of their numbers."""
-
-    @property
-    def present(self) -> np.ndarray:
-        """Whether a modality is there: bool (n, modality)."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Label numbers, -1 for none: (n,)."""
-
-    @property
-    def subject_ids(self) -> np.ndarray:
-        """Each window's index into `subject_names`: (n,)."""
+    def _take_words(self, store: "Windows") -> None:
+        """Take over what a view of one store does not change."""
+        self.path, self.source, self.published = store.path, store.source, store.published
+        self.parts, self.label_names = store.parts, store.label_names
 
     @property
     def subjects(self) -> np.ndarray:
-        """Each window's subject name: (n,)."""
+        """Give every window's subject name: (n,)."""
+        return np.asarray(self.subject_names)[self.subject_ids]
 
     @property
-    def starts(self) -> np.ndarray:
-        """Each window's start in its recording in seconds: (n,)."""
-
-    @property
+    @abstractmethod
     def digests(self) -> np.ndarray:
-        """A hash of each window's signals, uint64 (n,); equal windows have equal ones."""
+        """Give a hash of each window's signals as they were written, uint64 (n,)."""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """A hash of all that the store holds."""
+        """Give a hash of all that they hold, of a view by what it reads and what it makes of it."""
+        return fingerprint(self, self._origin())
 
-    def __len__(self) -> int: ...
+    def _origin(self) -> Mapping[str, Any]:
+        """Give the fingerprints of what a view reads, and what it makes of it, as plain JSON."""
+        return {}
 
-    def __iter__(self) -> Iterator[Window]: ...
+    def __len__(self) -> int:
+        return len(self.labels)
 
-    def __getitem__(self, row: SupportsIndex) -> Window: ...
+    def __iter__(self) -> Iterator[Window]:
+        return self.windows(range(len(self)))
 
+    def __getitem__(self, row: SupportsIndex) -> Window:
+        return next(self.windows([range(len(self))[row]]))
+
+    def windows(self, rows: Sequence[int]) -> Iterator[Window]:
+        """Yield these windows, read some at a time."""
+        for first in range(0, len(rows), _CHUNK_ROWS):
+            chunk = rows[first : first + _CHUNK_ROWS]
+            signals = self.read(chunk)
+            for i, row in enumerate(chunk):
+                label = int(self.labels[row])
+                there = zip(self.spec.names, self.present[row], strict=True)
+                yield Window(
+                    # A copy: a window that is kept must not keep its neighbours.
+                    signals={name: signals[name][i].copy() for name, present in there if present},
+                    subject=self.subject_names[int(self.subject_ids[row])],
+                    label=self.label_names[label] if label >= 0 else None,
+                    start_s=float(self.starts[row]),
+                )
+
+    @abstractmethod
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
+        """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros.
+
+        `names` are the modalities to read; by default all, in the spec's order.
+        """
 
 
-def windows_of(store: Windows, rows: Sequence[int]) -> Iterator[Window]:
-    """Yield these windows of a store or view, read some at a time."""
-    for first in range(0, len(rows), _CHUNK_ROWS):
-        chunk = rows[first : first + _CHUNK_ROWS]
-        signals = store.read(chunk)
-        for i, row in enumerate(chunk):
-            label = int(store.labels[row])
-            there = zip(store.spec.names, store.present[row], strict=True)
-            yield Window(
-                # A copy: a window that is kept must not keep its neighbours.
-                signals={name: signals[name][i].copy() for name, present in there if present},
-                subject=store.subject_names[int(store.subject_ids[row])],
-                label=store.label_names[label] if label >= 0 else None,
-                start_s=float(store.starts[row]),
-            )
+def digest_window(window: Window) -> int:
+    """Hash a window's signals; its label, person and start are left out."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in sorted(window.signals):
+        values = np.ascontiguousarray(window.signals[name], dtype="<f4")
+        digest.update(f"{name} {values.shape} ".encode())
+        digest.update(values.tobytes())
+    return int.from_bytes(digest.digest(), "little")
+
+
+def digest_windows(windows: Iterable[Window]) -> UInt64[np.ndarray, " window"]:
+    """Hash each window's signals, reading all of them."""
+    return np.fromiter((digest_window(window) for window in windows), np.uint64)
+
+
+def fingerprint(store: Windows, origin: Mapping[str, Any] | None = None) -> str:
+    """Give "sha256:…" of windows, labels, people, starts, spec, published split and source.
+
+    Args:
+        store: a store, or a view.
+        origin: of a view, the fingerprints of what it reads and what it makes of it.
+    """
+    facts = {
+        "spec": store.spec.to_dict(),
+        "labels": list(store.label_names),
+        "people": list(store.subject_names),
+        "published": {part: list(people) for part, people in store.published.items()},
+        "source": store.source,
+        "parts": dict(store.parts),
+        "origin": dict(origin or {}),
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for values, dtype in (
+        (store.digests, "<u8"),
+        (store.labels, "<i8"),
+        (store.subject_ids, "<i4"),
+        (store.starts, "<f8"),
+        (store.present, "?"),
+    ):
+        digest.update(np.ascontiguousarray(values, dtype=dtype).tobytes())
+    return f"sha256:{digest.hexdigest()}"

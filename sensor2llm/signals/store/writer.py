@@ -13,7 +13,7 @@ import numpy as np
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.digest import digest_window
+from sensor2llm.signals.store.windows import digest_window
 from sensor2llm.signals.window import Window
 
 _LONGEST_NAME = 200

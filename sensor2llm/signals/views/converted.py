@@ -12,7 +12,7 @@ WindowStore's windows takes a view of them (`sensor2llm.signals.store.windows.Wi
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import pi
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -22,10 +22,6 @@ from sensor2llm.signals.resample import resample
 from sensor2llm.signals.scale import GRAVITY
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
 from sensor2llm.signals.store.windows import Indices, Windows
-from sensor2llm.signals.views.view import StoreView
-
-Place = Literal["start", "centre", "end"]
-_SHARES: Mapping[Place, float] = {"start": 0.0, "centre": 0.5, "end": 1.0}
 
 # Unit -> what it measures, and its size in that quantity's own unit.
 _UNITS = {
@@ -61,19 +57,19 @@ class _Conversion:
         return values.take(cut, axis=2) * self.factors
 
 
-class ConvertedView(StoreView):
+class ConvertedView(Windows):
     """Read a store's windows in a common spec: names, units, rates and window length.
 
     Channels are matched by position. Accelerations in g, mg and m/s^2, turn rates in deg/s and
     rad/s, voltages in V, mV and uV and durations in s and ms are converted. A modality of the
     common spec that the store lacks is absent from all its windows; a modality of the store that
-    is not mapped is left out, and so is a window that then has nothing.
+    is not mapped is left out, and so is a window that then has nothing. Of longer windows the
+    centre is kept.
 
     Args:
         store: A WindowStore, or another view.
         modalities: Its modalities' names -> names in the common spec.
         spec: The common spec.
-        place: Which part of a window is kept where the common windows are shorter.
 
     Raises:
         SpecError: If a name in `modalities` is in neither spec.
@@ -81,26 +77,15 @@ class ConvertedView(StoreView):
             channels, units or axes do not fit, or the windows are shorter than the common ones.
     """
 
-    def __init__(
-        self,
-        store: Windows,
-        modalities: Mapping[str, str],
-        spec: SignalSpec,
-        place: Place = "centre",
-    ) -> None:
-        if place not in get_args(Place):
-            choices = ", ".join(get_args(Place))
-            raise DataError(f"unknown place {place!r}; choose from {choices}")
-        self.store, self.modalities, self.spec, self.place = store, dict(modalities), spec, place
+    def __init__(self, store: Windows, modalities: Mapping[str, str], spec: SignalSpec) -> None:
+        self.store, self.modalities, self.spec = store, dict(modalities), spec
         _check_names(store, self.modalities)
         offsets_s = {
-            theirs: _spare_s(store, theirs, spec, ours) * _SHARES[place]
+            theirs: _spare_s(store, theirs, spec, ours) / 2
             for theirs, ours in self.modalities.items()
         }
         self._conversions = {
-            ours: _conversion(
-                store, store.spec[theirs], spec[ours], offsets_s[theirs], _SHARES[place]
-            )
+            ours: _conversion(store, store.spec[theirs], spec[ours], offsets_s[theirs])
             for theirs, ours in self.modalities.items()
         }
         there = _present(store, self.modalities, spec)
@@ -118,7 +103,7 @@ class ConvertedView(StoreView):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The store pickles as its path; the arrays here are made again from it.
-        return ConvertedView, (self.store, self.modalities, self.spec, self.place)
+        return ConvertedView, (self.store, self.modalities, self.spec)
 
     @property
     def digests(self) -> np.ndarray:
@@ -126,17 +111,10 @@ class ConvertedView(StoreView):
         return np.asarray(self.store.digests)[self._rows]
 
     def _origin(self) -> Mapping[str, Any]:
-        return {
-            "mapped": self.store.fingerprint,
-            "names": self.modalities,
-            "place": self.place,
-        }
+        return {"mapped": self.store.fingerprint, "names": self.modalities, "place": "centre"}
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """Read windows in the common spec: name -> float32 (batch, channel, step), absent zeros.
-
-        `names` are the modalities to read; by default all, in the spec's order.
-        """
+        """Read windows in the common spec: name -> float32 (batch, channel, step), absent zeros."""
         rows = self._rows[np.asarray(indices, dtype=np.int64)]
         wanted = [self.spec[name] for name in (self.spec.names if names is None else names)]
         sources = {m.name: self._conversions[m.name] for m in wanted if m.name in self._conversions}
@@ -183,12 +161,9 @@ def _spare_s(store: Windows, name: str, spec: SignalSpec, common: str) -> float:
     return max(0.0, theirs - ours)
 
 
-def _conversion(
-    store: Windows, theirs: Modality, ours: Modality, offset_s: float, share: float
-) -> _Conversion:
+def _conversion(store: Windows, theirs: Modality, ours: Modality, offset_s: float) -> _Conversion:
     _check_fit(store, theirs, ours)
-    spare_steps = theirs.steps - ours.steps
-    start = offset_s * ours.rate_hz if ours.rate_hz else share * spare_steps
+    start = offset_s * ours.rate_hz if ours.rate_hz else (theirs.steps - ours.steps) / 2
     factors = [unit_factor(a, b) for a, b in zip(theirs.units, ours.units, strict=True)]
     return _Conversion(
         name=theirs.name,

@@ -4,23 +4,21 @@ held = InMemoryWindows([window, other], spec)
 held.read([0, 1])["accel"]
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.store.digest import digest_windows
-from sensor2llm.signals.store.windows import Indices
-from sensor2llm.signals.views.view import StoreView
+from sensor2llm.signals.store.windows import Indices, Windows, digest_windows
 from sensor2llm.signals.window import Window
 
 NOBODY = "unknown"
 
 
-class InMemoryWindows(StoreView):
+class InMemoryWindows(Windows):
     """Hold windows of one spec as `Windows`, so that views take them as they take a store.
 
     A row of values (axis none) with NaN is missing. A window without a subject is of `unknown`.
@@ -63,17 +61,13 @@ class InMemoryWindows(StoreView):
         """Give a hash of each window's signals."""
         return digest_windows(self._windows)
 
-    def _origin(self) -> Mapping[str, Any]:
-        return {}
-
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Copy windows out: modality name -> float32 (batch, channel, step), absent ones zeros."""
         chosen = [self._windows[i] for i in np.asarray(indices, dtype=np.int64).tolist()]
         arrays = {}
-        for modality in map(self.spec.__getitem__, self.spec.names if names is None else names):
-            values = np.zeros((len(chosen), *modality.shape), np.float32)
+        for name in self.spec.names if names is None else names:
+            arrays[name] = np.zeros((len(chosen), *self.spec[name].shape), np.float32)
             for row, window in enumerate(chosen):
-                if modality.name in window.signals:
-                    values[row] = window.signals[modality.name]
-            arrays[modality.name] = values
+                if name in window.signals:
+                    arrays[name][row] = window.signals[name]
         return arrays

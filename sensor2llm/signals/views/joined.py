@@ -16,10 +16,9 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.store.windows import Indices, Windows
-from sensor2llm.signals.views.view import StoreView
 
 
-class JoinedStores(StoreView):
+class JoinedStores(Windows):
     """Read several stores of one spec as one, a store's rows after the other's.
 
     A person is named `store/person`, so that people of two stores are never taken for one. Labels
@@ -100,10 +99,7 @@ class JoinedStores(StoreView):
         return {"joined": [store.fingerprint for store in self.stores]}
 
     def read(self, indices: Indices, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """Read windows of any of the stores; a store that has none of these rows is not touched.
-
-        `names` are the modalities to read; by default all, in the spec's order.
-        """
+        """Read windows of any of the stores; a store that has none of these rows is not touched."""
         rows = np.asarray(indices, dtype=np.int64)
         wanted = [self.spec[name] for name in (self.spec.names if names is None else names)]
         out = {m.name: np.empty((len(rows), *m.shape), np.float32) for m in wanted}

@@ -93,11 +93,11 @@ def view_row(store, name, i):
     return store[rows[i]].signals[name]
 
 
-@pytest.mark.parametrize(("place", "first"), [("start", 0), ("centre", 2), ("end", 4)])
-def test_a_window_is_cut_where_it_is_asked(store, place, first):
+def test_of_a_longer_window_the_centre_is_kept(store):
+    first = 2
     accel = timed("accel", "g", 8.0, 1.5)
     beats = Modality(name="rr", channels=SPEC["rr"].channels, steps=3, axis="event")
-    view = ConvertedView(store, {"accel": "accel", "rr": "rr"}, spec_of(accel, beats), place=place)
+    view = ConvertedView(store, {"accel": "accel", "rr": "rr"}, spec_of(accel, beats))
     np.testing.assert_array_equal(
         view.read([0])["accel"][0], store[0].signals["accel"][:, first : first + 12]
     )
@@ -212,13 +212,11 @@ def test_normalising_and_batches_work_on_a_view_as_on_a_store(store, tmp_path):
     rows = np.arange(len(view))
     normaliser = fit_normaliser(view, rows)
     assert normaliser.to_dict() == fit_normaliser(written, rows).to_dict()
-    for ours, theirs in zip(
-        WindowDataset(view, rows, normaliser), WindowDataset(written, rows, normaliser), strict=True
-    ):
-        assert ours.present.tolist() == theirs.present.tolist()
-        assert ours.labels.tolist() == theirs.labels.tolist()
-        for name in spec.names:
-            np.testing.assert_array_equal(ours.signals[name], theirs.signals[name])
+    ours, theirs = (WindowDataset(one, rows, normaliser).batch(rows) for one in (view, written))
+    assert ours.present.tolist() == theirs.present.tolist()
+    assert ours.labels.tolist() == theirs.labels.tolist()
+    for name in spec.names:
+        np.testing.assert_array_equal(ours.signals[name], theirs.signals[name])
 
 
 def test_splits_and_label_shares_are_those_of_the_store(store):
@@ -232,11 +230,10 @@ def test_splits_and_label_shares_are_those_of_the_store(store):
 
 
 def test_a_pickled_view_carries_no_data(store):
-    view = ConvertedView(store, {"accel": "accel"}, SPEC.subset(["accel"]), place="end")
+    view = ConvertedView(store, {"accel": "accel"}, SPEC.subset(["accel"]))
     pickled = pickle.dumps(view)
     assert len(pickled) < 1500
     again = pickle.loads(pickled)
-    assert again.place == "end"
     np.testing.assert_array_equal(again.read([3])["accel"], view.read([3])["accel"])
 
 
@@ -294,11 +291,6 @@ WRIST = timed("wrist", "g", 8.0, 2.0)
 def test_what_does_not_fit_is_named_on_both_sides(store, names, spec, error, message):
     with pytest.raises(error, match=message):
         ConvertedView(store, names, spec)
-
-
-def test_an_unknown_place_is_refused(store):
-    with pytest.raises(DataError, match="unknown place 'middle'; choose from start, centre, end"):
-        ConvertedView(store, {"accel": "wrist"}, spec_of(WRIST), place="middle")
 
 
 def test_a_view_of_nothing_is_refused(tmp_path):
