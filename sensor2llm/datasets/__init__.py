@@ -1,1 +1,5 @@
-"""Readers of published data sets, one file each."""
+"""Readers of published data sets, one file each.
+
+A reader raises ConfigError for an option that its data set does not have, and DataError or
+SpecError, naming file and place, for all that is missing or not as published.
+"""

@@ -108,7 +108,7 @@ def test_without_wfdb_the_extra_is_named(small: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_folder_without_records_says_where_to_download_them(tmp_path: Path):
-    with pytest.raises(DataError, match=r"unpack training2017\.zip of https://physionet"):
+    with pytest.raises(DataError, match=r"unpack the archive of https://physionet"):
         cinc2017.read(tmp_path, OPTIONS)
 
 

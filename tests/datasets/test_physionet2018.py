@@ -113,10 +113,11 @@ def test_units_rates_and_shapes_are_the_documented_ones(small: Path):
 
 def test_values_are_physical_and_keep_their_time_at_the_lower_rate(small: Path):
     window = list(physionet2018.read(small, OPTIONS).windows)[3]
-    for name, signals in physionet2018.SIGNALS.items():
-        rate_hz = physionet2018.RATES_HZ[name]
+    for modality in physionet2018.SPEC.modalities:
+        rate_hz = modality.rate_hz
         times = window.start_s + np.arange(30 * rate_hz) / rate_hz
-        for values, signal in zip(window.signals[name], signals, strict=True):
+        signals = modality.channel_names
+        for values, signal in zip(window.signals[modality.name], signals, strict=True):
             amplitude = 1 if signal == "ECG" else 100
             tenths = list(SIGNALS).index(signal) + 1
             expected = amplitude * np.sin(2 * np.pi * tenths / 10 * times)

@@ -51,13 +51,7 @@ Beats = np.ndarray
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the records from the folder that holds their WFDB annotations or text dumps.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For WFDB files without wfdb, a folder without records, a missing or malformed
-            file, an unknown rhythm, or beats that go back.
-    """
+    """Read the records from the folder that holds their WFDB annotations or text dumps."""
     options.allow("afdb", "overlap")
     records, load = find_records(folder)
     ledger = Ledger()
@@ -76,11 +70,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 
 def find_records(folder: Path) -> tuple[list[str], Callable[[Path, str], tuple[Changes, Beats]]]:
-    """List the records by name, and say how one is read.
-
-    Raises:
-        DataError: Where there is none, with the page to download them from, and for a copy of one.
-    """
+    """List the records by name, and say how one is read."""
     annotated = sorted(path.stem for path in folder.glob("*.atr"))
     dumped = sorted(path.stem[3:] for path in folder.glob("atr*.txt"))
     strange = next((name for name in annotated or dumped if not re.fullmatch(r"\w+", name)), None)

@@ -40,12 +40,7 @@ class BeatList:
 
 
 def read_beats(path: Path) -> BeatList:
-    """Read one file.
-
-    Raises:
-        DataError: For an empty file, text in another encoding, a line that is not as described,
-            and times that go back or do not agree with the intervals.
-    """
+    """Read one file."""
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path.name} is empty")
@@ -84,11 +79,7 @@ def spread_by_intervals(times_s: Column, intervals_s: Column) -> Column:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, or in UTF-16 with its mark.
-
-    Raises:
-        DataError: For another encoding.
-    """
+    """Read a text file in UTF-8, or in UTF-16 with its mark."""
     raw = path.read_bytes()
     marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:

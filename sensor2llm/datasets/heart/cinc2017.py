@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.datasets.formats.wfdb_records import read_signals
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import find_root, possible_values, sampled_spec
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
@@ -40,18 +40,14 @@ LABELS = {
 }
 REFERENCE = "REFERENCE-v3.csv"
 RATE_HZ, WINDOW_S = 300.0, 10.0
+DOWNLOAD = "https://physionet.org/content/challenge-2017/1.0.0/"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the records from the folder that holds (or is) `training2017`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: Without wfdb, for a folder without records, a missing or malformed list of
-            labels, a record without a label, a broken file, or an ECG that is not in mV.
-    """
+    """Read the records from the folder that holds (or is) `training2017`."""
     options.allow("cinc2017", "overlap", "window_s")
-    root, labels = find_root(folder), read_labels(find_reference(folder))
+    root = find_root(folder, ("training2017",), "A*.hea", DOWNLOAD)
+    labels = read_labels(find_reference(folder))
     records = sorted(path.with_suffix("") for path in root.glob("A*.hea"))
     unlabelled = [record.name for record in records if record.name not in labels]
     if unlabelled:
@@ -67,8 +63,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
             for record in records
             for window in _windows(record, labels[record.name], spec, overlap, ledger)
         ),
-        source="PhysioNet/CinC Challenge 2017 (Clifford et al. 2017), ODC-By 1.0, "
-        "https://physionet.org/content/challenge-2017/1.0.0/",
+        source=f"PhysioNet/CinC Challenge 2017 (Clifford et al. 2017), ODC-By 1.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
     )
@@ -76,51 +71,19 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     """Describe windows of this length."""
-    ecg = Modality(
-        name="ecg",
-        channels=(Channel(name="ecg", unit="mV"),),
-        steps=round(window_s * RATE_HZ),
-        rate_hz=RATE_HZ,
-    )
-    return SignalSpec(modalities=(ecg,), window_s=window_s)
-
-
-def find_root(folder: Path) -> Path:
-    """Find the folder with the records at `folder` or directly below it.
-
-    Raises:
-        DataError: Where there is none, with the page to download it from.
-    """
-    for root in (folder, folder / "training2017"):
-        if any(root.glob("A*.hea")):
-            return root
-    raise DataError(
-        f"no training2017/A00001.hea in {folder}; unpack training2017.zip of "
-        "https://physionet.org/content/challenge-2017/1.0.0/ there"
-    )
+    return sampled_spec({"ecg": (["ecg"], "mV", RATE_HZ)}, window_s)
 
 
 def find_reference(folder: Path) -> Path:
-    """Find the list of labels in `folder`, below it or beside it.
-
-    Raises:
-        DataError: Where it is missing.
-    """
+    """Find the list of labels in `folder`, below it or beside it."""
     for root in (folder, folder / "training2017", folder.parent):
         if (root / REFERENCE).is_file():
             return root / REFERENCE
-    raise DataError(
-        f"no {REFERENCE} in {folder}; download it from "
-        "https://physionet.org/content/challenge-2017/1.0.0/"
-    )
+    raise DataError(f"no {REFERENCE} in {folder}; download it from {DOWNLOAD}")
 
 
 def read_labels(path: Path) -> Mapping[str, str]:
-    """Read the list of labels: record to label text.
-
-    Raises:
-        DataError: For a line that is not `A00001,N` with a known label.
-    """
+    """Read the list of labels: record to label text."""
     labels = {}
     for row, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if not line.strip():

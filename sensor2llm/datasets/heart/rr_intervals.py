@@ -47,13 +47,7 @@ UNLABELLED, UNKNOWN = "unlabelled", "unknown"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the files of every group; each when its windows are taken.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a folder without text files, a line that is not as described, times that go
-            back, values that are no intervals, or a malformed `labels.csv`.
-    """
+    """Read the files of every group; each when its windows are taken."""
     options.allow("rr_intervals", "overlap")
     paths, names = find_files(folder), read_names(folder)
     ledger = Ledger()
@@ -70,11 +64,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 
 def find_files(folder: Path) -> list[Path]:
-    """List the text files by group and name.
-
-    Raises:
-        DataError: Where there is none.
-    """
+    """List the text files by group and name."""
     for pattern in ("rr/*/*.txt", "*/*.txt", "*.txt"):
         paths = sorted(folder.glob(pattern))
         if paths:
@@ -85,11 +75,7 @@ def find_files(folder: Path) -> list[Path]:
 
 
 def read_names(folder: Path) -> Mapping[str, str]:
-    """Read `labels.csv` where there is one: name to label.
-
-    Raises:
-        DataError: For a line that is not `name,label`.
-    """
+    """Read `labels.csv` where there is one: name to label."""
     for path in (folder / "labels.csv", folder / "rr" / "labels.csv"):
         if path.is_file():
             return _names(path)

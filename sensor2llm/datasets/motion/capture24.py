@@ -34,12 +34,10 @@ from sensor2llm.datasets.formats.text_tables import read_batches, stack_floats
 from sensor2llm.datasets.motion.motion_tables import (
     EARLIER,
     equal_runs,
-    find_root,
     in_order,
     leave_out,
-    motion_spec,
 )
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import axis_spec, find_root, possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
@@ -76,12 +74,7 @@ class Stretch(NamedTuple):
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `capture24`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a missing folder or dictionary, or a file that is not as published.
-    """
+    """Read the data set from the folder that holds (or is) `capture24`."""
     options.allow("capture24", "overlap", "window_s")
     root = find_root(folder, ("capture24",), "P*.csv.gz", DOWNLOAD)
     labels = read_dictionary(root / DICTIONARY)
@@ -89,7 +82,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     strange = next((path for path in paths if not re.fullmatch(r"P[0-9]+", _person(path))), None)
     if strange is not None:
         raise DataError(f"{strange.name[:60]} names no person; expected P001.csv.gz; rename it")
-    spec = motion_spec({NAME: ("xyz", "g")}, RATE_HZ, options.window_s or WINDOW_S)
+    spec = axis_spec({NAME: ("xyz", "g")}, RATE_HZ, options.window_s or WINDOW_S)
     ledger = Ledger()
     return Reading(
         spec=spec,
@@ -109,11 +102,7 @@ def _person(path: Path) -> str:
 
 
 def read_dictionary(path: Path) -> dict[str, str]:
-    """Read the class of each annotation that has one, in the order of the file.
-
-    Raises:
-        DataError: For a missing file or column, and where no annotation has a class.
-    """
+    """Read the class of each annotation that has one, in the order of the file."""
     types = {"annotation": pa.string(), SCHEME: pa.string()}
     rows = [row for batch in read_batches(path, types) for row in batch.to_pylist()]
     labels = {row["annotation"]: row[SCHEME].replace("-", " ") for row in rows if row[SCHEME]}

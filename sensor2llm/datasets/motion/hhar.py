@@ -50,14 +50,13 @@ from sensor2llm.datasets.motion.motion_tables import (
     SLOW,
     Bout,
     bout_windows,
-    find_root,
     in_order,
     is_slow,
     leave_out,
     long_runs,
-    motion_spec,
 )
 from sensor2llm.datasets.motion.wisdm_file import average_bursts
+from sensor2llm.datasets.published import axis_spec, find_root
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
@@ -101,13 +100,7 @@ Device = tuple[str, str]
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `Activity recognition exp`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have, or devices other than watch,
-            phone or both.
-        DataError: For a missing file, one that is not as published, or an unknown activity.
-    """
+    """Read the data set from the folder that holds (or is) `Activity recognition exp`."""
     options.allow("hhar", "overlap", "window_s", "devices")
     if options.devices not in (None, "both", "watch", "phone"):
         raise ConfigError(f"hhar has devices watch, phone and both, got {options.devices!r}")
@@ -119,16 +112,12 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         if not path.is_file():
             raise DataError(f"{path} is missing; unpack the whole archive again")
     sensors = {name: ("xyz", UNITS[name.split("_")[1]]) for name in files}
-    spec = motion_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
+    spec = axis_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
     return Reading(
         spec=spec,
-        windows=(
-            window
-            for bout in _all_bouts(files, spec, ledger)
-            for window in bout_windows(bout, spec, overlap, ledger)
-        ),
+        windows=bout_windows(_all_bouts(files, spec, ledger), spec, overlap, ledger),
         source=f"HHAR (Stisen et al. 2015), CC BY 4.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,

@@ -35,12 +35,10 @@ from sensor2llm.datasets.motion.motion_tables import (
     NO_ACTIVITY,
     Bout,
     bout_windows,
-    find_root,
     leave_out,
     long_runs,
-    motion_spec,
-    number_files,
 )
+from sensor2llm.datasets.published import axis_spec, find_root, number_files
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
@@ -77,27 +75,20 @@ DOWNLOAD = "https://archive.ics.uci.edu/dataset/319"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `MHEALTHDATASET`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a missing folder, a file that is not as published, or an unknown activity.
-    """
+    """Read the data set from the folder that holds (or is) `MHEALTHDATASET`."""
     options.allow("mhealth", "overlap", "window_s")
     pattern = "mHealth_subject*.log"
     root = find_root(folder, ("MHEALTHDATASET",), pattern, DOWNLOAD)
     people = number_files(root, pattern, "mHealth_subject")
-    spec = motion_spec(SENSORS, RATE_HZ, options.window_s or WINDOW_S)
+    spec = axis_spec(SENSORS, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
+    bouts = (
+        bout for person, path in people.items() for bout in _bouts(path, str(person), spec, ledger)
+    )
     return Reading(
         spec=spec,
-        windows=(
-            window
-            for person in people
-            for bout in _bouts(people[person], str(person), spec, ledger)
-            for window in bout_windows(bout, spec, overlap, ledger)
-        ),
+        windows=bout_windows(bouts, spec, overlap, ledger),
         source=f"MHEALTH (Banos et al. 2014), CC BY 4.0, {DOWNLOAD}",
         label_names=LABELS,
         ledger=ledger,

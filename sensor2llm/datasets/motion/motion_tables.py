@@ -3,21 +3,18 @@
 A bout is what one person's sensors measured during one activity, in one go.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from sensor2llm.datasets.possible import possible_values
-from sensor2llm.errors import DataError
+from sensor2llm.datasets.published import possible_values
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.segment import SHORT
 from sensor2llm.signals.shared_stamps import spread_stamps
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 
@@ -42,72 +39,11 @@ class Bout:
     times_s: Float64[np.ndarray, " sample"]
 
 
-def find_root(folder: Path, below: Sequence[str], holds: str, download: str) -> Path:
-    """Find the published folder at `folder` or at one of the places `below` it.
-
-    Args:
-        folder: What the person gave.
-        below: Relative paths to look at too, the published one first.
-        holds: A glob pattern that the right folder has a match for.
-        download: The page to name where there is none.
-
-    Raises:
-        DataError: Where there is none, with the page to download it from.
-    """
-    for root in (folder, *(folder / path for path in below)):
-        if root.is_dir() and any(root.glob(holds)):
-            return root
-    raise DataError(f"no '{below[0]}/{holds}' in {folder}; unpack the archive of {download} there")
-
-
-def motion_spec(
-    sensors: Mapping[str, tuple[Sequence[str], str]], rate_hz: float, window_s: float
-) -> SignalSpec:
-    """Describe windows of sensors of one rate, whose channels are named `<sensor>_<axis>`.
-
-    Args:
-        sensors: Axes and unit of each by its name.
-        rate_hz: Of all of them.
-        window_s: Length of a window.
-    """
-    return SignalSpec(
-        window_s=window_s,
-        modalities=tuple(
-            Modality(
-                name=name,
-                channels=tuple(Channel(name=f"{name}_{axis}", unit=unit) for axis in axes),
-                steps=round(window_s * rate_hz),
-                rate_hz=rate_hz,
-            )
-            for name, (axes, unit) in sensors.items()
-        ),
-    )
-
-
 def equal_runs(codes: np.ndarray) -> list[tuple[int, int]]:
     """Give the runs of neighbouring equal codes as (start, stop)."""
     cuts = np.flatnonzero(codes[1:] != codes[:-1]) + 1
     edges = [0, *cuts.tolist(), len(codes)]
     return [(a, b) for a, b in pairwise(edges) if b > a]
-
-
-def number_files(root: Path, pattern: str, prefix: str) -> dict[int, Path]:
-    """List the files `<prefix><number>` by their numbers, which name people.
-
-    Raises:
-        DataError: For a name without a number, and two files of one number.
-    """
-    files: dict[int, Path] = {}
-    for path in sorted(root.glob(pattern)):
-        number = path.stem.removeprefix(prefix)
-        if not re.fullmatch("[0-9]{1,6}", number):
-            raise DataError(f"{path.name[:60]} names no person; expected {prefix}1{path.suffix}")
-        if int(number) in files:
-            raise DataError(
-                f"{path.name} and {files[int(number)].name} are of one person; keep one of them"
-            )
-        files[int(number)] = path
-    return dict(sorted(files.items()))
 
 
 def leave_out(ledger: Ledger, samples: int, reason: str) -> None:
@@ -184,24 +120,22 @@ def is_slow(times_s: Float64[np.ndarray, " sample"], max_gap_s: float) -> bool:
     return len(times_s) > 1 and float(np.median(np.diff(times_s))) > max_gap_s
 
 
-def bout_windows(bout: Bout, spec: SignalSpec, overlap: float, ledger: Ledger) -> Iterator[Window]:
-    """Cut a bout into windows; its samples and windows are counted in `ledger`.
-
-    Raises:
-        SpecError: For a channel whose values cannot be in its unit.
-    """
-    tracks, where = {}, f"{bout.subject}, {bout.label}"
-    for name, values in bout.values.items():
-        possible = possible_values(where, values, spec[name], ledger)
-        tracks[name] = Track(modality=spec[name], values=possible, start_s=bout.start_s)
-    stop_s = bout.start_s + max(
-        part.shape[1] / float(spec[name].rate_hz or 1.0) for name, part in bout.values.items()
-    )
-    recording = Recording(
-        subject=bout.subject,
-        tracks=tracks,
-        annotations=(Annotation(start_s=bout.start_s, stop_s=stop_s, label=bout.label),),
-        name=f"{bout.subject} {bout.label}",
-        row_times_s=bout.times_s,
-    )
-    yield from segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples")
+def bout_windows(
+    bouts: Iterable[Bout], spec: SignalSpec, overlap: float, ledger: Ledger
+) -> Iterator[Window]:
+    """Cut bouts into windows; their samples and windows are counted in `ledger`."""
+    for bout in bouts:
+        tracks, where = {}, f"{bout.subject}, {bout.label}"
+        for name, values in bout.values.items():
+            possible = possible_values(where, values, spec[name], ledger)
+            tracks[name] = Track(modality=spec[name], values=possible, start_s=bout.start_s)
+        lengths = (v.shape[1] / float(spec[name].rate_hz or 1.0) for name, v in bout.values.items())
+        stop_s = bout.start_s + max(lengths)
+        recording = Recording(
+            subject=bout.subject,
+            tracks=tracks,
+            annotations=(Annotation(start_s=bout.start_s, stop_s=stop_s, label=bout.label),),
+            name=f"{bout.subject} {bout.label}",
+            row_times_s=bout.times_s,
+        )
+        yield from segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples")

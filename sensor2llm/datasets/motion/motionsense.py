@@ -35,9 +35,8 @@ from sensor2llm.datasets.formats.text_tables import read_batches, stack_floats
 from sensor2llm.datasets.motion.motion_tables import (
     Bout,
     bout_windows,
-    find_root,
-    motion_spec,
 )
+from sensor2llm.datasets.published import axis_spec, find_root
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
@@ -61,28 +60,19 @@ DOWNLOAD = "https://github.com/mmalekzadeh/motion-sense"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `A_DeviceMotion_data`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a missing folder, an unknown activity, or a file that is not as published.
-    """
+    """Read the data set from the folder that holds (or is) `A_DeviceMotion_data`."""
     options.allow("motionsense", "overlap", "window_s")
     name = "A_DeviceMotion_data"
     below = (name, f"{name}/{name}", f"data/{name}")
     trials = find_trials(find_root(folder, below, "*_*/sub_*.csv", DOWNLOAD))
     sensors = {name: ("xyz", unit) for name, (_, unit) in SENSORS.items()}
-    spec = motion_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
+    spec = axis_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
+    bouts = (bout for person in sorted(trials) for bout in _bouts(str(person), trials[person]))
     return Reading(
         spec=spec,
-        windows=(
-            window
-            for person in sorted(trials)
-            for bout in _bouts(str(person), trials[person])
-            for window in bout_windows(bout, spec, overlap, ledger)
-        ),
+        windows=bout_windows(bouts, spec, overlap, ledger),
         source=f"MotionSense (Malekzadeh et al. 2018), ODbL 1.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
@@ -90,11 +80,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 
 def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
-    """List each person's trials in the order of their numbers: number, label, file.
-
-    Raises:
-        DataError: For a folder of another activity, and two files of one trial.
-    """
+    """List each person's trials in the order of their numbers: number, label, file."""
     trials: dict[int, list[tuple[int, str, Path]]] = {}
     for path in root.glob("*_*/sub_*.csv"):
         activity, _, trial = path.parent.name.partition("_")

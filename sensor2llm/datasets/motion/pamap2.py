@@ -42,19 +42,16 @@ from sensor2llm.datasets.formats.text_tables import read_numbers, stack_floats
 from sensor2llm.datasets.motion.motion_tables import (
     Bout,
     bout_windows,
-    find_root,
     in_order,
     leave_out,
     long_runs,
-    motion_spec,
-    number_files,
 )
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import find_root, number_files, possible_values, sampled_spec
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
 LABELS = {
@@ -96,12 +93,7 @@ COLUMNS = (
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `PAMAP2_Dataset`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a missing folder, a file that is not as published, or an unknown activity.
-    """
+    """Read the data set from the folder that holds (or is) `PAMAP2_Dataset`."""
     options.allow("pamap2", "overlap", "window_s")
     below = ("PAMAP2_Dataset/Protocol", "Protocol")
     root = find_root(folder, below, "subject*.dat", DOWNLOAD)
@@ -124,23 +116,17 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     """Describe windows of this length."""
-    sensors = {f"{place}_{name}": ("xyz", UNITS[name]) for place in PLACES for name in UNITS}
-    motion = motion_spec(sensors, RATE_HZ, window_s)
-    heart_rate = Modality(
-        name="heart_rate",
-        channels=(Channel(name="heart_rate", unit="bpm"),),
-        steps=round(window_s * HEART_RATE_HZ),
-        rate_hz=HEART_RATE_HZ,
-    )
-    return SignalSpec(modalities=(*motion.modalities, heart_rate), window_s=window_s)
+    sensors = {
+        f"{place}_{name}": ([f"{place}_{name}_{axis}" for axis in "xyz"], unit, RATE_HZ)
+        for place in PLACES
+        for name, unit in UNITS.items()
+    }
+    heart_rate = (["heart_rate"], "bpm", HEART_RATE_HZ)
+    return sampled_spec(sensors | {"heart_rate": heart_rate}, window_s)
 
 
 def read_samples(path: Path) -> pa.Table:
-    """Read a subject's file: time, activity, heart rate and the channels of `make_spec`.
-
-    Raises:
-        DataError: If a line does not hold 54 numbers.
-    """
+    """Read a subject's file: time, activity, heart rate and the channels of `make_spec`."""
     channels = [name for m in make_spec().modalities for name in m.channel_names]
     types = dict.fromkeys(channels, pa.float32())
     return read_numbers(path, COLUMNS, {"time": pa.float64(), "activity": pa.int64()} | types)
@@ -172,24 +158,20 @@ def _windows(
     motion = spec.subset(name for name in spec.names if name != "heart_rate")
     # The heart rate is added afterwards, at each window's own seconds: cut with the rest, it would
     # be up to half a second off, and make windows of the half second in which nothing else is left.
-    for bout in _bouts(path, subject, table, steps, motion, ledger):
-        for window in bout_windows(bout, motion, overlap, ledger):
-            seconds = window.start_s + np.arange(spec["heart_rate"].steps) / HEART_RATE_HZ
-            heart_rate = heart_rate_at(seconds, read_s, bpm)
-            if np.isfinite(heart_rate).all():
-                yield replace(window, signals={**window.signals, "heart_rate": heart_rate})
-            else:
-                yield window
+    bouts = _bouts(path, subject, table, steps, motion, ledger)
+    for window in bout_windows(bouts, motion, overlap, ledger):
+        seconds = window.start_s + np.arange(spec["heart_rate"].steps) / HEART_RATE_HZ
+        heart_rate = heart_rate_at(seconds, read_s, bpm)
+        if np.isfinite(heart_rate).all():
+            yield replace(window, signals={**window.signals, "heart_rate": heart_rate})
+        else:
+            yield window
 
 
 def _in_order(
     path: Path, table: pa.Table, ledger: Ledger
 ) -> tuple[pa.Table, Int64[np.ndarray, " sample"]]:
-    """Give the samples and their steps of 10 ms from the first, each later than the one before.
-
-    Raises:
-        DataError: For a sample without a time, and times that leave nearly every step without one.
-    """
+    """Give the samples and their steps of 10 ms from the first, each later than the one before."""
     times_s = table["time"].to_numpy()
     possible = np.abs(times_s) < LATEST_S
     if not possible.all():

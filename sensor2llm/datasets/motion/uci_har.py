@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from sensor2llm.datasets.published import axis_spec, find_root
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.plausible import LIMITS
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.window import Window
 
 LABELS = (
@@ -46,30 +46,15 @@ UNITS = {"body_acc": "g", "body_gyro": "rad/s", "total_acc": "g"}
 RATE_HZ, STEPS = 50.0, 128
 SPLITS = ("train", "test")
 
-SPEC = SignalSpec(
-    window_s=STEPS / RATE_HZ,
-    modalities=tuple(
-        Modality(
-            name=name,
-            channels=tuple(Channel(name=f"{name}_{axis}", unit=unit) for axis in "xyz"),
-            steps=STEPS,
-            rate_hz=RATE_HZ,
-        )
-        for name, unit in UNITS.items()
-    ),
-)
+SPEC = axis_spec({name: ("xyz", unit) for name, unit in UNITS.items()}, RATE_HZ, STEPS / RATE_HZ)
+DOWNLOAD = "https://archive.ics.uci.edu/dataset/240"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `UCI HAR Dataset`.
-
-    Raises:
-        ConfigError: For any option: the windows are as published.
-        DataError: For a missing file, a cell that is not a number, a line without 128 values, or
-            label and subject files that do not fit the signals.
-    """
+    """Read the data set from the folder that holds (or is) `UCI HAR Dataset`."""
     options.allow("uci_har")
-    root = find_root(folder)
+    below = ("UCI HAR Dataset",)
+    root = find_root(folder, below, "train/Inertial Signals", DOWNLOAD)
     ledger = Ledger()
     people = {split: _column(root / split / f"subject_{split}.txt") for split in SPLITS}
     both = np.intersect1d(people["train"], people["test"])
@@ -83,26 +68,11 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         windows=(
             window for split in SPLITS for window in _windows(root, split, people[split], ledger)
         ),
-        source="UCI HAR (Anguita et al. 2012), https://archive.ics.uci.edu/dataset/240",
+        source=f"UCI HAR (Anguita et al. 2012), {DOWNLOAD}",
         label_names=LABELS,
         published={split: [str(p) for p in np.unique(people[split])] for split in SPLITS},
         total=sum(map(len, people.values())),
         ledger=ledger,
-    )
-
-
-def find_root(folder: Path) -> Path:
-    """Find the published folder at `folder` or directly below it.
-
-    Raises:
-        DataError: Where there is none, with the page to download it from.
-    """
-    for root in (folder, folder / "UCI HAR Dataset"):
-        if (root / "train" / "Inertial Signals").is_dir():
-            return root
-    raise DataError(
-        f"no 'UCI HAR Dataset/train/Inertial Signals' in {folder}; unpack the archive of "
-        "https://archive.ics.uci.edu/dataset/240 there"
     )
 
 

@@ -36,14 +36,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.datasets.motion.motion_tables import leave_out, motion_spec
+from sensor2llm.datasets.motion.motion_tables import (
+    leave_out,
+)
 from sensor2llm.datasets.motion.wisdm_file import (
     MAX_GAP_S,
     LabelSegment,
     average_bursts,
     read_segments,
 )
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import axis_spec, find_root, possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
@@ -76,28 +78,25 @@ LABELS = {
 UNITS = {"accel": "m/s^2", "gyro": "rad/s"}
 RATE_HZ, WINDOW_S = 20.0, 10.0
 SHARED_START_S, EDGE_S = 2.0, 1e-6
+DOWNLOAD = "https://archive.ics.uci.edu/dataset/507"
 
 Files = dict[str, dict[str, Path]]
 """Modality name to subject to file."""
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `wisdm-dataset`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a missing folder, and for a file with more than 1 % malformed lines.
-    """
+    """Read the data set from the folder that holds (or is) `wisdm-dataset`."""
     options.allow("wisdm", "overlap", "window_s", "devices", "subjects")
     devices = ("watch", "phone") if options.devices in (None, "both") else (options.devices,)
-    files = find_files(find_root(folder), devices)
+    root = find_root(folder, ("wisdm-dataset/raw", "raw"), "*/*/data_*.txt", DOWNLOAD)
+    files = find_files(root, devices)
     people = {subject for of_sensor in files.values() for subject in of_sensor}
     if options.subjects == "complete":
         people = set.intersection(*(set(of_sensor) for of_sensor in files.values()))
     if not people:
         raise DataError(f"{folder} has no data of {' and '.join(devices)} for these people")
     sensors = {f"{device}_{name}": ("xyz", UNITS[name]) for device in devices for name in UNITS}
-    spec = motion_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
+    spec = axis_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     ledger = Ledger()
     return Reading(
         spec=spec,
@@ -113,33 +112,14 @@ def read(folder: Path, options: SourceOptions) -> Reading:
                 rows_unit="samples",
             )
         ),
-        source="WISDM 2019 (Weiss et al. 2019), CC BY 4.0, https://archive.ics.uci.edu/dataset/507",
+        source=f"WISDM 2019 (Weiss et al. 2019), CC BY 4.0, {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
     )
 
 
-def find_root(folder: Path) -> Path:
-    """Find the folder with the raw files at `folder` or below it.
-
-    Raises:
-        DataError: Where there is none, with the page to download it from.
-    """
-    for root in (folder, folder / "raw", folder / "wisdm-dataset" / "raw"):
-        if any((root / device).is_dir() for device in ("watch", "phone")):
-            return root
-    raise DataError(
-        f"no 'wisdm-dataset/raw/watch' or '.../phone' in {folder}; unpack the archive of "
-        "https://archive.ics.uci.edu/dataset/507 there"
-    )
-
-
 def find_files(root: Path, devices: tuple[str, ...]) -> Files:
-    """List the files of each modality by subject.
-
-    Raises:
-        DataError: For two files of one person.
-    """
+    """List the files of each modality by subject."""
     files: Files = {}
     for device in devices:
         for sensor in UNITS:

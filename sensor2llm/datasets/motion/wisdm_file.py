@@ -48,11 +48,7 @@ class LabelSegment:
 def read_segments(
     path: Path, subject: str, codes: frozenset[str], ledger: Ledger
 ) -> Iterator[LabelSegment]:
-    """Give a file's segments in order; what is dropped is counted in `ledger`.
-
-    Raises:
-        DataError: For an empty file, or more than 1 % of malformed lines (the first is shown).
-    """
+    """Give a file's segments in order; what is dropped is counted in `ledger`."""
     rows = _parse(path, subject, codes, ledger)
     code = rows["code"].to_numpy(zero_copy_only=False).astype("U1")
     # Nanoseconds since 1970 do not fit a double; counted from a whole second they lose nothing.

@@ -39,14 +39,12 @@ from sensor2llm.datasets.motion.motion_tables import (
     Bout,
     bout_windows,
     equal_runs,
-    find_root,
     in_order,
     is_slow,
     leave_out,
-    motion_spec,
 )
 from sensor2llm.datasets.motion.wisdm_file import MAX_MALFORMED, RESTART_S, average_bursts
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import axis_spec, find_root, possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
@@ -81,23 +79,14 @@ _FORM = {
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `WISDM_ar_v1.1`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For a missing or empty file, or more than 1 % malformed samples.
-    """
+    """Read the data set from the folder that holds (or is) `WISDM_ar_v1.1`."""
     options.allow("wisdm_v1", "overlap", "window_s")
     path = find_root(folder, ("WISDM_ar_v1.1",), FILE, DOWNLOAD) / FILE
     spec = make_spec(options.window_s or WINDOW_S)
     ledger = Ledger()
     return Reading(
         spec=spec,
-        windows=(
-            window
-            for bout in read_bouts(path, spec, ledger)
-            for window in bout_windows(bout, spec, options.overlap or 0.0, ledger)
-        ),
+        windows=bout_windows(read_bouts(path, spec, ledger), spec, options.overlap or 0.0, ledger),
         source=f"WISDM v1.1 (Kwapisz et al. 2010), {DOWNLOAD}",
         label_names=tuple(LABELS.values()),
         ledger=ledger,
@@ -106,15 +95,11 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 def make_spec(window_s: float = WINDOW_S) -> SignalSpec:
     """Describe windows of this length."""
-    return motion_spec({NAME: ("xyz", "m/s^2")}, RATE_HZ, window_s)
+    return axis_spec({NAME: ("xyz", "m/s^2")}, RATE_HZ, window_s)
 
 
 def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
-    """Give the file's bouts in order at 20 Hz; what is dropped is counted in `ledger`.
-
-    Raises:
-        DataError: For an empty file, or more than 1 % malformed samples (the first is shown).
-    """
+    """Give the file's bouts in order at 20 Hz; what is dropped is counted in `ledger`."""
     table = parse(path, ledger)
     if not len(table):
         raise DataError(f"{path.name} holds no sample with a time stamp; unpack the archive again")
@@ -150,11 +135,7 @@ def read_bouts(path: Path, spec: SignalSpec, ledger: Ledger) -> Iterator[Bout]:
 
 
 def parse(path: Path, ledger: Ledger) -> pa.Table:
-    """Read the well-formed samples with a time stamp: user, activity, time, x, y, z.
-
-    Raises:
-        DataError: For an empty file, or more than 1 % malformed samples (the first is shown).
-    """
+    """Read the well-formed samples with a time stamp: user, activity, time, x, y, z."""
     text = path.read_bytes()
     if not text.strip():
         raise DataError(f"{path.name} is empty; unpack the archive again")

@@ -20,11 +20,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from sensor2llm.datasets.published import sampled_spec
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.gait import Limb, limb_signals
 from sensor2llm.datasets.simulation.noise import slow_noise
 from sensor2llm.datasets.simulation.truth import Simulated, Truth
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Recording, Track
 
 BOUT_S, WINDOW_S, HEART_RATE_HZ = 40.0, 5.0, 1.0
@@ -97,22 +98,10 @@ class Person:
 
 def spec(config: SimulationConfig) -> SignalSpec:
     """Give the spec: wrist_acc and ankle_acc in g, wrist_gyro in rad/s, heart_rate in bpm."""
-    window_s = config.window_s or WINDOW_S
-
-    def modality(name: str, unit: str) -> Modality:
-        channels = tuple(Channel(name=axis, unit=unit) for axis in "xyz")
-        steps = max(1, round(window_s * config.rate_hz))
-        return Modality(name=name, channels=channels, steps=steps, rate_hz=config.rate_hz)
-
-    heart = Modality(
-        name="heart_rate",
-        channels=(Channel(name="heart_rate", unit="bpm"),),
-        steps=max(1, round(window_s * HEART_RATE_HZ)),
-        rate_hz=HEART_RATE_HZ,
-    )
-    moving = [("wrist_acc", "g"), ("wrist_gyro", "rad/s"), ("ankle_acc", "g")]
-    modalities = (*(modality(name, unit) for name, unit in moving), heart)
-    return SignalSpec(modalities=modalities, window_s=window_s)
+    moving = {"wrist_acc": "g", "wrist_gyro": "rad/s", "ankle_acc": "g"}
+    sensors = {name: (tuple("xyz"), unit, config.rate_hz) for name, unit in moving.items()}
+    sensors["heart_rate"] = (("heart_rate",), "bpm", HEART_RATE_HZ)
+    return sampled_spec(sensors, config.window_s or WINDOW_S)
 
 
 def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from sensor2llm.datasets.published import sampled_spec
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.noise import band_noise, pink_noise, slow_noise
 from sensor2llm.datasets.simulation.truth import Simulated, Truth
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Recording, Track
 
 LABELS = ("W", "N1", "N2", "N3", "REM")
@@ -66,16 +67,7 @@ class Sleeper:
 def spec(config: SimulationConfig) -> SignalSpec:
     """Give the spec: eeg, eog and emg in uV at 100 Hz, 30 s a window."""
     window_s = config.window_s or WINDOW_S
-    modalities = tuple(
-        Modality(
-            name=name,
-            channels=(Channel(name=name, unit="uV"),),
-            steps=round(window_s * RATE_HZ),
-            rate_hz=RATE_HZ,
-        )
-        for name in ("eeg", "eog", "emg")
-    )
-    return SignalSpec(modalities=modalities, window_s=window_s)
+    return sampled_spec({name: ([name], "uV", RATE_HZ) for name in ("eeg", "eog", "emg")}, window_s)
 
 
 def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> Iterator[Simulated]:

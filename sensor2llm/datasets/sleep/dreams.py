@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.datasets.formats.edf_files import EdfFile, find_signal, open_edf
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import find_root, number_files, possible_values, sampled_spec
 from sensor2llm.datasets.sleep.sleep_stages import (
     EPOCH_S,
     LABELS,
@@ -44,7 +44,6 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.row_coverage import RowCoverage
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample
 from sensor2llm.signals.window import Annotation, Track, Window
 
@@ -66,63 +65,29 @@ RATE_HZ, MIN_RATE_HZ, STAGE_S = 100.0, 25.0, 5.0
 MAX_STAGES = 17_280  # a day
 _CODE = r"\s*-?[0-9]\s*"
 
-SPEC = SignalSpec(
-    window_s=EPOCH_S,
-    modalities=tuple(
-        Modality(
-            name=name,
-            channels=tuple(Channel(name=channel, unit="uV") for channel in channels),
-            steps=round(EPOCH_S * RATE_HZ),
-            rate_hz=RATE_HZ,
-        )
-        for name, channels in SIGNALS.items()
-    ),
+SPEC = sampled_spec(
+    {name: (list(channels), "uV", RATE_HZ) for name, channels in SIGNALS.items()}, EPOCH_S
 )
+DOWNLOAD = "https://zenodo.org/records/2650142"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `DatabaseSpindles`.
-
-    Raises:
-        ConfigError: For any option: windows follow the scored stages.
-        DataError: Without edfio, for a folder without excerpts, an excerpt without a hypnogram or
-            without any of the signals, a line that is no stage, or a signal in another unit.
-    """
+    """Read the data set from the folder that holds (or is) `DatabaseSpindles`."""
     options.allow("dreams")
-    paths, ledger = find_excerpts(folder), Ledger()
+    root = find_root(folder, ("DatabaseSpindles",), "excerpt*.edf", DOWNLOAD)
+    paths, ledger = number_files(root, "excerpt*.edf", "excerpt").values(), Ledger()
     stages = {path: read_stages(_hypnogram(path)) for path in paths}
     return Reading(
         spec=SPEC,
         windows=(window for path in paths for window in _windows(path, stages[path], ledger)),
-        source="DREAMS sleep spindles (Devuyst et al. 2011), https://zenodo.org/records/2650142",
+        source=f"DREAMS sleep spindles (Devuyst et al. 2011), {DOWNLOAD}",
         label_names=LABELS,
         ledger=ledger,
     )
 
 
-def find_excerpts(folder: Path) -> list[Path]:
-    """List the excerpts in order of their numbers, in `folder` or directly below it.
-
-    Raises:
-        DataError: Where there is none, with the page to download it from.
-    """
-    for root in (folder, folder / "DatabaseSpindles"):
-        numbers = {path: re.fullmatch(r"excerpt(\d+)", path.stem) for path in root.glob("*.edf")}
-        paths = {path: int(match[1]) for path, match in numbers.items() if match}
-        if paths:
-            return sorted(paths, key=lambda path: paths[path])
-    raise DataError(
-        f"no excerptN.edf in {folder}; unpack DatabaseSpindles of "
-        "https://zenodo.org/records/2650142 there"
-    )
-
-
 def read_stages(path: Path) -> list[int]:
-    """Read a hypnogram: a code of `STAGES` or `UNSCORED` for every 5 s.
-
-    Raises:
-        DataError: For a line that is no stage, a first line that is one, and over a day of them.
-    """
+    """Read a hypnogram: a code of `STAGES` or `UNSCORED` for every 5 s."""
     head, *lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines() or [""]
     if re.fullmatch(_CODE, head):
         raise DataError(f"{path.name}: line 1 is {head!r}, expected a header; unpack it again")

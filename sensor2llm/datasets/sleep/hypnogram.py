@@ -18,12 +18,7 @@ UNSCORED = ("Sleep stage ?", "Movement time")
 
 
 def read_stages(file: EdfFile) -> list[Annotation]:
-    """Read what a hypnogram says of every moment, in its own words and in order.
-
-    Raises:
-        DataError: For annotations that cannot be read, an unknown stage, stages that overlap, and
-            stages that last longer than two days.
-    """
+    """Read what a hypnogram says of every moment, in its own words and in order."""
     name, stages, until_s = file.header.path.name, [], -DAY_S
     for onset, duration, text in file.annotations():
         if text not in STAGES and text not in UNSCORED:

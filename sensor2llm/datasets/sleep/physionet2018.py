@@ -32,7 +32,7 @@ import numpy as np
 
 from sensor2llm.datasets.formats.wfdb_notes import Notes, read_notes
 from sensor2llm.datasets.formats.wfdb_records import Signals, read_signals
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import find_root, possible_values, sampled_spec
 from sensor2llm.datasets.sleep.sleep_stages import (
     EPOCH_S,
     LABELS,
@@ -45,71 +45,39 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.row_coverage import RowCoverage
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.transforms import resample
 from sensor2llm.signals.window import Annotation, Track, Window
 
-SIGNALS = {
-    "eeg": ("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"),
-    "eog": ("E1-M2",),
-    "emg": ("Chin1-Chin2",),
-    "ecg": ("ECG",),
-    "resp": ("ABD", "CHEST", "AIRFLOW"),
-}
-RATES_HZ = {"eeg": 100.0, "eog": 100.0, "emg": 100.0, "ecg": 100.0, "resp": 10.0}
-RECORD_HZ = 200.0
-UNITS = {name: "mV" if name == "ECG" else "uV" for names in SIGNALS.values() for name in names}
-STAGES = {"W": "wake", "N1": "N1", "N2": "N2", "N3": "N3", "R": "REM"}
-
-SPEC = SignalSpec(
-    window_s=EPOCH_S,
-    modalities=tuple(
-        Modality(
-            name=modality,
-            channels=tuple(Channel(name=name, unit=UNITS[name]) for name in names),
-            steps=round(EPOCH_S * RATES_HZ[modality]),
-            rate_hz=RATES_HZ[modality],
-        )
-        for modality, names in SIGNALS.items()
-    ),
+SPEC = sampled_spec(
+    {
+        "eeg": (("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"), "uV", 100.0),
+        "eog": (("E1-M2",), "uV", 100.0),
+        "emg": (("Chin1-Chin2",), "uV", 100.0),
+        "ecg": (("ECG",), "mV", 100.0),
+        "resp": (("ABD", "CHEST", "AIRFLOW"), "uV", 10.0),
+    },
+    EPOCH_S,
 )
+RECORD_HZ = 200.0
+UNITS = {channel.name: channel.unit for m in SPEC.modalities for channel in m.channels}
+STAGES = {"W": "wake", "N1": "N1", "N2": "N2", "N3": "N3", "R": "REM"}
+DOWNLOAD = "https://physionet.org/content/challenge-2018/1.0.0/"
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
     """Read the training records from the folder that holds (or is) `training`.
 
     Records are read one after another when their windows are taken.
-
-    Raises:
-        ConfigError: For any option: windows are the scored 30 s.
-        DataError: Without wfdb, for a folder without records, a missing or broken file, a record
-            without stages or without any of the signals, or a signal in another unit.
     """
     options.allow("physionet2018")
-    records, ledger = find_records(folder), Ledger()
+    root = find_root(folder, ("training",), "tr*/tr*.hea", DOWNLOAD)
+    records, ledger = sorted(p.with_suffix("") for p in root.glob("tr*/tr*.hea")), Ledger()
     return Reading(
         spec=SPEC,
         windows=(window for record in records for window in _windows(record, ledger)),
-        source="PhysioNet/CinC Challenge 2018 (Ghassemi et al. 2018), ODC-By 1.0, "
-        "https://physionet.org/content/challenge-2018/1.0.0/",
+        source=f"PhysioNet/CinC Challenge 2018 (Ghassemi et al. 2018), ODC-By 1.0, {DOWNLOAD}",
         label_names=LABELS,
         ledger=ledger,
-    )
-
-
-def find_records(folder: Path) -> list[Path]:
-    """List the training records, without an extension, in order of their names.
-
-    Raises:
-        DataError: Where there is none, with the page to download them from.
-    """
-    for root in (folder, folder / "training"):
-        paths = sorted(root.glob("tr*/tr*.hea"))
-        if paths:
-            return [path.with_suffix("") for path in paths]
-    raise DataError(
-        f"no training/trXX-XXXX/trXX-XXXX.hea in {folder}; download them from "
-        "https://physionet.org/content/challenge-2018/1.0.0/"
     )
 
 
@@ -121,9 +89,6 @@ def find_stages(record: str, notes: Notes, rate_hz: float, stop_s: float) -> tup
         notes: All annotations of the record.
         rate_hz: Samples a second.
         stop_s: The record's end in seconds.
-
-    Raises:
-        DataError: If there is no stage.
     """
     onsets = [
         (sample / rate_hz, STAGES[text])
@@ -174,10 +139,10 @@ def _tracks(record: str, signals: Signals, ledger: Ledger) -> dict[str, Track]:
     ledger.read("recordings")
     ledger.keep("recordings")
     for modality in SPEC.modalities:
-        values = signals.rows(SIGNALS[modality.name])
+        values = signals.rows(modality.channel_names)
         ledger.change("recordings", values is None, f"without all of {modality.name}")
         if values is not None:
             values = possible_values(record, values, modality, ledger)
-            values = resample(values, signals.rate_hz, RATES_HZ[modality.name])
+            values = resample(values, signals.rate_hz, float(modality.rate_hz or 1.0))
             tracks[modality.name] = Track(modality=modality, values=values)
     return tracks

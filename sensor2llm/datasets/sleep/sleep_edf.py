@@ -40,7 +40,7 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.datasets.formats.edf_files import find_signal, open_edf
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import possible_values, sampled_spec
 from sensor2llm.datasets.sleep.hypnogram import DAY_S, STAGES, UNSCORED, clock_shift_s, read_stages
 from sensor2llm.datasets.sleep.sleep_stages import (
     EPOCH_S,
@@ -58,7 +58,7 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.row_coverage import RowCoverage
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Annotation, Track, Window
 
 SIGNALS = {
@@ -96,11 +96,6 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     """Read one set from the folder that holds its files, or `sleep-cassette` or `sleep-telemetry`.
 
     Every hypnogram is read at once, signals when their windows are taken.
-
-    Raises:
-        ConfigError: For any option: windows are the scored 30 s.
-        DataError: Without edfio, for a folder without recordings or with both sets, a recording
-            without a hypnogram, an unknown stage, or a signal in another unit.
     """
     options.allow("sleep_edf")
     paths, ledger = find_recordings(folder), Ledger()
@@ -121,26 +116,11 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 def make_spec(emg_rate_hz: float) -> SignalSpec:
     """Describe the windows of the set whose EMG has this rate."""
     rates = {name: emg_rate_hz if name == "emg" else RATE_HZ for name in SIGNALS}
-    return SignalSpec(
-        window_s=EPOCH_S,
-        modalities=tuple(
-            Modality(
-                name=name,
-                channels=(Channel(name=name, unit="uV"),),
-                steps=round(EPOCH_S * rate_hz),
-                rate_hz=rate_hz,
-            )
-            for name, rate_hz in rates.items()
-        ),
-    )
+    return sampled_spec({name: ([name], "uV", rate) for name, rate in rates.items()}, EPOCH_S)
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """List one set's recordings in order of their names, in `folder` or directly below it.
-
-    Raises:
-        DataError: Where there is none, where there are both sets, or two files of one night.
-    """
+    """List one set's recordings in order of their names, in `folder` or directly below it."""
     roots = (folder, folder / "sleep-cassette", folder / "sleep-telemetry")
     paths = [path for root in roots for path in root.glob("S[CT][47][0-9][0-9][0-9]*-PSG.edf")]
     if not paths:

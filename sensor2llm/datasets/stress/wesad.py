@@ -41,12 +41,13 @@ EDA: `devices chest`, `window_s 10`, and these three modalities (EDA has 40 samp
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from sensor2llm.datasets.published import find_root, sampled_spec
 from sensor2llm.datasets.stress import wesad_pickle, wesad_wrist
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Recording
 
@@ -72,18 +73,13 @@ CLASSES = {
 """Label text of each condition."""
 
 WINDOW_S, OVERLAP = 30.0, 0.5
+DOWNLOAD = "https://archive.ics.uci.edu/dataset/465"
 # A sum of two neighbouring conditions' seconds may miss the window's length by rounding.
 WHOLLY = 1 - 1e-6
 
 
 def read(folder: Path, options: SourceOptions) -> Reading:
-    """Read the data set from the folder that holds (or is) `WESAD`.
-
-    Raises:
-        ConfigError: For an option that this data set does not have.
-        DataError: For missing or malformed files, and for a pickle that holds anything but arrays
-            of numbers (it is not run).
-    """
+    """Read the data set from the folder that holds (or is) `WESAD`."""
     options.allow("wesad", "overlap", "window_s", "devices", "classes")
     people = find_people(folder)
     devices = choose_devices(options.devices, people)
@@ -107,7 +103,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
                 rows_unit="samples",
             )
         ),
-        source=f"WESAD (Schmidt et al. 2018), https://archive.ics.uci.edu/dataset/465; {labels}",
+        source=f"WESAD (Schmidt et al. 2018), {DOWNLOAD}; {labels}",
         label_names=tuple(dict.fromkeys(texts.values())),
         ledger=ledger,
     )
@@ -115,38 +111,19 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 def make_spec(devices: tuple[str, ...], window_s: float = WINDOW_S) -> SignalSpec:
     """Describe the windows of these devices (`wrist`, `chest`)."""
-    return SignalSpec(
-        window_s=window_s,
-        modalities=tuple(
-            Modality(
-                name=name,
-                channels=tuple(
-                    Channel(name=f"{name}_{axis}" if axis else name, unit=unit)
-                    for axis in axes or ("",)
-                ),
-                steps=round(window_s * rate_hz),
-                rate_hz=rate_hz,
-            )
-            for name, (rate_hz, unit, axes) in MODALITIES.items()
-            if name.startswith(devices)
-        ),
-    )
+    sensors = {
+        name: ([f"{name}_{axis}" for axis in axes] or [name], unit, rate_hz)
+        for name, (rate_hz, unit, axes) in MODALITIES.items()
+        if name.startswith(devices)
+    }
+    return sampled_spec(sensors, window_s)
 
 
 def find_people(folder: Path) -> dict[str, Path]:
-    """List the people's folders by name, S2 first.
-
-    Raises:
-        DataError: Where there is none, with the page to download it from.
-    """
-    for root in (folder, folder / "WESAD"):
-        folders = [path for path in root.glob("S*") if path.is_dir() and path.name[1:].isdigit()]
-        if folders:
-            return {path.name: path for path in sorted(folders, key=lambda p: int(p.name[1:]))}
-    raise DataError(
-        f"no 'WESAD/S2', 'WESAD/S3' ... in {folder}; unpack the archive of "
-        "https://archive.ics.uci.edu/dataset/465 there"
-    )
+    """List the people's folders by name, S2 first."""
+    root = find_root(folder, ("WESAD",), "S[0-9]*", DOWNLOAD)
+    paths = [path for path in root.glob("S*") if path.is_dir() and path.name[1:].isdigit()]
+    return {path.name: path for path in sorted(paths, key=lambda path: int(path.name[1:]))}
 
 
 def choose_devices(wanted: str | None, people: Mapping[str, Path]) -> tuple[str, ...]:
@@ -155,10 +132,6 @@ def choose_devices(wanted: str | None, people: Mapping[str, Path]) -> tuple[str,
     Args:
         wanted: `wrist`, `chest`, `both` or nothing.
         people: Each person's folder.
-
-    Raises:
-        ConfigError: For a device that this data set does not have.
-        DataError: If the chest is wanted and a pickle is missing.
     """
     if wanted not in (None, "wrist", "chest", "both"):
         raise ConfigError(f"wesad has no device {wanted!r}; choose from wrist, chest, both")
@@ -180,9 +153,6 @@ def choose_files(
 
     Returns:
         The recordings, read one at a time, and where their labels come from.
-
-    Raises:
-        DataError: If a person has neither a pickle nor a label file.
     """
     if all(_pickle(path).is_file() for path in people.values()):
         pickled = (

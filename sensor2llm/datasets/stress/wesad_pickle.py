@@ -59,9 +59,6 @@ def recording(
         spec: Holds the modalities to read.
         texts: Label text of each condition.
         ledger: Counts the masked values.
-
-    Raises:
-        DataError: If the file holds anything but numbers (it is not run), or lacks a signal.
     """
     content = load(path)
     if isinstance(content, dict) and content.get("subject", subject) != subject:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from jaxtyping import Float, Float64
 from pyarrow import csv as arrow_csv
 
-from sensor2llm.datasets.possible import possible_values
+from sensor2llm.datasets.published import possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Modality, SignalSpec
@@ -55,9 +55,6 @@ def recording(
         spec: Holds the wrist's modalities.
         texts: Label text of each condition.
         ledger: Counts the masked values.
-
-    Raises:
-        DataError: For a missing or malformed file.
     """
     e4 = folder / f"{folder.name}_E4_Data"
     if not e4.is_dir():
@@ -103,11 +100,7 @@ def _check_file(
 def physical(
     subject: str, modality: Modality, values: Float[np.ndarray, "channel step"], ledger: Ledger
 ) -> Float[np.ndarray, "channel step"]:
-    """Convert the wrist's acceleration to g; mask values that cannot be, as a skin of 382 degC.
-
-    Raises:
-        DataError: For an acceleration that is in g already.
-    """
+    """Convert the wrist's acceleration to g; mask values that cannot be, as a skin of 382 degC."""
     if modality.name.endswith("_temp"):
         low, high = SKIN_DEGC
         outside = (values < low) | (values > high)
@@ -132,9 +125,6 @@ def read_e4(path: Path, columns: int) -> tuple[float, float, Float64[np.ndarray,
 
     Returns:
         Start in Unix seconds, rate in Hz, and values of shape (channel, step).
-
-    Raises:
-        DataError: If the file is missing, has no values, or a line is malformed: its row is named.
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; unpack the archive again")
@@ -179,11 +169,7 @@ def _is_number(cell: str) -> bool:
 
 
 def find_labels(folder: Path) -> Path:
-    """Find the one label file, `*labels*.csv`, of a person's folder.
-
-    Raises:
-        DataError: Where there is none, or more than one.
-    """
+    """Find the one label file, `*labels*.csv`, of a person's folder."""
     paths = sorted(folder.glob("*labels*.csv"))
     if not paths:
         raise DataError(
@@ -210,10 +196,6 @@ def read_labels(path: Path, texts: Mapping[str, str]) -> tuple[Annotation, ...]:
     Args:
         path: See `wesad` for the form.
         texts: Label text of each condition.
-
-    Raises:
-        DataError: For another header, a malformed row, an unknown condition, or a start that is
-            not after the one before; file and line are named.
     """
     where = f"{path.parent.name}/{path.name}"
     try:
