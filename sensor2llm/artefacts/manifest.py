@@ -48,7 +48,7 @@ def released_folder() -> Path:
 def released_names(*kinds: str) -> list[str]:
     """Give the released artefacts of these kinds (adapter, encoder), by name."""
     manifests = released_folder().glob(f"*/{MANIFEST}")
-    return sorted(path.parent.name for path in manifests if _kind(path) in kinds)
+    return sorted(path.parent.name for path in manifests if kind_of(path.parent) in kinds)
 
 
 def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
@@ -192,7 +192,7 @@ def check_out(folder: Path, kind: str) -> None:
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if _kind(folder / MANIFEST) != kind:
+    if kind_of(folder) != kind:
         raise ConfigError(
             f"'{folder}' exists and is no {kind}; move it away or choose another --out"
         )
@@ -240,10 +240,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _kind(manifest: Path) -> Any:
-    """Give the kind that a manifest states; None where it cannot be read."""
+def kind_of(folder: Path) -> Any:
+    """Give the kind that a folder's manifest states; None where it cannot be read."""
     try:
-        return json.loads(manifest.read_text(encoding="utf-8"))["kind"]
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["kind"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

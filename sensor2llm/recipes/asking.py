@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def _questions(
     )
     requests, hidden = items.requests, _aligned(items, part, adapter)
     source = BatchSource(part.rows, items.at, QUESTION_ANSWERING, mix.weight, requests, hidden)
-    return source, partial(_judge_texts, QUESTION_ANSWERING, _true_answers(items))
+    longest = question_answering.LONGEST_ANSWER
+    return source, partial(_judge_texts, items, question_answering.shares, longest)
 
 
 def _captions(
@@ -76,7 +78,7 @@ def _captions(
     ways = adapter.template_of(CAPTIONING).paraphrases("encoded")
     hidden = _aligned(items, part, adapter)
     source = BatchSource(part.rows, items.at, CAPTIONING, mix.weight, items.requests, hidden, ways)
-    return source, partial(_judge_texts, CAPTIONING, _true_captions(items))
+    return source, partial(_judge_texts, items, captioning.shares, captioning.LONGEST_CAPTION)
 
 
 def _numbers(
@@ -123,38 +125,21 @@ def _aligned(
     return np.stack(columns, axis=1)
 
 
-def _true_answers(items: question_answering.Items) -> Callable[[np.ndarray, list[str]], dict]:
-    def judged(chosen: np.ndarray, answers: list[str]) -> dict[str, float]:
-        return question_answering.shares(items.take(chosen), answers)
-
-    return judged
-
-
-def _true_captions(items: captioning.Captions) -> Callable[[np.ndarray, list[str]], dict]:
-    def judged(chosen: np.ndarray, answers: list[str]) -> dict[str, float]:
-        return captioning.shares(items.take(chosen), answers)
-
-    return judged
-
-
 def _judge_texts(
-    task: str,
-    judged: Callable[[np.ndarray, list[str]], dict[str, float]],
+    items: question_answering.Items | captioning.Captions,
+    judge: Callable[[Any, list[str]], dict[str, float]],
+    longest: int,
     model: SensorLanguageModel,
     source: BatchSource,
 ) -> dict[str, float]:
     """Let the model answer some items and give the share of true statements."""
-    longest = {
-        QUESTION_ANSWERING: question_answering.LONGEST_ANSWER,
-        CAPTIONING: captioning.LONGEST_CAPTION,
-    }[task]
     chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
     answers: list[str] = []
     for start in range(0, len(chosen), SCORED_AT_ONCE):
         batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
         answers += model.generate(batch, max_new_tokens=longest)
-    shares = judged(chosen, answers)
-    return {"score": shares["true"], **{f"{task}_{name}": v for name, v in shares.items()}}
+    shares = judge(items.take(chosen), answers)
+    return {"score": shares["true"], **{f"{source.task}_{name}": v for name, v in shares.items()}}
 
 
 def _judge_numbers(

@@ -101,7 +101,8 @@ def build_adapter(
     Weights are drawn from torch's global generator: the caller seeds it, because a number head is
     drawn after them.
     """
-    encoder = heard.encoder if heard else None
+    encoder, seed = heard.encoder if heard else None, recipe.loop.seed
+    prompt, prefix, lora = recipe.soft_prompt, recipe.prefix, recipe.lora
     templates = load_templates(recipe)
     if recipe.align_epochs:
         templates.setdefault(CAPTIONING, PromptTemplate.load(PROMPTS[CAPTIONING]))
@@ -115,9 +116,9 @@ def build_adapter(
         llm=LLMReference(name=llm.name, identity=llm.identity),
         bridge=_bridge(recipe, encoder, llm),
         tuning=LLMTuning(
-            soft_prompt=_soft_prompt(recipe, llm),
-            prefix=_prefix(recipe, llm),
-            lora=_lora(recipe, llm),
+            soft_prompt=SoftPrompt.start(prompt, llm, seed=seed) if prompt.tokens else None,
+            prefix=LearnedPrefix.start(prefix, llm, seed=seed) if prefix.tokens else None,
+            lora=LoraWeights.start(lora, llm, seed=seed) if lora.rank else None,
         ),
         provenance=Provenance(
             recipe=to_plain(recipe),
@@ -153,18 +154,3 @@ def _cross_attention(config: ProjectorConfig, llm: FrozenLLM) -> GatedCrossAtten
     with torch.no_grad():
         mark = llm.embed(ids)[0].float().cpu()
     return build_cross_attention(config, mark, llm.layers, llm.hidden_width)
-
-
-def _soft_prompt(recipe: Recipe, llm: FrozenLLM) -> SoftPrompt | None:
-    config = recipe.soft_prompt
-    return SoftPrompt.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
-
-
-def _prefix(recipe: Recipe, llm: FrozenLLM) -> LearnedPrefix | None:
-    config = recipe.prefix
-    return LearnedPrefix.start(config, llm, seed=recipe.loop.seed) if config.tokens else None
-
-
-def _lora(recipe: Recipe, llm: FrozenLLM) -> LoraWeights | None:
-    config = recipe.lora
-    return LoraWeights.start(config, llm, seed=recipe.loop.seed) if config.rank else None

@@ -8,6 +8,7 @@ from typing import Any
 from sensor2llm.adapter.card import people_text
 from sensor2llm.adapter.files import find_artefact
 from sensor2llm.artefacts.atomic_write import update_folder
+from sensor2llm.artefacts.manifest import kind_of
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.cards.adapter import CONTROLS, write_card
 from sensor2llm.evaluation.cards.encoder import write_encoder_card
@@ -48,7 +49,7 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
     """
     folder = find_artefact(config.adapter)
     store = WindowStore.open(config.data)
-    measure = _evaluate_encoder if _kind(folder) == "encoder" else _evaluate_adapter
+    measure = _evaluate_encoder if kind_of(folder) == "encoder" else _evaluate_adapter
     return measure(config, command, folder, store)
 
 
@@ -199,15 +200,6 @@ def _check_encoder_options(config: EvaluationConfig) -> None:
             f"'{config.adapter}' is an encoder: it is judged by probes on test or validation "
             "people; leave out --by, --controls and --missing"
         )
-
-
-def _kind(folder: Path) -> str:
-    """Say what a folder holds; what is broken is left to the loader to explain."""
-    try:
-        manifest = json.loads((folder / "sensor2llm.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "adapter"
-    return str(manifest.get("kind")) if isinstance(manifest, dict) else "adapter"
 
 
 def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:

@@ -1,6 +1,7 @@
 """Measure an adapter on another task than labels, and keep what was found beside it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
@@ -41,8 +42,9 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     adapter = model.adapter
     split = checked_split(adapter.recipe, store, adapter.taught, f"'{config.adapter}'")
     out = results_folder(config, folder)
+    measure = partial(MEASURES[config.task], part=config.split, batch_size=config.batch_size)
     metrics = {
-        **MEASURES[config.task](model, store, split, config),
+        **measure(model, store, split, seed=config.seed),
         "task": config.task,
         "llm_fingerprint": model.llm.fingerprint(),
         "data": data_facts(store, split),
@@ -92,39 +94,16 @@ def task_text(metrics: Mapping[str, Any]) -> str:
 
 
 def _questions(
-    model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
+    model: SensorLanguageModel, store: Windows, split: Split, **options: Any
 ) -> dict[str, Any]:
     tasks = model.adapter.recipe.get("tasks") or {}
     mix = tasks.get("question_answering") or {}
-    return evaluate_questions(
-        model,
-        store,
-        split,
-        part=config.split,
-        templates=mix.get("questions") or None,
-        hide=float(mix.get("hide", 0.0)),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        progress_bar=True,
-    )
-
-
-def _captions(
-    model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
-) -> dict[str, Any]:
-    size, seed = config.batch_size, config.seed
-    return evaluate_captions(model, store, split, part=config.split, batch_size=size, seed=seed)
-
-
-def _numbers(
-    model: SensorLanguageModel, store: Windows, split: Split, config: EvaluationConfig
-) -> dict[str, Any]:
-    size, seed = config.batch_size, config.seed
-    return evaluate_numbers(model, store, split, part=config.split, batch_size=size, seed=seed)
+    options |= {"templates": mix.get("questions") or None, "hide": float(mix.get("hide", 0.0))}
+    return evaluate_questions(model, store, split, **options, progress_bar=True)
 
 
 MEASURES: Mapping[str, Callable[..., dict[str, Any]]] = {
     "question_answering": _questions,
-    "captioning": _captions,
-    "regression": _numbers,
+    "captioning": evaluate_captions,
+    "regression": evaluate_numbers,
 }

@@ -39,9 +39,6 @@ def load(path: Path) -> Any:
 
     Returns:
         The containers; an array is a `PickledArray`.
-
-    Raises:
-        DataError: If it asks for any other class (named; nothing is run), or is damaged.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:

@@ -40,19 +40,11 @@ class EdfFile:
         return pieces
 
     def spans(self) -> list[Span]:
-        """Give when something was measured, in seconds after the file's start.
-
-        Raises:
-            DataError: For data records whose times cannot be.
-        """
+        """Give when something was measured, in seconds after the file's start."""
         return [(start_s, stop_s) for start_s, stop_s, _ in self._pieces]
 
     def cut(self, signal: Any, start_s: float, stop_s: float) -> Float64[np.ndarray, " sample"]:
-        """Read a signal in physical units from one time to another, both within one of `spans`.
-
-        Raises:
-            DataError: For what edfio cannot read.
-        """
+        """Read a signal in physical units from one time to another, both within one of `spans`."""
         span = next(p for p in self._pieces if p[0] <= start_s + 1e-6 and stop_s <= p[1] + 1e-6)
         rate_hz = float(signal.sampling_frequency)
         first = round((start_s - span[0] + span[2]) * rate_hz)
@@ -64,11 +56,7 @@ class EdfFile:
         return np.asarray(values, np.float64)
 
     def annotations(self) -> list[tuple[float, float, str]]:
-        """Give onset and duration in seconds, and text, in the order of time.
-
-        Raises:
-            DataError: For annotations that cannot be read, and for more than a megabyte of them.
-        """
+        """Give onset and duration in seconds, and text, in the order of time."""
         if self.header.path.stat().st_size > MAX_ANNOTATION_BYTES:
             raise self.header.fault(f"over {MAX_ANNOTATION_BYTES} bytes of annotations")
         try:
@@ -79,11 +67,7 @@ class EdfFile:
 
 
 def open_edf(path: Path) -> EdfFile:
-    """Open a file and read its header.
-
-    Raises:
-        DataError: Where edfio is not installed, and for a missing or broken file.
-    """
+    """Open a file and read its header."""
     try:
         import edfio
     except ImportError as error:
@@ -102,12 +86,7 @@ def open_edf(path: Path) -> EdfFile:
 
 
 def find_signal(file: EdfFile, names: tuple[str, ...], unit: str = "uV") -> Any | None:
-    """Give the file's first signal that bears one of these names, in any case; `None` without one.
-
-    Raises:
-        DataError: If that signal is not in `unit`, is there twice, or its numbers are counts of the
-            converter whose physical range is not said.
-    """
+    """Give the file's first signal that bears one of these names, in any case; `None` without one."""
     wanted = {name.lower() for name in names}
     labels = [signal.label.strip().lower() for signal in file.edf.signals]
     for signal, label in zip(file.edf.signals, labels, strict=True):

@@ -42,9 +42,6 @@ class EdfHeader:
 
         EDF+ writes it into the first annotation of a record; a discontinuous file (EDF+D) has
         pauses there. In EDF each record follows the one before.
-
-        Raises:
-            DataError: For a record that names no time, or starts before the end of another.
         """
         if ANNOTATIONS not in self.labels or not self.record_s:
             return np.arange(self.records) * self.record_s
@@ -77,12 +74,7 @@ class EdfHeader:
 
 
 def read_header(path: Path) -> EdfHeader:
-    """Read a header and hold it against the size of its file.
-
-    Raises:
-        DataError: For a missing file, a header that is none, and a file that is shorter or longer
-            than its header says (a last record that was cut short is let through).
-    """
+    """Read a header and hold it against the size of its file."""
     if not path.is_file():
         raise DataError(f"{path} is missing; download it again")
     with path.open("rb") as file:

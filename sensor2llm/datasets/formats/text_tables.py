@@ -33,10 +33,6 @@ def read_batches(
         names: The names of all columns where the file has no header.
         delimiter: What stands between two cells.
         text: What to read in place of the file's own text.
-
-    Raises:
-        DataError: For a missing, empty or broken file, a missing column, a line with another number
-            of cells, a cell of another kind, and an empty cell in a column of whole numbers.
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; unpack the whole archive again")
@@ -85,9 +81,6 @@ def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataTy
         path: The file.
         names: The names of all columns.
         types: The columns that are wanted, and what they hold.
-
-    Raises:
-        DataError: As `read_batches`.
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; unpack the whole archive again")
@@ -112,9 +105,6 @@ def read_cells(path: Path, text: bytes, names: Sequence[str], trim: str) -> tupl
         text: The table; cells are apart by commas.
         names: The names of all columns.
         trim: What is taken off the ends of a cell.
-
-    Raises:
-        DataError: For a line of a megabyte or more.
     """
     ragged = 0
 

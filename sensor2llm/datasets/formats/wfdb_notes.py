@@ -35,9 +35,6 @@ def read_notes(record: Path, extension: str) -> Notes:
     Args:
         record: The path without an extension.
         extension: The annotator's name: `atr`, `qrs`, `arousal`.
-
-    Raises:
-        DataError: For a missing, oversized or broken file.
     """
     path = record.with_name(f"{record.name}.{extension}")
     if not path.is_file():

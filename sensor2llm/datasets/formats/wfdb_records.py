@@ -49,10 +49,6 @@ def read_signals(record: Path, units: dict[str, str]) -> Signals:
     Args:
         record: The path without an extension.
         units: Signal name to the unit that is expected.
-
-    Raises:
-        DataError: Where wfdb is not installed, for a missing or broken file, a record without any
-            of these signals, or a signal in another unit.
     """
     rate_hz, unit_of = _read_header(record)
     there = [name for name in unit_of if name in units]

@@ -66,10 +66,6 @@ def spread_by_intervals(times_s: Column, intervals_s: Column) -> Column:
     """Give beats that share a stamp times of their own: the last keeps it, the others come before.
 
     No beat comes before the stamp of the packet before its own.
-
-    Args:
-        times_s: Stamps, never going back.
-        intervals_s: The time of each beat from the one before.
     """
     last = np.searchsorted(times_s, times_s, side="right") - 1
     first = np.searchsorted(times_s, times_s)

@@ -102,13 +102,7 @@ def _names(path: Path) -> Mapping[str, str]:
 
 
 def spans(times_s: Column, first_s: float, labels: list[str]) -> list[tuple[float, float, str]]:
-    """Give the runs of equal labels: start and stop in s, and the label.
-
-    Args:
-        times_s: When each beat is: the end of its interval.
-        first_s: Where the first interval starts.
-        labels: The label of each beat.
-    """
+    """Give the runs of equal labels: start and stop in s, and the label."""
     changes = [i for i in range(1, len(labels)) if labels[i] != labels[i - 1]]
     bounds = pairwise([0, *changes, len(labels)])
     return [

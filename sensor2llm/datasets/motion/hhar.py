@@ -192,14 +192,7 @@ def _codes(column: pa.Array, path: Path) -> np.ndarray:
 def device_bouts(
     subject: str, samples_of: Mapping[str, np.ndarray], spec: SignalSpec, ledger: Ledger
 ) -> Iterator[Bout]:
-    """Give the bouts of one device by the rule of this module, in the order of time.
-
-    Args:
-        subject: Who carried it.
-        samples_of: Modality to samples (of dtype `SAMPLE`) in the order of the file.
-        spec: Its window's length says how far the sensors' ends may lie apart.
-        ledger: Where every sample is counted.
-    """
+    """Give the bouts of one device by the rule of this module, in the order of time."""
     names = list(samples_of)
     samples = np.concatenate([samples_of[name] for name in names])
     sensor = np.repeat(np.arange(len(names)), [len(samples_of[name]) for name in names])

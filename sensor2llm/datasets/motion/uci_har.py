@@ -104,12 +104,7 @@ def _windows(root: Path, split: str, people: np.ndarray, ledger: Ledger) -> Iter
 
 
 def start_times(values: Float[np.ndarray, "window channel step"], people: np.ndarray) -> np.ndarray:
-    """Give each window's start in seconds on its person's clock, by the rule of this module.
-
-    Args:
-        values: One modality's windows in file order.
-        people: The person of each window; a person's lines lie together.
-    """
+    """Give each window's start in seconds on its person's clock, by the rule of this module."""
     half = values.shape[2] // 2
     overlaps = (values[1:, :, :half] == values[:-1, :, half:]).all(axis=(1, 2))
     steps = np.r_[0, np.where(overlaps, half, values.shape[2])]

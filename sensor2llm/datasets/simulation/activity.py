@@ -24,9 +24,8 @@ from sensor2llm.datasets.published import sampled_spec
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.gait import Limb, limb_signals
 from sensor2llm.datasets.simulation.noise import slow_noise
-from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.datasets.simulation.truth import Simulated, Truth, make_simulated
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.window import Recording, Track
 
 BOUT_S, WINDOW_S, HEART_RATE_HZ = 40.0, 5.0, 1.0
 LAG_UP_S, LAG_DOWN_S = 30.0, 60.0
@@ -111,13 +110,7 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
     for session in range(config.sessions):
         order = rng.permutation(np.array(LABELS)).tolist()
         signals, truths = _session(config, someone, order, rng)
-        tracks = {
-            name: Track(modality=modalities[name], values=values.astype(np.float32))
-            for name, values in signals.items()
-        }
-        annotations = tuple(truth.annotation for truth in truths)
-        name = f"{subject}-{session + 1}"
-        yield Simulated(Recording(subject, tracks, annotations, name), truths)
+        yield make_simulated(subject, str(session + 1), modalities, signals, truths)
 
 
 def draw_person(rng: np.random.Generator) -> Person:

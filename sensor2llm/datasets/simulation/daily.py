@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensor2llm.datasets.simulation.config import SimulationConfig
-from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.datasets.simulation.truth import Simulated, Truth, make_simulated
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.window import Recording, Track
 
 LABELS = ("calm", "stressed")
 DAY_S, DAYS = 86_400.0, 7
@@ -74,12 +73,8 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
         score = float(np.clip(5 + 2 * (habits.strain + stress), 0, 10))
         rows = summarise(habits, (score - 5) / 2, rng)
         truth = Truth(0.0, DAY_S, LABELS[score >= STRESSED_FROM], {"stress_score": score})
-        tracks = {
-            name: Track(modality=modalities[name], values=np.array(row, np.float32)[:, None])
-            for name, row in rows.items()
-        }
-        name = f"{subject}-day-{day + 1}"
-        yield Simulated(Recording(subject, tracks, (truth.annotation,), name), (truth,))
+        signals = {name: np.array(row, np.float32)[:, None] for name, row in rows.items()}
+        yield make_simulated(subject, f"day-{day + 1}", modalities, signals, [truth])
 
 
 def summarise(habits: Habits, stress: float, rng: np.random.Generator) -> dict[str, list[float]]:

@@ -21,10 +21,9 @@ from scipy.signal import butter, sosfiltfilt
 from sensor2llm.datasets.motion.uci_har import RATE_HZ, SPEC
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.noise import slow_noise
-from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.datasets.simulation.truth import Simulated, Truth, make_simulated
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.window import Recording, Track
 
 BOUT_S = 40.0
 GRAVITY_BELOW_HZ = 0.3
@@ -81,19 +80,12 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
     for session in range(config.sessions):
         order = rng.permutation(np.array(LABELS)).tolist()
         bouts = [_bout(ACTIVITIES[label], wearer, count, rng) for label in order]
-        tracks = {
-            modality.name: Track(
-                modality=modality,
-                values=np.concatenate([bout[modality.name] for bout, _ in bouts], 1, dtype="f4"),
-            )
-            for modality in SPEC.modalities
-        }
+        signals = {n: np.concatenate([bout[n] for bout, _ in bouts], axis=1) for n in SPEC.names}
         truths = tuple(
             Truth(i * count / RATE_HZ, (i + 1) * count / RATE_HZ, label, values)
             for i, (label, (_, values)) in enumerate(zip(order, bouts, strict=True))
         )
-        annotations = tuple(truth.annotation for truth in truths)
-        yield Simulated(Recording(subject, tracks, annotations, f"{subject}-{session + 1}"), truths)
+        yield make_simulated(subject, str(session + 1), SPEC, signals, truths)
 
 
 def simulate_columns(

@@ -19,9 +19,8 @@ from jaxtyping import Float
 
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.noise import slow_noise
-from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.datasets.simulation.truth import Simulated, Truth, make_simulated
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.window import Recording, Track
 
 LABELS = ("sinus rhythm", "atrial fibrillation")
 BOUT_S, BEATS = 240.0, 60
@@ -58,7 +57,7 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
         variability=float(np.exp(rng.normal(0, 0.35))),
         ectopic_share=float(rng.exponential(0.005)),
     )
-    modality = spec(config)["ibi"]
+    modalities = spec(config)
     length_s = config.bout_s or BOUT_S
     for session in range(config.sessions):
         for label, draw in zip(LABELS, (sinus, fibrillation), strict=True):
@@ -67,9 +66,8 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
             values = {"heart_rate_bpm": 60_000 / float(intervals.mean())}
             values["rmssd_ms"] = float(np.sqrt(np.mean(np.diff(intervals) ** 2)))
             truth = Truth(0.0, stop_s + 1e-3, label, values)
-            tracks = {"ibi": Track(modality=modality, values=intervals[None].astype(np.float32))}
-            name = f"{subject}-{session + 1}-{label.replace(' ', '-')}"
-            yield Simulated(Recording(subject, tracks, (truth.annotation,), name), (truth,))
+            name = f"{session + 1}-{label.replace(' ', '-')}"
+            yield make_simulated(subject, name, modalities, {"ibi": intervals[None]}, [truth])
 
 
 def sinus(heart: Heart, length_s: float, rng: np.random.Generator) -> Intervals:

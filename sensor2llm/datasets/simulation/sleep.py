@@ -18,9 +18,8 @@ from jaxtyping import Float
 from sensor2llm.datasets.published import sampled_spec
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.noise import band_noise, pink_noise, slow_noise
-from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.datasets.simulation.truth import Simulated, Truth, make_simulated
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.window import Recording, Track
 
 LABELS = ("W", "N1", "N2", "N3", "REM")
 CYCLE = ("W", "N1", "N2", "N3", "N2", "REM")
@@ -83,20 +82,13 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
     count = round(length_s * RATE_HZ)
     for session in range(config.sessions):
         parts = [_stage(STAGES[label], sleeper, count, rng) for label in CYCLE]
-        tracks = {
-            name: Track(
-                modality=modalities[name],
-                values=np.concatenate([part[name] for part in parts])[None].astype(np.float32),
-            )
-            for name in modalities.names
-        }
+        signals = {n: np.concatenate([part[n] for part in parts])[None] for n in parts[0]}
         values = {"spindle_hz": sleeper.spindle_hz, "alpha_hz": sleeper.alpha_hz}
-        truths = tuple(
+        truths = [
             Truth(i * count / RATE_HZ, (i + 1) * count / RATE_HZ, label, values)
             for i, label in enumerate(CYCLE)
-        )
-        annotations = tuple(truth.annotation for truth in truths)
-        yield Simulated(Recording(subject, tracks, annotations, f"{subject}-{session + 1}"), truths)
+        ]
+        yield make_simulated(subject, str(session + 1), modalities, signals, truths)
 
 
 def _stage(

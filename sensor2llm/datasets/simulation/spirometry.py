@@ -19,9 +19,8 @@ import numpy as np
 from jaxtyping import Float
 
 from sensor2llm.datasets.simulation.config import SimulationConfig
-from sensor2llm.datasets.simulation.truth import Simulated, Truth
+from sensor2llm.datasets.simulation.truth import Simulated, Truth, make_simulated
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-from sensor2llm.signals.window import Recording, Track
 
 LABELS = ("healthy", "asthma")
 RATE_HZ, WINDOW_S, BLOWS = 50.0, 6.0, 3
@@ -90,12 +89,8 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
         fev1, fvc = float(volume[round(RATE_HZ)]), float(volume[-1])
         truth = Truth(0.0, WINDOW_S, LABELS[patient.asthma], {"fev1_l": fev1, "fvc_l": fvc})
         values = np.stack([volume, flow]) + rng.normal(0, [[0.005], [0.02]], (2, len(volume)))
-        tracks = {
-            "spirogram": Track(modality=modalities["spirogram"], values=values.astype(np.float32)),
-            "body": Track(modality=modalities["body"], values=row.astype(np.float32)),
-        }
-        name = f"{subject}-{blow + 1}"
-        yield Simulated(Recording(subject, tracks, (truth.annotation,), name), (truth,))
+        signals = {"spirogram": values, "body": row}
+        yield make_simulated(subject, str(blow + 1), modalities, signals, [truth])
 
 
 def draw_patient(rng: np.random.Generator) -> Patient:

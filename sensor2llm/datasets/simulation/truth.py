@@ -1,6 +1,6 @@
 """What is known of a simulated recording besides its labels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.window import Annotation, Recording
+from sensor2llm.signals.window import Annotation, Recording, Track
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,6 @@ class Truth:
     label: str
     values: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def annotation(self) -> Annotation:
-        """Give the label alone, as recordings carry it."""
-        return Annotation(self.start_s, self.stop_s, self.label)
-
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
@@ -32,6 +27,19 @@ class Simulated:
 
     recording: Recording
     truths: tuple[Truth, ...]
+
+
+def make_simulated(
+    subject: str,
+    name: str,
+    spec: SignalSpec,
+    signals: Mapping[str, np.ndarray],
+    truths: Sequence[Truth],
+) -> Simulated:
+    """Make a recording of signals (channel, step) that start together, labelled as is true."""
+    tracks = {m.name: Track(modality=m, values=signals[m.name]) for m in spec.modalities}
+    annotations = tuple(Annotation(t.start_s, t.stop_s, t.label) for t in truths)
+    return Simulated(Recording(subject, tracks, annotations, f"{subject}-{name}"), tuple(truths))
 
 
 class ScenarioModule(Protocol):

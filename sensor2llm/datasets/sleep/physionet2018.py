@@ -82,14 +82,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
 
 
 def find_stages(record: str, notes: Notes, rate_hz: float, stop_s: float) -> tuple[Annotation, ...]:
-    """Give the sleep stages among a record's annotations, by the rule of this module.
-
-    Args:
-        record: Its name, for the error.
-        notes: All annotations of the record.
-        rate_hz: Samples a second.
-        stop_s: The record's end in seconds.
-    """
+    """Give the sleep stages among a record's annotations, by the rule of this module."""
     onsets = [
         (sample / rate_hz, STAGES[text])
         for sample, text in zip(notes.samples.tolist(), notes.texts, strict=True)

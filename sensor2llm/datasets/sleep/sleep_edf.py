@@ -144,11 +144,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def split_by_files(subjects: Sequence[str]) -> Mapping[str, Sequence[str]] | None:
-    """Give CroSSL's split of sorted files as people, by the rule of this module.
-
-    Args:
-        subjects: The person of each file, in order of the files' names.
-    """
+    """Give CroSSL's split of sorted files as people, by the rule of this module."""
     held_out = TEST_FILES + VALIDATION_FILES
     if len(subjects) <= held_out:
         return None

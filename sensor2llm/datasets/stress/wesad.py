@@ -127,12 +127,7 @@ def find_people(folder: Path) -> dict[str, Path]:
 
 
 def choose_devices(wanted: str | None, people: Mapping[str, Path]) -> tuple[str, ...]:
-    """Choose the devices: those wanted, or all that can be read.
-
-    Args:
-        wanted: `wrist`, `chest`, `both` or nothing.
-        people: Each person's folder.
-    """
+    """Choose the devices: those wanted, or all that can be read."""
     if wanted not in (None, "wrist", "chest", "both"):
         raise ConfigError(f"wesad has no device {wanted!r}; choose from wrist, chest, both")
     missing = [name for name, path in people.items() if not _pickle(path).is_file()]

@@ -51,15 +51,7 @@ def recording(
     texts: Mapping[str, str],
     ledger: Ledger,
 ) -> Recording:
-    """Read one person's pickle.
-
-    Args:
-        path: The file.
-        subject: The person.
-        spec: Holds the modalities to read.
-        texts: Label text of each condition.
-        ledger: Counts the masked values.
-    """
+    """Read one person's pickle."""
     content = load(path)
     if isinstance(content, dict) and content.get("subject", subject) != subject:
         raise DataError(

@@ -47,15 +47,7 @@ def recording(
     texts: Mapping[str, str],
     ledger: Ledger,
 ) -> Recording:
-    """Read one person's wrist recording.
-
-    Args:
-        folder: The person's folder.
-        labels: Their label file (see `find_labels`).
-        spec: Holds the wrist's modalities.
-        texts: Label text of each condition.
-        ledger: Counts the masked values.
-    """
+    """Read one person's wrist recording."""
     e4 = folder / f"{folder.name}_E4_Data"
     if not e4.is_dir():
         raise DataError(
@@ -191,12 +183,7 @@ def describe_labels(files: Iterable[Path]) -> str:
 
 
 def read_labels(path: Path, texts: Mapping[str, str]) -> tuple[Annotation, ...]:
-    """Read when which condition held; the last row holds to the end.
-
-    Args:
-        path: See `wesad` for the form.
-        texts: Label text of each condition.
-    """
+    """Read when which condition held; the last row holds to the end."""
     where = f"{path.parent.name}/{path.name}"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -30,9 +30,6 @@ def check_parts(store: Windows, parts: Mapping[str, Rows]) -> None:
     """Raise where a person is in two parts, under one name or under two.
 
     A few equal windows under two names are logged; half of a person's are a leak.
-
-    Raises:
-        DataError: naming the people and the parts.
     """
     _check_names(store, parts)
     _check_windows(store, parts)

@@ -52,11 +52,7 @@ class Split:
 def split_by_subject(
     store: Windows, seed: int, validation_share: float = 0.15, test_share: float = 0.2
 ) -> Split:
-    """Draw test people from all, then validation people from the rest; at least one each.
-
-    Raises:
-        DataError: If the store has fewer than three people.
-    """
+    """Draw test people from all, then validation people from the rest; at least one each."""
     people = _people(store)
     _need(len(people), 3, "train, validation and test")
     order = _shuffled(people, seed)
@@ -68,9 +64,6 @@ def published_split(store: Windows, seed: int, validation_share: float = 0.2) ->
     """Take the data set's own test people; validation people come from its training people.
 
     A published `validation` list is used as it is. People in no list are in no part.
-
-    Raises:
-        DataError: If the store names no published train and test people, or has none of them.
     """
     lists = store.published
     if not lists.get("train") or not lists.get("test"):
@@ -90,11 +83,7 @@ def published_split(store: Windows, seed: int, validation_share: float = 0.2) ->
 def leave_one_subject_out(
     store: Windows, seed: int = 0, validation_share: float = 0.2
 ) -> list[Split]:
-    """Make one split a person, in the people's order: that person is the test.
-
-    Raises:
-        DataError: If the store has fewer than three people.
-    """
+    """Make one split a person, in the people's order: that person is the test."""
     people = _people(store)
     _need(len(people), 3, "train, validation and test")
     return [_loso(store, people, i, seed, validation_share) for i in range(len(people))]
@@ -110,11 +99,7 @@ def _loso(
 def subject_folds(
     store: Windows, folds: int = 5, seed: int = 0, validation_share: float = 0.2
 ) -> list[Split]:
-    """Make `folds` splits: everybody is tested once; validation people come from the others.
-
-    Raises:
-        DataError: If there are fewer people than folds, or fewer than three (four, two folds).
-    """
+    """Make `folds` splits: everybody is tested once; validation people come from the others."""
     people = _people(store)
     # Half of three people may be two, and one is left to train and to choose on.
     _need(len(people), max(folds, 3 if folds > 2 else 4), f"{folds} folds with validation people")

@@ -17,11 +17,7 @@ _REPR.maxlevel = 2
 
 
 def read_description(path: Path) -> Any:
-    """Read a description as plain types; on, off, yes and no are texts, as labels are.
-
-    Raises:
-        DataError: For a file that is missing or no YAML.
-    """
+    """Read a description as plain types; on, off, yes and no are texts, as labels are."""
     try:
         return read_yaml(path, DataError, truth_words=False)
     except FileNotFoundError as error:
@@ -36,11 +32,7 @@ def shown(plain: Any) -> str:
 
 
 def check_keys(plain: Any, keys: Sequence[str], *, required: Sequence[str], where: str) -> None:
-    """Refuse what is no mapping of these keys.
-
-    Raises:
-        SpecError: For an unknown key, naming those that there are, or for a missing one.
-    """
+    """Refuse what is no mapping of these keys."""
     for key in mapping(plain, where):
         if key not in keys:
             raise SpecError(f"{where}: unknown key {shown(key)}; choose from {', '.join(keys)}")

@@ -89,11 +89,7 @@ def is_encoding(name: str) -> bool:
 
 
 def open_text(path: Path, layout: TableLayout) -> TextFile:
-    """Unpack and decode a file, and find its header.
-
-    Raises:
-        DataError: If it is no text, in another encoding, or unpacks to too much.
-    """
+    """Unpack and decode a file, and find its header."""
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     if not path.stat().st_size:

@@ -56,12 +56,6 @@ def named_windows(
             spec's.
         renamed: `<modality>.<channel>` -> a column of another name.
         columns: the table in memory.
-
-    Raises:
-        ConfigError: for a rate that cannot be.
-        DataError: for a table in memory with neither a time column nor a rate, a missing column, a
-            bad cell.
-        SpecError: for values in another unit.
     """
     check_rate_hz(rate_hz)
     table = table_for(path, spec, overlap, renamed, columns)
@@ -73,11 +67,7 @@ def named_windows(
 
 
 def check_rate_hz(rate_hz: float | None) -> None:
-    """Refuse what is no rate.
-
-    Raises:
-        ConfigError: it is not a number above 0.
-    """
+    """Refuse what is no rate."""
     if rate_hz is not None and not 0 < rate_hz < np.inf:
         raise ConfigError(f"rate_hz must be samples a second, above 0, got {rate_hz!r}")
 
@@ -159,10 +149,6 @@ def table_for(
         overlap: Share of a window that the next one repeats.
         renamed: `<modality>.<channel>` -> the column that holds it, where it has another name.
         columns: The table in memory.
-
-    Raises:
-        DataError: If no modality, or only a part of one, is there.
-        SpecError: If a channel that is renamed is none of the spec's.
     """
     channels = [f"{m.name}.{name}" for m in spec.modalities for name in m.channel_names]
     if strange := [name for name in renamed if name not in channels]:

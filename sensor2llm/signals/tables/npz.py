@@ -40,11 +40,6 @@ def npz_windows(
         table: What is expected of it.
         ledger: Counts windows.
         spec: What the file says that its windows are in (see `npz_spec`); the table's by default.
-
-    Raises:
-        DataError: For a truncated file, no known modality, arrays of different lengths,
-            arrays that are no numbers, or labels and subjects that are not one text a window.
-        SpecError: For values that look like another unit.
     """
     arrays = _arrays(path, table.spec.names, EXTRAS if table.labelled else EXTRAS[1:])
     yield from array_windows(path, arrays, table, ledger, spec)
@@ -57,11 +52,7 @@ def array_windows(
     ledger: Ledger,
     spec: SignalSpec | None = None,
 ) -> Iterator[Window]:
-    """Give the windows of arrays in memory, as of a file's; `path` is what messages call them.
-
-    Raises:
-        DataError, SpecError: As `npz_windows` does.
-    """
+    """Give the windows of arrays in memory, as of a file's; `path` is what messages call them."""
     n = len(next(iter(arrays.values())))
     signals = {
         name: _checked(path, (spec or table.spec)[name], arrays[name], table, ledger)
@@ -96,10 +87,6 @@ def npz_spec(path: Path, spec: SignalSpec) -> SignalSpec:
     """Give what a file says of its windows; `spec` itself where it says nothing.
 
     What is not said of a modality is as in `spec`; its steps are those of its array.
-
-    Raises:
-        DataError: For a truncated file.
-        SpecError: For a rate or units that cannot be, or lengths that do not fit each other.
     """
     keys = {f"{name}.{what}" for name in spec.names for what in STATED}
     names, arrays = load_arrays(path, keys)

@@ -20,11 +20,7 @@ _HEADERS = {
 
 
 def load_arrays(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Give the names of all arrays, and those that are wanted.
-
-    Raises:
-        DataError: For a file that is no .npz, is broken, or unpacks to far more than its size.
-    """
+    """Give the names of all arrays, and those that are wanted."""
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     if not path.stat().st_size:

@@ -26,9 +26,6 @@ def label_texts(
         labels: text of each cell; None takes the cells as they are.
         column: name of the label column, for messages.
         path: for messages.
-
-    Raises:
-        DataError: For a cell that the description's `labels` does not have.
     """
     words = {cell: label_key(cell) for cell in dict.fromkeys(cells.tolist()) if cell is not None}
     if labels is not None:
@@ -48,11 +45,7 @@ def label_texts(
 
 
 def subject_texts(cells: np.ndarray, path: Path) -> np.ndarray:
-    """Check that every row has a subject; 1.0 and 1 are one person.
-
-    Raises:
-        DataError: For an empty cell.
-    """
+    """Check that every row has a subject; 1.0 and 1 are one person."""
     if None in (subjects := cells.tolist()):
         raise DataError(f"{path.name}: row {subjects.index(None) + 1} has no subject")
     people = {cell: label_key(cell) for cell in dict.fromkeys(subjects)}
@@ -69,10 +62,6 @@ def fixed_subject(subject: tuple[str, str], root: Path | None, path: Path) -> st
         subject: kind (`value` or `file`) and the fixed name or the pattern.
         root: the folder that files were looked for in.
         path: of the file.
-
-    Raises:
-        DataError: If the pattern finds nothing.
-        SpecError: If it is no pattern of RE2, which needs no more time the longer names are.
     """
     kind, rule = subject
     if kind != "file":

@@ -32,10 +32,6 @@ def check_rates(
         times_s: Increasing times of the rows.
         values: (channel, row) by modality, NaN where a cell is empty.
         table: The description.
-
-    Raises:
-        DataError: For two rates in one modality (between columns, or between the first and the
-            second half of the rows), and for another rate than the description's.
     """
     for entry in table.modalities:
         name = entry.modality.name

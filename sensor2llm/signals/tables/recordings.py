@@ -31,11 +31,7 @@ _MANY_CHANGES, _FEW_ROWS = 1000, 8
 
 
 def recordings(rows: TableRows, table: Table, ledger: Ledger) -> Iterator[Recording]:
-    """Split a file's rows into recordings and put each modality on a regular clock.
-
-    Raises:
-        DataError: For time that goes back, or rows that do not come at the described rate.
-    """
+    """Split a file's rows into recordings and put each modality on a regular clock."""
     changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
     _check_sorted(rows, len(changes), table)
     for of_person in np.split(np.arange(len(rows.subjects)), changes):

@@ -57,10 +57,6 @@ def read_rows(
         table: What is expected of it.
         ledger: Counts what is changed.
         columns: The table in memory.
-
-    Raises:
-        DataError: For a missing column, a bad cell, a column without any number, or an unknown
-            label; file, row and column are named.
     """
     layout = table.layout
     there = column_names(path, layout) if columns is None else columns.column_names

@@ -34,11 +34,7 @@ _LONGEST_CELL = 1000
 
 
 def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str, ...]:
-    """Give the names of a file's columns.
-
-    Raises:
-        DataError: If the file is missing, empty, truncated or of another kind.
-    """
+    """Give the names of a file's columns."""
     if path.suffix in PARQUET:
         return tuple(name.strip() for name in _schema(path).names)
     return open_text(path, layout).names
@@ -47,12 +43,7 @@ def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str,
 def read_columns(
     path: Path, names: Sequence[str], layout: TableLayout = DEFAULT_LAYOUT
 ) -> pa.Table:
-    """Read the named columns; of a CSV as text, of Parquet in their own types.
-
-    Raises:
-        DataError: For a missing column, naming those that are there, for a name that several
-            columns have, and for a file without rows.
-    """
+    """Read the named columns; of a CSV as text, of Parquet in their own types."""
     wanted = list(dict.fromkeys(names))
     try:
         if path.suffix in PARQUET:
@@ -186,11 +177,7 @@ def _not_utf8(path: Path) -> tuple[int, int] | None:
 def numbers(
     table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
 ) -> Float64[np.ndarray, " row"]:
-    """Give a column as float64, NaN where a cell is empty.
-
-    Raises:
-        DataError: For a cell that is no finite number: its row, column and text.
-    """
+    """Give a column as float64, NaN where a cell is empty."""
     column, place = _plain(table[name], layout), Place(path.name, name)
     try:
         values = pc.cast(column, pa.float64())
@@ -211,11 +198,7 @@ def times_s(
     path: Path,
     layout: TableLayout = DEFAULT_LAYOUT,
 ) -> Float64[np.ndarray, " row"]:
-    """Give the time in seconds from one column, or from the date and the time in two.
-
-    Raises:
-        DataError: For an empty or unreadable cell: its row, column and text.
-    """
+    """Give the time in seconds from one column, or from the date and the time in two."""
     place, column = Place(path.name, " ".join(names)), _plain(table[names[0]], layout)
     if len(names) > 1:
         parts = (as_text(_plain(table[name], layout), place) for name in names)
@@ -226,11 +209,7 @@ def times_s(
 def texts(
     table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
 ) -> np.ndarray:
-    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared.
-
-    Raises:
-        DataError: If its cells are no texts, such as lists, or no UTF-8.
-    """
+    """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared."""
     column, place = table[name], Place(path.name, name)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)

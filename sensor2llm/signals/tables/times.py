@@ -50,9 +50,6 @@ def seconds(column: pa.ChunkedArray, unit: str, place: Place) -> Float64[np.ndar
         column: Numbers, texts, or a Parquet's own times.
         unit: Of `TIME_UNITS` or `DATE_UNITS`.
         place: Of the column, for messages.
-
-    Raises:
-        DataError: For an empty or unreadable cell, and times without enough digits.
     """
     if column.null_count:
         raise place.error(pc.index(pc.is_null(column), True).as_py(), "the time is missing")
@@ -136,11 +133,7 @@ def _date_times(column: pa.ChunkedArray, unit: str, place: Place) -> pa.ChunkedA
 
 
 def as_text(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
-    """Give a column as texts.
-
-    Raises:
-        DataError: If its cells are no texts, such as lists, or no UTF-8.
-    """
+    """Give a column as texts."""
     try:
         text = pc.cast(column, pa.string())
         text.validate(full=True)

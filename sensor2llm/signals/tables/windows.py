@@ -104,11 +104,7 @@ def read_windows(
 
 
 def find_files(table: Table) -> list[Path]:
-    """List the files that the description names, sorted; `**` stands for any folders.
-
-    Raises:
-        DataError: If a pattern finds nothing.
-    """
+    """List the files that the description names, sorted; `**` stands for any folders."""
     files: dict[Path, None] = {}
     for pattern in table.files:
         # An absolute pattern is looked for from the root of its disk.
