@@ -143,10 +143,6 @@ def repair(folder: Path) -> None:
 def names_full_disk(target: Path, part: Path) -> Iterator[None]:
     """Say of a full disk which path and size it was too small for.
 
-    Args:
-        target: what is named.
-        part: the file or folder that is written in its place, or itself.
-
     Raises:
         DiskFullError: in place of what a library raises.
     """

@@ -17,14 +17,7 @@ if TYPE_CHECKING:  # the hub's library is imported where a card is written
 
 
 def render_card(template: Path, card_data: "ModelCardData", *bases: Path, **values: Any) -> str:
-    """Render a card.
-
-    Args:
-        template: the file.
-        card_data: its header.
-        bases: folders of templates that it extends.
-        values: what the template names.
-    """
+    """Render a card."""
     environment = Environment(
         loader=FileSystemLoader([template.parent, *bases]),
         undefined=StrictUndefined,

@@ -54,10 +54,6 @@ def released_names(*kinds: str) -> list[str]:
 def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
     """Find an artefact's folder: one that is there, a released name, or a hub name, in this order.
 
-    Args:
-        name: what was typed.
-        files: by wanted kind (adapter, encoder), what is fetched of a folder on the hub.
-
     Raises:
         ArtefactError: it is none of them, or the hub does not give it.
     """
@@ -101,11 +97,6 @@ def push_folder(folder: Path, repo_id: str, files: Sequence[str], *, private: bo
 def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
     """Read a folder's manifest.
 
-    Args:
-        folder: an artefact.
-        kind: what it must be: adapter or encoder.
-        verb: what makes one.
-
     Raises:
         ArtefactError: there is none, it is broken, or it is of another kind or format.
     """
@@ -139,11 +130,6 @@ def read_manifest(folder: Path, kind: str, verb: str) -> dict[str, Any]:
 
 def build_settings(kind: Callable[..., T], stated: Mapping[str, Any], what: str) -> T:
     """Build a dataclass from what an artefact states of it.
-
-    Args:
-        kind: a dataclass.
-        stated: its fields.
-        what: names the settings in messages.
 
     Raises:
         ArtefactError: there are fields that this release does not know.
@@ -183,10 +169,6 @@ def _unknown(stated: Iterable[str], allowed: Collection[str]) -> str:
 def check_out(folder: Path, kind: str) -> None:
     """Refuse, before any work, to write an artefact over something else.
 
-    Args:
-        folder: where it is to go; free, empty, or of the same kind.
-        kind: adapter or encoder.
-
     Raises:
         ConfigError: other things are there, or an artefact of another kind.
     """
@@ -210,12 +192,6 @@ def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 def check_files(folder: Path, hashes: Mapping[str, str], kind: str, advice: str) -> None:
     """Refuse a folder whose files are missing, cut off, changed or another's.
-
-    Args:
-        folder: what `hash_files` was asked about, in another place perhaps.
-        hashes: what it gave then; empty for folders of releases that kept none.
-        kind: adapter, encoder or checkpoint.
-        advice: what to do.
 
     Raises:
         ArtefactError: naming the file.

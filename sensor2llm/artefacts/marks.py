@@ -10,13 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_marked(mark: Path, key: Mapping[str, Any], what: str) -> bool:
-    """Compare a mark that was left when something was finished; log in one line what differs.
-
-    Args:
-        mark: a JSON file; none, or a broken one, marks nothing.
-        key: what the thing beside it has to be made of.
-        what: how the line calls it.
-    """
+    """Compare a mark that was left when something was finished; log in one line what differs."""
     try:
         written = json.loads(mark.read_text(encoding="utf-8"))
         differing = [name for name in written | key if written.get(name) != key.get(name)]

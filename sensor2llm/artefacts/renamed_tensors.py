@@ -11,10 +11,6 @@ RENAMED = {"enter": "in_proj", "leave": "out_proj"}
 def rename_tensors(tensors: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
     """Give tensors today's names.
 
-    Args:
-        tensors: by the names in a file.
-        names: of the tensors that are looked for; those in the file that are among them stay.
-
     Example:
         >>> list(rename_tensors({"body.leave.bias": torch.zeros(2)}, ["body.out_proj.bias"]))
         ['body.out_proj.bias']

@@ -8,13 +8,7 @@ from sensor2llm.command.words import choices, dashed, may_be_file
 
 
 def copy_options(parser: Any, plain: argparse.ArgumentParser, files: Any) -> None:
-    """Give a plain parser a verb's words, options with dashes.
-
-    Args:
-        parser: the verb's.
-        plain: gets them; it has its own --help.
-        files: what completes the values that are files, folders or names.
-    """
+    """Give a plain parser a verb's words, options with dashes."""
     for action in parser._actions:
         if "-h" in action.option_strings or action.help == argparse.SUPPRESS:
             continue

@@ -82,10 +82,6 @@ def takes_list(action: argparse.Action | None) -> bool:
 def join_lists(words: Sequence[str], options: dict[str, argparse.Action]) -> list[str]:
     """Let every list option take `a b c`, `a,b,c` and `[a, b, c]`.
 
-    Args:
-        words: a command line, its options with underscores.
-        options: the parser's actions by option.
-
     Returns:
         Words that a parser of single values understands: a list is one YAML list, or, where an
         option takes several words, these.

@@ -14,14 +14,7 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 
 
 def find_root(folder: Path, below: Sequence[str], holds: str, download: str) -> Path:
-    """Find the published folder at `folder` or at one of the places `below` it.
-
-    Args:
-        folder: What the person gave.
-        below: Relative paths to look at too, the published one first.
-        holds: A glob pattern that the right folder has a match for.
-        download: The page to name where there is none.
-    """
+    """Find the published folder at `folder` or at one of the places `below` it."""
     for root in (folder, *(folder / path for path in below)):
         if root.is_dir() and any(root.glob(holds)):
             return root

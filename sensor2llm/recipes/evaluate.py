@@ -40,10 +40,6 @@ def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
 
     Results of the test people are kept, see `results_folder`; a card there is written again.
 
-    Args:
-        config: what is measured.
-        command: what was typed; it is kept with the results.
-
     Raises:
         UserError: the adapter, the LLM or the store cannot be used, or do not fit.
     """

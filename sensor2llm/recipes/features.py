@@ -64,14 +64,7 @@ class FeatureStore:
     def write(
         cls, folder: Path, adapter: SensorAdapter, dataset: WindowDataset, key: dict[str, object]
     ) -> "FeatureStore":
-        """Compute features, or take those that lie there for the same encoder and windows.
-
-        Args:
-            folder: where they are kept.
-            adapter: whose encoder is used.
-            dataset: the windows.
-            key: what the features depend on beside the windows: the encoder's fingerprint, ….
-        """
+        """Compute features, or take those that lie there for the same encoder and windows."""
         rows = np.ascontiguousarray(dataset.indices, dtype="<i8").tobytes()
         which = [len(dataset), hashlib.sha256(rows).hexdigest()]
         key = {"data": dataset.store.fingerprint, "rows": which} | key

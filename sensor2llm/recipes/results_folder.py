@@ -20,10 +20,6 @@ ELSEWHERE = Path("runs/evaluation")
 def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
     """Choose, check and announce the folder of the results, before anything is computed.
 
-    Args:
-        config: what was typed.
-        folder: where the adapter or encoder lies.
-
     Returns:
         The folder; None where results are only printed (other people than the test people).
 

@@ -26,11 +26,6 @@ def resample(
 
     The first sample keeps its time. NaN stays NaN at its time and does not spread.
 
-    Args:
-        values: Regular samples at `rate_hz`.
-        rate_hz: The rate they have, in Hz.
-        new_rate_hz: The rate to give them, in Hz.
-
     Raises:
         DataError: If a rate is not positive, or the samples would become far too many steps.
     """

@@ -22,9 +22,6 @@ ALWAYS = 1 << 20
 class AllocationBudget(TorchDispatchMode):
     """Refuse to make tensors that are, one by one or together, far larger than what is stored.
 
-    Args:
-        stored: numbers that the file of weights holds.
-
     Raises:
         ValueError: where a tensor is asked for that goes beyond the budget, before it is made.
     """

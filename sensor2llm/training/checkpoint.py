@@ -58,13 +58,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
-    """Write a checkpoint; the old one stays whole until the new one is.
-
-    Args:
-        folder: where it goes.
-        checkpoint: what to keep.
-        config: what must be equal to go on from here.
-    """
+    """Write a checkpoint; the old one stays whole until the new one is."""
     with replace_folder(folder) as part:
         for name, tensors in checkpoint.weights.items():
             save_file(dict(tensors), part / f"{name}.safetensors")

@@ -18,14 +18,7 @@ from sensor2llm.training.task import TrainingTask
 
 
 class BatchGradients:
-    """Compute the gradients of whole batches: of this process's share, in parts.
-
-    Args:
-        task: whose module is trained; several processes get equal weights here.
-        accelerator: knows the processes and the device.
-        config: parts, precision and seed.
-        optimizers: whose gradients are dropped where a batch is begun anew.
-    """
+    """Compute the gradients of whole batches: of this process's share, in parts."""
 
     def __init__(
         self,
@@ -40,12 +33,7 @@ class BatchGradients:
         self.split = MicrobatchSplitOnOOM(config.gradient_accumulation, optimizers, self.processes)
 
     def add(self, rows: NDArray[np.int64], step: int) -> tuple[float, float, dict[str, float]]:
-        """Add up a batch's gradients; give its loss and weight, both summed, and figures to log.
-
-        Args:
-            rows: of the whole batch.
-            step: number of the step, which its randomness is a function of.
-        """
+        """Add up a batch's gradients; give its loss and weight, both summed, and figures to log."""
         loss, weight, metrics = self.split(
             lambda parts: self._share(rows, step, parts), -(-len(rows) // self.processes)
         )

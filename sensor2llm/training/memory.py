@@ -40,10 +40,6 @@ class MicrobatchSplitOnOOM:
     def __call__(self, gradients: Callable[[int], Result], rows: int) -> Result:
         """Compute a batch's gradients.
 
-        Args:
-            gradients: adds them up in so many parts.
-            rows: of the batch, in this process.
-
         Raises:
             ConfigError: memory ran out a second time, on a single row, or in one of several
                 processes.

@@ -12,10 +12,6 @@ from sensor2llm.errors import DataError
 def ray_cluster(workers: int | None, address: str | None) -> Iterator[Any]:
     """Use the cluster that is there, join one, or start one; leave as it was found.
 
-    Args:
-        workers: processes of a cluster that is started; ray's own choice where None.
-        address: of a cluster that runs.
-
     Returns:
         The module `ray`.
 

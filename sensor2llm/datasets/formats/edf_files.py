@@ -85,8 +85,8 @@ def open_edf(path: Path) -> EdfFile:
     return EdfFile(header=header, edf=edf)
 
 
-def find_signal(file: EdfFile, names: tuple[str, ...], unit: str = "uV") -> Any | None:
-    """Give the file's first signal that bears one of these names, in any case; `None` without one."""
+def find_signal(file: EdfFile, names: tuple[str, ...]) -> Any | None:
+    """Give the file's first signal, in uV, that bears one of these names, in any case, if any."""
     wanted = {name.lower() for name in names}
     labels = [signal.label.strip().lower() for signal in file.edf.signals]
     for signal, label in zip(file.edf.signals, labels, strict=True):
@@ -97,15 +97,15 @@ def find_signal(file: EdfFile, names: tuple[str, ...], unit: str = "uV") -> Any 
             raise DataError(f"{path.name} has the signal {name!r} twice; expected it once")
         # "UV" and "uVrms" are written for it, too.
         dimension = signal.physical_dimension.replace("\xb5", "u")
-        if not dimension.lower().startswith(unit.lower()):
+        if not dimension.lower().startswith("uv"):
             raise DataError(
                 f"{path.name}: {name!r} is in {signal.physical_dimension!r}, "
-                f"expected {unit}; this is not the published file"
+                f"expected uV; this is not the published file"
             )
         if not _is_calibrated(signal):
             raise DataError(
                 f"{path.name}: {name!r} has no physical range, so its numbers are the converter's "
-                f"counts and not {unit}; expected different physical and digital limits"
+                f"counts and not uV; expected different physical and digital limits"
             )
         return signal
     return None

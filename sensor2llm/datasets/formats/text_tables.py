@@ -75,13 +75,7 @@ def _fault(error: Exception) -> str:
 
 
 def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Read some columns of a table without header whose cells are apart by spaces or tabs.
-
-    Args:
-        path: The file.
-        names: The names of all columns.
-        types: The columns that are wanted, and what they hold.
-    """
+    """Read some columns of a table without header whose cells are apart by spaces or tabs."""
     if not path.is_file():
         raise DataError(f"{path} is missing; unpack the whole archive again")
     with path.open("rb") as file:
@@ -98,14 +92,7 @@ def read_numbers(path: Path, names: Sequence[str], types: Mapping[str, pa.DataTy
 
 
 def read_cells(path: Path, text: bytes, names: Sequence[str], trim: str) -> tuple[pa.Table, int]:
-    """Read all cells of a table without header as text, and count the lines of other widths.
-
-    Args:
-        path: Where the text comes from, for the error.
-        text: The table; cells are apart by commas.
-        names: The names of all columns.
-        trim: What is taken off the ends of a cell.
-    """
+    """Read all cells of a table without header as text, and count the lines of other widths."""
     ragged = 0
 
     def skip(row: csv.InvalidRow) -> str:

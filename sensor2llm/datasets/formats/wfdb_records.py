@@ -44,12 +44,7 @@ class Signals:
 
 
 def read_signals(record: Path, units: dict[str, str]) -> Signals:
-    """Read those signals of a record that `units` names.
-
-    Args:
-        record: The path without an extension.
-        units: Signal name to the unit that is expected.
-    """
+    """Read those signals of a record that `units` names."""
     rate_hz, unit_of = _read_header(record)
     there = [name for name in unit_of if name in units]
     if not there:

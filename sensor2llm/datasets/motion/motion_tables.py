@@ -60,16 +60,7 @@ def long_runs(
     ledger: Ledger,
     labelled: Bool[np.ndarray, " sample"] | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Give the runs of equal codes, as (start, stop), that may hold a window; count the others.
-
-    Args:
-        times_s: Of the samples, never going back within a run.
-        codes: What the samples of a run have in common.
-        window_s: Length of a window.
-        rate_hz: Rate of a window.
-        ledger: Counts the samples of runs that are too short.
-        labelled: Which codes are wanted; the others are neither given nor counted. By default all.
-    """
+    """Give the runs of equal codes, as (start, stop), that may hold a window; count the others."""
     if not len(codes):
         return
     bounds = np.r_[0, np.flatnonzero(codes[1:] != codes[:-1]) + 1, len(codes)]

@@ -39,14 +39,7 @@ class Limb:
 def limb_signals(
     limb: Limb, steps_taken: Signal, rate_hz: float, rng: np.random.Generator
 ) -> tuple[Vector, Vector]:
-    """Give acceleration in g and angular velocity in rad/s in the limb's frame.
-
-    Args:
-        limb: How the limb is held and moves.
-        steps_taken: Running number of steps at every sample (constant at rest).
-        rate_hz: Rate of the samples.
-        rng: Source of the small movements and the sensors' noise.
-    """
+    """Give acceleration in g and angular velocity in rad/s in the limb's frame."""
     count = len(steps_taken)
     stride = np.pi * steps_taken + limb.phase
     pitch = limb.pitch + limb.swing * np.sin(stride)

@@ -93,11 +93,6 @@ def simulate_columns(
 ) -> dict[str, Float[np.ndarray, " sample"]]:
     """Give a recording of one person as a table's columns, activity after activity.
 
-    Args:
-        *activities: some of `LABELS`, in order.
-        bout_s: how long each lasts.
-        seed: of person and noise.
-
     Raises:
         ConfigError: an activity that is not simulated, or none.
 

@@ -84,13 +84,7 @@ def epoch_times(
 def measured(
     stages: Iterable[Annotation], spans: Sequence[tuple[float, float]], epochs: RowCoverage
 ) -> tuple[Annotation, ...]:
-    """Cut the stages to what was measured, and give the epochs outside of it their reason.
-
-    Args:
-        stages: Stages that follow each other.
-        spans: From when to when the recorder measured without a pause, in order; at least one.
-        epochs: The epochs that were scored.
-    """
+    """Cut the stages to what was measured, and give the epochs outside of it their reason."""
     stages = tuple(stages)
     bounds = [-math.inf, *(time for span in spans for time in span), math.inf]
     reasons = ["before the recording's start", *["in a pause of the recording"] * (len(spans) - 1)]
@@ -107,16 +101,7 @@ def stage_windows(
     ledger: Ledger,
     epochs: RowCoverage,
 ) -> Iterator[Window]:
-    """Give the windows of 30 s of every stage, in order; nothing is read before it is needed.
-
-    Args:
-        subject: Whose night it is.
-        stages: Stages of `LABELS` that follow each other; neighbours of one label are joined.
-        load: Gives the signals of a stage.
-        spec: What a window holds; its `window_s` is 30.
-        ledger: Counts windows, and `epochs` once all windows are taken.
-        epochs: Those that were scored; some of them may have a reason already.
-    """
+    """Give the windows of 30 s of every stage, in order; nothing is read before it is needed."""
     for stage in join(stages):
         stop_s = stage.start_s + _whole(stage) * EPOCH_S
         epochs.drop(stop_s - 1e-6, stage.stop_s - 1e-6, LEFT_OVER)

@@ -45,12 +45,6 @@ def pieces(
 ) -> Iterator[Piece]:
     """Give what is cut without a pause in between, and the windows in it; see `segment`.
 
-    Args:
-        tracks: Of one recording, at the rates of the windows.
-        length_s: Of a window, where there is a time axis.
-        overlap: Share of a window that the next one repeats, 0 up to below 1.
-        max_gap_s: A pause of all timed tracks that is longer ends a piece.
-
     Raises:
         DataError: If an overlap gives windows without end.
     """

@@ -36,14 +36,6 @@ def measured_values(
 ) -> Float64[np.ndarray, "channel step"]:
     """Give the values with NaN for those that were not measured: markers, and what cannot be.
 
-    Args:
-        values: Of a modality.
-        modality: Its channels' units say what can be.
-        columns: What the channels are called where the values come from.
-        missing: What is declared to mark a missing value; None where nothing is.
-        ledger: Where the changed rows are counted.
-        unit: What the ledger calls a step.
-
     Raises:
         DataError: For values that look like a marker that is not declared.
         SpecError: For a channel with many values that cannot be in its unit.

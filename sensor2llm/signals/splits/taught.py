@@ -95,11 +95,6 @@ class Taught:
     def check(self, store: Windows, rows: Rows, what: str) -> None:
         """Refuse windows of people who taught; say what cannot be checked.
 
-        Args:
-            store: where the windows are.
-            rows: windows that are judged.
-            what: "the encoder 'mine'", for messages.
-
         Raises:
             DataError: naming the people.
         """

@@ -121,12 +121,7 @@ def digest_windows(windows: Iterable[Window]) -> UInt64[np.ndarray, " window"]:
 
 
 def fingerprint(store: Windows, origin: Mapping[str, Any] | None = None) -> str:
-    """Give "sha256:…" of windows, labels, people, starts, spec, published split and source.
-
-    Args:
-        store: a store, or a view.
-        origin: of a view, the fingerprints of what it reads and what it makes of it.
-    """
+    """Give "sha256:…" of windows, labels, people, starts, spec, published split and source."""
     facts = {
         "spec": store.spec.to_dict(),
         "labels": list(store.label_names),

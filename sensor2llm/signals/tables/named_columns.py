@@ -141,15 +141,7 @@ def table_for(
     renamed: Mapping[str, str] = SAME_NAMES,
     columns: pa.Table | None = None,
 ) -> Table:
-    """Describe a file, or a table in memory, by the names of its columns.
-
-    Args:
-        path: The file; for a table in memory, what messages call it.
-        spec: What is expected.
-        overlap: Share of a window that the next one repeats.
-        renamed: `<modality>.<channel>` -> the column that holds it, where it has another name.
-        columns: The table in memory.
-    """
+    """Describe a file, or a table in memory, by the names of its columns."""
     channels = [f"{m.name}.{name}" for m in spec.modalities for name in m.channel_names]
     if strange := [name for name in renamed if name not in channels]:
         raise SpecError(f"unknown channel {strange[0]!r}; the spec has {listed(channels)}")

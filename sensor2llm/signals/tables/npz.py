@@ -33,14 +33,7 @@ _LOOKED_AT = 1_000_000
 def npz_windows(
     path: Path, table: Table, ledger: Ledger, spec: SignalSpec | None = None
 ) -> Iterator[Window]:
-    """Give a file's windows.
-
-    Args:
-        path: The file.
-        table: What is expected of it.
-        ledger: Counts windows.
-        spec: What the file says that its windows are in (see `npz_spec`); the table's by default.
-    """
+    """Give a file's windows."""
     arrays = _arrays(path, table.spec.names, EXTRAS if table.labelled else EXTRAS[1:])
     yield from array_windows(path, arrays, table, ledger, spec)
 

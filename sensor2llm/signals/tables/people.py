@@ -19,14 +19,7 @@ def label_key(cell: str) -> str:
 def label_texts(
     cells: np.ndarray, labels: Mapping[str, str] | None, column: str, path: Path
 ) -> np.ndarray:
-    """Give the label text of each cell of the label column; an empty cell has none.
-
-    Args:
-        cells: texts, None where a cell is empty: objects, shape (row,).
-        labels: text of each cell; None takes the cells as they are.
-        column: name of the label column, for messages.
-        path: for messages.
-    """
+    """Give the label text of each cell of the label column; an empty cell has none."""
     words = {cell: label_key(cell) for cell in dict.fromkeys(cells.tolist()) if cell is not None}
     if labels is not None:
         # YAML's truth values are true and false; Python's tables write True and False.
@@ -57,11 +50,6 @@ def fixed_subject(subject: tuple[str, str], root: Path | None, path: Path) -> st
 
     Where the file's name does not have it, the folders below `root`, the searched one, are looked
     at, the nearest first.
-
-    Args:
-        subject: kind (`value` or `file`) and the fixed name or the pattern.
-        root: the folder that files were looked for in.
-        path: of the file.
     """
     kind, rule = subject
     if kind != "file":

@@ -25,14 +25,7 @@ def observed_rate_hz(times_s: np.ndarray) -> float:
 def check_rates(
     path: Path, times_s: np.ndarray, values: dict[str, np.ndarray], table: Table
 ) -> None:
-    """Refuse rows that come at another rate than described.
-
-    Args:
-        path: The file, for the message.
-        times_s: Increasing times of the rows.
-        values: (channel, row) by modality, NaN where a cell is empty.
-        table: The description.
-    """
+    """Refuse rows that come at another rate than described."""
     for entry in table.modalities:
         name = entry.modality.name
         if entry.rate_hz is None or name not in values:

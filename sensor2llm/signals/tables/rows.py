@@ -50,14 +50,7 @@ class TableRows:
 def read_rows(
     path: Path, table: Table, ledger: Ledger, columns: pa.Table | None = None
 ) -> TableRows:
-    """Read and check the columns of one CSV or Parquet file, or of a table in memory.
-
-    Args:
-        path: The file; for a table in memory, what messages call it.
-        table: What is expected of it.
-        ledger: Counts what is changed.
-        columns: The table in memory.
-    """
+    """Read and check the columns of one CSV or Parquet file, or of a table in memory."""
     layout = table.layout
     there = column_names(path, layout) if columns is None else columns.column_names
     entries = [m for m in table.modalities if not m.optional or set(m.columns) <= set(there)]

@@ -44,13 +44,7 @@ class Place(NamedTuple):
 
 
 def seconds(column: pa.ChunkedArray, unit: str, place: Place) -> Float64[np.ndarray, " row"]:
-    """Give times in seconds; dates count from 1970 (UTC where no zone is given).
-
-    Args:
-        column: Numbers, texts, or a Parquet's own times.
-        unit: Of `TIME_UNITS` or `DATE_UNITS`.
-        place: Of the column, for messages.
-    """
+    """Give times in seconds; dates count from 1970 (UTC where no zone is given)."""
     if column.null_count:
         raise place.error(pc.index(pc.is_null(column), True).as_py(), "the time is missing")
     if pa.types.is_duration(column.type):

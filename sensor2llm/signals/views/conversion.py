@@ -30,11 +30,6 @@ def convert_store(store: Windows, spec: SignalSpec, *, quiet: bool = False) -> W
 
     Modalities that the store lacks are missing sensors. What is converted is logged in one line.
 
-    Args:
-        store: a WindowStore, or a view.
-        spec: what is expected.
-        quiet: log nothing, as the store was told of before.
-
     Raises:
         SpecError: If a modality is unknown, channels or axes differ, no conversion of a unit is
             known, or windows are shorter than expected; names both sides.

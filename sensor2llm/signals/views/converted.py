@@ -66,11 +66,6 @@ class ConvertedView(Windows):
     is not mapped is left out, and so is a window that then has nothing. Of longer windows the
     centre is kept.
 
-    Args:
-        store: A WindowStore, or another view.
-        modalities: Its modalities' names -> names in the common spec.
-        spec: The common spec.
-
     Raises:
         SpecError: If a name in `modalities` is in neither spec.
         DataError: If nothing is mapped or no window has it, two modalities are mapped to one,

@@ -40,9 +40,6 @@ def side_by_side(
     A modality that several have alike is one. One that differs between them bears its data set's
     name in front: `lab_accel`, `home_accel`.
 
-    Args:
-        specs: by data set's name.
-
     Returns:
         The spec; and of each data set, its modalities' names -> names in that spec.
     """
