@@ -32,8 +32,8 @@ from sensor2llm.command import read_recipe
 from sensor2llm.datasets.simulation.simulate import simulate_with_truth
 from sensor2llm.errors import run_verb
 from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.recipes.build import open_data
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.store.store import WindowStore

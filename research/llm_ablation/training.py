@@ -21,9 +21,8 @@ from jaxtyping import Float, Int
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
-from sensor2llm.recipes.build import build_adapter, load_llm
+from sensor2llm.recipes.build import build_adapter, load_llm, open_data
 from sensor2llm.recipes.config import Recipe
-from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import LoadedEncoder, get_encoder
 from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.sources import BatchSource

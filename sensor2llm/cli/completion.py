@@ -5,12 +5,12 @@ sensor2llm completion fish > ~/.config/fish/completions/sensor2llm.fish
 """
 
 import argparse
-import sys
-from typing import Literal
+from typing import Any, Literal
 
 from sensor2llm.cli.program import all_verbs, load_verb, summary
 from sensor2llm.command import VerbParser, parse, verb_parser
-from sensor2llm.command.plain import copy_options
+from sensor2llm.command.help import value_name
+from sensor2llm.command.words import choices, dashed, may_be_file
 from sensor2llm.errors import run_verb
 
 OPTIONS = ()
@@ -41,5 +41,18 @@ def main(argv: list[str] | None = None) -> int:
     return run_verb(lambda: print(script(parse(make_parser(), argv).shell)))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def copy_options(parser: Any, plain: argparse.ArgumentParser, files: Any) -> None:
+    """Give a plain parser a verb's words, options with dashes."""
+    for action in parser._actions:
+        if "-h" in action.option_strings or action.help == argparse.SUPPRESS:
+            continue
+        names = [dashed(name) for name in action.option_strings] or [action.dest]
+        about: dict[str, Any] = {"help": (action.help or "").split("\n")[0].replace("%", "%%")}
+        if action.nargs == 0:
+            plain.add_argument(*names, action="store_true", **about)
+            continue
+        hint = getattr(action, "_typehint", None)
+        about |= {"choices": choices(hint) or None, "metavar": value_name(action)}
+        value = plain.add_argument(*names, nargs=action.nargs, **about)
+        if may_be_file(hint):
+            value.complete = files  # type: ignore[attr-defined]

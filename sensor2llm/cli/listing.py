@@ -15,8 +15,8 @@ OPTIONS = ("json",)
 PLUGINS = "sensor2llm.lists"
 """Entry points of packages that list a kind: a function that gives texts by name."""
 LISTS = {
-    "adapters": "sensor2llm.artefacts.released:describe_adapters",
-    "encoders": "sensor2llm.artefacts.released:describe_encoders",
+    "adapters": "sensor2llm.artefacts.manifest:describe_adapters",
+    "encoders": "sensor2llm.artefacts.manifest:describe_encoders",
     "datasets": "sensor2llm.datasets.catalogue:describe_sources",
     "prompts": "sensor2llm.llm.templates:describe_templates",
     "llms": "sensor2llm.llm.config:describe_llms",

@@ -1,4 +1,6 @@
-"""Build what a recipe says: the frozen LLM, and an adapter whose weights are still untrained."""
+"""Build what a recipe says: its windows, the frozen LLM, an adapter with untrained weights."""
+
+import logging
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from sensor2llm.adapter.parts import (
 )
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
+from sensor2llm.datasets.simulation.simulate import simulate_store
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import TemplateError
 from sensor2llm.llm.frozen import FrozenLLM
@@ -36,10 +39,13 @@ from sensor2llm.recipes.config import (
 from sensor2llm.recipes.encoder import LoadedEncoder
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
+from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import fit_normaliser
+from sensor2llm.training.devices import process_state
 
 PROMPTS = {QUESTION_ANSWERING: "question", CAPTIONING: "caption", REGRESSION: "estimate"}
+logger = logging.getLogger(__name__)
 
 
 def load_llm(recipe: Recipe) -> FrozenLLM:
@@ -154,3 +160,19 @@ def _cross_attention(config: ProjectorConfig, llm: FrozenLLM) -> GatedCrossAtten
     with torch.no_grad():
         mark = llm.embed(ids)[0].float().cpu()
     return build_cross_attention(config, mark, llm.layers, llm.hidden_width)
+
+
+def open_data(recipe: Recipe) -> WindowStore:
+    """Open the recipe's store; without one, simulate recordings into the run folder once.
+
+    Raises:
+        DataError: the path is no WindowStore.
+    """
+    if recipe.data is not None:
+        return WindowStore.open(recipe.data)
+    path = recipe.run / "store"
+    with process_state().main_process_first():
+        if path.is_dir() and WindowStore.open(path).source == f"simulated: {recipe.simulation}":
+            return WindowStore.open(path)
+        logger.info("simulating recordings of %d people", recipe.simulation.subjects)
+        return simulate_store(path, recipe.simulation)

@@ -13,9 +13,8 @@ from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.pretraining.run import labelled
-from sensor2llm.recipes.build import build_adapter, load_llm
+from sensor2llm.recipes.build import build_adapter, load_llm, open_data
 from sensor2llm.recipes.config import NEW, NONE, Recipe
-from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.encoder import LoadedEncoder, find_encoders, load_encoder
 from sensor2llm.recipes.start import start_recipe
 from sensor2llm.signals.dataset import WindowDataset

@@ -17,9 +17,8 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.recipes.asking import TaskPart, make_head, make_source
 from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
-from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm
+from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm, open_data
 from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, REGRESSION, Recipe, TaskMix
-from sensor2llm.recipes.data import open_data
 from sensor2llm.recipes.features import FeatureStore
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.start import choose_encoder, load_start, start_recipe, take_over

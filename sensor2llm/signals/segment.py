@@ -19,8 +19,7 @@ import numpy as np
 
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.extents import NO_VALUE, Extent, pieces, row_times
-from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.ledger.row_coverage import RowCoverage
+from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
 from sensor2llm.signals.resample import (
     MAX_GAP_S,
     fill_short_gaps,

@@ -34,10 +34,10 @@ from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.devices import build_accelerator
 from sensor2llm.training.gradients import BatchGradients
 from sensor2llm.training.interrupt import HeldInterrupt
-from sensor2llm.training.optimizers import build_optimizers
 from sensor2llm.training.record import MetricsFile, versions, write_json
 from sensor2llm.training.task import FitResult, StepLoss, TrainingTask, Validation
 from sensor2llm.training.weights import (
+    build_optimizers,
     checkpointed,
     copy_weights,
     follow,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.shared_stamps import spread_stamps
+from sensor2llm.signals.resample import spread_stamps
 from tests.signals.tables.tables import RATE, columns, csv_text, read
 
 SHARED = "that share a time spread over their interval"

@@ -16,8 +16,7 @@ from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.training.config import LoopConfig, learning_rate_factor
 from sensor2llm.training.loop import fit
 from sensor2llm.training.memory import MicrobatchSplitOnOOM, is_out_of_memory, split_rows
-from sensor2llm.training.optimizers import build_optimizers
-from sensor2llm.training.weights import move_states
+from sensor2llm.training.weights import build_optimizers, move_states
 from tests.training.toy import Deep, ToyTask
 
 CONFIG = LoopConfig(epochs=4, batch_size=12, learning_rate=0.05, precision="float32", log_every=1)

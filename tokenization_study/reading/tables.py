@@ -13,7 +13,7 @@ from pyarrow import csv
 from sensor2llm.errors import DataError, one_line
 from sensor2llm.signals.tables.layout import EMPTY
 from sensor2llm.signals.tables.named_columns import TIMES
-from sensor2llm.signals.tables.rates import observed_rate_hz
+from sensor2llm.signals.tables.recordings import observed_rate_hz
 from sensor2llm.signals.tables.text_file import PARQUET, numbers
 from sensor2llm.signals.tables.times import TIME_UNITS
 from tokenization_study.config import InputConfig

@@ -18,8 +18,8 @@ from research.llm_ablation.training import TRAINED, Bench, chunks, train
 from sensor2llm.evaluation.question_evaluation import other_people
 from sensor2llm.evaluation.task_evaluation import estimate_rows
 from sensor2llm.recipes.asking import TaskPart, make_head, make_source
+from sensor2llm.recipes.build import open_data
 from sensor2llm.recipes.config import REGRESSION, Recipe, TaskMix
-from sensor2llm.recipes.data import open_data
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.regression import target_values

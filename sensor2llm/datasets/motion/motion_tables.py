@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from sensor2llm.datasets.published import possible_values
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.resample import spread_stamps
 from sensor2llm.signals.segment import SHORT
-from sensor2llm.signals.shared_stamps import spread_stamps
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window

@@ -54,8 +54,7 @@ from sensor2llm.datasets.sleep.sleep_stages import (
     trim_wake,
 )
 from sensor2llm.errors import DataError
-from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.ledger.row_coverage import RowCoverage
+from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.spec import SignalSpec

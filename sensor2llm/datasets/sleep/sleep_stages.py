@@ -12,8 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.ledger.row_coverage import RowCoverage
+from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Recording, Track, Window

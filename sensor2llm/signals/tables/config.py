@@ -45,7 +45,7 @@ from sensor2llm.signals.tables.fields import (
     whole,
 )
 from sensor2llm.signals.tables.layout import WORDS, TableLayout, is_encoding
-from sensor2llm.signals.tables.people import label_key
+from sensor2llm.signals.tables.rows import label_key
 from sensor2llm.signals.tables.times import DATE_UNITS, TIME_UNITS
 
 _LAYOUT_KEYS = ("delimiter", "decimal", "encoding", "skip_rows", "comment", "units_row", "names",

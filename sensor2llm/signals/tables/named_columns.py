@@ -21,8 +21,7 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.segment import segment
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.description import Table, TableModality
-from sensor2llm.signals.tables.rates import TOLERANCE, observed_rate_hz
-from sensor2llm.signals.tables.recordings import recordings
+from sensor2llm.signals.tables.recordings import TOLERANCE, observed_rate_hz, recordings
 from sensor2llm.signals.tables.rows import read_rows
 from sensor2llm.signals.tables.text_file import column_names, is_number, read_columns, texts
 from sensor2llm.signals.window import Window

@@ -22,7 +22,7 @@ from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.npz_arrays import load_arrays
-from sensor2llm.signals.tables.people import fixed_subject, label_texts
+from sensor2llm.signals.tables.rows import fixed_subject, label_texts
 from sensor2llm.signals.window import Window
 
 EXTRAS = ("labels", "subjects", "starts")
