@@ -61,13 +61,7 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
 
 
 def check_prompt(recipe: Recipe, store: Windows, llm: FrozenLLM) -> None:
-    """Render the prompt and every label once, before anything is trained.
-
-    Raises:
-        TemplateError: the template cannot be read, needs what an adapter does not have, or has a
-            place for each modality where the bridge's tokens hear all.
-        ConfigError: two labels are the same text to the LLM, or one is empty.
-    """
+    """Render the prompt and every label once, before anything is trained."""
     first, *others = load_templates(recipe).values()
     apart = recipe.projector.per_modality and recipe.encoder != NONE
     if "signals" in first.uses("encoded") and not apart:
@@ -86,11 +80,7 @@ def check_prompt(recipe: Recipe, store: Windows, llm: FrozenLLM) -> None:
 
 
 def load_templates(recipe: Recipe) -> dict[str, PromptTemplate]:
-    """Give the prompt template of every task, the adapter's own first.
-
-    Raises:
-        TemplateError: one cannot be read.
-    """
+    """Give the prompt template of every task, the adapter's own first."""
     tasks = sorted(recipe.tasks, key=lambda task: task != CLASSIFICATION)
     templates = {}
     for task in tasks:
@@ -163,11 +153,7 @@ def _cross_attention(config: ProjectorConfig, llm: FrozenLLM) -> GatedCrossAtten
 
 
 def open_data(recipe: Recipe) -> WindowStore:
-    """Open the recipe's store; without one, simulate recordings into the run folder once.
-
-    Raises:
-        DataError: the path is no WindowStore.
-    """
+    """Open the recipe's store; without one, simulate recordings into the run folder once."""
     if recipe.data is not None:
         return WindowStore.open(recipe.data)
     path = recipe.run / "store"

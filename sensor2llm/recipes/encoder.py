@@ -35,13 +35,7 @@ class LoadedEncoder:
 
 
 def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> LoadedEncoder:
-    """Load the recipe's encoder, or make a new one on the training people.
-
-    Raises:
-        ArtefactError: there is no such encoder, or it is broken.
-        SpecError: the store's windows cannot be brought to what the encoder hears.
-        DataError: the encoder was made with people who are test people here.
-    """
+    """Load the recipe's encoder, or make a new one on the training people."""
     if recipe.encoder == NEW:
         return load_encoder(_make(recipe, store, resume))
     folders = find_encoders(recipe.encoder)
@@ -54,22 +48,14 @@ def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> L
 
 
 def find_encoders(name: str) -> list[Path]:
-    """Find the encoder of a recipe, or each of those that are joined by `+`.
-
-    Raises:
-        ArtefactError: one of them is not there.
-    """
+    """Find the encoder of a recipe, or each of those that are joined by `+`."""
     if "+" not in name or Path(name).is_dir():
         return [find_encoder(name)]
     return [find_encoder(part.strip()) for part in name.split("+")]
 
 
 def load_encoder(*folders: Path) -> LoadedEncoder:
-    """Load an encoder's folder with its normalisation; several become one.
-
-    Raises:
-        ConfigError: they cannot be joined, or only some of them normalise what they hear.
-    """
+    """Load an encoder's folder with its normalisation; several become one."""
     manifests = [read_manifest(folder) for folder in folders]
     stated = [manifest.get("normaliser") for manifest in manifests]
     encoders = [SignalEncoder.from_pretrained(folder) for folder in folders]

@@ -92,11 +92,7 @@ def _evaluate_adapter(
 def evaluate_and_describe(
     config: EvaluationConfig, command: str, as_json: bool
 ) -> tuple[dict[str, Any], str]:
-    """Measure labels or another task; give the metrics, and as text for people or as JSON.
-
-    Raises:
-        UserError: see `evaluate` and `evaluate_task`.
-    """
+    """Measure labels or another task; give the metrics, and as text for people or as JSON."""
     labels = config.task == "classification"
     metrics = evaluate(config, command) if labels else evaluate_task(config, command)
     if as_json:
@@ -106,11 +102,7 @@ def evaluate_and_describe(
 
 
 def check_drawable(config: EvaluationConfig) -> ReadEncoder:
-    """Read the encoder whose embeddings are to be drawn, before the minutes of measuring.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """Read the encoder whose embeddings are to be drawn, before the minutes of measuring."""
     return read_encoder(config.adapter, WindowStore.open(config.data), quiet=True)
 
 

@@ -22,9 +22,6 @@ def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
 
     Returns:
         The folder; None where results are only printed (other people than the test people).
-
-    Raises:
-        ConfigError: it cannot be written to.
     """
     if config.out is None and config.split != "test":
         return None

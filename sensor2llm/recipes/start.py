@@ -30,12 +30,7 @@ OWN = ("encoder.", "head.")
 
 
 def start_recipe(recipe: Recipe) -> Recipe:
-    """Give a recipe with what the adapter that it starts from is made of.
-
-    Raises:
-        ArtefactError: there is no such adapter.
-        ConfigError: the recipe wants another bridge, encoder or learned prompt.
-    """
+    """Give a recipe with what the adapter that it starts from is made of."""
     if recipe.start_from is None:
         return recipe
     usual = Recipe()
@@ -54,13 +49,7 @@ def start_recipe(recipe: Recipe) -> Recipe:
 def load_start(
     recipe: Recipe, store: Windows, split: Split, llm: FrozenLLM
 ) -> SensorAdapter | None:
-    """Load the adapter that a recipe starts from; None where it starts from nothing.
-
-    Raises:
-        ArtefactError: it is broken, or made for another LLM.
-        DataError: it was taught by people who are test people here.
-        SpecError: the store's windows cannot be brought to what it hears.
-    """
+    """Load the adapter that a recipe starts from; None where it starts from nothing."""
     if recipe.start_from is None:
         return None
     adapter, name = SensorAdapter.load(recipe.start_from), f"the adapter '{recipe.start_from}'"
