@@ -6,7 +6,6 @@ imported when it is used, so that listing the names costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,22 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedDataset:
-    """A published data set: its title, licence, download page and reader."""
+    """A published data set: its title, licence, download page and the module that reads it."""
 
     title: str
     licence: str
     download: str
-    read: Callable[[Path, SourceOptions], Reading]
-
-
-def _reader(module: str) -> Callable[[Path, SourceOptions], Reading]:
-    """Give `sensor2llm.datasets.<module>.read`, imported when it is called."""
-
-    def read(folder: Path, options: SourceOptions) -> Reading:
-        reading: Reading = import_module(f"sensor2llm.datasets.{module}").read(folder, options)
-        return reading
-
-    return read
+    module: str
 
 
 SOURCES: dict[str, PublishedDataset] = {
@@ -44,93 +33,93 @@ SOURCES: dict[str, PublishedDataset] = {
         title="UCI HAR: smartphone at the waist, 30 people, 6 activities (Anguita et al. 2012)",
         licence="CC BY 4.0 on the UCI page; its README asks for a citation, no commercial use",
         download="https://archive.ics.uci.edu/dataset/240",
-        read=_reader("motion.uci_har"),
+        module="motion.uci_har",
     ),
     "wisdm": PublishedDataset(
         title="WISDM 2019: phone and watch, 51 people, 18 activities (Weiss et al. 2019)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/507",
-        read=_reader("motion.wisdm"),
+        module="motion.wisdm",
     ),
     "wisdm_v1": PublishedDataset(
         title="WISDM v1.1: phone in the pocket, 36 people, 6 activities (Kwapisz et al. 2010)",
         licence="free for research with citation (WISDM Lab)",
         download="https://www.cis.fordham.edu/wisdm/dataset.php",
-        read=_reader("motion.wisdm_v1"),
+        module="motion.wisdm_v1",
     ),
     "pamap2": PublishedDataset(
         title="PAMAP2: hand, chest, ankle and heart rate, 9 people, 12 activities "
         "(Reiss & Stricker 2012)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/231",
-        read=_reader("motion.pamap2"),
+        module="motion.pamap2",
     ),
     "mhealth": PublishedDataset(
         title="MHEALTH: chest, ankle, arm and ECG, 10 people, 12 activities (Banos et al. 2014)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/319",
-        read=_reader("motion.mhealth"),
+        module="motion.mhealth",
     ),
     "motionsense": PublishedDataset(
         title="MotionSense: phone in the pocket, 24 people, 6 activities (Malekzadeh et al. 2018)",
         licence="ODbL 1.0",
         download="https://github.com/mmalekzadeh/motion-sense",
-        read=_reader("motion.motionsense"),
+        module="motion.motionsense",
     ),
     "hhar": PublishedDataset(
         title="HHAR: phones and watches, 9 people, 6 activities (Stisen et al. 2015)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/344",
-        read=_reader("motion.hhar"),
+        module="motion.hhar",
     ),
     "capture24": PublishedDataset(
         title="Capture-24: wrist accelerometer, 151 people, free living (Chan et al. 2024)",
         licence="CC BY 4.0",
         download="https://ora.ox.ac.uk/objects/uuid:99d7c092-d865-4a19-b096-cc16440cd001",
-        read=_reader("motion.capture24"),
+        module="motion.capture24",
     ),
     "wesad": PublishedDataset(
         title="WESAD: chest and wrist, 15 people, stress and affect (Schmidt et al. 2018)",
         licence="scientific, non-commercial use, with citation (UCI lists CC BY 4.0)",
         download="https://archive.ics.uci.edu/dataset/465",
-        read=_reader("stress.wesad"),
+        module="stress.wesad",
     ),
     "sleep_edf": PublishedDataset(
         title="Sleep-EDF Expanded: EEG, EOG, EMG with sleep stages (Kemp et al. 2000)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/sleep-edfx/1.0.0/",
-        read=_reader("sleep.sleep_edf"),
+        module="sleep.sleep_edf",
     ),
     "dreams": PublishedDataset(
         title="DREAMS sleep spindles: 8 people, EEG with sleep stages (Devuyst et al. 2011)",
         licence="with citation (DREAMS licence text)",
         download="https://zenodo.org/records/2650142",
-        read=_reader("sleep.dreams"),
+        module="sleep.dreams",
     ),
     "physionet2018": PublishedDataset(
         title="PhysioNet/CinC 2018: polysomnography, 1,985 people, sleep stages "
         "(Ghassemi et al. 2018)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/challenge-2018/1.0.0/",
-        read=_reader("sleep.physionet2018"),
+        module="sleep.physionet2018",
     ),
     "cinc2017": PublishedDataset(
         title="PhysioNet/CinC 2017: short single-lead ECG, 4 rhythms (Clifford et al. 2017)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/challenge-2017/1.0.0/",
-        read=_reader("heart.cinc2017"),
+        module="heart.cinc2017",
     ),
     "afdb": PublishedDataset(
         title="MIT-BIH AF: inter-beat intervals with rhythms, 25 records (Moody & Mark 1983)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/afdb/1.0.0/",
-        read=_reader("heart.afdb"),
+        module="heart.afdb",
     ),
     "rr_intervals": PublishedDataset(
         title="inter-beat-interval text files, one beat a line, a folder a class",
         licence="the files' own",
         download="https://physionet.org/content/nsr2db/1.0.0/",
-        read=_reader("heart.rr_intervals"),
+        module="heart.rr_intervals",
     ),
 }
 
@@ -167,4 +156,5 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
     if path is None or not path.is_dir():
         fault = "no --from was given" if path is None else f"{path} is no folder"
         raise ConfigError(f"{name}: {fault}; download it from {source.download} and unpack it")
-    return source.read(path, options)
+    reading: Reading = import_module(f"{__package__}.{source.module}").read(path, options)
+    return reading

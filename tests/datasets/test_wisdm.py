@@ -185,7 +185,9 @@ def test_more_than_one_percent_malformed_lines_are_an_error_that_shows_the_first
     path = write(tmp_path, "watch_accel", 1600, [("A", ticks(0, 5))])
     text = path.read_text().splitlines()
     path.write_text("\n".join([*text[:50], line, line, *text[50:]]))
-    with pytest.raises(DataError, match=r"2 of 102 lines \(2.0%\).*the first is line 51") as error:
+    with pytest.raises(
+        DataError, match=r"2 of 102 samples \(2.0%\).*the first is in line 51"
+    ) as error:
         list(read_segments(path, "1600", CODES, Ledger()))
     assert line in str(error.value)
 

@@ -105,7 +105,9 @@ def _parse(path: Path, subject: str, codes: frozenset[str], ledger: Ledger) -> p
     bad = ragged + len(table) - (pc.sum(good).as_py() or 0)
     leave_out(ledger, bad, "malformed")
     if bad > MAX_MALFORMED * (len(table) + ragged):
-        raise _malformed(path, bad, len(table) + ragged, subject, codes)
+        form = rf"{subject},[{''.join(codes)}],\d{{1,18}}(,{_NUMBER.strip('^$')}){{3}};?\s*"
+        good_line = f"{subject},A,252207666810782,-0.36,8.79,1.05;"
+        raise malformed(path, text, form, (bad, len(table) + ragged), good_line)
     table = table.filter(good)
     if not len(table):
         raise DataError(f"{path.name} holds no sample; unpack the archive again")
@@ -123,16 +125,22 @@ def _well_formed(table: pa.Table, subject: str, codes: frozenset[str]) -> pa.Chu
     return good
 
 
-def _malformed(path: Path, bad: int, lines: int, subject: str, codes: frozenset[str]) -> DataError:
-    """Show the first malformed line: looked for only once there are too many."""
-    letters, number = "".join(sorted(codes)), _NUMBER.strip("^$")
-    form = re.compile(rf"{subject},[{letters}],\d{{1,18}}(,{number}){{3}};?\s*")
-    text = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    number_of, first = next(
-        ((i, line) for i, line in enumerate(text, 1) if not form.fullmatch(line)), (1, text[0])
-    )
+def malformed(path: Path, text: bytes, form: str, counts: tuple[int, int], good: str) -> DataError:
+    """Show the first malformed line: looked for only once there are too many.
+
+    Args:
+        path: Of the file.
+        text: What is in it.
+        form: A regular expression of a line.
+        counts: How many samples are malformed, and of how many.
+        good: What a sample looks like.
+    """
+    lines, (bad, samples) = text.decode(errors="replace").splitlines(), counts
+    fits = re.compile(form).fullmatch
+    wrong = ((i, line) for i, line in enumerate(lines, 1) if not fits(line))
+    number, first = next(wrong, (1, lines[0]))
     return DataError(
-        f"{path.name}: {bad} of {lines} lines ({bad / lines:.1%}) are malformed, at most "
-        f"{MAX_MALFORMED:.0%} is accepted; the first is line {number_of}: {first[:60]!r}, expected "
-        f"'{subject},A,252207666810782,-0.36,8.79,1.05;'"
+        f"{path.name}: {bad} of {samples} samples ({bad / samples:.1%}) are malformed, at most "
+        f"{MAX_MALFORMED:.0%} is accepted; the first is in line {number}: {first[:60]!r}, expected "
+        f"{good!r}"
     )

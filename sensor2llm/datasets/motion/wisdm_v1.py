@@ -25,7 +25,6 @@ Windows: 10 s without overlap, as its authors cut them. There is no published sp
 subject.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +42,12 @@ from sensor2llm.datasets.motion.motion_tables import (
     is_slow,
     leave_out,
 )
-from sensor2llm.datasets.motion.wisdm_file import MAX_MALFORMED, RESTART_S, average_bursts
+from sensor2llm.datasets.motion.wisdm_file import (
+    MAX_MALFORMED,
+    RESTART_S,
+    average_bursts,
+    malformed,
+)
 from sensor2llm.datasets.published import axis_spec, find_root, possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
@@ -150,28 +154,15 @@ def parse(path: Path, ledger: Ledger) -> pa.Table:
     bad = samples - len(table)
     leave_out(ledger, bad, "malformed")
     if bad > MAX_MALFORMED * samples:
-        raise _malformed(path, bad, samples, text)
+        sample = ",".join(rf"\s*({_FORM[name]})\s*" for name in COLUMNS)
+        good_line = "33,Jogging,49105962326000,-0.69,12.68,0.50;"
+        raise malformed(path, text, rf"({sample},?(;|$))*", (bad, samples), good_line)
     columns = {name: pc.cast(table[name], pa.int64()) for name in ("user", "time")}
     columns |= {axis: pc.cast(table[axis], pa.float64()) for axis in "xyz"}
     table = pa.table(columns | {"activity": table["activity"]})
     stamped = pc.not_equal(table["time"], 0)
     leave_out(ledger, len(table) - (pc.sum(stamped).as_py() or 0), "with time stamp 0")
     return table.filter(stamped)
-
-
-def _malformed(path: Path, bad: int, samples: int, text: bytes) -> DataError:
-    """Show the first malformed line: looked for only once there are too many."""
-    sample = ",".join(rf"\s*({_FORM[name]})\s*" for name in COLUMNS)
-    form = re.compile(rf"({sample},?(;|$))*")
-    lines = text.decode(errors="replace").splitlines()
-    number, first = next(
-        ((i, line) for i, line in enumerate(lines, 1) if not form.fullmatch(line)), (1, lines[0])
-    )
-    return DataError(
-        f"{path.name}: {bad} of {samples} samples ({bad / samples:.1%}) are malformed, at most "
-        f"{MAX_MALFORMED:.0%} is accepted; the first is in line {number}: {first[:60]!r}, expected "
-        "'33,Jogging,49105962326000,-0.69,12.68,0.50;'"
-    )
 
 
 def _regular(times_s: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ mean nothing.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from sensor2llm.datasets.formats.array_pickle import PickledArray, load
+from sensor2llm.datasets.motion.motion_tables import equal_runs
 from sensor2llm.datasets.stress.wesad_wrist import physical
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
@@ -120,8 +120,7 @@ def _labels(content: Any, path: Path) -> Integer[np.ndarray, " sample"]:
 def _annotations(
     codes: Integer[np.ndarray, " sample"], texts: Mapping[str, str]
 ) -> Iterator[Annotation]:
-    bounds = np.r_[0, np.flatnonzero(np.diff(codes.astype(np.int64))) + 1, len(codes)]
-    for start, stop in pairwise(bounds):
-        if stop > start and int(codes[start]) in CODES:
+    for start, stop in equal_runs(codes):
+        if int(codes[start]) in CODES:
             text = texts[CODES[int(codes[start])]]
             yield Annotation(float(start / CHEST_HZ), float(stop / CHEST_HZ), text)

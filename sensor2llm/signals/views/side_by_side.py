@@ -9,7 +9,7 @@ one encoder, and one adapter, learns of all data sets, and no value is converted
 for the other case: the same sensor in several data sets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -27,7 +27,6 @@ from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
-from sensor2llm.signals.window import Window
 
 FOLDS = 5
 
@@ -97,7 +96,7 @@ def union_modalities(
     joined = JoinedStores(views)
     return Reading(
         spec=spec,
-        windows=_streamed(views, names),
+        windows=iter(joined),
         source=joined.source,
         label_names=joined.label_names,
         published=_published(stores, names, splits or [own_split(store) for store in stores]),
@@ -120,13 +119,6 @@ def _same_people(first: Windows, second: Windows) -> set[str]:
 
 def _alone(spec: SignalSpec, modality: Modality) -> Modality:
     return replace(modality, window_s=spec.length_s(modality.name))
-
-
-def _streamed(stores: Sequence[Windows], names: Sequence[str]) -> Iterator[Window]:
-    """Yield windows without the other data sets' sensors, which a joined view would read."""
-    for name, store in zip(names, stores, strict=True):
-        for window in store:
-            yield replace(window, subject=f"{name}/{window.subject}")
 
 
 def _ledger(stores: Sequence[Windows]) -> Ledger:
