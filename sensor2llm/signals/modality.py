@@ -1,12 +1,4 @@
-"""One sensor of a window: its channels with their units, its axis, and how many steps.
-
-accel = Modality(
-    name="watch_accel",
-    channels=tuple(Channel(name=axis, unit="m/s^2") for axis in "xyz"),
-    steps=128,
-    rate_hz=50.0,
-)
-"""
+"""One sensor of a window: its channels with their units, its axis, and how many steps."""
 
 import math
 import re
@@ -143,12 +135,9 @@ class Modality:
         return len(self.channels), self.steps
 
     def check_compatible(self, other: "Modality") -> None:
-        """Raise unless `other` holds the same channels, units, axis, rate and steps.
+        """Raise SpecError unless `other` holds the same channels, units, axis, rate and steps.
 
         `other` is what was given, `self` what is expected.
-
-        Raises:
-            SpecError: If they differ; the message names both sides.
         """
         if other.channel_names != self.channel_names:
             names, expected = (", ".join(m.channel_names) for m in (other, self))
@@ -167,12 +156,7 @@ class Modality:
         raise SpecError(f"window has {self.name!r} {actual}, the spec expects {expected}; {advice}")
 
     def check_values(self, values: np.ndarray) -> None:
-        """Raise unless `values` has shape (channel, step), is finite and within the bounds.
-
-        Raises:
-            SpecError: If it has another shape (a transposed one is recognised), NaN or infinity, or
-                a value that a channel cannot have.
-        """
+        """Raise SpecError unless `values` is (channel, step), finite and within the bounds."""
         if values.shape != self.shape:
             actual, expected = f"of shape {values.shape}", f"{self.shape} (channel, step)"
             if values.shape == self.shape[::-1]:

@@ -56,11 +56,7 @@ def resample(
 
 
 def check_steps(steps: float, samples: int) -> None:
-    """Raise if samples would become so many steps that a rate or a time must be wrong.
-
-    Raises:
-        DataError: If they would.
-    """
+    """Raise DataError if samples would become so many steps that a rate or time must be wrong."""
     if not steps <= max(_SMALLEST_BUDGET, _EXPANSION * samples):
         raise DataError(
             f"{samples} samples would become {steps:.3g} steps; are the times, the rates and the "
@@ -69,11 +65,7 @@ def check_steps(steps: float, samples: int) -> None:
 
 
 def check_times(times_s: np.ndarray, name: str = "the recording") -> None:
-    """Raise unless times are finite and strictly increasing.
-
-    Raises:
-        DataError: If a time goes back, repeats or is not a number; names the first such row.
-    """
+    """Raise DataError unless times are finite and strictly increasing."""
     times_s = np.asarray(times_s, dtype=np.float64)
     if not np.isfinite(times_s).all():
         row = int(np.flatnonzero(~np.isfinite(times_s))[0])

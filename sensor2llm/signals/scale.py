@@ -20,13 +20,10 @@ _INTERVAL_S = (0.25, 3.0)
 def check_scale(
     values: Float[np.ndarray, "channel step"], unit: str, name: str = "", axis: str = "time"
 ) -> None:
-    """Raise if the values cannot be in `unit`, and say which unit they look like.
+    """Raise SpecError if the values cannot be in `unit`, and say which unit they look like.
 
     Recognised are accelerations (three channels, gravity included) in g, mg or m/s^2, turn rates
     in rad/s that are deg/s, and on an event axis intervals in s or ms. NaN is left out.
-
-    Raises:
-        SpecError: If the values look like another unit.
     """
     values = np.asarray(values, dtype=np.float64)
     measured = values[:, np.isfinite(values).all(axis=0)]
@@ -50,11 +47,7 @@ def check_scale(
 
 
 def check_track_scale(modality: Modality, values: Float[np.ndarray, "channel step"]) -> None:
-    """Raise if a modality's values look like another unit than its channels name.
-
-    Raises:
-        SpecError: If they do.
-    """
+    """Raise SpecError if a modality's values look like another unit than its channels name."""
     for unit in dict.fromkeys(modality.units):
         rows = [i for i, other in enumerate(modality.units) if other == unit]
         check_scale(np.asarray(values)[rows], unit, modality.name, modality.axis)

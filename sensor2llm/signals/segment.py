@@ -20,12 +20,7 @@ import numpy as np
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.extents import NO_VALUE, Extent, pieces, row_times
 from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
-from sensor2llm.signals.resample import (
-    MAX_GAP_S,
-    fill_short_gaps,
-    interpolate_nan,
-    resample,
-)
+from sensor2llm.signals.resample import MAX_GAP_S, fill_short_gaps, interpolate_nan, resample
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.window import Annotation, Recording, Track, Window
 

@@ -149,12 +149,9 @@ class SignalSpec:
         return replace(window, signals=signals) if gaps else window
 
     def check(self, window: "Window") -> None:
-        """Raise unless the window fits: known modalities, shapes (channel, step), finite values.
+        """Raise SpecError unless the window fits: known modalities, (channel, step), finite values.
 
         Values outside a channel's bounds do not fit.
-
-        Raises:
-            SpecError: If it does not fit; the message names both sides.
         """
         if not window.signals:
             raise SpecError(f"window has no modality, the spec expects some of {list(self.names)}")
@@ -163,12 +160,9 @@ class SignalSpec:
             self[name].check_values(np.asarray(values))
 
     def check_compatible(self, other: "SignalSpec") -> None:
-        """Raise unless data with spec `other` can be used where this spec is expected.
+        """Raise SpecError unless data with spec `other` can be used where this spec is expected.
 
         Modalities that `other` lacks are allowed: they are missing sensors.
-
-        Raises:
-            SpecError: If channels, units, axis, rate or steps differ, or a modality is unknown.
         """
         for modality in other.modalities:
             self._expect(modality.name)

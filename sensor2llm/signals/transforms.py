@@ -1,9 +1,6 @@
 """What is done to signals on their way into a store and out of it, under one name."""
 
-from sensor2llm.signals.normalise import (
-    Normaliser,
-    fit_normaliser,
-)
+from sensor2llm.signals.normalise import Normaliser, fit_normaliser
 from sensor2llm.signals.resample import (
     MAX_GAP_S,
     check_times,

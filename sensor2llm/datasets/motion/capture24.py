@@ -31,12 +31,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensor2llm.datasets.formats.text_tables import read_batches, stack_floats
-from sensor2llm.datasets.motion.motion_tables import (
-    EARLIER,
-    equal_runs,
-    in_order,
-    leave_out,
-)
+from sensor2llm.datasets.motion.motion_tables import EARLIER, equal_runs, in_order, leave_out
 from sensor2llm.datasets.published import axis_spec, find_root, possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger

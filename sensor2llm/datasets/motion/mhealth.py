@@ -46,19 +46,10 @@ from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.spec import SignalSpec
 
 LABELS = (
-    "standing",
-    "sitting",
-    "lying",
-    "walking",
-    "climbing stairs",
-    "waist bends forward",
-    "frontal elevation of arms",
-    "knee bends",
-    "cycling",
-    "jogging",
-    "running",
+    "standing", "sitting", "lying", "walking", "climbing stairs", "waist bends forward",
+    "frontal elevation of arms", "knee bends", "cycling", "jogging", "running",
     "jumping front and back",
-)
+)  # fmt: skip
 SENSORS = {
     "chest_acc": ("xyz", "m/s^2"),
     "chest_ecg": ("12", "mV"),

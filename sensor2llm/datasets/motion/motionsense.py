@@ -32,10 +32,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensor2llm.datasets.formats.text_tables import read_batches, stack_floats
-from sensor2llm.datasets.motion.motion_tables import (
-    Bout,
-    bout_windows,
-)
+from sensor2llm.datasets.motion.motion_tables import Bout, bout_windows
 from sensor2llm.datasets.published import axis_spec, find_root
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger

@@ -34,14 +34,7 @@ from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.window import Window
 
-LABELS = (
-    "walking",
-    "walking upstairs",
-    "walking downstairs",
-    "sitting",
-    "standing",
-    "lying",
-)
+LABELS = ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "lying")
 UNITS = {"body_acc": "g", "body_gyro": "rad/s", "total_acc": "g"}
 RATE_HZ, STEPS = 50.0, 128
 SPLITS = ("train", "test")

@@ -36,9 +36,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.datasets.motion.motion_tables import (
-    leave_out,
-)
+from sensor2llm.datasets.motion.motion_tables import leave_out
 from sensor2llm.datasets.motion.wisdm_file import (
     MAX_GAP_S,
     LabelSegment,

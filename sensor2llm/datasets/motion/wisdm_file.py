@@ -12,12 +12,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Float32, Float64
 
 from sensor2llm.datasets.formats.text_tables import read_cells
-from sensor2llm.datasets.motion.motion_tables import (
-    SLOW,
-    in_order,
-    is_slow,
-    leave_out,
-)
+from sensor2llm.datasets.motion.motion_tables import SLOW, in_order, is_slow, leave_out
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 

@@ -6,18 +6,9 @@ from sensor2llm.errors import ConfigError
 
 MAX_BINS = 65_536
 NAMES = (
-    "plain",
-    "fixed",
-    "significant",
-    "digits_spaced",
-    "scaled_integer",
-    "scientific",
-    "bins",
-    "delta",
-    "lines",
-    "json",
-    "csv",
-)
+    "plain", "fixed", "significant", "digits_spaced", "scaled_integer", "scientific", "bins",
+    "delta", "lines", "json", "csv",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

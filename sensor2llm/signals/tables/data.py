@@ -24,12 +24,7 @@ from sensor2llm.errors import ConfigError, DataError, SpecError, listed, one_lin
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.description import Table
-from sensor2llm.signals.tables.named_columns import (
-    SAME_NAMES,
-    TIMES,
-    check_rate_hz,
-    named_windows,
-)
+from sensor2llm.signals.tables.named_columns import SAME_NAMES, TIMES, check_rate_hz, named_windows
 from sensor2llm.signals.tables.npz import array_windows
 from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.views.conversion import convert_store, convert_windows

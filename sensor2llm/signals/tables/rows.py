@@ -19,13 +19,7 @@ from sensor2llm.signals.ledger.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import canonical_unit
 from sensor2llm.signals.tables.description import Table, TableModality
-from sensor2llm.signals.tables.text_file import (
-    column_names,
-    numbers,
-    read_columns,
-    texts,
-    times_s,
-)
+from sensor2llm.signals.tables.text_file import column_names, numbers, read_columns, texts, times_s
 
 
 @dataclass(frozen=True, eq=False)
