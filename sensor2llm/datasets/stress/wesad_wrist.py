@@ -5,7 +5,6 @@ Sensors that start at different times are put on one clock, whose zero is the ea
 """
 
 import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -15,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Float64
-from pyarrow import csv as arrow_csv
 
+from sensor2llm.datasets.formats.text_tables import read_batches
 from sensor2llm.datasets.published import possible_values
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
@@ -122,15 +121,10 @@ def read_e4(path: Path, columns: int) -> tuple[float, float, Float64[np.ndarray,
         raise DataError(f"{path} is missing; unpack the archive again")
     text, names = path.read_bytes(), [str(i) for i in range(columns)]
     try:
-        table = arrow_csv.read_csv(
-            io.BytesIO(text),
-            arrow_csv.ReadOptions(column_names=names, use_threads=False),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.float64()), null_values=[]
-            ),
-        )
+        batches = read_batches(path, dict.fromkeys(names, pa.float64()), names)
+        table = pa.Table.from_batches(batches)
         rows = np.stack([table[name].to_numpy() for name in names])
-    except pa.ArrowInvalid:
+    except DataError:
         rows = np.empty((columns, 0))
     whole = np.isfinite(rows).all() and rows.shape[1] > 2
     if not whole or rows[0, 1] <= 0 or (rows[:, :2] != rows[:1, :2]).any():
