@@ -1,7 +1,5 @@
 """Dropping tokens at random in pretraining: each window keeps the same number [VATT, DropToken]."""
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -9,26 +7,12 @@ from torch import Tensor, nn
 from sensor2llm.errors import ConfigError
 
 
-@runtime_checkable
-class SupportsTokenDropout(Protocol):
-    """What can encode some of a window's tokens without the others."""
-
-    patches: int
-
-    def encode_kept(
-        self, values: Float[Tensor, "batch channel step"], keep: Int[Tensor, "batch kept"]
-    ) -> Float[Tensor, "batch kept width"]:
-        """Encode the tokens with these numbers."""
-        ...
-
-
 def sample_kept_tokens(
     rows: int, tokens: int, drop: float, generator: torch.Generator | None = None
 ) -> Int[Tensor, "row kept"]:
     """Draw which tokens each row keeps: round(tokens · (1 - drop)) of them, one at least, in order.
 
-    Raises:
-        ConfigError: the share is not at least 0 and below 1.
+    Raises ConfigError unless the share is at least 0 and below 1.
     """
     if not 0 <= drop < 1:
         raise ConfigError(f"token_drop must be at least 0 and below 1, got {drop}")
@@ -45,15 +29,12 @@ def encode_some(
 ) -> Float[Tensor, "batch kept width"]:
     """Encode a modality and drop a share of its tokens.
 
-    An encoder that `SupportsTokenDropout` never computes those that are dropped. Of another, output
-    steps are dropped after encoding.
-
-    Raises:
-        ConfigError: the share is not at least 0 and below 1.
+    An encoder with `encode_kept` never computes those that are dropped. Of another, output steps
+    are dropped after encoding.
     """
-    if isinstance(encoder, SupportsTokenDropout):
+    if encode_kept := getattr(encoder, "encode_kept", None):
         keep = sample_kept_tokens(len(values), encoder.patches, drop, generator)
-        return encoder.encode_kept(values, keep.to(values.device))
+        return encode_kept(values, keep.to(values.device))
     steps = encoder(values)
     keep = sample_kept_tokens(len(values), steps.shape[1], drop, generator).to(values.device)
     return steps.gather(1, keep.unsqueeze(-1).expand(-1, -1, steps.shape[-1]))
