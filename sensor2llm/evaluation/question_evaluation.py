@@ -133,10 +133,8 @@ def _figures(
     frequent: Sequence[str],
     differs: np.ndarray,
 ) -> dict[str, Any]:
-    verdicts, changed = (
-        judge(items, answers),
-        np.array([a != b for a, b in zip(answers, swapped, strict=True)]),
-    )
+    changed = np.array([a != b for a, b in zip(answers, swapped, strict=True)])
+    verdicts = judge(items, answers)
     by_template: dict[str, dict[str, float]] = {}
     names = np.array([question.asked.template for question in items.questions])
     columns = {

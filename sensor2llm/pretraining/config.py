@@ -72,7 +72,7 @@ def finetune_loop() -> LoopConfig:
     )  # fmt: skip
 
 
-ProbeKind = Literal["linear", "mlp", "finetuned"]
+ProbeKind = Literal["linear", "mlp", "knn", "finetuned"]
 
 
 def probe_loop() -> LoopConfig:
