@@ -151,14 +151,7 @@ class SignalEncoder(nn.Module):
         patches) is left out at random, in pretraining; every window keeps as many. Raises
         ConfigError unless it is at least 0 and below 1.
         """
-
-        def encode(
-            encoder: nn.Module, values: Float[Tensor, "row channel step"]
-        ) -> Float[Tensor, "row out width"]:
-            if token_drop:
-                return encode_some(encoder, values, token_drop, generator)
-            return encoder(values)
-
+        encode = partial(encode_some, drop=token_drop, generator=generator)
         present = zip(self.spec.names, self.modalities, batch.present.T, strict=True)
         return {
             name: _encode_present(partial(encode, encoder), batch.signals[name], there)

@@ -1,8 +1,10 @@
 """Dropping tokens at random in pretraining: each window keeps the same number [VATT, DropToken]."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensor2llm.errors import ConfigError
 
@@ -22,7 +24,7 @@ def sample_kept_tokens(
 
 
 def encode_some(
-    encoder: nn.Module,
+    encoder: Any,
     values: Float[Tensor, "batch channel step"],
     drop: float,
     generator: torch.Generator | None = None,
@@ -32,9 +34,11 @@ def encode_some(
     An encoder with `encode_kept` never computes those that are dropped. Of another, output steps
     are dropped after encoding.
     """
-    if encode_kept := getattr(encoder, "encode_kept", None):
+    if drop and hasattr(encoder, "encode_kept"):
         keep = sample_kept_tokens(len(values), encoder.patches, drop, generator)
-        return encode_kept(values, keep.to(values.device))
+        return encoder.encode_kept(values, keep.to(values.device))
     steps = encoder(values)
+    if not drop:
+        return steps
     keep = sample_kept_tokens(len(values), steps.shape[1], drop, generator).to(values.device)
     return steps.gather(1, keep.unsqueeze(-1).expand(-1, -1, steps.shape[-1]))
