@@ -87,7 +87,8 @@ class RankTokenizer:
         many = self._threads > 1 and sum(map(len, texts)) >= SHORT_TEXT * len(texts)
         with library_call(self.name + _BROKEN[0], _BROKEN[1]):
             if many:
-                return self._encoding.encode_ordinary_batch(list(texts), num_threads=self._threads)
+                batch = self._encoding.encode_ordinary_batch
+                return list(batch(list(texts), num_threads=self._threads))
             return [self._encoding.encode_ordinary(text) for text in texts]
 
     def token_text(self, token: int) -> str:
