@@ -39,9 +39,9 @@ def make_parser() -> VerbParser:
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
 
+    from sensor2llm.archive.archive import label_recordings
     from sensor2llm.archive.labelling import Labelling
     from sensor2llm.archive.ray import choose_engine
-    from sensor2llm.archive.recordings import label_recordings
 
     who = Labelling(**{name: options[name] for name in Labelling.__dataclass_fields__})
     engine = choose_engine(options.engine, options.workers, options.address)

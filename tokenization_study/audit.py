@@ -17,8 +17,6 @@ from tokenization_study.checks.catalogue import PITFALLS
 from tokenization_study.checks.columns import ColumnSampler, text_columns
 from tokenization_study.checks.evidence import Evidence
 from tokenization_study.checks.measures import Measures, measure, tokens_per_window
-from tokenization_study.checks.pitfalls.outcome import Outcome
-from tokenization_study.checks.pitfalls.whole import model_specific
 from tokenization_study.checks.sample import SegmentSampler
 from tokenization_study.config import AS_WRITTEN, AuditConfig, InputConfig
 from tokenization_study.reading.inputs import Values, open_source
@@ -162,7 +160,7 @@ class Run:
         """Give what the checks look at, a tokenizer each."""
         sample = self.sampler.sample(self.writer.name == "digits_spaced", self.writer.letters)
         steps = source.window_steps or 1
-        return [
+        all_evidence = [
             Evidence(
                 tokenizer=tokenizer,
                 tally=tally,
@@ -173,14 +171,16 @@ class Run:
             )
             for tokenizer, tally in zip(self.tokenizers, self.tallies, strict=True)
         ]
+        for evidence in all_evidence:
+            evidence.others = all_evidence
+        return all_evidence
 
 
 def _findings(serialiser: str, evidence: list[Evidence]) -> list[Finding]:
-    across = model_specific(evidence)
     findings = []
-    for one, other in zip(evidence, across, strict=True):
+    for one in evidence:
         for pitfall in PITFALLS.values():
-            outcome: Outcome | None = pitfall.check(one) if pitfall.check else other
+            outcome = pitfall.check(one)
             severity = "not checked" if outcome is None else pitfall.severity(outcome.share)
             findings.append(
                 Finding(

@@ -59,9 +59,9 @@ def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
     from tokenization_study.audit import audit
     from tokenization_study.reading.windows import Chunk
     from tokenization_study.reading.written import make_writers
-    from tokenization_study.tokenizers.tokenizers import load_tokenizers
+    from tokenization_study.tokenizers.tokenizers import load_tokenizer
 
-    tokenizers = load_tokenizers(names)
+    tokenizers = [load_tokenizer(name) for name in names]
     windows = signal(values)
     rows, write_s = [], 0.0
     for form in forms:
@@ -84,9 +84,9 @@ def text_ratio(names: list[str], values: int) -> dict[str, object]:
     from sensor2llm.signals.serialisation.serialise import SERIALISERS
     from tokenization_study.audit import audit
     from tokenization_study.reading.lines import cut_texts
-    from tokenization_study.tokenizers.tokenizers import load_tokenizers
+    from tokenization_study.tokenizers.tokenizers import load_tokenizer
 
-    tokenizers = load_tokenizers(names)
+    tokenizers = [load_tokenizer(name) for name in names]
     whole = "".join(SERIALISERS["csv"].write(window[:3]) for window in signal(3 * values))
     rows = bare(tokenizers, "as_written", cut_texts(whole))
     with tempfile.TemporaryDirectory() as folder:

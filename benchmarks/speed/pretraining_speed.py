@@ -115,7 +115,7 @@ class TimedTask(WindowTask):
     """The pretraining's own task, which notes each step's windows and when it begins."""
 
     def __init__(self, module: CroSSL, train: WindowDataset, loop: LoopConfig) -> None:
-        super().__init__(module, train, loop, check=lambda: None)
+        super().__init__(module, train, loop, validate=lambda: None)
         self.began_s: list[float] = []
         self.windows: list[int] = []
 

@@ -37,8 +37,8 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train and judge one adapter in this process."""
     import torch
 
+    from benchmarks.speed.llm_sizes import measure_sizes
     from sensor2llm.evaluation.evaluation import evaluate_adapter
-    from sensor2llm.llm.tuning.sizes import measure_sizes
     from sensor2llm.recipes.train import train_adapter
     from sensor2llm.tasks.loading import load_model
 

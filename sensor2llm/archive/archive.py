@@ -15,15 +15,15 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
 from sensor2llm.archive import parts as archive_parts
-from sensor2llm.archive.bouts import window_length_s
-from sensor2llm.archive.labelling import SUFFIXES, Labelling
+from sensor2llm.archive.bouts import sums_of, window_length_s, write_sums
+from sensor2llm.archive.labelling import SUFFIXES, Labelling, tell_rows
 from sensor2llm.archive.parts import (
     STORE_ROWS,
     ArchivePart,
@@ -34,7 +34,6 @@ from sensor2llm.archive.parts import (
     is_store,
     parts_of,
 )
-from sensor2llm.archive.summed import sums_of, write_sums
 from sensor2llm.artefacts.atomic_write import sole_writer, update_folder
 from sensor2llm.artefacts.manifest import MANIFEST
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError, UserError
@@ -51,23 +50,18 @@ _OURS = re.compile(r"[0-9a-f]{16}-.*\.parquet(\.try\d+)?")
 
 @dataclass(frozen=True)
 class ArchiveResult:
-    """Say how an archive stands after a run; `str` of it is one line.
-
-    Args:
-        out: the folder of the results.
-        recordings: how many were given.
-        windows: of all that are finished.
-        failed: recordings that could not be read, with the reason.
-        ledger: what became of the rows and windows of all that are finished.
-        sums: files in `out` that sum up the labels.
-    """
+    """Say how an archive stands after a run; `str` of it is one line."""
 
     out: Path
     recordings: int
     windows: int
+    """Of all that are finished."""
     failed: Mapping[str, str]
+    """Recordings that could not be read, with the reason."""
     ledger: Ledger
+    """What became of the rows and windows of all that are finished."""
     sums: tuple[str, ...] = ()
+    """Files in `out` that sum up the labels."""
 
     def __str__(self) -> str:
         done = self.recordings - len(self.failed)
@@ -81,11 +75,7 @@ class ArchiveResult:
         return plain | {Path(name).stem: str(self.out / name) for name in sums}
 
     def check(self) -> None:
-        """Say in one line that some could not be read.
-
-        Raises:
-            DataError: some could not.
-        """
+        """Raise DataError, one line, where some could not be read."""
         if self.failed:
             name, reason = next(iter(self.failed.items()))
             raise DataError(
@@ -100,6 +90,28 @@ def needs_folder(files: Sequence[Path], out: Path | None) -> bool:
     return many or (out is not None and (out.is_dir() or not out.suffix))
 
 
+def label_recordings(
+    files: Sequence[Path],
+    out: Path | None,
+    labelling: Labelling,
+    engine: Engine | None,
+    *,
+    resume: bool,
+    as_json: bool,
+) -> tuple[str, Callable[[], None]]:
+    """Label one recording into a file or a text, several into a folder.
+
+    Returns:
+        What came out, as text (one JSON object where wanted), and what raises DataError where some
+        recordings could not be read.
+    """
+    if not (engine or resume or needs_folder(files, out)):
+        return tell_rows(labelling, files[0], out, as_json=as_json), lambda: None
+    result = label_archive(files, out, labelling, engine=engine, resume=resume)
+    text = json.dumps(result.to_dict(), ensure_ascii=False) if as_json else str(result)
+    return text, result.check
+
+
 def label_archive(
     files: Sequence[Path],
     out: Path | None,
@@ -108,14 +120,7 @@ def label_archive(
     engine: Engine | None = None,
     resume: bool = False,
 ) -> ArchiveResult:
-    """Label every window of every recording once.
-
-    Args:
-        files: recordings, window stores, and folders of them; see `find_recordings`.
-        out: the folder of the results.
-        labelling: who labels, and how windows are cut.
-        engine: spreads the parts; in this process by default.
-        resume: go on with what is in `out`.
+    """Label every window of every recording (see `find_recordings`) once.
 
     Raises:
         ConfigError: `out` cannot be used as it is.

@@ -10,16 +10,22 @@ and stamps of most devices do; days are those of the recording's own clock (UTC 
 zone). Rows of another `file` or `subject`, where there are such columns, are another recording.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float
+from pyarrow import csv, parquet
 
+from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError, listed
 from sensor2llm.signals.spec import SignalSpec
 
+logger = logging.getLogger(__name__)
 LENGTH = "window_s"
 """What a table of labels says of itself: how long its windows are, in seconds."""
 # No recording that counts from its own start lasts three years: later seconds are dates, from 1973.
@@ -144,11 +150,7 @@ def window_spans(labels: pa.Table, window_s: float) -> WindowSpans:
 
 
 def window_length_s(spec: SignalSpec) -> float:
-    """Give how long windows of a spec are.
-
-    Raises:
-        ConfigError: they have no length in seconds, or several.
-    """
+    """Give how long windows of a spec are; raises ConfigError where that is not one length."""
     if len(spec.lengths_s) != 1:
         raise ConfigError(
             "minutes and bouts need windows of one length in seconds; this adapter's are of "
@@ -194,3 +196,37 @@ def _codes(table: pa.Table, names: list[str]) -> np.ndarray:
 
 def _as_given(labels: Any, table: pa.Table) -> Any:
     return cast(Any, table.to_pandas() if type(labels).__module__.startswith("pandas") else table)
+
+
+def sums_of(out: Path, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Name what is wanted, and what an earlier run summed up: there may be more windows now."""
+    return tuple(name for name in SUMS if name in wanted or (out / f"{name}.csv").is_file())
+
+
+def write_sums(
+    out: Path, names: Sequence[str], recordings: Mapping[str, Sequence[Path]], window_s: float
+) -> None:
+    """Write a file for each sum; the old one stays whole until the new one is.
+
+    `recordings` are, by name, the Parquet files of their windows.
+    """
+    for name in names:
+        with replace_file(out / f"{name}.csv") as part, contextlib.ExitStack() as stack:
+            writer = None
+            for table in _tables(name, recordings, window_s):
+                writer = writer or stack.enter_context(csv.CSVWriter(part, table.schema))
+                writer.write_table(table)
+            if writer is None:
+                part.touch()
+
+
+def _tables(
+    name: str, recordings: Mapping[str, Sequence[Path]], window_s: float
+) -> Iterator[pa.Table]:
+    """Sum up each recording; one whose windows have no times is left out with a line."""
+    for recording, paths in recordings.items():
+        labels = pa.concat_tables(map(parquet.read_table, paths)).sort_by("window")
+        try:
+            yield SUMS[name](labels, window_s)
+        except DataError as error:
+            logger.warning("%s has no %s: %s", recording, name, error)

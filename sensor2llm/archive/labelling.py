@@ -31,18 +31,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Labelling:
-    """Say who labels what, alike in every process.
+    """Say who labels what, alike in every process; `sums` are made of the windows' labels.
 
-    Args:
-        adapter: folder, released name or hub name.
-        llm: another place of the adapter's LLM.
-        overlap: share of a window that the next one repeats, 0 up to below 1.
-        batch_size: windows at a time.
-        summary: sum up the minutes of each label.
-        bouts: join neighbouring windows of one label.
-
-    Raises:
-        ConfigError: an overlap or a batch size that cannot be.
+    `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time.
     """
 
     adapter: str
@@ -101,11 +92,7 @@ def label_recording(
     ledger: Ledger,
     batch_size: int = 64,
 ) -> Iterator[Prediction]:
-    """Label a recording's windows as they come.
-
-    Raises:
-        DataError: there is no window; the ledger says what became of the rows.
-    """
+    """Label a recording's windows as they come; raises DataError where there is none."""
     first = True
     for prediction in label_windows(model, windows, batch_size):
         first = False
@@ -152,15 +139,8 @@ def tell_rows(
 ) -> str:
     """Label one recording and give what a verb prints of it; what got no label is logged.
 
-    Args:
-        labelling: who labels, and how windows are cut.
-        file: the recording.
-        out: a file to write the rows to, those of the summary or the bouts where one is wanted.
-        as_json: give one JSON object instead of lines.
-
-    Raises:
-        ConfigError: `out` cannot be written.
-        DataError: the recording cannot be read, or holds no whole window.
+    Rows go to the file `out` where one is named: those of the summary or the bouts where one is
+    wanted. Raises ConfigError where it cannot be written.
     """
     if out:
         check_out(out)
@@ -206,11 +186,7 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def check_out(path: Path) -> None:
-    """Refuse a file that cannot be written before any work is done.
-
-    Raises:
-        ConfigError: its name ends in nothing that is known.
-    """
+    """Raise ConfigError, before any work is done, for a file name that ends in nothing known."""
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"cannot write {path.name}; end it in {', '.join(SUFFIXES)}")
 
@@ -228,10 +204,6 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Refuse less than one window at a time.
-
-    Raises:
-        ConfigError: it is less.
-    """
+    """Raise ConfigError for less than one window at a time."""
     if batch_size < 1:
         raise ConfigError(f"batch_size must be positive, got {batch_size}")

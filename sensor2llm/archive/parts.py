@@ -35,13 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ArchivePart:
-    """Name what one Parquet file tells of.
-
-    Args:
-        name: of the recording, in the results.
-        path: where it lies.
-        rows: the first of a store's rows and the one after the last; None for a whole file.
-    """
+    """Name what one Parquet file tells of: a whole file, or some of a store's rows."""
 
     name: str
     path: str
@@ -57,20 +51,16 @@ class ArchivePart:
 
 @dataclass(frozen=True)
 class PartResult:
-    """Say what became of a part.
-
-    Args:
-        windows: how many were labelled.
-        reason: why none were, in a line; a traceback for a bug.
-        kind: whose fault: the recording's, the model's or the disk's (then no part can be
-            labelled), or ours.
-        ledger: what became of its rows and windows, as `Ledger.to_dict` gives it.
-    """
+    """Say what became of a part: windows that were labelled, or why none were."""
 
     windows: int = 0
     reason: str | None = None
+    """A line; a traceback for a bug."""
     kind: Literal["recording", "model", "disk", "bug"] = "recording"
+    """Whose fault: the recording's, the model's or the disk's (then no part can be labelled), or
+    ours."""
     ledger: dict[str, Any] = field(default_factory=dict)
+    """What became of its rows and windows, as `Ledger.to_dict` gives it."""
 
 
 LabelPart = Callable[[SensorLanguageModel, ArchivePart, Labelling, Path], PartResult]
@@ -81,10 +71,8 @@ Engine = Callable[[Labelling, Sequence[ArchivePart], Path], Outcomes]
 def find_recordings(files: Sequence[Path], out: Path | None = None) -> dict[str, Path]:
     """Find files, stores and what lies in folders, in order; each is there once.
 
-    Args:
-        files: what was typed. A folder's recordings are called FOLDER/…/FILE; in a folder, names
-            that start with a dot and files of other kinds are left out.
-        out: is left out too where it lies inside.
+    A folder's recordings are called FOLDER/…/FILE. What lies in `out` is left out, and so are, in a
+    folder, names that start with a dot and files of other kinds.
 
     Returns:
         Name of each in the results -> where it lies.
@@ -145,11 +133,7 @@ def _inside(
 
 
 def parts_of(name: str, path: Path) -> list[ArchivePart]:
-    """Cut a store into ranges of rows; a file is one part.
-
-    Raises:
-        DataError: the store is broken.
-    """
+    """Cut a store into ranges of rows; a file is one part."""
     if not path.is_dir():
         return [ArchivePart(name, str(path))]
     count = len(WindowStore.open(path))

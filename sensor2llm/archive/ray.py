@@ -50,12 +50,8 @@ def on_ray(
 ) -> Outcomes:
     """Label parts on a cluster whose machines see the same files.
 
-    Args:
-        labelling: who labels, and how windows are cut.
-        parts: what is to be done.
-        folder: of the Parquet files.
-        workers: processes; one a GPU by default, or one a core where there is none.
-        address: of the cluster; without it one of our own is started on this machine.
+    Workers are one a GPU by default, or one a core where there is none. Without the address of a
+    cluster, one of our own is started on this machine.
 
     Raises:
         DataError: ray is not installed, or there is no cluster at the address.

@@ -1,25 +1,22 @@
 """What a projector is made of; free of torch, so that `--help` is quick."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sensor2llm.errors import ConfigError
 
-PROJECTOR_KINDS = ("linear", "mlp", "perceiver", "qformer", "reprogramming", "cross_attention")
+ProjectorKind = Literal[
+    "linear", "mlp", "perceiver", "qformer", "reprogramming", "cross_attention"
+]  # fmt: skip
+PROJECTOR_KINDS = get_args(ProjectorKind)
 WITH_HEADS = ("perceiver", "qformer", "reprogramming", "cross_attention")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectorConfig:
-    """Describe the way from encoder steps to signal tokens.
+    """Describe the way from encoder steps to signal tokens."""
 
-    Raises:
-        ConfigError: for a kind that there is not, or a size that cannot be.
-    """
-
-    kind: Literal["linear", "mlp", "perceiver", "qformer", "reprogramming", "cross_attention"] = (
-        "mlp"
-    )
+    kind: ProjectorKind = "mlp"
     """What turns encoder steps into signal tokens. With cross_attention the LLM's layers look at
     a perceiver's vectors, and no token of the prompt is spent."""
     tokens: int = 8
@@ -43,7 +40,6 @@ class ProjectorConfig:
     an encoder that normalises every window has lost them."""
 
     def __post_init__(self) -> None:
-        """Check the kind and the sizes."""
         if self.kind not in PROJECTOR_KINDS:
             choices = ", ".join(PROJECTOR_KINDS)
             raise ConfigError(f"unknown projector '{self.kind}'; choose from {choices}")

@@ -10,14 +10,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Say what is estimated, in which unit, and how far training values spread.
+    """Say what is estimated, in which unit, and how far training values spread about their mean.
 
-    Args:
-        name: a fact's key (`heart_rate.heart_rate`), or `label`: the labels are numbers.
-        unit: of the number; empty for none.
-        mean: of the training values.
-        scale: their standard deviation.
-        decimals: digits after the point when it is written.
+    The name is a fact's key (`heart_rate.heart_rate`), or `label`: the labels are numbers.
     """
 
     name: str
@@ -36,12 +31,7 @@ class Target:
 
 
 class NumberHead(nn.Module):
-    """Map a hidden state to a number in the target's unit.
-
-    Args:
-        width: of the hidden states.
-        target: gives the unit's mean and spread, on which the map works.
-    """
+    """Map a hidden state to a number in the target's unit, whose mean and spread it works on."""
 
     def __init__(self, width: int, target: Target) -> None:
         super().__init__()
@@ -76,10 +66,7 @@ def number_loss(
 def fit_target(name: str, unit: str, values: Float[Tensor, " window"]) -> Target:
     """Measure a target's mean and spread, and choose decimals: a step is a tenth of the spread.
 
-    Args:
-        name: what is estimated.
-        unit: its unit.
-        values: of the training windows; where they are all alike, the spread counts as 1.
+    The spread of values that are all alike counts as 1.
     """
     spread = float(values.std(correction=0)) or 1.0
     # A hundredth of the spread is far below what is learnt: no digit more is written. Rounded,

@@ -72,18 +72,13 @@ class Projector(nn.Module):
 
     Args:
         config: kind and sizes.
-        modalities: how many the encoder has, present or not.
+        modalities: how many the encoder has, present or not, with `steps` of `in_width` each.
         steps: encoder steps of each modality.
         in_width: the encoder's width.
         out_width: the language model's embedding width; cross_attention leaves it aside.
         target_std: the standard deviation of the language model's embeddings; likewise.
         vocabulary: the language model's word vectors, as for `use_vocabulary`.
         statistics: numbers that tell the scale of a modality; read where `config.scale` is set.
-
-    Attributes:
-        out_width: the width of the vectors that it gives.
-        statistics: numbers of a modality that `forward` wants as `scale`; 0: none.
-        needs_vocabulary: whether `use_vocabulary` must come before `forward`.
 
     Raises:
         ConfigError: for fewer tokens than modalities that split them, or a scale without

@@ -31,11 +31,7 @@ class PaddedRows(NamedTuple):
 
 
 def pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> PaddedRows:
-    """Pad rows of token ids on the left.
-
-    Args:
-        rows: token ids, one list a window; none is empty.
-        pad_id: what fills the left; it is masked, so any id that the model knows will do.
+    """Pad rows of token ids, none of them empty, on the left with any id that the model knows.
 
     Returns:
         ids, mask (1 = a token) and positions, which count from 0 at each row's first token.
@@ -55,11 +51,7 @@ def place(
 ) -> Float[Tensor, "batch length width"]:
     """Replace the embeddings at one placeholder by vectors, in order.
 
-    Args:
-        embeddings: what the model embeds; whatever stands at a placeholder is replaced.
-        ids: the token ids of the same positions.
-        slot_id: the placeholder's id.
-        vectors: one for each copy of the placeholder in a row; cast to the embeddings' type.
+    The placeholder's id is `slot_id`; `vectors` hold one for each copy of it in a row.
 
     Raises:
         ModelError: where a row has another number of placeholders than there are vectors.

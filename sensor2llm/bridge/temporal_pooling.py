@@ -43,12 +43,9 @@ def segments(seen: Bool[Tensor, "token modality"], steps: int) -> Float[Tensor, 
 
 
 class LearnedTemporalPooling(nn.Module):
-    """Mix each modality's steps into one vector a token; starts as the plain average.
+    """Mix each modality's steps into one vector a token; starts as the plain average, or `start`.
 
-    Args:
-        seen: the modalities of each token: all of them, or one.
-        steps: how many each modality has.
-        start: other weights to start from.
+    A token sees all modalities, or one.
     """
 
     owner: Tensor

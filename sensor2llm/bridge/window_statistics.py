@@ -14,13 +14,7 @@ class WindowStatisticsToken(nn.Module):
     Units differ by orders of magnitude (m/s², ms, beats/min). So sign(x) log(1 + |x|) stands for
     every x, fixed rather than fitted, and each modality has a first layer of its own.
 
-    Args:
-        modalities: how many the encoder has.
-        statistics: how many numbers describe a modality of a window.
-        width: the encoder's width.
-
-    Raises:
-        ConfigError: without a statistic.
+    Raises ConfigError without a statistic.
     """
 
     def __init__(self, modalities: int, statistics: int, width: int) -> None:

@@ -16,11 +16,7 @@ OF_ALL = ("width", "pooled_steps", "aggregator_hidden", "aggregator_width", "sha
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """Choose the modality encoders and the cross-modal aggregator [CroSSL, sec. 3.1].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
+    """Choose the modality encoders and the cross-modal aggregator [CroSSL, sec. 3.1]."""
 
     kind: str = "temporal_cnn"
     """Kind of the modality encoders. A modality without an axis always gets a small MLP."""
@@ -66,7 +62,7 @@ class EncoderConfig:
     """Other settings for some modalities, by name: `{watch_bvp: {strides: [4, 4, 2]}}`."""
 
     def __post_init__(self) -> None:
-        """Check the ranges; lists from JSON or YAML become tuples."""
+        # Lists from JSON or YAML.
         for name in ("kernels", "strides"):
             sizes = tuple(getattr(self, name))
             object.__setattr__(self, name, sizes)
@@ -107,7 +103,6 @@ class EncoderConfig:
             raise ConfigError("a shared encoder has one setting for all; leave by_modality out")
 
     def _check_kinds(self) -> None:
-        """Check what concerns one kind of encoder each."""
         if self.token_width < 1 or self.token_width % (2 * self.heads):
             raise ConfigError(
                 f"token_width must be a positive multiple of twice the heads ({self.heads}), "
@@ -137,7 +132,6 @@ class EncoderConfig:
 
 
 def _tuples(settings: Any) -> Any:
-    """Make tuples of the lists that JSON and YAML have."""
     if not isinstance(settings, Mapping):
         return settings
     return {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.signals.spec import Modality
 
 LSTM_WIDTH = 128
 KERNEL = 5
@@ -72,11 +71,8 @@ class DeepConvLSTM(nn.Module):
     Dropout stands before each LSTM layer; the paper's share is 0.5. The LSTM takes a time in
     proportion to the steps, and on a CPU most of the network's, so `config.lstm_stride` steps are
     averaged to one before it. Long windows (64 Hz for 30 s) also make the convolutions slow:
-    `config.lstm_input_steps` averages neighbouring samples of the input.
-
-    Args:
-        convolutions: what gives (batch, feature, step), and `features`.
-        config: width, dropout and stride.
+    `config.lstm_input_steps` averages neighbouring samples of the input. The convolutions give
+    (batch, feature, step), and `features`.
 
     Example:
         >>> import torch
@@ -113,13 +109,3 @@ class DeepConvLSTM(nn.Module):
         x, _ = self.first(self.dropouts[0](x.transpose(1, 2)))
         x, _ = self.second(self.dropouts[1](x))
         return self.outputs(x)
-
-
-def deepconvlstm(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build the original for one modality [Ordóñez & Roggen 2016]."""
-    return DeepConvLSTM(ChannelwiseConvolutions(len(modality.channels)), config)
-
-
-def deepconvlstm_crossl(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build CroSSL's baseline of that name for one modality."""
-    return DeepConvLSTM(JointConvolutions(len(modality.channels)), config)

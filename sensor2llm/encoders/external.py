@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.tabular import tabular
+from sensor2llm.encoders.tabular import RowMLP
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.spec import Modality, SignalSpec
 
@@ -33,11 +33,8 @@ Encode = Callable[[nn.Module, Tensor], Tensor]
 class ExternalEncoder(nn.Module):
     """Make a module's features those of a modality encoder.
 
-    Args:
-        module: any network, trained or not.
-        encode: calls it: (module, (batch, channel, step)) to (batch, out_step, feature).
-        features: the last size of what `encode` gives.
-        width: the encoder's width; a trainable linear layer leads there if `features` is another.
+    `encode` calls the module, trained or not: (module, (batch, channel, step)) to (batch, out_step,
+    `features`). A trainable linear layer leads to `width` where `features` is another.
     """
 
     def __init__(self, module: nn.Module, encode: Encode, features: int, width: int) -> None:
@@ -73,7 +70,7 @@ def fit_modules(
     for modality in spec.modalities:
         module = modules.get(modality.name)
         if module is None and modality.axis == "none":
-            module = tabular(modality, config)
+            module = RowMLP(modality, config)
         if module is None:
             raise ConfigError(
                 f"no module for the modality {modality.name!r}; pass one that maps (batch, "

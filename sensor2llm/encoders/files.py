@@ -38,19 +38,12 @@ Modules = Mapping[str, nn.Module] | None
 
 
 def find_encoder(name: str | Path) -> Path:
-    """Find an encoder's folder: a folder, a name under `adapters/`, or a hub name.
-
-    Raises:
-        ArtefactError: it is none of them.
-    """
+    """Find a folder, a name under `adapters/` or a hub name; ArtefactError where it is none."""
     return find_folder(name, {"encoder": FILES})
 
 
 def read_manifest(name: str | Path) -> dict[str, Any]:
     """Read an encoder's manifest: spec, config, normaliser and what else was saved.
-
-    Args:
-        name: a folder, a name under `adapters/` or a hub name.
 
     Raises:
         ArtefactError: there is none, or it is of another kind or format.
@@ -59,16 +52,10 @@ def read_manifest(name: str | Path) -> dict[str, Any]:
 
 
 def save_encoder(folder: Path, weights: Mapping[str, Tensor], stated: Mapping[str, Any]) -> None:
-    """Write an encoder's folder; one that is already there stays whole until the end.
-
-    Args:
-        folder: where it goes.
-        weights: the encoder's state.
-        stated: what the manifest says of it, plain JSON.
-    """
+    """Write an encoder's folder; one that is already there stays whole until the end."""
     manifest = {"format_version": FORMAT_VERSION, "kind": "encoder", "versions": versions(),
                 **stated}  # fmt: skip
-    with replace_folder(folder, _is_foreign) as part:
+    with replace_folder(folder, lambda name: name not in FILES and not is_evaluation(name)) as part:
         tensors = {name: v.detach().cpu().contiguous() for name, v in weights.items()}
         save_file(tensors, part / WEIGHTS)
         write_json(part / MANIFEST, manifest | {"files": hash_files(part, [WEIGHTS])})
@@ -80,11 +67,6 @@ def load_encoder(
     modules: Modules = None,
 ) -> Encoder:  # fmt: skip
     """Build what a folder describes, and give it the folder's weights.
-
-    Args:
-        build: makes the encoder from spec, configuration and modules.
-        name: a folder, a name under `adapters/` or a hub name.
-        modules: of others, built as the saved ones were, by modality.
 
     Raises:
         ArtefactError: there is none, it is no encoder, is truncated, or its parts do not fit.
@@ -127,10 +109,6 @@ def push_encoder(folder: Path, fingerprint: str, repo_id: str, *, private: bool)
             f"`python -m sensor2llm.evaluate {folder} --data STORE` writes it"
         )
     return push_folder(folder, repo_id, FILES, private=private)
-
-
-def _is_foreign(name: str) -> bool:
-    return name not in FILES and not is_evaluation(name)
 
 
 def _modules_message(folder: str | Path, kind: str | None) -> str:

@@ -5,21 +5,29 @@ from collections.abc import Callable
 from torch import nn
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.deepconvlstm import deepconvlstm, deepconvlstm_crossl
+from sensor2llm.encoders.deepconvlstm import (
+    ChannelwiseConvolutions,
+    DeepConvLSTM,
+    JointConvolutions,
+)
 from sensor2llm.encoders.external import EXTERNAL
-from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer, patch_transformer
-from sensor2llm.encoders.resnet import resnet
-from sensor2llm.encoders.tabular import tabular
-from sensor2llm.encoders.temporal_cnn import temporal_cnn
+from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer
+from sensor2llm.encoders.resnet import ResNet
+from sensor2llm.encoders.tabular import RowMLP
+from sensor2llm.encoders.temporal_cnn import TemporalCNN
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.spec import Modality, SignalSpec
 
 MODALITY_ENCODERS: dict[str, Callable[[Modality, EncoderConfig], nn.Module]] = {
-    "temporal_cnn": temporal_cnn,
-    "patch_transformer": patch_transformer,
-    "resnet": resnet,
-    "deepconvlstm": deepconvlstm,
-    "deepconvlstm_crossl": deepconvlstm_crossl,
+    "temporal_cnn": lambda m, config: TemporalCNN(len(m.channels), config),
+    "patch_transformer": PatchTransformer,
+    "resnet": lambda m, config: ResNet(len(m.channels), config),
+    "deepconvlstm": lambda m, config: DeepConvLSTM(
+        ChannelwiseConvolutions(len(m.channels)), config
+    ),
+    "deepconvlstm_crossl": lambda m, config: DeepConvLSTM(
+        JointConvolutions(len(m.channels)), config
+    ),
 }
 """By name, what builds an encoder: (batch, channel, step) to (batch, out_step, width).
 
@@ -55,7 +63,7 @@ def build_encoders(
     def build(modality: Modality) -> nn.Module:
         own = config.of(modality.name)
         if modality.axis == "none":
-            return tabular(modality, own)
+            return RowMLP(modality, own)
         if backbone is not None:
             return PatchTransformer(modality, config, backbone)
         return MODALITY_ENCODERS[own.kind](modality, own)

@@ -91,15 +91,9 @@ class PatchTransformer(nn.Module):
     fewer steps than `config.patches` has one patch a step. Positions are sinusoids, so a window of
     another length only has another number of patches.
 
-    Args:
-        modality: channels and steps.
-        config: sizes.
-        backbone: one that other modalities use too; whoever made it registers it. The encoder then
-            has an embedding of its modality, added to every token [VATT, sec. 3.2].
-
-    Attributes:
-        patches: tokens of a window with the modality's number of steps.
-        patch_steps: steps of a patch.
+    With a shared backbone, which whoever made it registers, the encoder has an embedding of its
+    modality, added to every token [VATT, sec. 3.2]. A window with the modality's number of steps
+    has `patches` tokens of `patch_steps` steps.
 
     Example:
         >>> from sensor2llm.signals.spec import Channel
@@ -144,13 +138,7 @@ class PatchTransformer(nn.Module):
         values: Float[Tensor, "batch channel step"],
         visible: Bool[Tensor, "batch patch"] | None = None,
     ) -> Float[Tensor, "batch patch width"]:
-        """Give one feature vector a patch.
-
-        Args:
-            values: a window each row.
-            visible: where False, the patch is hidden: a learned mask token stands for it, at its
-                position.
-        """
+        """Give one feature vector a patch; a learned mask token stands where not `visible`."""
         return self.backbone(self._embed(values, visible))[0]
 
     def encode_kept(
@@ -210,8 +198,3 @@ def sinusoids(count: int, width: int) -> Float[Tensor, "position width"]:
     half = torch.arange(width // 2) / (width // 2)
     angles = torch.arange(count).unsqueeze(1) * 10000.0**-half
     return torch.cat((angles.sin(), angles.cos()), dim=1)
-
-
-def patch_transformer(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build the patch transformer of one modality, with a backbone of its own."""
-    return PatchTransformer(modality, config)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.signals.spec import Modality
 
 
 class ConvResidualBlock(nn.Module):
@@ -71,8 +70,3 @@ def convolution(inputs: int, width: int, kernel: int, stride: int) -> nn.Sequent
         nn.Conv1d(inputs, width, kernel, stride=stride, padding=kernel // 2, bias=False),
         nn.GroupNorm(1, width),
     )
-
-
-def resnet(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build the ResNet of one modality."""
-    return ResNet(len(modality.channels), config)

@@ -21,7 +21,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL, fit_modules
 from sensor2llm.encoders.files import load_encoder, push_encoder, read_manifest, save_encoder
@@ -53,18 +52,44 @@ class Features(NamedTuple):
     present: Bool[Tensor, "batch modality"]
 
 
+class Aggregator(nn.Module):
+    """Join modality embeddings: concatenate, two ReLU layers, a linear one, LayerNorm.
+
+    A missing modality's embedding is zeros, in pretraining (latent masking) as in use
+    [CroSSL, sec. 3.2].
+
+    Example:
+        >>> import torch
+        >>> Aggregator(3, EncoderConfig())(torch.zeros(2, 3, 96)).shape
+        torch.Size([2, 32])
+    """
+
+    def __init__(self, modalities: int, config: EncoderConfig) -> None:
+        super().__init__()
+        hidden, width = config.aggregator_hidden, config.aggregator_width
+        self.layers = nn.Sequential(
+            nn.Linear(modalities * config.width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.LayerNorm(width),
+        )
+
+    def forward(
+        self, embeddings: Float[Tensor, "batch modality width"]
+    ) -> Float[Tensor, "batch aggregate"]:
+        """Give the joint embedding; absent modalities' rows must already be zeros."""
+        return self.layers(embeddings.flatten(1))
+
+
 class SignalEncoder(nn.Module):
     """Encode windows of any subset of a spec's modalities.
 
     A missing modality changes nothing for the ones present; its own features are zeros.
 
-    Args:
-        spec: modalities, in the order of `SignalBatch.present`'s columns.
-        config: kind and sizes.
-        modules: encoders of others, by modality; see `from_modules`.
-
-    Raises:
-        ConfigError: the kind is unknown, or the modules do not fit.
+    Columns of `SignalBatch.present` are the spec's modalities, in order. Raises ConfigError for an
+    unknown kind, or modules (see `from_modules`) that do not fit.
     """
 
     def __init__(
@@ -122,28 +147,15 @@ class SignalEncoder(nn.Module):
     ) -> dict[str, Float[Tensor, "batch _step width"]]:
         """Give every modality's step features; zeros where it is absent.
 
-        Args:
-            batch: normalised windows.
-            token_drop: share of each window's tokens left out at random, in pretraining: patches,
-                or output steps of encoders without patches. Every window keeps as many.
-            generator: source of randomness, on the CPU.
-
-        Raises:
-            ConfigError: the share is not at least 0 and below 1.
+        A share `token_drop` of each window's tokens (patches, or output steps of encoders without
+        patches) is left out at random, in pretraining; every window keeps as many. Raises
+        ConfigError unless it is at least 0 and below 1.
         """
-
-        def encode(
-            encoder: nn.Module, values: Float[Tensor, "row channel step"]
-        ) -> Float[Tensor, "row out width"]:
-            if token_drop:
-                return encode_some(encoder, values, token_drop, generator)
-            return encoder(values)
-
+        encode = partial(encode_some, drop=token_drop, generator=generator)
+        present = zip(self.spec.names, self.modalities, batch.present.T, strict=True)
         return {
             name: _encode_present(partial(encode, encoder), batch.signals[name], there)
-            for name, encoder, there in zip(
-                self.spec.names, self.modalities, batch.present.T, strict=True
-            )
+            for name, encoder, there in present
         }
 
     def pool(
@@ -183,9 +195,7 @@ class SignalEncoder(nn.Module):
     def save_pretrained(self, folder: str | Path, extra: Mapping[str, Any] | None = None) -> Path:
         """Write the encoder's folder; one that is already there stays whole until the end.
 
-        Args:
-            folder: where it goes.
-            extra: what else the manifest holds, plain JSON: `normaliser`, `label_names`, `recipe`.
+        `extra` is what else the manifest holds, plain JSON: `normaliser`, `label_names`, `recipe`.
         """
         stated = {
             "spec": self.spec.to_dict(),

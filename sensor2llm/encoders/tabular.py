@@ -16,18 +16,13 @@ class RowMLP(nn.Module):
     With one hidden layer (`tabular_layers` 1) there is no residual block. More layers follow the
     ResNet for tables [Gorishniy et al. 2021, sec. 3.3], with LayerNorm so that a row's features
     never depend on the batch.
-
-    Example:
-        >>> import torch
-        >>> RowMLP(5, 1, EncoderConfig(tabular_layers=3))(torch.zeros(2, 5, 1)).shape
-        torch.Size([2, 1, 96])
     """
 
-    def __init__(self, channels: int, steps: int, config: EncoderConfig) -> None:
+    def __init__(self, modality: Modality, config: EncoderConfig) -> None:
         super().__init__()
         width, dropout = config.width, config.dropout
         self.layers = nn.Sequential(
-            nn.Linear(channels * steps, width),
+            nn.Linear(len(modality.channels) * modality.steps, width),
             nn.GELU(),
             nn.Dropout(dropout),
             *(LinearResidualBlock(width, dropout) for _ in range(config.tabular_layers - 1)),
@@ -57,8 +52,3 @@ class LinearResidualBlock(nn.Module):
     def forward(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
         """Give features of the same width."""
         return x + self.layers(x)
-
-
-def tabular(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build the encoder of a modality without an axis."""
-    return RowMLP(len(modality.channels), modality.steps, config)

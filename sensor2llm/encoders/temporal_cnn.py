@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.signals.spec import Modality
 
 
 class ChannelsLastBlock(nn.Module):
@@ -59,8 +58,3 @@ class TemporalCNN(nn.Module):
         """Give one feature vector a (strided) step."""
         image = values.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         return self.blocks(image).squeeze(2).transpose(1, 2)
-
-
-def temporal_cnn(modality: Modality, config: EncoderConfig) -> nn.Module:
-    """Build the temporal CNN of one modality."""
-    return TemporalCNN(len(modality.channels), config)

@@ -1,25 +1,12 @@
 """Dropping tokens at random in pretraining: each window keeps the same number [VATT, DropToken]."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensor2llm.errors import ConfigError
-
-
-@runtime_checkable
-class SupportsTokenDropout(Protocol):
-    """What can encode some of a window's tokens without the others."""
-
-    patches: int
-
-    def encode_kept(
-        self, values: Float[Tensor, "batch channel step"], keep: Int[Tensor, "batch kept"]
-    ) -> Float[Tensor, "batch kept width"]:
-        """Encode the tokens with these numbers."""
-        ...
 
 
 def sample_kept_tokens(
@@ -27,8 +14,7 @@ def sample_kept_tokens(
 ) -> Int[Tensor, "row kept"]:
     """Draw which tokens each row keeps: round(tokens · (1 - drop)) of them, one at least, in order.
 
-    Raises:
-        ConfigError: the share is not at least 0 and below 1.
+    Raises ConfigError unless the share is at least 0 and below 1.
     """
     if not 0 <= drop < 1:
         raise ConfigError(f"token_drop must be at least 0 and below 1, got {drop}")
@@ -38,22 +24,21 @@ def sample_kept_tokens(
 
 
 def encode_some(
-    encoder: nn.Module,
+    encoder: Any,
     values: Float[Tensor, "batch channel step"],
     drop: float,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "batch kept width"]:
     """Encode a modality and drop a share of its tokens.
 
-    An encoder that `SupportsTokenDropout` never computes those that are dropped. Of another, output
-    steps are dropped after encoding.
-
-    Raises:
-        ConfigError: the share is not at least 0 and below 1.
+    An encoder with `encode_kept` never computes those that are dropped. Of another, output steps
+    are dropped after encoding.
     """
-    if isinstance(encoder, SupportsTokenDropout):
+    if drop and hasattr(encoder, "encode_kept"):
         keep = sample_kept_tokens(len(values), encoder.patches, drop, generator)
         return encoder.encode_kept(values, keep.to(values.device))
     steps = encoder(values)
+    if not drop:
+        return steps
     keep = sample_kept_tokens(len(values), steps.shape[1], drop, generator).to(values.device)
     return steps.gather(1, keep.unsqueeze(-1).expand(-1, -1, steps.shape[-1]))

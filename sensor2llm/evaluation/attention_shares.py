@@ -15,9 +15,7 @@ def cross_modal_share(
 ) -> Float[np.ndarray, "layer head"]:
     """Give the share of each head's attention that goes to other modalities than the query's.
 
-    Args:
-        attention: weights, averaged over windows.
-        modality_of_token: number of each token's modality; -1 (a class token) is left out.
+    Weights are averaged over windows; tokens of no modality (-1: a class token) are left out.
 
     Raises:
         DataError: the sizes do not match, or the tokens are of fewer than two modalities.
@@ -34,10 +32,7 @@ def time_aligned_share(
 ) -> Float[np.ndarray, "layer head"]:
     """Give the share of cross-modal attention whose key is at most `within` steps from its query.
 
-    A head that looks at no other modality has 0.
-
-    Raises:
-        DataError: the sizes do not match, or the tokens are of fewer than two modalities.
+    A head that looks at no other modality has 0. Raises as `cross_modal_share`.
     """
     cross, _ = _pairs(attention, modality_of_token)
     if len(time_of_token) != len(modality_of_token):

@@ -24,12 +24,7 @@ QUARTERS = 4
 
 @dataclass(frozen=True)
 class ControlProbe:
-    """Hold a fitted probe, and what it says of the evaluated windows as they are.
-
-    Args:
-        classify: gives every label's probability from features.
-        real: its answers for the unaltered windows.
-    """
+    """Hold a fitted probe, and what it says of the evaluated windows as they are."""
 
     classify: Classify
     real: Predictions
@@ -42,14 +37,7 @@ class ControlProbe:
         real: Predictions,
         features: Float[np.ndarray, "window feature"],
     ) -> "ControlProbe":
-        """Fit logistic regression on the encoder's features.
-
-        Args:
-            train: features and labels that it is fitted on.
-            validation: features and labels that its regularisation is chosen on.
-            real: the model's predictions of the evaluated windows.
-            features: those windows' features.
-        """
+        """Fit on `train`, choosing on `validation`, and answer for the `features` of `real`."""
         classify, _ = linear_probe(train, validation, len(real.labels), ProbeConfig())
         return cls(classify, _answers(classify, real, features))
 
@@ -59,11 +47,7 @@ class ControlProbe:
         return macro_f1(self.real)
 
     def on(self, features: Float[np.ndarray, "window feature"] | None) -> dict[str, float]:
-        """Judge it on altered windows: macro-F1, and the share of its answers that changed.
-
-        Args:
-            features: of the altered windows, in order; without any there is nothing to say.
-        """
+        """Judge it on altered windows: macro-F1, and the share of its answers that changed."""
         if features is None:
             return {}
         altered = _answers(self.classify, self.real, features)
@@ -74,8 +58,7 @@ class ControlProbe:
 def probe_features(batch: FeatureBatch) -> Float[np.ndarray, "batch feature"] | None:
     """Average the steps that the bridge gets to four a modality: order in time is kept.
 
-    Returns:
-        The probe's features; None where no encoder heard the windows.
+    None where no encoder heard the windows.
     """
     if batch.steps is None:
         return None

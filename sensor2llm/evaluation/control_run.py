@@ -42,14 +42,7 @@ def fit_probe(
 ) -> ControlProbe | None:
     """Fit the probe once, on the training people's windows as they are.
 
-    Args:
-        passes: how windows are encoded.
-        real: what was heard of the evaluated windows as they are.
-        split: who it learns from, and who its regularisation is chosen on.
-        needed: whether to raise where it cannot be fitted.
-
-    Returns:
-        The probe; None without an encoder, and where it cannot be fitted but is not needed.
+    None without an encoder, and where it cannot be fitted but is not `needed`.
 
     Raises:
         DataError: it is needed, and labels are lacking.

@@ -1,6 +1,5 @@
 """What an encoder's embeddings hold: classes among neighbours, the person, each modality's share.
 
-classify, chosen = knn_probe(train, validation, classes)
 scores = subject_probe(encoder, store, split.test, normaliser)
 scores["accuracy"], scores["chance"], scores["raw_statistics"]["accuracy"]
 shares = modality_shares(*modality_changes(encoder, dataset))    (unit, modality)
@@ -13,64 +12,23 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import accuracy_score, f1_score, recall_score
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.metrics import accuracy_score, recall_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.errors import DataError
-from sensor2llm.evaluation.probe import FeatureSet, Fitted, encoder_features
+from sensor2llm.evaluation.probe import encoder_features
 from sensor2llm.pretraining.run import windows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.store.windows import Windows
 
-NEIGHBOURS = (1, 5, 15, 45)
 MOST_WINDOWS = 4000
 UNTIMED_GAP = 5
 """Windows left out on each side of a cut where their times are not known."""
 
 Rows = Int[np.ndarray, " window"]
 Shares = Float[np.ndarray, "unit modality"]
-
-
-def knn_probe(
-    train: FeatureSet,
-    validation: FeatureSet,
-    classes: int,
-    neighbours: Sequence[int] = NEIGHBOURS,
-) -> Fitted:
-    """Let the k nearest training windows vote; validation people choose k by macro-F1.
-
-    Features are standardised. A k above the number of training windows is left out.
-
-    Raises:
-        DataError: no k is left.
-    """
-    best: tuple[float, int, Pipeline] | None = None
-    for k in neighbours:
-        if k > len(train.labels):
-            continue
-        model = make_pipeline(StandardScaler(), KNeighborsClassifier(k))
-        model.fit(train.features, train.labels)
-        guessed = model.predict(validation.features)
-        score = float(f1_score(validation.labels, guessed, average="macro", zero_division=0.0))
-        if best is None or score > best[0]:
-            best = score, k, model
-    if best is None:
-        raise DataError(
-            f"{len(train.labels)} training windows are fewer than {min(neighbours)} neighbours; "
-            "give more windows"
-        )
-    score, k, model = best
-
-    def classify(features: np.ndarray) -> np.ndarray:
-        probabilities = np.zeros((len(features), classes))
-        probabilities[:, model.classes_] = model.predict_proba(features)
-        return probabilities
-
-    return classify, {"k": k, "validation_macro_f1": score}
 
 
 def subject_blocks(store: Windows, rows: Rows) -> tuple[Rows, Rows]:
@@ -114,12 +72,7 @@ def subject_probe(
     It learns from each person's early windows and is judged on the late ones (`subject_blocks`).
     The reference is the same analysis of mean and standard deviation of every raw channel.
 
-    Args:
-        encoder: stays as it is.
-        store: windows with start times.
-        rows: windows of the people to tell apart.
-        normaliser: what the encoder's input is normalised with.
-        most: windows used; of more, an even spread over both halves.
+    Of more than `most` windows, an even spread over both halves is used.
 
     Returns:
         people, windows (judged), chance (1 / people), accuracy, balanced_accuracy, and

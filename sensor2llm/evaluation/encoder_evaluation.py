@@ -15,7 +15,6 @@ from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.evaluation.embedding import (
     MOST_WINDOWS,
     Shares,
-    knn_probe,
     modality_changes,
     modality_shares,
     selectivity,
@@ -23,7 +22,7 @@ from sensor2llm.evaluation.embedding import (
     subject_probe,
 )
 from sensor2llm.evaluation.evaluation import checked_split, data_facts
-from sensor2llm.evaluation.probe import ProbeResult, encoder_features, probe, probe_metrics
+from sensor2llm.evaluation.probe import ProbeResult, probe
 from sensor2llm.pretraining.config import ProbeConfig, ProbeKind
 from sensor2llm.pretraining.run import labelled
 from sensor2llm.signals.dataset import WindowDataset
@@ -61,12 +60,7 @@ class ReadEncoder:
 
 
 def read_encoder(name: str | Path, store: Windows, *, quiet: bool = False) -> ReadEncoder:
-    """Read an encoder, its own folder's or an adapter's, for a store.
-
-    Args:
-        name: folder, released name or hub name of an encoder or of an adapter.
-        store: windows of the encoder's modalities; brought to its spec where they are not of it.
-        quiet: log nothing of that.
+    """Read an encoder, its own folder's or an adapter's, for a store that is brought to its spec.
 
     Raises:
         ArtefactError: there is none, or it is broken.
@@ -111,17 +105,9 @@ def evaluate_encoder(
     finetuned: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure an encoder's folder with probes: a linear one, an MLP, and the fine-tuned encoder.
+    """Measure the folder that `pretrain_encoder` wrote, as `measure_encoder` does, by every probe.
 
-    Args:
-        folder: what `pretrain_encoder` wrote.
-        store: labelled windows.
-        part: validation or test.
-        finetuned: also fine-tune a copy of the encoder, which takes minutes.
-        seed: of the bootstrap.
-
-    Returns:
-        What `measure_encoder` does.
+    `finetuned` also fine-tunes a copy of the encoder, which takes minutes.
     """
     kinds: tuple[ProbeKind, ...] = ("linear", "mlp", *(("finetuned",) if finetuned else ()))
     return measure_encoder(read_encoder(folder, store), kinds=kinds, part=part, seed=seed)
@@ -134,13 +120,7 @@ def measure_encoder(
     part: str = "test",
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure an encoder with probes of its features.
-
-    Args:
-        setup: encoder, normaliser, store and split.
-        kinds: probes; the linear one has to be among them.
-        part: whose windows are judged.
-        seed: of the bootstrap.
+    """Measure an encoder with probes of its features; the linear one has to be among the kinds.
 
     Returns:
         The linear probe's metrics as plain JSON; in `probes` those of every probe, in `knn` those
@@ -149,9 +129,10 @@ def measure_encoder(
         in `selectivity` how the units of the joint embedding divide among the modalities.
     """
     encoder, store, split = setup.encoder, setup.store, setup.split
-    config = ProbeConfig(kinds=tuple(kinds))
+    config = ProbeConfig(kinds=(*kinds, "knn"))
     results = probe(encoder, store, split, setup.normaliser, config, part)
-    probes = {kind: _probe_metrics(result, store, seed) for kind, result in results.items()}
+    metrics = {kind: _probe_metrics(result, store, seed) for kind, result in results.items()}
+    knn, probes = metrics.pop("knn"), metrics
     facts = {"split": part, "encoder": encoder.fingerprint(), "data": data_facts(store, split)}
     people = {
         name: subject_probe(encoder, store, split[name], setup.normaliser)
@@ -161,17 +142,14 @@ def measure_encoder(
         **probes["linear"],
         **facts,
         "probes": probes,
-        "knn": _probe_metrics(_neighbours(setup, part), store, seed),
+        "knn": knn,
         "subject_probe": people,
         "selectivity": selectivity(setup.shares(part), store.spec.names),
     }
 
 
 def embedding_text(metrics: dict[str, Any]) -> str:
-    """Return what was found of the embedding as text for people, to follow the other results.
-
-    There is none in an adapter's metrics: the text is then empty.
-    """
+    """Put what was found of the embedding into words, after the other results; none of adapters."""
     if "knn" not in metrics:
         return ""
     knn, share = metrics["knn"], metrics["selectivity"]
@@ -186,20 +164,6 @@ def embedding_text(metrics: dict[str, Any]) -> str:
     by_modality = ", ".join(f"{name} {value:.2f}" for name, value in share["share"].items())
     lines.append(f"selectivity        {share['mean_index']:.3f}  ({by_modality})")
     return "\n".join(lines)
-
-
-def _neighbours(setup: ReadEncoder, part: str) -> ProbeResult:
-    sets = {
-        name: encoder_features(setup.encoder, setup.dataset(name))
-        for name in dict.fromkeys(("train", "validation", part))
-    }
-    classes = len(setup.store.label_names)
-    classify, chosen = knn_probe(sets["train"], sets["validation"], classes)
-    labels, probabilities = sets[part].labels, classify(sets[part].features)
-    return ProbeResult(
-        metrics=probe_metrics(labels, probabilities), probabilities=probabilities,
-        labels=labels, rows=np.asarray(setup.dataset(part).indices), chosen=chosen,
-    )  # fmt: skip
 
 
 def _probe_metrics(result: ProbeResult, store: Windows, seed: int) -> dict[str, Any]:

@@ -185,11 +185,8 @@ def checked_split(
 ) -> Split:
     """Make the split of a recipe on a store, whose test people have taught nothing.
 
-    Args:
-        recipe: of the adapter or the encoder that is judged.
-        store: windows to judge it on; another one than it learned from divides otherwise.
-        taught: who taught it; empty where that is not known.
-        what: "the adapter 'mine'", for messages.
+    `what` is judged, for messages: "the adapter 'mine'". Another store than it learned from divides
+    otherwise; `taught` says who taught it.
 
     Raises:
         DataError: test people are among those who taught it.

@@ -161,13 +161,8 @@ def shannon_entropy(values: Float[np.ndarray, " step"]) -> float:
 def sample_entropy(values: Float[np.ndarray, " step"], m: int, tolerance: float) -> float:
     """Give -log of the chance that runs alike in m values are alike in the next one too.
 
-    Where no run of m + 1 (or of m) repeats, half a repetition is assumed, so that the answer is
-    finite: the least that a run of this length can say.
-
-    Args:
-        values: the series.
-        m: length of a run.
-        tolerance: values no further apart are alike.
+    Values no further apart than `tolerance` are alike. Where no run of m + 1 (or of m) repeats,
+    half a repetition is assumed, so that the answer is finite: the least that a run can say.
     """
     alike = np.abs(values[:, None] - values[None]) <= tolerance
     runs = len(values) - m

@@ -35,12 +35,10 @@ def subset_key(gone: Sequence[str]) -> str:
 def missing_summary(
     measured: Mapping[str, Mapping[str, Any]], *, count: int, probe_macro_f1: float | None = None
 ) -> dict[str, Any]:
-    """Sum up the losses by how many modalities were taken away.
+    """Sum up the losses by how many of `count` modalities were taken away.
 
-    Args:
-        measured: what was found without each subset; `compare` and `ControlProbe.on` say it.
-        count: the modalities that adapter and store both have.
-        probe_macro_f1: of the probe with nothing missing; None without a probe.
+    `measured` is what `compare` and `ControlProbe.on` say without each subset; `probe_macro_f1` is
+    of the probe with nothing missing.
 
     Returns:
         `modalities`, `subsets` (`all`, or `singles and pairs`) and `by_number`: a mapping for each

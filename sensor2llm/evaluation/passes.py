@@ -35,17 +35,12 @@ Features = Float[np.ndarray, "window feature"]
 
 @dataclass(frozen=True)
 class PassResult:
-    """Hold what one pass over the windows gave.
-
-    Args:
-        predictions: what was said of each window.
-        windows_per_s: speed of the pass, reading and encoding included.
-        features: what the probe gets of the same windows; None without an encoder or a probe.
-    """
+    """Hold what one pass over the windows gave; its speed counts reading and encoding."""
 
     predictions: Predictions
     windows_per_s: float
     features: Features | None = None
+    """What the probe gets of the same windows; None without an encoder or a probe."""
 
 
 @dataclass
@@ -53,27 +48,19 @@ class EvaluationRunner:
     """Let an adapter hear the same windows in many ways.
 
     Where memory runs out, all later batches are halved, once for all passes.
-
-    Args:
-        model: adapter and LLM.
-        windows: the store, as the adapter expects it.
-        rows: labelled windows of the store, by which every pass is judged.
-        by: how the LLM answers.
-        batch_size: windows at a time.
-        seed: of the distortions' draws.
-        probed: also keep the features that the probe gets.
-        count: how many passes there will be, for the bar.
-        bar: shows how far they are.
     """
 
     model: SensorLanguageModel
     windows: AdapterWindows
     rows: Rows
+    """Labelled windows of the store, by which every pass is judged."""
     by: By = "score"
     batch_size: int = 64
     seed: int = 0
     probed: bool = False
+    """Also keep the features that the probe gets."""
     count: int = 1
+    """How many passes there will be, for the bar."""
     bar: ProgressBar = field(default_factory=lambda: ProgressBar(False))
     halving: BatchSplitOnOOM = field(default_factory=BatchSplitOnOOM)
     done: float = 0.0
@@ -88,11 +75,8 @@ class EvaluationRunner:
     ) -> PassResult:
         """Answer for the windows, though what is heard may be another's or distorted.
 
-        Args:
-            title: what the bar says meanwhile.
-            heard: rows whose signals are heard in place of the windows' own.
-            distort: what is done to the signals.
-            model: who answers, where it is not the adapter's own model.
+        `heard` are rows whose signals are heard in place of the windows' own; `model` answers where
+        it is not the adapter's own; `title` is what the bar says meanwhile.
 
         Raises:
             DataError: there is no window.

@@ -9,7 +9,7 @@ people of `part` looked at.
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,8 @@ from jaxtyping import Float, Int
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional
@@ -36,6 +37,7 @@ from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import StepLoss, Validation, fit
 from sensor2llm.training.seeding import seeded
 
+NEIGHBOURS = (1, 5, 15, 45)
 RELEASED_BATCH = 8
 RELEASED_THRESHOLD = 0.5
 
@@ -72,20 +74,14 @@ def probe(
 ) -> dict[str, ProbeResult]:
     """Train the probes that the config names and judge them on one part of the split.
 
-    Args:
-        encoder: stays as it is; the finetuned probe works on a copy.
-        store: labelled windows.
-        split: who teaches, who chooses, who judges.
-        normaliser: what the encoder's input is normalised with.
-        config: which probes, and how they are trained.
-        part: "test" or "validation".
+    The encoder stays as it is; the finetuned probe works on a copy. `part` is "test" or
+    "validation".
 
     Raises:
         DataError: a part has no labelled window.
     """
     config = config or ProbeConfig()
     rows = {name: labelled(store, split[name]) for name in ("train", "validation", part)}
-    classes = len(store.label_names)
     parts: dict[str, FeatureSet] = {}
     if set(config.kinds) & set(FIXED_PROBES):
         parts = {
@@ -96,14 +92,12 @@ def probe(
     results: dict[str, ProbeResult] = {}
     for kind in config.kinds:
         if kind in FIXED_PROBES:
-            classify, chosen = FIXED_PROBES[kind](
-                parts["train"], parts["validation"], classes, config
-            )
+            sets = (parts["train"], parts["validation"])
+            classify, chosen = FIXED_PROBES[kind](*sets, len(store.label_names), config)
             probabilities = classify(parts[part].features)
         else:
-            probabilities, chosen = _finetuned(
-                encoder, store, split, normaliser, config, rows[part]
-            )
+            where = (encoder, store, split, normaliser)
+            probabilities, chosen = _finetuned(*where, config, rows[part])
         results[kind] = ProbeResult(
             metrics=probe_metrics(labels, probabilities), probabilities=probabilities,
             labels=labels, rows=rows[part], chosen=chosen,
@@ -169,25 +163,42 @@ def linear_probe(
     train: FeatureSet, validation: FeatureSet, classes: int, config: ProbeConfig
 ) -> Fitted:
     """Fit logistic regressions and keep the C with the best macro-F1 on the validation people."""
-    best: tuple[float, float, Pipeline] | None = None
-    for c in config.inverse_penalties:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=300))
+    models = {c: LogisticRegression(C=c, max_iter=300) for c in config.inverse_penalties}
+    return _best_model("C", models, train, validation, classes)
+
+
+def knn_probe(
+    train: FeatureSet, validation: FeatureSet, classes: int, config: ProbeConfig
+) -> Fitted:
+    """Let the k nearest training windows vote; validation people choose k by macro-F1.
+
+    A k above the number of training windows is left out.
+    """
+    models = {k: KNeighborsClassifier(k) for k in NEIGHBOURS if k <= len(train.labels)}
+    return _best_model("k", models, train, validation, classes)
+
+
+def _best_model(
+    name: str, models: Mapping[Any, Any], train: FeatureSet, validation: FeatureSet, classes: int
+) -> Fitted:
+    """Fit each model on standardised features; keep the best by the validation's macro-F1."""
+    fitted = []
+    for value, model in models.items():
+        pipeline = make_pipeline(StandardScaler(), model)
         with warnings.catch_warnings():
             # Not converged is a regularisation like another; the validation people judge it.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(train.features, train.labels)
-        score = _macro_f1(validation.labels, model.predict(validation.features))
-        if best is None or score > best[0]:
-            best = score, c, model
-    assert best is not None
-    score, c, model = best
+            pipeline.fit(train.features, train.labels)
+        score = _macro_f1(validation.labels, pipeline.predict(validation.features))
+        fitted.append((score, value, pipeline))
+    score, value, best = max(fitted, key=lambda one: one[0])
 
     def classify(features: np.ndarray) -> np.ndarray:
         probabilities = np.zeros((len(features), classes))
-        probabilities[:, model.classes_] = model.predict_proba(features)
+        probabilities[:, best.classes_] = best.predict_proba(features)
         return probabilities
 
-    return classify, {"C": c, "validation_macro_f1": score}
+    return classify, {name: value, "validation_macro_f1": score}
 
 
 def mlp_probe(
@@ -200,7 +211,7 @@ def mlp_probe(
     return task.classify, {"step": result.best_step, "validation_macro_f1": result.best_score}
 
 
-FIXED_PROBES = {"linear": linear_probe, "mlp": mlp_probe}
+FIXED_PROBES = {"linear": linear_probe, "mlp": mlp_probe, "knn": knn_probe}
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,15 @@ and what is reached by answering each question with its most frequent training a
 truth differs between two windows, `follows` is the share of answers that differ as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
-from sensor2llm.adapter.batches import RequestBatch, hide_signals
+from sensor2llm.adapter.batches import Request, RequestBatch, hide_signals
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.questions.checking import Verdict
@@ -37,6 +38,7 @@ from sensor2llm.tasks.question_answering import (
 from sensor2llm.training.bar import ProgressBar
 
 TRAIN_WINDOWS = 4000
+NOTHING = "these windows answer none of the questions; choose others, or more windows"
 
 
 def evaluate_questions(
@@ -72,16 +74,14 @@ def evaluate_questions(
         ConfigError: the adapter answers no questions.
         DataError: there is no window or no question, or all windows are one person's.
     """
-    if TASK not in model.adapter.templates:
-        raise ConfigError(
-            "the adapter answers no questions; train one with the task question_answering"
-        )
+    check_task(model, TASK, "answers no questions")
     aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
     facts = facts_of_rows(store, rows)
     options: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
-    items = _checked(make_items(facts, store.spec, seed=seed, **options))
+    if not len(items := make_items(facts, store.spec, seed=seed, **options)):
+        raise DataError(NOTHING)
     people = np.asarray(store.subject_ids)[rows]
     others, heard = other_people(people[items.at], seed), rows[items.at]
     answers, swapped = _answer_twice(
@@ -100,30 +100,18 @@ def evaluate_questions(
     }
 
 
-def _checked(items: Items) -> Items:
-    if not len(items):
-        raise DataError(
-            "these windows answer none of the questions; choose others, or more windows"
-        )
-    return items
-
-
 def _answer_twice(
-    model: SensorLanguageModel,
-    aligned: AdapterWindows,
-    items: Items,
-    rows: tuple[np.ndarray, np.ndarray],
-    batch_size: int,
-    progress_bar: bool,
-) -> tuple[list[str], list[str]]:
+    model: SensorLanguageModel, aligned: AdapterWindows, items: Items,
+    rows: tuple[np.ndarray, np.ndarray], batch_size: int, progress_bar: bool,
+) -> Iterator[list[str]]:  # fmt: skip
     """Answer the questions on their own windows, and on another person's."""
     bar = ProgressBar(progress_bar)
-    own, swapped = (
-        _answers(model, aligned, items, chosen, batch_size, bar, title)
-        for chosen, title in zip(rows, ("questions", "another person's windows"), strict=True)
-    )
+    for chosen, title in zip(rows, ("questions", "another person's windows"), strict=True):
+        yield write_rows(
+            model, aligned, chosen, items.requests, LONGEST_ANSWER, batch_size,
+            hidden=items.hidden, tell=partial(bar.update, description=title),
+        )  # fmt: skip
     bar.close()
-    return own, swapped
 
 
 def _figures(
@@ -133,10 +121,8 @@ def _figures(
     frequent: Sequence[str],
     differs: np.ndarray,
 ) -> dict[str, Any]:
-    verdicts, changed = (
-        judge(items, answers),
-        np.array([a != b for a, b in zip(answers, swapped, strict=True)]),
-    )
+    changed = np.array([a != b for a, b in zip(answers, swapped, strict=True)])
+    verdicts = judge(items, answers)
     by_template: dict[str, dict[str, float]] = {}
     names = np.array([question.asked.template for question in items.questions])
     columns = {
@@ -162,32 +148,51 @@ def _true(verdicts: Sequence[Verdict]) -> np.ndarray:
     return np.array([verdict == Verdict.TRUE for verdict in verdicts])
 
 
-def _answers(
+def write_rows(
     model: SensorLanguageModel,
     aligned: AdapterWindows,
-    items: Items,
-    rows: Int[np.ndarray, " item"],
-    batch_size: int,
-    bar: ProgressBar,
-    title: str,
+    rows: Int[np.ndarray, " window"],
+    requests: Sequence[Request],
+    longest: int,
+    batch_size: int = 64,
+    *,
+    hidden: Bool[np.ndarray, "window modality"] | None = None,
+    tell: Callable[[float], None] = lambda share: None,
 ) -> list[str]:
-    """Let the model answer the items while it hears these rows of the store."""
-    names, requests = aligned.store.spec.names, items.requests
-    order = [names.index(n) if n in names else -1 for n in model.adapter.spec.names]
-    hidden = np.concatenate([items.hidden, np.zeros((len(items), 1), dtype=bool)], axis=1)
-    answers: list[str] = []
-    for start in range(0, len(items), batch_size):
+    """Let the model answer a request about each of these rows of a store.
+
+    `hidden` modalities of the store are taken away; `tell` hears what share is done.
+    """
+    texts: list[str] = []
+    for start in range(0, len(rows), batch_size):
         part = slice(start, start + batch_size)
-        bar.update(start / len(items), title)
-        gone = torch.from_numpy(hidden[part][:, order])
-        batch = RequestBatch(hide_signals(aligned.batch(rows[part]), gone), requests[part])
-        answers += model.generate(batch, max_new_tokens=LONGEST_ANSWER)
-    return answers
+        tell(start / len(rows))
+        heard = aligned.batch(rows[part])
+        if hidden is not None:
+            heard = hide_signals(heard, _of_adapter(model, aligned, hidden[part]))
+        batch = RequestBatch(heard, tuple(requests[part]))
+        texts += model.generate(batch, max_new_tokens=longest)
+    return texts
+
+
+def _of_adapter(
+    model: SensorLanguageModel, aligned: AdapterWindows, hidden: np.ndarray
+) -> torch.Tensor:
+    """Put the store's modalities in the adapter's order; one that the store lacks is not hidden."""
+    names = aligned.store.spec.names
+    order = [names.index(n) if n in names else -1 for n in model.adapter.spec.names]
+    return torch.from_numpy(np.pad(hidden, ((0, 0), (0, 1)))[:, order])
 
 
 def _train_items(store: Windows, split: Split, seed: int, options: dict[str, Any]) -> Items:
     rows = spread(split["train"], TRAIN_WINDOWS)
     return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **options)
+
+
+def check_task(model: SensorLanguageModel, task: str, refusal: str) -> None:
+    """Raise ConfigError where the adapter has not learned a task."""
+    if task not in model.adapter.templates:
+        raise ConfigError(f"the adapter {refusal}; train one with the task {task}")
 
 
 def other_people(subjects: Int[np.ndarray, " item"], seed: int) -> Int[np.ndarray, " item"]:

@@ -4,15 +4,14 @@ metrics = evaluate_captions(model, store, split)      share of true statements, 
 metrics = evaluate_numbers(model, store, split)       error by text and by the head, in the unit
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sensor2llm.adapter.batches import Request, RequestBatch
-from sensor2llm.errors import ConfigError, DataError
-from sensor2llm.evaluation.question_evaluation import other_people, spread
+from sensor2llm.errors import DataError
+from sensor2llm.evaluation.question_evaluation import check_task, other_people, spread, write_rows
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.windows import Windows
@@ -44,7 +43,7 @@ def evaluate_captions(
         ConfigError: the adapter writes no captions.
         DataError: there is no window, or all are one person's.
     """
-    _check_task(model, captioning.TASK, "writes no captions")
+    check_task(model, captioning.TASK, "writes no captions")
     aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
     store, rows = aligned.store, spread(split[part], windows)
@@ -91,7 +90,7 @@ def evaluate_numbers(
         ConfigError: the adapter estimates no number.
         DataError: no window has the target.
     """
-    _check_task(model, regression.TASK, "estimates no number")
+    check_task(model, regression.TASK, "estimates no number")
     head = model.adapter.head
     assert head is not None, "an adapter of the task regression has a head"
     target = head.target
@@ -133,29 +132,8 @@ def estimate_rows(
     return {"text": regression.read_numbers(texts), "head": np.concatenate(numbers)}
 
 
-def write_rows(
-    model: SensorLanguageModel,
-    aligned: AdapterWindows,
-    rows: Int[np.ndarray, " window"],
-    requests: Sequence[Request],
-    longest: int,
-    batch_size: int = 64,
-) -> list[str]:
-    """Let the model answer a request about each of these rows of a store."""
-    texts: list[str] = []
-    for start, part in zip(range(0, len(rows), batch_size), _parts(rows, batch_size), strict=True):
-        batch = RequestBatch(aligned.batch(part), tuple(requests[start : start + len(part)]))
-        texts += model.generate(batch, max_new_tokens=longest)
-    return texts
-
-
 def _parts(rows: Int[np.ndarray, " window"], size: int) -> list[Int[np.ndarray, " part"]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def _check_task(model: SensorLanguageModel, task: str, refusal: str) -> None:
-    if task not in model.adapter.templates:
-        raise ConfigError(f"the adapter {refusal}; train one with the task {task}")
 
 
 def _whose(store: Windows, rows: Int[np.ndarray, " window"], part: str) -> dict[str, Any]:

@@ -33,16 +33,8 @@ def plot_attention(
     Rows are queries, columns keys; lines part the modalities. Each panel says how much of the
     attention is cross-modal, and how much of that is time-aligned.
 
-    Args:
-        attention: weights, averaged over windows.
-        modality_of_token: number of each token's modality; tokens of none (-1) are left out.
-        time_of_token: number of each token's moment.
-        modalities: their names.
-        path: the picture to write.
-
-    Raises:
-        ConfigError: for a file name that no picture format ends in.
-        DataError: the sizes do not match, or the tokens are of fewer than two modalities.
+    `time_of_token` numbers moments; tokens of no modality (-1) are left out. Raises DataError where
+    sizes do not match, or the tokens are of fewer than two modalities.
     """
     cross = cross_modal_share(attention, modality_of_token)
     aligned = time_aligned_share(attention, modality_of_token, time_of_token)
@@ -77,17 +69,8 @@ def draw_attention(
 ) -> dict[str, Any]:
     """Write attention.png and attention.json: a masked autoencoder's decoder with nothing hidden.
 
-    Args:
-        attention: weights, averaged over windows; token i is part `i % parts` of modality
-            `i // parts`, as `MaskedAutoencoder.attention` gives them.
-        modalities: their names.
-        folder: where both files go.
-
-    Returns:
-        The shares that attention.json holds.
-
-    Raises:
-        DataError: there are fewer than two modalities.
+    Token i of the `attention`, averaged over windows, is part `i % parts` of modality `i // parts`,
+    as `MaskedAutoencoder.attention` gives it. Returns the shares that attention.json holds.
     """
     folder = Path(folder)
     parts = attention.shape[-1] // len(modalities)

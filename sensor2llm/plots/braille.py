@@ -16,11 +16,8 @@ def render_window(
 ) -> str:
     """Draw every modality of a window as text.
 
-    Args:
-        window: what to draw; a modality that it lacks gets one line that says so.
-        spec: names, units and rates.
-        columns: characters of a line, at most; curves take what names and numbers leave.
-        rows: characters of a curve's height; by default 2, or 1 where there are many channels.
+    A modality that the window lacks gets one line that says so. Curves take what names and numbers
+    leave of `columns` characters and are `rows` high: 2, or 1 where there are many channels.
     """
     channels = sum(len(m.channels) for m in spec.modalities)
     rows = rows or (2 if channels <= 6 else 1)

@@ -45,17 +45,16 @@ def draw_embedding(
 ) -> dict[str, Any]:
     """Write the pictures of one part's windows, and embedding.json with every number.
 
+    The folder gets embeddings_tsne.png, embeddings_umap.png (if umap-learn is installed; else one
+    line says so), selectivity.png and embedding.json.
+
     Args:
         encoder: with its normaliser, store and split.
-        folder: gets embeddings_tsne.png, embeddings_umap.png (if umap-learn is installed; else
-            one line says so), selectivity.png and embedding.json.
+        folder: where all goes.
         metrics: what `measure_encoder` gave of the same part; measured here where it is not that
             (None, or an adapter's metrics).
         part: whose windows.
         seed: of the maps, and of the bootstrap.
-
-    Returns:
-        What embedding.json holds: the metrics, each unit's shares and the pictures' names.
 
     Raises:
         DataError: there are too few windows to draw, or all embeddings are the same.
@@ -99,9 +98,6 @@ def plot_map(
 
     Up to 24 names are told apart by colour and marker; of more, colours repeat, and the title says
     how many there are.
-
-    Raises:
-        ConfigError: for a file name that no picture format ends in.
     """
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -113,11 +109,7 @@ def plot_map(
 
 
 def plot_selectivity(shares: Shares, modalities: Sequence[str], path: str | Path) -> Path:
-    """Draw what each modality brings to each unit; units are in order of their modality.
-
-    Raises:
-        ConfigError: for a file name that no picture format ends in.
-    """
+    """Draw what each modality brings to each unit; units are in order of their modality."""
     order = np.lexsort((-shares.max(1), shares.argmax(1)))
     numbers = selectivity(shares, modalities)
     size = (max(6.0, 2.5 + 0.16 * len(shares)), 1.9 + 0.4 * len(modalities))

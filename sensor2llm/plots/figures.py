@@ -34,12 +34,8 @@ def plot_window(
 ) -> Path:
     """Draw each modality of a window, with the model's answer as the title.
 
-    Args:
-        window: what to draw; a modality it lacks is drawn as an empty panel that says so.
-        spec: names, units and rates of the panels.
-        path: the picture to write.
-        answer: what the model said of it.
-        probabilities: of each label, drawn as bars below; None for no bars.
+    A modality that the window lacks is an empty panel that says so. `answer` is what the model said
+    of it; each label's probability is drawn as bars below, where they are given.
 
     Raises:
         ConfigError: for a file name that no picture format ends in.
@@ -104,11 +100,7 @@ def plot_reliability(predictions: "Predictions", path: str | Path, *, bins: int 
 
 
 def check_picture(path: str | Path) -> None:
-    """Raise unless a picture can be written under this name.
-
-    Raises:
-        ConfigError: for a file name that no picture format ends in.
-    """
+    """Raise ConfigError for a file name that no picture format ends in."""
     path = Path(path)
     if path.suffix[1:] not in FigureCanvasBase.get_supported_filetypes():
         raise ConfigError(
@@ -117,11 +109,7 @@ def check_picture(path: str | Path) -> None:
 
 
 def save_picture(figure: Figure, path: str | Path) -> Path:
-    """Write a figure, in the format that its name ends in; gives the path.
-
-    Raises:
-        ConfigError: for a file name that no picture format ends in.
-    """
+    """Write a figure, in the format that its name ends in (see `check_picture`); give the path."""
     check_picture(path)
     path = Path(path)
     with replace_file(path) as part:

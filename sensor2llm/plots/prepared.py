@@ -22,16 +22,7 @@ def prepare_store(
     stores: Sequence[Path],
     picture: Path | None,
 ) -> tuple[dict[str, Any], str]:
-    """Write a store with `write_source`, and the picture of its classes.
-
-    Args:
-        name: see `write_source`, as for the next five.
-        path: folder of the data.
-        out: the store.
-        options: of the reader.
-        simulation: what `simulated` makes.
-        stores: what `joined` joins.
-        picture: where classes are drawn; nowhere where it is None.
+    """Write a store with `write_source`, and the picture of its classes where one is wanted.
 
     Returns:
         A summary of plain JSON types, and as text for people.

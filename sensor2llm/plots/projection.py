@@ -33,23 +33,14 @@ def balanced_rows(labels: Int[np.ndarray, " window"], most: int) -> Int[np.ndarr
 
 
 def project_tsne(features: Float[np.ndarray, "window feature"], seed: int = 0) -> Points:
-    """Lay standardised features out on a plane by t-SNE, begun at their principal components.
-
-    Raises:
-        DataError: there are fewer than five windows, or all features are the same.
-    """
+    """Lay standardised features out on a plane by t-SNE, begun at their principal components."""
     features = _standardised(features)
     perplexity = min(30.0, (len(features) - 1) / 3)
     return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(features)
 
 
 def project_umap(features: Float[np.ndarray, "window feature"], seed: int = 0) -> Points:
-    """Lay standardised features out on a plane by UMAP.
-
-    Raises:
-        ConfigError: umap-learn is not installed.
-        DataError: there are fewer than five windows, or all features are the same.
-    """
+    """Lay standardised features out on a plane by UMAP; ConfigError where it is not installed."""
     with warnings.catch_warnings():
         # Said on import; tensorflow is for another class than this one.
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)

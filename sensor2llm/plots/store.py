@@ -35,10 +35,7 @@ def plot_classes(store: Windows, path: str | Path, seed: int = 0) -> Path:
     are closest to the medians of its class, among at most 128 windows that `seed` draws, of which
     only those count where the fewest modalities are missing.
 
-    Args:
-        store: What to draw; without labels, one window of all.
-        path: The picture to write.
-        seed: Of the windows that are looked at.
+    A store without labels has one typical window of all.
 
     Raises:
         ConfigError: For a file name that no picture format ends in.
@@ -71,10 +68,7 @@ def plot_classes(store: Windows, path: str | Path, seed: int = 0) -> Path:
 
 
 def typical_rows(store: Windows, seed: int = 0) -> dict[str, int]:
-    """Give the row of a typical window of each class (see plot_classes), by label name.
-
-    A store without labels has one, under `(no label)`.
-    """
+    """Give the row of a typical window of each class (see plot_classes); `(no label)` without."""
     labels, generator = np.asarray(store.labels), np.random.default_rng(seed)
     counts = np.bincount(labels[labels >= 0], minlength=len(store.label_names))
     frequent = np.argsort(-counts, kind="stable")[:MAX_CLASSES]

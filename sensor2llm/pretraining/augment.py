@@ -27,12 +27,7 @@ class Augmenter:
     Three-axis modalities (channels that end in x, y, z) of one body site turn together, in their
     own units: the normalisation is undone and done again. A site is what is left of a modality's
     name without its sensor word: `watch_accel` and `watch_gyro` are one, `body_acc` and
-    `total_acc` too.
-
-    Args:
-        spec: modalities of the batches.
-        normaliser: what the batches were normalised with; None takes the values as they are.
-        config: strength of each variation.
+    `total_acc` too. Without a normaliser the values are taken as they are.
     """
 
     def __init__(

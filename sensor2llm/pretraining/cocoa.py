@@ -9,8 +9,6 @@ temperature, B windows, M modalities; sums leave out modalities that a window do
     both            N_b = sum_m mean_{c != b} exp(<z_bm, z_cm> / t)
 """
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -24,25 +22,10 @@ from sensor2llm.training.loop import StepLoss
 TINY = 1e-12
 
 
-class CocoaTerms(NamedTuple):
-    """What each window contributes."""
-
-    cross: Float[Tensor, "batch modality modality"]
-    """Similarities of its modalities to each other."""
-    both: Bool[Tensor, "batch modality modality"]
-    """Where both modalities are there."""
-    apart: Float[Tensor, " batch"]
-    """N_b: how alike other windows are in each of its modalities."""
-
-
 class Cocoa(nn.Module):
     """Pretrain modality encoders without labels [COCOA, Deldari et al. 2022, sec. 3].
 
     The aggregator takes no part and is left as it is.
-
-    Args:
-        encoder: what is pretrained.
-        config: which of the two losses, temperature, weights.
     """
 
     def __init__(self, encoder: SignalEncoder, config: CocoaConfig | None = None) -> None:
@@ -62,33 +45,29 @@ def cocoa_loss(
     config: CocoaConfig,
 ) -> Tensor:
     """Give the sum over windows of the configured form; absent modalities do not count."""
-    terms = _terms(embeddings, present, config.temperature)
+    z, temperature = functional.normalize(embeddings.float(), dim=-1), config.temperature
+    cross, both = z @ z.transpose(1, 2), present.unsqueeze(2) & present.unsqueeze(1)
+    apart = _likeness_of_others(z, present, temperature)
     if config.form == "distance":
-        pairs = terms.both.sum((1, 2)).clamp(min=1)
-        distance = ((1 - terms.cross) / config.temperature).exp() * terms.both
-        positive = (distance.sum((1, 2)) / pairs).sum()
-        return config.positive_weight * positive + config.negative_weight * terms.apart.sum()
-    others = terms.both & ~torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
-    together = ((terms.cross / config.temperature).exp() * others).sum((1, 2))
+        distance = ((1 - cross) / temperature).exp() * both
+        positive = (distance.sum((1, 2)) / both.sum((1, 2)).clamp(min=1)).sum()
+        return config.positive_weight * positive + config.negative_weight * apart.sum()
+    others = both & ~torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
+    together = ((cross / temperature).exp() * others).sum((1, 2))
     # A window with one modality has no pair, so nothing to be drawn together.
     several = others.flatten(1).any(1)
-    share = together / (together + terms.apart).clamp(min=TINY)
+    share = together / (together + apart).clamp(min=TINY)
     return -(share[several].clamp(min=TINY).log()).sum()
 
 
-def _terms(
-    embeddings: Float[Tensor, "batch modality width"],
+def _likeness_of_others(
+    z: Float[Tensor, "batch modality width"],
     present: Bool[Tensor, "batch modality"],
     temperature: float,
-) -> CocoaTerms:
-    z = functional.normalize(embeddings.float(), dim=-1)
+) -> Float[Tensor, " batch"]:
+    """Give N_b."""
     within = torch.einsum("bmw,cmw->mbc", z, z)
-    there = present.T
-    pairs = there.unsqueeze(2) & there.unsqueeze(1)
+    pairs = present.T.unsqueeze(2) & present.T.unsqueeze(1)
     pairs = pairs & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
     likeness = ((within / temperature).exp() * pairs).sum(2) / pairs.sum(2).clamp(min=1)
-    return CocoaTerms(
-        cross=z @ z.transpose(1, 2),
-        both=present.unsqueeze(2) & present.unsqueeze(1),
-        apart=likeness.sum(0),
-    )
+    return likeness.sum(0)

@@ -15,6 +15,7 @@ from sensor2llm.pretraining.objective_config import (
     ObjectiveConfig,
     SimCLRConfig,
     check_choice,
+    check_share,
 )
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
@@ -30,23 +31,16 @@ class HeadConfig:
     """Share of hidden units dropped in training."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if self.width < 0:
             raise ConfigError(f"width must not be negative, got {self.width}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
-
-
-def linear_head() -> HeadConfig:
-    """Give a head of one linear layer."""
-    return HeadConfig(width=0)
+        check_share("dropout", self.dropout)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
     """Set the supervised stage: encoder and head on the training people's labels."""
 
-    head: HeadConfig = field(default_factory=linear_head)
+    head: HeadConfig = field(default_factory=lambda: HeadConfig(width=0))
     """The classification head; a linear one leaves the encoder's features easier to read."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How training windows are varied."""
@@ -56,11 +50,7 @@ class FinetuneConfig:
     """Train the head alone. The encoder is fixed and then sees windows as they are."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(
-                f"label_smoothing must be at least 0 and below 1, got {self.label_smoothing}"
-            )
+        check_share("label_smoothing", self.label_smoothing)
 
 
 def pretrain_loop() -> LoopConfig:
@@ -82,7 +72,7 @@ def finetune_loop() -> LoopConfig:
     )  # fmt: skip
 
 
-ProbeKind = Literal["linear", "mlp", "finetuned"]
+ProbeKind = Literal["linear", "mlp", "knn", "finetuned"]
 
 
 def probe_loop() -> LoopConfig:
@@ -110,13 +100,11 @@ class ProbeConfig:
     """How the finetuned probe is trained."""
 
     def __post_init__(self) -> None:
-        """Check the choices; lists from JSON or YAML become tuples."""
+        # Lists from JSON or YAML.
         object.__setattr__(self, "kinds", tuple(self.kinds))
         object.__setattr__(self, "inverse_penalties", tuple(self.inverse_penalties))
-        unknown = [kind for kind in self.kinds if kind not in get_args(ProbeKind)]
-        if unknown:
-            choices = ", ".join(get_args(ProbeKind))
-            raise ConfigError(f"unknown probe {unknown[0]!r}; choose from {choices}")
+        for kind in self.kinds:
+            check_choice("probe", kind, get_args(ProbeKind))
         if not self.inverse_penalties or min(self.inverse_penalties) <= 0:
             raise ConfigError(
                 f"inverse_penalties must be positive numbers, got {self.inverse_penalties}"
@@ -159,7 +147,6 @@ class EncoderRecipe:
     """Seed of both stages, in place of their loops' own."""
 
     def __post_init__(self) -> None:
-        """Check the choices and hand the seed to both stages."""
         check_choice("objective", self.objective, get_args(Objective))
         if not (self.pretrain or self.finetune):
             raise ConfigError("nothing to do: set pretrain or finetune to true")

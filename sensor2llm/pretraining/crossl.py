@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.pretraining.masking import random_mask, spatial_mask, temporal_mask
+from sensor2llm.pretraining.masking import temporal_mask, two_views
 from sensor2llm.pretraining.objective_config import CroSSLConfig
 from sensor2llm.pretraining.vicreg import vicreg_loss
 from sensor2llm.signals.dataset import SignalBatch
@@ -20,10 +20,6 @@ class CroSSL(nn.Module):
     Each modality's steps are pooled; two masks hide parts of the pooled embeddings; the aggregator
     joins what is left of each view; VICReg draws the two joint embeddings together. Dropout stays
     off, in training as in validation.
-
-    Args:
-        encoder: what is pretrained.
-        config: masks and coefficients.
     """
 
     def __init__(self, encoder: SignalEncoder, config: CroSSLConfig | None = None) -> None:
@@ -64,14 +60,13 @@ class CroSSL(nn.Module):
         generator: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, "batch aggregate"], Float[Tensor, "batch aggregate"]]:
         """Give the joint embeddings of two masked views."""
-        ratio, distinct = self.config.masking_ratio, self.config.distinct_views
         if self.config.mask == "temporal":
             return self._temporal_views(steps, present, generator)
-        pooled = self.encoder.pool(steps)
-        if self.config.mask == "spatial":
-            masks = spatial_mask(present, ratio, generator, distinct=distinct)
-        else:
-            masks = random_mask(present, pooled.shape[-1], ratio, generator, distinct=distinct)
+        pooled, available = self.encoder.pool(steps), present.unsqueeze(-1)
+        if self.config.mask == "random":
+            available = available.expand_as(pooled)
+        ratio, distinct = self.config.masking_ratio, self.config.distinct_views
+        masks = two_views(available, ratio, generator, distinct=distinct)
         a, b = (self.encoder.aggregator(pooled * mask) for mask in masks)
         return a, b
 

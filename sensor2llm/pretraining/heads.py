@@ -27,11 +27,7 @@ def build_head(inputs: int, classes: int, config: HeadConfig) -> nn.Sequential:
 class SignalClassifier(nn.Module):
     """Classify windows by a head over the concatenated modality embeddings.
 
-    Args:
-        encoder: gives the embeddings; fixed where the config says so.
-        classes: number of labels.
-        config: head, augmentation, label smoothing.
-        augmenter: varies training windows; None takes them as they are.
+    Without an augmenter, training windows are taken as they are.
     """
 
     def __init__(

@@ -37,14 +37,6 @@ class JointDecoder(nn.Module):
 
     Pre-norm transformer layers with a feed-forward part twice as wide. Tokens carry which modality
     and which part of the window's time they are; a hidden modality's are a learned vector.
-
-    Args:
-        width: features a token.
-        modalities: how many there are.
-        patches: tokens a modality.
-        layers: transformer layers.
-        heads: attention heads; they divide the width.
-        cross_modal: whether tokens see other modalities' tokens.
     """
 
     def __init__(
@@ -78,10 +70,7 @@ class JointDecoder(nn.Module):
     ]:
         """Give each token's decoded features, and the attention of each layer and head.
 
-        Args:
-            features: encoder features of each part of the window.
-            seen: modalities that the encoder saw; tokens of others are the learned vector, and
-                nobody looks at them.
+        Tokens of modalities that are not `seen` are the learned vector, and nobody looks at them.
         """
         rows, modalities, patches, width = features.shape
         tokens = torch.where(seen[:, :, None, None], features, self.unseen)

@@ -35,14 +35,7 @@ class MaskedPatches(NamedTuple):
 class MaskedAutoencoder(nn.Module):
     """Pretrain an encoder without labels [Fang et al. 2024; He et al. 2022].
 
-    The aggregator takes no part.
-
-    Args:
-        encoder: what is pretrained.
-        config: what is hidden, and how it is reconstructed.
-
-    Raises:
-        ConfigError: the heads do not divide the encoder's width.
+    The aggregator takes no part. Raises ConfigError where the heads do not divide the width.
     """
 
     def __init__(

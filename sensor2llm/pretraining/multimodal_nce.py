@@ -22,10 +22,6 @@ class MultimodalNCE(nn.Module):
     Each pair has a common space of its own: two projection heads. DropToken leaves out a share of
     every modality's tokens, in training only. A backbone shared by all modalities is the encoder's
     matter (`patch_transformer` with `shared`). The aggregator takes no part.
-
-    Args:
-        encoder: what is pretrained; it needs two modalities or more.
-        config: temperature, width of the spaces, DropToken.
     """
 
     def __init__(self, encoder: SignalEncoder, config: MultimodalNCEConfig | None = None) -> None:

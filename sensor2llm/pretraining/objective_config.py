@@ -13,11 +13,7 @@ CocoaForm = Literal["cross_entropy", "distance"]
 
 @dataclass(frozen=True, kw_only=True)
 class CroSSLConfig:
-    """Set CroSSL's latent masks and its VICReg coefficients [CroSSL, sec. 3.2 and 3.3].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
+    """Set CroSSL's latent masks and its VICReg coefficients [CroSSL, sec. 3.2 and 3.3]."""
 
     kind: ClassVar[Objective] = "crossl"
 
@@ -38,7 +34,6 @@ class CroSSLConfig:
     """Weight of the covariance term."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         check_choice("mask", self.mask, get_args(Mask))
         check_share("masking_ratio", self.masking_ratio)
         if self.masking_ratio == 0 and self.distinct_views:
@@ -49,11 +44,7 @@ class CroSSLConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CocoaConfig:
-    """Set COCOA's contrast of modalities [COCOA, Deldari et al. 2022].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
+    """Set COCOA's contrast of modalities [COCOA, Deldari et al. 2022]."""
 
     kind: ClassVar[Objective] = "cocoa"
 
@@ -67,7 +58,6 @@ class CocoaConfig:
     """Weight of the distance form's negative term."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         check_choice("form", self.form, get_args(CocoaForm))
         # exp(2 / temperature) is computed: below this it leaves float32.
         if not self.temperature >= COOLEST:
@@ -76,11 +66,7 @@ class CocoaConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Set how training windows are varied; 0 leaves a kind of variation out.
-
-    Raises:
-        ConfigError: a strength is negative.
-    """
+    """Set how training windows are varied; 0 leaves a kind of variation out."""
 
     rotation_rad: float = 0.3
     """Standard deviation of a random 3-D rotation, one a body site: the sensor sits askew."""
@@ -96,7 +82,6 @@ class AugmentConfig:
     """Share of present modalities taken away, never a window's last one."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         for name, value in vars(self).items():
             if value < 0:
                 raise ConfigError(f"{name} must not be negative, got {value}")
@@ -111,11 +96,7 @@ def view_augmentation() -> AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRConfig:
-    """Set SimCLR's contrast of two varied views of each modality [SimCLR, Chen et al. 2020].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
+    """Set SimCLR's contrast of two varied views of each modality [SimCLR, Chen et al. 2020]."""
 
     kind: ClassVar[Objective] = "simclr"
 
@@ -127,18 +108,13 @@ class SimCLRConfig:
     """How the two views are made."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         check_positive("temperature", self.temperature)
         check_positive("projection_width", self.projection_width)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskedAutoencoderConfig:
-    """Set the masked autoencoder over patches of several modalities [Fang et al. 2024].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
+    """Set the masked autoencoder over patches of several modalities [Fang et al. 2024]."""
 
     kind: ClassVar[Objective] = "masked_autoencoder"
 
@@ -156,7 +132,6 @@ class MaskedAutoencoderConfig:
     """Attention heads of the decoder."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         check_share("masking_ratio", self.masking_ratio)
         check_share("modality_dropout", self.modality_dropout)
         if self.masking_ratio == 0 and self.modality_dropout == 0:
@@ -169,11 +144,7 @@ class MaskedAutoencoderConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MultimodalNCEConfig:
-    """Set the pairwise contrast of modalities in common spaces [VATT, sec. 3.3].
-
-    Raises:
-        ConfigError: an option is outside its range.
-    """
+    """Set the pairwise contrast of modalities in common spaces [VATT, sec. 3.3]."""
 
     kind: ClassVar[Objective] = "multimodal_nce"
 
@@ -185,7 +156,6 @@ class MultimodalNCEConfig:
     """DropToken: share of each modality's tokens left out, in pretraining only [VATT, sec. 3.2]."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         check_positive("temperature", self.temperature)
         check_positive("projection_width", self.projection_width)
         check_share("token_drop", self.token_drop)
@@ -197,30 +167,18 @@ ObjectiveConfig = (
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise unless `value` is one of the choices.
-
-    Raises:
-        ConfigError: it is not; the message lists them.
-    """
+    """Raise ConfigError, which lists the choices, unless `value` is one of them."""
     if value not in choices:
         raise ConfigError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
 
 
 def check_share(name: str, value: float) -> None:
-    """Raise unless `value` is at least 0 and below 1.
-
-    Raises:
-        ConfigError: it is not.
-    """
+    """Raise ConfigError unless `value` is at least 0 and below 1."""
     if not 0 <= value < 1:
         raise ConfigError(f"{name} must be at least 0 and below 1, got {value}")
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise unless `value` is above 0.
-
-    Raises:
-        ConfigError: it is not.
-    """
+    """Raise ConfigError unless `value` is above 0."""
     if not value > 0:
         raise ConfigError(f"{name} must be positive, got {value}")

@@ -29,11 +29,6 @@ def build_objective(
 ) -> nn.Module:
     """Build the pretraining objective whose options are given.
 
-    Args:
-        encoder: what is pretrained.
-        config: decides which objective.
-        normaliser: what batches are normalised with, for objectives that vary windows.
-
     Raises:
         ConfigError: the objective contrasts modalities and the encoder has only one.
     """

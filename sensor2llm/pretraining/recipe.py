@@ -107,14 +107,9 @@ def _made(
 
 
 def _save(
-    out: Path,
-    recipe: EncoderRecipe,
-    store: WindowStore,
-    split: Split,
-    encoder: SignalEncoder,
-    normaliser: Normaliser,
-    stages: dict[str, Any],
-) -> None:
+    out: Path, recipe: EncoderRecipe, store: WindowStore, split: Split, encoder: SignalEncoder,
+    normaliser: Normaliser, stages: dict[str, Any],
+) -> None:  # fmt: skip
     """Write the encoder's folder once, and let every process wait for it."""
     if process_state().is_main_process:
         people = {part: list(names) for part, names in split.subjects(store).items()}

@@ -65,23 +65,16 @@ class Finetuned(TrainedEncoder):
 
 
 class WindowTask:
-    """Rows of a store as the training loop wants them: a permutation an epoch, from the seed.
-
-    Args:
-        module: forward(batch, generator) gives a StepLoss.
-        train: training windows.
-        loop: batch size and seed.
-        check: gives the validation, or None.
-    """
+    """Rows of a store as the training loop wants them: a permutation an epoch, from the seed."""
 
     def __init__(
         self,
         module: nn.Module,
         train: WindowDataset,
         loop: LoopConfig,
-        check: Callable[[], Validation | None],
+        validate: Callable[[], Validation | None],
     ) -> None:
-        self.module, self.train, self.loop, self.check = module, train, loop, check
+        self.module, self.train, self.loop, self.validate = module, train, loop, validate
 
     def batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         """Give an epoch's batches; the rest that fills no batch is left for another epoch."""
@@ -93,10 +86,6 @@ class WindowTask:
     def collate(self, rows: NDArray[np.int64]) -> SignalBatch:
         """Read windows by their position among the training windows."""
         return self.train.batch(rows)
-
-    def validate(self) -> Validation | None:
-        """Score the module on the validation people."""
-        return self.check()
 
 
 def pretrain(
@@ -228,11 +217,7 @@ def windows(dataset: WindowDataset, device: torch.device) -> Iterator[SignalBatc
 
 
 def labelled(store: Windows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the rows that have a label.
-
-    Raises:
-        DataError: there is none.
-    """
+    """Give the rows that have a label; raises DataError where there is none."""
     chosen = rows[np.asarray(store.labels)[rows] >= 0]
     if not len(chosen):
         raise DataError(f"none of the {len(rows)} windows has a label; fine-tuning needs labels")

@@ -19,10 +19,7 @@ class SimCLR(nn.Module):
     Every modality is contrasted by itself and the losses are averaged over a batch's modalities.
     Variations are those of fine-tuning, drawn twice. The aggregator takes no part.
 
-    Args:
-        encoder: what is pretrained.
-        config: temperature, projection, variations.
-        normaliser: what batches are normalised with; rotations turn a sensor in its own units.
+    Variations are those of fine-tuning, drawn twice. The aggregator takes no part.
     """
 
     def __init__(

@@ -31,10 +31,7 @@ def vicreg_loss(
     """Compare two views of the same windows [VICReg, arXiv:2105.04906, eq. 1-6].
 
     The defaults are CroSSL's coefficients; the VICReg paper's are 25, 25 and 1. Variances and
-    covariances divide by batch - 1.
-
-    Raises:
-        ConfigError: the batch has fewer than two rows, so that nothing varies.
+    covariances divide by batch - 1. Raises ConfigError for fewer than two rows.
     """
     if len(a) < 2:
         raise ConfigError(f"VICReg needs at least 2 windows a batch, got {len(a)}")

@@ -22,7 +22,7 @@ from sensor2llm.signals.splits.splits import Split, label_fraction
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.studies.config import StudyConfig
-from sensor2llm.studies.data import divide, mark, open_data
+from sensor2llm.studies.data import divide, joined_for, mark, open_data
 from sensor2llm.studies.grid import (
     Cell,
     EvaluationProtocol,
@@ -34,7 +34,6 @@ from sensor2llm.studies.grid import (
     objective_config,
     stores_of,
 )
-from sensor2llm.studies.several import joined_for
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import FitResult
 
@@ -64,12 +63,7 @@ class InitialEncoder:
 
 
 def run_cell(study: StudyConfig, cell: Cell) -> CellResult:
-    """Make a cell's encoder and judge it.
-
-    Raises:
-        DataError: a store that cannot be read or split so.
-        ConfigError: an option that there is not.
-    """
+    """Make a cell's encoder and judge it."""
     start = time.monotonic()
     data = {name: mark(study.stores[name]) for name in stores_of(study, cell)}
     config = study.stores[cell.store]

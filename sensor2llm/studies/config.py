@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,18 +26,9 @@ Settings = dict[str, Any]
 SUPERVISED = "supervised"
 
 
-def folds_split() -> SplitConfig:
-    """Give the split of a study: folds of people."""
-    return SplitConfig(kind="fold")
-
-
 @dataclass(frozen=True, kw_only=True)
 class StoreConfig:
-    """A labelled window store and what is particular to it.
-
-    Raises:
-        ConfigError: an unknown choice, or `previous` without leaving one person out.
-    """
+    """A labelled window store and what is particular to it."""
 
     path: Path
     """The store's folder, made by `prepare`."""
@@ -45,7 +36,7 @@ class StoreConfig:
     """Modalities that take part; by default all."""
     people: tuple[str, ...] | None = None
     """People who take part; by default all."""
-    split: SplitConfig = field(default_factory=folds_split)
+    split: SplitConfig = field(default_factory=lambda: SplitConfig(kind="fold"))
     """How people are divided; the study's folds set its `fold`."""
     folds: tuple[int, ...] | None = None
     """Folds of this store, in place of the study's."""
@@ -60,7 +51,7 @@ class StoreConfig:
     """Changes of the study's fine-tuning loop."""
 
     def __post_init__(self) -> None:
-        """Check the choices; lists from YAML become tuples."""
+        # Lists from YAML.
         for name in ("folds", "modalities", "people"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -74,11 +65,7 @@ class StoreConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
-    """One way to make an encoder: an objective with its options, or labels alone.
-
-    Raises:
-        ConfigError: an objective, a use or a mapping that there is not.
-    """
+    """One way to make an encoder: an objective with its options, or labels alone."""
 
     objective: Objective | None = None
     """What is pretrained for; none is the supervised baseline."""
@@ -100,7 +87,6 @@ class MethodConfig:
     """With `pretrain_on`: also pretrain on the judged store's training people."""
 
     def __post_init__(self) -> None:
-        """Check the choices; lists from YAML become tuples."""
         object.__setattr__(self, "use", tuple(self.use))
         if self.objective is not None:
             check_choice("objective", self.objective, get_args(Objective))
@@ -112,10 +98,8 @@ class MethodConfig:
     def variants(self) -> Iterator[tuple[str, Settings]]:
         """Give each combination of listed option values: what differs, in words, and the options.
 
-        Options whose own value is a list do not exist, so a list always means several methods.
-
-        Raises:
-            ConfigError: an empty list.
+        Options whose own value is a list do not exist, so a list always means several methods; an
+        empty one raises ConfigError.
         """
         listed = {name: v for name, v in self.options.items() if isinstance(v, list)}
         for name, settings in listed.items():
@@ -129,11 +113,7 @@ class MethodConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelsConfig:
-    """How many of the training people's labels are used.
-
-    Raises:
-        ConfigError: a share outside (0, 1], or no draw.
-    """
+    """How many of the training people's labels are used."""
 
     shares: tuple[float, ...] = (1.0,)
     """Shares of the labels."""
@@ -143,7 +123,6 @@ class LabelsConfig:
     """How often a share below 1 is drawn."""
 
     def __post_init__(self) -> None:
-        """Check the ranges; lists from YAML become tuples."""
         object.__setattr__(self, "shares", tuple(self.shares))
         object.__setattr__(self, "by", tuple(self.by))
         for by in self.by:
@@ -156,11 +135,7 @@ class LabelsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MissingConfig:
-    """Which modalities are taken away, and when.
-
-    Raises:
-        ConfigError: an unknown choice.
-    """
+    """Which modalities are taken away, and when."""
 
     inference: Missing = "none"
     """Modalities taken away when judging: none, each alone, or all subsets. A device (body site)
@@ -169,34 +144,25 @@ class MissingConfig:
     """The same when labels are learnt. The judged windows then lack these modalities too."""
 
     def __post_init__(self) -> None:
-        """Check the choices."""
         check_choice("inference", self.inference, get_args(Missing))
         check_choice("finetuning", self.finetuning, get_args(Missing))
 
 
 def study_pretrain_loop() -> LoopConfig:
     """Give the pretraining loop of a study: batches of 128, early stopping, at most 5 minutes."""
-    return _changed(pretrain_loop(), batch_size=128, learning_rate=2e-3, patience=3,
-                    precision="auto", min_steps=0)  # fmt: skip
+    return replace(pretrain_loop(), batch_size=128, learning_rate=2e-3, patience=3,
+                   precision="auto", min_steps=0)  # fmt: skip
 
 
 def study_finetune_loop() -> LoopConfig:
     """Give the fine-tuning loop of a study; its floor under the steps is `finetune_min_steps`."""
-    return _changed(finetune_loop(), batch_size=128, learning_rate=2e-3, patience=4,
-                    precision="auto", min_steps=0)  # fmt: skip
-
-
-def _changed(loop: LoopConfig, **changes: Any) -> LoopConfig:
-    return LoopConfig(**{**vars(loop), **changes})
+    return replace(finetune_loop(), batch_size=128, learning_rate=2e-3, patience=4,
+                   precision="auto", min_steps=0)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """A whole study: stores × methods × folds × seeds, and how each encoder is judged.
-
-    Raises:
-        ConfigError: nothing to do, or a name that is not defined.
-    """
+    """A whole study: stores × methods × folds × seeds, and how each encoder is judged."""
 
     name: str
     """Title of the report."""
@@ -242,7 +208,6 @@ class StudyConfig:
     """Folder of the tables and pictures; by default `out`."""
 
     def __post_init__(self) -> None:
-        """Check names; lists from YAML become tuples."""
         for name in ("folds", "seeds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
             if not getattr(self, name):

@@ -57,11 +57,7 @@ class EvaluationProtocol:
 
 
 def cells(study: StudyConfig) -> list[Cell]:
-    """List a study's cells, fold by fold, so that an interrupted study has whole folds.
-
-    Raises:
-        ConfigError: two cells that files could not tell apart.
-    """
+    """List a study's cells, fold by fold, so that an interrupted study has whole folds."""
     planned: list[Cell] = []
     for seed in study.seeds:
         folds = {fold for store in study.stores for fold in store_folds(study, store)}
@@ -86,11 +82,7 @@ def cells(study: StudyConfig) -> list[Cell]:
 
 
 def check_cells(study: StudyConfig) -> None:
-    """Build every cell's settings, so that a wrong one ends the study before it begins.
-
-    Raises:
-        ConfigError: a field, an option or a value that there is not.
-    """
+    """Build every cell's settings, so that a wrong one ends the study before it begins."""
     for cell in cells(study):
         encoder_config(study, cell)
         loops(study, cell)
@@ -116,13 +108,7 @@ def stores_of(study: StudyConfig, cell: Cell) -> list[str]:
 def judgements(
     study: StudyConfig, cell: Cell, subsets: list[tuple[str, ...]]
 ) -> list[EvaluationProtocol]:
-    """List how a cell is judged.
-
-    Args:
-        study: names label shares and missing modalities.
-        cell: its method names the uses.
-        subsets: modalities to leave out when labels are learnt, one after the other.
-    """
+    """List how a cell is judged; `subsets` of modalities are left out when labels are learnt."""
     method = study.methods[cell.method]
     uses: tuple[Use, ...] = method.use if method.objective else ("finetuned",)
     protocols = []
@@ -148,13 +134,7 @@ def _draws(study: StudyConfig) -> Iterator[tuple[float, LabelsBy, int]]:
 def missing_subsets(
     names: tuple[str, ...], sites: tuple[str, ...], kind: Missing
 ) -> list[tuple[str, ...]]:
-    """List sets of modalities to take away; something always stays.
-
-    Args:
-        names: the modalities.
-        sites: the body site of each.
-        kind: none; each modality and each body site alone; all sets.
-    """
+    """List sets of modalities, each on a body site, to take away; something always stays."""
     if kind == "all":
         sizes = range(1, len(names))
         return [chosen for size in sizes for chosen in combinations(names, size)]
@@ -185,11 +165,7 @@ def loops(study: StudyConfig, cell: Cell) -> tuple[LoopConfig, LoopConfig]:
 
 
 def objective_config(study: StudyConfig, cell: Cell) -> ObjectiveConfig | None:
-    """Give a cell's objective with its options; none for labels alone.
-
-    Raises:
-        ConfigError: an option that the objective does not have.
-    """
+    """Give a cell's objective with its options; none for labels alone."""
     kind = study.methods[cell.method].objective
     if kind is None:
         if cell.options:

@@ -27,7 +27,6 @@ class Curve(NamedTuple):
     also: str = ""
 
     def __str__(self) -> str:
-        """Give its name."""
         return ", ".join(part for part in self if part)
 
 
@@ -82,14 +81,7 @@ def plot_curves(
 ) -> Path:
     """Draw macro-F1 over a number, a panel a store, a line a method and use.
 
-    A method has a colour; fixed is dashed where fine-tuned is there, too.
-
-    Args:
-        curves: store to what a line is about to x to the result there.
-        path: the picture to write.
-        xlabel: what x is.
-        log: whether x is drawn by its logarithm.
-        whole: whether x counts something.
+    A method has a colour; fixed is dashed where fine-tuned is there, too. `whole`: x is a count.
     """
     styles = _styles(list(dict.fromkeys(one for lines in curves.values() for one in lines)))
     width = 1.2 + 4.4 * len(curves)

@@ -25,11 +25,7 @@ MAY_LACK = ("difference", "p", *(f"{name}_{end}" for name in INTERVALS for end i
 
 
 def write_report(study: StudyConfig, command: str, *, as_json: bool = False) -> str:
-    """Write what the finished cells say, and give the report's text, or its JSON.
-
-    Raises:
-        DataError: no cell is finished.
-    """
+    """Write what the finished cells say, and give the report's text, or its JSON."""
     records = read_cells(study)
     lines = tabulate(study, records)
     results = {

@@ -53,10 +53,6 @@ def tabulate(study: StudyConfig, records: Sequence[Mapping[str, Any]]) -> list[d
     macro_f1 is of all folds' test windows together, its interval resamples people; mean and sd are
     over people. The difference to the baseline is on the same windows of the same runs; p is
     Wilcoxon's signed-rank test over people.
-
-    Args:
-        study: names the baseline.
-        records: what `runner.read_cells` gives.
     """
     table = _gather(study, records)
     return [_summary(row, runs, _baseline(study, table, row)) for row, runs in table.items()]

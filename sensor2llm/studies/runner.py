@@ -37,10 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_study(study: StudyConfig) -> tuple[int, int]:
-    """Run the cells that are not there yet.
-
-    Returns:
-        How many cells there are, and how many of them were run now.
+    """Run the cells that are not there yet; give how many there are, and how many were run now.
 
     Raises:
         UserError: a setting or a store that cannot be, before any cell is run; or a cell could not
@@ -94,10 +91,7 @@ def _fail(failed: Sequence[tuple[Cell, Exception]], count: int) -> None:
 def is_done(study: StudyConfig, cell: Cell, marks: dict[str, str] | None = None) -> bool:
     """Say whether a cell's result is there and was made by the same settings and windows.
 
-    Args:
-        study: names `out`.
-        cell: one of its cells.
-        marks: `data.mark` of stores that were asked before; others are put there.
+    `marks` are fingerprints of stores (`data.mark`) that were asked before; others are put there.
     """
     record = _record(study, cell)
     # The first studies' cells bear no mark.
@@ -142,11 +136,7 @@ def _data(study: StudyConfig, cell: Cell, marks: dict[str, str]) -> dict[str, st
 
 
 def read_cells(study: StudyConfig) -> list[dict[str, Any]]:
-    """Read the results that are there, in the study's order, with `predicted` and `rows` arrays.
-
-    Raises:
-        DataError: there is none.
-    """
+    """Read the results that are there, in the study's order, with `predicted` and `rows` arrays."""
     records, marks = [], dict[str, str]()
     for cell in cells(study):
         if not is_done(study, cell, marks):
@@ -222,13 +212,7 @@ def _caught(give: Callable[[], Answer | UserError]) -> Answer | Exception:
 
 
 def _on_ray(study: StudyConfig, left: Sequence[Cell]) -> Answers:
-    """Fan cells out; results come back here and are written here.
-
-    A cell whose machine is lost is started again by ray on another.
-
-    Raises:
-        DataError: ray is not installed, or there is no cluster at the address.
-    """
+    """Fan cells out; results come back here; a lost machine's cells start again elsewhere."""
     # Processes elsewhere start in another folder.
     stores = {k: replace(v, path=v.path.resolve()) for k, v in study.stores.items()}
     with ray_cluster(study.workers, study.address) as ray:

@@ -102,7 +102,7 @@ def _options(study: StudyConfig, lines: Lines, folder: Path) -> list[str]:
         words, picture = option.replace("_", " "), f"{option}.png"
         plot_curves(curves, folder / picture, xlabel=words)
         parts += [f"![macro-F1 over {words}]({picture})", ""]
-        parts += _curve_tables(curves, words, lambda x: f"{x:g}")
+        parts += _curve_tables(curves, words, "{:g}".format)
     return parts
 
 
@@ -118,10 +118,10 @@ def _labels(study: StudyConfig, lines: Lines, folder: Path) -> list[str]:
             curves[line["store"]][curve][100 * line["share"]] = line
     plot_curves(curves, folder / "labels.png", xlabel="labels, %", log=True)
     parts = ["![macro-F1 over the share of labels](labels.png)", ""]
-    parts += _curve_tables(curves, "labels", _percent)
+    parts += _curve_tables(curves, "labels", "{:g} %".format)
     if any(line["difference"] is not None for line in chosen):
         parts += [f"Difference to `{study.baseline}` with the same labels:", ""]
-        parts += _curve_tables(curves, "labels", _percent, _difference)
+        parts += _curve_tables(curves, "labels", "{:g} %".format, _difference)
     return parts
 
 
@@ -151,7 +151,7 @@ def _missing_tables(chosen: Lines, field: str, picture: Path) -> list[str]:
         curves[store][curve][count] = {"macro_f1": mean, "interval": None}
     plot_curves(curves, picture, xlabel="modalities missing, mean over sets", whole=True)
     parts = [f"![macro-F1 by how many modalities are missing]({picture.name})", ""]
-    parts += _curve_tables(curves, "modalities missing", lambda x: f"{x:g}")
+    parts += _curve_tables(curves, "modalities missing", "{:g}".format)
     for store in curves:
         parts += _sets(store, [line for line in chosen if line["store"] == store], field)
     return parts
@@ -229,10 +229,6 @@ def _probability(p: float | None) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _percent(share: float) -> str:
-    return f"{share:g} %"
 
 
 def _escaped(cell: str) -> str:

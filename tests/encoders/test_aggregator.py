@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from sensor2llm.encoders.aggregator import Aggregator
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.signal_encoder import Aggregator
 
 
 def test_is_dense_64_relu_dense_32_relu_dense_32_layernorm():

@@ -4,8 +4,11 @@ from torch import nn
 from torch.nn import functional
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.deepconvlstm import deepconvlstm, deepconvlstm_crossl
+from sensor2llm.encoders.modality_encoders import MODALITY_ENCODERS
 from sensor2llm.signals.spec import Channel, Modality
+
+deepconvlstm = MODALITY_ENCODERS["deepconvlstm"]
+deepconvlstm_crossl = MODALITY_ENCODERS["deepconvlstm_crossl"]
 
 PUBLISHED = EncoderConfig(width=128, lstm_stride=1, dropout=0.5)
 CHANNELS = tuple(Channel(name=f"c{i}", unit="g") for i in range(3))

@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.modality_encoders import MODALITY_ENCODERS, build_encoders
-from sensor2llm.encoders.tabular import RowMLP, tabular
+from sensor2llm.encoders.tabular import RowMLP
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 
 ROW = Modality(
@@ -16,16 +16,14 @@ ROW = Modality(
 
 
 def test_a_row_of_values_becomes_one_step_by_an_mlp():
-    encoder = tabular(ROW, EncoderConfig(width=8))
+    encoder = RowMLP(ROW, EncoderConfig(width=8))
     assert [type(layer).__name__ for layer in encoder.layers if not isinstance(layer, nn.Dropout)] \
         == ["Linear", "GELU", "Linear"]  # fmt: skip
     assert encoder(torch.zeros(3, 2, 1)).shape == (3, 1, 8)
 
 
 def test_with_one_hidden_layer_the_weights_are_those_of_the_first_release():
-    shapes = {
-        name: tuple(w.shape) for name, w in RowMLP(2, 1, EncoderConfig()).state_dict().items()
-    }
+    shapes = {name: tuple(w.shape) for name, w in RowMLP(ROW, EncoderConfig()).state_dict().items()}
     assert shapes == {
         "layers.0.weight": (96, 2), "layers.0.bias": (96,),
         "layers.3.weight": (96, 96), "layers.3.bias": (96,),
@@ -34,7 +32,7 @@ def test_with_one_hidden_layer_the_weights_are_those_of_the_first_release():
 
 def test_more_layers_are_residual_blocks_between():
     torch.manual_seed(0)
-    encoder = RowMLP(2, 1, EncoderConfig(width=8, tabular_layers=3)).eval()
+    encoder = RowMLP(ROW, EncoderConfig(width=8, tabular_layers=3)).eval()
     values = torch.randn(4, 2, 1)
     first, last = encoder.layers[0], encoder.layers[-1]
     x = functional.gelu(values[:, :, 0] @ first.weight.T + first.bias)

@@ -16,7 +16,6 @@ from sensor2llm.evaluation.attention_shares import (
 )
 from sensor2llm.evaluation.controls import hide_modality
 from sensor2llm.evaluation.embedding import (
-    knn_probe,
     modality_changes,
     modality_shares,
     raw_statistics,
@@ -25,7 +24,8 @@ from sensor2llm.evaluation.embedding import (
     subject_blocks,
     subject_probe,
 )
-from sensor2llm.evaluation.probe import FeatureSet
+from sensor2llm.evaluation.probe import FeatureSet, knn_probe
+from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.signals.normalise import Normaliser, fit_normaliser
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
@@ -114,22 +114,22 @@ def test_the_nearest_windows_vote_in_standardised_features():
 
     scores = {
         k: f1_score(validation.labels, vote(k, validation).argmax(1), average="macro")
-        for k in (1, 5, 15)
+        for k in (1, 5, 15, 45)
     }
-    classify, chosen = knn_probe(train, validation, 3, neighbours=(1, 5, 15, 61))
+    classify, chosen = knn_probe(train, validation, 3, ProbeConfig())
     assert chosen["validation_macro_f1"] == pytest.approx(max(scores.values()))
     assert scores[chosen["k"]] == max(scores.values())
     np.testing.assert_allclose(classify(test.features), vote(chosen["k"], test), atol=1e-9)
 
 
 def test_a_label_without_training_windows_gets_no_vote():
-    classify, _ = knn_probe(blobs(0), blobs(1), 5)
+    classify, _ = knn_probe(blobs(0), blobs(1), 5, ProbeConfig())
     assert not classify(blobs(2).features)[:, 3:].any()
 
 
-def test_fewer_windows_than_neighbours():
-    with pytest.raises(DataError, match="2 training windows are fewer than 5 neighbours"):
-        knn_probe(blobs(0, count=2), blobs(1), 3, neighbours=(5, 15))
+def test_more_neighbours_than_windows_are_not_asked():
+    _, chosen = knn_probe(blobs(0, count=2), blobs(1), 3, ProbeConfig())
+    assert chosen["k"] == 1
 
 
 @pytest.mark.parametrize(("hop_s", "kept"), [(0.5, 5), (1.0, 11), (2.0, 14)])

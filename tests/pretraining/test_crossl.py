@@ -64,7 +64,8 @@ def test_is_vicreg_between_aggregated_masked_embeddings(mask, monkeypatch):
         asked.append((given, options))
         return views
 
-    monkeypatch.setattr(f"sensor2llm.pretraining.crossl.{mask}_mask", draw)
+    drawn_by = "temporal_mask" if mask == "temporal" else "two_views"
+    monkeypatch.setattr(f"sensor2llm.pretraining.crossl.{drawn_by}", draw)
     source = generator()
     found = objective(batch, source)
     joint = []
@@ -80,10 +81,12 @@ def test_is_vicreg_between_aggregated_masked_embeddings(mask, monkeypatch):
     assert found.total.item() == pytest.approx(6 * expected, rel=1e-4)
     assert found.weight == 6
     assert set(found.metrics) == {"invariance", "variance", "covariance"}
-    (((present, *shape, given), options),) = asked
-    assert torch.equal(present, PRESENT)
+    (((available, *shape, given), options),) = asked
+    units = {"spatial": (6, 4, 1), "random": (6, 4, 8), "temporal": (6, 4)}[mask]
+    assert available.shape == units
+    assert torch.equal(available.view(6, 4, -1)[..., 0], PRESENT)
     assert given is source
-    assert shape == {"spatial": [0.4], "random": [8, 0.4], "temporal": [counts, 0.4, 3]}[mask]
+    assert shape == ([counts, 0.4, 3] if mask == "temporal" else [0.4])
     assert options == {"distinct": False}
 
 

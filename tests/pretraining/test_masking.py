@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from sensor2llm.pretraining.masking import random_mask, spatial_mask, temporal_mask
+from sensor2llm.pretraining.masking import temporal_mask, two_views
 
 ROWS = 20_000
 
@@ -28,7 +28,7 @@ def share(condition: torch.Tensor) -> float:
 
 
 def test_random_masks_keep_units_independently_in_both_views():
-    a, b = random_mask(everything(3, 2000), 96, 0.1, generator())
+    a, b = two_views(everything(3, 2000)[..., None].expand(-1, -1, 96), 0.1, generator())
     assert a.shape == (2000, 3, 96)
     assert share(a) == pytest.approx(0.9, abs=0.003)
     assert share(b) == pytest.approx(0.9, abs=0.003)
@@ -37,7 +37,7 @@ def test_random_masks_keep_units_independently_in_both_views():
 
 
 def test_spatial_masks_keep_whole_modalities_independently():
-    a, b = spatial_mask(everything(6), 0.2, generator())
+    a, b = two_views(everything(6)[..., None], 0.2, generator())
     assert a.shape == (ROWS, 6, 1)
     for view in (a, b):
         assert share(view[:, 2]) == pytest.approx(0.8, abs=0.015)
@@ -48,7 +48,7 @@ def test_spatial_masks_keep_whole_modalities_independently():
 @pytest.mark.parametrize("modalities", [1, 2, 3])
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
 def test_neither_view_is_ever_empty(modalities, ratio):
-    a, b = spatial_mask(everything(modalities), ratio, generator())
+    a, b = two_views(everything(modalities)[..., None], ratio, generator())
     assert a.any(1).all()
     assert b.any(1).all()
 
@@ -56,7 +56,7 @@ def test_neither_view_is_ever_empty(modalities, ratio):
 @pytest.mark.parametrize(("distinct", "seed"), [(False, 0), (True, 1)])
 def test_the_guard_samples_from_the_conditional_distribution(distinct, seed):
     keep = 0.5
-    a, b = spatial_mask(everything(3), 1 - keep, generator(seed), distinct=distinct)
+    a, b = two_views(everything(3)[..., None], 1 - keep, generator(seed), distinct=distinct)
     pairs = [(i, j) for i, j in itertools.product(range(1, 8), repeat=2) if i != j or not distinct]
     found = torch.bincount(codes(a) * 8 + codes(b), minlength=64) / ROWS
     for i, j in pairs:
@@ -65,16 +65,16 @@ def test_the_guard_samples_from_the_conditional_distribution(distinct, seed):
 
 
 def test_without_the_guard_most_pairs_of_three_are_alike_and_with_it_none_is():
-    a, b = spatial_mask(everything(3), 0.1, generator())
+    a, b = two_views(everything(3)[..., None], 0.1, generator())
     assert share(codes(a) == codes(b)) == pytest.approx(0.82**3, abs=0.015)
-    a, b = spatial_mask(everything(3), 0.1, generator(), distinct=True)
+    a, b = two_views(everything(3)[..., None], 0.1, generator(), distinct=True)
     assert not (codes(a) == codes(b)).any()
 
 
 @pytest.mark.parametrize("distinct", [False, True])
 def test_absent_modalities_are_never_kept_and_count_for_nothing(distinct):
     present = torch.rand(ROWS, 4, generator=generator(3)) < 0.5
-    a, b = spatial_mask(present, 0.3, generator(), distinct=distinct)
+    a, b = two_views(present[..., None], 0.3, generator(), distinct=distinct)
     some = present.any(1)
     for view in (a, b):
         assert not (view.squeeze(-1) & ~present).any()
@@ -88,14 +88,14 @@ def test_absent_modalities_are_never_kept_and_count_for_nothing(distinct):
 
 @pytest.mark.parametrize("ratio", [1e-9, 1 - 1e-9])
 def test_ratios_that_no_draw_satisfies_still_end_well(ratio):
-    a, b = spatial_mask(everything(2, 50), ratio, generator(), distinct=True)
+    a, b = two_views(everything(2, 50)[..., None], ratio, generator(), distinct=True)
     assert a.any(1).all()
     assert b.any(1).all()
     assert not (codes(a) == codes(b)).any()
 
 
 def test_the_same_generator_gives_the_same_masks():
-    first, second = (spatial_mask(everything(3, 9), 0.3, generator(5)) for _ in range(2))
+    first, second = (two_views(everything(3, 9)[..., None], 0.3, generator(5)) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
 
 

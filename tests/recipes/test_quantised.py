@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from benchmarks.speed import quantised
+from benchmarks.speed.llm_sizes import measure_sizes
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.evaluation.evaluation import evaluate_adapter, write_predictions
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.tuning.sizes import measure_sizes
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe

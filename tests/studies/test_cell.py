@@ -17,9 +17,8 @@ from sensor2llm.signals.splits.splits import Split, label_fraction
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.studies.cell import make_encoder, planned, run_cell
 from sensor2llm.studies.config import LabelsConfig, MethodConfig, MissingConfig, StoreConfig
-from sensor2llm.studies.data import divide, open_data
+from sensor2llm.studies.data import divide, joined_for, open_data
 from sensor2llm.studies.grid import cells, digest, loops, missing_subsets
-from sensor2llm.studies.several import joined_for
 from sensor2llm.training.config import LoopConfig
 from tests.studies.toy_study import (
     CROSSL,

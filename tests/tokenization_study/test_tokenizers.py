@@ -19,7 +19,6 @@ from tokenization_study.tokenizers.tokenizers import (
     check_names,
     default_tokenizers,
     load_tokenizer,
-    load_tokenizers,
 )
 
 STRINGS = ["480, 481, 482", "3.14159", "1234567", "-0.0123 0.98", "72.5 bpm"]
@@ -365,7 +364,7 @@ def test_mistral_files_come_with_the_extra(version):
 
 def test_labels_tell_tokenizers_apart(tmp_path):
     small_byte_bpe().save(str(tmp_path / "tokenizer.json"))
-    one, two = load_tokenizers([f"a={tmp_path}", f"b={tmp_path}"])
+    one, two = (load_tokenizer(f"{label}={tmp_path}") for label in "ab")
     assert (one.name, two.name) == ("a", "b")
     with pytest.raises(ConfigError, match="two tokenizers are called 'a'"):
         check_names([one, one])

@@ -15,20 +15,24 @@ ANY = (1e-12, 1e-12, 1e-12)
 
 @dataclass(frozen=True, kw_only=True)
 class Pitfall:
-    """One way in which a tokenizer gets in the way of numbers.
+    """One way in which a tokenizer gets in the way of numbers; its check has its id for a name.
 
     `levels` are the shares from which a finding is low, medium and high; it never counts as worse
-    than `worst`. `check` is None where it needs all tokenizers at once.
+    than `worst`.
     """
 
-    id: str
     name: str
     definition: str
     why: str
     how: str
-    check: Check | None
+    check: Check
     worst: str = "high"
     levels: tuple[float, float, float] = LEVELS
+
+    @property
+    def id(self) -> str:
+        """Give the key in reports."""
+        return self.check.__name__
 
     def severity(self, share: float) -> str:
         """Give the severity of a share."""
@@ -36,9 +40,8 @@ class Pitfall:
         return SEVERITIES[min(reached, SEVERITIES.index(self.worst))]
 
 
-GROUPING = (
+_PITFALLS = (
     Pitfall(
-        id="consecutive_numbers",
         name="Consecutive numbers chunked differently",
         definition="Neighbours such as 480, 481, 482 are cut at different places.",
         why="A step of one looks like a change of structure: counting and trends are hidden.",
@@ -46,7 +49,6 @@ GROUPING = (
         check=grouping.consecutive_numbers,
     ),
     Pitfall(
-        id="float_split",
         name="Floats split at arbitrary places",
         definition="Equally long fractions are cut at different places (3|.|14|159).",
         why="A digit's place value cannot be read off its token.",
@@ -54,7 +56,6 @@ GROUPING = (
         check=grouping.float_split,
     ),
     Pitfall(
-        id="integer_grouping",
         name="Arbitrary integer grouping",
         definition="Integer parts of equal length are grouped differently (123|45, 12|345).",
         why="Magnitudes of one length do not line up token by token.",
@@ -62,7 +63,6 @@ GROUPING = (
         check=grouping.integer_grouping,
     ),
     Pitfall(
-        id="long_integers",
         name="Inconsistent chunking of long integers",
         definition="Time stamps and other integers of 7 digits or more are cut at random.",
         why="Time differences cannot be computed from pieces that shift.",
@@ -70,7 +70,6 @@ GROUPING = (
         check=grouping.long_integers,
     ),
     Pitfall(
-        id="grouping_direction",
         name="Digits grouped from the left",
         definition="Groups are counted from the left (123|456|7), so the last one is short.",
         why="One more digit moves every group boundary; thousands never line up.",
@@ -79,7 +78,6 @@ GROUPING = (
         worst="medium",
     ),
     Pitfall(
-        id="hidden_digits",
         name="Digits hidden in multi-digit tokens",
         definition="A token holds several digits, so that none of them is seen by itself.",
         why="The model must have learnt by heart what each token is worth.",
@@ -87,10 +85,7 @@ GROUPING = (
         check=grouping.hidden_digits,
         worst="medium",
     ),
-)
-EDGES = (
     Pitfall(
-        id="sign_point",
         name="Sign or decimal point fused or lost",
         definition="A sign or point shares its token with digits or separators, or has none.",
         why="The largest difference a character can make is hidden in another token.",
@@ -98,7 +93,6 @@ EDGES = (
         check=edges.sign_point,
     ),
     Pitfall(
-        id="leading_space",
         name="A leading space changes the split",
         definition="' 481' and '481' are cut at different places.",
         why="The same number looks different at the start of a line and inside it.",
@@ -106,7 +100,6 @@ EDGES = (
         check=edges.leading_space,
     ),
     Pitfall(
-        id="trailing_space",
         name="Trailing white space changes the split",
         definition="A prompt that ends in a space is continued by other tokens.",
         why="The model is asked to go on from a place it never saw in training.",
@@ -115,7 +108,6 @@ EDGES = (
         worst="medium",
     ),
     Pitfall(
-        id="letter_case",
         name="Case changes the split",
         definition="1.2e-03 bpm and 1.2E-03 BPM are cut at different places.",
         why="Exponents and units mean the same in both spellings; tokens do not.",
@@ -124,7 +116,6 @@ EDGES = (
         worst="low",
     ),
     Pitfall(
-        id="unit_fused",
         name="Unit and number fused",
         definition="A token holds a digit and a letter of the unit.",
         why="Neither the value nor the unit can be recognised.",
@@ -132,7 +123,6 @@ EDGES = (
         check=edges.unit_fused,
     ),
     Pitfall(
-        id="locale",
         name="Locale: decimal comma, thousands separators",
         definition="0,53 and 1,234 are cut into other digits than 0.53 and 1234.",
         why="One device set to another language gives the model other numbers.",
@@ -141,7 +131,6 @@ EDGES = (
         worst="medium",
     ),
     Pitfall(
-        id="minus_variants",
         name="Minus-sign variants",
         definition="The typographic minus (U+2212) is other, more or unknown tokens.",
         why="Pasted tables use it; the sign is lost or costs several tokens.",
@@ -150,7 +139,6 @@ EDGES = (
         worst="medium",
     ),
     Pitfall(
-        id="zero_padding",
         name="Padding with zeros changes the split",
         definition="0.5 and 0.50, 7 and 07 cut the same digits at different places.",
         why="Fixed widths, meant to line numbers up, change what the model sees.",
@@ -158,10 +146,7 @@ EDGES = (
         check=edges.zero_padding,
         worst="medium",
     ),
-)
-SERIES = (
     Pitfall(
-        id="several_tokenizations",
         name="One value with several tokenizations",
         definition="A number that comes again in a series is made of other tokens.",
         why="Equal values are not equal to the model.",
@@ -169,7 +154,6 @@ SERIES = (
         check=series.several_tokenizations,
     ),
     Pitfall(
-        id="no_shared_token",
         name="Neighbours in value share no token",
         definition="Two values next to each other have no token with a digit in common.",
         why="Closeness of values leaves no trace in the input.",
@@ -177,7 +161,6 @@ SERIES = (
         check=series.no_shared_token,
     ),
     Pitfall(
-        id="distance_lost",
         name="Distance in value is lost",
         definition="How far apart two values are says nothing about how their tokens differ.",
         why="Temporal relations and trends must be learnt against the representation.",
@@ -186,7 +169,6 @@ SERIES = (
         levels=(0.2, 0.5, 0.8),
     ),
     Pitfall(
-        id="period_lost",
         name="Repeats of a pattern tokenize differently",
         definition="A repeated stretch (or one off in the last digit) is cut differently.",
         why="Steps, breaths and beats no longer come back after so many tokens.",
@@ -194,7 +176,6 @@ SERIES = (
         check=series.period_lost,
     ),
     Pitfall(
-        id="column_drift",
         name="Columns drift out of step",
         definition="The same column starts at another token in the next line.",
         why="Attention by position cannot line up the axes of a sensor.",
@@ -202,10 +183,7 @@ SERIES = (
         check=series.column_drift,
         worst="medium",
     ),
-)
-WHOLE = (
     Pitfall(
-        id="special_unknown",
         name="Special or unknown tokens",
         definition="Characters of the data become an unknown or a control token.",
         why="Data vanish, or the model takes them for the end of a text.",
@@ -214,7 +192,6 @@ WHOLE = (
         levels=ANY,
     ),
     Pitfall(
-        id="non_reversible",
         name="Decoding does not give the text back",
         definition="The tokens of a text decode to another text, or to none.",
         why="Line breaks, spaces or letters are gone before the model sees them.",
@@ -223,7 +200,6 @@ WHOLE = (
         levels=ANY,
     ),
     Pitfall(
-        id="context_spent",
         name="The context is spent on digits",
         definition="One window of signal takes a large share of the context.",
         why="What does not fit is cut off; what fits is slow and dear.",
@@ -232,14 +208,13 @@ WHOLE = (
         levels=(0.05, 0.25, 1.0),
     ),
     Pitfall(
-        id="model_specific",
         name="Model-specific behaviour",
         definition="The same number is cut differently by another model's tokenizer.",
         why="What was tuned on one model does not carry over to the next.",
         how="Numbers of the sample: share that another audited tokenizer cuts differently.",
-        check=None,
+        check=whole.model_specific,
         worst="low",
     ),
 )
-PITFALLS = {pitfall.id: pitfall for pitfall in (*GROUPING, *EDGES, *SERIES, *WHOLE)}
+PITFALLS = {pitfall.id: pitfall for pitfall in _PITFALLS}
 """All pitfalls by id, in the order of the report."""

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from tokenization_study.checks.distance import distance_correlation
+from tokenization_study.checks.pitfalls.outcome import Example
 from tokenization_study.checks.sample import Sample
 from tokenization_study.config import AuditConfig
 from tokenization_study.tokenizers.encoded import Encoded
@@ -26,6 +27,8 @@ class Evidence:
     config: AuditConfig
     unit: str = ""
     tokens_per_window: float | None = None
+    others: "Sequence[Evidence]" = ()
+    """What the audit's tokenizers, this one too, make of the same sample."""
 
     @functools.cached_property
     def patterns(self) -> list[Pattern]:
@@ -116,10 +119,7 @@ class Evidence:
         ]
 
     def boundaries(self, texts: Sequence[str], parts: Sequence[str]) -> Int[np.ndarray, " text"]:
-        """Give where tokens start strictly inside each part of a text, as bits (see `Pattern`).
-
-        The last occurrence of the part counts.
-        """
+        """Give where tokens start inside the last occurrence of a part in each text, as bits."""
         encoded = self.tokenizer.encode(texts)
         begins = [text.rindex(part) for text, part in zip(texts, parts, strict=True)]
         text_of = np.repeat(np.arange(len(texts)), encoded.counts)
@@ -130,9 +130,11 @@ class Evidence:
         np.bitwise_or.at(masks, text_of[inside], np.int64(1) << places[inside])
         return masks
 
-    def counts(self, texts: Sequence[str]) -> list[int]:
-        """Give the number of tokens of each text."""
-        return [int(count) for count in self.tokenizer.encode(texts).counts]
+    def pair(self, left: int, right: int, note: str) -> Example:
+        """Show two numbers of the sample beside each other."""
+        texts = self.sample.texts
+        pieces = (*self.pieces(left), " / ", *self.pieces(right))
+        return Example(f"{texts[left]} / {texts[right]}", pieces, note)
 
 
 def cut(text: str, mask: int) -> list[str]:

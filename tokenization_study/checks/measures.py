@@ -20,7 +20,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,6 @@ class Measures:
     seconds_in_context: float | None
     price_per_window: float | None
     price_per_hour: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        return asdict(self)
 
 
 def tokens_per_window(tally: TokenTally, is_text: bool, window_steps: int) -> float:

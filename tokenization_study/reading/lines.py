@@ -43,11 +43,7 @@ def check_head(head: bytes, name: str) -> None:
 
 
 def read_blocks(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Read a stream as UTF-8 in blocks of whole lines.
-
-    Raises:
-        DataError: For bytes that are no UTF-8, naming the line.
-    """
+    """Read a stream as UTF-8 in blocks of whole lines; DataError names a line that is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     rest, lines, is_first = "", 0, True
     while True:

@@ -37,11 +37,7 @@ def has_header(path: Path) -> bool:
 
 
 def read_header(path: Path) -> list[str]:
-    """Read the cells of a file's first row.
-
-    Raises:
-        DataError: If it cannot be read, or holds too many.
-    """
+    """Read a file's first row; raises DataError if it cannot be read, or holds too many cells."""
     try:
         names = pq.read_schema(path).names if path.suffix in PARQUET else _first_row(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -106,11 +102,7 @@ class TableReader:
             )
 
     def blocks(self) -> Iterator[Part]:
-        """Give the columns' values.
-
-        Raises:
-            DataError: For a bad cell, its row and column; for a truncated file.
-        """
+        """Give the columns' values; raises DataError for a bad cell, or a truncated file."""
         rows = 0
         try:
             for table in self._tables():

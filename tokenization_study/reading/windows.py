@@ -38,7 +38,6 @@ class AuditSource:
     window_steps: int | None = None
     has_text: bool = False
     """Whether it has a text of its own."""
-    has_values: bool = True
     notes: list[str] = field(default_factory=list)
     """What was left out or guessed; complete once `chunks` is used up."""
     columns: list[str] = field(default_factory=list)
@@ -50,8 +49,7 @@ def chunks_of(
 ) -> Iterator[Chunk]:
     """Group windows into chunks, and note how many values are missing.
 
-    Raises:
-        DataError: For infinities, and where there is no number.
+    Raises DataError for infinities, and where there is no number.
     """
     held: list[Window] = []
     size = numbers = missing = 0
@@ -104,11 +102,7 @@ def cut_rows(blocks: Iterable[Part], steps: int) -> Iterator[Window]:
 
 
 def choose_columns(first: Part, names: Sequence[str], notes: list[str]) -> list[int]:
-    """Leave out columns that are no signal: constant ones, clocks, and those without a number.
-
-    Raises:
-        DataError: If nothing is left.
-    """
+    """Leave out constant columns, clocks, and those without a number; DataError if none is left."""
     chosen = []
     for i, (name, row) in enumerate(zip(names, first, strict=True)):
         there = row[~np.isnan(row)] if row.dtype.kind == "f" else row

@@ -54,11 +54,6 @@ class SerialisedText:
         begins[first] = self.text_starts[self.text_of[first]]
         return begins, ends
 
-    @property
-    def characters(self) -> int:
-        """Give the number of characters of the texts."""
-        return sum(map(len, self.texts))
-
 
 class Writer:
     """Write chunks in one form; its scale is taken from the first chunk, a modality at a time.
@@ -139,11 +134,7 @@ class Writer:
         ]
 
     def round_trip(self, window: Window) -> tuple[float, float]:
-        """Give (largest error, bound) of writing a window and reading it back.
-
-        Raises:
-            DataError: If the text cannot be read back.
-        """
+        """Give (largest error, bound) of writing a window and reading it back."""
         error = bound = 0.0
         for part, serialiser in zip(window, self.serialisers(window), strict=True):
             there = ~np.isnan(part) if part.dtype.kind == "f" else np.ones(part.shape, dtype=bool)

@@ -1,8 +1,7 @@
 """Remedies that papers and practice name, each measured on some of the person's numbers."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,10 +43,6 @@ class Remedy:
     worst_column: str
     """Which column that is."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
@@ -56,10 +51,6 @@ class Recommendation:
     tokenizer: str
     form: str
     text: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        return asdict(self)
 
 
 def lost(remedy: Remedy) -> str:

@@ -1,8 +1,7 @@
 """The person's own lines, token by token."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tokenization_study.reading.written import SerialisedText
 from tokenization_study.tokenizers.tokenizers import Tokenizer
@@ -17,10 +16,6 @@ class Rendering:
     tokenizer: str
     serialiser: str
     lines: tuple[tuple[tuple[str, int], ...], ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        return asdict(self)
 
 
 def first_lines(written: SerialisedText, count: int) -> list[str]:

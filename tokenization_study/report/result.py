@@ -125,7 +125,7 @@ class AuditResult:
         source = self.source
         keys = ("name", "kind", "unit", "rate_hz", "window_steps", "notes")
         pitfalls = [
-            {k: v for k, v in asdict(pitfall).items() if k != "check"}
+            {"id": pitfall.id} | {k: v for k, v in asdict(pitfall).items() if k != "check"}
             for pitfall in PITFALLS.values()
         ]
         return {
@@ -140,17 +140,17 @@ class AuditResult:
                 for t in self.tokenizers
             ],
             "worst": self.worst,
-            "measures": [m.to_dict() for m in self.measures],
+            "measures": [asdict(m) for m in self.measures],
             "findings": [f.to_dict() for f in self.findings],
             "pitfalls": pitfalls,
             "round_trips": {
                 name: None if trip is None else {"error": trip[0], "bound": trip[1]}
                 for name, trip in self.round_trips.items()
             },
-            "remedies": [r.to_dict() for r in self.remedies],
-            "recommendations": [r.to_dict() for r in self.recommendations],
+            "remedies": [asdict(r) for r in self.remedies],
+            "recommendations": [asdict(r) for r in self.recommendations],
             "encoded_inputs": self.encoded_inputs,
-            "renderings": [r.to_dict() for r in self.renderings],
+            "renderings": [asdict(r) for r in self.renderings],
             "comparison": self.comparison,
         }
 
@@ -166,7 +166,7 @@ class AuditResult:
             raise ConfigError("a DataFrame needs pandas: pip install sensor2llm[frame]") from None
         rows = []
         for m in self.measures:
-            row = {k: v for k, v in m.to_dict().items() if not isinstance(v, dict)}
+            row = {k: v for k, v in asdict(m).items() if not isinstance(v, dict)}
             for f in self.findings:
                 if (f.tokenizer, f.serialiser) == (m.tokenizer, m.serialiser):
                     row[f.pitfall] = f.severity

@@ -18,11 +18,7 @@ _HUB_FILES = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.txt")
 
 
 def mistral_file(name: str) -> Path:
-    """Find the file of `mistral:v3` and the like in mistral-common's wheel.
-
-    Raises:
-        ConfigError: For an unknown version, or where mistral-common is not installed.
-    """
+    """Find the file of `mistral:v3` and the like in mistral-common's wheel."""
     version = name.removeprefix(MISTRAL)
     if version not in _PATTERNS:
         choices = ", ".join(MISTRAL + release for release in _PATTERNS)
@@ -38,11 +34,7 @@ def mistral_file(name: str) -> Path:
 
 
 def hub_file(name: str) -> Path:
-    """Fetch a tokenizer's file from the Hugging Face hub, or from its cache.
-
-    Raises:
-        ModelError: If it is not there, or the hub cannot be reached: one line.
-    """
+    """Fetch a tokenizer's file from the Hugging Face hub, or from its cache; ModelError if none."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -50,9 +42,7 @@ def hub_file(name: str) -> Path:
         try:
             with offline_if_unreachable():
                 return Path(hf_hub_download(name, file))
-        except LocalEntryNotFoundError:
-            continue
-        except EntryNotFoundError:
+        except (LocalEntryNotFoundError, EntryNotFoundError):
             continue
         except Exception as error:  # the hub raises many kinds; each means: not to be had
             raise ModelError(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -63,13 +63,6 @@ class Pattern:
         return [self.example[a:b] for a, b in pairwise(places)]
 
 
-def token_starts(written: SerialisedText, encoded: Encoded) -> Int[np.ndarray, " token"]:
-    """Give where tokens start in the joined texts; empty ones are left out."""
-    starts = encoded.starts + np.repeat(written.text_starts, encoded.counts)
-    there = encoded.stops > encoded.starts
-    return np.asarray(starts if there.all() else starts[there])
-
-
 def masks(cells: Cells, is_start: Bool[np.ndarray, " character"]) -> Int[np.ndarray, " cell"]:
     """Give the boundaries of each number as bits (see `Pattern`)."""
     # A word of 64 bits from every byte on; a number's bits are in the word of its first byte and,
@@ -104,7 +97,7 @@ class TokenTally:
         self.per_value: Counter[int] = Counter()
         self.per_text: Counter[int] = Counter()
         self._counts: Counter[int] = Counter()
-        self._forms: dict[int, tuple[bool, int, int, int, int, str]] = {}
+        self._forms: dict[int, Pattern] = {}
         self._unknown_ids = np.array(sorted(tokenizer.unknown_ids), dtype=np.int64)
         self._special_ids = np.array(
             sorted(tokenizer.special_ids - tokenizer.unknown_ids), dtype=np.int64
@@ -127,7 +120,7 @@ class TokenTally:
     ) -> None:
         """Count a chunk of which splits are known; `times`: how often each number stands there."""
         self.tokens += int(per_text.sum())
-        self.characters += written.characters
+        self.characters += sum(map(len, written.texts))
         self.values += len(written.cells)
         self.texts += len(written.texts)
         self.steps += written.steps
@@ -145,9 +138,10 @@ class TokenTally:
             if key in self._forms:
                 continue
             start, stop = int(cells.starts[row]), int(cells.stops[row])
-            self._forms[key] = (
-                bool(cells.sign[row]), int(cells.point[row]), int(cells.exponent[row]),
-                stop - start, int(splits.masks[row]), written.joined[start:stop],
+            self._forms[key] = Pattern(
+                sign=bool(cells.sign[row]), point=int(cells.point[row]),
+                exponent=int(cells.exponent[row]), length=stop - start,
+                mask=int(splits.masks[row]), count=0, example=written.joined[start:stop],
             )  # fmt: skip
 
     def has_special(self, encoded: Encoded) -> bool:
@@ -171,11 +165,7 @@ class TokenTally:
     def patterns(self) -> Iterator[Pattern]:
         """Give every way in which a form of number was split."""
         for key, count in self._counts.items():
-            sign, point, exponent, length, mask, example = self._forms[key]
-            yield Pattern(
-                sign=sign, point=point, exponent=exponent, length=length, mask=mask, count=count,
-                example=example,
-            )  # fmt: skip
+            yield replace(self._forms[key], count=count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +183,8 @@ class Splits:
 def split_numbers(written: SerialisedText, encoded: Encoded) -> Splits:
     """Say how the numbers of encoded texts are split."""
     cells, size = written.cells, len(written.joined) + 1
-    starts = token_starts(written, encoded)
+    starts = encoded.starts + np.repeat(written.text_starts, encoded.counts)
+    starts = starts[encoded.stops > encoded.starts]
     is_start = np.zeros(size, dtype=bool)
     is_start[starts] = True
     total = np.zeros(size + 1, dtype=np.int32)

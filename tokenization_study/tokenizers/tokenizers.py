@@ -101,15 +101,6 @@ def load_tokenizer(source: str, pattern: str | None = None, threads: int = 1) ->
     return _from_file(hub_file(spec), label or spec, pattern, threads)
 
 
-def load_tokenizers(
-    names: Sequence[str], pattern: str | None = None, threads: int = 1
-) -> list[Tokenizer]:
-    """Load several tokenizers; raises ConfigError for two of one name."""
-    loaded = [load_tokenizer(name, pattern, threads) for name in names]
-    check_names(loaded)
-    return loaded
-
-
 def check_names(loaded: Sequence[Tokenizer]) -> None:
     """Raise ConfigError for two tokenizers of one name, or none at all."""
     names = [tokenizer.name for tokenizer in loaded]

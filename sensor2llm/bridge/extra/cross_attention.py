@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensor2llm.errors import ConfigError, ModelError
+from sensor2llm.errors import ModelError
 
 Change = Callable[[Tensor], Tensor]
 
@@ -70,10 +70,9 @@ class GatedBlock(nn.Module):
     ) -> Float[Tensor, "batch length width"]:
         """Change hidden states; those of positions without a window leave as they came.
 
-        Args:
-            hidden_states: in any type; the change is computed in the block's own and added in it.
-            read: `self.read` of the media, of one row or of each.
-            window: which window each position looks at, counted from 1; 0 for none.
+        Hidden states come in any type; the change is computed in the block's own and added in it.
+        `read` is `self.read` of the media, of one row or of each; `window` is which window each
+        position looks at, counted from 1; 0 for none.
         """
         states = hidden_states.to(self.norm.weight.dtype)
         size = states.detach().pow(2).mean(-1, keepdim=True).sqrt()
@@ -88,13 +87,9 @@ class GatedBlock(nn.Module):
             self._split(part.flatten(1, 2)).expand(len(states), -1, -1, -1)
             for part in read.chunk(2, dim=-1)
         )
-        seen = functional.scaled_dot_product_attention(
-            query,
-            keys,
-            values,
-            attn_mask=_visible(window, *read.shape[1:3]),
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        dropout = self.dropout if self.training else 0.0
+        visible = _visible(window, *read.shape[1:3])
+        seen = functional.scaled_dot_product_attention(query, keys, values, visible, dropout)
         return self.out_proj(seen.transpose(1, 2).flatten(2))
 
     def _split(
@@ -110,8 +105,8 @@ class GatedCrossAttention(nn.Module):
         mark: the vector that stands at a window's one placeholder in the prompt (Flamingo's
             `<image>`); learned from this value on. Its width is that of the LLM's embeddings,
             which some LLMs (OPT) have narrower than their layers.
-        layers: decoder layers of the LLM.
-        width: of the LLM's hidden states.
+        layers: decoder layers of the LLM, whose hidden states have `width`.
+        width: see `layers`.
         media_width: of the vectors that a window consists of.
         hidden: width of attention and feed-forward inside a block.
         heads: attention heads of a block.
@@ -119,12 +114,8 @@ class GatedCrossAttention(nn.Module):
         dropout: share of attention weights and of inner features dropped in training.
 
     Attributes:
-        mark: what to put at the placeholders.
         places: the layers, counted from 0, that have a block before them.
         blocks: one a place.
-
-    Raises:
-        ConfigError: for a size that cannot be, or heads that do not divide `hidden`.
 
     Example:
         >>> bridge = GatedCrossAttention(torch.zeros(1, 64), layers=4, width=64, media_width=32)
@@ -151,14 +142,6 @@ class GatedCrossAttention(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        sizes = {"layers": layers, "width": width, "media_width": media_width}
-        for name, size in {**sizes, "hidden": hidden, "heads": heads, "every": every}.items():
-            if size < 1:
-                raise ConfigError(f"{name} of cross-attention must be positive, got {size}")
-        if hidden % heads:
-            raise ConfigError(f"hidden must be a multiple of heads={heads}, got {hidden}")
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"dropout of cross-attention must be in [0, 1), got {dropout}")
         self.layers, self.width, self.media_width = layers, width, media_width
         self.places = tuple(range((layers - 1) % every, layers, every))
         self.mark = nn.Parameter(mark.detach().float().clone())

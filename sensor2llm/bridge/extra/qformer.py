@@ -36,14 +36,7 @@ class QFormerBlock(nn.Module):
         strangers: Bool[Tensor, "token token"],
         hidden_steps: Bool[Tensor, "token position"],
     ) -> Float[Tensor, "batch token hidden"]:
-        """Update the queries.
-
-        Args:
-            queries: one for each signal token.
-            steps: the steps of all modalities, one modality after the other.
-            strangers: the tokens that a token must not see.
-            hidden_steps: the steps that a token must not see.
-        """
+        """Update the queries; the masks mark tokens and steps that a token must not see."""
         attended, _ = self.among(queries, queries, queries, attn_mask=strangers, need_weights=False)
         queries = self.norm_among(queries + self.drop(attended))
         seen, _ = self.across(queries, steps, steps, attn_mask=hidden_steps, need_weights=False)

@@ -23,12 +23,10 @@ Correct = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Hook:
-    """Say what happens at one module of the LLM.
+    """Say what happens at one module of the LLM: a decoder layer or a linear map.
 
-    Args:
-        module: a decoder layer or a linear map of the LLM.
-        before: gives the module's first input (its hidden states) anew.
-        after: gives the module's output anew, from its first input and its output.
+    `before` gives the module's first input (its hidden states) anew, `after` its output, from its
+    first input and its output.
     """
 
     module: nn.Module

@@ -18,10 +18,7 @@ from sensor2llm.llm.tuning.recomputation import recomputed
 class CrossAttentionInputs:
     """Hold what gated cross-attention hears in a batch of prompts.
 
-    Args:
-        layers: the gated layers.
-        media: of each window of each row.
-        window_of: how many windows stand at or before each position after the cached prefix.
+    `window_of` counts the windows at or before each position after the cached prefix.
     """
 
     layers: GatedCrossAttention

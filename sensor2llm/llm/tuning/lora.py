@@ -157,12 +157,7 @@ class LoraWeights(nn.Module):
         return (output + update * self.scaling).to(output.dtype)
 
     def save_peft(self, folder: Path | str, llm_name: str) -> None:
-        """Write PEFT's two files.
-
-        Args:
-            folder: where to; made if it is not there.
-            llm_name: `bundled` or a hub name, never a path.
-        """
+        """Write PEFT's two files; see `write_peft_files`."""
         whole = float(self.alpha).is_integer()
         config = PLAIN | {
             "r": self.rank,

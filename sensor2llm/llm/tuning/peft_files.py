@@ -47,11 +47,7 @@ def write_peft_files(
 
 
 def read_peft_config(path: Path, kind: str, what: str) -> dict[str, Any]:
-    """Read an adapter_config.json of one PEFT type.
-
-    Raises:
-        ArtefactError: it is missing, no configuration of PEFT's, or of another type.
-    """
+    """Read an adapter_config.json; raises ArtefactError unless it is one of that PEFT type."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         stated = config["peft_type"]
@@ -65,14 +61,18 @@ def read_peft_config(path: Path, kind: str, what: str) -> dict[str, Any]:
 
 
 def read_peft_tensors(path: Path, what: str) -> dict[str, Tensor]:
-    """Read an adapter_model.safetensors.
-
-    Raises:
-        ArtefactError: it is missing or broken.
-    """
+    """Read an adapter_model.safetensors; raises ArtefactError where it is missing or broken."""
     try:
         return load_file(path)
     except FileNotFoundError as error:
         raise ArtefactError(f"{path} is missing; expected the tensors of {what}") from error
     except SafetensorError as error:
         raise ArtefactError(f"{path} is broken ({error}); copy the adapter again") from error
+
+
+def read_peft_tensor(path: Path, what: str, key: str) -> Tensor:
+    """Read an adapter_model.safetensors of one tensor; raises ArtefactError for anything else."""
+    tensors = read_peft_tensors(path, what)
+    if set(tensors) != {key}:
+        raise ArtefactError(f"{path} holds {sorted(tensors)}; expected {key} and nothing else")
+    return tensors[key]

@@ -30,7 +30,7 @@ from sensor2llm.llm.tuning.peft_files import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     read_peft_config,
-    read_peft_tensors,
+    read_peft_tensor,
     write_peft_files,
 )
 from sensor2llm.llm.tuning.soft_prompt import KEY
@@ -73,27 +73,8 @@ class LearnedPrefix(nn.Module):
         states = self.states.to(llm.dtype).permute(1, 2, 3, 0, 4).unsqueeze(2)
         return Prefix(self.tokens, tuple((keys, values) for keys, values in states))
 
-    def require(self, llm: FrozenLLM) -> None:
-        """Check once that an LLM has keys and values of these shapes; runs it over one token.
-
-        Raises:
-            ModelError: it has others.
-        """
-        needed, held = tuple(_computed(llm, [llm.pad_id]).shape[1:]), tuple(self.states.shape[1:])
-        if needed != held:
-            raise ModelError(
-                f"the learned prefix is of shape {held} (layers, keys and values, heads, width of "
-                f"a head) and {llm.name} needs {needed}; load the language model that it was "
-                "trained for"
-            )
-
     def save_peft(self, folder: Path | str, llm_name: str) -> None:
-        """Write PEFT's two files.
-
-        Args:
-            folder: where to; made if it is not there.
-            llm_name: `bundled` or a hub name, never a path.
-        """
+        """Write PEFT's two files; see `write_peft_files`."""
         tokens, layers, _, heads, dim = self.states.shape
         config = {
             "peft_type": "PREFIX_TUNING",
@@ -120,29 +101,21 @@ class LearnedPrefix(nn.Module):
         """
         folder = Path(folder)
         config = read_peft_config(folder / CONFIG_FILE, "PREFIX_TUNING", "a learned prefix")
-        tensors = read_peft_tensors(folder / WEIGHTS_FILE, "a learned prefix")
-        if set(tensors) != {KEY}:
-            raise ArtefactError(
-                f"{folder / WEIGHTS_FILE} holds {sorted(tensors)}; expected {KEY} and nothing else"
-            )
+        states = read_peft_tensor(folder / WEIGHTS_FILE, "a learned prefix", KEY)
         shape = _stated_shape(config, folder)
         wanted = (shape[0], shape[1] * shape[2] * shape[3] * shape[4])
-        if tuple(tensors[KEY].shape) != wanted:
+        if tuple(states.shape) != wanted:
             raise ArtefactError(
-                f"{folder / WEIGHTS_FILE} holds a tensor of shape {tuple(tensors[KEY].shape)}, but "
+                f"{folder / WEIGHTS_FILE} holds a tensor of shape {tuple(states.shape)}, but "
                 f"{CONFIG_FILE} says {wanted}; take both files from one adapter"
             )
-        return cls(tensors[KEY].reshape(shape))
+        return cls(states.reshape(shape))
 
 
 def behind(prompt: Prompt, prefix: Prefix) -> Prompt:
-    """Put a prompt behind a learned prefix, whose gradient it keeps.
+    """Put a prompt of `assemble` behind a learned prefix, whose gradient it keeps.
 
     Rows become [prefix][pads][rest], and their positions go on after the prefix.
-
-    Args:
-        prompt: of `assemble`, without a cached prefix.
-        prefix: of `LearnedPrefix.prefix`.
 
     Raises:
         ConfigError: the prompt has cached text before it, which never saw the learned prefix.

@@ -28,10 +28,8 @@ Forward = Callable[..., Any]
 def recomputed(layers: Sequence[nn.Module], hooks: Iterable[Hook] = ()) -> Iterator[None]:
     """Checkpoint layers for a while, and let hooks act there and in the backward pass.
 
-    Args:
-        layers: the LLM's decoder layers; each holds what it is given and nothing else.
-        hooks: at any module. Those at modules inside a layer act each time that it is computed;
-            what those at a layer itself compute, before it, is held.
+    A layer holds what it is given and nothing else. Hooks at modules inside one act each time that
+    it is computed; what those at a layer itself compute, before it, is held.
     """
     outside = list(hooks)
     with ExitStack() as stack:

@@ -19,7 +19,7 @@ from sensor2llm.llm.tuning.peft_files import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     read_peft_config,
-    read_peft_tensors,
+    read_peft_tensor,
     write_peft_files,
 )
 
@@ -69,13 +69,10 @@ class SoftPrompt(nn.Module):
         return self.vectors.expand(batch, -1, -1)
 
     def save_peft(self, folder: Path | str, llm_name: str, model_config: Any = None) -> None:
-        """Write PEFT's two files.
+        """Write PEFT's two files; see `write_peft_files`.
 
-        Args:
-            folder: where to; made if it is not there.
-            llm_name: `bundled` or a hub name, never a path.
-            model_config: the language model's configuration; its layers and heads are noted as
-                PEFT notes them (PEFT fills them in on loading where they are not there).
+        Layers and heads of the language model's configuration are noted as PEFT notes them (PEFT
+        fills them in on loading where they are not there).
         """
         tokens, width = self.vectors.shape
         config = {
@@ -96,18 +93,14 @@ class SoftPrompt(nn.Module):
 
     @classmethod
     def load_peft(cls, folder: Path | str, width: int | None = None) -> "SoftPrompt":
-        """Read PEFT's two files.
-
-        Args:
-            folder: holds both.
-            width: the width of the language model's embeddings, checked where given.
+        """Read PEFT's two files; the width of the LLM's embeddings is checked where it is given.
 
         Raises:
             ArtefactError: for a missing or truncated file, another PEFT type, or another width.
         """
         folder = Path(folder)
         config = read_peft_config(folder / CONFIG_FILE, "PROMPT_TUNING", "a soft prompt")
-        vectors = _read_vectors(folder / WEIGHTS_FILE)
+        vectors = read_peft_tensor(folder / WEIGHTS_FILE, "a soft prompt", KEY)
         stated = (config.get("num_virtual_tokens"), config.get("token_dim"))
         if tuple(vectors.shape) != stated:
             raise ArtefactError(
@@ -120,10 +113,3 @@ class SoftPrompt(nn.Module):
                 f"embeddings are {width} wide; load the language model that it was trained for"
             )
         return cls(vectors)
-
-
-def _read_vectors(path: Path) -> Tensor:
-    tensors = read_peft_tensors(path, "a soft prompt")
-    if set(tensors) != {KEY}:
-        raise ArtefactError(f"{path} holds {sorted(tensors)}; expected {KEY} and nothing else")
-    return tensors[KEY]

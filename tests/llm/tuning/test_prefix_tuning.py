@@ -226,7 +226,6 @@ def test_what_peft_makes_itself_is_read(llama, options, tmp_path):
         theirs = peft.get_peft_model(copy.deepcopy(llama.model), config)
     theirs.save_pretrained(str(tmp_path), save_embedding_layers=False)
     learned = LearnedPrefix.load_peft(tmp_path)
-    learned.require(llama)
     ids = torch.tensor([[5, 9, 33, 2, 17]])
     with torch.no_grad():
         wanted = theirs.eval()(input_ids=ids).logits[:, -1:]
@@ -241,12 +240,6 @@ def test_a_cached_prompt_is_refused(llama):
     prompt = assemble(llama, rows, None, None, batch=1, prefix=cached)
     with pytest.raises(ConfigError, match="begins with 2 cached positions"):
         behind(prompt, start(llama).prefix(llama))
-
-
-def test_another_llm_is_said(llama):
-    with pytest.raises(ModelError, match=r"shape \(2, 2, 4, 8\).*llama-chat needs \(2, 2, 2, 8\)"):
-        start(load("gpt2")).require(llama)
-    start(load("qwen2")).require(llama)
 
 
 def test_families_without_plain_keys_and_values_are_said(llama):

@@ -1,14 +1,17 @@
 """What a number's own characters are fused with: sign, point, unit, white space."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tokenization_study.checks.evidence import Evidence
 from tokenization_study.checks.pitfalls.outcome import WORST, Example, Outcome, share_of, spread
-from tokenization_study.reading.cells import MINUS, code_points
+from tokenization_study.reading.cells import MINUS, code_points, value_of
 
 UNITS = ("g", "ms", "bpm", "°C", "%")
+MADE = "made from the values"
 
 
 def sign_point(evidence: Evidence) -> Outcome | None:
@@ -51,7 +54,7 @@ def unit_fused(evidence: Evidence) -> Outcome | None:
         faults.append(bool(fused))
         if fused:
             examples.append(Example(text, tuple(pieces), f"{fused[0]!r} holds number and unit"))
-    return share_of(faults, "numbers with a unit put behind them", examples, "made from the values")
+    return share_of(faults, "numbers with a unit put behind them", examples, MADE)
 
 
 def leading_space(evidence: Evidence) -> Outcome | None:
@@ -80,7 +83,7 @@ def trailing_space(evidence: Evidence) -> Outcome | None:
         if differs and len(examples) < 3:
             pieces = tuple(f"{a}, {b}"[x:y] for x, y in wholes.spans_of(i) if y > x)
             examples.append(Example(f"{a}, {b}", pieces, f"not so after a prompt ending '{a}, '"))
-    return share_of(faults, "texts cut behind a space", examples, "made from the values")
+    return share_of(faults, "texts cut behind a space", examples, MADE)
 
 
 def letter_case(evidence: Evidence) -> Outcome | None:
@@ -89,18 +92,11 @@ def letter_case(evidence: Evidence) -> Outcome | None:
     small = [f"{p if 'e' in p.lower() else _scientific(p)} {unit}" for p in evidence.probes]
     large = [text.upper() for text in small]
     small = [text.lower() for text in small]
-    one, other = evidence.split(small), evidence.split(large)
-    faults = [[len(x) for x in a] != [len(x) for x in b] for a, b in zip(one, other, strict=True)]
-    examples = [
-        Example(f"{small[i]} / {large[i]}", (*one[i], " / ", *other[i]), "small and large")
-        for i in spread([i for i, fault in enumerate(faults) if fault])
-    ]
-    return share_of(faults, "numbers written with e and with E", examples, "made from the values")
+    of = "numbers written with e and with E"
+    return _rewritten(evidence, small, large, lambda p: [len(x) for x in p], of, "small and large")
 
 
 def _scientific(text: str) -> str:
-    from tokenization_study.reading.cells import value_of
-
     value = value_of(text)
     return f"{value:.2e}" if np.isfinite(value) else f"{text[:4]}e99"
 
@@ -115,16 +111,28 @@ def locale(evidence: Evidence) -> Outcome | None:
         elif len(digits := probe.lstrip("+-" + MINUS)) >= 4 and digits.isdigit():
             before.append(probe)
             after.append(probe[: len(probe) - len(digits)] + _in_thousands(digits))
+    return _rewritten(
+        evidence, before, after, lambda pieces: [p for p in pieces if p.strip(".,")],
+        "numbers in another locale",
+    )  # fmt: skip
+
+
+def _rewritten(
+    evidence: Evidence,
+    before: list[str],
+    after: list[str],
+    split: Callable[[list[str]], list[Any]],
+    of: str,
+    note: str = "the same number",
+) -> Outcome | None:
+    """Compare what matters of a split in two ways of writing the same numbers."""
     one, other = evidence.split(before), evidence.split(after)
-    faults = [
-        [p for p in a if p.strip(".,")] != [p for p in b if p.strip(".,")]
-        for a, b in zip(one, other, strict=True)
-    ]
+    faults = [split(a) != split(b) for a, b in zip(one, other, strict=True)]
     examples = [
-        Example(f"{before[i]} / {after[i]}", (*one[i], " / ", *other[i]), "the same number")
-        for i in spread([i for i, fault in enumerate(faults) if fault])
+        Example(f"{before[i]} / {after[i]}", (*one[i], " / ", *other[i]), note)
+        for i in spread(np.flatnonzero(faults).tolist())
     ]
-    return share_of(faults, "numbers in another locale", examples, "made from the values")
+    return share_of(faults, of, examples, MADE)
 
 
 def _in_thousands(digits: str) -> str:
@@ -150,9 +158,9 @@ def minus_variants(evidence: Evidence) -> Outcome | None:
             tuple(evidence.tokenizer.token_text(t) for t in other.ids_of(i)),
             f"{len(one.ids_of(i))} tokens with -, {len(other.ids_of(i))} with U+2212",
         )
-        for i in spread([i for i, fault in enumerate(faults) if fault])
+        for i in spread(np.flatnonzero(faults).tolist())
     ]
-    return share_of(faults, "negative numbers with another minus", examples, "made from the values")
+    return share_of(faults, "negative numbers with another minus", examples, MADE)
 
 
 def zero_padding(evidence: Evidence) -> Outcome | None:
@@ -175,11 +183,11 @@ def _compare(
     one = evidence.boundaries(alone, parts)
     other = evidence.boundaries(changed, parts)
     faults = (one != other).tolist()
-    chosen = spread([i for i, fault in enumerate(faults) if fault])
+    chosen = spread(np.flatnonzero(faults).tolist())
     first = evidence.split([alone[i] for i in chosen])
     second = evidence.split([changed[i] for i in chosen])
     examples = [
         Example(f"{alone[i]} / {changed[i]}", (*a, " / ", *b), "the same number")
         for i, a, b in zip(chosen, first, second, strict=True)
     ]
-    return share_of(faults, of, examples, "made from the values")
+    return share_of(faults, of, examples, MADE)

@@ -22,17 +22,10 @@ def consecutive_numbers(evidence: Evidence) -> Outcome | None:
     left, right = left[same], right[same]
     faults = evidence.inner[left] != evidence.inner[right]
     examples = [
-        _pair(evidence, int(left[i]), int(right[i]))
+        evidence.pair(int(left[i]), int(right[i]), "neighbours")
         for i in spread(np.flatnonzero(faults).tolist())
     ]
     return share_of(faults.tolist(), "pairs of neighbours in value", examples)
-
-
-def _pair(evidence: Evidence, left: int, right: int) -> Example:
-    texts, pieces = evidence.sample.texts, evidence.pieces
-    return Example(
-        f"{texts[left]} / {texts[right]}", (*pieces(left), " / ", *pieces(right)), "neighbours"
-    )
 
 
 def float_split(evidence: Evidence) -> Outcome | None:

@@ -52,12 +52,10 @@ def no_shared_token(evidence: Evidence) -> Outcome | None:
     with_digit = {token for token, text in spelt.items() if any(map(str.isdigit, text))}
     tokens = [with_digit.intersection(evidence.cell_ids[i]) for i in rows.tolist()]
     faults = [one.isdisjoint(other) for one, other in pairwise(tokens)]
-    examples = []
-    for i in spread([i for i, fault in enumerate(faults) if fault]):
-        left, right = int(rows[i]), int(rows[i + 1])
-        texts = evidence.sample.texts
-        pieces = (*evidence.pieces(left), " / ", *evidence.pieces(right))
-        examples.append(Example(f"{texts[left]} / {texts[right]}", pieces, "no token in common"))
+    examples = [
+        evidence.pair(int(rows[i]), int(rows[i + 1]), "no token in common")
+        for i in spread(np.flatnonzero(faults).tolist())
+    ]
     return share_of(faults, "pairs of neighbours in value", examples)
 
 
@@ -133,7 +131,7 @@ def column_drift(evidence: Evidence) -> Outcome | None:
         faults.append(drift)
         pairs.append((a, b, c, d))
     examples = []
-    for i in spread([i for i, fault in enumerate(faults) if fault]):
+    for i in spread(np.flatnonzero(faults).tolist()):
         a, b, c, d = pairs[i]
         note = f"column {b - a} starts at token {first[b - 1] - first[a]}, in the next line at "
         text = sample.joined[sample.cells.starts[a] : sample.cells.stops[min(b, a + 6) - 1]]
@@ -153,13 +151,10 @@ def distance_lost(evidence: Evidence) -> Outcome | None:
     rows = evidence.by_value
     note = f"rank correlation {rho:.2f} of edit distance and distance in value"
     left, right = (int(rows[len(rows) // 2 + k]) for k in (0, 1 if len(rows) > 2 else -1))
-    texts = evidence.sample.texts
-    pieces = (*evidence.pieces(left), " / ", *evidence.pieces(right))
-    example = Example(f"{texts[left]} / {texts[right]}", pieces, "next to each other in value")
     return Outcome(
         share=1 - max(rho, 0.0),
         checked=pairs,
         of="pairs of numbers",
-        examples=(example,),
+        examples=(evidence.pair(left, right, "next to each other in value"),),
         note=note,
     )

@@ -1,7 +1,5 @@
 """What concerns whole texts: what is lost, what stands for nothing, what it costs."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tokenization_study.checks.evidence import Evidence
@@ -69,21 +67,15 @@ def context_spent(evidence: Evidence) -> Outcome | None:
     return Outcome(share=tokens / length, checked=evidence.tally.texts, of="windows", note=note)
 
 
-def model_specific(all_evidence: Sequence[Evidence]) -> list[Outcome | None]:
+def model_specific(evidence: Evidence) -> Outcome | None:
     """Compare the splits of the same numbers across tokenizers."""
-    if len(all_evidence) < 2 or not len(all_evidence[0].sample):
-        return [None] * len(all_evidence)
-    inner = np.stack([evidence.inner for evidence in all_evidence])
-    outcomes: list[Outcome | None] = []
-    for own, evidence in zip(inner, all_evidence, strict=True):
-        faults = (inner != own).any(axis=0)
-        examples = []
-        for i in spread(np.flatnonzero(faults).tolist()):
-            other = next(e for e, row in zip(all_evidence, inner, strict=True) if row[i] != own[i])
-            pieces = (*evidence.pieces(i), " / ", *other.pieces(i))
-            note = f"here / in {other.tokenizer.name}"
-            examples.append(Example(evidence.sample.texts[i], pieces, note))
-        outcomes.append(
-            share_of(faults.tolist(), "numbers, against the other tokenizers", examples)
-        )
-    return outcomes
+    if len(evidence.others) < 2 or not len(evidence.sample):
+        return None
+    faults = np.any([other.inner != evidence.inner for other in evidence.others], axis=0)
+    examples = []
+    for i in spread(np.flatnonzero(faults).tolist()):
+        other = next(e for e in evidence.others if e.inner[i] != evidence.inner[i])
+        pieces = (*evidence.pieces(i), " / ", *other.pieces(i))
+        note = f"here / in {other.tokenizer.name}"
+        examples.append(Example(evidence.sample.texts[i], pieces, note))
+    return share_of(faults.tolist(), "numbers, against the other tokenizers", examples)

@@ -32,11 +32,8 @@ def align(
 ) -> Encoded:
     """Give the tokens of texts with their characters.
 
-    Args:
-        texts: What was encoded.
-        lists: The ids of each text.
-        pieces: The bytes of each id, a space where the tokenizer writes one as a mark.
-        fallback: The spans of a text, by its number, for texts that no form fits.
+    `pieces` have a space where the tokenizer writes one as a mark; `fallback` gives the spans of a
+    text, by its number, that no form fits.
     """
     ids, bounds = flatten(lists)
     lengths = pieces.lengths(ids)

@@ -125,11 +125,7 @@ def _untrimmed(entry: dict[str, Any]) -> dict[str, Any]:
 def vocabulary_and_merges(
     vocabulary: Path, merges: Path, name: str, pattern: str | None
 ) -> HuggingFaceTokenizer:
-    """Read a byte-level BPE of two files; its split is GPT-2's unless the file is known.
-
-    Raises:
-        ModelError: For a broken file.
-    """
+    """Read a byte-level BPE of two files; its split is GPT-2's unless the file is known."""
     encoding = PATTERN_OF_FILE.get(hashlib.sha256(vocabulary.read_bytes()).hexdigest(), "gpt2")
     pattern = pattern or PATTERNS[encoding]
 
@@ -149,11 +145,7 @@ def vocabulary_and_merges(
 
 
 def word_pieces(path: Path, name: str) -> HuggingFaceTokenizer:
-    """Read BERT's vocab.txt; it writes small letters unless the vocabulary has capitals.
-
-    Raises:
-        ModelError: For a broken file.
-    """
+    """Read BERT's vocab.txt; it writes small letters unless the vocabulary has capitals."""
 
     def build() -> tokenizers.Tokenizer:
         words = path.read_text(encoding="utf-8").split("\n")

@@ -10,11 +10,9 @@ from sensor2llm.errors import ModelError, one_line
 
 @contextlib.contextmanager
 def library_call(before: str, after: str = "") -> Iterator[None]:
-    """Turn whatever a library raises, a panic too, into a ModelError; it writes nothing to stderr.
+    """Turn whatever a library raises, a panic too, into a ModelError around the library's words.
 
-    Args:
-        before: what is said in front of the library's own words.
-        after: what is said behind them.
+    Meanwhile nothing is written to stderr.
     """
     sys.stderr.flush()
     own, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

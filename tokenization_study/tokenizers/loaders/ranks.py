@@ -84,14 +84,12 @@ class RankTokenizer:
 
     def encode_bare(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids alone, as the library's own batch encoding does."""
-        texts = list(texts)
+        many = self._threads > 1 and sum(map(len, texts)) >= SHORT_TEXT * len(texts)
         with library_call(self.name + _BROKEN[0], _BROKEN[1]):
-            return self._encode_bare(texts)
-
-    def _encode_bare(self, texts: list[str]) -> list[list[int]]:
-        if self._threads == 1 or sum(map(len, texts)) < SHORT_TEXT * len(texts):
+            if many:
+                batch = self._encoding.encode_ordinary_batch
+                return list(batch(list(texts), num_threads=self._threads))
             return [self._encoding.encode_ordinary(text) for text in texts]
-        return list(self._encoding.encode_ordinary_batch(texts, num_threads=self._threads))
 
     def token_text(self, token: int) -> str:
         """Give what a token stands for; bytes of part of a character are shown as <0xNN>."""
@@ -111,11 +109,7 @@ def show_bytes(piece: bytes) -> str:
 
 
 def named_encoding(name: str, threads: int) -> RankTokenizer | None:
-    """Give tiktoken's encoding of that name (or of a model of that name), or None.
-
-    Raises:
-        ModelError: If its file is neither in tiktoken's cache nor to be had from the network.
-    """
+    """Give tiktoken's encoding of that name (or of a model of that name), or None."""
     encoding = tiktoken.model.MODEL_TO_ENCODING.get(name, name)
     if encoding not in tiktoken.list_encoding_names():
         return None
@@ -141,12 +135,7 @@ def is_rank_line(line: bytes) -> bool:
 
 
 def rank_file(path: Path, name: str, pattern: str | None, threads: int) -> RankTokenizer:
-    """Read a file of base64 tokens and ranks.
-
-    Raises:
-        ConfigError: For a file whose split pattern is not known, where none is given.
-        ModelError: For a broken file.
-    """
+    """Read a file of base64 tokens and ranks; ConfigError where its split pattern is not known."""
     content = path.read_bytes()
     encoding = PATTERN_OF_FILE.get(hashlib.sha256(content).hexdigest())
     if pattern is None and encoding is None:
@@ -169,11 +158,7 @@ def rank_file(path: Path, name: str, pattern: str | None, threads: int) -> RankT
 
 
 def rank_json(path: Path, name: str, content: dict[str, Any], threads: int) -> RankTokenizer:
-    """Read Mistral's tekken.json, or a JSON of `pat_str` and `bpe_ranks` (Claude 2023).
-
-    Raises:
-        ModelError: For a broken file.
-    """
+    """Read Mistral's tekken.json, or a JSON of `pat_str` and `bpe_ranks` (Claude 2023)."""
     try:
         if "pat_str" in content:
             return _build(name, content["pat_str"], _listed(content["bpe_ranks"]), threads, path)
