@@ -23,7 +23,7 @@ from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.checks.identity import GGUF_ORIGIN, write_gguf_origin
 
 MAGIC = b"GGUF"
-LONGEST_REASON = 60
+LONGEST_REASON = 80
 logger = logging.getLogger(__name__)
 
 
