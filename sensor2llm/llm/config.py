@@ -1,8 +1,6 @@
 """What a learned prompt starts from; free of torch."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
@@ -82,12 +80,3 @@ class PrefixConfig:
         """Check the number of tokens."""
         if self.tokens < 0:
             raise ConfigError(f"prefix tokens must be 0 or more, got {self.tokens}")
-
-
-def describe_llms() -> dict[str, str]:
-    """Say of each language model that has a name of its own here what it is."""
-    path = Path(__file__).parent / "bundled" / "config.json"
-    sizes = json.loads(path.read_text(encoding="utf-8"))
-    kind, layers, width = (sizes[k] for k in ("model_type", "num_hidden_layers", "hidden_size"))
-    text = f"in this package: {kind}, {layers} layers of width {width}"
-    return {"bundled": f"{text}; a hub name or a folder does as well"}

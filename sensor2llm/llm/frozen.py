@@ -5,7 +5,8 @@
     …                                     train what stands around it
     assert llm.fingerprint() == before
 
-`sensor2llm.llm.checkpoint` finds and reads the files, `sensor2llm.llm.chat` renders and encodes.
+`sensor2llm.llm.location` finds the files, `sensor2llm.llm.checkpoint` reads them,
+`sensor2llm.llm.chat` renders and encodes.
 """
 
 import copy
@@ -29,7 +30,6 @@ from sensor2llm.llm.checkpoint import (
     draw_model,
     explained,
     keep_layout,
-    locate,
     quiet,
     read_model,
     read_tokenizer,
@@ -40,6 +40,7 @@ from sensor2llm.llm.checks.fingerprint import fingerprint
 from sensor2llm.llm.checks.identity import Identity
 from sensor2llm.llm.checks.shortcuts import Shortcuts, SupportedShortcuts, trial_length
 from sensor2llm.llm.checks.trial import Trial
+from sensor2llm.llm.location import locate
 from sensor2llm.llm.runner import ModelRunner
 from sensor2llm.llm.tuning.hooks import decoder_layers
 
@@ -53,7 +54,8 @@ class FrozenLLM:
     Attributes:
         model: the transformers model; in eval mode, nothing requires a gradient.
         tokenizer: its tokenizer, with the two placeholders added to it only.
-        name: `bundled`, the hub name, or the folder's own name (never a path).
+        name: `bundled`, the catalogue's or the hub's name, or the folder's or GGUF file's own name
+            (never a path).
         width: the width of `inputs_embeds`.
         soft_id, signal_id: ids of the placeholders; beyond the tokenizer's own.
         end_of_turn_id: the token that ends the assistant's turn.
@@ -122,7 +124,8 @@ class FrozenLLM:
         """Load a language model.
 
         Args:
-            name: `bundled`, a hub name, or a folder.
+            name: `bundled`, a name of the catalogue (`smollm2`), a hub name, a folder, or a GGUF
+                file.
             dtype: auto, float32, bfloat16 or float16; auto is bfloat16 where the hardware has it.
             quantization: `8bit` or `4bit` through bitsandbytes.
             device: where it runs; the first GPU if there is one, else the CPU.
@@ -139,7 +142,13 @@ class FrozenLLM:
         """
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         kind = choose_dtype(dtype, place)
-        source = locate(name, weights=not random_weights)
+        location = locate(name, weights=not random_weights)
+        if location.is_gguf and quantization:
+            raise ModelError(
+                f"'{name}' comes quantised, as a GGUF file; leave out the quantization "
+                f"'{quantization}', or give unquantised weights"
+            )
+        source = location.source
         offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
         with explained(name), quiet(), offline:
             check_kind(source)
@@ -149,13 +158,12 @@ class FrozenLLM:
             else:
                 model = read_model(source, kind, attention, quantization, place)
             folder = cached_folder(source)
-        label = name if name == "bundled" or isinstance(source, str) else folder.resolve().name
         if not random_weights and identity.adapter_files(folder):
             logger.warning("a PEFT adapter lies in '%s': it is part of this language model", name)
         named = partial(identity.stored_identity, folder)
         if random_weights:
             named = partial(identity.random_identity, folder, seed)
-        llm = cls(model, tokenizer, label, named, checkpointing=checkpointing)
+        llm = cls(model, tokenizer, location.name, named, checkpointing=checkpointing)
         with quiet():
             refuse_unfit(llm)
         return llm

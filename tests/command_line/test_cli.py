@@ -13,6 +13,7 @@ import pytest
 import sensor2llm
 from sensor2llm.cli import listing
 from sensor2llm.cli import program as cli
+from sensor2llm.llm.catalogue.entries import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
@@ -40,7 +41,7 @@ def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
     verbs = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
     assert verbs == [
         *("prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify", "chat"),
-        *("study", "audit", "compare", "list", "completion"),
+        *("study", "get", "audit", "compare", "list", "completion"),
     ]
 
 
@@ -116,7 +117,7 @@ def test_everything_with_a_name_is_listed(capsys):
     assert kinds["datasets"]["wesad"].startswith("WESAD: chest and wrist, 15 people")
     assert {"simulated", "joined"} <= set(kinds["datasets"])
     assert kinds["prompts"]["activity"].endswith("motion sensors show?")
-    assert set(kinds["llms"]) == {"bundled"}
+    assert list(kinds["llms"]) == ["bundled", *CATALOGUE]
     assert kinds["tokenizers"]["bundled"].endswith("8,192 tokens")
 
 
@@ -127,9 +128,10 @@ def test_some_kinds_are_listed(words, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "llms"
     assert lines[1].startswith("  bundled  ")
-    assert lines[2] == "prompts"
+    assert lines[2].startswith("  smollm2  ")
+    assert lines[3] == "prompts"
     assert cli.main(["list", "llms"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_an_unknown_kind_is_one_line(capsys):

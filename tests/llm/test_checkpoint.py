@@ -15,8 +15,8 @@ from benchmarks.robustness.llm_zoo import build
 from sensor2llm.artefacts import hub
 from sensor2llm.artefacts.manifest import find_folder
 from sensor2llm.errors import ArtefactError, ModelError, UserError
-from sensor2llm.llm.checkpoint import locate
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.location import locate
 
 ROWS = {layout.name: layout for layout in LAYOUTS}
 REFUSED = {
@@ -24,7 +24,7 @@ REFUSED = {
     "encoder-decoder: bart": r"\(bart\) is an encoder-decoder model; give a causal",
     "masked: distilbert": r"\(distilbert\) is no causal language model: transformers has none",
     "a PEFT adapter only": r"its folder holds a PEFT adapter only; merge it into its base model",
-    "a GGUF file only": r"its folder holds a GGUF file only, which is not read; give a folder",
+    "a GGUF file only": r"'model-Q4_1\.gguf' is no GGUF file: it does not begin with GGUF",
     "Git LFS pointer: weights": r"model\.safetensors in .* is a Git LFS pointer, .* `git lfs pull`",
     "Git LFS pointer: tokenizer": r"tokenizer\.json in .* is a Git LFS pointer",
     "own code: model": r"needs code of its own, which is not run; give a model",
@@ -72,16 +72,16 @@ def test_own_code_of_a_random_weight_control_is_not_run_either(tmp_path):
 
 
 def test_a_file_in_place_of_a_folder_is_said(tmp_path):
-    for name, line in (("model.gguf", "a GGUF file, which is not read"), ("x.bin", "a file")):
-        (tmp_path / name).write_bytes(b"GGUF")
-        with pytest.raises(ModelError, match=f"{name}' is {line}; give a folder with config"):
-            locate(str(tmp_path / name))
+    (tmp_path / "x.bin").write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match=r"x\.bin' is a file; give a GGUF file, or a folder with"):
+        locate(str(tmp_path / "x.bin"))
 
 
 def test_a_gguf_beside_a_configuration_is_said(tmp_path):
     folder = build("llama", tmp_path / "llama")
     (folder / "model.safetensors").rename(folder / "model.gguf")
-    with pytest.raises(ModelError, match="has no weights: its folder holds a GGUF file only"):
+    line = r"has no weights: expected model\.safetensors, or give its GGUF file: '.*/model\.gguf'"
+    with pytest.raises(ModelError, match=line):
         locate(str(folder))
 
 

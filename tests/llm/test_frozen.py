@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sensor2llm.errors import ModelError
-from sensor2llm.llm import checkpoint
+from sensor2llm.llm import location
 from sensor2llm.llm.chat import SIGNAL, SOFT
-from sensor2llm.llm.checkpoint import choose_dtype, locate
+from sensor2llm.llm.checkpoint import choose_dtype
 from sensor2llm.llm.checks import identity
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.location import locate
 from tests.llm.tiny import END_OF_TURN, FAMILIES, tiny_folder
 
 ASKED = [
@@ -251,7 +252,7 @@ def test_folders_that_are_no_language_model_are_said(llama, monkeypatch, tmp_pat
     (llama / "config.json").unlink()
     with pytest.raises(ModelError, match=r"has no config\.json"):
         locate(str(llama))
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path / "none")
+    monkeypatch.setattr(location, "BUNDLED", tmp_path / "none")
     with pytest.raises(ModelError, match="no bundled language model"):
         locate("bundled")
 

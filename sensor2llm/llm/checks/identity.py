@@ -1,6 +1,8 @@
 """Say which language model this is, by the checkpoint on disk.
 
-Tensors are taken as stored, so that the identity is the same in whatever type they are loaded.
+Tensors are taken as stored, so that the identity is the same in whatever type they are loaded. What
+was made from a GGUF file is that file, by its sha256: derived tensors and configurations change
+with the library that wrote them.
 `sensor2llm.llm.checks.fingerprint` is about the model in memory.
 """
 
@@ -18,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sensor2llm.artefacts.hashing import hash_file
 from sensor2llm.errors import ModelError
 
 # What a configuration says about how it was written or is to be loaded, not about the model.
@@ -42,6 +45,8 @@ VOCABULARIES = (
 )  # fmt: skip
 PEFT_CONFIG = "adapter_config.json"
 PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+GGUF_ORIGIN = "gguf.json"
+"""In a folder that was made from a GGUF file: its sha256, and those of the folder's files."""
 ReadTensor = Callable[[], Tensor]
 
 
@@ -66,7 +71,10 @@ class Identity:
 
 def random_identity(folder: Path, seed: int) -> Identity:
     """Name a model whose weights were drawn anew: its configuration and the seed."""
-    return _identity(folder, f"random weights, seed {seed}")
+    weights = f"random weights, seed {seed}"
+    if origin := _read_json(folder / GGUF_ORIGIN):
+        return Identity(digest([origin["sha256"], weights]))
+    return _identity(folder, weights)
 
 
 def stored_identity(folder: Path) -> Identity:
@@ -76,8 +84,11 @@ def stored_identity(folder: Path) -> Identity:
         folder: holds config.json and safetensors files (or .bin files), sharded or not.
 
     Raises:
-        ModelError: without weights, or where a file of weights is broken.
+        ModelError: without weights, where a file of weights is broken, or where what was made from
+            a GGUF file was changed since.
     """
+    if (folder / GGUF_ORIGIN).is_file():
+        return Identity(_gguf_identity(folder))
     try:
         return _identity(folder, hash_tensors(_stored_tensors(folder)))
     except pickle.UnpicklingError as error:
@@ -89,6 +100,29 @@ def stored_identity(folder: Path) -> Identity:
         raise ModelError(
             f"the weights in {folder} cannot be read ({error}); download them again"
         ) from error
+
+
+def write_gguf_origin(folder: Path, name: str, sha256: str) -> None:
+    """State in a folder which GGUF file all that lies in it was made from."""
+    origin = {"name": name, "sha256": sha256, "files": _hash_folder(folder)}
+    (folder / GGUF_ORIGIN).write_text(json.dumps(origin, indent=2), encoding="utf-8")
+
+
+def _gguf_identity(folder: Path) -> str:
+    origin = _read_json(folder / GGUF_ORIGIN)
+    if _hash_folder(folder) != origin["files"]:
+        raise ModelError(
+            f"'{folder}' was made from the GGUF file '{origin['name']}' and was changed since; "
+            "remove the folder, and it is made anew"
+        )
+    return f"sha256:{origin['sha256']}"
+
+
+def _hash_folder(folder: Path) -> dict[str, str]:
+    """Hash a folder's files, but hidden ones and the one that says what they were made from."""
+    files = (path for path in sorted(folder.rglob("[!.]*")) if path.is_file())
+    origin = folder / GGUF_ORIGIN
+    return {p.relative_to(folder).as_posix(): hash_file(p) for p in files if p != origin}
 
 
 def adapter_files(folder: Path) -> list[Path]:
@@ -114,20 +148,20 @@ def _tokenizer(folder: Path) -> Iterator[str]:
     file = folder / "chat_template.jinja"
     yield json.dumps(file.read_text(encoding="utf-8") if file.is_file() else template)
     for other in sorted(folder.glob("additional_chat_templates/*.jinja")):
-        yield f"{other.name} {_hash_file(other)}"
+        yield f"{other.name} {hash_file(other)}"
     yield _plain(settings)
     for name in ("special_tokens_map.json", "added_tokens.json"):
         yield f"{name} {_plain(_read_json(folder / name))}"
     # Where it is there, the other files say the same in older words.
     whole = (folder / "tokenizer.json").is_file()
     names = ("tokenizer.json",) if whole else VOCABULARIES
-    yield from (f"{n} {_hash_file(folder / n)}" for n in names if (folder / n).is_file())
+    yield from (f"{n} {hash_file(folder / n)}" for n in names if (folder / n).is_file())
 
 
 def _lora(files: list[Path]) -> Iterator[str]:
     for path in files:
         config = path.name == PEFT_CONFIG
-        yield f"{path.name} {_plain(_read_json(path)) if config else _hash_file(path)}"
+        yield f"{path.name} {_plain(_read_json(path)) if config else hash_file(path)}"
 
 
 def refuse_unknown_quantisation(folder: Path) -> None:
@@ -205,11 +239,6 @@ def digest(parts: list[str]) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _architecture(config: dict[str, Any]) -> str:

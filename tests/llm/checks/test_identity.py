@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import ArtefactError, ModelError
-from sensor2llm.llm import checkpoint
+from sensor2llm.llm.catalogue.entries import BUNDLED
 from sensor2llm.llm.checks.identity import (
     Identity,
     random_identity,
@@ -227,7 +227,7 @@ def test_an_adapter_of_the_first_format_names_weights_and_configuration_alone(fo
 @pytest.mark.parametrize("name", ["uci-har", "uci-har-questions", "wisdm-watch"])
 def test_released_adapters_know_the_bundled_model(name):
     stated = SensorAdapter.load(RELEASED / name).llm_identity
-    bundled = stored_identity(checkpoint.BUNDLED)
+    bundled = stored_identity(BUNDLED)
     assert stated == bundled.first != bundled.current
     assert bundled.matches(stated)
 
