@@ -195,7 +195,7 @@ class SensorPipeline:
         columns: Mapping[str, str] = SAME_NAMES,
         overlap: float = 0.0,
         batch_size: int = 64,
-    ) -> Float[np.ndarray, "window *shape"]:
+    ) -> Float[np.ndarray, " window *shape"]:
         """Give each window's vectors.
 
         Args:

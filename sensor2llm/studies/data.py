@@ -12,6 +12,7 @@ from sensor2llm.signals.splits.splits import Split, check_leak, leave_one_subjec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.windows import Indices, Windows
 from sensor2llm.signals.views.converted import ConvertedView
+from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.studies.config import StoreConfig, StudyConfig
 from sensor2llm.studies.grid import Cell
 

@@ -25,7 +25,7 @@ from sensor2llm.errors import ModelError
 VOCABULARY_SAMPLE = 2048
 
 
-def sample_words(vocabulary: int) -> Int[Tensor, "word"]:
+def sample_words(vocabulary: int) -> Int[Tensor, " word"]:
     """Give `VOCABULARY_SAMPLE` ids, evenly spaced from the first word to the last.
 
     A smaller vocabulary gives words more than once, so that W has one shape for every LLM and a

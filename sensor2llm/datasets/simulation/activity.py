@@ -191,7 +191,7 @@ def _vary(limb: Limb, someone: Person, spread: float, rng: np.random.Generator) 
 
 def _heart(
     someone: Person, order: list[str], seconds: int, rng: np.random.Generator
-) -> Float[np.ndarray, "second"]:
+) -> Float[np.ndarray, " second"]:
     """Give the heart rate in bpm once a second; it follows effort with a first-order lag."""
     reserve = someone.highest_bpm - someone.resting_bpm
     rate, rates = someone.resting_bpm, []

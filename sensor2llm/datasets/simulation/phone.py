@@ -150,7 +150,7 @@ def _tilt(activity: Waist, wearer: Wearer, count: int, rng: np.random.Generator)
     return np.stack([np.cos(lean) * np.cos(side), np.cos(lean) * np.sin(side), np.sin(lean)])
 
 
-def _gait(activity: Waist, step: Float[np.ndarray, "step"]) -> Vector:
+def _gait(activity: Waist, step: Float[np.ndarray, " step"]) -> Vector:
     """Give the trunk's acceleration in g: up and down with the step, sideways with the stride."""
     stride = step / 2
     up = np.cos(step) + 0.35 * np.cos(2 * step + 0.8) + 0.12 * np.cos(3 * step)
@@ -160,7 +160,7 @@ def _gait(activity: Waist, step: Float[np.ndarray, "step"]) -> Vector:
     return activity.bounce * np.stack([up, side, ahead]) + sway
 
 
-def _turn(activity: Waist, step: Float[np.ndarray, "step"]) -> Vector:
+def _turn(activity: Waist, step: Float[np.ndarray, " step"]) -> Vector:
     """Give the trunk's angular velocity in rad/s: the hip turns with the stride."""
     stride = step / 2
     return activity.turn * np.stack(

@@ -115,7 +115,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
 
 def expiration(
     patient: Patient, rng: np.random.Generator
-) -> tuple[Float[np.ndarray, "step"], Float[np.ndarray, "step"]]:
+) -> tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]:
     """Give volume in L and flow in L/s of one forced expiration, without noise."""
     time_s = np.arange(round(WINDOW_S * RATE_HZ)) / RATE_HZ
     # By how open the airways are and never by the label: all that a blow tells is the obstruction.

@@ -150,7 +150,7 @@ def _trend(modality: Modality, values: Values) -> Iterator[Fact]:
     yield Fact("trend", modality.name, word, "", f"{modality.name}: {word}", near=near)
 
 
-def trend(values: Float[np.ndarray, "step"]) -> str:
+def trend(values: Float[np.ndarray, " step"]) -> str:
     """Give `rising`, `falling` or `steady`.
 
     It rises or falls where a straight line explains at least half of the variance (p < 0.01) and
@@ -165,7 +165,7 @@ def _trend_word(strength: float) -> str:
     return "rising" if strength > 0 else "falling"
 
 
-def _trend_strength(values: Float[np.ndarray, "step"]) -> float:
+def _trend_strength(values: Float[np.ndarray, " step"]) -> float:
     """Give how many times steeper the line is than it has to be; below zero if it falls.
 
     A steeper line through the same scatter has the statistic and the change grow alike.

@@ -76,7 +76,7 @@ def step_rate(
     return 2 * repeat_hz if one_foot or repeat_hz < slowest_hz else repeat_hz
 
 
-def _autocorrelation(signal: Float[np.ndarray, "step"], last: int) -> Float[np.ndarray, "lag"]:
+def _autocorrelation(signal: Float[np.ndarray, " step"], last: int) -> Float[np.ndarray, " lag"]:
     """Give the correlation of the signal with itself at lags 0 to `last`, overlap by overlap."""
     signal = signal - signal.mean()
     count, lags = len(signal), np.arange(last + 1)
@@ -86,7 +86,7 @@ def _autocorrelation(signal: Float[np.ndarray, "step"], last: int) -> Float[np.n
     return products / np.where(scale > 0, scale, 1.0)
 
 
-def _refined(correlation: Float[np.ndarray, "lag"], lag: int) -> float:
+def _refined(correlation: Float[np.ndarray, " lag"], lag: int) -> float:
     """Give the top of the parabola through a peak and its neighbours."""
     before, top, after = correlation[lag - 1 : lag + 2]
     bend = before - 2 * top + after

@@ -29,7 +29,7 @@ class NumberForm(ABC):
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
+    def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the values back; raises ValueError for a cell that is no number."""
         return read_floats(cells)
 

@@ -54,7 +54,7 @@ class ScaledInteger(NumberForm):
         # All at once: a space between any two characters, commas included.
         return " ".join(",".join(cells)).split(" , ")
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
+    def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the values back."""
         numbers = [int(cell.replace(" ", "")) for cell in cells]
         return np.array(numbers, np.float64) / 10.0**self.decimals * self.scale + self.offset
@@ -98,7 +98,7 @@ class Bins(NumberForm):
         )
         return names[place].tolist()
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
+    def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the centres of the bins."""
         numbers = np.array([int(cell, self.config.bin_base) for cell in cells], np.float64)
         if numbers.size and numbers.max() >= self.config.bins:
@@ -136,7 +136,7 @@ class Delta(NumberForm):
         form = f"%.{self.decimals}f"
         return [form % step for step in (steps / 10.0**self.decimals).tolist()]
 
-    def read(self, cells: list[str]) -> Float[np.ndarray, "step"]:
+    def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the values back."""
         return np.cumsum(_integers(read_floats(cells), self.decimals)) / 10.0**self.decimals
 

@@ -70,7 +70,7 @@ class Serialiser:
         cells, steps = self._cells(values.ravel()), values.shape[1]
         return self.layout.join([cells[i : i + steps] for i in range(0, len(cells), steps)])
 
-    def _cells(self, row: Shaped[np.ndarray, "step"]) -> list[str]:
+    def _cells(self, row: Shaped[np.ndarray, " step"]) -> list[str]:
         present = ~np.isnan(row)
         if present.all():
             return self.form.write(row)
@@ -88,7 +88,7 @@ class Serialiser:
             raise DataError(f"channels have {lengths} numbers; all channels need the same number")
         return np.stack([self._values(row) for row in table])
 
-    def _values(self, cells: list[str]) -> Float[np.ndarray, "step"]:
+    def _values(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         missing = self.layout.missing
         absent = [i for i, cell in enumerate(cells) if cell == missing or cell.strip() == missing]
         values = np.full(len(cells), np.nan)
