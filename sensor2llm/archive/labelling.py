@@ -36,6 +36,7 @@ class Labelling:
     Args:
         adapter: folder, released name or hub name.
         llm: another place of the adapter's LLM.
+        llm_accept: go on with another LLM that labels the adapter's check windows alike.
         overlap: share of a window that the next one repeats, 0 up to below 1.
         batch_size: windows at a time.
         summary: sum up the minutes of each label.
@@ -47,6 +48,7 @@ class Labelling:
 
     adapter: str
     llm: str | None = None
+    llm_accept: bool = False
     overlap: float = 0.0
     batch_size: int = 64
     summary: bool = False
@@ -70,7 +72,7 @@ class Labelling:
 
     def load(self) -> SensorLanguageModel:
         """Load the adapter with its LLM; see `load_model`."""
-        return load_model(self.adapter, self.llm)
+        return load_model(self.adapter, self.llm, llm_accept=self.llm_accept)
 
 
 def label_file(
