@@ -47,8 +47,9 @@ def load_model(
         return SensorLanguageModel(adapter, frozen).eval()
     accepted = accept_llm(adapter, frozen)
     logger.warning(
-        "'%s' is accepted in the place of '%s': %.1f %% of %d check windows get the same label",
-        accepted.name, adapter.llm_name, 100 * accepted.same_labels, accepted.windows,
+        "'%s' (%s) is accepted in the place of '%s': %.1f %% of %d check windows labelled alike",
+        accepted.name, accepted.identity[:19], adapter.llm_name, 100 * accepted.same_labels,
+        accepted.windows,
     )  # fmt: skip
     model = SensorLanguageModel(adapter, frozen, check=False).eval()
     model.accepted = accepted.to_dict()

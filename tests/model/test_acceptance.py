@@ -75,8 +75,10 @@ def test_the_same_weights_in_another_file_are_refused_and_accepted_when_asked(
         "name": "llama-1e-05", "identity": model.llm.identity, "same_labels": 1.0, "windows": 16,
     }  # fmt: skip
     assert model.llm.identity != model.adapter.llm_identity
-    line = "'llama-1e-05' is accepted in the place of 'llama-chat': 100.0 % of 16 check windows get"
-    assert caplog.messages[-1].startswith(line)
+    assert caplog.messages[-1] == (
+        f"'llama-1e-05' ({model.llm.identity[:19]}) is accepted in the place of 'llama-chat': "
+        "100.0 % of 16 check windows labelled alike"
+    )
     own = load_model(folder, dtype="float32")
     assert torch.allclose(model.score(windows(4)), own.score(windows(4)), atol=1e-3)
 
