@@ -30,6 +30,9 @@ lock:
 	@rm -f uv.lock
 
 DEMO := runs/demo
+# Who talks at the end: a released adapter, on the language model that it states, and its like on the bundled one.
+TALK := uci-har
+TALK_BUNDLED := uci-har
 # The main job, verb by verb: each line is what a person would type.
 demo: setup
 	@rm -rf $(DEMO)
@@ -42,6 +45,10 @@ demo: setup
 	$(BIN)/python -m sensor2llm.evaluate $(DEMO)/adapter --data $(DEMO)/store --controls --missing
 	printf '%s\n' "What does an accelerometer measure?" "What is walking?" "/labels" "/save $(DEMO)/chat.md" | \
 	  $(BIN)/python -m sensor2llm.chat $(DEMO)/adapter --window $(DEMO)/store --number 200 --picture $(DEMO)/window.png
+	@$(BIN)/python -m sensor2llm.get smollm2 && adapter=$(TALK) || \
+	  { adapter=$(TALK_BUNDLED); echo "smollm2 cannot be had here; the conversation is with the bundled model"; }; \
+	printf '%s\n' "What is the person doing?" "Is the person lying down?" "What does an accelerometer measure?" | \
+	  $(BIN)/python -m sensor2llm.chat $$adapter --window $(DEMO)/phone
 	@echo "picture: $(DEMO)/window.png   results: $(DEMO)/adapter/README.md   transcript: $(DEMO)/chat.md"
 
 lint: setup

@@ -11,7 +11,8 @@ from pathlib import Path
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
-OPTIONS = ("window", "number", "picture", "llm", "max-new-tokens", "temperature", "json")
+OPTIONS = ("window", "number", "picture", "llm", "llm-accept", "max-new-tokens", "temperature",
+           "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -22,6 +23,7 @@ def make_parser() -> VerbParser:
     add("--number", type=int, default=1, help="which of the file's windows, from 1")
     add("--picture", type=Path | None, help="draw the window with its label, PNG or SVG")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
+    add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--max_new_tokens", type=int, default=96, help="longest answer, in tokens")
     add("--temperature", type=float, default=0.0, help="0 always takes the likeliest token")
     add("--json", action="store_true", help="print one JSON object a turn")
@@ -37,7 +39,8 @@ def _main(argv: list[str] | None) -> None:
     from sensor2llm.tasks.conversation import Conversation
     from sensor2llm.tasks.loading import load_model
 
-    model, length = load_model(options.adapter, options.llm), options.max_new_tokens
+    model = load_model(options.adapter, options.llm, llm_accept=options.llm_accept)
+    length = options.max_new_tokens
     talk = Conversation(model, max_new_tokens=length, temperature=options.temperature)
     terminal = ChatTerminal(talk, Console(), as_json=options.json)
     if options.window:

@@ -11,8 +11,8 @@ from typing import Literal
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
-OPTIONS = ("out", "overlap", "summary", "bouts", "batch-size", "llm", "engine", "workers",
-           "address", "resume", "json")  # fmt: skip
+OPTIONS = ("out", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept", "engine",
+           "workers", "address", "resume", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -26,6 +26,7 @@ def make_parser() -> VerbParser:
     add("--overlap", type=float, default=0.0, help="share of a window that the next one repeats")
     add("--batch_size", type=int, default=64, help="windows at a time")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
+    add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--engine", type=Literal["local", "ray"], default="local", help="what labels several")
     add("--workers", type=int | None, help="ray's processes; else one a GPU, or one a core")
     add("--address", type=str | None, help="address of the ray cluster; else one starts here")

@@ -13,7 +13,7 @@ from sensor2llm.errors import run_verb
 from sensor2llm.tasks.config import EvaluationConfig, Part, Task
 
 OPTIONS = ("data", "split", "by", "task", "controls", "missing", "finetuned", "pictures", "out",
-           "batch-size", "seed", "llm", "json")  # fmt: skip
+           "batch-size", "seed", "llm", "llm-accept", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -32,6 +32,7 @@ def make_parser() -> VerbParser:
     add("--batch_size", type=int, default=64, help="windows at a time")
     add("--seed", type=int, default=0, help="seed of the bootstrap and of the controls")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
+    add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--json", action="store_true", help="print one JSON object")
     return parser
 

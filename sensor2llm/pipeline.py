@@ -46,7 +46,12 @@ logger = logging.getLogger(__name__)
 
 
 def load(
-    name: str | Path, *, llm: str | None = None, device: str | None = None, dtype: str | None = None
+    name: str | Path,
+    *,
+    llm: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    llm_accept: bool = False,
 ) -> "SensorPipeline":
     """Load an adapter with its frozen LLM.
 
@@ -56,9 +61,11 @@ def load(
         device: where it runs; the first GPU if there is one, else the CPU.
         dtype: number format of the LLM: auto, float32, bfloat16 or float16; the recipe's where
             None.
+        llm_accept: go on with another LLM than the adapter's where it labels the adapter's check
+            windows alike.
 
     Raises:
-        ArtefactError: the adapter is broken, or made for another LLM.
+        ArtefactError: the adapter is broken, or made for another LLM, which was not accepted.
         ModelError: the LLM cannot be loaded.
 
     Example:
@@ -67,7 +74,7 @@ def load(
         >>> model.labels[:3]
         ('walking', 'walking upstairs', 'walking downstairs')
     """
-    return SensorPipeline(load_model(name, llm, device=device, dtype=dtype))
+    return SensorPipeline(load_model(name, llm, device=device, dtype=dtype, llm_accept=llm_accept))
 
 
 class SensorPipeline:

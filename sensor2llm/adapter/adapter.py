@@ -75,6 +75,7 @@ class SensorAdapter(nn.Module):
         self.template, self.form = prompt.template, prompt.form
         self.templates = {prompt.template.task: prompt.template, **prompt.templates}
         self.llm_name, self.llm_identity = llm.name, llm.identity
+        self.check_windows = llm.check_windows
         self.encoder, self.projector = bridge.encoder, bridge.projector
         self.projector_config, self.soft_prompt = bridge.projector_config, tuning.soft_prompt
         self.cross_attention = bridge.cross_attention
@@ -92,7 +93,7 @@ class SensorAdapter(nn.Module):
         return AdapterParts(
             data=group(AdapterData),
             prompt=group(AdapterPrompt),
-            llm=LLMReference(name=self.llm_name, identity=self.llm_identity),
+            llm=LLMReference(self.llm_name, self.llm_identity, self.check_windows),
             bridge=group(Bridge),
             tuning=group(LLMTuning),
             provenance=group(Provenance),
@@ -254,7 +255,7 @@ class SensorAdapter(nn.Module):
         if identity != self.llm_identity:
             raise ArtefactError(
                 f"the adapter is trained for the LLM '{self.llm_name}' ({self.llm_identity[:19]}), "
-                f"not for '{name}' ({identity[:19]}); load that LLM, or train an adapter for this"
+                f"not for '{name}' ({identity[:19]}); load that LLM, or try --llm-accept"
             )
 
     def save_pretrained(self, folder: str | Path, records: Mapping[str, Any] | None = None) -> Path:

@@ -6,6 +6,7 @@ README.md sensor2llm.json
 adapter_config.json adapter_model.safetensors     exactly PEFT's; none where P = 0
 lora/ prefix/                                     the same two files of LoRA and prefix tuning
 bridge.safetensors                                encoder, projector, gated cross-attention
+training_data.safetensors                         check windows, on which another LLM is tried
 """
 
 import shutil
@@ -20,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sensor2llm.adapter.card import card_text
+from sensor2llm.adapter.check_windows import FILE as TRAINING_DATA
 from sensor2llm.adapter.manifest import BRIDGE, manifest_of, read_parts
 from sensor2llm.adapter.parts import AdapterParts, Bridge, LLMTuning, Provenance
 from sensor2llm.artefacts.atomic_write import replace_folder, update_folder
@@ -51,8 +53,8 @@ RUN = (
 INSIDE = ("lora", "prefix")
 # All that decides anything, beside the manifest that holds the hashes.
 HASHED = (*PEFT_FILES, *(f"{inside}/{name}" for inside in INSIDE for name in PEFT_FILES))
-HASHED += (BRIDGE, RECIPE, RESOLVED)
-OWN = (RECIPE, RESOLVED, CARD, TRAINING, *PEFT_FILES, *INSIDE, BRIDGE, MANIFEST)
+HASHED += (BRIDGE, TRAINING_DATA, RECIPE, RESOLVED)
+OWN = (RECIPE, RESOLVED, CARD, TRAINING, *PEFT_FILES, *INSIDE, BRIDGE, TRAINING_DATA, MANIFEST)
 FILES = (*HASHED, CARD, "metrics*.json", MANIFEST, "lora/*", "prefix/*")
 
 
@@ -95,6 +97,8 @@ def _write_files(parts: AdapterParts, part: Path) -> None:
     _write_tuning(parts.tuning, part, parts.llm.name)
     if tensors := _bridge_tensors(parts.bridge):
         save_file(tensors, part / BRIDGE)
+    if parts.llm.check_windows is not None:
+        save_file(parts.llm.check_windows.to_tensors(), part / TRAINING_DATA)
     _write_recipe(parts.provenance, part)
     manifest = manifest_of(parts)
     card = card_text(manifest, data=_data(parts.provenance.recipe))

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from sensor2llm.adapter.builders import build_cross_attention, build_projector
+from sensor2llm.adapter.check_windows import CheckWindows
 from sensor2llm.adapter.parts import (
     AdapterData,
     AdapterParts,
@@ -117,7 +118,11 @@ def read_parts(
     return AdapterParts(
         data=_read_data(folder, manifest),
         prompt=_read_prompt(folder, manifest),
-        llm=LLMReference(name=manifest["llm"], identity=manifest["llm_identity"]),
+        llm=LLMReference(
+            name=manifest["llm"],
+            identity=manifest["llm_identity"],
+            check_windows=CheckWindows.read(folder),
+        ),
         bridge=_read_bridge(folder, manifest),
         tuning=_read_tuning(folder, manifest),
         provenance=Provenance(

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import nn
 
+from sensor2llm.adapter.check_windows import CheckWindows
 from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
@@ -81,14 +82,16 @@ class AdapterPrompt:
     """Which of the templates' forms is used."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class LLMReference:
     """Name the LLM that an adapter is trained for."""
 
     name: str
-    """`bundled` or a hub name, never a path."""
+    """`bundled`, the catalogue's or the hub's name, or a file's own, never a path."""
     identity: str
     """Hash of all that changes what the LLM says."""
+    check_windows: CheckWindows | None = None
+    """What it says of a few windows, on which another LLM is tried; None where it was not kept."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,6 +181,13 @@ class AdapterParts:
     bridge: Bridge = field(default_factory=Bridge)
     tuning: LLMTuning = field(default_factory=LLMTuning)
     provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def llm_width(self) -> int | None:
+        """Give the width of the LLM's vectors that it fits; None where nothing is learned."""
+        soft = self.tuning.soft_prompt
+        width = self.bridge.llm_width
+        return int(soft.vectors.shape[-1]) if width is None and soft is not None else width
 
     @property
     def trained_parameters(self) -> int:

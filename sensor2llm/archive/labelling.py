@@ -33,11 +33,13 @@ logger = logging.getLogger(__name__)
 class Labelling:
     """Say who labels what, alike in every process; `sums` are made of the windows' labels.
 
-    `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time.
+    `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time;
+    with `llm_accept`, so does another LLM that labels the adapter's check windows alike.
     """
 
     adapter: str
     llm: str | None = None
+    llm_accept: bool = False
     overlap: float = 0.0
     batch_size: int = 64
     summary: bool = False
@@ -61,7 +63,7 @@ class Labelling:
 
     def load(self) -> SensorLanguageModel:
         """Load the adapter with its LLM; see `load_model`."""
-        return load_model(self.adapter, self.llm)
+        return load_model(self.adapter, self.llm, llm_accept=self.llm_accept)
 
 
 def label_file(

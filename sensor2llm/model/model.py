@@ -61,6 +61,8 @@ class SensorLanguageModel(nn.Module):
         ConfigError: the objective is unknown, or two labels are the same text to the LLM.
     """
 
+    accepted: dict[str, Any] | None = None  # how another LLM was tried: `model.acceptance`
+
     def __init__(
         self,
         adapter: SensorAdapter,
@@ -146,8 +148,7 @@ class SensorLanguageModel(nn.Module):
             DataError: a window has no label.
         """
         features = self.features(batch)
-        labels = features.requests is None or features.requests[0].answer is None
-        if labels:
+        if features.requests is None or features.requests[0].answer is None:
             step = label_loss(self.build, features, self.objective)
         else:
             step = request_loss(self.build, features)
@@ -225,10 +226,8 @@ class SensorLanguageModel(nn.Module):
         self.build.check_embeddable()
         with self._evaluating():
             prompt = self.build.for_messages(self.features(batch), question, messages)
-        n, shape = len(prompt), prompt.positions.shape
-        mask = torch.ones(shape, dtype=torch.long, device=prompt.vectors.device)
-        if prompt.mask is not None:
-            mask = prompt.mask
+        n = len(prompt)
+        mask = torch.ones_like(prompt.positions) if prompt.mask is None else prompt.mask
         return prompt.vectors, mask.expand(n, -1), prompt.positions.expand(n, -1)
 
     def generate(

@@ -69,7 +69,7 @@ def _evaluate_encoder(
 def _evaluate_adapter(
     config: EvaluationConfig, command: str, folder: Path, store: WindowStore
 ) -> dict[str, Any]:
-    model = load_model(config.adapter, config.llm)
+    model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
     out = results_folder(config, folder)
     evaluation = evaluate_adapter(
         model,
@@ -84,6 +84,8 @@ def _evaluate_adapter(
         progress_bar=True,
     )
     evaluation.metrics["command"] = command
+    if model.accepted:
+        evaluation.metrics["llm_accepted"] = model.accepted
     if out:
         _keep(evaluation, out, own=out.resolve() == folder.resolve())
     return evaluation.metrics

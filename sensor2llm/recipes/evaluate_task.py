@@ -37,7 +37,7 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
         )
     folder = find_adapter(config.adapter)
     opened = WindowStore.open(config.data)
-    model = load_model(config.adapter, config.llm)
+    model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
     store = convert_store(opened, model.adapter.spec)
     adapter = model.adapter
     split = checked_split(adapter.recipe, store, adapter.taught, f"'{config.adapter}'")
@@ -49,6 +49,7 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
         "llm_fingerprint": model.llm.fingerprint(),
         "data": data_facts(store, split),
         "command": command,
+        **({"llm_accepted": model.accepted} if model.accepted else {}),
     }
     if out is not None:
         with update_folder(out) as part:

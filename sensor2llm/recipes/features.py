@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.adapter.check_windows import CheckWindows
 from sensor2llm.artefacts.atomic_write import replace_folder
 from sensor2llm.artefacts.marks import is_marked
+from sensor2llm.model.acceptance import measure_check_windows
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.recipes.sources import TrainingRows
 from sensor2llm.signals.dataset import WindowDataset
 from sensor2llm.training.record import write_json
 
 ROWS_AT_ONCE = 256
+CHECK_WINDOWS = 64
 
 
 class FeatureStore:
@@ -99,3 +104,9 @@ class FeatureStore:
             np.save(folder / "scale.npy", np.concatenate(scale))
         if values:
             write_json(folder / "given.json", values)
+
+
+def keep_check_windows(model: SensorLanguageModel, rows: TrainingRows) -> CheckWindows:
+    """Keep some windows, spread evenly, with what the model says of them."""
+    spread = np.linspace(0, len(rows) - 1, min(len(rows), CHECK_WINDOWS))
+    return measure_check_windows(model, rows.batch(spread.astype(np.int64)))

@@ -19,7 +19,7 @@ from sensor2llm.recipes.asking import TaskPart, make_head, make_source
 from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
 from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm, open_data
 from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, REGRESSION, Recipe, TaskMix
-from sensor2llm.recipes.features import FeatureStore
+from sensor2llm.recipes.features import FeatureStore, keep_check_windows
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.start import choose_encoder, load_start, start_recipe, take_over
 from sensor2llm.recipes.task import AdapterTask
@@ -98,6 +98,9 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     if not process_state().is_main_process:
         return TrainedAdapter(model, store, split, result, before)
     trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
+    if CLASSIFICATION in model.adapter.templates:
+        rows = (parts["validation"] if len(parts["validation"].rows) else parts["train"]).rows
+        model.adapter.check_windows = keep_check_windows(model.eval(), rows)
     model.adapter.save_pretrained(recipe.out, {TRAINING: _summary(trained)})
     if trained.baselines:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO

@@ -38,6 +38,8 @@ class EvaluationConfig:
     """Seed of the bootstrap and of the controls' draws."""
     llm: str | None = None
     """Another place where the adapter's LLM lies."""
+    llm_accept: bool = False
+    """Go on with another LLM that labels the adapter's check windows alike."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -1,10 +1,14 @@
 """Load an adapter with its frozen LLM as its recipe loaded it."""
 
+import logging
 from pathlib import Path
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.model.acceptance import accept_llm
 from sensor2llm.model.model import SensorLanguageModel
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(
@@ -13,6 +17,7 @@ def load_model(
     *,
     device: str | None = None,
     dtype: str | None = None,
+    llm_accept: bool = False,
 ) -> SensorLanguageModel:
     """Load an adapter with its LLM as the recipe loaded it: number format, random weights.
 
@@ -21,9 +26,11 @@ def load_model(
         llm: another place of the adapter's LLM.
         device: where it runs; the first GPU if there is one, else the CPU.
         dtype: another number format of the LLM's weights than the recipe's.
+        llm_accept: go on with another LLM than the adapter's where it labels the adapter's check
+            windows alike; `accepted` of the model then says so.
 
     Raises:
-        ArtefactError: the adapter is broken, or made for another LLM.
+        ArtefactError: the adapter is broken, or made for another LLM, which was not accepted.
     """
     adapter = SensorAdapter.load(name)
     recipe = adapter.recipe
@@ -36,4 +43,14 @@ def load_model(
         random_weights=bool(recipe.get("llm_random_weights")),
         seed=loop.get("seed", 0) if isinstance(loop, dict) else 0,
     )
-    return SensorLanguageModel(adapter, frozen).eval()
+    if not llm_accept or frozen.matches(adapter.llm_identity):
+        return SensorLanguageModel(adapter, frozen).eval()
+    accepted = accept_llm(adapter, frozen)
+    logger.warning(
+        "'%s' (%s) is accepted in the place of '%s': %.1f %% of %d check windows labelled alike",
+        accepted.name, accepted.identity[:19], adapter.llm_name, 100 * accepted.same_labels,
+        accepted.windows,
+    )  # fmt: skip
+    model = SensorLanguageModel(adapter, frozen, check=False).eval()
+    model.accepted = accepted.to_dict()
+    return model

@@ -88,7 +88,7 @@ def test_a_folder_of_an_llm_is_found_again_by_the_recipe(llm, tmp_path):
     assert SensorLanguageModel.from_pretrained(saved).llm.identity == llm.identity
     assert load_model(str(saved)).llm.identity == llm.identity
     shutil.rmtree(tmp_path / "moved")
-    with pytest.raises(ArtefactError, match=r"LLM folder 'llama-chat', which is not at .*moved"):
+    with pytest.raises(ArtefactError, match=r"LLM 'llama-chat', which is not at .*moved"):
         SensorLanguageModel.from_pretrained(saved)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.artefacts import manifest
@@ -73,6 +73,33 @@ def test_a_run_leaves_an_adapter_that_loads_and_scores(recipe, trained):
     figures = json.loads((recipe.out / "training.json").read_text())
     assert figures["llm_unchanged"]
     assert figures["llm_fingerprint"] == trained.model.llm.fingerprint()
+
+
+def test_a_run_keeps_check_windows_of_validation_people(recipe, trained):
+    check = SensorAdapter.load(recipe.out).check_windows
+    rows = trained.split.validation
+    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), 64)).astype(int)]
+    assert check.features.labels.tolist() == np.asarray(trained.store.labels)[chosen].tolist()
+    scores = trained.model.eval().score(check.features)
+    torch.testing.assert_close(check.probabilities, scores)
+
+
+def test_what_was_measured_on_an_accepted_llm_says_so(recipe, trained, tmp_path):
+    other = shutil.copytree(recipe.llm, tmp_path / "other")
+    tensors = load_file(other / "model.safetensors")
+    tensors["model.norm.weight"] = tensors["model.norm.weight"] * (1 + 1e-6)
+    save_file(tensors, other / "model.safetensors", metadata={"format": "pt"})
+    adapter = str(shutil.copytree(recipe.out, tmp_path / "adapter"))
+    config = EvaluationConfig(adapter=adapter, data=recipe.data, llm=str(other))
+    with pytest.raises(ArtefactError, match="or try --llm-accept"):
+        evaluate(config, "typed")
+    metrics = evaluate(replace(config, llm_accept=True), "typed")
+    assert metrics["llm_accepted"]["same_labels"] == 1.0
+    stored = json.loads((tmp_path / "adapter" / "metrics.json").read_text())
+    assert stored["llm_accepted"] == metrics["llm_accepted"]
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    assert "`other` (sha256:" in card
+    assert "check windows the same label" in card
 
 
 def test_the_stored_recipe_makes_the_same_adapter_again(recipe, trained, tmp_path):
