@@ -181,12 +181,13 @@ def measured(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Judge what is not kept yet; give the methods' rows, and by store who is called what."""
     predictions: dict[str, Any] = {}
-    alarms: dict[str, dict[str, Any]] = {name: {} for name in run.others}
+    alarms: dict[str, dict[str, Any]] = {name: {} for name in (FIBRILLATION, *run.others)}
     records = [run.split(fold).subjects(run.store)["test"] for fold in run.folds]
     for method in methods:
         folds = run.judge(method)
         for name in (method, "probe") if method == ADAPTER else (method,):
             predictions[name] = pooled(run.store, folds, name)
+            alarms[FIBRILLATION][name] = sensitivity(predictions[name])
             for other, store in run.others.items():
                 key = f"{name} of {other}"
                 alarms[other][name] = (
@@ -194,16 +195,13 @@ def measured(
                     if other == FLUTTER
                     else false_alarms(store, folds, key)
                 )
-    rows = summary(predictions, ADAPTER)
-    for name, row in rows.items():
-        row["sensitivity"] = float(recall(predictions[name]))
-    return rows, alarms
+    return summary(predictions, ADAPTER), alarms
 
 
-def recall(predictions: Predictions) -> float:
-    """Give the share of fibrillation that is called so."""
-    true = predictions.true == LABELS.index(FIBRILLATION)
-    return float(np.mean(predictions.predicted[true] == LABELS.index(FIBRILLATION)))
+def sensitivity(predictions: Predictions) -> dict[str, Any]:
+    """Give the share of test windows of atrial fibrillation that are called so."""
+    true, own = predictions.true == LABELS.index(FIBRILLATION), LABELS.index(FIBRILLATION)
+    return _rate(predictions.predicted[true] == own, predictions.subjects[true])
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

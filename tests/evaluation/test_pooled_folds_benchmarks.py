@@ -23,7 +23,7 @@ from benchmarks.quality.rhythm import (
     healthy_windows,
     make_judged,
     make_store,
-    recall,
+    sensitivity,
 )
 from sensor2llm.command import read_recipe
 from sensor2llm.datasets.heart.af_rhythm import FIBRILLATION, LABELS, NORMAL, two_rhythms
@@ -161,11 +161,13 @@ def test_a_record_of_the_folds_is_judged_by_the_fold_that_tests_it(tmp_path):
     assert (found["rate"], found["records"], found["windows"]) == (0.5, 2, 4)
 
 
-def test_recall_is_the_share_of_fibrillation_that_is_called_so():
+def test_sensitivity_is_the_share_of_fibrillation_that_is_called_so():
     p = predictions()
     right = [own for own, true in zip(p.predicted, p.true, strict=True) if true == 1]
-    assert recall(p) == pytest.approx(np.mean(right))
-    assert 0 < recall(p) < 1
+    found = sensitivity(p)
+    assert found["rate"] == pytest.approx(np.mean(right))
+    assert (found["windows"], found["records"]) == (60, 6)
+    assert 0 < found["rate"] < 1
 
 
 def test_auroc_is_scikit_learns_with_weights_and_ties():
