@@ -53,7 +53,7 @@ class SimulationConfig:
                 raise ConfigError(f"{name} must be positive, got {value}")
         if self.levels not in (2, 5) or (self.levels != 2 and self.scenario != "daily"):
             raise ConfigError(
-                f"levels must be 2, or 5 in the scenario daily, got {self.levels} in {self.scenario}"
+                f"levels must be 2 (daily: 2 or 5), got {self.levels} in {self.scenario}"
             )
         if not 0 <= self.missing_share < 1:
             raise ConfigError(f"missing_share must be 0 to below 1, got {self.missing_share}")

@@ -25,8 +25,8 @@ LABELS = ("calm", "stressed")
 DAY_S, DAYS = 86_400.0, 7
 STRESSED_FROM = 6.0
 LEVELS = ("1", "2", "3", "4", "5")
-LEVELS_FROM = (2.5, 4.2, 5.8, 7.5)
-"""Scores at which the next level begins: about a fifth of the days each."""
+LEVELS_FROM = (3.1, 4.4, 5.6, 6.9)
+"""Scores at which the next level begins: about a fifth of all days has each."""
 PERSISTENCE = 0.6
 COLUMNS = {
     "activity": (("steps", "steps/day"),),
