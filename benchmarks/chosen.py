@@ -33,7 +33,6 @@ CHOSEN: Mapping[str, str] = {
     "outputs": f"{VALIDATION}: the penalty of ridge regression. Steps are fixed.",
     "rhythm": f"{STEPS} The trees' size and weights, too.",
     "stress": f"{STEPS} The trees' size and weights, too.",
-    "missing_sensors": "These are validation people: the table is what the default was chosen by.",
     "headline": PROBES,
     "few_labels": PROBES,
     "missing": PROBES,
