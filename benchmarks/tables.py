@@ -15,8 +15,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from benchmarks.chosen import CHOSEN
 from benchmarks.result_tables import RESULT_TABLES
 from benchmarks.study_tables import STUDY_TABLES
+from sensor2llm.evaluation.cards.adapter import repeats_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -53,8 +57,9 @@ def _people(metrics: Mapping[str, Any]) -> str:
 
 def adapters() -> str:
     """Give a row a released adapter."""
-    score = "macro-F1 by label scoring (95 % over people)"
-    head = ("adapter", "data, test people", score, "by free text", "no LLM", "text only")
+    score = "macro-F1 by label scoring, this seed (95 % over people)"
+    head = ("adapter", "data, test people", score, "mean of its recipe's runs", "by free text")
+    head = (*head, "no LLM", "text only")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
         metrics = json.loads(path.read_text(encoding="utf-8"))
@@ -70,13 +75,25 @@ def adapters() -> str:
 
 
 def _adapter_row(name: str, metrics: Mapping[str, Any], read: Mapping[str, Any] | None) -> str:
-    controls = metrics["controls"]
+    controls, folder = metrics["controls"], ROOT / "adapters" / name
+    score = f"{metrics['macro_f1']:.3f}, {_seed(folder)}{_between(metrics)}"
     written = f"{read['macro_f1']:.3f}, unparsed {read['unparsed_rate']:.2%}" if read else "–"
     return (
-        f"| `{name}` | {_people(metrics)} | {metrics['macro_f1']:.3f}{_between(metrics)} "
+        f"| `{name}` | {_people(metrics)} | {score} | {_repeats(folder)} "
         f"| {written} | {controls['probe']['macro_f1']:.3f} "
         f"| {controls['text_only']['macro_f1']:.3f} |"
     )
+
+
+def _seed(folder: Path) -> str:
+    recipe = yaml.safe_load((folder / "resolved.yaml").read_text(encoding="utf-8"))
+    return f"seed {recipe['loop']['seed']}"
+
+
+def _repeats(folder: Path) -> str:
+    """Give the mean over the runs that `adapters` made by the same recipe; a dash for none."""
+    path = folder / "metrics_repeated.json"
+    return repeats_text(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else "–"
 
 
 def speed() -> str:
@@ -255,8 +272,13 @@ def pages() -> list[Path]:
 
 
 def rewritten(text: str) -> str:
-    """Give a page's text with every marked table written anew."""
-    return MARKED.sub(lambda m: m[1] + TABLES[m[2]]() + m[3], text)
+    """Give a page's text with every marked table written anew, and who chose anything of it."""
+    return MARKED.sub(lambda m: m[1] + _with_choice(m[2]) + m[3], text)
+
+
+def _with_choice(name: str) -> str:
+    text = TABLES[name]()
+    return f"{text}\n{CHOSEN[name]}\n" if text and name in CHOSEN else text
 
 
 def main() -> int:

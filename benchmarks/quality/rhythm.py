@@ -3,13 +3,11 @@
     python -m benchmarks.quality.rhythm --from rr/afdb --healthy rr/nsr2db --out runs/rhythm
     python -m benchmarks.quality.rhythm --out runs/rhythm --folds 0 --methods adapter
 
-Data: MIT-BIH AF, as `prepare afdb` or `prepare rr_intervals` reads it. A window is used where it is
-purely normal rhythm or atrial fibrillation; the others are left out and counted. Healthy records
-(nsr2db) only measure how often a rhythm is called atrial fibrillation that is none; nobody learns
-from them, and heart failure is refused: such records are no negatives.
-
-Recorders differ: MIT-BIH AF counts at 250 Hz, nsr2db at 128 Hz. So that no grid tells the sets
-apart, beats of both are moved to the nearest tick of one grid (`--grid_hz`, 128; 0 leaves them).
+Data: `prepare af_rhythm`: MIT-BIH AF's windows of pure normal rhythm or atrial fibrillation, and
+for training alone normal ones with simulated premature beats. Healthy records (nsr2db) only measure
+how often a rhythm is called atrial fibrillation that is none, as they are and with simulated
+ectopy, bigeminy and trigeminy; nobody learns from them, and heart failure is refused: such records
+are no negatives. Flutter, which is neither label, is answered by the fold that tests its record.
 
 The methods judge the same windows, all folds' test records together: the recipe's adapter on its
 frozen LLM, logistic regression on that adapter's encoder (`probe`), and gradient boosting of
@@ -18,76 +16,51 @@ OUT/adapter-foldN: `tokenization_study compare` takes it, for numbers in the pro
 """
 
 import argparse
-import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from benchmarks.machine import record
 from benchmarks.quality.pooled_folds import ADAPTER, FoldRun, parser, tell
 from benchmarks.quality.pooled_scores import Fold, pooled, summary
 from sensor2llm.command import read_recipe
-from sensor2llm.datasets.heart import afdb, rr_intervals
+from sensor2llm.datasets.heart import rr_intervals
+from sensor2llm.datasets.heart.af_rhythm import (
+    FIBRILLATION,
+    LABELS,
+    NORMAL,
+    on_grid,
+    read_beats,
+    simulated,
+)
 from sensor2llm.datasets.heart.beat_intervals import SPEC
+from sensor2llm.datasets.heart.premature_beats import PATTERNS
+from sensor2llm.datasets.simulation.config import SimulationConfig
+from sensor2llm.datasets.writing import write_source
 from sensor2llm.errors import ConfigError, DataError, run_verb
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
-from sensor2llm.training.record import write_json
+from sensor2llm.tasks.metrics import Predictions
 
-NORMAL, FIBRILLATION = afdb.LABELS["(N"], afdb.LABELS["(AFIB"]
-LABELS = (NORMAL, FIBRILLATION)
-USED = {"N": NORMAL, NORMAL: NORMAL, "AFIB": FIBRILLATION, FIBRILLATION: FIBRILLATION}
-"""The readers' labels that are used, and what they are called here."""
 FAILING = ("chf", "failure")
-GRID_HZ = 128.0
-HEALTHY_WINDOWS = 100
+HEALTHY, FLUTTER = "healthy", "flutter"
+FLUTTERING = ("AFL", "atrial flutter")
+HEALTHY_WINDOWS, SIMULATED_WINDOWS = 100, 20
+SEED = 29
 METHODS = ("gradient boosting", ADAPTER)
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "rhythm.yaml"
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "rhythm" / "results.json"
 
 
-def on_grid(
-    intervals_ms: Float[np.ndarray, "*batch beat"], rate_hz: float
-) -> Float[np.ndarray, "*batch beat"]:
-    """Move beats to the nearest tick of a clock; give the intervals between them, in ms.
-
-    The first interval starts on a tick. Intervals that were counted at `rate_hz` stay as they are.
-    """
-    times_s = np.cumsum(np.asarray(intervals_ms, np.float64), axis=-1) / 1000
-    ticks = np.rint(times_s * rate_hz)
-    return np.diff(ticks, axis=-1, prepend=0.0) * (1000 / rate_hz)
-
-
-def moved(window: Window, label: str | None, grid_hz: float) -> Window:
-    """Give a window with its beats on a grid (none for 0 Hz) and another label."""
-    intervals = window.signals["rr"]
-    signals = {"rr": on_grid(intervals, grid_hz) if grid_hz else intervals}
-    return replace(window, signals=signals, label=label)
-
-
-def used_windows(
-    windows: Iterable[Window], grid_hz: float, counts: Counter[str]
-) -> Iterator[Window]:
-    """Give the windows of the two rhythms; count those that are left out by their label."""
-    for window in windows:
-        label = USED.get(window.label or "")
-        if label is None:
-            counts[f"windows left out: {window.label or 'no rhythm noted'}"] += 1
-        else:
-            yield moved(window, label, grid_hz)
-
-
-def healthy_windows(windows: Iterable[Window], grid_hz: float, each: int) -> Iterator[Window]:
+def healthy_windows(windows: Iterable[Window], each: int) -> Iterator[Window]:
     """Give `each` windows of every record, spread evenly over it, as normal rhythm.
 
     Raises:
@@ -101,121 +74,191 @@ def healthy_windows(windows: Iterable[Window], grid_hz: float, each: int) -> Ite
                 "atrial fibrillation; give healthy records only"
             )
         places = np.linspace(0, len(own) - 1, min(each, len(own))).round().astype(int)
-        yield from (moved(own[i], NORMAL, grid_hz) for i in places.tolist())
+        yield from (on_grid(own[i], NORMAL) for i in places.tolist())
 
 
-def make_store(source: Path | None, out: Path, grid_hz: float) -> tuple[WindowStore, Any]:
-    """Write the store of the two rhythms, unless it is there; give it and what was left out.
+def premature_windows(windows: Iterable[Window], pattern: str) -> Iterator[Window]:
+    """Give healthy windows with premature beats."""
+    generator = np.random.default_rng([SEED, list(PATTERNS).index(pattern)])
+    for window in healthy_windows(windows, SIMULATED_WINDOWS):
+        yield simulated(window, pattern, generator)
+
+
+def flutter_windows(windows: Iterable[Window]) -> Iterator[Window]:
+    """Give the windows of flutter, without a label: none of the two rhythms is right."""
+    return (on_grid(window, None) for window in windows if window.label in FLUTTERING)
+
+
+def make_store(source: Path | None, path: Path) -> WindowStore:
+    """Prepare the store of the two rhythms, unless it is there.
 
     Raises:
-        ConfigError: it is not there, or is on another grid, and no folder is given.
+        ConfigError: it is not there, and no folder is given.
         DataError: files that are not as published.
     """
-    path, counted = out / "store", out / "left_out.json"
-    counts_before = json.loads(counted.read_text(encoding="utf-8")) if counted.is_file() else {}
-    if counts_before.get("grid_hz") == grid_hz:
-        return WindowStore.open(path), counts_before
+    if (path / "store.json").is_file():
+        return WindowStore.open(path)
     if source is None:
-        raise ConfigError(
-            f"'{out}' has no windows on a grid of {grid_hz:g} Hz yet; give --from FOLDER"
-        )
-    wfdb = any(source.glob("*.atr")) or any(source.glob("atr*.txt"))
-    reading = (afdb if wfdb else rr_intervals).read(source, SourceOptions())
-    counts: Counter[str] = Counter()
-    windows = used_windows(reading.windows, grid_hz, counts)
-    store = WindowStore.write(path, SPEC, windows, LABELS, source=reading.source)
-    classes = np.bincount(np.asarray(store.labels), minlength=len(LABELS)).tolist()
-    counts_before = {"grid_hz": grid_hz, "used": dict(zip(LABELS, classes, strict=True))}
-    write_json(counted, counts_before | {"left out": dict(counts) | reading.ledger.reasons()})
-    return store, json.loads(counted.read_text(encoding="utf-8"))
+        raise ConfigError(f"'{path}' is not there yet; give --from FOLDER")
+    return write_source("af_rhythm", source, path, SourceOptions(), SimulationConfig())
 
 
-def make_healthy(source: Path | None, out: Path, grid_hz: float) -> WindowStore | None:
-    """Write the healthy records' store, unless it is there; None where no folder was ever given."""
-    path = out / f"healthy-{grid_hz:g}"
-    if not (path / "store.json").is_file():
-        if source is None:
-            return None
-        reading = rr_intervals.read(source, SourceOptions())
-        windows = healthy_windows(reading.windows, grid_hz, HEALTHY_WINDOWS)
-        WindowStore.write(path, SPEC, windows, LABELS, source=reading.source)
-    return WindowStore.open(path)
+def make_judged(source: Path | None, healthy: Path | None, out: Path) -> dict[str, WindowStore]:
+    """Write the stores that are judged alone, unless they are there; those of no folder lack."""
+    options = SourceOptions()
+
+    def normal(pattern: str) -> Iterator[Window]:
+        windows = rr_intervals.read(healthy, options).windows
+        if pattern == HEALTHY:
+            return healthy_windows(windows, HEALTHY_WINDOWS)
+        return premature_windows(windows, pattern)
+
+    makers = {name: (healthy, partial(normal, name)) for name in (HEALTHY, *PATTERNS)}
+    makers[FLUTTER] = (source, lambda: flutter_windows(read_beats(source, options).windows))
+    stores = {}
+    for name, (folder, make) in makers.items():
+        path = out / name
+        if not (path / "store.json").is_file():
+            if folder is None:
+                continue
+            WindowStore.write(path, SPEC, make(), LABELS, source=f"{name} of {folder.name}")
+        stores[name] = WindowStore.open(path)
+    return stores
 
 
 def false_alarms(
-    store: WindowStore, folds: Sequence[Fold], name: str, draws: int = 2000
+    store: WindowStore, folds: Sequence[Fold], key: str, draws: int = 2000
 ) -> dict[str, Any]:
-    """Give the share of healthy windows that are called atrial fibrillation.
+    """Give the share of another store's windows that are called atrial fibrillation.
 
     Each fold's model judges all of them; the share is the folds' mean, and its 95 % interval
     resamples records.
+
+    Args:
+        store: what `key` holds the probabilities of.
+        folds: what was judged.
+        key: "METHOD of STORE".
+        draws: of records.
     """
-    alarms = np.mean([fold[f"{name} of healthy"].argmax(1) == 1 for fold in folds], axis=0)
-    _, who = np.unique(store.subject_ids, return_inverse=True)
+    alarms = np.mean([fold[key].argmax(1) == 1 for fold in folds], axis=0)
+    return _rate(alarms, np.asarray(store.subject_ids), draws)
+
+
+def alarms_of_tested(
+    store: WindowStore, records: Sequence[Sequence[str]], folds: Sequence[Fold], key: str
+) -> dict[str, Any]:
+    """Give the same where the records are folds' own: each is judged by the fold that tests it.
+
+    Args:
+        store: what `key` holds the probabilities of.
+        records: each fold's test records.
+        folds: what was judged.
+        key: "METHOD of STORE".
+    """
+    called, judged = np.zeros(len(store), bool), np.zeros(len(store), bool)
+    for names, fold in zip(records, folds, strict=True):
+        own = np.isin(store.subjects, list(names))
+        called[own], judged[own] = fold[key][own].argmax(1) == 1, True
+    return _rate(called[judged], np.asarray(store.subject_ids)[judged])
+
+
+def _rate(alarms: np.ndarray, records: np.ndarray, draws: int = 2000) -> dict[str, Any]:
+    _, who = np.unique(records, return_inverse=True)
     by_record = np.bincount(who, alarms) / np.bincount(who)
-    records = len(by_record)
-    chosen = np.random.default_rng(0).integers(records, size=(draws, records))
+    count = len(by_record)
+    chosen = np.random.default_rng(0).integers(count, size=(draws, count))
     return {
         "rate": float(alarms.mean()),
         "interval": np.quantile(by_record[chosen].mean(1), [0.025, 0.975]).tolist(),
-        "records": records,
+        "records": count,
         "windows": len(alarms),
         "records above 10 %": int((by_record > 0.1).sum()),
     }
 
 
 def measured(
-    run: FoldRun, methods: Iterable[str], healthy: WindowStore | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Judge what is not kept yet; give the methods' rows and their false alarms."""
-    predictions, alarms = {}, {}
+    run: FoldRun, methods: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Judge what is not kept yet; give the methods' rows, and by store who is called what."""
+    predictions: dict[str, Any] = {}
+    alarms: dict[str, dict[str, Any]] = {name: {} for name in (FIBRILLATION, *run.others)}
+    records = [run.split(fold).subjects(run.store)["test"] for fold in run.folds]
     for method in methods:
         folds = run.judge(method)
         for name in (method, "probe") if method == ADAPTER else (method,):
             predictions[name] = pooled(run.store, folds, name)
-            if healthy is not None:
-                alarms[name] = false_alarms(healthy, folds, name)
+            alarms[FIBRILLATION][name] = sensitivity(predictions[name])
+            for other, store in run.others.items():
+                key = f"{name} of {other}"
+                alarms[other][name] = (
+                    alarms_of_tested(store, records, folds, key)
+                    if other == FLUTTER
+                    else false_alarms(store, folds, key)
+                )
     return summary(predictions, ADAPTER), alarms
+
+
+def sensitivity(predictions: Predictions) -> dict[str, Any]:
+    """Give the share of test windows of atrial fibrillation that are called so."""
+    true, own = predictions.true == LABELS.index(FIBRILLATION), LABELS.index(FIBRILLATION)
+    return _rate(predictions.predicted[true] == own, predictions.subjects[true])
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Prepare, judge and measure."""
     options.out.mkdir(parents=True, exist_ok=True)
-    store, data = make_store(options.source, options.out, options.grid_hz)
-    healthy = make_healthy(options.healthy, options.out, options.grid_hz)
+    store = make_store(options.source, options.data or options.out / "store")
     folds = FoldRun(
         recipe=read_recipe(options.recipe, Recipe),
         store=store,
         folds=tuple(options.folds),
         out=options.out,
-        others={"healthy": healthy} if healthy else {},
-        made_of={"grid_hz": options.grid_hz},
+        others=make_judged(options.source, options.healthy, options.out),
     )
-    rows, alarms = measured(folds, options.methods, healthy)
-    return {"data": data, "folds": options.folds, "rows": rows, "false_alarms": alarms}
+    rows, alarms = measured(folds, options.methods)
+    return {"data": data_of(store), "folds": options.folds, "rows": rows, "false_alarms": alarms}
 
 
-def alarm_table(alarms: Mapping[str, Mapping[str, Any]]) -> str:
-    """Give each method's false alarms on healthy records as a Markdown table."""
-    lines = ["| method | healthy windows called atrial fibrillation (95 %) |", "|---|---|"]
-    for name, row in alarms.items():
-        low, high = row["interval"]
-        lines.append(f"| {name} | {row['rate']:.2%} ({low:.2%} to {high:.2%}) |")
+def data_of(store: WindowStore) -> dict[str, Any]:
+    """Say how many windows of each rhythm there are, and what was left out."""
+    counts = np.bincount(np.asarray(store.labels), minlength=len(LABELS)).tolist()
+    return {
+        "used": dict(zip(LABELS, counts, strict=True)),
+        "left out": store.ledger.reasons(),
+    }
+
+
+def alarm_table(alarms: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Give each method's share called atrial fibrillation, a column a kind of window."""
+    methods = list(dict.fromkeys(name for rows in alarms.values() for name in rows))
+    kinds = [kind for kind, rows in alarms.items() if rows]
+    lines = [
+        f"| called atrial fibrillation | {' | '.join(kinds)} |",
+        "|---" * (len(kinds) + 1) + "|",
+    ]
+    for method in methods:
+        cells = [_share(alarms[kind][method]) for kind in kinds]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    low, high = row["interval"]
+    return f"{row['rate']:.2%} ({low:.2%} to {high:.2%})"
 
 
 def main() -> None:
     """Judge what is missing, and print the tables."""
     words = parser(__doc__ or "", METHODS, RESULTS, RECIPE)
     words.add_argument("--from", dest="source", type=Path, help="folder of MIT-BIH AF's intervals")
+    words.add_argument("--data", type=Path, help="a store that `prepare af_rhythm` wrote")
     words.add_argument("--healthy", type=Path, help="folder of healthy records' intervals")
-    words.add_argument("--grid_hz", type=float, default=GRID_HZ, help="0 leaves the recorders' own")
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     started = os.getloadavg()
     result = record("quality.rhythm", run(options), started)
     tell(result, options)
-    if result["false_alarms"]:
+    if any(result["false_alarms"].values()):
         print("\n" + alarm_table(result["false_alarms"]))
 
 

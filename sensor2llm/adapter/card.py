@@ -57,7 +57,7 @@ def card_text(
         abilities=_abilities(tasks, len(manifest["label_texts"])),
         says_labels=CLASSIFICATION in tasks,
         signals=signals_table(manifest["spec"]),
-        data=data or ["Source: see resolved.yaml"],
+        data=[*(data or ["Source: see resolved.yaml"]), licence_line(manifest)],
         projector=manifest["projector"] and {"kind": None, **manifest["projector"]},
         rank=manifest.get("lora_rank", 0),
         prefix=manifest.get("prefix_tokens", 0),
@@ -128,6 +128,12 @@ def data_lines(data: Mapping[str, Any]) -> list[str]:
     people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
     lines = [f"Source: {source}", f"Licence of the data: {licence}"]
     return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines
+
+
+def licence_line(manifest: Mapping[str, Any]) -> str:
+    """Say by which licence the weights are given, as the manifest states it."""
+    licence = manifest.get("license") or "not stated; the data's has to be kept in any case"
+    return f"Licence of the {manifest.get('kind', 'adapter')}'s weights: {licence}"
 
 
 def between_text(metrics: Mapping[str, Any]) -> str:

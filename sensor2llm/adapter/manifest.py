@@ -45,6 +45,7 @@ def manifest_of(parts: AdapterParts) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "kind": "adapter",
+        **_licence(parts.provenance.recipe),
         **_data(parts.data),
         **_prompt(parts.prompt),
         "llm": parts.llm.name,
@@ -55,6 +56,12 @@ def manifest_of(parts: AdapterParts) -> dict[str, Any]:
         "trained_parameters": parts.trained_parameters,
         "versions": versions(),
     }
+
+
+def _licence(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Give the licence of the weights; nothing where the recipe states none."""
+    licence = recipe.get("license")
+    return {"license": licence} if licence else {}
 
 
 def _data(data: AdapterData) -> dict[str, Any]:

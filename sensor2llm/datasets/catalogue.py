@@ -115,6 +115,13 @@ SOURCES: dict[str, PublishedDataset] = {
         download="https://physionet.org/content/afdb/1.0.0/",
         module="heart.afdb",
     ),
+    "af_rhythm": PublishedDataset(
+        title="MIT-BIH AF as two rhythms, normal and atrial fibrillation, with simulated premature "
+        "beats (Moody & Mark 1983)",
+        licence="ODC-By 1.0",
+        download="https://physionet.org/content/afdb/1.0.0/",
+        read=_reader("heart.af_rhythm"),
+    ),
     "rr_intervals": PublishedDataset(
         title="inter-beat-interval text files, one beat a line, a folder a class",
         licence="the files' own",

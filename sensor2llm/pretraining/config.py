@@ -20,6 +20,10 @@ from sensor2llm.pretraining.objective_config import (
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
 
+MODALITY_DROPOUT = 0.3
+"""Share of a training window's modalities that encoders and adapters learn without; chosen on
+validation people (benchmarks.quality.missing_sensors)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig:
@@ -51,6 +55,14 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         check_share("label_smoothing", self.label_smoothing)
+
+
+def encoder_finetuning() -> FinetuneConfig:
+    """Give the supervised stage of an encoder that is kept: any of its sensors may fail later.
+
+    Studies and probes judge windows as they are and start from `FinetuneConfig`.
+    """
+    return FinetuneConfig(augment=AugmentConfig(modality_dropout=MODALITY_DROPOUT))
 
 
 def pretrain_loop() -> LoopConfig:
@@ -137,7 +149,7 @@ class EncoderRecipe:
     """Length, batches and learning rate of the pretraining."""
     finetune: bool = False
     """Then train the encoder and a plain head on the labels."""
-    supervised: FinetuneConfig = field(default_factory=FinetuneConfig)
+    supervised: FinetuneConfig = field(default_factory=encoder_finetuning)
     """Head, augmentation and label smoothing of the fine-tuning."""
     finetune_loop: LoopConfig = field(default_factory=finetune_loop)
     """Length, batches and learning rate of the fine-tuning."""
@@ -145,6 +157,9 @@ class EncoderRecipe:
     """Fine-tune on validation people, too. It then lasts exactly finetune_loop.epochs."""
     seed: int | None = None
     """Seed of both stages, in place of their loops' own."""
+    license: str | None = None
+    """Licence of the encoder's weights, as the hub calls it (apache-2.0). The data's own has to be
+    kept in any case."""
 
     def __post_init__(self) -> None:
         check_choice("objective", self.objective, get_args(Objective))

@@ -115,7 +115,8 @@ def _save(
         people = {part: list(names) for part, names in split.subjects(store).items()}
         stated = manifest(store, normaliser, **asdict(recipe), people=people, stages=stages)
         taught = Taught.of(store, np.concatenate([split.train, split.validation]))
-        encoder.save_pretrained(out, stated | {"taught": taught.to_dict()})
+        licence = {"license": recipe.license} if recipe.license else {}
+        encoder.save_pretrained(out, licence | stated | {"taught": taught.to_dict()})
     process_state().wait_for_everyone()
 
 

@@ -15,7 +15,7 @@ from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.errors import ConfigError
 from sensor2llm.llm.config import LowRankConfig, PrefixConfig, SoftPromptConfig
-from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.pretraining.config import MODALITY_DROPOUT, EncoderRecipe
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
 
@@ -125,13 +125,17 @@ class Recipe:
     regression."""
     align_epochs: int = 0
     """First so many epochs on captions with the projector alone, then the tasks (two stages)."""
-    modality_dropout: float = 0.0
-    """Share of a window's modalities that training takes away. One always stays."""
+    modality_dropout: float = MODALITY_DROPOUT
+    """Share of a window's modalities that training takes away, so that a sensor may be missing in
+    use. One always stays; questions and captions have `hide` of their task."""
     objective: Literal["answer", "labels", "both"] = "both"
     """Loss: the answer's tokens, all labels' scores, or both. The answer is what the LLM
     writes; scores stand against each other (alone: less what each label scores before training)."""
     loop: LoopConfig = field(default_factory=adapter_loop)
     """How the bridge is trained."""
+    license: str | None = None
+    """Licence of the adapter's weights and a new encoder's, as the hub calls it (apache-2.0). The
+    data's own has to be kept in any case."""
     out: Path = Path("runs/adapter")
     """The adapter's folder. Checkpoints and logs go to OUT-run beside it."""
 

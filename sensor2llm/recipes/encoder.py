@@ -10,6 +10,7 @@ from sensor2llm.encoders.files import find_encoder, read_manifest
 from sensor2llm.encoders.joined import join_encoders
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
+from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe
 from sensor2llm.signals.normalise import merge
@@ -71,9 +72,15 @@ def load_encoder(*folders: Path) -> LoadedEncoder:
     return LoadedEncoder(encoder, normaliser, tuple(map(Taught.from_manifest, manifests)))
 
 
+def _stages(recipe: Recipe) -> EncoderRecipe:
+    """Give the new encoder's recipe: with the adapter's split, and licence where it has none."""
+    licence = recipe.new_encoder.license or recipe.license
+    return replace(recipe.new_encoder, split=recipe.split, license=licence)
+
+
 def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:
     """Make a new encoder in the run folder, or take the one that an interrupted run finished."""
-    folder, stages = recipe.run / "encoder", replace(recipe.new_encoder, split=recipe.split)
+    folder, stages = recipe.run / "encoder", _stages(recipe)
     key = json.loads(json.dumps({"stages": asdict(stages), "data": store.fingerprint}))
     mark = recipe.run / "encoder.json"
     if resume and folder.is_dir() and is_marked(mark, key, f"the encoder in {folder}"):

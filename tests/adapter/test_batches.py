@@ -5,9 +5,15 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch, Request, RequestBatch, hide_signals
+from sensor2llm.adapter.builders import build_cross_attention, build_projector
 from sensor2llm.adapter.signal_text import window_variables
-from tests.models import normaliser, small_model, windows
+from sensor2llm.bridge.config import PROJECTOR_KINDS, ProjectorConfig
+from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.modality_encoders import MODALITY_ENCODERS
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from tests.models import normaliser, small_adapter, small_model, tiny_llm, windows
 from tests.signals.stores import SPEC
 
 NAMES = {"values", "scale"}
@@ -126,16 +132,46 @@ def test_an_asked_batch_hides_its_signals_and_keeps_its_questions(signals):
     assert found.to("meta").signals.present.device.type == "meta"
 
 
-def test_hiding_features_is_the_same_to_a_bridge_as_hiding_signals(signals):
-    model = small_model()
+def bridged(kind: str, projector: ProjectorConfig) -> SensorAdapter:
+    """Build an adapter with encoders of this kind and this bridge."""
+    llm = tiny_llm()
+    torch.manual_seed(0)
+    sizes = EncoderConfig(kind=kind, width=8, pooled_steps=4, token_width=8, patches=4)
+    encoder = SignalEncoder(SPEC, sizes).requires_grad_(False)
+    built = build_projector(projector, encoder, llm.width, llm.embedding_std)
+    built.use_vocabulary(torch.randn(200, llm.width))
+    gated = None
+    if projector.kind == "cross_attention":
+        mark = torch.zeros(1, llm.width)
+        gated = build_cross_attention(projector, mark, layers=1, hidden=llm.width)
+    return small_adapter(
+        llm, encoder=encoder, projector=built, projector_config=projector, cross_attention=gated
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "projector", "scale"),
+    [
+        *((kind, "mlp", False) for kind in MODALITY_ENCODERS),
+        *(("temporal_cnn", kind, scale) for kind in PROJECTOR_KINDS for scale in (False, True)),
+    ],
+)
+def test_a_bridge_cannot_tell_hidden_features_from_a_sensor_that_is_missing(
+    signals, kind: str, projector: str, scale: bool
+):
+    config = ProjectorConfig(kind=projector, tokens=4, hidden=16, scale=scale)
+    adapter = bridged(kind, config)
     hidden = torch.zeros_like(signals.present)
     hidden[:3, 0] = hidden[3:, 2] = True
-    of_signals = model.features(hide_signals(signals, hidden))
-    of_features = model.features(signals).mask_modalities(hidden)
-    assert torch.equal(of_signals.present, of_features.present)
     with torch.no_grad():
-        found, expected = (model.adapter.media(batch) for batch in (of_features, of_signals))
-    torch.testing.assert_close(found, expected)
+        of_signals = adapter.features(hide_signals(signals, hidden))
+        of_features = adapter.features(signals).mask_modalities(hidden)
+        found, expected = (adapter.media(batch) for batch in (of_features, of_signals))
+    assert torch.equal(of_signals.present, of_features.present)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        whole = adapter.media(adapter.features(signals))
+    assert not torch.allclose(found, whole, atol=1e-3)
 
 
 def test_a_prompt_tells_nothing_of_modalities_that_were_hidden(signals):

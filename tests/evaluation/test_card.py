@@ -6,7 +6,8 @@ import pytest
 
 from sensor2llm.datasets.catalogue import SOURCES
 from sensor2llm.errors import ArtefactError
-from sensor2llm.evaluation.cards.adapter import write_card
+from sensor2llm.evaluation.cards.adapter import repeats_text, write_card
+from sensor2llm.evaluation.cards.task import question_table
 from sensor2llm.evaluation.missing import missing_summary
 from tests.signals.stores import SPEC
 
@@ -133,3 +134,69 @@ def test_broken_metrics(folder):
     (folder / "metrics.json").write_text("{")
     with pytest.raises(ArtefactError, match="is no JSON"):
         write_card(folder)
+
+
+def test_a_card_says_who_chose_which_seed_it_is_and_what_others_reach(folder):
+    assert (
+        "Chosen on validation people: which step's weights are kept."
+        in write_card(folder).read_text()
+    )
+    (folder / "resolved.yaml").write_text("loop: {seed: 4}\n")
+    mean = {"seeds": [0, 1, 4], "folds": [None], "macro_f1": 0.48, "sd": 0.02,
+            "interval": [0.41, 0.55], "covers_retraining": True, "command": "x"}  # fmt: skip
+    (folder / "metrics_repeated.json").write_text(json.dumps(mean))
+    line = (
+        "This adapter is seed 4; its recipe's runs: 0.480 ± 0.020, 3 seeds "
+        "(95 % over people and retraining: 0.410 to 0.550)."
+    )
+    assert line in write_card(folder).read_text()
+
+
+def test_one_seed_in_folds_covers_people_alone():
+    mean = {"seeds": [0], "folds": [0, 1], "macro_f1": 0.5, "sd": 0.1, "interval": [0.4, 0.6],
+            "covers_retraining": False}  # fmt: skip
+    assert (
+        repeats_text(mean) == "0.500 ± 0.100, 1 seed in 2 folds (95 % over people: 0.400 to 0.600)"
+    )
+    assert repeats_text(mean | {"interval": None}) == "0.500 ± 0.100, 1 seed in 2 folds"
+
+
+def test_people_who_chose_are_said_to_flatter(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["data"]["people"]["validation"] = 5
+    metrics["split"] = "validation"
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = write_card(folder).read_text()
+    assert "Chosen on the 5 people for validation, who are judged here: the scores flatter." in text
+
+
+def test_random_weights_that_were_not_retrained_are_in_no_card(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["controls"]["random_llm"] = CONTROL | {"macro_f1": 0.987}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = write_card(folder).read_text()
+    assert "0.987" not in text
+    assert "random-weight" not in text
+
+
+def test_the_licence_of_the_weights_is_the_manifests(folder):
+    assert (
+        "Licence of the adapter's weights: not stated; the data's" in write_card(folder).read_text()
+    )
+    (folder / "sensor2llm.json").write_text(json.dumps(MANIFEST | {"license": "mit"}))
+    text = write_card(folder).read_text()
+    assert "license: mit\n" in text
+    assert "Licence of the adapter's weights: mit" in text
+
+
+def test_questions_that_any_window_answers_enter_no_mean():
+    def kind(true: float, swapped: float, questions: int) -> dict[str, float]:
+        return {"true": true, "swapped_true": swapped, "frequent_true": 0.5, "questions": questions}
+
+    kinds = {"step_rate": kind(0.9, 0.4, 300), "intensity": kind(0.5, 0.52, 100)}
+    text = question_table({"by_template": kinds | {"which_missing": kind(1.0, 0.99, 900)}})
+    assert "| intensity | 50.0% | 52.0% | 50.0% | 100 |" in text
+    assert "| mean over questions | 80.0% | 43.0% | 50.0% | 400 |" in text
+    assert "| mean over kinds | 70.0% | 46.0% | 50.0% | 400 |" in text
+    assert text.endswith("which missing (100.0% and 99.0% of 900).")
+    assert "Left out" not in question_table({"by_template": kinds})

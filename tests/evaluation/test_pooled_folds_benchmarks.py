@@ -2,7 +2,6 @@
 
 import json
 from argparse import Namespace
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,25 +13,29 @@ from benchmarks.quality import pooled_folds, rhythm, stress
 from benchmarks.quality.pooled_folds import ADAPTER, CLASSIFIERS, Classifier, FoldRun, kept
 from benchmarks.quality.pooled_scores import auroc, auroc_draws, pooled, summary, table
 from benchmarks.quality.rhythm import (
-    FIBRILLATION,
-    LABELS,
-    NORMAL,
+    FLUTTER,
+    HEALTHY,
+    SIMULATED_WINDOWS,
     alarm_table,
+    alarms_of_tested,
+    data_of,
     false_alarms,
     healthy_windows,
-    make_healthy,
+    make_judged,
     make_store,
-    on_grid,
-    used_windows,
+    sensitivity,
 )
 from sensor2llm.command import read_recipe
+from sensor2llm.datasets.heart.af_rhythm import FIBRILLATION, LABELS, NORMAL, two_rhythms
 from sensor2llm.datasets.heart.beat_intervals import SPEC
+from sensor2llm.datasets.heart.premature_beats import PATTERNS
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.handcrafted_features import handmade_features
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.config import SplitConfig
+from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
@@ -61,7 +64,7 @@ def windows(people: int = 6, each: int = 8) -> list[Window]:
 @pytest.fixture
 def store(tmp_path) -> WindowStore:
     return WindowStore.write(
-        tmp_path / "store", SPEC, used_windows(windows(), 128.0, Counter()), LABELS
+        tmp_path / "store", SPEC, two_rhythms(iter(windows()), Ledger()), LABELS
     )
 
 
@@ -88,40 +91,9 @@ def write_beats(folder: Path, record: str, labels: list[str], rate_hz: float = 2
     (folder / f"{record}.txt").write_text(text)
 
 
-def test_beats_move_to_the_nearest_tick_and_stay_there():
-    intervals = beats("AFIB", 60)
-    moved = on_grid(intervals, 128.0)
-    ticks = moved * 128 / 1000
-    np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-9)
-    np.testing.assert_allclose(np.cumsum(moved), np.cumsum(intervals), atol=1000 / 128 / 2 + 1e-9)
-    np.testing.assert_array_equal(on_grid(moved, 128.0), moved)
-
-
-def test_intervals_counted_on_the_grid_survive_four_decimals_in_a_text_file():
-    counted = np.random.default_rng(0).integers(60, 200, 60) * (1000 / 128)
-    np.testing.assert_allclose(on_grid(np.round(counted / 1000, 4) * 1000, 128.0), counted)
-
-
-def test_only_the_two_rhythms_are_used_and_the_others_counted():
-    given = [replace(windows()[0], label=x) for x in ("N", "AFL", None, "AFIB", "J", "AFL")]
-    counts: Counter[str] = Counter()
-    assert [w.label for w in used_windows(given, 0.0, counts)] == [NORMAL, FIBRILLATION]
-    assert counts == {
-        "windows left out: AFL": 2,
-        "windows left out: J": 1,
-        "windows left out: no rhythm noted": 1,
-    }
-
-
-def test_both_readers_names_of_a_rhythm_are_one():
-    given = [replace(windows()[0], label=x) for x in ("N", NORMAL, "AFIB", FIBRILLATION)]
-    found = [w.label for w in used_windows(given, 0.0, Counter())]
-    assert found == [NORMAL, NORMAL, FIBRILLATION, FIBRILLATION]
-
-
 def test_healthy_windows_are_spread_over_each_record_and_called_normal():
     given = [replace(w, label="nsr2db") for w in windows(people=2, each=8)]
-    found = list(healthy_windows(given, 128.0, 3))
+    found = list(healthy_windows(given, 3))
     assert [(w.subject, w.start_s) for w in found] == [
         (name, start) for name in ("r0", "r1") for start in (0.0, 48.0 * 4, 48.0 * 7)
     ]
@@ -132,40 +104,70 @@ def test_healthy_windows_are_spread_over_each_record_and_called_normal():
 def test_heart_failure_is_refused_as_a_negative(label: str):
     given = [replace(w, label=label) for w in windows(people=1)]
     with pytest.raises(DataError, match="heart failure is no negative"):
-        list(healthy_windows(given, 128.0, 3))
+        list(healthy_windows(given, 3))
 
 
 def test_stores_are_made_once_from_the_published_intervals(tmp_path):
     write_beats(tmp_path / "afdb", "04015", ["N", "AFIB", "AFL"])
     write_beats(tmp_path / "nsr2db", "nsr001", ["unlabelled"] * 4, rate_hz=128.0)
-    store, told = make_store(tmp_path / "afdb", tmp_path, 128.0)
-    assert told["used"] == {NORMAL: 1, FIBRILLATION: 1}
-    assert told["left out"]["windows left out: AFL"] == 1
-    assert make_store(None, tmp_path, 128.0)[1] == told
-    with pytest.raises(ConfigError, match="no windows on a grid of 0 Hz yet; give --from FOLDER"):
-        make_store(None, tmp_path, 0.0)
-    assert make_healthy(None, tmp_path, 128.0) is None
-    healthy = make_healthy(tmp_path / "nsr2db", tmp_path, 128.0)
-    assert healthy is not None
-    assert len(healthy) == 4
-    for values in (store.read([0, 1])["rr"], healthy.read([0])["rr"]):
-        ticks = values * 128 / 1000
-        np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-4)
+    path = tmp_path / "out" / "store"
+    with pytest.raises(ConfigError, match="store' is not there yet; give --from FOLDER"):
+        make_store(None, path)
+    store = make_store(tmp_path / "afdb", path)
+    assert data_of(store)["used"] == {NORMAL: 1, FIBRILLATION: 1}
+    assert data_of(store)["left out"]["windows of AFL"] == 1
+    assert len(make_store(None, path)) == len(store)
+
+    assert make_judged(None, None, tmp_path / "none") == {}
+    made = make_judged(tmp_path / "afdb", tmp_path / "nsr2db", tmp_path / "out")
+    assert list(made) == [HEALTHY, *PATTERNS, FLUTTER]
+    assert {name: len(one) for name, one in made.items()} == {
+        HEALTHY: 4, **dict.fromkeys(PATTERNS, 4), FLUTTER: 1,
+    }  # fmt: skip
+    assert SIMULATED_WINDOWS > 4
+    healthy = made[HEALTHY].read([0])["rr"]
+    for pattern in PATTERNS:
+        assert not np.array_equal(made[pattern].read([0])["rr"], healthy)
+    assert made[FLUTTER].subjects.tolist() == ["04015"]
+    assert np.asarray(made[FLUTTER].labels).tolist() == [-1]
+    again = make_judged(None, None, tmp_path / "out")
+    assert {n: one.fingerprint for n, one in again.items()} == {
+        n: one.fingerprint for n, one in made.items()
+    }
 
 
 def test_false_alarms_are_the_mean_of_the_folds_and_resample_records(tmp_path):
-    given = healthy_windows(windows(people=4), 0.0, 8)
+    given = healthy_windows(windows(people=4), 8)
     store = WindowStore.write(tmp_path / "healthy", SPEC, given, LABELS)
     alarmed = store.subjects == "r0"
     sure = np.stack([1 - alarmed, alarmed], axis=1).astype(float)
     folds = [{"x of healthy": sure}, {"x of healthy": np.tile([1.0, 0.0], (len(store), 1))}]
-    found = false_alarms(store, folds, "x")
+    found = false_alarms(store, folds, "x of healthy")
     assert found["rate"] == pytest.approx(0.5 / 4)
     assert (found["records"], found["windows"], found["records above 10 %"]) == (4, 32, 1)
     low, high = found["interval"]
     assert low == 0.0
     assert found["rate"] < high <= 0.5
-    assert f"| x | 12.50% (0.00% to {high:.2%}) |" in alarm_table({"x": found})
+    text = alarm_table({"healthy": {"x": found}, "ectopy": {"x": found}, "flutter": {}})
+    assert "| called atrial fibrillation | healthy | ectopy |" in text
+    assert f"| x | 12.50% (0.00% to {high:.2%}) | 12.50% (0.00% to {high:.2%}) |" in text
+
+
+def test_a_record_of_the_folds_is_judged_by_the_fold_that_tests_it(tmp_path):
+    store = WindowStore.write(tmp_path / "flutter", SPEC, windows(people=3, each=2))
+    always, never = np.tile([0.0, 1.0], (6, 1)), np.tile([1.0, 0.0], (6, 1))
+    folds = [{"x of flutter": always}, {"x of flutter": never}]
+    found = alarms_of_tested(store, [("r0",), ("r2",)], folds, "x of flutter")
+    assert (found["rate"], found["records"], found["windows"]) == (0.5, 2, 4)
+
+
+def test_sensitivity_is_the_share_of_fibrillation_that_is_called_so():
+    p = predictions()
+    right = [own for own, true in zip(p.predicted, p.true, strict=True) if true == 1]
+    found = sensitivity(p)
+    assert found["rate"] == pytest.approx(np.mean(right))
+    assert (found["windows"], found["records"]) == (60, 6)
+    assert 0 < found["rate"] < 1
 
 
 def test_auroc_is_scikit_learns_with_weights_and_ties():

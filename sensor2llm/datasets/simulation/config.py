@@ -36,6 +36,9 @@ class SimulationConfig:
     missing_share: float = 0.1
     """Share of a recording's modalities that are missing; one always stays."""
 
+    levels: int = 2
+    """Labels of the scenario daily: 2 (calm, stressed) or 5 (stress from 1 to 5)."""
+
     seed: int = 0
     """Seed of everything that is drawn."""
 
@@ -48,6 +51,10 @@ class SimulationConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"{name} must be positive, got {value}")
+        if self.levels not in (2, 5) or (self.levels != 2 and self.scenario != "daily"):
+            raise ConfigError(
+                f"levels must be 2 (daily: 2 or 5), got {self.levels} in {self.scenario}"
+            )
         if not 0 <= self.missing_share < 1:
             raise ConfigError(f"missing_share must be 0 to below 1, got {self.missing_share}")
         if self.rate_hz < 10:

@@ -23,6 +23,9 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 LABELS = ("calm", "stressed")
 DAY_S, DAYS = 86_400.0, 7
 STRESSED_FROM = 6.0
+LEVELS = ("1", "2", "3", "4", "5")
+LEVELS_FROM = (3.1, 4.4, 5.6, 6.9)
+"""Scores at which the next level begins: about a fifth of all days has each."""
 PERSISTENCE = 0.6
 COLUMNS = {
     "activity": (("steps", "steps/day"),),
@@ -72,9 +75,16 @@ def person(config: SimulationConfig, subject: str, rng: np.random.Generator) -> 
         stress = PERSISTENCE * stress + float(rng.normal(0, np.sqrt(1 - PERSISTENCE**2)))
         score = float(np.clip(5 + 2 * (habits.strain + stress), 0, 10))
         rows = summarise(habits, (score - 5) / 2, rng)
-        truth = Truth(0.0, DAY_S, LABELS[score >= STRESSED_FROM], {"stress_score": score})
+        truth = Truth(0.0, DAY_S, label_of(score, config.levels), {"stress_score": score})
         signals = {name: np.array(row, np.float32)[:, None] for name, row in rows.items()}
         yield make_simulated(subject, f"day-{day + 1}", modalities, signals, [truth])
+
+
+def label_of(score: float, levels: int) -> str:
+    """Give a day's label by its stress score, from 0 to 10."""
+    if levels == len(LEVELS):
+        return LEVELS[int(np.searchsorted(LEVELS_FROM, score, side="right"))]
+    return LABELS[score >= STRESSED_FROM]
 
 
 def summarise(habits: Habits, stress: float, rng: np.random.Generator) -> dict[str, list[float]]:

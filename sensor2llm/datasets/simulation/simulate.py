@@ -55,6 +55,8 @@ def simulated_spec(config: SimulationConfig) -> SignalSpec:
 
 def simulated_labels(config: SimulationConfig) -> tuple[str, ...]:
     """Give the labels of a scenario in their order."""
+    if config.levels == len(daily.LEVELS):
+        return daily.LEVELS
     return SCENARIOS[config.scenario].LABELS
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sensor2llm.adapter.card import between_text, data_lines, dataset_of, people_text
 from sensor2llm.adapter.card import card_text as base_card
 from sensor2llm.artefacts.card import table
+from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.errors import ArtefactError
 from sensor2llm.evaluation.cards.results import label_results, task_results
 from sensor2llm.evaluation.cards.task import read_tasks, task_section
@@ -16,10 +17,12 @@ from sensor2llm.training.record import write_bytes
 
 TEMPLATE = Path(__file__).with_name("adapter.md.j2")
 TEXT = "metrics_text.json"
+REPEATED = "metrics_repeated.json"
+"""What other seeds and folds of the same recipe reach; `benchmarks.quality.adapters` writes it."""
+RESOLVED = "resolved.yaml"
 CONTROLS = {
     "majority": "most frequent training label",
     "probe": "logistic regression on the same encoder features, no LLM",
-    "random_llm": "this bridge on a random-weight LLM",
     "text_only": "no signal, only the text",
     "zeroed": "signal set to its mean",
     "time_shuffled": "steps of the signal in random order",
@@ -53,7 +56,15 @@ def write_card(folder: str | Path, *, title: str | None = None, part: Path | Non
     alone = bool(tasks) and not place("metrics.json").is_file()
     metrics = {} if alone else _read(place("metrics.json"))
     by_text = _read(place(TEXT)) if place(TEXT).is_file() else None
-    text = card_text(manifest, metrics, title or folder.resolve().name, by_text, tasks)
+    repeated = _read(place(REPEATED)) if place(REPEATED).is_file() else None
+    text = card_text(
+        manifest,
+        metrics,
+        title or folder.resolve().name,
+        by_text,
+        tasks,
+        runs_text(_seed(place(RESOLVED)), repeated),
+    )
     write_bytes(new / "README.md", text.encode("utf-8"))
     return new / "README.md"
 
@@ -64,6 +75,7 @@ def card_text(
     title: str,
     by_text: Mapping[str, Any] | None = None,
     tasks: Mapping[str, Mapping[str, Any]] | None = None,
+    runs: str = "",
 ) -> str:
     """Return the text of a card with results.
 
@@ -73,6 +85,7 @@ def card_text(
         title: the first line.
         by_text: what `evaluate --by text` wrote.
         tasks: what `evaluate --task` wrote, by task.
+        runs: which seed this is, and what others of the recipe reach; see `runs_text`.
     """
     tasks = tasks or {}
     measured = [metrics, *tasks.values()]
@@ -93,8 +106,45 @@ def card_text(
         tasks=[task_section(scores) for scores in tasks.values()],
         by_text=by_text,
         text_scores=_text_scores(by_text) if by_text else (),
+        runs=runs,
+        chosen=chosen_text(metrics) if metrics else "",
         **_label_sections(metrics),
     )
+
+
+def runs_text(seed: int | None, repeated: Mapping[str, Any] | None) -> str:
+    """Put a released adapter's seed and the mean over the recipe's runs into one line."""
+    own = "" if seed is None else f"This adapter is seed {seed}"
+    others = f"its recipe's runs: {repeats_text(repeated)}" if repeated else ""
+    return "; ".join(part for part in (own, others) if part)
+
+
+def repeats_text(repeated: Mapping[str, Any]) -> str:
+    """Say what the runs of a recipe reach: how many seeds (and folds), mean, spread, interval."""
+    seeds, folds = len(repeated["seeds"]), len(repeated["folds"])
+    counts = f"{seeds} seed{'s' * (seeds > 1)}" + (f" in {folds} folds" if folds > 1 else "")
+    text = f"{repeated['macro_f1']:.3f} ± {repeated['sd']:.3f}, {counts}"
+    if not repeated.get("interval"):
+        return text
+    low, high = repeated["interval"]
+    over = "people and retraining" if repeated["covers_retraining"] else "people"
+    return f"{text} (95 % over {over}: {low:.3f} to {high:.3f})"
+
+
+def chosen_text(metrics: Mapping[str, Any]) -> str:
+    """Say on whose windows anything was chosen in the run that made the adapter."""
+    people = metrics.get("data", {}).get("people", {}).get("validation")
+    who = f"the {people_text(people)} for validation" if people else "validation people"
+    if metrics.get("split") == "validation":
+        return f"Chosen on {who}, who are judged here: the scores flatter."
+    return f"Chosen on {who}: which step's weights are kept. In training nobody else chose."
+
+
+def _seed(resolved: Path) -> int | None:
+    """Read the seed of a whole run; None where it is not told."""
+    recipe = read_yaml(resolved, ArtefactError) if resolved.is_file() else {}
+    seed = (recipe.get("loop") or {}).get("seed")
+    return seed if isinstance(seed, int) else None
 
 
 def _label_sections(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,14 +197,16 @@ def _text_scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _controls(metrics: Mapping[str, Any]) -> str:
     head = ["what the model gets", "macro-F1", "adapter minus this", "answers changed"]
     rows = [["this adapter", f"{metrics['macro_f1']:.3f}", "", ""]]
-    for name, control in metrics["controls"].items():
+    # Random weights that the bridge was never trained on show no more than that they are others.
+    shown = {name: one for name, one in metrics["controls"].items() if name != "random_llm"}
+    for name, control in shown.items():
         between = control.get("model_minus_control_interval")
         difference = f"{control['model_minus_control']:+.3f}"
         if between:
             difference += f" ({between[0]:+.3f} to {between[1]:+.3f})"
         scores = [f"{control['macro_f1']:.3f}", difference, f"{control['flip_rate']:.0%}"]
         rows.append([CONTROLS.get(name, name), *scores])
-    return _probed_table(head, rows, [metrics, *metrics["controls"].values()])
+    return _probed_table(head, rows, [metrics, *shown.values()])
 
 
 def _missing(metrics: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from sensor2llm.adapter.card import (
     between_text,
     data_lines,
     dataset_of,
+    licence_line,
     people_text,
     signals_table,
     window_text,
@@ -135,8 +136,7 @@ def _card_data(
 
 
 def _data(manifest: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
-    licence = manifest.get("license") or "not stated; the data's has to be kept in any case"
-    lines = [*data_lines(data), f"Licence of the encoder's weights: {licence}"]
+    lines = [*data_lines(data), licence_line({**manifest, "kind": "encoder"})]
     labels = ", ".join(f"`{label}`" for label in manifest.get("label_names", ()))
     return [*lines, f"Labels: {labels}"] if labels else lines
 

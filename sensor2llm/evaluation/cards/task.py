@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sensor2llm.adapter.card import people_text
 from sensor2llm.artefacts.card import table
 
@@ -22,6 +24,10 @@ SHARES = {
     "follows": "answers that change where the truth differs",
     "unparsed": "no answer to the question",
 }
+OVER_KINDS = ("true", "swapped_true", "frequent_true")
+ANY_WINDOW = 0.85
+"""A kind of question says nothing of listening where another person's window gives so large a share
+of true answers. A kind that is merely answered badly stays."""
 
 
 def read_tasks(place: Callable[[str], Path]) -> dict[str, Mapping[str, Any]]:
@@ -52,19 +58,54 @@ def task_section(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def question_table(metrics: Mapping[str, Any]) -> str:
-    """Write a line a kind of question, with what is reached without listening."""
+    """Write a line a kind of question, with what is reached without listening.
+
+    The last lines are means over questions and over kinds. Kinds that any window answers are named
+    below and enter neither.
+    """
+    kinds = metrics["by_template"]
+    any_window = {name: scores for name, scores in kinds.items() if _is_any_windows(scores)}
+    listened = {name: scores for name, scores in kinds.items() if name not in any_window}
     head = ("question", "true", "another person's window", "most frequent answer", "asked")
     lines = [
-        (
-            name.replace("_", " "),
-            f"{scores['true']:.1%}",
-            f"{scores['swapped_true']:.1%}",
-            f"{scores['frequent_true']:.1%}",
-            f"{scores['questions']:,}",
-        )
-        for name, scores in metrics["by_template"].items()
+        (_spoken(name), *_shares(scores), f"{scores['questions']:,}")
+        for name, scores in listened.items()
     ]
-    return table(head, lines)
+    if listened:
+        counts = [scores["questions"] for scores in listened.values()]
+        for title, weights in (("questions", counts), ("kinds", None)):
+            means = {
+                key: np.average([one[key] for one in listened.values()], weights=weights)
+                for key in OVER_KINDS
+            }
+            lines.append((f"mean over {title}", *_shares(means), f"{sum(counts):,}"))
+    return "\n\n".join([table(head, lines), *_left_out(any_window)])
+
+
+def _is_any_windows(scores: Mapping[str, Any]) -> bool:
+    return bool(scores["swapped_true"] >= ANY_WINDOW)
+
+
+def _shares(scores: Mapping[str, Any]) -> list[str]:
+    return [f"{scores[key]:.1%}" for key in OVER_KINDS]
+
+
+def _left_out(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Name the kinds that any window answers; nothing where there is none."""
+    if not kinds:
+        return []
+    named = ", ".join(
+        f"{_spoken(name)} ({scores['true']:.1%} and {scores['swapped_true']:.1%} of "
+        f"{scores['questions']:,})"
+        for name, scores in kinds.items()
+    )
+    return [
+        f"Left out, as any window answers them (true, and with another person's window): {named}."
+    ]
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

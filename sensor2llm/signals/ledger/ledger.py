@@ -55,6 +55,11 @@ class Ledger:
         if n:
             self._of(unit, n).dropped[reason] += n
 
+    def discard(self, unit: str, n: int, reason: str) -> None:
+        """Take out of the result what was counted as kept, and say why."""
+        self._of(unit, n).kept -= n
+        self.drop(unit, n, reason)
+
     def change(self, unit: str, n: int, reason: str) -> None:
         """Count what is in the result otherwise than it was read: filled, spread, converted."""
         if n:

@@ -10,18 +10,33 @@ _ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 
 Person = tuple[str, str]
 """A data set and a name in it, both in one spelling."""
+_SIMULATED = "~simulated"
+
+
+def simulated_of(name: str) -> str:
+    """Name whose windows were made of this person's; see `is_simulated`."""
+    return name + _SIMULATED
+
+
+def is_simulated(name: str) -> bool:
+    """Say whether windows under this name were made of a person's own.
+
+    They teach where the person teaches, and nobody is chosen or judged on them.
+    """
+    return name.endswith(_SIMULATED)
 
 
 def person_key(name: str) -> str:
     """Give one spelling of a person's name.
 
-    Case, space around it, invisible letters, leading zeros and the `.0` of a number do not count.
+    Case, space around it, invisible letters, leading zeros and the `.0` of a number do not count,
+    nor does that windows were made of the person's.
 
     Example:
         >>> {person_key(name) for name in ("S1", "s1 ", "s01", "ｓ１", "s1.0")}
         {'s1'}
     """
-    text = unicodedata.normalize("NFKC", name).casefold()
+    text = unicodedata.normalize("NFKC", name.removesuffix(_SIMULATED)).casefold()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     return _ZEROS.sub("", _WHOLE.sub(r"\1", " ".join(text.split())))
 

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from sensor2llm.errors import DataError
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.leaks import check_parts
+from sensor2llm.signals.splits.people import is_simulated, simulated_of
 from sensor2llm.signals.store.windows import Indices, Windows
 
 PARTS = ("train", "validation", "test")
@@ -36,15 +37,19 @@ class Split:
 
     @classmethod
     def everybody(cls, store: Windows) -> "Split":
-        """Make every window a test window: nobody here has taught what is judged."""
+        """Make every measured window a test window: nobody here has taught what is judged."""
         nobody = np.arange(0)
-        return cls(train=nobody, validation=nobody, test=np.arange(len(store)))
+        return cls(train=nobody, validation=nobody, test=_rows(store, _people(store)))
 
     def subjects(self, store: Windows) -> dict[str, tuple[str, ...]]:
         """Give the people of each part: what it takes to make this split again."""
         ids = np.asarray(store.subject_ids)
         return {
-            part: tuple(store.subject_names[i] for i in np.unique(ids[self[part]]).tolist())
+            part: tuple(
+                name
+                for i in np.unique(ids[self[part]]).tolist()
+                if not is_simulated(name := store.subject_names[i])
+            )
             for part in PARTS
         }
 
@@ -225,7 +230,8 @@ def _block(rows: np.ndarray, fraction: float, generator: np.random.Generator) ->
 
 def _people(store: Windows) -> list[str]:
     # "2" before "10"; independent of the order in which they were written.
-    return sorted(store.subject_names, key=lambda name: (len(name), name))
+    names = (name for name in store.subject_names if not is_simulated(name))
+    return sorted(names, key=lambda name: (len(name), name))
 
 
 def _shuffled(people: Sequence[str], seed: int) -> list[str]:
@@ -261,12 +267,19 @@ def _split_off_validation(
     return _checked(store, train=train, validation=validation, test=test)
 
 
-def _checked(store: Windows, **people: Iterable[str]) -> Split:
-    ids = {name: i for i, name in enumerate(store.subject_names)}
-    rows = {
-        part: np.flatnonzero(np.isin(store.subject_ids, [ids[p] for p in who]))
-        for part, who in people.items()
-    }
-    split = Split(**rows)
+def _checked(
+    store: Windows, train: Sequence[str], validation: Iterable[str], test: Iterable[str]
+) -> Split:
+    split = Split(
+        train=_rows(store, [*train, *map(simulated_of, train)]),
+        validation=_rows(store, validation),
+        test=_rows(store, test),
+    )
     check_leak(store, split)
     return split
+
+
+def _rows(store: Windows, people: Iterable[str]) -> Int[np.ndarray, " window"]:
+    wanted = set(people)
+    ids = [i for i, name in enumerate(store.subject_names) if name in wanted]
+    return np.flatnonzero(np.isin(store.subject_ids, ids))

@@ -1,5 +1,7 @@
 """Splits: by people, repeatable, complete; a leak is an error."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -276,3 +278,53 @@ def test_rows_are_kept_in_order_whatever_their_order_was(store):
     rows = np.arange(100)
     kept = label_fraction(store, rows[::-1].tolist(), 0.3, seed=0)
     assert kept.tolist() == label_fraction(store, rows, 0.3, seed=0).tolist()
+
+
+@pytest.fixture
+def store_with_simulated(tmp_path) -> WindowStore:
+    """Give six people, of whom each has windows that were made of their own."""
+    measured = make_windows(people=6, each=8)
+    made = [
+        replace(window, subject=f"{window.subject}~simulated", signals=doubled(window))
+        for window in make_windows(people=6, each=8)
+    ]
+    return WindowStore.write(tmp_path / "simulated", SPEC, [*measured, *made])
+
+
+def doubled(window):
+    return {name: 2 * values for name, values in window.signals.items()}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SplitConfig(kind="subject"),
+        SplitConfig(kind="fold", folds=3, fold=1),
+        SplitConfig(kind="loso", fold=2),
+    ],
+)
+def test_simulated_windows_teach_with_their_person_and_judge_nobody(store_with_simulated, config):
+    store = store_with_simulated
+    split = make_split(store, config)
+    people = {part: set(store.subjects[split[part]].tolist()) for part in ("validation", "test")}
+    assert not any(name.endswith("~simulated") for who in people.values() for name in who)
+    taught = set(store.subjects[split.train].tolist())
+    real = {name for name in taught if not name.endswith("~simulated")}
+    assert taught == real | {f"{name}~simulated" for name in real}
+    assert sum(map(len, split.subjects(store).values())) == 6
+    assert set(split.subjects(store)["train"]) == real
+
+
+def test_simulated_windows_are_never_tested_where_everybody_is(store_with_simulated):
+    test = Split.everybody(store_with_simulated).test
+    assert len(test) == len(store_with_simulated) // 2
+    assert "s1~simulated" not in store_with_simulated.subjects[test]
+
+
+def test_a_split_that_puts_a_person_and_their_simulated_windows_apart_is_a_leak(
+    store_with_simulated,
+):
+    store = store_with_simulated
+    own = [np.flatnonzero(store.subjects == name) for name in ("s1", "s1~simulated", "s2")]
+    with pytest.raises(DataError, match="leak: subject 's1~simulated' = 's1' has windows in both"):
+        check_leak(store, Split(train=own[1], validation=own[2], test=own[0]))
