@@ -103,7 +103,7 @@ def talk(
     *,
     held_out: bool = False,
 ) -> list[tuple[QuestionAnswer, ...]]:
-    """Ask as people do: in many wordings, of one window or two, with answers that name their grounds.
+    """Ask as people do: in many wordings, of one window or two; answers name their grounds.
 
     Args:
         facts: of a window, or of two side by side.

@@ -30,7 +30,7 @@ class Question:
 
 
 class Template(Protocol):
-    """Ask one thing, and know its answer from the facts of a window; `wordings` has the wordings."""
+    """Ask one thing, and know its answer from the facts of a window; wordings lie elsewhere."""
 
     @property
     def name(self) -> str:

@@ -157,7 +157,7 @@ STYLES = 3
 
 
 def typed(text: str, style: int) -> str:
-    """Write a question as somebody types it: neatly (0), in lower case (1), without its mark (2)."""
+    """Write a question as people type it: neatly (0), in lower case (1), without its mark (2)."""
     if style == 2:
         return text
     text = f"{text}?"
