@@ -22,7 +22,7 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
-from sensor2llm.signals.questions.labels import with_label
+from sensor2llm.signals.questions.labels import label_facts
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
 from sensor2llm.tasks.conversation_items import make_conversation
@@ -65,11 +65,8 @@ def _questions(
         "templates": mix.questions or None,
     }
     if mix.conversation:
-        texts, labels = adapter.label_texts, np.asarray(part.rows.labels).tolist()
-        facts = [
-            with_label(one, texts[label] if label >= 0 else None, texts)
-            for one, label in zip(facts, labels, strict=True)
-        ]
+        labels = np.asarray(part.rows.labels).tolist()
+        facts = label_facts(facts, labels, adapter.label_texts)
         items = make_conversation(facts, part.store.spec, held_out=part.held_out, **options)
     else:
         items = question_answering.make_items(facts, part.store.spec, **options)

@@ -38,6 +38,14 @@ def with_label(facts: Facts, label: str | None, labels: Sequence[str]) -> Facts:
     }
 
 
+def label_facts(
+    facts: Sequence[Facts], numbers: Sequence[int], labels: Sequence[str]
+) -> list[Facts]:
+    """Add each window's label by its number among `labels`; -1 is none."""
+    names = [labels[number] if number >= 0 else None for number in numbers]
+    return [with_label(one, name, labels) for one, name in zip(facts, names, strict=True)]
+
+
 def label_of(facts: Facts) -> str | None:
     """Give a window's label."""
     return str(facts["label"].value) if "label" in facts else None

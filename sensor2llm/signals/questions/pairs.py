@@ -58,11 +58,12 @@ class WhichWindow:
     compares: bool = False
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Ask where one is clearly larger, at every sensor that both have."""
+        """Ask where one is clearly larger, at every sensor that both have, and moves at all."""
         sizes = self._sizes(facts)
         larger = {a > b for a, b in sizes}
         clear = all(max(pair) > CLEARLY * min(pair) for pair in sizes)
-        return [Question(self.name)] if len(larger) == 1 and clear else []
+        still = all(fact.value == "still" for pair in self._shared(facts) for fact in pair)
+        return [Question(self.name)] if len(larger) == 1 and clear and not still else []
 
     def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
         """Give what `draw` does."""
