@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensor2llm.signals.facts.fact import Fact
+from sensor2llm.signals.facts.fact import Fact, written
 from sensor2llm.signals.questions.answers import Value, tidy
 from sensor2llm.signals.questions.captions import READING, SAYINGS, noun_of, read_claim
 from sensor2llm.signals.questions.forms import read_reasons, read_refusal, reasons, refusal
 from sensor2llm.signals.questions.naming import Facts, mark_sensors, sensors_told
+from sensor2llm.signals.questions.readings import RowValue, row_values
 from sensor2llm.signals.questions.template import Question, modalities_with
 from sensor2llm.signals.questions.wordings import label_kind, near_labels, topics
 from sensor2llm.signals.questions.yes_no import ClaimTruth
@@ -23,6 +24,7 @@ from sensor2llm.signals.questions.yes_no import ClaimTruth
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity", "rmssd")
 """Readings that a label is explained by, the first three that a window has."""
 MOST_REASONS = 3
+_ROW = RowValue()
 NEAR_SHARE = 0.5
 
 
@@ -121,7 +123,7 @@ class Why(LabelQuestion):
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask once of a window that has a label and something to explain it."""
-        return [Question(self.name)] if label_of(facts) and _measured(facts) else []
+        return [Question(self.name)] if label_of(facts) and _reasons(facts, {}) else []
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the label's key; the reasons rest on whatever the window has."""
@@ -165,11 +167,17 @@ def _reasons(facts: Facts, spoken: Mapping[str, str]) -> tuple[str, ...]:
         noun = noun_of(Question(name, modality), facts)
         place = f" {SAYINGS[name].place} the {spoken.get(modality, modality)}" if several else ""
         parts.append(noun + place)
-    return tuple(parts)
+    rows = (fact for fact in facts.values() if fact.name == "value")
+    parts += [f"{n} {written(v)} {u}".strip() for f in rows for n, (v, u) in row_values(f).items()]
+    return tuple(parts[:MOST_REASONS])
 
 
 def is_true(reason: str, facts: Facts) -> bool:
     """Say whether a reason is true: of the sensor that it names, or of any that has the reading."""
+    for question in _ROW.draw(facts, np.random.default_rng(0)):
+        if reason.startswith(f"{question.than} "):
+            value = _ROW.parse(reason.removeprefix(str(question.than)), ())
+            return value is not None and _ROW.accepts(value, question, facts)
     marked, sensors = mark_sensors(reason, sensors_told(facts))
     claim = read_claim(marked.removesuffix(" at <0>").removesuffix(" in <0>"))
     if claim is None or len(sensors) > 1:
@@ -260,4 +268,5 @@ def unknowable(facts: Facts, *, held_out: bool = False) -> list[str]:
     names = {word for sensor in sensors_told(facts) for word in sensor.casefold().split("_")}
     names |= {fact.name for fact in facts.values()} | {label_kind(all_labels(facts))}
     names |= {label.casefold() for label in all_labels(facts)}
+    names |= {name for fact in facts.values() for name, _ in fact.channels}
     return [t.phrase for t in topics(held_out=held_out) if not names & set(t.unless)]

@@ -131,7 +131,8 @@ def _label_entry(label: str) -> Mapping[str, Any]:
 def label_kind(labels: Sequence[str]) -> str:
     """Give the kind of a data set's labels: the one that knows them all, else `other`."""
     words = _read("label_words")
-    return next((kind for kind in KINDS if all(label in words[kind] for label in labels)), "other")
+    fitting = (kind for kind in KINDS if labels and all(label in words[kind] for label in labels))
+    return next(fitting, "other")
 
 
 @functools.cache
