@@ -9,7 +9,7 @@ and what is reached by answering each question with its most frequent training a
 truth differs between two windows, `follows` is the share of answers that differ as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from sensor2llm.signals.questions.pairs import pair_facts
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks.aligned import AdapterWindows
+from sensor2llm.tasks.confusable_labels import WINDOWS, confusable_labels, pooled_features
 from sensor2llm.tasks.conversation_items import make_conversation
 from sensor2llm.tasks.question_answering import (
     LONGEST_ANSWER,
@@ -87,7 +88,7 @@ def evaluate_questions(
     # What is true is computed of what is heard.
     rows = spread(split[part], windows)
     options: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
-    make = _maker(model, aligned, conversation, options)
+    make = _maker(model, aligned, split["train"], conversation, options)
     facts, items = make(rows, seed, 0.5)
     _checked(items)
     people = np.asarray(aligned.store.subject_ids)[rows]
@@ -107,9 +108,14 @@ def evaluate_questions(
 
 
 def _maker(
-    model: SensorLanguageModel, aligned: AdapterWindows, conversation: bool, options: dict[str, Any]
+    model: SensorLanguageModel,
+    aligned: AdapterWindows,
+    train: Int[np.ndarray, " window"],
+    conversation: bool,
+    options: dict[str, Any],
 ) -> Callable[[Int[np.ndarray, " window"], int, float], tuple[list[Facts], Items]]:
     """Say how questions about some rows are made: facts of each, and the questions."""
+    near = _near_labels(model, aligned, train) if conversation else {}
 
     def make(
         rows: Int[np.ndarray, " window"], seed: int, held_out: float
@@ -118,10 +124,21 @@ def _maker(
         facts = facts_of_rows(store, rows)
         if not conversation:
             return facts, make_items(facts, store.spec, seed=seed, **options)
-        facts = label_facts(facts, aligned.labels[rows].tolist(), model.adapter.label_texts)
+        labels = aligned.labels[rows].tolist()
+        facts = label_facts(facts, labels, model.adapter.label_texts, near)
         return facts, make_conversation(facts, store.spec, seed=seed, held_out=held_out, **options)
 
     return make
+
+
+def _near_labels(
+    model: SensorLanguageModel, aligned: AdapterWindows, train: Int[np.ndarray, " window"]
+) -> Mapping[str, tuple[str, ...]]:
+    """Say which labels training windows are easily taken for."""
+    some = spread(train, WINDOWS)
+    with torch.no_grad():
+        features = pooled_features(model.adapter, aligned.batch(some).to(model.llm.device))
+    return confusable_labels(features, aligned.labels[some], model.adapter.label_texts)
 
 
 def _swapped(items: Items, people: np.ndarray, seed: int) -> Items:

@@ -18,7 +18,7 @@ from sensor2llm.signals.questions.forms import read_reasons, read_refusal, reaso
 from sensor2llm.signals.questions.naming import Facts, mark_sensors, sensors_told
 from sensor2llm.signals.questions.readings import RowValue, row_values
 from sensor2llm.signals.questions.template import Question, modalities_with
-from sensor2llm.signals.questions.wordings import label_kind, near_labels, topics
+from sensor2llm.signals.questions.wordings import label_kind, topics
 from sensor2llm.signals.questions.yes_no import ClaimTruth
 
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity", "rmssd")
@@ -28,8 +28,13 @@ _ROW = RowValue()
 NEAR_SHARE = 0.5
 
 
-def with_label(facts: Facts, label: str | None, labels: Sequence[str]) -> Facts:
-    """Add a window's label, one of `labels`, to its facts; None leaves them as they are."""
+def with_label(
+    facts: Facts, label: str | None, labels: Sequence[str], near: Sequence[str] = ()
+) -> Facts:
+    """Add a window's label, one of `labels`, to its facts; None leaves them as they are.
+
+    `near` are the labels that it is most easily taken for.
+    """
     if label is None:
         return facts
     names = tuple(labels)
@@ -37,15 +42,25 @@ def with_label(facts: Facts, label: str | None, labels: Sequence[str]) -> Facts:
         **facts,
         "label": Fact("label", "", label, "", f"label: {label}"),
         "labels": Fact("labels", "", names, "", f"labels: {', '.join(names)}"),
+        "near_labels": Fact("near_labels", "", tuple(near), "", f"near: {', '.join(near)}"),
     }
 
 
 def label_facts(
-    facts: Sequence[Facts], numbers: Sequence[int], labels: Sequence[str]
+    facts: Sequence[Facts],
+    numbers: Sequence[int],
+    labels: Sequence[str],
+    near: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Facts]:
-    """Add each window's label by its number among `labels`; -1 is none."""
+    """Add each window's label by its number among `labels`; -1 is none.
+
+    `near` gives for a label those that it is most easily taken for.
+    """
     names = [labels[number] if number >= 0 else None for number in numbers]
-    return [with_label(one, name, labels) for one, name in zip(facts, names, strict=True)]
+    return [
+        with_label(one, name, labels, (near or {}).get(name or "", ()))
+        for one, name in zip(facts, names, strict=True)
+    ]
 
 
 def label_of(facts: Facts) -> str | None:
@@ -55,16 +70,19 @@ def label_of(facts: Facts) -> str | None:
 
 def all_labels(facts: Facts) -> tuple[str, ...]:
     """Give the labels that there are; none where the window has none."""
-    value = facts["labels"].value if "labels" in facts else ()
+    return _names(facts, "labels")
+
+
+def _names(facts: Facts, key: str) -> tuple[str, ...]:
+    value = facts[key].value if key in facts else ()
     assert isinstance(value, tuple)
-    return tuple(str(label) for label in value)
+    return tuple(str(name) for name in value)
 
 
 def wrong_label(facts: Facts, rng: np.random.Generator) -> str | None:
     """Draw another label than the window's; None where there is no other."""
-    label = label_of(facts)
-    others = [name for name in all_labels(facts) if name != label]
-    near = [name for name in near_labels(label or "") if name in others]
+    others = [name for name in all_labels(facts) if name != label_of(facts)]
+    near = [name for name in _names(facts, "near_labels") if name in others]
     among = near if near and rng.random() < NEAR_SHARE else others
     return among[int(rng.integers(len(among)))] if among else None
 

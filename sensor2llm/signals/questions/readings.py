@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -190,10 +191,10 @@ class RowValue:
 
 def row_values(fact: Fact) -> dict[str, tuple[float, str]]:
     """Give a row's values and units by their names in words."""
-    assert isinstance(fact.value, tuple)
+    numbers = cast(tuple[float, ...], fact.value)
     return {
         name.replace("_", " "): (float(number), unit)
-        for (name, unit), number in zip(fact.channels, fact.value, strict=True)
+        for (name, unit), number in zip(fact.channels, numbers, strict=True)
     }
 
 

@@ -114,18 +114,9 @@ def _in_frames(frames: Sequence[str], phrases: Sequence[str], slot: str) -> Iter
 
 def label_words(label: str, *, held_out: bool = False) -> tuple[str, ...]:
     """Give the words for a label that training uses, or those held out; its own text where none."""
-    words = _label_entry(label).get("held_out" if held_out else "train", ())
-    return tuple(words) or (label,)
-
-
-def near_labels(label: str) -> tuple[str, ...]:
-    """Give the labels that are most easily taken for this one; none where nothing says so."""
-    return tuple(_label_entry(label).get("near", ()))
-
-
-def _label_entry(label: str) -> Mapping[str, Any]:
-    words = _read("label_words")
-    return next((words[kind][label] for kind in KINDS if label in words[kind]), {})
+    kinds = _read("label_words")
+    words = next((kinds[kind][label] for kind in KINDS if label in kinds[kind]), {})
+    return tuple(words.get("held_out" if held_out else "train", ())) or (label,)
 
 
 def label_kind(labels: Sequence[str]) -> str:
