@@ -101,10 +101,6 @@ class LabelQuestion:
         """Ask once of a window that has a label."""
         return [Question(self.name)] if label_of(facts) else []
 
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does."""
-        return [(question,) for question in self.draw(facts, rng)]
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the label's key."""
         return ("label",)
@@ -214,10 +210,6 @@ class LabelClaim:
     negated: bool = False
     tolerance: str = "exact"
     compares: bool = True
-
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw the true label or another one, at even odds."""
-        return [pair[int(rng.integers(2))] for pair in self.side_by_side(name, facts, rng)]
 
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator

@@ -65,10 +65,6 @@ class WhichWindow:
         still = all(fact.value == "still" for pair in self._shared(facts) for fact in pair)
         return [Question(self.name)] if len(larger) == 1 and clear and not still else []
 
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does."""
-        return [(question,) for question in self.draw(facts, rng)]
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give none: it rests on the fact of whichever sensors both have."""
         return ()
@@ -129,10 +125,6 @@ class SameLabel:
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask of two windows with labels."""
         return [Question(self.name)] if self.truth(Question(self.name), facts) is not None else []
-
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does."""
-        return [(question,) for question in self.draw(facts, rng)]
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the label's key."""

@@ -105,10 +105,6 @@ class FactPhrase:
         """Ask every modality that has the fact."""
         return [Question(self.name, modality) for modality in modalities_with(facts, self.name)]
 
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does, each alone."""
-        return [(question,) for question in self.draw(facts, rng)]
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the fact's key."""
         return (f"{question.modality}.{self.name}",)
@@ -156,10 +152,6 @@ class RowValue:
         """Ask for every value of every row."""
         rows = [fact for fact in facts.values() if fact.name == self.name and fact.channels]
         return [Question(self.name, f.modality, words) for f in rows for words in row_values(f)]
-
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does, each alone."""
-        return [(question,) for question in self.draw(facts, rng)]
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the row's key."""

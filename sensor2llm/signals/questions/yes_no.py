@@ -1,7 +1,7 @@
 """Templates whose answer is yes or no, drawn so that both are true about as often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -33,13 +33,13 @@ class Claim(Protocol):
     def compares(self) -> bool:
         """Whether a question needs `than`."""
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Give what the template of this name can ask of a window."""
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
-        """Give a true and a false claim of each modality together, where there are both."""
+        """Give what the template of this name can ask of a window.
+
+        A true and a false claim of each modality stand together, where there are both.
+        """
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
@@ -71,8 +71,9 @@ class YesNo:
         return self.claim.compares
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Give what can be asked of a window."""
-        return self.claim.draw(self.name, facts, rng)
+        """Give what can be asked of a window: of claims side by side, one at even odds."""
+        units = self.side_by_side(facts, rng)
+        return [unit[int(rng.integers(len(unit)))] for unit in units]
 
     def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
         """Give a true and a false claim of each modality together, where there are both."""
@@ -130,11 +131,6 @@ class ThresholdClaim:
         """When both answers pass."""
         return f"both where the limit lies within {self.number.tolerance}"
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw one limit for each modality that has the reading."""
-        pairs = self.side_by_side(name, facts, rng)
-        return [pair[rng.random() < 0.5] for pair in pairs]
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
@@ -175,18 +171,6 @@ class CategoryClaim:
     tolerance: str = "both where the word is one of two within 10 % of a bound"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw the true word or another one, at even odds, for each modality."""
-        assert isinstance(self.reading.answers, Words)
-        questions = []
-        for modality in modalities_with(facts, self.reading.name):
-            fact = facts[f"{modality}.{self.reading.name}"]
-            others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
-            true = rng.random() < 0.5
-            word = str(fact.value) if true else others[int(rng.integers(len(others)))]
-            questions.append(Question(name, modality, word))
-        return questions
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
@@ -224,15 +208,11 @@ class StepsClaim:
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Ask every modality that could show steps."""
-        return [Question(name, modality) for modality in modalities_with(facts, "step_rate")]
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
         """Ask every modality that could show steps: a window answers this one way only."""
-        return [(question,) for question in self.draw(name, facts, rng)]
+        return [(Question(name, modality),) for modality in modalities_with(facts, "step_rate")]
 
     def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
         """Write the step rate, or that there is none."""
@@ -255,24 +235,17 @@ class StrongerMovement:
     tolerance: str = "both within 10 % of each other"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw two accelerometers in either order; not asked where they are about equal."""
-        moving = modalities_with(facts, "intensity")
-        if len(moving) < 2:
-            return []
-        first, second = rng.permutation(len(moving))[:2]
-        question = Question(name, moving[first], moving[second])
-        held = self.holds(question, facts)
-        return [question] if held is not None and held.clear else []
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
-        """Give two accelerometers in both orders."""
-        return [
-            (question, replace(question, modality=str(question.than), than=question.modality))
-            for question in self.draw(name, facts, rng)
-        ]
+        """Give two accelerometers in both orders; none where they are about equal."""
+        moving = modalities_with(facts, "intensity")
+        if len(moving) < 2:
+            return []
+        first, second = (moving[i] for i in rng.permutation(len(moving))[:2])
+        pair = (Question(name, first, second), Question(name, second, first))
+        held = self.holds(pair[0], facts)
+        return [pair] if held is not None and held.clear else []
 
     def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
         """Write both mean amplitude deviations."""
@@ -298,13 +271,6 @@ class Missing:
 
     tolerance: str = "exact"
     compares: bool = False
-
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw one modality: among the missing and among the others at even odds."""
-        gone = missing_sensors(facts)
-        there = [sensor for sensor in sensors_told(facts) if sensor not in gone]
-        among = gone if gone and (not there or rng.random() < 0.5) else there
-        return [Question(name, among[int(rng.integers(len(among)))])]
 
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
