@@ -95,8 +95,8 @@ def _compared(
     for first, second in (pair, pair[::-1]):
         both = pair_facts(facts[first], facts[second])
         units = talk(both, np.random.default_rng(seed), templates, held_out=held_out)
-        ways.append([Asked(first, second, unit[0], both, ()) for unit in units])
-    return [list(unit) for unit in zip(*ways, strict=True)]
+        ways.append([[Asked(first, second, asked, both, ()) for asked in u] for u in units])
+    return [[*one, *turned] for one, turned in zip(*ways, strict=True)]
 
 
 def _partners(facts: Sequence[Facts], rng: np.random.Generator) -> list[int]:

@@ -29,7 +29,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.windows import Windows
 
 TASK = "question_answering"
-LONGEST_ANSWER = 40
+LONGEST_ANSWER = 64
 Facts = Mapping[str, Fact]
 
 

@@ -22,6 +22,7 @@ from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.questions.readings import READINGS
 from sensor2llm.signals.questions.template import Question, modalities_with
+from sensor2llm.signals.questions.yes_no import ClaimTruth
 
 SECOND = "second."
 CLEARLY = 1.25
@@ -91,14 +92,12 @@ class WhichWindow:
 
     def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
         """Write both numbers, and which is larger."""
-        pair = self._shared(facts)[0]
-        texts = [
-            movement(fact)
-            if self.fact == "intensity"
-            else _NUMBERS[self.fact].write(_NUMBERS[self.fact].of(fact))
-            for fact in pair
-        ]
-        return choice(texts[0], texts[1], self._which((size_of(pair[0]), size_of(pair[1]))))
+        return choice(*self.numbers(facts), self._which(self._sizes(facts)[0]))
+
+    def numbers(self, facts: Facts) -> tuple[str, str]:
+        """Write the number of each window."""
+        first, second = self._shared(facts)[0]
+        return _written(first), _written(second)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read which."""
@@ -110,6 +109,49 @@ class WhichWindow:
             value == self._which(pair) or max(pair) <= 1.1 * min(pair)
             for pair in self._sizes(facts)
         )
+
+
+def _written(fact: Fact) -> str:
+    if fact.name == "intensity":
+        return movement(fact)
+    return _NUMBERS[fact.name].write(_NUMBERS[fact.name].of(fact))
+
+
+@dataclass(frozen=True)
+class WindowClaim:
+    """Claim that one window, the first or the second, has more of a fact than the other."""
+
+    which: WhichWindow
+    compares: bool = True
+
+    @property
+    def tolerance(self) -> str:
+        """When both answers pass."""
+        return self.which.tolerance
+
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Claim it of both windows, where one clearly has more."""
+        both = (Question(name, than="first"), Question(name, than="second"))
+        return [both] if self.which.draw(facts, rng) else []
+
+    def keys(self, question: Question) -> tuple[str, ...]:
+        """Give none, as `WhichWindow`."""
+        return ()
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the number of each window."""
+        first, second = self.which.numbers(facts)
+        return f"first: {first}, second: {second}"
+
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
+        """Compare with the window that has more; where they are about equal, both pass."""
+        more = self.which.truth(question, facts)
+        if more is None:
+            return None
+        clear = not all(self.which.accepts(one, question, facts) for one in ("first", "second"))
+        return ClaimTruth(question.than == more, clear)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ frequency is asked for where it holds at least 40 % of the signal's power.
 | why | the label, then up to three readings | the label exact, each reading within its own |
 | unanswerable | that it cannot be told | exact |
 | more_movement | what both show, and first or second | both within 10 % of each other |
+| moves_more | yes, no | both within 10 % of each other |
 | faster_steps | what both show, and first or second | both within 10 % of each other |
 | higher_heart_rate | what both show, and first or second | both within 10 % of each other |
 | more_irregular | what both show, and first or second | both within 10 % of each other |
@@ -41,7 +42,7 @@ frequency is asked for where it holds at least 40 % of the signal's power.
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.questions.labels import LabelClaim, LabelQuestion, Unanswerable, Why
 from sensor2llm.signals.questions.missing import WhichMissing
-from sensor2llm.signals.questions.pairs import SameLabel, WhichWindow
+from sensor2llm.signals.questions.pairs import SameLabel, WhichWindow, WindowClaim
 from sensor2llm.signals.questions.readings import READINGS, RowValue
 from sensor2llm.signals.questions.template import Template
 from sensor2llm.signals.questions.yes_no import (
@@ -70,6 +71,7 @@ _ALL: tuple[Template, ...] = (
 )
 CLASSIC = tuple(template.name for template in _ALL)
 """What the earliest adapters are asked: of one window, without its label."""
+MORE_MOVEMENT = WhichWindow(name="more_movement", fact="intensity")
 _TALK: tuple[Template, ...] = (
     RowValue(),
     LabelQuestion(),
@@ -77,7 +79,8 @@ _TALK: tuple[Template, ...] = (
     YesNo(name="label_is_not", claim=LabelClaim(negated=True)),
     Why(),
     Unanswerable(),
-    WhichWindow(name="more_movement", fact="intensity"),
+    MORE_MOVEMENT,
+    YesNo(name="moves_more", claim=WindowClaim(MORE_MOVEMENT), kind="comparison"),
     WhichWindow(name="faster_steps", fact="step_rate"),
     WhichWindow(name="higher_heart_rate", fact="heart_rate"),
     WhichWindow(name="more_irregular", fact="irregularity"),

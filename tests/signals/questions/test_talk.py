@@ -168,6 +168,13 @@ def test_two_windows_are_compared_where_one_is_clearly_more(told):
     assert turned.answer == "first: 50 mg, second: 200 mg, so the second."
     assert of("more_movement", pair_facts(strong, strong)) == []
     assert differs(pair, pair_facts(strong, weak), pair_facts(weak, strong))
+    ((yes, no),) = of("moves_more", pair_facts(strong, weak))
+    assert [yes.answer, no.answer] == [
+        "first: 200 mg, second: 50 mg, so yes.",
+        "first: 200 mg, second: 50 mg, so no.",
+    ]
+    assert "first" in yes.question
+    assert "second" in no.question
     # The sensors disagree: which window moves more is not clear.
     mixed = told(wrist_acc__intensity={"value": "light", "number": 0.05})
     mixed = mixed | {
