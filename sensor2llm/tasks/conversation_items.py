@@ -22,7 +22,7 @@ COMPARED_SHARE = 0.2
 """How many of a window's questions compare it with another one."""
 
 
-class Asked(NamedTuple):
+class QuestionRow(NamedTuple):
     """Hold a question about a window, or two, and what is true of what is heard."""
 
     window: int
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     gone: tuple[str, ...]
 
 
-Unit = list[Asked]
+Unit = list[QuestionRow]
 
 
 def make_conversation(
@@ -67,7 +67,7 @@ def make_conversation(
             else:
                 left, gone = take_away(whole, spec, hide, rng)
                 asked = talk(left, rng, templates, held_out=new)
-                among = [[Asked(number, -1, pair, left, gone) for pair in u] for u in asked]
+                among = [[QuestionRow(number, -1, pair, left, gone) for pair in u] for u in asked]
             if among:
                 units.append(among[_choose(among, rng)])
     return _items(_balanced(units, np.random.default_rng([seed, len(facts)])), spec)
@@ -95,7 +95,7 @@ def _compared(
     for first, second in (pair, pair[::-1]):
         both = pair_facts(facts[first], facts[second])
         units = talk(both, np.random.default_rng(seed), templates, held_out=held_out)
-        ways.append([[Asked(first, second, asked, both, ()) for asked in u] for u in units])
+        ways.append([[QuestionRow(first, second, asked, both, ()) for asked in u] for u in units])
     return [[*one, *turned] for one, turned in zip(*ways, strict=True)]
 
 

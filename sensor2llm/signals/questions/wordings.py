@@ -115,7 +115,8 @@ def _in_frames(frames: Sequence[str], phrases: Sequence[str], slot: str) -> Iter
 def label_words(label: str, *, held_out: bool = False) -> tuple[str, ...]:
     """Give the words for a label that training uses, or those held out; its own text where none."""
     kinds = _read("label_words")
-    words = next((kinds[kind][label] for kind in KINDS if label in kinds[kind]), {})
+    none: Mapping[str, Any] = {}
+    words = next((kinds[kind][label] for kind in KINDS if label in kinds[kind]), none)
     return tuple(words.get("held_out" if held_out else "train", ())) or (label,)
 
 
