@@ -120,7 +120,7 @@ SOURCES: dict[str, PublishedDataset] = {
         "beats (Moody & Mark 1983)",
         licence="ODC-By 1.0",
         download="https://physionet.org/content/afdb/1.0.0/",
-        read=_reader("heart.af_rhythm"),
+        module="heart.af_rhythm",
     ),
     "rr_intervals": PublishedDataset(
         title="inter-beat-interval text files, one beat a line, a folder a class",

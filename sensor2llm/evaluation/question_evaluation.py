@@ -9,7 +9,8 @@ and what is reached by answering each question with its most frequent training a
 truth differs between two windows, `follows` is the share of answers that differ as well.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,19 +20,23 @@ from jaxtyping import Bool, Int
 
 from sensor2llm.adapter.batches import Request, RequestBatch, hide_signals
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.evaluation.question_figures import figures
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.signals.questions.checking import Verdict
+from sensor2llm.signals.questions.labels import label_facts
+from sensor2llm.signals.questions.pairs import pair_facts
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks.aligned import AdapterWindows
+from sensor2llm.tasks.confusable_labels import WINDOWS, confusable_labels, pooled_features
+from sensor2llm.tasks.conversation_items import make_conversation
 from sensor2llm.tasks.question_answering import (
     LONGEST_ANSWER,
     TASK,
+    Facts,
     Items,
     differing,
     facts_of_rows,
     frequent_answers,
-    judge,
     make_items,
     without,
 )
@@ -50,6 +55,7 @@ def evaluate_questions(
     per_window: int = 2,
     hide: float = 0.0,
     templates: Sequence[str] | None = None,
+    conversation: bool = False,
     windows: int | None = None,
     batch_size: int = 64,
     seed: int = 0,
@@ -65,6 +71,7 @@ def evaluate_questions(
         per_window: questions a window.
         hide: share of the modalities that are taken away.
         templates: which questions; the adapter's own where None.
+        conversation: ask as people do, half in wordings that never train an adapter.
         windows: at most so many windows, spread evenly; all where None.
         batch_size: questions at a time.
         seed: of the questions, of what is hidden and of the other windows.
@@ -77,22 +84,20 @@ def evaluate_questions(
     check_task(model, TASK, "answers no questions")
     aligned = AdapterWindows(store, model.adapter)
     # What is true is computed of what is heard.
-    store, rows = aligned.store, spread(split[part], windows)
-    facts = facts_of_rows(store, rows)
+    rows = spread(split[part], windows)
     options: dict[str, Any] = {"per_window": per_window, "hide": hide, "templates": templates}
-    if not len(items := make_items(facts, store.spec, seed=seed, **options)):
-        raise DataError(NOTHING)
-    people = np.asarray(store.subject_ids)[rows]
-    others, heard = other_people(people[items.at], seed), rows[items.at]
+    make = _maker(model, aligned, split["train"], conversation, options)
+    facts, items = make(rows, seed, 0.5)
+    _checked(items)
+    people = np.asarray(aligned.store.subject_ids)[rows]
+    swapped_items = _swapped(items, people, seed)
     answers, swapped = _answer_twice(
-        model, aligned, items, (heard, heard[others]), batch_size, progress_bar
+        model, aligned, items, rows, swapped_items, batch_size, progress_bar
     )
-    elsewhere = [
-        without(facts[items.at[other]], store.spec, _names(store, items.hidden[i]))
-        for i, other in enumerate(others.tolist())
-    ]
-    frequent = frequent_answers(_train_items(store, split, seed, options), items)
-    return _figures(items, answers, swapped, frequent, differing(items, elsewhere)) | {
+    elsewhere = _facts_elsewhere(facts, swapped_items, aligned.store)
+    _, train = make(spread(split["train"], TRAIN_WINDOWS), seed + 1, 0.0)
+    frequent = frequent_answers(train, items)
+    return figures(items, answers, swapped, frequent, differing(items, elsewhere)) | {
         "split": part,
         "windows": len(rows),
         "subjects": len(np.unique(people)),
@@ -100,52 +105,115 @@ def evaluate_questions(
     }
 
 
+def _maker(
+    model: SensorLanguageModel,
+    aligned: AdapterWindows,
+    train: Int[np.ndarray, " window"],
+    conversation: bool,
+    options: dict[str, Any],
+) -> Callable[[Int[np.ndarray, " window"], int, float], tuple[list[Facts], Items]]:
+    """Say how questions about some rows are made: facts of each, and the questions."""
+    near = _near_labels(model, aligned, train) if conversation else {}
+
+    def make(
+        rows: Int[np.ndarray, " window"], seed: int, held_out: float
+    ) -> tuple[list[Facts], Items]:
+        store = aligned.store
+        facts = facts_of_rows(store, rows)
+        if not conversation:
+            return facts, make_items(facts, store.spec, seed=seed, **options)
+        labels = aligned.labels[rows].tolist()
+        facts = label_facts(facts, labels, model.adapter.label_texts, near)
+        return facts, make_conversation(facts, store.spec, seed=seed, held_out=held_out, **options)
+
+    return make
+
+
+def _near_labels(
+    model: SensorLanguageModel, aligned: AdapterWindows, train: Int[np.ndarray, " window"]
+) -> Mapping[str, tuple[str, ...]]:
+    """Say which labels training windows are easily taken for."""
+    some = spread(train, WINDOWS)
+    with torch.no_grad():
+        features = pooled_features(model.adapter, aligned.batch(some).to(model.llm.device))
+    return confusable_labels(features, aligned.labels[some], model.adapter.label_texts)
+
+
+def _swapped(items: Items, people: np.ndarray, seed: int) -> Items:
+    """Put another person's windows in the place of those that are asked about."""
+    at = items.at[other_people(people[items.at], seed)]
+    second = items.second
+    if second is not None:
+        there = np.where(second < 0, items.at, second)
+        second = np.where(second < 0, -1, there[other_people(people[there], seed + 1)])
+    return replace(items, at=at, second=second)
+
+
+def _facts_elsewhere(facts: Sequence[Facts], swapped: Items, store: Windows) -> list[Facts]:
+    """Give what is true of the windows that are heard in place of the right ones."""
+    seconds = [-1] * len(swapped) if swapped.second is None else swapped.second.tolist()
+    return [
+        without(facts[at], store.spec, _names(store, gone))
+        if second < 0
+        else pair_facts(facts[at], facts[second])
+        for at, second, gone in zip(swapped.at.tolist(), seconds, swapped.hidden, strict=True)
+    ]
+
+
+def _checked(items: Items) -> Items:
+    if not len(items):
+        raise DataError(
+            "these windows answer none of the questions; choose others, or more windows"
+        )
+    return items
+
+
 def _answer_twice(
-    model: SensorLanguageModel, aligned: AdapterWindows, items: Items,
-    rows: tuple[np.ndarray, np.ndarray], batch_size: int, progress_bar: bool,
-) -> Iterator[list[str]]:  # fmt: skip
+    model: SensorLanguageModel,
+    aligned: AdapterWindows,
+    items: Items,
+    rows: Int[np.ndarray, " window"],
+    swapped: Items,
+    batch_size: int,
+    progress_bar: bool,
+) -> tuple[list[str], list[str]]:
     """Answer the questions on their own windows, and on another person's."""
     bar = ProgressBar(progress_bar)
-    for chosen, title in zip(rows, ("questions", "another person's windows"), strict=True):
-        yield write_rows(
-            model, aligned, chosen, items.requests, LONGEST_ANSWER, batch_size,
-            hidden=items.hidden, tell=partial(bar.update, description=title),
-        )  # fmt: skip
+    own, other = (
+        _answers(model, aligned, heard, rows, batch_size, partial(bar.update, description=title))
+        for heard, title in ((items, "questions"), (swapped, "another person's windows"))
+    )
     bar.close()
+    return own, other
 
 
-def _figures(
+def _answers(
+    model: SensorLanguageModel,
+    aligned: AdapterWindows,
     items: Items,
-    answers: Sequence[str],
-    swapped: Sequence[str],
-    frequent: Sequence[str],
-    differs: np.ndarray,
-) -> dict[str, Any]:
-    changed = np.array([a != b for a, b in zip(answers, swapped, strict=True)])
-    verdicts = judge(items, answers)
-    by_template: dict[str, dict[str, float]] = {}
-    names = np.array([question.asked.template for question in items.questions])
-    columns = {
-        "true": _true(verdicts),
-        "swapped_true": _true(judge(items, swapped)),
-        "frequent_true": _true(judge(items, frequent)),
-        "unparsed": np.array([v == Verdict.UNPARSED for v in verdicts]),
-    }
-    for name in dict.fromkeys(names.tolist()):
-        chosen = names == name
-        by_template[name] = {k: float(v[chosen].mean()) for k, v in columns.items()}
-        by_template[name]["questions"] = int(chosen.sum())
-    return {
-        **{name: float(values.mean()) for name, values in columns.items()},
-        "follows": float(changed[differs].mean()) if differs.any() else None,
-        "differing": int(differs.sum()),
-        "questions": len(items),
-        "by_template": by_template,
-    }
+    rows: Int[np.ndarray, " window"],
+    batch_size: int,
+    progress: Callable[[float], None],
+) -> list[str]:
+    """Let the model answer the items about these rows of the store, one window each or two."""
+    requests, answers, done = items.requests, [""] * len(items), 0
+    seconds = np.full(len(items), -1) if items.second is None else items.second
+    for two in (False, True):
+        alike = np.flatnonzero((seconds >= 0) == two)
+        texts = write_rows(
+            model, aligned, rows[items.at[alike]], [requests[i] for i in alike.tolist()],
+            LONGEST_ANSWER, batch_size, hidden=items.hidden[alike],
+            second=rows[seconds[alike]] if two else None,
+            tell=partial(_tell_part, progress, done / len(items), len(alike) / len(items)),
+        )  # fmt: skip
+        for i, text in zip(alike.tolist(), texts, strict=True):
+            answers[i] = text
+        done += len(alike)
+    return answers
 
 
-def _true(verdicts: Sequence[Verdict]) -> np.ndarray:
-    return np.array([verdict == Verdict.TRUE for verdict in verdicts])
+def _tell_part(progress: Callable[[float], None], before: float, size: float, share: float) -> None:
+    progress(before + share * size)
 
 
 def write_rows(
@@ -157,11 +225,13 @@ def write_rows(
     batch_size: int = 64,
     *,
     hidden: Bool[np.ndarray, "window modality"] | None = None,
+    second: Int[np.ndarray, " window"] | None = None,
     tell: Callable[[float], None] = lambda share: None,
 ) -> list[str]:
     """Let the model answer a request about each of these rows of a store.
 
-    `hidden` modalities of the store are taken away; `tell` hears what share is done.
+    `hidden` modalities of the store are taken away of the first of two windows; `tell` hears what
+    share is done.
     """
     texts: list[str] = []
     for start in range(0, len(rows), batch_size):
@@ -170,7 +240,8 @@ def write_rows(
         heard = aligned.batch(rows[part])
         if hidden is not None:
             heard = hide_signals(heard, _of_adapter(model, aligned, hidden[part]))
-        batch = RequestBatch(heard, tuple(requests[part]))
+        other = None if second is None else aligned.batch(second[part])
+        batch = RequestBatch(heard, tuple(requests[part]), other)
         texts += model.generate(batch, max_new_tokens=longest)
     return texts
 
@@ -182,11 +253,6 @@ def _of_adapter(
     names = aligned.store.spec.names
     order = [names.index(n) if n in names else -1 for n in model.adapter.spec.names]
     return torch.from_numpy(np.pad(hidden, ((0, 0), (0, 1)))[:, order])
-
-
-def _train_items(store: Windows, split: Split, seed: int, options: dict[str, Any]) -> Items:
-    rows = spread(split["train"], TRAIN_WINDOWS)
-    return make_items(facts_of_rows(store, rows), store.spec, seed=seed + 1, **options)
 
 
 def check_task(model: SensorLanguageModel, task: str, refusal: str) -> None:

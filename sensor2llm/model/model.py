@@ -132,10 +132,10 @@ class SensorLanguageModel(nn.Module):
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
         if isinstance(batch, RequestBatch):
-            return self.features(batch.signals).with_requests(batch.requests)
+            second = self.features(batch.second) if batch.second else None
+            return self.features(batch.signals).with_requests(batch.requests, second)
         if isinstance(batch, Features):
-            labels = torch.full((len(batch.steps),), -1)
-            batch = FeatureBatch(labels, batch.steps, batch.present)
+            batch = FeatureBatch(torch.full((len(batch.steps),), -1), batch.steps, batch.present)
         elif not isinstance(batch, FeatureBatch | SignalBatch):
             batch = self.adapter.collate(batch)
         batch = batch.to(self.llm.device)

@@ -22,8 +22,11 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
+from sensor2llm.signals.questions.labels import label_facts
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
+from sensor2llm.tasks.confusable_labels import WINDOWS, confusable_labels, pooled_features
+from sensor2llm.tasks.conversation_items import make_conversation
 
 JUDGED_ITEMS = 512
 
@@ -36,6 +39,8 @@ class TaskPart:
     positions: Int[np.ndarray, " window"]
     rows: TrainingRows
     seed: int
+    held_out: float = 0.0
+    """Share of a conversation's questions in wordings that never train."""
 
 
 def make_source(
@@ -54,18 +59,40 @@ def _questions(
     mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
 ) -> tuple[BatchSource, Judge]:
     facts = question_answering.facts_of_rows(part.store, part.positions)
-    items = question_answering.make_items(
-        facts,
-        part.store.spec,
-        seed=part.seed,
-        per_window=mix.per_window,
-        hide=mix.hide,
-        templates=mix.questions or None,
+    options: dict[str, Any] = {
+        "seed": part.seed,
+        "per_window": mix.per_window,
+        "hide": mix.hide,
+        "templates": mix.questions or None,
+    }
+    if mix.conversation:
+        facts = _labelled(facts, part, adapter)
+        items = make_conversation(facts, part.store.spec, held_out=part.held_out, **options)
+    else:
+        items = question_answering.make_items(facts, part.store.spec, **options)
+    source = BatchSource(
+        part.rows,
+        items.at,
+        QUESTION_ANSWERING,
+        mix.weight,
+        items.requests,
+        _aligned(items, part, adapter),
+        second=items.second,
+        unit=items.unit,
     )
-    requests, hidden = items.requests, _aligned(items, part, adapter)
-    source = BatchSource(part.rows, items.at, QUESTION_ANSWERING, mix.weight, requests, hidden)
     longest = question_answering.LONGEST_ANSWER
     return source, partial(_judge_texts, items, question_answering.shares, longest)
+
+
+def _labelled(
+    facts: list[question_answering.Facts], part: TaskPart, adapter: SensorAdapter
+) -> list[question_answering.Facts]:
+    """Add the windows' labels, and which of them are easily taken for others."""
+    labels, names = np.asarray(part.rows.labels), adapter.label_texts
+    some = np.linspace(0, len(labels) - 1, min(WINDOWS, len(labels))).astype(np.int64)
+    features = pooled_features(adapter, part.rows.batch(some))
+    near = confusable_labels(features, labels[some], names)
+    return label_facts(facts, labels.tolist(), names, near)
 
 
 def _captions(
@@ -131,10 +158,12 @@ def _judge_texts(
     """Let the model answer some items and give the share of true statements."""
     chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
     answers: list[str] = []
-    for start in range(0, len(chosen), SCORED_AT_ONCE):
-        batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
-        answers += model.generate(batch, max_new_tokens=longest)
-    shares = judge(items.take(chosen), answers)
+    alike = source.alike(chosen)
+    for part in alike:
+        for start in range(0, len(part), SCORED_AT_ONCE):
+            batch = source.batch(part[start : start + SCORED_AT_ONCE]).to(model.llm.device)
+            answers += model.generate(batch, max_new_tokens=longest)
+    shares = judge(items.take(np.concatenate(alike)), answers)
     return {"score": shares["true"], **{f"{source.task}_{name}": v for name, v in shares.items()}}
 
 

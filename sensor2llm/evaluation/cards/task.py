@@ -17,12 +17,20 @@ TASKS = {
 }
 SHARES = {
     "true": "true statements",
+    "kinds_true": "mean over the kinds of questions, without those that any window answers",
+    "known_wordings_true": "true where training knew the wording",
+    "new_wordings_true": "true in wordings that no training has",
     "swapped_true": "true, though another person's window was heard",
     "frequent_true": "true by the most frequent training answer to each question",
     "training_true": "true of captions of training windows in their place",
     "constant_true": "true of the one training caption that is truest of training windows",
     "follows": "answers that change where the truth differs",
     "unparsed": "no answer to the question",
+    "refused": "refused of what the sensors cannot tell",
+    "wrong_refusals": "refused of what they can tell",
+    "reasons_true": "true reasons",
+    "reasons_swapped_true": "true reasons, though another person's window was heard",
+    "reasons_change": "reasons that are others for another person's window",
 }
 OVER_KINDS = ("true", "swapped_true", "frequent_true")
 ANY_WINDOW = 0.85
@@ -66,7 +74,8 @@ def question_table(metrics: Mapping[str, Any]) -> str:
     kinds = metrics["by_template"]
     any_window = {name: scores for name, scores in kinds.items() if _is_any_windows(scores)}
     listened = {name: scores for name, scores in kinds.items() if name not in any_window}
-    head = ("question", "true", "another person's window", "most frequent answer", "asked")
+    head = ("question", "true", "balanced over yes and no", "another person's window",
+            "most frequent answer", "asked")  # fmt: skip
     lines = [
         (_spoken(name), *_shares(scores), f"{scores['questions']:,}")
         for name, scores in listened.items()
@@ -87,7 +96,9 @@ def _is_any_windows(scores: Mapping[str, Any]) -> bool:
 
 
 def _shares(scores: Mapping[str, Any]) -> list[str]:
-    return [f"{scores[key]:.1%}" for key in OVER_KINDS]
+    balanced = f"{scores['balanced']:.1%}" if "balanced" in scores else ""
+    true, *others = [f"{scores[key]:.1%}" for key in OVER_KINDS]
+    return [true, balanced, *others]
 
 
 def _left_out(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from sensor2llm.signals.facts.facts import Fact
-from sensor2llm.signals.questions.answers import Axes, Number, Value, WindowAnswers, Words
+from sensor2llm.signals.facts.fact import Fact, written
+from sensor2llm.signals.questions.answers import (
+    Axes,
+    Number,
+    Value,
+    WindowAnswers,
+    Words,
+    first_number,
+)
 from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.questions.template import Question, is_clear, modalities_with
 
@@ -76,16 +84,12 @@ TREND = Words(
 
 @dataclass(frozen=True, kw_only=True)
 class FactPhrase:
-    """Ask for one fact of one modality.
-
-    `own` are wordings without the sensor, for a sensor that is named after the fact.
-    """
+    """Ask for one fact of one modality."""
 
     name: str
     answers: WindowAnswers
-    paraphrases: tuple[str, ...]
-    own: tuple[str, ...] = ()
     compares: bool = False
+    kind: str = "fact"
 
     @property
     def grid(self) -> str:
@@ -100,14 +104,6 @@ class FactPhrase:
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask every modality that has the fact."""
         return [Question(self.name, modality) for modality in modalities_with(facts, self.name)]
-
-    def wordings(self, sensor: str) -> tuple[str, ...]:
-        """Leave out the sensor in `What is the heart rate in the heart rate?`."""
-        return self.own if self.own and self.is_own(sensor) else self.paraphrases
-
-    def is_own(self, sensor: str) -> bool:
-        """Say whether the sensor's words name the fact."""
-        return self.name.replace("_", " ") in sensor.casefold()
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the fact's key."""
@@ -126,6 +122,12 @@ class FactPhrase:
         """Write an answer."""
         return self.answers.write(value)
 
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the true answer, which is the fact itself."""
+        value = self.truth(question, facts)
+        assert value is not None
+        return self.write(value, spoken)
+
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer."""
         return self.answers.parse(answer)
@@ -136,91 +138,65 @@ class FactPhrase:
         return fact is not None and self.answers.agrees(value, fact)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowValue:
+    """Ask for one value of a row of values; `than` is its name in words."""
+
+    name: str = "value"
+    kind: str = "fact"
+    grid: str = "three digits, with the unit"
+    tolerance: str = "± 5 % of it"
+    compares: bool = True
+
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
+        """Ask for every value of every row."""
+        rows = [fact for fact in facts.values() if fact.name == self.name and fact.channels]
+        return [Question(self.name, f.modality, words) for f in rows for words in row_values(f)]
+
+    def keys(self, question: Question) -> tuple[str, ...]:
+        """Give the row's key."""
+        return (f"{question.modality}.{self.name}",)
+
+    def truth(self, question: Question, facts: Facts) -> Value | None:
+        """Give the value; None where the row is missing."""
+        fact = facts.get(f"{question.modality}.{self.name}")
+        return None if fact is None else row_values(fact)[str(question.than)][0]
+
+    def write(self, value: Value, spoken: Mapping[str, str]) -> str:
+        """Write the number."""
+        return written(float(value))  # type: ignore[arg-type]
+
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the number with its unit."""
+        number, unit = row_values(facts[f"{question.modality}.{self.name}"])[str(question.than)]
+        return f"{written(number)} {unit}".strip()
+
+    def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
+        """Read the number that comes first."""
+        return first_number(answer)
+
+    def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
+        """Say whether it is the value, within 5 %."""
+        true = self.truth(question, facts)
+        return true is not None and abs(float(value) - true) <= 0.05 * abs(true) + 1e-9  # type: ignore[arg-type, operator]
+
+
+def row_values(fact: Fact) -> dict[str, tuple[float, str]]:
+    """Give a row's values and units by their names in words."""
+    numbers = cast(tuple[float, ...], fact.value)
+    return {
+        name.replace("_", " "): (float(number), unit)
+        for (name, unit), number in zip(fact.channels, numbers, strict=True)
+    }
+
+
 READINGS = (
-    FactPhrase(
-        name="intensity",
-        answers=INTENSITY,
-        paraphrases=(
-            "How strong is the movement at the {sensor}?",
-            "How much movement does the {sensor} show?",
-            "What is the intensity of the movement at the {sensor}?",
-            "Is the movement at the {sensor} still, light, moderate or vigorous?",
-        ),
-    ),
-    FactPhrase(
-        name="step_rate",
-        answers=STEPS,
-        paraphrases=(
-            "How many steps a second does the {sensor} show?",
-            "What is the step rate at the {sensor}?",
-            "How fast are the steps at the {sensor}?",
-            "How many steps does the person take in a second, by the {sensor}?",
-        ),
-    ),
-    FactPhrase(
-        name="heart_rate",
-        answers=BEATS,
-        paraphrases=(
-            "What is the heart rate in the {sensor}?",
-            "How fast does the heart beat in the {sensor}?",
-            "Which pulse does the {sensor} show?",
-            "How many beats a minute does the {sensor} show?",
-        ),
-        own=(
-            "What is the heart rate?",
-            "How fast does the heart beat?",
-            "What is the pulse?",
-            "How many beats a minute?",
-        ),
-    ),
-    FactPhrase(
-        name="trend",
-        answers=TREND,
-        paraphrases=(
-            "What is the trend of the {sensor}?",
-            "Does the {sensor} rise or fall?",
-            "Where does the {sensor} go?",
-            "Is the {sensor} rising, falling or steady?",
-        ),
-    ),
-    FactPhrase(
-        name="dominant_frequency",
-        answers=FREQUENCY,
-        paraphrases=(
-            "What is the main frequency of the {sensor}?",
-            "At which frequency does the {sensor} swing?",
-            "What is the rhythm of the {sensor}?",
-            "How often does the {sensor} repeat in a second?",
-        ),
-    ),
-    FactPhrase(
-        name="orientation",
-        answers=Axes(),
-        paraphrases=(
-            "Along which axis of the {sensor} does gravity lie?",
-            "Which axis of the {sensor} shows gravity?",
-            "How is the {sensor} turned?",
-            "What is the orientation of the {sensor}?",
-        ),
-    ),
-    FactPhrase(
-        name="rmssd",
-        answers=RMSSD,
-        paraphrases=(
-            "What is the RMSSD of the {sensor}?",
-            "How large is the RMSSD in the {sensor}?",
-            "What is the heart rate variability in the {sensor}?",
-            "By how many milliseconds do successive beats differ in the {sensor}?",
-        ),
-    ),
-    FactPhrase(
-        name="irregularity",
-        answers=IRREGULARITY,
-        paraphrases=(
-            "How irregular is the {sensor}?",
-            "By what share do successive beats differ in the {sensor}?",
-            "What is the irregularity of the {sensor}?",
-            "By how many percent do successive beats differ in the {sensor}?",
-        ),
-    ),
+    FactPhrase(name="intensity", answers=INTENSITY),
+    FactPhrase(name="step_rate", answers=STEPS),
+    FactPhrase(name="heart_rate", answers=BEATS),
+    FactPhrase(name="trend", answers=TREND),
+    FactPhrase(name="dominant_frequency", answers=FREQUENCY),
+    FactPhrase(name="orientation", answers=Axes()),
+    FactPhrase(name="rmssd", answers=RMSSD),
+    FactPhrase(name="irregularity", answers=IRREGULARITY),
 )

@@ -7,15 +7,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from sensor2llm.signals.facts.facts import NEAR
-from sensor2llm.signals.questions.answers import (
-    Number,
-    Value,
-    Words,
-    parse_yes_no,
-    write_yes_no,
-)
+from sensor2llm.signals.questions.answers import Number, Value, Words, write_yes_no
+from sensor2llm.signals.questions.forms import movement, read_verdict, verdict
+from sensor2llm.signals.questions.missing import write_missing
 from sensor2llm.signals.questions.naming import Facts, missing_sensors, sensors_told
-from sensor2llm.signals.questions.readings import FactPhrase
+from sensor2llm.signals.questions.readings import STEPS, FactPhrase
 from sensor2llm.signals.questions.template import Question, modalities_with
 
 
@@ -37,11 +33,19 @@ class Claim(Protocol):
     def compares(self) -> bool:
         """Whether a question needs `than`."""
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Give what the template of this name can ask of a window."""
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give what the template of this name can ask of a window.
+
+        A true and a false claim of each modality stand together, where there are both.
+        """
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Say what decides it."""
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
@@ -49,13 +53,11 @@ class Claim(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class YesNo:
-    """Ask whether a claim holds; `own` are wordings for a sensor with `own_name` in its words."""
+    """Ask whether a claim holds."""
 
     name: str
     claim: Claim
-    paraphrases: tuple[str, ...]
-    own: tuple[str, ...] = ()
-    own_name: str = "heart rate"
+    kind: str = "yes_no"
     grid: str = "yes, no"
 
     @property
@@ -69,12 +71,13 @@ class YesNo:
         return self.claim.compares
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Give what can be asked of a window."""
-        return self.claim.draw(self.name, facts, rng)
+        """Give what can be asked of a window: of claims side by side, one at even odds."""
+        units = self.side_by_side(facts, rng)
+        return [unit[int(rng.integers(len(unit)))] for unit in units]
 
-    def wordings(self, sensor: str) -> tuple[str, ...]:
-        """Leave out the sensor in `Is the heart rate in the heart rate above 90 bpm?`."""
-        return self.own if self.own and self.own_name in sensor.casefold() else self.paraphrases
+    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
+        """Give a true and a false claim of each modality together, where there are both."""
+        return self.claim.side_by_side(self.name, facts, rng)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
@@ -89,9 +92,15 @@ class YesNo:
         """Write yes or no."""
         return write_yes_no(value)
 
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write what decides it, and yes or no."""
+        held = self.claim.holds(question, facts)
+        assert held is not None
+        return verdict(self.claim.evidence(question, facts, spoken), held.truth)
+
     def parse(self, answer: str, names: tuple[str, ...]) -> bool | None:
-        """Read yes or no."""
-        return parse_yes_no(answer)
+        """Read yes or no, alone or behind what decides it."""
+        return read_verdict(answer)
 
     def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether the answer is true; both are where the claim is not clear."""
@@ -122,18 +131,24 @@ class ThresholdClaim:
         """When both answers pass."""
         return f"both where the limit lies within {self.number.tolerance}"
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw one limit for each modality that has the reading."""
-        questions = []
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give the next limit below and above, for each modality that has both."""
+        pairs: list[tuple[Question, ...]] = []
         for modality in modalities_with(facts, self.reading.name):
             true = self.number.of(facts[f"{modality}.{self.reading.name}"])
             margin = self.number.margin(true)
             below = [limit for limit in self.number.limits if limit < true - margin]
             above = [limit for limit in self.number.limits if limit > true + margin]
             if below and above:
-                limit = above[0] if rng.random() < 0.5 else below[-1]
-                questions.append(Question(name, modality, limit))
-        return questions
+                limits = (below[-1], above[0])
+                pairs.append(tuple(Question(name, modality, limit) for limit in limits))
+        return pairs
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the number."""
+        return self.reading.reply(question, facts, spoken)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -156,17 +171,22 @@ class CategoryClaim:
     tolerance: str = "both where the word is one of two within 10 % of a bound"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw the true word or another one, at even odds, for each modality."""
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give the true word and another one, for each modality."""
         assert isinstance(self.reading.answers, Words)
-        questions = []
+        pairs: list[tuple[Question, ...]] = []
         for modality in modalities_with(facts, self.reading.name):
             fact = facts[f"{modality}.{self.reading.name}"]
             others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
-            true = rng.random() < 0.5
-            word = str(fact.value) if true else others[int(rng.integers(len(others)))]
-            questions.append(Question(name, modality, word))
-        return questions
+            words = (str(fact.value), others[int(rng.integers(len(others)))])
+            pairs.append(tuple(Question(name, modality, word) for word in words))
+        return pairs
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Give the word."""
+        return self.reading.reply(question, facts, spoken)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -188,9 +208,15 @@ class StepsClaim:
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Ask every modality that could show steps."""
-        return [Question(name, modality) for modality in modalities_with(facts, "step_rate")]
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Ask every modality that could show steps: a window answers this one way only."""
+        return [(Question(name, modality),) for modality in modalities_with(facts, "step_rate")]
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the step rate, or that there is none."""
+        return STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"]))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
@@ -209,15 +235,22 @@ class StrongerMovement:
     tolerance: str = "both within 10 % of each other"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw two accelerometers in either order; not asked where they are about equal."""
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give two accelerometers in both orders; none where they are about equal."""
         moving = modalities_with(facts, "intensity")
         if len(moving) < 2:
             return []
-        first, second = rng.permutation(len(moving))[:2]
-        question = Question(name, moving[first], moving[second])
-        held = self.holds(question, facts)
-        return [question] if held is not None and held.clear else []
+        first, second = (moving[i] for i in rng.permutation(len(moving))[:2])
+        pair = (Question(name, first, second), Question(name, second, first))
+        held = self.holds(pair[0], facts)
+        return [pair] if held is not None and held.clear else []
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write both mean amplitude deviations."""
+        numbers = (facts[key] for key in self.keys(question))
+        return " and ".join(f"{movement(n)} at the {spoken[n.modality]}" for n in numbers)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
@@ -239,12 +272,18 @@ class Missing:
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw one modality: among the missing and among the others at even odds."""
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give one that is missing and one that is not, where there are both."""
         gone = missing_sensors(facts)
-        there = [sensor for sensor in sensors_told(facts) if sensor not in gone]
-        among = gone if gone and (not there or rng.random() < 0.5) else there
-        return [Question(name, among[int(rng.integers(len(among)))])]
+        there = tuple(sensor for sensor in sensors_told(facts) if sensor not in gone)
+        chosen = [among[int(rng.integers(len(among)))] for among in (gone, there) if among]
+        return [tuple(Question(name, modality) for modality in chosen)]
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Name what is missing."""
+        return write_missing(missing_sensors(facts), spoken)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
