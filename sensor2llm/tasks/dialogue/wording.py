@@ -78,8 +78,6 @@ def split_parts(text: str) -> tuple[str, ...]:
         if not re.search(r"\w", before) or len(after.split()) < 2:
             continue
         later = after.casefold()
-        if BEGINS_QUESTION.match(later.removeprefix("if so").lstrip(" ,at")) or (
-            later.startswith("if so")
-        ):
+        if BEGINS_QUESTION.match(later):
             return before, after
     return (whole,)
