@@ -1,0 +1,134 @@
+"""How people ask: wordings of every template and words of labels, from the YAML files beside.
+
+    wordings_of("step_rate").train       ('how many steps a second does the <sensor> show', …)
+    label_words("walking")               ('walking', 'going on foot', …)
+    typed("<is_he> walking", rng)        'Is she walking?'
+
+Which wordings train and which are held out stands in the files; nothing is split by chance.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.artefacts.yaml_file import read_yaml
+from sensor2llm.errors import DataError
+
+FOLDER = Path(__file__).with_name("wordings")
+PARTS = ("train", "held_out")
+KINDS = ("activity", "rhythm", "level", "other")
+"""Kinds of labels: what people do, rhythms of the heart, levels of stress, anything else."""
+_PHRASES = {"nouns": ("noun", "np"), "questions": ("question", "q"), "statements": ("statement", "s")}  # fmt: skip
+_SLOT = re.compile(r"<(\w+)>")
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """Hold a template's wordings: of the earliest adapters, of training, and held out of it."""
+
+    first: tuple[str, ...] = ()
+    train: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Hold something that sensors cannot tell: its noun phrase, ways to ask, what could tell it."""
+
+    phrase: str
+    wordings: Wordings
+    unless: tuple[str, ...] = ()
+
+
+@functools.cache
+def _read(name: str) -> Any:
+    return read_yaml(FOLDER / f"{name}.yaml", DataError, truth_words=False)
+
+
+@functools.cache
+def wordings_of(template: str, *, bare: bool = False, kind: str = "") -> Wordings:
+    """Give a template's wordings; none where there are none.
+
+    Args:
+        template: its name.
+        bare: those that do not name the sensor.
+        kind: of the labels, for a template that asks about labels.
+    """
+    if kind:
+        entry = _read("labels")[kind].get(template, {})
+    else:
+        files = ("facts", "claims", "reasons", "comparisons")
+        entry = next((_read(name)[template] for name in files if template in _read(name)), {})
+    if bare:
+        entry = entry.get("bare", {})
+    parts = {part: tuple(dict.fromkeys(_expanded(entry, part))) for part in PARTS}
+    return Wordings(first=tuple(entry.get("first", ())), **parts)
+
+
+def _expanded(entry: Mapping[str, Any], part: str) -> Iterable[str]:
+    """Give a part's own wordings and its phrases in frames; a held-out phrase goes in all."""
+    yield from entry.get("own", {}).get(part, ())
+    frames = _read("frames")
+    for phrases, (frame, slot) in _PHRASES.items():
+        train, held_out = (entry.get(phrases, {}).get(p, ()) for p in PARTS)
+        around = {p: frames[frame][p] for p in PARTS}
+        if part == "train":
+            yield from _in_frames(around["train"], train, slot)
+        else:
+            yield from _in_frames(around["held_out"], (*train, *held_out), slot)
+            yield from _in_frames(around["train"], held_out, slot)
+
+
+def _in_frames(frames: Sequence[str], phrases: Sequence[str], slot: str) -> Iterable[str]:
+    return (frame.replace(f"<{slot}>", phrase) for phrase in phrases for frame in frames)
+
+
+def label_words(label: str, *, held_out: bool = False) -> tuple[str, ...]:
+    """Give the words for a label that training uses, or those held out; its own text where none."""
+    words = next((_read("label_words")[k][label] for k in KINDS if label in _read("label_words")[k]), {})  # fmt: skip
+    return tuple(words.get("held_out" if held_out else "train", ())) or (label,)
+
+
+def near_labels(label: str) -> tuple[str, ...]:
+    """Give the labels that are most easily taken for this one; none where nothing says so."""
+    words = _read("label_words")
+    return next((tuple(words[k][label].get("near", ())) for k in KINDS if label in words[k]), ())
+
+
+def label_kind(labels: Sequence[str]) -> str:
+    """Give the kind of a data set's labels: the one that knows them all, else `other`."""
+    words = _read("label_words")
+    return next((kind for kind in KINDS if all(label in words[kind] for label in labels)), "other")
+
+
+@functools.cache
+def topics(*, held_out: bool = False) -> tuple[Topic, ...]:
+    """Give what sensors cannot tell, of training or held out."""
+    entries, found = _read("unanswerable")["held_out" if held_out else "train"], []
+    for phrase, entry in entries.items():
+        whole = {"own": {"train": entry["ways"]}, "nouns": {"train": [phrase]}}
+        train, new = (tuple(dict.fromkeys(_expanded(whole, part))) for part in PARTS)
+        ways = Wordings(held_out=(*train, *new)) if held_out else Wordings((), train, new)
+        found.append(Topic(phrase, ways, tuple(entry.get("unless", ()))))
+    return tuple(found)
+
+
+def for_person(text: str, rng: np.random.Generator) -> str:
+    """Fill `<he>`, `<is_he>` and the like with one person's forms: he, the wearer, I."""
+    people = _read("frames")["people"]
+    person = people[int(rng.integers(len(people)))]
+    return _SLOT.sub(lambda slot: person.get(slot[1], slot[0]), text)
+
+
+def typed(text: str, rng: np.random.Generator) -> str:
+    """Write a question as somebody types it: neatly, in lower case, or without its mark."""
+    style = int(rng.integers(3))
+    if style == 2:
+        return text
+    text = f"{text}?"
+    return re.sub(r"\bi\b", "I", text[:1].upper() + text[1:]) if style == 0 else text
