@@ -49,6 +49,7 @@ class FeatureBatch:
         scale: each modality's mean and spread by channel, for a bridge that takes them.
         template_values: of variables that each window fills itself; None for none.
         requests: what each window is asked; None: the adapter's own task, for its label.
+        second: features of a second window each, for requests that compare two.
     """
 
     labels: Int[Tensor, " batch"]
@@ -58,6 +59,7 @@ class FeatureBatch:
     scale: Float[Tensor, "batch modality statistic"] | None = None
     template_values: tuple[Mapping[str, Any], ...] | None = None
     requests: tuple[Request, ...] | None = None
+    second: "FeatureBatch | None" = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,16 +71,28 @@ class FeatureBatch:
 
     def to(self, device: torch.device | str) -> "FeatureBatch":
         """Move the tensors to a device."""
-        return self._map(lambda part: part.to(device) if isinstance(part, Tensor) else part)
+        return self._map(
+            lambda part: part.to(device) if isinstance(part, Tensor | FeatureBatch) else part
+        )
 
     def select(self, rows: Sequence[int]) -> "FeatureBatch":
         """Give some of the windows."""
         chosen = list(rows)
-        return self._map(
-            lambda part: (
-                part[chosen] if isinstance(part, Tensor) else tuple(part[r] for r in chosen)
-            )
-        )
+
+        def of(part: Any) -> Any:
+            if isinstance(part, FeatureBatch):
+                return part.select(chosen)
+            return part[chosen] if isinstance(part, Tensor) else tuple(part[r] for r in chosen)
+
+        return self._map(of)
+
+    def interleaved(self) -> "FeatureBatch":
+        """Give each window and then its second one, asked nothing; the batch itself without."""
+        if self.second is None:
+            return self
+        first = replace(self, second=None, requests=None)
+        both = FeatureBatch.join([first, replace(self.second, requests=None)])
+        return both.select([i for row in range(len(self)) for i in (row, row + len(self))])
 
     @staticmethod
     def join(batches: "Sequence[FeatureBatch]") -> "FeatureBatch":
@@ -129,10 +143,14 @@ class FeatureBatch:
 
 @dataclass(eq=False)
 class RequestBatch:
-    """Hold signals that still have to be encoded, and what each window is asked."""
+    """Hold signals that still have to be encoded, and what each window is asked.
+
+    `second` are a second window's signals each, for requests that compare two.
+    """
 
     signals: SignalBatch
     requests: tuple[Request, ...]
+    second: SignalBatch | None = None
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -143,7 +161,8 @@ class RequestBatch:
 
     def to(self, device: torch.device | str) -> "RequestBatch":
         """Move the signals to a device."""
-        return RequestBatch(self.signals.to(device), self.requests)
+        second = None if self.second is None else self.second.to(device)
+        return RequestBatch(self.signals.to(device), self.requests, second)
 
 
 def _join(parts: Sequence[Any]) -> Any:
@@ -151,6 +170,8 @@ def _join(parts: Sequence[Any]) -> Any:
         return None
     if isinstance(parts[0], Tensor):
         return torch.cat(list(parts))
+    if isinstance(parts[0], FeatureBatch):
+        return FeatureBatch.join(parts)
     return tuple(item for part in parts for item in part)
 
 

@@ -48,6 +48,7 @@ VARIABLES = {
     "missing": "names of the sensors that are not there, a list",
     "examples": "solved windows, a list of {numbers, label}",
     "question": "what the person asks",
+    "windows": "how many windows are asked about: 1 or 2",
 }
 
 

@@ -14,6 +14,7 @@ window has a text of its own (a question, its numbers), rows are padded on the l
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,9 @@ class SensorLanguageModel(nn.Module):
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
         if isinstance(batch, RequestBatch):
-            return self.features(batch.signals).with_requests(batch.requests)
+            second = None if batch.second is None else self.features(batch.second)
+            first = self.features(batch.signals).with_requests(batch.requests)
+            return replace(first, second=second)
         if isinstance(batch, Features):
             labels = torch.full((len(batch.steps),), -1)
             batch = FeatureBatch(labels, batch.steps, batch.present)

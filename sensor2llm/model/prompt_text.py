@@ -100,6 +100,7 @@ class PromptRenderer:
         variables = {
             "labels": list(adapter.label_texts),
             "modalities": list(adapter.spec.names),
+            "windows": 1,
             "window_s": lengths[0] if len(lengths := adapter.spec.lengths_s) == 1 else None,
             **self.template_values,
             **values,

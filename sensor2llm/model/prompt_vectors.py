@@ -115,6 +115,8 @@ class PromptBuilder:
         windows: int = 1,
     ) -> Prompt:
         """Put the vectors of a batch's windows, `windows` a row, at their places."""
+        if batch.second is not None:
+            batch, windows = batch.interleaved(), 2
         adapter, n = self.adapter, len(batch) // windows
         soft = adapter.soft_vectors()
         media = adapter.media(batch)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,10 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
+from sensor2llm.signals.questions.labels import with_label
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
+from sensor2llm.tasks.conversation_items import make_conversation
 
 JUDGED_ITEMS = 512
 
@@ -35,6 +38,8 @@ class TaskPart:
     positions: Int[np.ndarray, " window"]
     rows: TrainingRows
     seed: int
+    held_out: float = 0.0
+    """Share of a conversation's questions in wordings that never train."""
 
 
 def make_source(
@@ -53,16 +58,31 @@ def _questions(
     mix: TaskMix, part: TaskPart, adapter: SensorAdapter, target: Target | None
 ) -> tuple[BatchSource, Judge]:
     facts = question_answering.facts_of_rows(part.store, part.positions)
-    items = question_answering.make_items(
-        facts,
-        part.store.spec,
-        seed=part.seed,
-        per_window=mix.per_window,
-        hide=mix.hide,
-        templates=mix.questions or None,
+    options: dict[str, Any] = {
+        "seed": part.seed,
+        "per_window": mix.per_window,
+        "hide": mix.hide,
+        "templates": mix.questions or None,
+    }
+    if mix.conversation:
+        texts, labels = adapter.label_texts, np.asarray(part.rows.labels).tolist()
+        facts = [
+            with_label(one, texts[label] if label >= 0 else None, texts)
+            for one, label in zip(facts, labels, strict=True)
+        ]
+        items = make_conversation(facts, part.store.spec, held_out=part.held_out, **options)
+    else:
+        items = question_answering.make_items(facts, part.store.spec, **options)
+    source = BatchSource(
+        part.rows,
+        items.at,
+        QUESTION_ANSWERING,
+        mix.weight,
+        items.requests,
+        _aligned(items, part, adapter),
+        second=items.second,
+        unit=items.unit,
     )
-    requests, hidden = items.requests, _aligned(items, part, adapter)
-    source = BatchSource(part.rows, items.at, QUESTION_ANSWERING, mix.weight, requests, hidden)
     return source, partial(_judge_texts, QUESTION_ANSWERING, _true_answers(items))
 
 
@@ -150,10 +170,12 @@ def _judge_texts(
     }[task]
     chosen = np.random.default_rng(0).permutation(len(source))[:JUDGED_ITEMS]
     answers: list[str] = []
-    for start in range(0, len(chosen), SCORED_AT_ONCE):
-        batch = source.batch(chosen[start : start + SCORED_AT_ONCE]).to(model.llm.device)
-        answers += model.generate(batch, max_new_tokens=longest)
-    shares = judged(chosen, answers)
+    alike = source.alike(chosen)
+    for part in alike:
+        for start in range(0, len(part), SCORED_AT_ONCE):
+            batch = source.batch(part[start : start + SCORED_AT_ONCE]).to(model.llm.device)
+            answers += model.generate(batch, max_new_tokens=longest)
+    shares = judged(np.concatenate(alike), answers)
     return {"score": shares["true"], **{f"{task}_{name}": v for name, v in shares.items()}}
 
 

@@ -36,6 +36,9 @@ class TaskMix:
     """Questions asked of a window, or captions written for it."""
     questions: tuple[str, ...] = ()
     """Templates of questions; all of them where empty."""
+    conversation: bool = False
+    """Ask as people do: many wordings, labels, reasons, two windows, what sensors cannot tell.
+    Answers begin with what decides them."""
     hide: float = 0.0
     """Share of the modalities that are taken away, so that their absence can be asked for."""
     target: str | None = None

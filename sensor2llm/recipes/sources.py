@@ -1,7 +1,8 @@
 """What a task trains on: windows, what each is asked, and what is taken away from it."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from sensor2llm.adapter.batches import (
 )
 from sensor2llm.signals.dataset import SignalBatch
 
+POOL, LONGEST = 8, 1 << 20
+"""Batches among which items of one length are put together; more characters than any item has."""
 TaskBatch = FeatureBatch | SignalBatch | RequestBatch
 
 
@@ -45,6 +48,8 @@ class BatchSource:
         requests: of each item; None: for its label.
         hidden: the modalities taken away from each item; None for none.
         paraphrases: ways to ask; training draws one for each item.
+        second: each item's second window, as `at`; -1 for none. None where no item has one.
+        unit: items of one number stay together in training; None where none do.
     """
 
     rows: TrainingRows
@@ -54,6 +59,8 @@ class BatchSource:
     requests: tuple[Request, ...] | None = None
     hidden: Bool[np.ndarray, "item modality"] | None = None
     paraphrases: int = 1
+    second: Int[np.ndarray, " item"] | None = None
+    unit: Int[np.ndarray, " item"] | None = None
 
     @classmethod
     def of_labels(
@@ -73,22 +80,74 @@ class BatchSource:
     def batch(
         self, items: NDArray[np.int64], generator: np.random.Generator | None = None
     ) -> TaskBatch:
-        """Read items.
+        """Read items, of one window each or of two.
 
         Args:
-            items: by their position.
+            items: by their position; `alike` gives those that may be read together.
             generator: draws the ways to ask; the first one where None.
         """
         read = self.rows.batch(self.at[items])
         requests = self._requests(items, generator)
         batch: TaskBatch
         if isinstance(read, FeatureBatch):
-            batch = read.with_requests(requests)
+            batch = replace(read, requests=requests, second=self._second(items))
         else:
-            batch = read if requests is None else RequestBatch(read, requests)
+            second = self._second(items)
+            batch = read if requests is None else RequestBatch(read, requests, second)
         if self.hidden is None:
             return batch
         return hide(batch, torch.from_numpy(self.hidden[items]))
+
+    def _second(self, items: NDArray[np.int64]) -> Any:
+        """Read the second windows; None where the items have none."""
+        if self.second is None or self.second[items[0]] < 0:
+            return None
+        return self.rows.batch(self.second[items])
+
+    def alike(self, items: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Group items by how many windows they are about, in their order."""
+        if self.second is None:
+            return [items]
+        two = self.second[items] >= 0
+        return [part for part in (items[~two], items[two]) if len(part)]
+
+    def by_windows(self) -> "list[BatchSource]":
+        """Give the items about one window and those about two as sources of their own."""
+        parts = self.alike(np.arange(len(self)))
+        return [self] if len(parts) == 1 else [self._take(part) for part in parts]
+
+    def _take(self, items: NDArray[np.int64]) -> "BatchSource":
+        arrays = {n: getattr(self, n) for n in ("at", "hidden", "second", "unit")}
+        taken = {n: array[items] for n, array in arrays.items() if array is not None}
+        asked = None if self.requests is None else tuple(self.requests[i] for i in items.tolist())
+        weight = self.weight * len(items) / len(self)
+        return replace(self, weight=weight, requests=asked, **taken)
+
+    def order(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Give the items in a random order, those of one unit together."""
+        if self.unit is None:
+            return generator.permutation(len(self))
+        units = np.split(np.arange(len(self)), np.flatnonzero(np.diff(self.unit)) + 1)
+        return np.concatenate([units[i] for i in generator.permutation(len(units))])
+
+    def cut(self, order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+        """Cut items into batches of so many; of every few, those of one length go together."""
+        if self.requests is not None:
+            pools = np.split(order, range(POOL * size, len(order), POOL * size))
+            order = np.concatenate([p[np.argsort(self._keys[p], kind="stable")] for p in pools])
+        return list(order.reshape(-1, size))
+
+    @cached_property
+    def _keys(self) -> Int[np.ndarray, " item"]:
+        """Give each item's length in characters, its unit's longest; pairs come before others."""
+        texts = [(*r.template_values.values(), r.answer or "") for r in self.requests or ()]
+        keys = np.array([sum(len(str(part)) for part in text) for text in texts])
+        if self.unit is not None and len(keys):
+            _, unit, size = np.unique(self.unit, return_inverse=True, return_counts=True)
+            longest = np.zeros(len(size), dtype=np.int64)
+            np.maximum.at(longest, unit, keys)
+            keys = (longest - LONGEST * (size > 1))[unit]
+        return keys
 
     def _requests(
         self, items: NDArray[np.int64], generator: np.random.Generator | None

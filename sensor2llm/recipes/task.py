@@ -27,7 +27,7 @@ class AdapterTask:
         model: adapter and frozen LLM; what takes gradients is trained.
         train: items of each task.
         validation: items of the validation people, task by task.
-        batch_size: items an optimiser step; all of one task.
+        batch_size: items an optimiser step; all of one task, and about as many windows each.
         seed: of the order of items.
         judges: how each task but classification is judged, by its name.
         modality_dropout: share of a window's modalities that training takes away; not where
@@ -53,7 +53,8 @@ class AdapterTask:
                     f"the task {source.task} has no window to train on; choose other data, or "
                     "leave the task out"
                 )
-        self.module, self.train, self.validation = model, list(train), list(validation)
+        self.module, self.validation = model, list(validation)
+        self.train = [part for source in train for part in source.by_windows()]
         self.batch_size, self.seed = batch_size, seed
         self.judges: dict[str, Judge] = {CLASSIFICATION: judge_labels, **(judges or {})}
         self.modality_dropout = modality_dropout
@@ -69,9 +70,9 @@ class AdapterTask:
         self.epoch = epoch
         lead = self.train[0]
         size = min(self.batch_size, len(lead))
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(lead))
-        batches = np.split(order[: len(order) // size * size], len(order) // size)
-        if len(self.train) == 1:
+        order = lead.order(np.random.default_rng([self.seed, epoch]))
+        batches = lead.cut(order[: len(order) // size * size], size)
+        if len(self.train) == 1 and lead.requests is None:
             return batches
         generator = np.random.default_rng([self.seed, epoch, 1])
         count = len(batches)
@@ -88,9 +89,8 @@ class AdapterTask:
         rounds = -(-count * size // len(source))
         if not rounds:
             return []
-        order = np.concatenate([generator.permutation(len(source)) for _ in range(rounds)])
-        items = order[: count * size] + self.first[number]
-        return list(items.reshape(count, size))
+        order = np.concatenate([source.order(generator) for _ in range(rounds)])
+        return [part + self.first[number] for part in source.cut(order[: count * size], size)]
 
     def collate(self, rows: NDArray[np.int64]) -> TaskBatch:
         """Read training items, which are of one task."""

@@ -192,7 +192,10 @@ def _part(
     if name == "train" and recipe.shots is not None:
         positions = few_shots(store, positions, recipe.shots, recipe.loop.seed)
     seed = 2 * recipe.loop.seed + (name != "train")
-    return TaskPart(store, positions, _rows(recipe, adapter, store, name, positions), seed)
+    # Half of what validates a conversation is in wordings that training never meets.
+    held_out = 0.0 if name == "train" else 0.5
+    rows = _rows(recipe, adapter, store, name, positions)
+    return TaskPart(store, positions, rows, seed, held_out)
 
 
 def _rows(

@@ -28,7 +28,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.windows import Windows
 
 TASK = "question_answering"
-LONGEST_ANSWER = 24
+LONGEST_ANSWER = 40
 Facts = Mapping[str, Fact]
 
 
@@ -39,14 +39,19 @@ class Items:
     Args:
         at: each item's window, by its position among the windows they were made of.
         questions: with their true answers.
-        facts: what is true of each item's window without what was taken away.
+        facts: what is true of each item's window without what was taken away; of two windows
+            side by side.
         hidden: modalities taken away from each item.
+        second: each item's second window; -1 for none. None where no item has one.
+        unit: items of one number belong side by side; None where none do.
     """
 
     at: Int[np.ndarray, " item"]
     questions: tuple[QuestionAnswer, ...]
     facts: tuple[Facts, ...]
     hidden: Bool[np.ndarray, "item modality"]
+    second: Int[np.ndarray, " item"] | None = None
+    unit: Int[np.ndarray, " item"] | None = None
 
     def __len__(self) -> int:
         return len(self.at)
@@ -59,14 +64,24 @@ class Items:
             tuple(self.questions[i] for i in places),
             tuple(self.facts[i] for i in places),
             self.hidden[chosen],
+            None if self.second is None else self.second[chosen],
+            None if self.unit is None else self.unit[chosen],
         )
 
     @property
     def requests(self) -> tuple[Request, ...]:
         """Give what the model is asked, with the true answers."""
+        seconds = [-1] * len(self) if self.second is None else self.second.tolist()
         return tuple(
-            Request(TASK, {"question": item.question}, item.answer) for item in self.questions
+            request_of(item.question, item.answer, windows=1 + (second >= 0))
+            for item, second in zip(self.questions, seconds, strict=True)
         )
+
+
+def request_of(question: str, answer: str | None = None, *, windows: int = 1) -> Request:
+    """Ask one window, or compare two."""
+    values = {"question": question} | ({"windows": windows} if windows > 1 else {})
+    return Request(TASK, values, answer)
 
 
 def facts_of_rows(store: Windows, rows: Int[np.ndarray, " window"]) -> list[Facts]:

@@ -9,12 +9,15 @@ sensor and makes one statement or more, joined by `with` and `and`; or it names 
 `sensor2llm.signals.questions.claims` reads captions back by the same table, `SAYINGS`.
 """
 
+import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sensor2llm.signals.facts.facts import extract_facts
+from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.missing import NOTHING
 from sensor2llm.signals.questions.naming import (
     Facts,
@@ -25,6 +28,7 @@ from sensor2llm.signals.questions.naming import (
 )
 from sensor2llm.signals.questions.readings import READINGS, FactPhrase
 from sensor2llm.signals.questions.template import Question
+from sensor2llm.signals.questions.wordings import names_fact, wordings_of
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
@@ -126,12 +130,19 @@ def _clause(
 def _can_follow_is(claim: Question, sensor: str) -> bool:
     """A heart rate is 72 bpm; a beat series is not."""
     saying, reading = SAYINGS[claim.template], READING[claim.template]
-    return bool(saying.after_is) and (not reading.own or reading.is_own(sensor))
+    return bool(saying.after_is) and (
+        not wordings_of(reading.name, bare=True).first or names_fact(reading.name, sensor)
+    )
 
 
 def _noun(claim: Question, facts: Facts, rng: np.random.Generator) -> str:
     nouns = SAYINGS[claim.template].nouns
     return _filled(nouns[int(rng.integers(len(nouns)))], claim, facts)
+
+
+def noun_of(claim: Question, facts: Facts) -> str:
+    """Say a reading as a noun, without its sensor: `vigorous movement`."""
+    return _filled(SAYINGS[claim.template].nouns[-1], claim, facts)
 
 
 def _filled(form: str, claim: Question, facts: Facts) -> str:
@@ -164,3 +175,24 @@ def _joined(clauses: Sequence[str], rng: np.random.Generator) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def read_claim(phrase: str) -> tuple[str, Value] | None:
+    """Find the reading of which a part without its sensor tells, and the value."""
+    for name, pattern in _patterns():
+        match = pattern.fullmatch(phrase)
+        value = READING[name].answers.read(match["v"]) if match else None
+        if value is not None:
+            return name, value
+    return None
+
+
+@functools.cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    forms = [
+        (name, form.casefold())
+        for name, saying in SAYINGS.items()
+        for form in (*saying.nouns, saying.after_is)
+        if form
+    ]
+    return tuple((name, re.compile(form.replace("{v}", "(?P<v>.+)"))) for name, form in forms)

@@ -9,13 +9,12 @@
 1.0
 """
 
-import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sensor2llm.signals.questions.answers import Value
-from sensor2llm.signals.questions.captions import READING, SAYINGS
+from sensor2llm.signals.questions.captions import read_claim
 from sensor2llm.signals.questions.checking import Verdict
 from sensor2llm.signals.questions.missing import parse_missing
 from sensor2llm.signals.questions.naming import (
@@ -133,29 +132,8 @@ def _statement(piece: str, text: str, sensor: str) -> Statement:
     if sensor:
         for form in _FORMS:
             match = form.fullmatch(piece)
-            claim = match and _claim(match["said"])
+            claim = match and read_claim(match["said"])
             if claim:
                 template, value = claim
                 return Statement(text, Question(template, sensor), value)
     return Statement(text)
-
-
-def _claim(phrase: str) -> tuple[str, Value] | None:
-    """Find the reading of which a part without its sensor tells, and the value."""
-    for name, pattern in _patterns():
-        match = pattern.fullmatch(phrase)
-        value = READING[name].answers.read(match["v"]) if match else None
-        if value is not None:
-            return name, value
-    return None
-
-
-@functools.cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    forms = [
-        (name, form.casefold())
-        for name, saying in SAYINGS.items()
-        for form in (*saying.nouns, saying.after_is)
-        if form
-    ]
-    return tuple((name, re.compile(form.replace("{v}", "(?P<v>.+)"))) for name, form in forms)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions.answers import parse_yes_no, tidy, write_yes_no
 
 Which = Literal["first", "second"]
@@ -41,6 +42,13 @@ def evidence_of(answer: str) -> str | None:
     """Read what stands before `, so yes` or `, so no`."""
     match = _VERDICT.fullmatch(tidy(answer))
     return match[1] if match else None
+
+
+def movement(fact: Fact) -> str:
+    """Write the mean amplitude deviation of an intensity in mg, two digits of it."""
+    assert fact.number is not None
+    size = 1000 * fact.number
+    return f"{float(f'{size:.2g}'):.0f} mg"
 
 
 def choice(first: str, second: str, which: Which) -> str:

@@ -54,7 +54,7 @@ class WhichMissing:
     """Ask for all sensors that are missing."""
 
     name: str
-    paraphrases: tuple[str, ...]
+    kind: str = "missing"
     grid: str = f"the sensors, or {NOTHING!r}"
     tolerance: str = "exact: all of them, in any order"
     compares: bool = False
@@ -63,9 +63,9 @@ class WhichMissing:
         """Ask once a window."""
         return [Question(self.name)]
 
-    def wordings(self, sensor: str) -> tuple[str, ...]:
-        """Give the paraphrases."""
-        return self.paraphrases
+    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
+        """Ask once a window."""
+        return [(Question(self.name),)]
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
@@ -78,9 +78,11 @@ class WhichMissing:
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Name the sensors in words."""
         assert isinstance(value, tuple)
-        if not value:
-            return NOTHING
-        return f"{listed(value, spoken)} {'is' if len(value) == 1 else 'are'} missing"
+        return write_missing(value, spoken)
+
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Name the sensors that are missing."""
+        return self.write(self.truth(question, facts), spoken)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> tuple[str, ...] | None:
         """Read the modalities that a text names, with or without `the`."""
@@ -91,6 +93,13 @@ class WhichMissing:
     def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether exactly these are missing."""
         return isinstance(value, tuple) and set(value) == set(missing_sensors(facts))
+
+
+def write_missing(names: tuple[str, ...], spoken: Mapping[str, str]) -> str:
+    """Write that sensors are missing, or that nothing is."""
+    if not names:
+        return NOTHING
+    return f"{listed(names, spoken)} {'is' if len(names) == 1 else 'are'} missing"
 
 
 def parse_missing(text: str, names: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -14,14 +14,30 @@ lie close together; `balanced` keeps as many yes as no at each key.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sensor2llm.signals.questions.answers import Value
+from sensor2llm.signals.questions.labels import all_labels, unknowable
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
-from sensor2llm.signals.questions.template import Question
-from sensor2llm.signals.questions.templates import TEMPLATES, template_named
+from sensor2llm.signals.questions.pairs import SECOND
+from sensor2llm.signals.questions.template import Question, modalities_with
+from sensor2llm.signals.questions.templates import CLASSIC, TEMPLATES, template_named
+from sensor2llm.signals.questions.wordings import (
+    STYLES,
+    Wordings,
+    first_wordings,
+    for_person,
+    label_kind,
+    label_words,
+    names_fact,
+    topics,
+    typed,
+    wordings_of,
+)
+
+LABEL_CLAIMS = ("label_is", "label_is_not")
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class QuestionAnswer:
     """Hold a question about a window and its true answer.
 
     `value` is not rounded; `phrasing` counts the template's wordings (to hold some out); `facts`
-    are the keys of the facts that the answer rests on.
+    are the keys of the facts that the answer rests on; `held_out` wordings never train an adapter.
     """
 
     asked: Question
@@ -38,17 +54,18 @@ class QuestionAnswer:
     value: Value
     phrasing: int
     facts: tuple[str, ...]
+    held_out: bool = False
 
 
 def ask(
     facts: Facts, rng: np.random.Generator, templates: Sequence[str] | None = None
 ) -> list[QuestionAnswer]:
-    """Give the questions that these facts answer, template by template (unset: all templates).
+    """Give the questions that these facts answer, template by template (unset: the classic ones).
 
     Raises:
         ConfigError: If a template is unknown.
     """
-    names = tuple(TEMPLATES) if templates is None else templates
+    names = CLASSIC if templates is None else templates
     drawn = [question for name in names for question in template_named(name).draw(facts, rng)]
     spoken = spoken_names(sensors_told(facts))
     return [_pair(question, facts, spoken, rng) for question in drawn]
@@ -58,7 +75,7 @@ def _pair(
     question: Question, facts: Facts, spoken: Mapping[str, str], rng: np.random.Generator
 ) -> QuestionAnswer:
     template = TEMPLATES[question.template]
-    wordings = template.wordings(spoken.get(question.modality, ""))
+    wordings = first_wordings(template.name, spoken.get(question.modality, ""))
     phrasing = int(rng.integers(len(wordings)))
     value = template.truth(question, facts)
     assert value is not None, f"{question.key} was drawn without an answer"
@@ -73,10 +90,104 @@ def _pair(
 
 
 def worded(question: Question, wording: str, spoken: Mapping[str, str]) -> str:
-    """Fill a wording's `{sensor}` and `{than}`; `spoken` gives the words of a modality."""
+    """Fill a wording's `<sensor>` and `<than>`; `spoken` gives the words of a modality."""
     than = f"{question.than:g}" if isinstance(question.than, float) else question.than or ""
     sensor = spoken.get(question.modality, question.modality)
-    return wording.format(sensor=sensor, than=spoken.get(than, than))
+    return wording.replace("<sensor>", sensor).replace("<than>", spoken.get(than, than))
+
+
+def talk(
+    facts: Facts,
+    rng: np.random.Generator,
+    templates: Sequence[str] | None = None,
+    *,
+    held_out: bool = False,
+) -> list[tuple[QuestionAnswer, ...]]:
+    """Ask as people do: in many wordings, of one window or two, with answers that name their grounds.
+
+    Args:
+        facts: of a window, or of two side by side.
+        rng: draws what is asked, the wording, and who is spoken of.
+        templates: which; all where None.
+        held_out: take wordings that never train an adapter.
+
+    Returns:
+        questions that belong side by side (the same one with a true and a false word) together.
+
+    Raises:
+        ConfigError: If a template is unknown.
+    """
+    whole = [
+        template_named(name) for name in (tuple(TEMPLATES) if templates is None else templates)
+    ]
+    two = any(key.startswith(SECOND) for key in facts)
+    together = [
+        unit
+        for template in whole
+        if (template.kind == "comparison") == two
+        for unit in template.side_by_side(facts, rng)
+    ]
+    return [_in_conversation(unit, facts, rng, held_out) for unit in together]
+
+
+def _in_conversation(
+    unit: Sequence[Question], facts: Facts, rng: np.random.Generator, held_out: bool
+) -> tuple[QuestionAnswer, ...]:
+    template, spoken = TEMPLATES[unit[0].template], spoken_names(sensors_told(facts))
+    if template.kind == "unanswerable" and held_out and rng.random() < 0.5:
+        new = unknowable(facts, held_out=True)
+        unit = [replace(unit[0], than=new[int(rng.integers(len(new)))])]
+    ways = _ways(unit[0], facts, spoken)
+    wordings = ways.held_out if held_out else ways.train
+    phrasing = int(rng.integers(len(wordings)))
+    wording, style = for_person(wordings[phrasing], rng), int(rng.integers(STYLES))
+    pairs = []
+    for question in unit:
+        words = _word(question, rng, held_out)
+        value = template.truth(question, facts)
+        assert value is not None, f"{question.key} was drawn without an answer"
+        pairs.append(
+            QuestionAnswer(
+                asked=question,
+                question=typed(worded(words, wording, spoken), style),
+                answer=template.reply(question, facts, spoken),
+                value=value,
+                phrasing=phrasing,
+                facts=template.keys(question),
+                held_out=held_out,
+            )
+        )
+    return tuple(pairs)
+
+
+def _ways(question: Question, facts: Facts, spoken: Mapping[str, str]) -> Wordings:
+    """Give the wordings of a question; without the sensor's name where it alone has the fact."""
+    name = question.template
+    if name == "unanswerable":
+        return next(
+            t.wordings for t in (*topics(), *topics(held_out=True)) if t.phrase == question.than
+        )
+    by_kind = wordings_of(name, kind=label_kind(all_labels(facts)))
+    if by_kind.train:
+        return by_kind
+    named, bare = wordings_of(name), wordings_of(name, bare=True)
+    if bare.train and names_fact(name, spoken.get(question.modality, "")):
+        return bare
+    keys = TEMPLATES[name].keys(question)
+    alone = (
+        len(keys) == 1
+        and keys[0] in facts
+        and len(modalities_with(facts, facts[keys[0]].name)) == 1
+    )
+    return named.with_more(bare) if alone else named
+
+
+def _word(question: Question, rng: np.random.Generator, held_out: bool) -> Question:
+    """Put another word for the label of a yes/no question; of those held out, half of the time."""
+    if question.template not in LABEL_CLAIMS:
+        return question
+    words = label_words(str(question.than), held_out=held_out and rng.random() < 0.5)
+    return replace(question, than=words[int(rng.integers(len(words)))])
 
 
 def balanced(pairs: Sequence[QuestionAnswer], rng: np.random.Generator) -> list[QuestionAnswer]:

@@ -76,16 +76,12 @@ TREND = Words(
 
 @dataclass(frozen=True, kw_only=True)
 class FactPhrase:
-    """Ask for one fact of one modality.
-
-    `own` are wordings without the sensor, for a sensor that is named after the fact.
-    """
+    """Ask for one fact of one modality."""
 
     name: str
     answers: WindowAnswers
-    paraphrases: tuple[str, ...]
-    own: tuple[str, ...] = ()
     compares: bool = False
+    kind: str = "fact"
 
     @property
     def grid(self) -> str:
@@ -101,13 +97,9 @@ class FactPhrase:
         """Ask every modality that has the fact."""
         return [Question(self.name, modality) for modality in modalities_with(facts, self.name)]
 
-    def wordings(self, sensor: str) -> tuple[str, ...]:
-        """Leave out the sensor in `What is the heart rate in the heart rate?`."""
-        return self.own if self.own and self.is_own(sensor) else self.paraphrases
-
-    def is_own(self, sensor: str) -> bool:
-        """Say whether the sensor's words name the fact."""
-        return self.name.replace("_", " ") in sensor.casefold()
+    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
+        """Give what `draw` does, each alone."""
+        return [(question,) for question in self.draw(facts, rng)]
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the fact's key."""
@@ -126,6 +118,12 @@ class FactPhrase:
         """Write an answer."""
         return self.answers.write(value)
 
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the true answer, which is the fact itself."""
+        value = self.truth(question, facts)
+        assert value is not None
+        return self.write(value, spoken)
+
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer."""
         return self.answers.parse(answer)
@@ -137,90 +135,12 @@ class FactPhrase:
 
 
 READINGS = (
-    FactPhrase(
-        name="intensity",
-        answers=INTENSITY,
-        paraphrases=(
-            "How strong is the movement at the {sensor}?",
-            "How much movement does the {sensor} show?",
-            "What is the intensity of the movement at the {sensor}?",
-            "Is the movement at the {sensor} still, light, moderate or vigorous?",
-        ),
-    ),
-    FactPhrase(
-        name="step_rate",
-        answers=STEPS,
-        paraphrases=(
-            "How many steps a second does the {sensor} show?",
-            "What is the step rate at the {sensor}?",
-            "How fast are the steps at the {sensor}?",
-            "How many steps does the person take in a second, by the {sensor}?",
-        ),
-    ),
-    FactPhrase(
-        name="heart_rate",
-        answers=BEATS,
-        paraphrases=(
-            "What is the heart rate in the {sensor}?",
-            "How fast does the heart beat in the {sensor}?",
-            "Which pulse does the {sensor} show?",
-            "How many beats a minute does the {sensor} show?",
-        ),
-        own=(
-            "What is the heart rate?",
-            "How fast does the heart beat?",
-            "What is the pulse?",
-            "How many beats a minute?",
-        ),
-    ),
-    FactPhrase(
-        name="trend",
-        answers=TREND,
-        paraphrases=(
-            "What is the trend of the {sensor}?",
-            "Does the {sensor} rise or fall?",
-            "Where does the {sensor} go?",
-            "Is the {sensor} rising, falling or steady?",
-        ),
-    ),
-    FactPhrase(
-        name="dominant_frequency",
-        answers=FREQUENCY,
-        paraphrases=(
-            "What is the main frequency of the {sensor}?",
-            "At which frequency does the {sensor} swing?",
-            "What is the rhythm of the {sensor}?",
-            "How often does the {sensor} repeat in a second?",
-        ),
-    ),
-    FactPhrase(
-        name="orientation",
-        answers=Axes(),
-        paraphrases=(
-            "Along which axis of the {sensor} does gravity lie?",
-            "Which axis of the {sensor} shows gravity?",
-            "How is the {sensor} turned?",
-            "What is the orientation of the {sensor}?",
-        ),
-    ),
-    FactPhrase(
-        name="rmssd",
-        answers=RMSSD,
-        paraphrases=(
-            "What is the RMSSD of the {sensor}?",
-            "How large is the RMSSD in the {sensor}?",
-            "What is the heart rate variability in the {sensor}?",
-            "By how many milliseconds do successive beats differ in the {sensor}?",
-        ),
-    ),
-    FactPhrase(
-        name="irregularity",
-        answers=IRREGULARITY,
-        paraphrases=(
-            "How irregular is the {sensor}?",
-            "By what share do successive beats differ in the {sensor}?",
-            "What is the irregularity of the {sensor}?",
-            "By how many percent do successive beats differ in the {sensor}?",
-        ),
-    ),
+    FactPhrase(name="intensity", answers=INTENSITY),
+    FactPhrase(name="step_rate", answers=STEPS),
+    FactPhrase(name="heart_rate", answers=BEATS),
+    FactPhrase(name="trend", answers=TREND),
+    FactPhrase(name="dominant_frequency", answers=FREQUENCY),
+    FactPhrase(name="orientation", answers=Axes()),
+    FactPhrase(name="rmssd", answers=RMSSD),
+    FactPhrase(name="irregularity", answers=IRREGULARITY),
 )

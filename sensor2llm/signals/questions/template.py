@@ -30,15 +30,15 @@ class Question:
 
 
 class Template(Protocol):
-    """Ask one thing in several wordings, and know its answer from the facts of a window."""
+    """Ask one thing, and know its answer from the facts of a window; `wordings` has the wordings."""
 
     @property
     def name(self) -> str:
         """Stable name: it stands in files."""
 
     @property
-    def paraphrases(self) -> tuple[str, ...]:
-        """Wordings, with `{sensor}` and `{than}`."""
+    def kind(self) -> str:
+        """What it asks for: fact, yes_no, missing, label, why, comparison or unanswerable."""
 
     @property
     def grid(self) -> str:
@@ -55,8 +55,11 @@ class Template(Protocol):
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what can be asked of a window: once a modality, or once."""
 
-    def wordings(self, sensor: str) -> tuple[str, ...]:
-        """Give the paraphrases for a sensor with this name in words."""
+    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
+        """Give what can be asked of a window; what only the window can tell apart is together.
+
+        Where there is a yes and a no to the same question with another limit or word, both.
+        """
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
@@ -66,6 +69,9 @@ class Template(Protocol):
 
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write an answer."""
+
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the true answer as in a conversation: what decides it, then the verdict."""
 
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer; None where it is no such answer."""

@@ -28,7 +28,9 @@ frequency is asked for where it holds at least 40 % of the signal's power.
 """
 
 from sensor2llm.errors import ConfigError
+from sensor2llm.signals.questions.labels import LabelClaim, LabelQuestion, Unanswerable, Why
 from sensor2llm.signals.questions.missing import WhichMissing
+from sensor2llm.signals.questions.pairs import SameLabel, WhichWindow
 from sensor2llm.signals.questions.readings import READINGS
 from sensor2llm.signals.questions.template import Template
 from sensor2llm.signals.questions.yes_no import (
@@ -43,123 +45,33 @@ from sensor2llm.signals.questions.yes_no import (
 _READING = {reading.name: reading for reading in READINGS}
 _ALL: tuple[Template, ...] = (
     *READINGS,
-    YesNo(
-        name="intensity_is",
-        claim=CategoryClaim(_READING["intensity"]),
-        paraphrases=(
-            "Is the movement at the {sensor} {than}?",
-            "Would you call the movement at the {sensor} {than}?",
-            "Is {than} the right word for the movement at the {sensor}?",
-            "The movement at the {sensor} is {than}. Yes or no?",
-        ),
-    ),
-    YesNo(
-        name="trend_is",
-        claim=CategoryClaim(_READING["trend"]),
-        paraphrases=(
-            "Is the {sensor} {than}?",
-            "Would you call the {sensor} {than}?",
-            "Is {than} the right word for the {sensor}?",
-            "The {sensor} is {than}. Yes or no?",
-        ),
-    ),
-    YesNo(
-        name="has_steps",
-        claim=StepsClaim(),
-        paraphrases=(
-            "Does the {sensor} show regular steps?",
-            "Are there regular steps at the {sensor}?",
-            "Can one see regular steps in the {sensor}?",
-            "Does the person take regular steps, by the {sensor}?",
-        ),
-    ),
-    YesNo(
-        name="stronger_movement",
-        claim=StrongerMovement(),
-        paraphrases=(
-            "Is the movement at the {sensor} stronger than at the {than}?",
-            "Does the {sensor} move more than the {than}?",
-            "Is there more movement at the {sensor} than at the {than}?",
-            "The {sensor} moves more than the {than}. Yes or no?",
-        ),
-    ),
-    YesNo(
-        name="heart_rate_above",
-        claim=ThresholdClaim(_READING["heart_rate"]),
-        paraphrases=(
-            "Is the heart rate in the {sensor} above {than} bpm?",
-            "Does the heart beat more than {than} times a minute in the {sensor}?",
-            "Is the pulse in the {sensor} higher than {than} bpm?",
-            "Are there more than {than} beats a minute in the {sensor}?",
-        ),
-        own=(
-            "Is the heart rate above {than} bpm?",
-            "Does the heart beat more than {than} times a minute?",
-            "Is the pulse higher than {than} bpm?",
-            "Are there more than {than} beats a minute?",
-        ),
-    ),
-    YesNo(
-        name="step_rate_above",
-        claim=ThresholdClaim(_READING["step_rate"]),
-        paraphrases=(
-            "Does the {sensor} show more than {than} steps a second?",
-            "Is the step rate at the {sensor} above {than} steps a second?",
-            "Are there more than {than} steps a second at the {sensor}?",
-            "Are the steps at the {sensor} faster than {than} a second?",
-        ),
-    ),
-    YesNo(
-        name="dominant_frequency_above",
-        claim=ThresholdClaim(_READING["dominant_frequency"]),
-        paraphrases=(
-            "Is the main frequency of the {sensor} above {than} Hz?",
-            "Does the {sensor} swing more than {than} times a second?",
-            "Is the rhythm of the {sensor} faster than {than} Hz?",
-            "Does the {sensor} repeat more than {than} times in a second?",
-        ),
-    ),
-    YesNo(
-        name="rmssd_above",
-        claim=ThresholdClaim(_READING["rmssd"]),
-        paraphrases=(
-            "Is the RMSSD of the {sensor} above {than} ms?",
-            "Is the RMSSD in the {sensor} larger than {than} ms?",
-            "Does the {sensor} have an RMSSD of more than {than} ms?",
-            "Do successive beats in the {sensor} differ by more than {than} ms?",
-        ),
-    ),
-    YesNo(
-        name="irregularity_above",
-        claim=ThresholdClaim(_READING["irregularity"]),
-        paraphrases=(
-            "Do successive beats in the {sensor} differ by more than {than} %?",
-            "Is the irregularity of the {sensor} above {than} %?",
-            "Is the {sensor} more irregular than {than} %?",
-            "Do the beats of the {sensor} differ by over {than} % of their mean?",
-        ),
-    ),
-    WhichMissing(
-        name="which_missing",
-        paraphrases=(
-            "Which sensor is missing?",
-            "What is missing?",
-            "What was not recorded?",
-            "Which signals are missing?",
-        ),
-    ),
-    YesNo(
-        name="is_missing",
-        claim=Missing(),
-        paraphrases=(
-            "Is the {sensor} missing?",
-            "Is the signal of the {sensor} missing?",
-            "Does the window lack the {sensor}?",
-            "The {sensor} is missing. Yes or no?",
-        ),
-    ),
+    YesNo(name="intensity_is", claim=CategoryClaim(_READING["intensity"])),
+    YesNo(name="trend_is", claim=CategoryClaim(_READING["trend"])),
+    YesNo(name="has_steps", claim=StepsClaim()),
+    YesNo(name="stronger_movement", claim=StrongerMovement()),
+    YesNo(name="heart_rate_above", claim=ThresholdClaim(_READING["heart_rate"])),
+    YesNo(name="step_rate_above", claim=ThresholdClaim(_READING["step_rate"])),
+    YesNo(name="dominant_frequency_above", claim=ThresholdClaim(_READING["dominant_frequency"])),
+    YesNo(name="rmssd_above", claim=ThresholdClaim(_READING["rmssd"])),
+    YesNo(name="irregularity_above", claim=ThresholdClaim(_READING["irregularity"])),
+    WhichMissing(name="which_missing"),
+    YesNo(name="is_missing", claim=Missing()),
 )
-TEMPLATES: dict[str, Template] = {template.name: template for template in _ALL}
+CLASSIC = tuple(template.name for template in _ALL)
+"""What the earliest adapters are asked: of one window, without its label."""
+_TALK: tuple[Template, ...] = (
+    LabelQuestion(),
+    YesNo(name="label_is", claim=LabelClaim()),
+    YesNo(name="label_is_not", claim=LabelClaim(negated=True)),
+    Why(),
+    Unanswerable(),
+    WhichWindow(name="more_movement", fact="intensity"),
+    WhichWindow(name="faster_steps", fact="step_rate"),
+    WhichWindow(name="higher_heart_rate", fact="heart_rate"),
+    WhichWindow(name="more_irregular", fact="irregularity"),
+    SameLabel(),
+)
+TEMPLATES: dict[str, Template] = {template.name: template for template in (*_ALL, *_TALK)}
 
 
 def template_named(name: str) -> Template:

@@ -2,7 +2,7 @@
 
     wordings_of("step_rate").train       ('how many steps a second does the <sensor> show', …)
     label_words("walking")               ('walking', 'going on foot', …)
-    typed("<is_he> walking", rng)        'Is she walking?'
+    typed("is she walking", 0)           'Is she walking?'
 
 Which wordings train and which are held out stands in the files; nothing is split by chance.
 """
@@ -23,7 +23,12 @@ FOLDER = Path(__file__).with_name("wordings")
 PARTS = ("train", "held_out")
 KINDS = ("activity", "rhythm", "level", "other")
 """Kinds of labels: what people do, rhythms of the heart, levels of stress, anything else."""
-_PHRASES = {"nouns": ("noun", "np"), "questions": ("question", "q"), "statements": ("statement", "s")}  # fmt: skip
+_PHRASES = {
+    "nouns": ("noun", "np"),
+    "questions": ("question", "q"),
+    "statements": ("statement", "s"),
+}
+"""Keys of phrases in the files -> their frames, and the slot of those."""
 _SLOT = re.compile(r"<(\w+)>")
 
 
@@ -34,6 +39,14 @@ class Wordings:
     first: tuple[str, ...] = ()
     train: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
+
+    def with_more(self, others: "Wordings") -> "Wordings":
+        """Give these and others."""
+        return Wordings(
+            (*self.first, *others.first),
+            (*self.train, *others.train),
+            (*self.held_out, *others.held_out),
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,17 @@ def wordings_of(template: str, *, bare: bool = False, kind: str = "") -> Wording
     return Wordings(first=tuple(entry.get("first", ())), **parts)
 
 
+def names_fact(name: str, sensor: str) -> bool:
+    """Say whether a sensor's words name the fact of a template: the heart rate's heart rate."""
+    return name.removesuffix("_above").replace("_", " ") in sensor.casefold()
+
+
+def first_wordings(template: str, sensor: str) -> tuple[str, ...]:
+    """Give the wordings of the earliest adapters, without a sensor that is named after the fact."""
+    bare = wordings_of(template, bare=True).first
+    return bare if bare and names_fact(template, sensor) else wordings_of(template).first
+
+
 def _expanded(entry: Mapping[str, Any], part: str) -> Iterable[str]:
     """Give a part's own wordings and its phrases in frames; a held-out phrase goes in all."""
     yield from entry.get("own", {}).get(part, ())
@@ -90,14 +114,18 @@ def _in_frames(frames: Sequence[str], phrases: Sequence[str], slot: str) -> Iter
 
 def label_words(label: str, *, held_out: bool = False) -> tuple[str, ...]:
     """Give the words for a label that training uses, or those held out; its own text where none."""
-    words = next((_read("label_words")[k][label] for k in KINDS if label in _read("label_words")[k]), {})  # fmt: skip
-    return tuple(words.get("held_out" if held_out else "train", ())) or (label,)
+    words = _label_entry(label).get("held_out" if held_out else "train", ())
+    return tuple(words) or (label,)
 
 
 def near_labels(label: str) -> tuple[str, ...]:
     """Give the labels that are most easily taken for this one; none where nothing says so."""
+    return tuple(_label_entry(label).get("near", ()))
+
+
+def _label_entry(label: str) -> Mapping[str, Any]:
     words = _read("label_words")
-    return next((tuple(words[k][label].get("near", ())) for k in KINDS if label in words[k]), ())
+    return next((words[kind][label] for kind in KINDS if label in words[kind]), {})
 
 
 def label_kind(labels: Sequence[str]) -> str:
@@ -125,9 +153,11 @@ def for_person(text: str, rng: np.random.Generator) -> str:
     return _SLOT.sub(lambda slot: person.get(slot[1], slot[0]), text)
 
 
-def typed(text: str, rng: np.random.Generator) -> str:
-    """Write a question as somebody types it: neatly, in lower case, or without its mark."""
-    style = int(rng.integers(3))
+STYLES = 3
+
+
+def typed(text: str, style: int) -> str:
+    """Write a question as somebody types it: neatly (0), in lower case (1), without its mark (2)."""
     if style == 2:
         return text
     text = f"{text}?"

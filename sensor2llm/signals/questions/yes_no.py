@@ -1,21 +1,17 @@
 """Templates whose answer is yes or no, drawn so that both are true about as often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from sensor2llm.signals.facts.facts import NEAR
-from sensor2llm.signals.questions.answers import (
-    Number,
-    Value,
-    Words,
-    parse_yes_no,
-    write_yes_no,
-)
+from sensor2llm.signals.questions.answers import Number, Value, Words, write_yes_no
+from sensor2llm.signals.questions.forms import movement, read_verdict, verdict
+from sensor2llm.signals.questions.missing import write_missing
 from sensor2llm.signals.questions.naming import Facts, missing_sensors, sensors_told
-from sensor2llm.signals.questions.readings import FactPhrase
+from sensor2llm.signals.questions.readings import STEPS, FactPhrase
 from sensor2llm.signals.questions.template import Question, modalities_with
 
 
@@ -40,8 +36,16 @@ class Claim(Protocol):
     def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what the template of this name can ask of a window."""
 
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give a true and a false claim of each modality together, where there are both."""
+
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Say what decides it."""
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
@@ -49,13 +53,11 @@ class Claim(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class YesNo:
-    """Ask whether a claim holds; `own` are wordings for a sensor with `own_name` in its words."""
+    """Ask whether a claim holds."""
 
     name: str
     claim: Claim
-    paraphrases: tuple[str, ...]
-    own: tuple[str, ...] = ()
-    own_name: str = "heart rate"
+    kind: str = "yes_no"
     grid: str = "yes, no"
 
     @property
@@ -72,9 +74,9 @@ class YesNo:
         """Give what can be asked of a window."""
         return self.claim.draw(self.name, facts, rng)
 
-    def wordings(self, sensor: str) -> tuple[str, ...]:
-        """Leave out the sensor in `Is the heart rate in the heart rate above 90 bpm?`."""
-        return self.own if self.own and self.own_name in sensor.casefold() else self.paraphrases
+    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
+        """Give a true and a false claim of each modality together, where there are both."""
+        return self.claim.side_by_side(self.name, facts, rng)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""
@@ -89,9 +91,15 @@ class YesNo:
         """Write yes or no."""
         return write_yes_no(value)
 
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write what decides it, and yes or no."""
+        held = self.claim.holds(question, facts)
+        assert held is not None
+        return verdict(self.claim.evidence(question, facts, spoken), held.truth)
+
     def parse(self, answer: str, names: tuple[str, ...]) -> bool | None:
-        """Read yes or no."""
-        return parse_yes_no(answer)
+        """Read yes or no, alone or behind what decides it."""
+        return read_verdict(answer)
 
     def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
         """Say whether the answer is true; both are where the claim is not clear."""
@@ -124,16 +132,27 @@ class ThresholdClaim:
 
     def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Draw one limit for each modality that has the reading."""
-        questions = []
+        pairs = self.side_by_side(name, facts, rng)
+        return [pair[rng.random() < 0.5] for pair in pairs]
+
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give the next limit below and above, for each modality that has both."""
+        pairs: list[tuple[Question, ...]] = []
         for modality in modalities_with(facts, self.reading.name):
             true = self.number.of(facts[f"{modality}.{self.reading.name}"])
             margin = self.number.margin(true)
             below = [limit for limit in self.number.limits if limit < true - margin]
             above = [limit for limit in self.number.limits if limit > true + margin]
             if below and above:
-                limit = above[0] if rng.random() < 0.5 else below[-1]
-                questions.append(Question(name, modality, limit))
-        return questions
+                limits = (below[-1], above[0])
+                pairs.append(tuple(Question(name, modality, limit) for limit in limits))
+        return pairs
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the number."""
+        return self.reading.reply(question, facts, spoken)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -168,6 +187,23 @@ class CategoryClaim:
             questions.append(Question(name, modality, word))
         return questions
 
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give the true word and another one, for each modality."""
+        assert isinstance(self.reading.answers, Words)
+        pairs: list[tuple[Question, ...]] = []
+        for modality in modalities_with(facts, self.reading.name):
+            fact = facts[f"{modality}.{self.reading.name}"]
+            others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
+            words = (str(fact.value), others[int(rng.integers(len(others)))])
+            pairs.append(tuple(Question(name, modality, word) for word in words))
+        return pairs
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Give the word."""
+        return self.reading.reply(question, facts, spoken)
+
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
         return self.reading.keys(question)
@@ -191,6 +227,16 @@ class StepsClaim:
     def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask every modality that could show steps."""
         return [Question(name, modality) for modality in modalities_with(facts, "step_rate")]
+
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Ask every modality that could show steps: a window answers this one way only."""
+        return [(question,) for question in self.draw(name, facts, rng)]
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the step rate, or that there is none."""
+        return STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"]))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
@@ -219,6 +265,20 @@ class StrongerMovement:
         held = self.holds(question, facts)
         return [question] if held is not None and held.clear else []
 
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give two accelerometers in both orders."""
+        return [
+            (question, replace(question, modality=str(question.than), than=question.modality))
+            for question in self.draw(name, facts, rng)
+        ]
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write both mean amplitude deviations."""
+        numbers = (facts[key] for key in self.keys(question))
+        return " and ".join(f"{movement(n)} at the {spoken[n.modality]}" for n in numbers)
+
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
         return (f"{question.modality}.intensity", f"{question.than}.intensity")
@@ -245,6 +305,19 @@ class Missing:
         there = [sensor for sensor in sensors_told(facts) if sensor not in gone]
         among = gone if gone and (not there or rng.random() < 0.5) else there
         return [Question(name, among[int(rng.integers(len(among)))])]
+
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Give one that is missing and one that is not, where there are both."""
+        gone = missing_sensors(facts)
+        there = tuple(sensor for sensor in sensors_told(facts) if sensor not in gone)
+        chosen = [among[int(rng.integers(len(among)))] for among in (gone, there) if among]
+        return [tuple(Question(name, modality) for modality in chosen)]
+
+    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Name what is missing."""
+        return write_missing(missing_sensors(facts), spoken)
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
