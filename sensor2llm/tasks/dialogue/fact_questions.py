@@ -9,15 +9,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sensor2llm.adapter.batches import FeatureBatch, Request
+from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.llm.generation import generate
 from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.facts.heart import is_beats, is_heart_rate
+from sensor2llm.signals.facts.movement import is_acceleration
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.naming import sensors_told, spoken_names
 from sensor2llm.signals.questions.template import Question, modalities_with
 from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.questions.wordings import typed, wordings_of
-from sensor2llm.tasks.question_answering import LONGEST_ANSWER, TASK, Facts
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.tasks.question_answering import LONGEST_ANSWER, TASK, Facts, request_of
 
 TEMPLATE_OF = {"missing": "which_missing"}
 """Facts whose template has another name."""
@@ -38,6 +41,23 @@ class Reading:
     value: Value | None
 
 
+def fact_names(spec: SignalSpec) -> frozenset[str]:
+    """Give the names of the facts that can be asked of windows of a spec."""
+    names = {"missing"}
+    for modality in spec.modalities:
+        if modality.axis == "time":
+            names.add("dominant_frequency")
+        if modality.axis != "none" and len(modality.channels) == 1:
+            names.add("trend")
+        if is_acceleration(modality):
+            names |= {"intensity", "step_rate", "orientation"}
+        if is_heart_rate(modality) or is_beats(modality):
+            names.add("heart_rate")
+        if is_beats(modality):
+            names |= {"rmssd", "irregularity"}
+    return frozenset(names)
+
+
 def knows_questions(model: SensorLanguageModel) -> bool:
     """Say whether an adapter was trained on questions."""
     return TASK in model.adapter.templates
@@ -55,7 +75,7 @@ def sensor_of(name: str, text: str, facts: Facts) -> str:
     """Give the sensor that a question is about: one that it names, else the first with the fact."""
     sensors = modalities_with(facts, name) or [f.modality for f in facts.values() if f.name == name]
     spoken = spoken_names(sensors_told(facts))
-    named = [sensor for sensor in sensors if _kind(spoken[sensor]) in text]
+    named = [sensor for sensor in sensors if sensor and _kind(spoken[sensor]) in text]
     return next(iter((*named, *sensors)), "")
 
 
@@ -108,8 +128,8 @@ def continue_answer(
 def _asked(
     features: FeatureBatch, question: str, second: FeatureBatch | None
 ) -> FeatureBatch:
-    values = {"question": question} | ({} if second is None else {"windows": 2})
-    asked = features.with_requests([Request(TASK, values)])
+    windows = 1 if second is None else 2
+    asked = features.with_requests([request_of(question, windows=windows)])
     return asked if second is None else replace(asked, second=second)
 
 

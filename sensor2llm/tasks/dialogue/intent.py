@@ -38,6 +38,8 @@ class Intent:
         negated: whether yes means that the named thing does not hold.
         fact: the fact that is asked for or compared; empty for none.
         yes_no: of a comparison, whether yes or no is wanted.
+        window: which of two is asked about, 0 or 1; None for the last one, or for both.
+        plain: the text in plain words.
     """
 
     kind: Kind
@@ -46,6 +48,8 @@ class Intent:
     negated: bool = False
     fact: str = ""
     yes_no: bool = False
+    window: int | None = None
+    plain: str = ""
 
 
 class Router:
@@ -83,6 +87,9 @@ class Router:
 
     def _part(self, part: str, windows: int) -> Intent:
         text = plain_words(part, self._words)
+        return replace(self._intent(part, text, windows), plain=text)
+
+    def _intent(self, part: str, text: str, windows: int) -> Intent:
         if words.GENERAL.search(text):
             return Intent(kind="beyond", text=part)
         if words.WHY.search(text):
@@ -104,8 +111,14 @@ class Router:
             return None
         if words.UNSENSED.search(text) or self._foreign_fact(text):
             return None
-        return Intent(kind="comparison", text=part, fact=fact, yes_no=_wants_yes_no(text),
-                      labels=_union(self.names.named(text)),
+        alike = words.SAME.search(text) or words.DIFFERENT.search(text)
+        labels = frozenset[int]() if alike else _union(self.names.named(text))
+        yes_no, place = _wants_yes_no(text), re.search(r"\b(first|former|second|latter)\b", text)
+        if labels and yes_no and place and not comparative:
+            claim = self._label_claim(part, text)
+            number = int(place[1] in ("second", "latter"))
+            return None if claim is None else replace(claim, window=number)
+        return Intent(kind="comparison", text=part, fact=fact, yes_no=yes_no, labels=labels,
                       negated=bool(words.DIFFERENT.search(text)))  # fmt: skip
 
     def _fact_claim(self, part: str, text: str) -> Intent | None:
@@ -138,8 +151,6 @@ class Router:
         return Intent(kind="fact", text=part, fact=fact) if fact else None
 
     def _label(self, part: str, text: str) -> Intent | None:
-        if not self.names.texts:
-            return None
         named = self.names.named(text)
         if named and self.names.named(_without_definition(text)) != named:
             return Intent(kind="beyond", text=part)

@@ -1,0 +1,90 @@
+"""Two windows side by side: their labels as scored, their facts as the adapter says them."""
+
+import re
+
+from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.questions.forms import choice, read_choice, read_pair, same
+from sensor2llm.tasks.classification import Prediction
+from sensor2llm.tasks.dialogue import vocabulary as words
+from sensor2llm.tasks.dialogue.answer import Answer
+from sensor2llm.tasks.dialogue.fact_questions import (
+    COMPARISONS,
+    ask_fact,
+    ask_typed,
+    canonical_question,
+    knows_conversation,
+)
+from sensor2llm.tasks.dialogue.intent import Intent
+from sensor2llm.tasks.question_answering import Facts
+
+FIRST_MEANT = re.compile(
+    r"\b(?:(?:is|are|was|does|do|did|has|have|that|say) the (?:first|former)|first (?:one )?(?:is|has|"
+    r"window (?:is|has)))\b"
+)
+"""A yes/no comparison is about the second window unless it begins with the first."""
+
+
+def compare_labels(
+    intent: Intent, first: Prediction, second: Prediction, named: set[str]
+) -> Answer:
+    """Compare two windows' labels: whether they are the same, or which has one of some labels."""
+    pair = (first.label, second.label)
+    if named:
+        places = [name for name, p in zip(("first", "second"), pair, strict=True) if p in named]
+        which = {0: "neither", 1: f"the {places[0]}" if places else "", 2: "both"}[len(places)]
+        shares = [sum(p.probabilities[name] for name in named) for p in (first, second)]
+        chances = [
+            share if p.label in named else 1 - share
+            for share, p in zip(shares, (first, second), strict=True)
+        ]
+        text = f"first: {pair[0]}, second: {pair[1]}, so {which}."
+        return Answer(text, chances[0] * chances[1], {}, intent.kind, "scores")
+    alike = sum(share * second.probabilities[n] for n, share in first.probabilities.items())
+    is_same = pair[0] == pair[1]
+    yes = is_same != intent.negated
+    chance = alike if is_same else 1 - alike
+    both = {"yes": chance, "no": 1 - chance} if yes else {"yes": 1 - chance, "no": chance}
+    return Answer(same(*pair, yes), chance, both, intent.kind, "scores")
+
+
+def compare_facts(
+    model: SensorLanguageModel,
+    intent: Intent,
+    pair: tuple[FeatureBatch, FeatureBatch],
+    sensor: str,
+    facts: Facts,
+) -> str:
+    """Let an adapter say which of two windows has more of a fact; turn it as it was asked for.
+
+    An adapter that was trained on comparisons hears both windows at once, and says what both show
+    and which has more. Any other says what each shows, and the two readings are compared here.
+    """
+    if knows_conversation(model) and intent.fact in COMPARISONS:
+        question = canonical_question(model, COMPARISONS[intent.fact], "", facts)
+        text = ask_typed(model, pair[0], question, second=pair[1])
+        more, shown = read_choice(text), read_pair(text)
+    else:
+        readings = [ask_fact(model, one, intent.fact, sensor, facts) for one in pair]
+        shown = (readings[0].text, readings[1].text)
+        sizes = [_size(reading.value) for reading in readings]
+        text = f"first: {shown[0]}, second: {shown[1]}."
+        known = None not in sizes and sizes[0] != sizes[1]
+        more = ("first" if sizes[0] > sizes[1] else "second") if known else None  # type: ignore[operator]
+    if more is None:
+        return text
+    less = bool(words.LESS.search(intent.plain)) and not re.search(r"\bmore\b", intent.plain)
+    wanted = {"first": "second", "second": "first"}[more] if less else more
+    evidence = shown or ("", "")
+    if not intent.yes_no:
+        return choice(*evidence, wanted) if shown else f"the {wanted}."  # type: ignore[arg-type]
+    yes = wanted == ("first" if FIRST_MEANT.search(intent.plain) else "second")
+    return same(*evidence, yes) if shown else ("yes." if yes else "no.")
+
+
+def _size(value: object) -> float | None:
+    """Give a reading as a number, a word of intensity by its rank."""
+    ranks = {"still": 0.0, "light": 1.0, "moderate": 2.0, "vigorous": 3.0}
+    if isinstance(value, str):
+        return ranks.get(value)
+    return float(value) if isinstance(value, int | float) else None
