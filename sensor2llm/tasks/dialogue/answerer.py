@@ -190,5 +190,3 @@ class Answerer:
 
 def _one(intent: Intent, heard: Sequence[HeardWindow]) -> HeardWindow:
     return heard[-1] if intent.window is None else heard[-2:][intent.window]
-
-

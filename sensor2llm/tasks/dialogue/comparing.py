@@ -19,8 +19,8 @@ from sensor2llm.tasks.dialogue.intent import Intent
 from sensor2llm.tasks.question_answering import Facts
 
 FIRST_MEANT = re.compile(
-    r"\b(?:(?:is|are|was|does|do|did|has|have|that|say) the (?:first|former)|first (?:one )?(?:is|has|"
-    r"window (?:is|has)))\b"
+    r"\b(?:(?:is|are|was|does|do|did|has|have|that|say) the (?:first|former)|"
+    r"first (?:one |window )?(?:is|has))\b"
 )
 """A yes/no comparison is about the second window unless it begins with the first."""
 

@@ -10,7 +10,6 @@ marked as such; it remembers what it was asked before, and knows nothing of the 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 

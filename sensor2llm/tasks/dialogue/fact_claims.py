@@ -1,7 +1,7 @@
 """What a typed question claims about a fact: a limit, a word, an axis, or that it is there.
 
-    claim = read_claim("is the cadence over 110 a minute", "step_rate")
-    claim.holds(1.9)                                True: 1.9 steps a second are more than 1.83
+claim = read_claim("is the cadence over 110 a minute", "step_rate")
+claim.holds(1.9)                                True: 1.9 steps a second are more than 1.83
 """
 
 import re
@@ -70,6 +70,8 @@ def read_claim(text: str, fact: str) -> FactClaim:
         return FactClaim(options=tuple(name for names in fits for name in names))
     denied = bool(words.NEGATED.search(text) and words.AGREES.search(text))
     if fact == "missing":
-        lacks = re.search(r"\b(?:missing|absent|broken|lack\w*|lost|gone|dead|not recorded)\b", text)
+        lacks = re.search(
+            r"\b(?:missing|absent|broken|lack\w*|lost|gone|dead|not recorded)\b", text
+        )
         return FactClaim(denied=not lacks)
     return FactClaim(denied=denied)

@@ -1,7 +1,7 @@
 """How an adapter is asked for a fact: in the words that it was trained on, for one sensor.
 
-    reading = ask_fact(model, heard, "step_rate")
-    reading.text, reading.value                     ('1.9 steps a second', 1.9)
+reading = ask_fact(model, heard, "step_rate")
+reading.text, reading.value                     ('1.9 steps a second', 1.9)
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sensor2llm.signals.facts.heart import is_beats, is_heart_rate
 from sensor2llm.signals.facts.movement import is_acceleration
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.naming import sensors_told, spoken_names
-from sensor2llm.signals.questions.template import Question, modalities_with
+from sensor2llm.signals.questions.template import modalities_with
 from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.questions.wordings import typed, wordings_of
 from sensor2llm.signals.spec import SignalSpec
@@ -125,9 +125,7 @@ def continue_answer(
     return begin + generate(model.llm, prompt, max_new_tokens=most)[0]
 
 
-def _asked(
-    features: FeatureBatch, question: str, second: FeatureBatch | None
-) -> FeatureBatch:
+def _asked(features: FeatureBatch, question: str, second: FeatureBatch | None) -> FeatureBatch:
     windows = 1 if second is None else 2
     asked = features.with_requests([request_of(question, windows=windows)])
     return asked if second is None else replace(asked, second=second)

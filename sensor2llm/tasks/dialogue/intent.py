@@ -20,11 +20,12 @@ Kind = Literal[
     "label", "yes_no", "fact", "fact_yes_no", "comparison", "why", "unanswerable", "beyond"
 ]
 OR = re.compile(r"\bor\b(?! (?:not|what|at least|so|false|no)\b)")
-VOCABULARY = frozenset(
-    "cadence rhythm activity steps sitting standing walking lying running upstairs downstairs "
-    "stairs frequency intensity gravity vertical missing second faster slower stronger posture "
-    "movement vigorous moderate doing irregular".split()
-)
+_MENDED = """
+cadence rhythm activity steps sitting standing walking lying running upstairs downstairs stairs
+frequency intensity gravity vertical missing second faster slower stronger posture movement
+vigorous moderate doing irregular
+"""
+VOCABULARY = frozenset(_MENDED.split())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +186,7 @@ def _without_definition(text: str) -> str:
 
 
 def _limit(text: str) -> bool:
-    return bool(
-        re.search(r"\d", text) and (words.ABOVE.search(text) or words.BELOW.search(text))
-    )
+    return bool(re.search(r"\d", text) and (words.ABOVE.search(text) or words.BELOW.search(text)))
 
 
 def _opens(text: str) -> bool:

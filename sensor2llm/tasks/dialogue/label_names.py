@@ -7,7 +7,8 @@ from functools import cached_property
 from sensor2llm.tasks.dialogue.vocabulary import LABEL_GROUPS
 
 ENDING = re.compile(r"(?:ing|ed|es|s|e)$")
-SMALL_WORDS = frozenset("a an the of in on at to and or no not play playing ball rhythm level".split())
+_SMALL = "a an the of in on at to and or no not play playing ball rhythm level"
+SMALL_WORDS = frozenset(_SMALL.split())
 LEAST_STEM = 3
 
 

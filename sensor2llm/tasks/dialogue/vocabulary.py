@@ -1,4 +1,4 @@
-"""The words that tell what a typed question is about: labels, facts, comparisons, what is not sensed.
+"""The words that tell what a typed question is about: labels, facts, what no sensor tells.
 
 All patterns are matched in `wording.plain_words`: lower case, contractions written out.
 """
@@ -8,10 +8,12 @@ from collections.abc import Mapping
 
 LABEL_GROUPS: Mapping[str, tuple[tuple[str, str], ...]] = {"activity": (
     (r"(?:(?:walk|go|com|head|runn?)\w* )?up(?:wards?)?(?: the| a| some)?(?: flight of)?"
-     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* up(?:wards?)?|climb\w*|ascend\w*|upstairs|mount\w* (?:the )?stair\w*",
+     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* up(?:wards?)?|climb\w*|ascend\w*|"
+     r"upstairs|mount\w* (?:the )?stair\w*",
      r"upstairs|ascending|climbing|\bstairs$"),
     (r"(?:(?:walk|go|com|head|runn?)\w* )?down(?:wards?)?(?: the| a| some)?(?: flight of)?"
-     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* down(?:wards?)?|descend\w*|downstairs", r"downstairs|descending|\bstairs$"),
+     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* down(?:wards?)?|descend\w*|"
+     r"downstairs", r"downstairs|descending|\bstairs$"),
     (r"stair\w*|staircase", r"stairs|ascending|descending"),
     (r"mov(?:e|es|ing) (?:about|around|along)|on the move|in motion|moving|not (?:sitting|staying) "
      r"still|up and about|on foot|getting (?:about|around)|under way",
@@ -57,10 +59,11 @@ NAMES_A_CHOICE = re.compile(r"\b(?:level|rhythm|activity|label|class|posture|cat
 LABEL_CUES = re.compile(
     r"\b(?:up to|doing|activity|activities|label|class|classify|predict\w*|categor\w+|posture|"
     r"identify|going on|happen\w*|busy|looking at|call this|call it|best guess|guess|describe|"
-    r"(?:did|does|do) (?:the |he|she|they|this|my)?\s?\w* ?do\b|kind of (?:movement|exercise|motion)|"
-    r"state is|spending|typical of|motion pattern|which (?:sport|task|chore|rhythm)|this movement|"
-    r"hand movement|rhythm|how stressed|stress (?:like|level)|feeling|beats look|classification|"
-    r"this one|what am i|what do you see|what is (?:it|this|that)$|at rest|wrong with|task)\b"
+    r"(?:did|does|do) (?:the |he|she|they|this|my)?\s?\w* ?do\b|typical of|motion pattern|"
+    r"kind of (?:movement|exercise|motion)|state is|spending|which (?:sport|task|chore|rhythm)|"
+    r"(?:this|hand) movement|rhythm|how stressed|stress (?:like|level)|feeling|beats look|task|"
+    r"classification|this one|what am i|what do you see|what is (?:it|this|that)$|at rest|"
+    r"wrong with)\b"
 )
 WEARER = re.compile(
     r"\b(?:he|she|they|his|her|their|him|them|i|my|me|wearer|person|patient|subject|user|man|woman|"
@@ -70,10 +73,12 @@ WEARER = re.compile(
 FACTS: Mapping[str, re.Pattern[str]] = {
     name: re.compile(rf"\b(?:{words})\b")
     for name, words in {
-        "missing": r"missing|absent|(?:all|every|which|what|any|no)(?: the| of the)? (?:sensor|channel|"
-                   r"signal|modalit|stream)\w*(?: \w+){0,3}|(?:sensor|channel)s? (?:is |are )?(?:broken|"
-                   r"off|gone|lost|dead)|broken|not recorded|lack\w*|complete",
-        "heart_rate": r"heart ?rate|pulse|bpm|heart (?:\w+ ){0,2}(?:going|beat\w*)|beats? (?:fast\w*|"
+        "missing": r"missing|absent|(?:all|every|which|what|any|no)(?: the| of the)? "
+                   r"(?:sensor|channel|signal|modalit|stream)\w*(?: \w+){0,3}|"
+                   r"(?:sensor|channel)s? (?:is |are )?(?:off|gone|lost|dead)|broken|"
+                   r"not recorded|lack\w*|complete",
+        "heart_rate": r"heart ?rate|pulse|bpm|heart (?:\w+ ){0,2}(?:going|beat\w*)|"
+                      r"beats? (?:fast\w*|"
                       r"slow\w*|quick\w*)|beats (?:a|per) min\w*|(?:heart|it) slow\w* down",
         "rmssd": r"rmssd|hrv|variability|neighbo?u?ring beats|successive (?:beats|intervals)",
         "irregularity": r"irregular\w*|how (?:un)?even",
@@ -85,17 +90,19 @@ FACTS: Mapping[str, re.Pattern[str]] = {
                               r"repeat\w*|periodic\w*|swing\w*",
         "orientation": r"gravity|axis|axes|orient\w*|vertical|tilt\w*|points? (?:down|up)|"
                        r"direction is (?:up|down)|which way (?:is )?(?:up|down)|worn",
-        "intensity": r"intens\w*|vigorous\w*|moderate\w*|light|gentle|effort|active|activeness|lively|"
-                     r"liveli\w+|livelier|energetic|energy|shak\w*|hard\w*|strong\w*|wild\w*|violent\w*|"
-                     r"motionless|still|calm\w*|quiet\w*|strenuous|tough|easy|move(?:s|d)? (?:more|less)|"
-                     r"more going on|less going on|(?:more|less) movement|much (?:movement|motion)",
+        "intensity": r"intens\w*|vigorous\w*|moderate\w*|light|gentle|effort|active|lively|"
+                     r"liveli\w+|energetic|energy|shak\w*|hard\w*|strong\w*|wild\w*|"
+                     r"violent\w*|motionless|still|calm\w*|quiet\w*|strenuous|tough|easy|"
+                     r"move(?:s|d)? (?:more|less)|(?:more|less) going on|"
+                     r"(?:more|less) movement|much (?:movement|motion)",
     }.items()
 }  # fmt: skip
 """Patterns of the facts of `signals.facts`, the more telling ones first."""
 
 COMPARING = re.compile(
     r"\b(?:second|first|both|two of|the two|these two|of them|latter|former|other one|the other|"
-    r"compare\w*|between|before|previous|same|differ\w*|change\w*|which one|which of|who has|who is|"
+    r"compare\w*|between|before|previous|same|differ\w*|change\w*|which one|which of|"
+    r"who has|who is|"
     r"which (?:has|is|moves|beats) (?:the )?(?:\w+er|more|less|higher|lower)|which moves|get more|"
     r"got more|get less|earlier|since|in which (?:one|of|window))\b"
 )
@@ -123,9 +130,13 @@ OPENS_YES_NO = re.compile(
     r"^(?:(?:but|and|so|ok|okay|hey|well|really|quick one|sorry) )*(?:is|are|was|were|am|does|do|"
     r"did|has|have|had|could|can|would|might|may|will|should)\b"
 )
-WHETHER = re.compile(r"\b(?:whether|if|(?:can|could) (?:you|one) (?:see|find|spot|detect|make out)|is it true that|would you say|do you think|i think)\b")
+WHETHER = re.compile(
+    r"\b(?:whether|if|(?:can|could) (?:you|one) (?:see|find|spot|detect|make out)|is it true that|"
+    r"would you say|do you think|i think)\b"
+)
 CLOSES_YES_NO = re.compile(
-    r"\b(?:(?:is|are|was|does|do|did|has|have) (?:not )?(?:he|she|it|they|i|that|there)|right|correct|"
+    r"\b(?:(?:is|are|was|does|do|did|has|have) (?:not )?(?:he|she|it|they|i|that|there)|"
+    r"right|correct|"
     r"yes or no|true or false|or not|or what|am i right|by any chance)$"
 )
 AGREES = re.compile(r"\b(?:right|correct|am i right|true)$")
@@ -140,8 +151,10 @@ POLITE = re.compile(
     r"(?:(?:tell me|let me know|check|say|rate|check for me) )?(?:please )?"
 )
 UNSENSED = re.compile(
-    r"\b(?:blood|pressure|cholesterol|glucose|sugar|oxygen|saturation|spo2|temperature|temp|weather|"
-    r"rain\w*|gps|location|city|country|altitude|age|how old|gender|sex|man or a woman|name|weight|weigh|"
+    r"\b(?:blood|pressure|cholesterol|glucose|sugar|oxygen|saturation|spo2|temperature|temp|"
+    r"weather|"
+    r"rain\w*|gps|location|city|country|altitude|age|how old|gender|sex|man or a woman|name|"
+    r"weight|weigh|"
     r"heavy|height|tall|calories|happy|sad|mood|emotion\w*|thinking|song|music|color|colour|brand|"
     r"battery|floors|job|salary|married|pregnant|diabetes|medication|surgery|stroke|tomorrow|"
     r"yesterday|last night|alcohol|shoes|shirt|handed|talking to|hurt|pain|hot|emails?|boss|"
@@ -151,7 +164,8 @@ GENERAL = re.compile(
     r"^(?:hello|hi|hey|thanks?|good (?:morning|evening)|bye)(?: (?:there|you|so much|all|again))*$|"
     r"\bjoke\b|"
     r"\bwho are you\b|\bare you (?:able|a|an)\b|\byou able\b|\btranslate\b|\bcapital of\b|"
-    r"\bshould (?:one|people|you|we|i)\b|\bstand for\b|\bwhat does (?:an? )?\w+ (?:mean|measure|do)$|"
+    r"\bshould (?:one|people|you|we|i)\b|\bstand for\b|\bwhat does (?:an? )?\w+ (?:mean|"
+    r"measure|do)$|"
     r"\b(?:is|are) (?:\w+ ){1,3}(?:good|bad|healthy|unhealthy|dangerous|harmful)\b|\btips?\b|"
     r"\badvice\b|\bhelps? against\b|^what is an? |^how (?:can|do) (?:one|people|we|i) |"
     r"^why (?:is|are|do|does) (?!he|she|it|this|that|they|you|the)|\bin general\b|\busually\b|"

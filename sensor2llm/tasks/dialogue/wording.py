@@ -1,9 +1,9 @@
 """A typed question as plain words: contractions written out, spelling mended, cut at its `and`s.
 
-    >>> plain_words("Isn't he stting??", {"sitting"})
-    'is not he sitting'
-    >>> split_parts("whats he doing and how fast are the steps")
-    ('whats he doing', 'how fast are the steps')
+>>> plain_words("Isn't he stting??", {"sitting"})
+'is not he sitting'
+>>> split_parts("whats he doing and how fast are the steps")
+('whats he doing', 'how fast are the steps')
 """
 
 import re
@@ -26,11 +26,12 @@ POSSESSIVE = re.compile(r"\b(person|wearer|patient|subject|user|mother|father|da
 SHORTEST_MENDED = 5
 LIKENESS = 0.8
 """Share of a word's letters, in order, that it has in common with the word it was meant to be."""
-REAL_WORDS = frozenset(
-    "talking waking working string stating started states standard signing singing still staying "
-    "lines lively living running ruining wearing waling steeps shaking climate sleep sleeping "
-    "setting seeing saying stopping sensing stuff staff sting stand lying laying".split()
-)
+_REAL_WORDS = """
+talking waking working string stating started states standard signing singing still staying lines
+lively living ruining wearing steeps shaking climate sleep sleeping setting seeing saying stopping
+sensing stuff staff sting stand lying laying
+"""
+REAL_WORDS = frozenset(_REAL_WORDS.split())
 """Words that are near to one that is looked for, and are no misspelling of it."""
 
 
@@ -47,7 +48,9 @@ def plain_words(text: str, words: Collection[str] = ()) -> str:
     for short, long in CLITICS:
         text = re.sub(rf"(?<=\w){short}\b", long, text)
     text = re.sub(r"\bif so\b", " ", text)
-    tokens = re.findall(r"\d+(?:st|nd|rd|th)\b|[+-]?\d+(?:\.\d+)?|[a-z\u00e0-\u024f]+|[><%]|/", text)
+    tokens = re.findall(
+        r"\d+(?:st|nd|rd|th)\b|[+-]?\d+(?:\.\d+)?|[a-z\u00e0-\u024f]+|[><%]|/", text
+    )
     tokens = " ".join(CONTRACTIONS.get(token, token) for token in tokens).split()
     return " ".join(_mended(token, words) for token in tokens)
 
