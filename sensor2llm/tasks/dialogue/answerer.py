@@ -25,6 +25,7 @@ from sensor2llm.tasks.dialogue import comparing
 from sensor2llm.tasks.dialogue.answer import Answer, join_answers
 from sensor2llm.tasks.dialogue.fact_claims import read_claim
 from sensor2llm.tasks.dialogue.fact_questions import (
+    Reading,
     ask_fact,
     canonical_question,
     continue_answer,
@@ -55,15 +56,20 @@ class HeardWindow:
     facts: Facts
 
 
+ReadFact = Callable[[HeardWindow, str, str], Reading]
+"""Gives a fact of a window by its name and sensor."""
+
+
 class Answerer:
     """Answer questions about windows.
 
     Args:
         model: adapter and LLM.
+        read: what says the facts of windows instead of the adapter (a control); None for none.
     """
 
-    def __init__(self, model: SensorLanguageModel) -> None:
-        self.model = model.eval()
+    def __init__(self, model: SensorLanguageModel, read: ReadFact | None = None) -> None:
+        self.model, self._reader = model.eval(), read
         adapter = model.adapter
         self.labels = adapter.label_names if CLASSIFICATION in adapter.templates else ()
         self.router = Router(
@@ -75,7 +81,7 @@ class Answerer:
             "label": self._label,
             "yes_no": self._yes_no,
             "fact": self._fact,
-            "fact_yes_no": self._fact_claim,
+            "fact_yes_no": self._fact,
             "comparison": self._comparison,
             "why": self._why,
             "unanswerable": self._refuse,
@@ -132,23 +138,21 @@ class Answerer:
         one = _one(intent, heard)
         sensor = sensor_of(intent.fact, intent.plain, one.facts)
         measured = measured_text(intent.fact, [sensor], one.facts)
-        if not knows_questions(self.model):
+        reading = self._read(one, intent.fact, sensor)
+        if reading is None:
             return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
-        reading = ask_fact(self.model, one.features, intent.fact, sensor, one.facts)
-        return Answer(reading.text, kind=intent.kind, measured=measured)
+        text = reading.text
+        if intent.kind == "fact_yes_no" and reading.value is not None:
+            text = verdict(text, read_claim(intent.plain, intent.fact).holds(reading.value))
+        return Answer(text, kind=intent.kind, measured=measured)
 
-    def _fact_claim(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
-        answer = self._fact(replace(intent, kind="fact"), heard)
-        answer = replace(answer, kind=intent.kind)
-        if not answer.generated:
-            return answer
-        one = _one(intent, heard)
-        sensor = sensor_of(intent.fact, intent.plain, one.facts)
-        reading = ask_fact(self.model, one.features, intent.fact, sensor, one.facts)
-        if reading.value is None:
-            return answer
-        claim = read_claim(intent.plain, intent.fact)
-        return replace(answer, text=verdict(reading.text, claim.holds(reading.value)))
+    def _read(self, one: HeardWindow, name: str, sensor: str) -> Reading | None:
+        """Let a fact be said; None where this adapter was not trained to."""
+        if self._reader is not None:
+            return self._reader(one, name, sensor)
+        if not knows_questions(self.model):
+            return None
+        return ask_fact(self.model, one.features, name, sensor, one.facts)
 
     def _comparison(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         first, second = heard[-2:]
@@ -160,13 +164,16 @@ class Answerer:
         sensor = sensor_of(intent.fact, intent.plain, first.facts)
         texts = [measured_text(intent.fact, [sensor], one.facts) for one in (first, second)]
         measured = f"first: {texts[0]}; second: {texts[1]}" if all(texts) else ""
-        answer = NOT_TRAINED
-        if knows_questions(self.model):
-            answer = comparing.compare_facts(
-                self.model, intent, (first.features, second.features), sensor, first.facts
-            )
-        source = "rules" if answer == NOT_TRAINED else "adapter"
-        return Answer(answer, kind=intent.kind, source=source, measured=measured)
+        text = None
+        if self._reader is None:
+            pair = (first.features, second.features)
+            text = comparing.hear_both(self.model, intent, pair, first.facts)
+        if text is None:
+            readings = [self._read(one, intent.fact, sensor) for one in (first, second)]
+            if readings[0] is None or readings[1] is None:
+                return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
+            text = comparing.compare_readings(readings[0], readings[1])
+        return Answer(comparing.turned(text, intent), kind=intent.kind, measured=measured)
 
     def _why(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         one = _one(intent, heard)

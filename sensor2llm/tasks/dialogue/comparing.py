@@ -4,13 +4,13 @@ import re
 
 from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.signals.questions.forms import choice, read_choice, read_pair, same
+from sensor2llm.signals.questions.forms import Which, choice, read_choice, read_pair, same
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue import vocabulary as words
 from sensor2llm.tasks.dialogue.answer import Answer
 from sensor2llm.tasks.dialogue.fact_questions import (
     COMPARISONS,
-    ask_fact,
+    Reading,
     ask_typed,
     canonical_question,
     knows_conversation,
@@ -48,29 +48,34 @@ def compare_labels(
     return Answer(same(*pair, yes), chance, both, intent.kind, "scores")
 
 
-def compare_facts(
+def hear_both(
     model: SensorLanguageModel,
     intent: Intent,
     pair: tuple[FeatureBatch, FeatureBatch],
-    sensor: str,
     facts: Facts,
-) -> str:
-    """Let an adapter say which of two windows has more of a fact; turn it as it was asked for.
+) -> str | None:
+    """Let an adapter that was trained on comparisons hear two windows at once; None where not.
 
-    An adapter that was trained on comparisons hears both windows at once, and says what both show
-    and which has more. Any other says what each shows, and the two readings are compared here.
+    It says what both show, and which has more.
     """
-    if knows_conversation(model) and intent.fact in COMPARISONS:
-        question = canonical_question(model, COMPARISONS[intent.fact], "", facts)
-        text = ask_typed(model, pair[0], question, second=pair[1])
-        more, shown = read_choice(text), read_pair(text)
-    else:
-        readings = [ask_fact(model, one, intent.fact, sensor, facts) for one in pair]
-        shown = (readings[0].text, readings[1].text)
-        sizes = [_size(reading.value) for reading in readings]
-        text = f"first: {shown[0]}, second: {shown[1]}."
-        known = None not in sizes and sizes[0] != sizes[1]
-        more = ("first" if sizes[0] > sizes[1] else "second") if known else None  # type: ignore[operator]
+    if not knows_conversation(model) or intent.fact not in COMPARISONS:
+        return None
+    question = canonical_question(model, COMPARISONS[intent.fact], "", facts)
+    return ask_typed(model, pair[0], question, second=pair[1])
+
+
+def compare_readings(first: Reading, second: Reading) -> str:
+    """Say what two windows show and which has more, or only what they show where that is alike."""
+    sizes = [_size(reading) for reading in (first, second)]
+    if None in sizes or sizes[0] == sizes[1]:
+        return f"first: {first.text}, second: {second.text}."
+    more: Which = "first" if sizes[0] > sizes[1] else "second"  # type: ignore[operator]
+    return choice(first.text, second.text, more)
+
+
+def turned(text: str, intent: Intent) -> str:
+    """Turn `first: …, second: …, so the second` as it was asked for: which has less, yes or no."""
+    more, shown = read_choice(text), read_pair(text)
     if more is None:
         return text
     less = bool(words.LESS.search(intent.plain)) and not re.search(r"\bmore\b", intent.plain)
@@ -82,9 +87,11 @@ def compare_facts(
     return same(*evidence, yes) if shown else ("yes." if yes else "no.")
 
 
-def _size(value: object) -> float | None:
+def _size(reading: Reading) -> float | None:
     """Give a reading as a number, a word of intensity by its rank."""
+    if reading.size is not None:
+        return reading.size
     ranks = {"still": 0.0, "light": 1.0, "moderate": 2.0, "vigorous": 3.0}
-    if isinstance(value, str):
-        return ranks.get(value)
-    return float(value) if isinstance(value, int | float) else None
+    if isinstance(reading.value, str):
+        return ranks.get(reading.value)
+    return float(reading.value) if isinstance(reading.value, int | float) else None

@@ -35,10 +35,17 @@ COMPARISONS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """Hold what an adapter says that a fact is; `value` is None where it is no such answer."""
+    """Hold what is said that a fact is.
+
+    Args:
+        text: as it was said.
+        value: what it says; None where it is no such answer.
+        size: by which two windows are compared, where the value does not tell; else None.
+    """
 
     text: str
     value: Value | None
+    size: float | None = None
 
 
 def fact_names(spec: SignalSpec) -> frozenset[str]:
