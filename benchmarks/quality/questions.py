@@ -60,6 +60,7 @@ from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.window import Window
+from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
 from sensor2llm.tasks.dialogue.fact_questions import knows_questions
 from sensor2llm.tasks.loading import load_model
@@ -268,8 +269,6 @@ def _shown(one: HeardWindow) -> str:
 
 
 def _with_truth(one: HeardWindow, label: str, labels: Sequence[str]) -> HeardWindow:
-    from sensor2llm.tasks.classification import Prediction
-
     shares = {name: float(name == label) for name in labels}
     prediction = Prediction(label, shares, one.window.start_s)
     return HeardWindow(one.window, one.features, prediction, one.facts)

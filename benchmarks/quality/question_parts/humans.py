@@ -151,7 +151,9 @@ def _pair_holds(truth: Mapping[str, Any], first: Facts, second: Facts) -> bool |
         return None if fits[0] == fits[1] else ("first" if fits[0] else "second")
     facts = [_facts_named(truth["compare"], one) for one in (first, second)]
     pairs = [(size_of(a), size_of(b)) for a, b in zip(*facts, strict=False)]
-    more = {"first" if a > b else "second" for a, b in pairs if max(a, b) >= CLEARLY * min(a, b)}
+    if not pairs or any(max(pair) <= CLEARLY * min(pair) for pair in pairs):
+        return None
+    more = {"first" if a > b else "second" for a, b in pairs}
     if len(more) != 1 or len(pairs) != len(facts[0]):
         return None
     larger = more.pop()

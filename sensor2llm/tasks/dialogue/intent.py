@@ -19,6 +19,7 @@ from sensor2llm.tasks.dialogue.wording import plain_words, split_parts
 Kind = Literal[
     "label", "yes_no", "fact", "fact_yes_no", "comparison", "why", "unanswerable", "beyond"
 ]
+EITHER = re.compile(r"\b(?:first|former|one|1)\b.* or .*\b(?:second|latter|other|2)\b")
 OR = re.compile(r"\bor\b(?! (?:not|what|at least|so|false|no)\b)")
 _MENDED = """
 cadence rhythm activity steps sitting standing walking lying running upstairs downstairs stairs
@@ -114,7 +115,8 @@ class Router:
             return None
         alike = words.SAME.search(text) or words.DIFFERENT.search(text)
         labels = frozenset[int]() if alike else _union(self.names.named(text))
-        yes_no, place = _wants_yes_no(text), re.search(r"\b(first|former|second|latter)\b", text)
+        yes_no = _wants_yes_no(text) or (_opens(text) and not EITHER.search(text))
+        place = re.search(r"\b(first|former|second|latter)\b", text)
         if labels and yes_no and place and not comparative:
             claim = self._label_claim(part, text)
             number = int(place[1] in ("second", "latter"))

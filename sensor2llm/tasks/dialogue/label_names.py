@@ -11,6 +11,9 @@ _SMALL = "a an the of in on at to and or no not play playing ball rhythm level"
 SMALL_WORDS = frozenset(_SMALL.split())
 LEAST_STEM = 3
 
+Span = tuple[int, int, frozenset[int]]
+"""Where a name begins and ends in a text, and the labels that it stands for."""
+
 
 class LabelNames:
     """Find labels in plain words.
@@ -52,7 +55,7 @@ class LabelNames:
         The longest name counts where several stand at one place: `walking up` is not `walking`.
         A name of something that no label is (cycling) gives an empty set.
         """
-        spans: list[tuple[int, int, frozenset[int]]] = [
+        spans: list[Span] = [
             (match.start(), match.end(), labels)
             for pattern, labels in self._groups
             for match in pattern.finditer(text)
@@ -64,7 +67,7 @@ class LabelNames:
         spans += self._distinctive(text)
         return _longest(spans)
 
-    def _distinctive(self, text: str) -> list[tuple[int, int, frozenset[int]]]:
+    def _distinctive(self, text: str) -> list[Span]:
         """Find words that belong to one label only: `soup` of `eating soup`."""
         owners: dict[str, set[int]] = {}
         for number, label in enumerate(self.texts):
@@ -88,10 +91,10 @@ def _stem(word: str) -> str:
     return stem if len(stem) > LEAST_STEM else re.escape(word)
 
 
-def _longest(spans: list[tuple[int, int, frozenset[int]]]) -> list[frozenset[int]]:
-    """Keep, of names that overlap, the longest; of equally long ones the one with fewest labels."""
-    kept: list[tuple[int, int, frozenset[int]]] = []
-    for start, end, labels in sorted(spans, key=lambda s: (s[0] - s[1], not s[2], len(s[2]))):
+def _longest(spans: list[Span]) -> list[frozenset[int]]:
+    """Keep, of names that overlap, the longest; of equally long ones the first that is a label."""
+    kept: list[Span] = []
+    for start, end, labels in sorted(spans, key=lambda span: (span[0] - span[1], not span[2])):
         if all(end <= other[0] or start >= other[1] for other in kept):
             kept.append((start, end, labels))
     return [labels for _, _, labels in sorted(kept, key=lambda s: s[0])]

@@ -24,7 +24,7 @@ CLITICS = (("n't", " not"), ("'s", " is"), ("'re", " are"), ("'m", " am"), ("'ll
            ("'ve", " have"), ("'d", " would"))  # fmt: skip
 POSSESSIVE = re.compile(r"\b(person|wearer|patient|subject|user|mother|father|dad|mum|one)'s\b")
 SHORTEST_MENDED = 5
-LIKENESS = 0.8
+LIKENESS = 0.84
 """Share of a word's letters, in order, that it has in common with the word it was meant to be."""
 _REAL_WORDS = """
 talking waking working string stating started states standard signing singing still staying lines
