@@ -18,7 +18,8 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.forms import verdict
 from sensor2llm.signals.questions.naming import spoken_names
-from sensor2llm.signals.questions.wordings import label_words
+from sensor2llm.signals.questions.wordings import label_kind, label_words, topics
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
 from sensor2llm.tasks.dialogue import comparing
@@ -76,6 +77,7 @@ class Answerer:
             self.labels,
             fact_names(adapter.spec),
             {label: label_words(label) for label in self.labels},
+            _unknowable(adapter.spec, self.labels),
         )
         self._ways: dict[str, Callable[[Intent, Sequence[HeardWindow]], Answer]] = {
             "label": self._label,
@@ -193,6 +195,13 @@ class Answerer:
         sensors = ", ".join(spoken_names(self.model.adapter.spec.names).values())
         text = f"These sensors ({sensors}) cannot tell that."
         return Answer(text, kind=intent.kind, source="rules")
+
+
+def _unknowable(spec: SignalSpec, labels: Sequence[str]) -> list[str]:
+    """Give the topics of training that these sensors and labels cannot tell."""
+    told = {*fact_names(spec), label_kind(labels)} | {label.casefold() for label in labels}
+    told |= {word for name in spec.names for word in name.casefold().split("_")}
+    return [topic.phrase for topic in topics() if not told & set(topic.unless)]
 
 
 def _one(intent: Intent, heard: Sequence[HeardWindow]) -> HeardWindow:

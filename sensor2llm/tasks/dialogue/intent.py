@@ -61,6 +61,7 @@ class Router:
         label_texts: the adapter's labels.
         facts: names of the facts that its windows have.
         label_words: further words of each label.
+        unknowable: what these windows cannot tell, as `the age`.
     """
 
     def __init__(
@@ -68,8 +69,13 @@ class Router:
         label_texts: Sequence[str],
         facts: Collection[str],
         label_words: Mapping[str, Sequence[str]] | None = None,
+        unknowable: Sequence[str] = (),
     ) -> None:
         self.names, self.facts = LabelNames(label_texts, label_words), frozenset(facts)
+        own = " ".join(self.names.texts)
+        topics = (topic.removeprefix("the ").casefold() for topic in unknowable)
+        names = [plain_words(topic) for topic in topics if topic.rsplit(" ", 1)[-1] not in own]
+        self._unknowable = re.compile(rf"\b(?:{'|'.join(map(re.escape, names)) or '(?!)'})\b")
         self._words = VOCABULARY | self.names.vocabulary
 
     def route(self, question: str, *, windows: int = 1) -> tuple[Intent, ...]:
@@ -98,7 +104,7 @@ class Router:
             return Intent(kind="why", text=part)
         if windows > 1 and (comparison := self._comparison(part, text)):
             return comparison
-        if words.UNSENSED.search(text) or self._foreign_fact(text):
+        if self._is_unknowable(text):
             return Intent(kind="unanswerable", text=part)
         for rule in (self._choice, self._fact_claim, self._label_claim, self._fact, self._label):
             if intent := rule(part, text):
@@ -111,7 +117,7 @@ class Router:
         comparative = words.COMPARATIVE.search(text) and not re.search(r"\d", text)
         if not compares and not (fact and comparative):
             return None
-        if words.UNSENSED.search(text) or self._foreign_fact(text):
+        if self._is_unknowable(text):
             return None
         alike = words.SAME.search(text) or words.DIFFERENT.search(text)
         labels = frozenset[int]() if alike else _union(self.names.named(text))
@@ -166,10 +172,14 @@ class Router:
             return None
         return Intent(kind="label", text=part)
 
-    def _foreign_fact(self, text: str) -> bool:
-        """Say whether words name a fact of other sensors: a pulse, of an accelerometer."""
+    def _is_unknowable(self, text: str) -> bool:
+        """Say whether words name what no sensor tells, or others do: a pulse, of acceleration."""
         foreign = frozenset(("heart_rate", "rmssd")) - self.facts
-        return any(words.FACTS[name].search(text) for name in foreign)
+        return bool(
+            words.UNSENSED.search(text)
+            or self._unknowable.search(text)
+            or any(words.FACTS[name].search(text) for name in foreign)
+        )
 
     def _fact_of(self, text: str) -> str:
         """Give the fact that words name, of those that these windows have."""
@@ -207,6 +217,7 @@ def _wants_yes_no(text: str) -> bool:
         return False
     return bool(
         words.OPENS_YES_NO.match(bare)
+        or words.STATES.match(bare)
         or words.CLOSES_YES_NO.search(text)
         or words.WHETHER.search(text)
         or re.match(r"(?:any|no|some)\b", bare)

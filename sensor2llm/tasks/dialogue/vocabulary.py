@@ -76,7 +76,8 @@ FACTS: Mapping[str, re.Pattern[str]] = {
         "missing": r"missing|absent|(?:all|every|which|what|any|no)(?: the| of the)? "
                    r"(?:sensor|channel|signal|modalit|stream)\w*(?: \w+){0,3}|"
                    r"(?:sensor|channel)s? (?:is |are )?(?:off|gone|lost|dead)|broken|"
-                   r"not recorded|lack\w*|complete",
+                   r"not (?:recorded|there|be measured)|lack\w*|complete|los[et] a sensor|"
+                   r"everything (?:recorded|there)|gaps",
         "heart_rate": r"heart ?rate|pulse|bpm|heart (?:\w+ ){0,2}(?:going|beat\w*)|"
                       r"beats? (?:fast\w*|"
                       r"slow\w*|quick\w*)|beats (?:a|per) min\w*|(?:heart|it) slow\w* down",
@@ -87,14 +88,16 @@ FACTS: Mapping[str, re.Pattern[str]] = {
                      r"foot (?:down|before|in front)|how (?:fast|quickly)|faster|slower|quicker|"
                      r"tempo|walk\w* speed|slow(?:s|ed)? down",
         "dominant_frequency": r"frequenc\w+|freq|hertz|hz|wobbl\w*|spectrum|spectral|oscillat\w*|"
-                              r"repeat\w*|periodic\w*|swing\w*",
+                              r"repeat\w*|periodic\w*|swing\w*|rhythm of the",
         "orientation": r"gravity|axis|axes|orient\w*|vertical|tilt\w*|points? (?:down|up)|"
-                       r"direction is (?:up|down)|which way (?:is )?(?:up|down)|worn",
+                       r"direction is (?:up|down)|which way|worn|turned|upside down",
         "intensity": r"intens\w*|vigorous\w*|moderate\w*|light|gentle|effort|active|lively|"
                      r"liveli\w+|energetic|energy|shak\w*|hard\w*|strong\w*|wild\w*|"
                      r"violent\w*|motionless|still|calm\w*|quiet\w*|strenuous|tough|easy|"
                      r"move(?:s|d)? (?:more|less)|(?:more|less) going on|"
-                     r"(?:more|less) movement|much (?:movement|motion)",
+                     r"(?:more|less) movement|much (?:\w+ )?(?:movement|motion|move)|"
+                     r"movement level|"
+                     r"(?:amount|strength|level) of (?:\w+ )?(?:movement|motion|activity)",
     }.items()
 }  # fmt: skip
 """Patterns of the facts of `signals.facts`, the more telling ones first."""
@@ -121,10 +124,13 @@ BELOW = re.compile(
     r"(?:\b(?:less than|fewer than|under|below|at most|slower than|lower than|smaller than)\b|<)"
 )
 WHY = re.compile(
-    r"^(?:but |and |ok |so )?(?:why(?! (?:did|does|is|are|do) (?!you|u\b))|how come)\b|"
-    r"\bon what (?:basis|grounds)\b|"
-    r"\bwhat (?:makes|made|tells|told|in the (?:signal|data))\b|\b(?:justify|explain|reason\w*|"
-    r"evidence)\b|\bhow (?:do|did|can|could) you (?:\w+ )?(?:know|tell|figure|find|see|decide)\b"
+    r"^(?:but |and |ok |so )?(?:why(?! (?:did|does|do|is|are) (?!you|u\b|that|it|this))|"
+    r"how (?:come|so))\b|"
+    r"\band why$|\bon (?:what|which) (?:basis|grounds|observations?)\b|\bbecause of what\b|"
+    r"\bwhat (?:makes|made|tells|told|speaks|convinced|leads|led|gave it away|did you measure|"
+    r"in the (?:signals?|data|window))\b|\b(?:rests? on|based on|back (?:that|it) up|signs)\b|"
+    r"\b(?:justify|explain|reasons?|evidence|facts? support\w*)\b|\bmakes you\b|"
+    r"\bhow (?:do|did|can|could) you (?:\w+ )?(?:know|tell|figure|find|see|decide|come)\b"
 )
 OPENS_YES_NO = re.compile(
     r"^(?:(?:but|and|so|ok|okay|hey|well|really|quick one|sorry) )*(?:is|are|was|were|am|does|do|"
@@ -146,15 +152,21 @@ ASKS_WHICH = re.compile(
     r"\b(?:what|which|how|who|whom|where|when|name|tell me (?:the|what|which))\b"
 )
 POLITE = re.compile(
-    r"^(?:(?:please|sorry|hey|hi|ok|okay|well|so|but|and) )*"
-    r"(?:(?:can|could|would|will) (?:you|u) (?:please )?(?:also )?)?(?:please )?"
-    r"(?:(?:tell me|let me know|check|say|rate|check for me) )?(?:please )?"
+    r"^(?:(?:please|sorry|hey|hi|ok|okay|well|so|but|and|now|quick question|in this window|"
+    r"i (?:want|would like|d like) to know|i was wondering about|do you (?:happen to )?know|"
+    r"any idea|give me|tell me|let me know|name|say|check|rate|estimate|for me|"
+    r"(?:can|could|would|will) (?:you|u) (?:please )?"
+    r"(?=tell|let|check|rate|explain|estimate|give|name|count|identify|justify)) )*"
+)
+STATES = re.compile(
+    r"^(?:there (?:is|are)|(?:he|she|they|it|i|this|somebody|someone|the \w+(?: \w+){0,4}?) "
+    r"(?:is|are|am|shows?|moves?)) (?!what|which|how)"
 )
 UNSENSED = re.compile(
     r"\b(?:blood|pressure|cholesterol|glucose|sugar|oxygen|saturation|spo2|temperature|temp|"
     r"weather|"
-    r"rain\w*|gps|location|city|country|altitude|age|how old|gender|sex|man or a woman|name|"
-    r"weight|weigh|"
+    r"rain\w*|gps|location|city|country|altitude|age|how old|gender|sex|man or a woman|"
+    r"weight|weigh|(?:his|her|their|s|wearers?|person) name|"
     r"heavy|height|tall|calories|happy|sad|mood|emotion\w*|thinking|song|music|color|colour|brand|"
     r"battery|floors|job|salary|married|pregnant|diabetes|medication|surgery|stroke|tomorrow|"
     r"yesterday|last night|alcohol|shoes|shirt|handed|talking to|hurt|pain|hot|emails?|boss|"
