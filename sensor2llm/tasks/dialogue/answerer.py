@@ -41,6 +41,7 @@ from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
 from sensor2llm.tasks.question_answering import Facts
 
 NOT_TRAINED = "This adapter was not trained to answer that."
+NOT_THERE = "No sensor of this window shows that."
 NO_WINDOW = "No window is attached yet."
 BEYOND = "That is not about the window."
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity")
@@ -140,6 +141,8 @@ class Answerer:
         one = _one(intent, heard)
         sensor = sensor_of(intent.fact, intent.plain, one.facts)
         measured = measured_text(intent.fact, [sensor], one.facts)
+        if not sensor and intent.fact != "missing":
+            return Answer(NOT_THERE, kind=intent.kind, source="rules")
         reading = self._read(one, intent.fact, sensor)
         if reading is None:
             return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
@@ -164,6 +167,8 @@ class Answerer:
             named = {self.labels[number] for number in intent.labels}
             return comparing.compare_labels(intent, first.prediction, second.prediction, named)
         sensor = sensor_of(intent.fact, intent.plain, first.facts)
+        if not sensor:
+            return Answer(NOT_THERE, kind=intent.kind, source="rules")
         texts = [measured_text(intent.fact, [sensor], one.facts) for one in (first, second)]
         measured = f"first: {texts[0]}; second: {texts[1]}" if all(texts) else ""
         text = None

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 LABEL_GROUPS: Mapping[str, tuple[tuple[str, str], ...]] = {"activity": (
     (r"(?:(?:walk|go|com|head|runn?)\w* )?up(?:wards?)?(?: the| a| some)?(?: flight of)?"
-     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* up(?:wards?)?|climb\w*|ascend\w*|"
+     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* up(?:wards?)?|(?:climb|"
+     r"ascend)\w*(?: (?:the |some )?(?:stair\w*|steps))?|"
      r"upstairs|mount\w* (?:the )?stair\w*",
      r"upstairs|ascending|climbing|\bstairs$"),
     (r"(?:(?:walk|go|com|head|runn?)\w* )?down(?:wards?)?(?: the| a| some)?(?: flight of)?"
-     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* down(?:wards?)?|descend\w*|"
+     r" (?:stair\w*|steps)|(?:walk|go|com|head|runn?)\w* down(?:wards?)?|"
+     r"descend\w*(?: (?:the |some )?(?:stair\w*|steps))?|"
      r"downstairs", r"downstairs|descending|\bstairs$"),
     (r"stair\w*|staircase", r"stairs|ascending|descending"),
     (r"mov(?:e|es|ing) (?:about|around|along)|on the move|in motion|moving|not (?:sitting|staying) "

@@ -156,14 +156,13 @@ def _rows(run: str) -> Float[np.ndarray, "channel step"] | None:
 
 def _longest_run(body: str) -> str:
     """Give the longest stretch of numbers between which stand no words."""
-    longest, start, end = "", -1, -1
+    longest, start, end = (0, 0), -1, -1
     for number in _PLAIN.finditer(body):
         if end < 0 or not _BETWEEN.fullmatch(body[end : number.start()]):
             start = number.start()
         end = number.end()
-        if end - start > len(longest.strip("()[]")):
-            longest = body[max(start - 1, 0) : end + 1]
-    return longest
+        longest = max(longest, (start, end), key=lambda span: span[1] - span[0])
+    return body[max(longest[0] - 1, 0) : longest[1] + 1]  # with the brackets around it
 
 
 def _numbers(text: str) -> list[float]:
