@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.facts import extract_facts
-from sensor2llm.signals.questions.forms import verdict
+from sensor2llm.signals.questions.forms import read_choice, verdict
 from sensor2llm.signals.questions.naming import spoken_names
 from sensor2llm.signals.questions.wordings import label_kind, label_words, topics
 from sensor2llm.signals.spec import SignalSpec
@@ -115,7 +115,18 @@ class Answerer:
             return Answer(BEYOND, kind="beyond", source="rules")
         if not heard and intent.kind != "unanswerable":
             return Answer(NO_WINDOW, kind=intent.kind, source="rules")
-        return self._ways[intent.kind](intent, heard)
+        answer = self._ways[intent.kind](intent, heard)
+        if answer.source == "adapter" and len(heard) and self._contradicts(answer, intent, heard):
+            # What is generated may name another label than the one on screen: that is not said.
+            return replace(self._label(intent, heard), measured=answer.measured)
+        return answer
+
+    def _contradicts(self, answer: Answer, intent: Intent, heard: Sequence[HeardWindow]) -> bool:
+        """Say whether an answer names labels, and none that is shown of its windows."""
+        ones = heard[-2:] if intent.kind == "comparison" else [_one(intent, heard)]
+        shown = {self.labels.index(one.prediction.label) for one in ones if one.prediction}
+        named = self.router.names.exact(answer.text)
+        return bool(named) and not shown & named
 
     def _label(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         prediction = _one(intent, heard).prediction
@@ -175,7 +186,7 @@ class Answerer:
         if self._reader is None:
             pair = (first.features, second.features)
             text = comparing.hear_both(self.model, intent, pair, first.facts)
-        if text is None:
+        if text is None or read_choice(text) is None:
             readings = [self._read(one, intent.fact, sensor) for one in (first, second)]
             if readings[0] is None or readings[1] is None:
                 return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)

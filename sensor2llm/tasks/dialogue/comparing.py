@@ -4,7 +4,7 @@ import re
 
 from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.signals.questions.forms import Which, choice, read_choice, read_pair, same
+from sensor2llm.signals.questions.forms import Which, choice, read_choice, same
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue import vocabulary as words
 from sensor2llm.tasks.dialogue.answer import Answer
@@ -18,6 +18,7 @@ from sensor2llm.tasks.dialogue.fact_questions import (
 from sensor2llm.tasks.dialogue.intent import Intent
 from sensor2llm.tasks.question_answering import Facts
 
+SHOWN = re.compile(r"first: (.+?), second: (.+?), so ", re.IGNORECASE)
 FIRST_MEANT = re.compile(
     r"\b(?:(?:is|are|was|does|do|did|has|have|that|say) the (?:first|former)|"
     r"first (?:one |window )?(?:is|has))\b"
@@ -75,7 +76,8 @@ def compare_readings(first: Reading, second: Reading) -> str:
 
 def turned(text: str, intent: Intent) -> str:
     """Turn `first: …, second: …, so the second` as it was asked for: which has less, yes or no."""
-    more, shown = read_choice(text), read_pair(text)
+    more, pair = read_choice(text), SHOWN.match(text)
+    shown = pair and pair.groups()
     if more is None:
         return text
     less = bool(words.LESS.search(intent.plain)) and not re.search(r"\bmore\b", intent.plain)

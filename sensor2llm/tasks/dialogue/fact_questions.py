@@ -129,7 +129,7 @@ def continue_answer(
     (text,) = model.prompting.row_texts(asked)
     ids = [*model.llm.encode(text), *model.llm.answer_ids(text, begin)[:-1]]
     prompt = model.build.rows(asked, [ids], prefix=False)
-    return begin + generate(model.llm, prompt, max_new_tokens=most)[0]
+    return f"{begin} {generate(model.llm, prompt, max_new_tokens=most)[0].strip()}"
 
 
 def _asked(features: FeatureBatch, question: str, second: FeatureBatch | None) -> FeatureBatch:

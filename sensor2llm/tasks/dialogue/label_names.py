@@ -67,6 +67,15 @@ class LabelNames:
         spans += self._distinctive(text)
         return _longest(spans)
 
+    def exact(self, text: str) -> frozenset[int]:
+        """Give the labels that a text names by their own texts; the longest at each place."""
+        spans: list[Span] = [
+            (match.start(), match.end(), frozenset([number]))
+            for number, label in enumerate(self.texts)
+            for match in re.finditer(rf"\b{re.escape(label)}\b", text.casefold())
+        ]
+        return frozenset().union(*_longest(spans))
+
     def _distinctive(self, text: str) -> list[Span]:
         """Find words that belong to one label only: `soup` of `eating soup`."""
         owners: dict[str, set[int]] = {}
