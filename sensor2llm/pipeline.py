@@ -165,7 +165,7 @@ class SensorPipeline:
         Args:
             data: a Window, or anything that `classify` takes.
             question: in plain words.
-            number: which of the data's windows, from 1; of several, comparisons are of the last two.
+            number: which of the data's windows, from 1; several can be compared (the last two).
             rate_hz: as for `classify`.
             columns: as for `classify`.
             max_new_tokens: where the answer is cut off.

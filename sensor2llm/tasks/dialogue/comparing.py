@@ -77,16 +77,15 @@ def compare_readings(first: Reading, second: Reading) -> str:
 def turned(text: str, intent: Intent) -> str:
     """Turn `first: …, second: …, so the second` as it was asked for: which has less, yes or no."""
     more, pair = read_choice(text), SHOWN.match(text)
-    shown = pair and pair.groups()
     if more is None:
         return text
     less = bool(words.LESS.search(intent.plain)) and not re.search(r"\bmore\b", intent.plain)
-    wanted = {"first": "second", "second": "first"}[more] if less else more
-    evidence = shown or ("", "")
+    other: Which = "second" if more == "first" else "first"
+    wanted = other if less else more
     if not intent.yes_no:
-        return choice(*evidence, wanted) if shown else f"the {wanted}."  # type: ignore[arg-type]
+        return choice(pair[1], pair[2], wanted) if pair else f"the {wanted}."
     yes = wanted == ("first" if FIRST_MEANT.search(intent.plain) else "second")
-    return same(*evidence, yes) if shown else ("yes." if yes else "no.")
+    return same(pair[1], pair[2], yes) if pair else ("yes." if yes else "no.")
 
 
 def _size(reading: Reading) -> float | None:

@@ -10,6 +10,7 @@ with a time, the last three), in columns `x: … y: … z: …`, or one after th
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,19 +88,25 @@ def read_numbers(sentence: str) -> TypedNumbers | None:
     A summary needs three named values, a series eight numbers.
     """
     rate_hz, body = _take_rate(sentence)
-    common = {
-        "unit": next((u for u, words in UNITS.items() if re.search(words, body, re.I)), ""),
-        "rate_hz": rate_hz,
-        "kind": next((k for k, words in KINDS.items() if re.search(words, body, re.I)), ""),
-        "candidates": read_candidates(sentence),
-    }
-    values = _values(body)
+    values, candidates = _values(body), read_candidates(sentence)
     if values is not None:
-        return TypedNumbers(sentence, values, **common)
+        return TypedNumbers(
+            sentence=sentence,
+            values=values,
+            unit=_first_of(UNITS, body),
+            rate_hz=rate_hz,
+            kind=_first_of(KINDS, body),
+            candidates=candidates,
+        )
     pairs = _pairs(body)
     if len(pairs) >= LEAST_PAIRS:
-        return TypedNumbers(sentence, pairs=pairs, candidates=common["candidates"])
+        return TypedNumbers(sentence=sentence, pairs=pairs, candidates=candidates)
     return None
+
+
+def _first_of(patterns: Mapping[str, str], text: str) -> str:
+    """Give the first name whose pattern is in a text; empty for none."""
+    return next((n for n, words in patterns.items() if re.search(words, text, re.I)), "")
 
 
 def read_candidates(sentence: str) -> tuple[str, ...]:
