@@ -2,7 +2,9 @@
 
 sensor2llm chat ADAPTER --window walk.csv
 sensor2llm chat ADAPTER --window STORE --number 7 --picture window.png
-echo "How regular are the steps?" | sensor2llm chat ADAPTER --window walk.csv --json
+echo "isn't he sitting?" | sensor2llm chat ADAPTER --window walk.csv --json
+
+Labels, and yes or no about labels, are scored; other questions about the window are generated.
 """
 
 import sys
@@ -35,14 +37,17 @@ def _main(argv: list[str] | None) -> None:
 
     from rich.console import Console
 
+    from sensor2llm.adapter.files import find_adapter
+    from sensor2llm.serving.measured import measured_line
     from sensor2llm.serving.terminal import ChatTerminal
-    from sensor2llm.tasks.conversation import Conversation
+    from sensor2llm.tasks.dialogue.dialogue import Dialogue
     from sensor2llm.tasks.loading import load_model
 
     model = load_model(options.adapter, options.llm, llm_accept=options.llm_accept)
     length = options.max_new_tokens
-    talk = Conversation(model, max_new_tokens=length, temperature=options.temperature)
+    talk = Dialogue(model, max_new_tokens=length, temperature=options.temperature)
     terminal = ChatTerminal(talk, Console(), as_json=options.json)
+    terminal.say_measured(measured_line(find_adapter(options.adapter)))
     if options.window:
         terminal.attach(options.window, options.number)
     if options.picture:

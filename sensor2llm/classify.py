@@ -2,6 +2,7 @@
 
 sensor2llm classify ADAPTER walk.csv --overlap 0.5 --out labels.csv
 sensor2llm classify ADAPTER archive --out labels --summary --bouts
+sensor2llm classify --text "RR in ms: 812, 790, ... Atrial Fibrillation or Normal Sinus?"
 """
 
 import sys
@@ -9,20 +10,21 @@ from pathlib import Path
 from typing import Literal
 
 from sensor2llm.command import VerbParser, parse, verb_parser
-from sensor2llm.errors import run_verb
+from sensor2llm.errors import ConfigError, run_verb
 
-OPTIONS = ("out", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept", "engine",
-           "workers", "address", "resume", "json")  # fmt: skip
+OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept",
+           "engine", "workers", "address", "resume", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     add = (parser := verb_parser("classify", __doc__, OPTIONS)).add_argument
-    add("adapter", help="folder, released name or hub name of an adapter")
+    add("adapter", nargs="?", help="folder, released name or hub name; with --text may be left out")
     files = "CSV or Parquet with the adapter's channels as columns (accel.x, or x; time_s), .npz, "
     files += "TABLE.yaml, window stores, or folders of these; units and rates are converted"
-    add("file", type=Path, nargs="+", help=files)
+    add("file", type=Path, nargs="*", help=files)
     add("--out", type=Path | None, help="a .csv, .parquet or .json for one; a folder for several")
+    add("--text", type=str | None, help="a sentence with sensor values in it, instead of files")
     add("--overlap", type=float, default=0.0, help="share of a window that the next one repeats")
     add("--batch_size", type=int, default=64, help="windows at a time")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
@@ -39,6 +41,15 @@ def make_parser() -> VerbParser:
 
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
+    if options.text is not None:
+        from sensor2llm.serving.typed_text import answer_text
+
+        print(answer_text(options.text, options.adapter, options.llm, as_json=options.json))
+        return
+    if not options.adapter or not options.file:
+        raise ConfigError(
+            "classify needs an adapter and a file: sensor2llm classify ADAPTER walk.csv"
+        )
 
     from sensor2llm.archive.archive import label_recordings
     from sensor2llm.archive.labelling import Labelling

@@ -12,7 +12,7 @@ What can be given as data stands in `sensor2llm.signals.tables.data`; the verbs 
 import importlib.util
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -95,7 +95,7 @@ class SensorPipeline:
         ['walking', 'lying']
         >>> answer = model.ask(recording, "What is the person doing?")
         >>> answer.text, answer.probability > 0.9
-        ('walking', True)
+        ('walking (1.00).', True)
         >>> model.embed(recording).shape
         (25, 288)
     """
@@ -162,7 +162,7 @@ class SensorPipeline:
         data: Any,
         question: str,
         *,
-        number: int = 1,
+        number: int | Sequence[int] = 1,
         rate_hz: float | None = None,
         columns: Mapping[str, str] = SAME_NAMES,
         max_new_tokens: int = 96,
@@ -172,26 +172,29 @@ class SensorPipeline:
         Args:
             data: a Window, or anything that `classify` takes.
             question: in plain words.
-            number: which of the data's windows, from 1.
+            number: which of the data's windows, from 1; several can be compared (the last two).
             rate_hz: as for `classify`.
             columns: as for `classify`.
             max_new_tokens: where the answer is cut off.
 
         Returns:
-            The LLM's own words, with their probability where they are a label, yes or no.
+            What is said, with where it comes from (`kind`, `source`), its probability where it was
+            scored, and the fact computed from the signal beside (`measured`).
 
         Raises:
             DataError: there is no such window, or the data cannot be read.
             ConfigError: the question holds what is no character, or an option that cannot be.
         """
         windows, name = data_windows(data, self.spec, rate_hz=rate_hz, columns=columns)
-        first = list(islice(windows, max(number, 0)))
-        if number < 1 or len(first) < number:
+        numbers = [number] if isinstance(number, int) else list(number)
+        first = list(islice(windows, max(0, *numbers)))
+        for wrong in (n for n in numbers if n < 1 or len(first) < n):
             raise DataError(
-                f"{name} has {len(first) if number > 0 else 'its'} windows; there is no number "
-                f"{number}"
+                f"{name} has {len(first) if wrong > 0 else 'its'} windows; there is no number "
+                f"{wrong}"
             )
-        return answer_question(self.model, first[-1], question, max_new_tokens=max_new_tokens)
+        chosen = [first[n - 1] for n in numbers]
+        return answer_question(self.model, chosen, question, max_new_tokens=max_new_tokens)
 
     def embed(
         self,

@@ -15,12 +15,13 @@ from rich.markup import escape
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.plots.braille import render_window
 from sensor2llm.plots.figures import plot_window
-from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.conversation import Conversation
+from sensor2llm.tasks.dialogue.answerer import HeardWindow
+from sensor2llm.tasks.dialogue.dialogue import Dialogue
+from sensor2llm.tasks.typed.typed_answer import answer_typed
+from sensor2llm.tasks.typed.typed_numbers import TypedNumbers, read_numbers
 
 logger = logging.getLogger(__name__)
 HELP = """/window FILE [NUMBER]   let the model hear a window of a recording (the first one)
@@ -28,7 +29,9 @@ HELP = """/window FILE [NUMBER]   let the model hear a window of a recording (th
 /save FILE              keep the conversation as .md or .json
 /help                   this list
 /quit                   leave
-Everything else is a question. Ctrl-C stops an answer or clears the line, twice it leaves."""
+Everything else is a question, about the last window; with two, "which …" compares them. Sensor
+values in a sentence (8 numbers or more) are heard as a window. Ctrl-C stops an answer
+or clears the line, twice it leaves."""
 PLAIN = {"help": "/help", "quit": "/quit", "exit": "/quit", "/exit": "/quit"}
 """What may be typed without a slash, or otherwise."""
 
@@ -37,16 +40,13 @@ class ChatTerminal:
     """Read lines, and write what comes of them.
 
     Args:
-        conversation: what answers.
+        dialogue: what answers.
         console: where turns are written for people; JSON goes to its file, too.
         as_json: write one JSON object a turn instead.
     """
 
-    def __init__(
-        self, conversation: Conversation, console: Console, *, as_json: bool = False
-    ) -> None:
-        self.conversation, self.console, self.as_json = conversation, console, as_json
-        self.heard: tuple[Window, Prediction] | None = None
+    def __init__(self, dialogue: Dialogue, console: Console, *, as_json: bool = False) -> None:
+        self.dialogue, self.console, self.as_json = dialogue, console, as_json
         self._commands: dict[str, Callable[[str], None]] = {
             "/window": self._window,
             "/labels": self._labels,
@@ -112,16 +112,22 @@ class ChatTerminal:
         Raises:
             DataError: the file has not so many windows.
         """
-        spec = self.conversation.model.adapter.spec
-        window = _window(file, spec, number)
-        prediction = self.conversation.attach(window, f"{Path(file).name}, window {number}")
-        self.heard = window, prediction
+        window = _window(file, self.dialogue.model.adapter.spec, number)
+        heard = self.dialogue.attach(window, f"{Path(file).name}, window {number}")
         if self.as_json:
-            self._json(self.conversation.turns[-1].to_dict())
+            self._json(self.dialogue.turns[-1].to_dict())
+        else:
+            self._show(heard)
+
+    def _show(self, heard: HeardWindow) -> None:
+        """Draw a window, and write its computed facts and its label."""
+        text = render_window(heard.window, self.dialogue.model.adapter.spec, self.console.width)
+        self.console.print(escape(text), highlight=False)
+        for line in _by_modality(fact.text for fact in heard.facts.values()):
+            self._note(line)
+        prediction = heard.prediction
+        if prediction is None:
             return
-        self.console.print(escape(render_window(window, spec, self.console.width)), highlight=False)
-        for line in _by_modality(fact.text for fact in extract_facts(window, spec).values()):
-            self.console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
         best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         (first, share), others = best[0], best[1:3]
         rest = ", ".join(f"{escape(name)} {p:.2f}" for name, p in others)
@@ -129,13 +135,13 @@ class ChatTerminal:
 
     def draw(self, picture: Path) -> None:
         """Draw the window that the model hears, with its label; without one, draw nothing."""
-        if self.heard is None:
+        heard = self.dialogue.heard[-1] if self.dialogue.heard else None
+        if heard is None or heard.prediction is None:
             return
-        window, prediction = self.heard
-        label, shares = prediction.label, prediction.probabilities
-        spec = self.conversation.model.adapter.spec
+        label, shares = heard.prediction.label, heard.prediction.probabilities
+        spec = self.dialogue.model.adapter.spec
         title = f"{label} ({shares[label]:.0%})"
-        plot_window(window, spec, picture, answer=title, probabilities=shares)
+        plot_window(heard.window, spec, picture, answer=title, probabilities=shares)
 
     def _answer(self, line: str) -> None:
         name, _, rest = line.partition(" ")
@@ -158,17 +164,41 @@ class ChatTerminal:
                 self.console.print(f"[red]{escape(message)}[/red]", highlight=False)
 
     def _ask(self, question: str) -> None:
+        if typed := read_numbers(question):
+            self._typed(typed)
+            return
         if self.as_json:
-            self.conversation.ask(question)
-            self._json(self.conversation.turns[-1].to_dict())
+            self.dialogue.ask(question)
+            self._json(self.dialogue.turns[-1].to_dict())
             return
         try:
-            for piece in self.conversation.stream(question):
+            for piece in self.dialogue.stream(question):
                 self.console.print(escape(piece), end="", highlight=False, soft_wrap=True)
         except KeyboardInterrupt:
             self.console.print("[dim] (stopped; this answer is not part of the conversation)[/dim]")
             raise
         self.console.print()
+        answer = self.dialogue.turns[-1].answer
+        if answer and answer.measured:
+            self._note(f"measured: {answer.measured}")
+
+    def _typed(self, typed: TypedNumbers) -> None:
+        """Hear the numbers of a sentence as a window, beside what the LLM makes of the digits."""
+        answer = answer_typed(self.dialogue.model, typed)
+        heard = self.dialogue.attach(answer.window, f"typed: {answer.read}")
+        if self.as_json:
+            self._json(answer.to_dict())
+            return
+        self._show(heard)
+        read, text, digits = answer.lines()
+        self._note(read)
+        self.console.print(escape(text), highlight=False)
+        self._note(digits)
+
+    def say_measured(self, line: str) -> None:
+        """Write what was measured about the answers; not among JSON turns."""
+        if not self.as_json:
+            self._note(line)
 
     def _window(self, rest: str) -> None:
         file, _, number = rest.rpartition(" ") if rest[-1:].isdigit() else (rest, "", "1")
@@ -179,17 +209,20 @@ class ChatTerminal:
         self.attach(file, int(number))
 
     def _labels(self, rest: str) -> None:
-        labels = list(self.conversation.model.adapter.label_names)
+        labels = list(self.dialogue.model.adapter.label_names)
         self._say({"labels": labels}, ", ".join(labels))
 
     def _save(self, rest: str) -> None:
         if not rest:
             raise ConfigError("/save needs a file: /save chat.md, or /save chat.json")
-        saved = str(self.conversation.save(rest))
+        saved = str(self.dialogue.save(rest))
         self._say({"saved": saved}, f"saved as {saved}")
 
     def _help(self, rest: str) -> None:
         self._say({"help": HELP}, HELP)
+
+    def _note(self, line: str) -> None:
+        self.console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
 
     def _say(self, plain: dict[str, Any], text: str) -> None:
         if self.as_json:

@@ -11,7 +11,7 @@ question is answered with all of them in view.
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message, check_plain
+from sensor2llm.llm.forward import Prompt, assemble, prompt_rows
 from sensor2llm.llm.scoring import score_answers
 from sensor2llm.llm.streaming import stream_text
 from sensor2llm.model.model import SensorLanguageModel
@@ -29,6 +30,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
+from sensor2llm.tasks.dialogue.answer import Answer
 
 logger = logging.getLogger(__name__)
 LONGEST_TOKEN = 32
@@ -44,15 +46,22 @@ class Turn:
         asked: the question; for a window what it was called.
         answered: what the model said.
         prediction: a window's label and probabilities; None for a question.
+        answer: where a question's answer comes from, and how sure it is; None where that is not
+            told apart.
     """
 
     kind: str
     asked: str
     answered: str
     prediction: Prediction | None = None
+    answer: Answer | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
+        if self.kind == "window" and self.prediction is None:
+            return {"window": self.asked}
+        if self.answer is not None:
+            return {"question": self.asked, **self.answer.to_dict()}
         if self.prediction is None:
             return {"question": self.asked, "answer": self.answered}
         p = self.prediction
@@ -81,6 +90,7 @@ class Conversation:
         max_new_tokens: where an answer is cut off.
         temperature: 0 takes the likeliest token each time; above, tokens are drawn.
         seed: of the drawing.
+        plain: let the LLM alone answer, without what the adapter learned; no window can be heard.
 
     Example:
         conversation = Conversation(model)
@@ -95,11 +105,12 @@ class Conversation:
         max_new_tokens: int = 96,
         temperature: float = 0.0,
         seed: int = 0,
+        plain: bool = False,
     ) -> None:
         if max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens must be positive, got {max_new_tokens}")
         self.model, self.max_new_tokens = model.eval(), max_new_tokens
-        self.temperature, self._seed = temperature, seed
+        self.temperature, self._seed, self.plain = temperature, seed, plain
         self.turns: list[Turn] = []
         self._exchanges: list[_Exchange] = []
 
@@ -154,7 +165,7 @@ class Conversation:
         user_message: Message = {"role": "user", "content": question}
         heard = [window for exchange in self._exchanges for window in exchange.heard]
         with torch.no_grad():
-            prompt = self.model.build.for_token_ids(ids, heard)
+            prompt = self._prompt(ids, heard)
         pieces: list[str] = []
         for piece in without_outer_blanks(
             stream_text(
@@ -185,6 +196,12 @@ class Conversation:
         prompt = self.model.build.for_token_ids(ids, windows)
         return score_answers(self.model.llm, prompt, self._text(question), answers)
 
+    def _prompt(self, ids: Sequence[int], heard: Sequence[FeatureBatch]) -> Prompt:
+        if not self.plain:
+            return self.model.build.for_token_ids(ids, heard)
+        llm = self.model.llm
+        return assemble(llm, prompt_rows(llm, [ids]), None, None, batch=1)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the conversation as plain JSON types."""
         return {"llm": self.model.llm.name, "turns": [turn.to_dict() for turn in self.turns]}
@@ -195,16 +212,7 @@ class Conversation:
         Raises:
             ConfigError: the file's name ends otherwise.
         """
-        path = Path(path)
-        if path.suffix == ".json":
-            text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        elif path.suffix == ".md":
-            text = "\n\n".join(_markdown(turn) for turn in self.turns) + "\n"
-        else:
-            raise ConfigError(f"cannot save a conversation as {path.name}; end it in .json or .md")
-        with replace_file(path) as part:
-            part.write_text(text, encoding="utf-8")
-        return path
+        return save_turns(path, self.turns, self.to_dict())
 
     def _fitting_ids(self, question: str) -> tuple[list[int], str]:
         """Give the conversation's token ids and the question, both as long as the context holds."""
@@ -241,6 +249,24 @@ class Conversation:
         return self.model.llm.render([*messages, user_message])
 
 
+def save_turns(path: str | Path, turns: Sequence[Turn], plain: Mapping[str, Any]) -> Path:
+    """Write turns as `.md` to read, or what they are in plain JSON types as `.json`.
+
+    Raises:
+        ConfigError: the file's name ends otherwise.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    elif path.suffix == ".md":
+        text = "\n\n".join(_markdown(turn) for turn in turns) + "\n"
+    else:
+        raise ConfigError(f"cannot save a conversation as {path.name}; end it in .json or .md")
+    with replace_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path
+
+
 def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:
     """Yield a text's pieces without the blanks before its first and after its last word."""
     blanks, begun = "", False
@@ -253,7 +279,7 @@ def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _markdown(turn: Turn) -> str:
-    if turn.prediction is None:
+    if turn.kind == "question" or turn.prediction is None:
         return f"**You:** {turn.asked}\n\n**Model:** {turn.answered}"
     p = turn.prediction
     best = sorted(p.probabilities.items(), key=lambda item: -item[1])[:3]

@@ -119,7 +119,9 @@ def test_ctrl_c_stops_an_answer_and_the_next_one_leaves(chat, monkeypatch, capsy
         yield "The"
         raise KeyboardInterrupt
 
-    lines = iter(["Why?", "/labels", KeyboardInterrupt, KeyboardInterrupt, "never asked"])
+    lines = iter(
+        ["What is a joke?", "/labels", KeyboardInterrupt, KeyboardInterrupt, "never asked"]
+    )
 
     def answer(_):
         line = next(lines)
@@ -132,7 +134,7 @@ def test_ctrl_c_stops_an_answer_and_the_next_one_leaves(chat, monkeypatch, capsy
     monkeypatch.setattr(Typed, "isatty", lambda self: True)
     assert chat("") == 0
     out = capsys.readouterr().out
-    assert "The (stopped; this answer is not part of the conversation)" in out
+    assert "not from the window: The (stopped; this answer is not part of the conversation)" in out
     assert out.count("Ctrl-C again leaves") == 2
     assert ", ".join(LABELS) in out
     assert list(lines) == ["never asked"]

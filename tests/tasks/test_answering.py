@@ -1,15 +1,13 @@
-"""One question: the LLM's own words, and how sure it is where they can be scored."""
+"""One question, answered by the way that is right for it."""
 
 import pytest
 import torch
 
-from sensor2llm.adapter.batches import Request
 from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.llm.scoring import score_each
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks import answering
 from sensor2llm.tasks.answering import answer_question
 from sensor2llm.tasks.classification import classify
 from sensor2llm.tasks.conversation import Conversation
@@ -23,43 +21,105 @@ def model():
 
 @pytest.fixture(scope="module")
 def trained():
-    """Give a model that was made for questions."""
+    """Give a model that was made for questions, and says no labels."""
     llm, template = tiny_llm(), PromptTemplate.load("question")
     return SensorLanguageModel(small_adapter(llm, template=template), llm).eval()
 
 
-def answers(monkeypatch, text: str) -> None:
-    monkeypatch.setattr(Conversation, "ask", lambda self, question: text)
-    monkeypatch.setattr(SensorLanguageModel, "generate", lambda self, batch, **o: [text])
-
-
-def test_the_words_are_those_of_a_chat(model):
-    chat = Conversation(model, max_new_tokens=6)
-    chat.attach(windows()[0])
-    answer = answer_question(model, windows()[0], "How fast?", max_new_tokens=6)
-    assert str(answer) == answer.text == chat.ask("How fast?")
-
-
-def test_a_label_has_the_probability_that_classify_gives_it(model, monkeypatch):
-    answers(monkeypatch, "Walk upstairs.")
-    answer = answer_question(model, windows()[0], "Which activity?")
+def test_a_label_has_the_probability_that_classify_gives_it(model):
+    answer = answer_question(model, windows()[0], "What is she doing?")
     (expected,) = classify(model, windows()[:1])
     assert answer.probabilities == pytest.approx(expected.probabilities)
-    assert answer.probability == answer.probabilities["walk upstairs"]
-    assert tuple(answer.probabilities) == LABELS
+    assert answer.text == f"{expected.label} ({answer.probability:.2f})."
+    assert (answer.kind, answer.source, answer.scored) == ("label", "scores", True)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_yes_and_no_never_contradict_the_label(model, label):
+    (shown,) = classify(model, windows()[:1])
+    answer = answer_question(model, windows()[0], f"Is it {label}?")
+    word = "Yes" if shown.label == label else "No"
+    assert answer.text == f"{word}: {shown.label} ({shown.probabilities[shown.label]:.2f})."
+    assert answer.probabilities["yes"] == pytest.approx(shown.probabilities[label])
+    assert answer.probability == answer.probabilities[word.lower()]
+
+
+def test_a_denied_label_turns_the_answer(model):
+    (shown,) = classify(model, windows()[:1])
+    answer = answer_question(model, windows()[0], f"So it is not {shown.label}, right?")
+    assert answer.text.startswith(f"No: {shown.label}")
+
+
+def test_an_adapter_of_labels_alone_says_that_it_cannot_and_what_was_measured(model):
+    answer = answer_question(model, windows()[0], "What is the main frequency?")
+    assert answer.text == "This adapter was not trained to answer that."
+    assert answer.source == "rules"
+    assert answer.measured.startswith("accel: strongest frequency")
+
+
+def test_a_fact_that_the_window_does_not_have(trained):
+    answer = answer_question(trained, windows()[0], "How many steps a minute?")
+    assert (answer.text, answer.source) == ("No sensor of this window shows that.", "rules")
+
+
+def test_a_fact_is_generated_and_the_computed_one_stands_beside(trained, monkeypatch):
+    monkeypatch.setattr(SensorLanguageModel, "generate", lambda *_, **__: ["1.9 Hz"])
+    answer = answer_question(trained, windows()[0], "main frequency?")
+    assert (answer.text, answer.kind) == ("1.9 Hz", "fact")
+    assert (answer.source, answer.generated, answer.probability) == ("adapter", True, None)
+    assert answer.measured.startswith("accel: ")
+    claim = answer_question(trained, windows()[0], "is the frequency above 3 Hz?")
+    assert claim.text == "1.9 Hz, so no."
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen", "other"), [("yes", "yes", "no"), ("No, that is slow.", "No", "Yes")]
+    ("question", "text"),
+    [
+        ("which has the higher frequency?", "first: {0}, second: {1}, so the {more}."),
+        ("which has the lower frequency?", "first: {0}, second: {1}, so the {less}."),
+        ("is the frequency higher in the second?", "first: {0}, second: {1}, so yes."),
+        ("is the first frequency higher?", "first: {0}, second: {1}, so no."),
+    ],
 )
-@pytest.mark.parametrize("kind", ["model", "trained"])
-def test_yes_and_no_are_scored_against_each_other(kind, text, chosen, other, request, monkeypatch):
-    model = request.getfixturevalue(kind)
-    answers(monkeypatch, text)
-    answer = answer_question(model, windows()[0], "Is it fast?")
-    assert set(answer.probabilities) == {chosen, other}
-    assert sum(answer.probabilities.values()) == pytest.approx(1)
-    assert answer.probability == answer.probabilities[chosen]
+def test_two_windows_are_compared_by_what_is_said_of_each(trained, monkeypatch, question, text):
+    said = iter(["1.5 Hz", "2 Hz"])
+    monkeypatch.setattr(SensorLanguageModel, "generate", lambda *_, **__: [next(said)])
+    monkeypatch.setattr(
+        "sensor2llm.tasks.dialogue.comparing.knows_conversation", lambda model: False
+    )
+    answer = answer_question(trained, windows()[:2], question)
+    both = ("1.5 Hz", "2 Hz")
+    assert answer.text == text.format(*both, more="second", less="first")
+
+
+def test_labels_of_two_windows_are_compared_by_their_scores(model):
+    one, other = windows()[:1] + windows()[3:4]
+    labels = [prediction.label for prediction in classify(model, [one, other])]
+    answer = answer_question(model, [one, other], "Is it the same activity in both?")
+    verdict = "yes" if labels[0] == labels[1] else "no"
+    assert answer.text == f"first: {labels[0]}, second: {labels[1]}, so {verdict}."
+    assert answer.source == "scores"
+
+
+def test_what_no_sensor_tells_is_refused(model):
+    answer = answer_question(model, windows()[0], "How old is she?")
+    assert answer.text.startswith("These sensors (accelerometer")
+    assert answer.text.endswith("cannot tell that.")
+    assert (answer.kind, answer.source) == ("unanswerable", "rules")
+
+
+def test_what_goes_beyond_the_window_is_the_plain_llms_and_marked(model):
+    answer = answer_question(model, windows()[0], "What is the capital of Peru?", max_new_tokens=4)
+    alone = Conversation(model, max_new_tokens=4, plain=True)
+    assert answer.text == alone.ask("What is the capital of Peru?")
+    assert answer.said == f"not from the window: {answer.text}"
+    assert (answer.kind, answer.source) == ("beyond", "llm")
+
+
+def test_two_parts_are_answered_one_after_the_other(model):
+    answer = answer_question(model, windows()[0], "What is it doing and how old is she?")
+    assert answer.kind == "two_part"
+    assert answer.text.index("(") < answer.text.index("cannot tell")
 
 
 @torch.no_grad()
@@ -76,21 +136,6 @@ def test_a_score_is_that_of_the_words_behind_the_whole_conversation(model):
         expected, rel=1e-4
     )
     assert len(conversation.turns) == 1
-
-
-def test_other_words_have_no_probability(model, monkeypatch):
-    answers(monkeypatch, "It is rather quiet.")
-    answer = answer_question(model, windows()[0], "How is it?")
-    assert (answer.probability, answer.probabilities) == (None, {})
-
-
-def test_an_adapter_made_for_questions_is_asked_by_its_own_prompt(trained):
-    features = trained.features([Window(windows()[0].signals)])
-    asked = features.with_requests(
-        [Request(answering.TASK, {"question": "Which sensors are missing?"})]
-    )
-    answer = answer_question(trained, windows()[0], "Which sensors are missing?", max_new_tokens=5)
-    assert answer.text == trained.generate(asked, max_new_tokens=5)[0]
 
 
 def test_a_question_that_cannot_be(model):

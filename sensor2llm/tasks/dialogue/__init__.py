@@ -1,0 +1,1 @@
+"""What people type to a model that hears windows, and what is answered to it."""

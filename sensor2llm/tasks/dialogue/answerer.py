@@ -1,0 +1,224 @@
+"""Answers about windows that an adapter hears, each by the way that is right for its question.
+
+    answerer = Answerer(model)
+    heard = answerer.hear(window)
+    answerer.answer("isn't he sitting?", [heard])          Answer('No: walking (0.93).', ...)
+
+Labels, and yes or no about labels, are written from the scores that the label on screen comes from:
+what is said cannot contradict it. Facts and comparisons are what the adapter generates when it is
+asked in trained words; of a claim about a fact, the comparison with its limit is ours. What was
+computed from the signal stands beside (`Answer.measured`), never in place of what was said.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.facts.facts import extract_facts
+from sensor2llm.signals.questions.forms import read_choice, verdict
+from sensor2llm.signals.questions.naming import spoken_names
+from sensor2llm.signals.questions.wordings import label_kind, label_words, topics
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.classification import Prediction, classify
+from sensor2llm.tasks.dialogue import comparing
+from sensor2llm.tasks.dialogue.answer import Answer, join_answers
+from sensor2llm.tasks.dialogue.fact_claims import read_claim
+from sensor2llm.tasks.dialogue.fact_questions import (
+    Reading,
+    ask_fact,
+    canonical_question,
+    continue_answer,
+    fact_names,
+    knows_conversation,
+    knows_questions,
+    measured_text,
+    sensor_of,
+)
+from sensor2llm.tasks.dialogue.intent import Intent, Router
+from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
+from sensor2llm.tasks.question_answering import Facts
+
+NOT_TRAINED = "This adapter was not trained to answer that."
+NOT_THERE = "No sensor of this window shows that."
+NO_WINDOW = "No window is attached yet."
+BEYOND = "That is not about the window."
+REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity")
+LONGEST_REASONS = 48
+
+
+@dataclass(frozen=True)
+class HeardWindow:
+    """Hold a window, what the adapter makes of it, its label and its computed facts."""
+
+    window: Window
+    features: FeatureBatch
+    prediction: Prediction | None
+    facts: Facts
+
+
+ReadFact = Callable[[HeardWindow, str, str], Reading]
+"""Gives a fact of a window by its name and sensor."""
+
+
+class Answerer:
+    """Answer questions about windows.
+
+    Args:
+        model: adapter and LLM.
+        read: what says the facts of windows instead of the adapter (a control); None for none.
+    """
+
+    def __init__(self, model: SensorLanguageModel, read: ReadFact | None = None) -> None:
+        self.model, self._reader = model.eval(), read
+        adapter = model.adapter
+        self.labels = adapter.label_names if CLASSIFICATION in adapter.templates else ()
+        self.router = Router(
+            self.labels,
+            fact_names(adapter.spec),
+            {label: label_words(label) for label in self.labels},
+            _unknowable(adapter.spec, self.labels),
+        )
+        self._ways: dict[str, Callable[[Intent, Sequence[HeardWindow]], Answer]] = {
+            "label": self._label,
+            "yes_no": self._yes_no,
+            "fact": self._fact,
+            "fact_yes_no": self._fact,
+            "comparison": self._comparison,
+            "why": self._why,
+            "unanswerable": self._refuse,
+        }
+
+    def hear(self, window: Window) -> HeardWindow:
+        """Let the adapter hear a window of its own spec.
+
+        Raises:
+            SpecError: the window does not fit the adapter.
+        """
+        window = replace(window, label=None)
+        (prediction,) = classify(self.model, [window]) if self.labels else (None,)
+        facts = extract_facts(window, self.model.adapter.spec)
+        return HeardWindow(window, self.model.features([window]), prediction, facts)
+
+    def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:
+        """Answer a question about windows; what is beyond them is not answered here."""
+        return join_answers([self.answer_part(i, heard) for i in self.route(question, heard)])
+
+    def route(self, question: str, heard: Sequence[HeardWindow]) -> tuple[Intent, ...]:
+        """Say what each part of a question wants."""
+        return self.router.route(question, windows=len(heard))
+
+    def answer_part(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        """Answer one part of a question."""
+        if intent.kind == "beyond":
+            return Answer(BEYOND, kind="beyond", source="rules")
+        if not heard and intent.kind != "unanswerable":
+            return Answer(NO_WINDOW, kind=intent.kind, source="rules")
+        answer = self._ways[intent.kind](intent, heard)
+        if answer.source == "adapter" and len(heard) and self._contradicts(answer, intent, heard):
+            # What is generated may name another label than the one on screen: that is not said.
+            return replace(self._label(intent, heard), measured=answer.measured)
+        return answer
+
+    def _contradicts(self, answer: Answer, intent: Intent, heard: Sequence[HeardWindow]) -> bool:
+        """Say whether an answer names labels, and none that is shown of its windows."""
+        ones = heard[-2:] if intent.kind == "comparison" else [_one(intent, heard)]
+        shown = {self.labels.index(one.prediction.label) for one in ones if one.prediction}
+        named = self.router.names.exact(answer.text)
+        return bool(named) and not shown & named
+
+    def _label(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        prediction = _one(intent, heard).prediction
+        if prediction is None:
+            return Answer(NOT_TRAINED, kind=intent.kind, source="rules")
+        share = prediction.probabilities[prediction.label]
+        text = f"{prediction.label} ({share:.2f})."
+        return Answer(text, share, prediction.probabilities, intent.kind, "scores")
+
+    def _yes_no(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        prediction = _one(intent, heard).prediction
+        assert prediction is not None  # without labels none is named
+        label, shares = prediction.label, prediction.probabilities
+        names = {self.labels[number] for number in intent.labels}
+        holds = (label in names) != intent.negated
+        named = sum(shares[name] for name in names)
+        yes = 1 - named if intent.negated else named
+        text = f"{'Yes' if holds else 'No'}: {label} ({shares[label]:.2f})."
+        both = {"yes": yes, "no": 1 - yes}
+        return Answer(text, both["yes" if holds else "no"], both, intent.kind, "scores")
+
+    def _fact(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        one = _one(intent, heard)
+        sensor = sensor_of(intent.fact, intent.plain, one.facts)
+        measured = measured_text(intent.fact, [sensor], one.facts)
+        if not sensor and intent.fact != "missing":
+            return Answer(NOT_THERE, kind=intent.kind, source="rules")
+        reading = self._read(one, intent.fact, sensor)
+        if reading is None:
+            return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
+        text = reading.text
+        if intent.kind == "fact_yes_no" and reading.value is not None:
+            text = verdict(text, read_claim(intent.plain, intent.fact).holds(reading.value))
+        return Answer(text, kind=intent.kind, measured=measured)
+
+    def _read(self, one: HeardWindow, name: str, sensor: str) -> Reading | None:
+        """Let a fact be said; None where this adapter was not trained to."""
+        if self._reader is not None:
+            return self._reader(one, name, sensor)
+        if not knows_questions(self.model):
+            return None
+        return ask_fact(self.model, one.features, name, sensor, one.facts)
+
+    def _comparison(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        first, second = heard[-2:]
+        if not intent.fact:
+            if first.prediction is None or second.prediction is None:
+                return Answer(NOT_TRAINED, kind=intent.kind, source="rules")
+            named = {self.labels[number] for number in intent.labels}
+            return comparing.compare_labels(intent, first.prediction, second.prediction, named)
+        sensor = sensor_of(intent.fact, intent.plain, first.facts)
+        if not sensor:
+            return Answer(NOT_THERE, kind=intent.kind, source="rules")
+        texts = [measured_text(intent.fact, [sensor], one.facts) for one in (first, second)]
+        measured = f"first: {texts[0]}; second: {texts[1]}" if all(texts) else ""
+        text = None
+        if self._reader is None:
+            pair = (first.features, second.features)
+            text = comparing.hear_both(self.model, intent, pair, first.facts)
+        if text is None or read_choice(text) is None:
+            readings = [self._read(one, intent.fact, sensor) for one in (first, second)]
+            if readings[0] is None or readings[1] is None:
+                return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
+            text = comparing.compare_readings(readings[0], readings[1])
+        return Answer(comparing.turned(text, intent), kind=intent.kind, measured=measured)
+
+    def _why(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        one = _one(intent, heard)
+        texts = (measured_text(n, [sensor_of(n, "", one.facts)], one.facts) for n in REASONS)
+        measured = "; ".join(dict.fromkeys(text for text in texts if text))
+        if one.prediction is None or not knows_conversation(self.model):
+            return replace(self._label(intent, heard), measured=measured)
+        question = canonical_question(self.model, "why", "", one.facts)
+        text = continue_answer(
+            self.model, one.features, question, f"{one.prediction.label}:", LONGEST_REASONS
+        )
+        return Answer(text, kind=intent.kind, measured=measured)
+
+    def _refuse(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        if not self.labels and not UNSENSED.search(intent.plain):
+            return Answer(NOT_TRAINED, kind=intent.kind, source="rules")
+        sensors = ", ".join(spoken_names(self.model.adapter.spec.names).values())
+        text = f"These sensors ({sensors}) cannot tell that."
+        return Answer(text, kind=intent.kind, source="rules")
+
+
+def _unknowable(spec: SignalSpec, labels: Sequence[str]) -> list[str]:
+    """Give the topics of training that these sensors and labels cannot tell."""
+    told = {*fact_names(spec), label_kind(labels)} | {label.casefold() for label in labels}
+    told |= {word for name in spec.names for word in name.casefold().split("_")}
+    return [topic.phrase for topic in topics() if not told & set(topic.unless)]
+
+
+def _one(intent: Intent, heard: Sequence[HeardWindow]) -> HeardWindow:
+    return heard[-1] if intent.window is None else heard[-2:][intent.window]

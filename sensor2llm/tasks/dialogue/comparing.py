@@ -1,0 +1,98 @@
+"""Two windows side by side: their labels as scored, their facts as the adapter says them."""
+
+import re
+
+from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.questions.forms import Which, choice, read_choice, same
+from sensor2llm.tasks.classification import Prediction
+from sensor2llm.tasks.dialogue import vocabulary as words
+from sensor2llm.tasks.dialogue.answer import Answer
+from sensor2llm.tasks.dialogue.fact_questions import (
+    COMPARISONS,
+    Reading,
+    ask_typed,
+    canonical_question,
+    knows_conversation,
+)
+from sensor2llm.tasks.dialogue.intent import Intent
+from sensor2llm.tasks.question_answering import Facts
+
+SHOWN = re.compile(r"first: (.+?), second: (.+?), so ", re.IGNORECASE)
+FIRST_MEANT = re.compile(
+    r"\b(?:(?:is|are|was|does|do|did|has|have|that|say) the (?:first|former)|"
+    r"first (?:one |window )?(?:is|has))\b"
+)
+"""A yes/no comparison is about the second window unless it begins with the first."""
+
+
+def compare_labels(
+    intent: Intent, first: Prediction, second: Prediction, named: set[str]
+) -> Answer:
+    """Compare two windows' labels: whether they are the same, or which has one of some labels."""
+    pair = (first.label, second.label)
+    if named:
+        places = [name for name, p in zip(("first", "second"), pair, strict=True) if p in named]
+        which = {0: "neither", 1: f"the {places[0]}" if places else "", 2: "both"}[len(places)]
+        shares = [sum(p.probabilities[name] for name in named) for p in (first, second)]
+        chances = [
+            share if p.label in named else 1 - share
+            for share, p in zip(shares, (first, second), strict=True)
+        ]
+        text = f"first: {pair[0]}, second: {pair[1]}, so {which}."
+        return Answer(text, chances[0] * chances[1], {}, intent.kind, "scores")
+    alike = sum(share * second.probabilities[n] for n, share in first.probabilities.items())
+    is_same = pair[0] == pair[1]
+    yes = is_same != intent.negated
+    chance = alike if is_same else 1 - alike
+    both = {"yes": chance, "no": 1 - chance} if yes else {"yes": 1 - chance, "no": chance}
+    return Answer(same(*pair, yes), chance, both, intent.kind, "scores")
+
+
+def hear_both(
+    model: SensorLanguageModel,
+    intent: Intent,
+    pair: tuple[FeatureBatch, FeatureBatch],
+    facts: Facts,
+) -> str | None:
+    """Let an adapter that was trained on comparisons hear two windows at once; None where not.
+
+    It says what both show, and which has more.
+    """
+    if not knows_conversation(model) or intent.fact not in COMPARISONS:
+        return None
+    question = canonical_question(model, COMPARISONS[intent.fact], "", facts)
+    return ask_typed(model, pair[0], question, second=pair[1])
+
+
+def compare_readings(first: Reading, second: Reading) -> str:
+    """Say what two windows show and which has more, or only what they show where that is alike."""
+    sizes = [_size(reading) for reading in (first, second)]
+    if None in sizes or sizes[0] == sizes[1]:
+        return f"first: {first.text}, second: {second.text}."
+    more: Which = "first" if sizes[0] > sizes[1] else "second"  # type: ignore[operator]
+    return choice(first.text, second.text, more)
+
+
+def turned(text: str, intent: Intent) -> str:
+    """Turn `first: …, second: …, so the second` as it was asked for: which has less, yes or no."""
+    more, pair = read_choice(text), SHOWN.match(text)
+    if more is None:
+        return text
+    less = bool(words.LESS.search(intent.plain)) and not re.search(r"\bmore\b", intent.plain)
+    other: Which = "second" if more == "first" else "first"
+    wanted = other if less else more
+    if not intent.yes_no:
+        return choice(pair[1], pair[2], wanted) if pair else f"the {wanted}."
+    yes = wanted == ("first" if FIRST_MEANT.search(intent.plain) else "second")
+    return same(pair[1], pair[2], yes) if pair else ("yes." if yes else "no.")
+
+
+def _size(reading: Reading) -> float | None:
+    """Give a reading as a number, a word of intensity by its rank."""
+    if reading.size is not None:
+        return reading.size
+    ranks = {"still": 0.0, "light": 1.0, "moderate": 2.0, "vigorous": 3.0}
+    if isinstance(reading.value, str):
+        return ranks.get(reading.value)
+    return float(reading.value) if isinstance(reading.value, int | float) else None

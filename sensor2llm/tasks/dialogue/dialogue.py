@@ -1,0 +1,114 @@
+"""A conversation about windows in which every answer says where it comes from.
+
+    dialogue = Dialogue(model)
+    dialogue.attach(window)
+    for piece in dialogue.stream("isn't he sitting?"): ...
+    dialogue.turns[-1].answer.source               'scores'
+
+What goes beyond the windows is asked of the plain LLM, without anything the adapter learned, and is
+marked as such; it remembers what it was asked before, and knows nothing of the windows.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.llm.chat import check_plain
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.views.conversion import convert_windows
+from sensor2llm.signals.window import Window
+from sensor2llm.tasks.conversation import Conversation, Turn, save_turns
+from sensor2llm.tasks.dialogue.answer import NOT_FROM_WINDOW, Answer, join_answers
+from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+
+
+class Dialogue:
+    """Talk about windows: labels are scored, facts generated, the rest is the plain LLM's.
+
+    Args:
+        model: adapter and LLM.
+        max_new_tokens: where an answer of the plain LLM is cut off.
+        temperature: of the plain LLM: 0 takes the likeliest token each time.
+        seed: of the drawing.
+    """
+
+    def __init__(
+        self,
+        model: SensorLanguageModel,
+        *,
+        max_new_tokens: int = 96,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.answerer = model, Answerer(model)
+        self.heard: list[HeardWindow] = []
+        self.turns: list[Turn] = []
+        self._plain = Conversation(
+            model, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, plain=True
+        )
+
+    def attach(
+        self, window: Window, name: str = "window", *, spec: SignalSpec | None = None
+    ) -> HeardWindow:
+        """Let the model hear a window; questions are then about it, comparisons about the last two.
+
+        Args:
+            window: what is heard.
+            name: what it is called.
+            spec: what it was measured in; the adapter's where None.
+
+        Raises:
+            SpecError: the window does not fit the adapter, and cannot be made to.
+        """
+        if spec is not None:
+            (window,) = convert_windows([window], spec, self.model.adapter.spec, name)
+        heard = self.answerer.hear(window)
+        self.heard.append(heard)
+        label = "" if heard.prediction is None else heard.prediction.label
+        self.turns.append(Turn("window", name, label, heard.prediction))
+        return heard
+
+    def ask(self, question: str) -> Answer:
+        """Answer a question."""
+        for _ in self.stream(question):
+            pass
+        answer = self.turns[-1].answer
+        assert answer is not None
+        return answer
+
+    def stream(self, question: str) -> Iterator[str]:
+        """Answer a question piece by piece; the turn is kept once the answer is whole.
+
+        Raises:
+            ConfigError: the question holds a placeholder's text, or what is no character.
+        """
+        check_plain(question, "the question")
+        answers: list[Answer] = []
+        for intent in self.answerer.route(question, self.heard):
+            if answers:
+                yield " "
+            if intent.kind == "beyond":
+                yield NOT_FROM_WINDOW
+                pieces = []
+                for piece in self._plain.stream(intent.text):
+                    pieces.append(piece)
+                    yield piece
+                answers.append(Answer("".join(pieces), kind="beyond", source="llm"))
+            else:
+                answers.append(self.answerer.answer_part(intent, self.heard))
+                yield answers[-1].text
+        answer = join_answers(answers)
+        self.turns.append(Turn("question", question, answer.said, answer=answer))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the conversation as plain JSON types."""
+        return {"llm": self.model.llm.name, "turns": [turn.to_dict() for turn in self.turns]}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the conversation as `.json`, or as `.md` to read.
+
+        Raises:
+            ConfigError: the file's name ends otherwise.
+        """
+        return save_turns(path, self.turns, self.to_dict())

@@ -1,0 +1,109 @@
+"""Which of an adapter's labels a question names, by their own words or by what people call them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from sensor2llm.tasks.dialogue.vocabulary import LABEL_GROUPS
+
+ENDING = re.compile(r"(?:ing|ed|es|s|e)$")
+_SMALL = "a an the of in on at to and or no not play playing ball rhythm level"
+SMALL_WORDS = frozenset(_SMALL.split())
+LEAST_STEM = 3
+
+Span = tuple[int, int, frozenset[int]]
+"""Where a name begins and ends in a text, and the labels that it stands for."""
+
+
+class LabelNames:
+    """Find labels in plain words.
+
+    Args:
+        texts: the labels' texts.
+        words: further words of each label, by its text.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], words: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        self.texts = tuple(text.casefold() for text in texts)
+        self._words = {key.casefold(): tuple(more) for key, more in (words or {}).items()}
+        self._groups = [
+            (re.compile(rf"\b(?:{phrases})\b"), labels)
+            for field in LABEL_GROUPS.values()
+            for phrases, labels in self._of_field(field)
+        ]
+
+    def _of_field(self, field: Sequence[tuple[str, str]]) -> list[tuple[str, frozenset[int]]]:
+        """Give the phrases of a field; none where no label is of it."""
+        groups = [
+            (phrases, frozenset(i for i, text in enumerate(self.texts) if re.search(labels, text)))
+            for phrases, labels in field
+        ]
+        return groups if any(labels for _, labels in groups) else []
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Give the single words that name a label, for mending of spelling."""
+        own = {word for text in self.texts for word in re.findall(r"[a-z]+", text)}
+        further = {w for more in self._words.values() for t in more for w in t.casefold().split()}
+        return frozenset(own | further)
+
+    def named(self, text: str) -> list[frozenset[int]]:
+        """Give the sets of labels that plain words name, in their order in the text.
+
+        The longest name counts where several stand at one place: `walking up` is not `walking`.
+        A name of something that no label is (cycling) gives an empty set.
+        """
+        spans: list[Span] = [
+            (match.start(), match.end(), labels)
+            for pattern, labels in self._groups
+            for match in pattern.finditer(text)
+        ]
+        for number, label in enumerate(self.texts):
+            for name in (label, *self._words.get(label, ())):
+                if match := re.search(_stemmed_pattern(name), text):
+                    spans.append((match.start(), match.end(), frozenset([number])))
+        spans += self._distinctive(text)
+        return _longest(spans)
+
+    def exact(self, text: str) -> frozenset[int]:
+        """Give the labels that a text names by their own texts; the longest at each place."""
+        spans: list[Span] = [
+            (match.start(), match.end(), frozenset([number]))
+            for number, label in enumerate(self.texts)
+            for match in re.finditer(rf"\b{re.escape(label)}\b", text.casefold())
+        ]
+        return frozenset().union(*_longest(spans))
+
+    def _distinctive(self, text: str) -> list[Span]:
+        """Find words that belong to one label only: `soup` of `eating soup`."""
+        owners: dict[str, set[int]] = {}
+        for number, label in enumerate(self.texts):
+            for word in set(re.findall(r"[a-z]+", label)) - SMALL_WORDS:
+                owners.setdefault(word, set()).add(number)
+        found = []
+        for word, labels in owners.items():
+            alone = len(self.texts[min(labels)].split()) > 1 and len(labels) == 1
+            if alone and (match := re.search(_stemmed_pattern(word), text)):
+                found.append((match.start(), match.end(), frozenset(labels)))
+        return found
+
+
+def _stemmed_pattern(name: str) -> str:
+    words = re.findall(r"[a-z0-9]+", name.casefold())
+    return r"\b" + r" ".join(_stem(word) + r"\w*" for word in words) + r"\b" if words else r"(?!)"
+
+
+def _stem(word: str) -> str:
+    stem = ENDING.sub("", word)
+    return stem if len(stem) > LEAST_STEM else re.escape(word)
+
+
+def _longest(spans: list[Span]) -> list[frozenset[int]]:
+    """Keep, of names that overlap, the longest; of equally long ones the first that is a label."""
+    kept: list[Span] = []
+    for start, end, labels in sorted(spans, key=lambda span: (span[0] - span[1], not span[2])):
+        if all(end <= other[0] or start >= other[1] for other in kept):
+            kept.append((start, end, labels))
+    return [labels for _, _, labels in sorted(kept, key=lambda s: s[0])]
