@@ -4,7 +4,7 @@
 
 A sensor prompt has some 20 to 60 positions. There torch's fused attention on CPUs is slow in the
 backward pass of bfloat16: two products over the heads that share keys and values (no copy of them)
-take an eighth of its time at 21 of 45 positions, a quarter at 64 (`benchmarks.speed.attention`).
+take an eighth of its time at 21 of 45 positions and a fifth at 64 (forward and backward).
 Longer rows, dropout and what is no plain attention go to the fused one.
 """
 
