@@ -1,13 +1,17 @@
 """Measure what the adapter costs beside the frozen LLM itself, as ratios within one run.
 
-    python -m benchmarks.speed.adapter_speed --threads 1     random weights, bundled size
+    python -m benchmarks.speed.adapter_speed --threads 1       random weights, bundled size
+    python -m benchmarks.speed.adapter_speed --shape smollm2   random weights, SmolLM2's size, bf16
     python -m benchmarks.speed.adapter_speed --llm FOLDER --attention eager sdpa
 
 - `training`: windows/s of one training step (projector, slots, loss, optimiser; cached features)
-  over the LLM's own forward and backward, with gradients to its inputs, on as many positions.
+  over the LLM's own forward and backward, with gradients to its inputs, on as many positions as
+  are run (the cached prefix is none of them), with logits at as many places.
 - with two attention implementations, the first's forward and backward against the second's.
 - `scoring`: windows/s of scoring all labels over the last two, against the LLM's bare forward on
-  as many positions (prompt and tree nodes), and against scoring each label alone.
+  as many positions as are run, and against scoring each label alone.
+- `…_against_long_prompt`: against the tree path of release 0.1: P = 8, K = 8, the question behind
+  the slots, the soft prompt run for every window, torch's fused attention.
 
 The two sides alternate, the first to go changes, and each ratio is the median over pairs. With one
 thread, time is the process's own CPU time, so that other load on the machine counts less.
@@ -20,12 +24,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from benchmarks.speed.random_llm import LABELS, load_llm
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.adapter.builders import build_projector
@@ -34,14 +41,15 @@ from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.config import SoftPromptConfig
+from sensor2llm.llm.forward import Prefix, assemble
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.scoring import score_each
+from sensor2llm.llm.prefix import compute_prefix
+from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
 from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-
-LABELS = ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "lying")
 
 
 def main() -> None:
@@ -57,8 +65,11 @@ def main() -> None:
     }
     alone = []
     for attention in options.attention:
-        model = build_model(load_llm(options.llm, attention, options.hidden))
+        load = partial(load_llm, options.llm, hidden=options.hidden, shape=options.shape)
+        model = build_model(load(attention=attention))
         result[attention] = measure(model, options.batch_size, options.pairs)
+        before = LongPrompt(load(attention="sdpa"), options.batch_size)
+        result[attention] |= before.compare(model, options.pairs)
         alone.append(LanguageModelAlone(model, random_features(model, options.batch_size)))
     if len(alone) == 2:
         first, second = (llm.forward_backward for llm in alone)
@@ -81,11 +92,12 @@ def measure(model: SensorLanguageModel, batch_size: int, pairs: int) -> dict[str
     model.eval()
     score = lambda: model.score(batch)  # noqa: E731
     bare = compare(score, alone.forward, batch_size, pairs)
-    each = compare(score, lambda: _score_each(model, batch), batch_size, max(3, pairs // 3))
+    each = compare(score, lambda: _score_each(model, batch), batch_size, max(1, pairs // 3))
     return {
         "parameters": sum(p.numel() for p in model.llm.model.parameters()),
         "tokens_per_window": model.tokens_per_window,
-        "prefix": alone.prefix,
+        "positions_trained": alone.trained.shape[1],
+        "positions_scored": alone.scored.shape[1],
         "tree_nodes": len(model.prompting.answers.tree),
         "training_against_llm_alone": training,
         "scoring_against_bare_forward": bare,
@@ -118,32 +130,77 @@ def _seconds(run: Callable[[], Any]) -> float:
 
 
 class LanguageModelAlone:
-    """Run the LLM alone on as many positions as the adapter's windows take, prefix counted."""
+    """Run the LLM alone on as many positions as are run for the adapter's windows."""
 
     def __init__(self, model: SensorLanguageModel, batch: FeatureBatch) -> None:
         self.llm = model.llm.model
-        answers = model.prompting.answers
-        prompt = model.prompting.shared.rows.ids.shape[1]
-        self.prefix = getattr(model.prompting.shared.prefix, "length", 0)
-        longest = answers.table.shape[1]
-        width, dtype = model.llm.width, model.llm.dtype
-        # An answer's last token is predicted and never fed, so it is no position.
-        self.trained = torch.randn(len(batch), prompt + longest - 1, width, dtype=dtype) * 0.1
-        self.scored = torch.randn(len(batch), prompt + len(answers.tree), width, dtype=dtype) * 0.1
-        self.targets = answers.table[batch.labels].flatten()
-        self.answer = torch.arange(longest) + prompt - 1
-        self.places = torch.arange(len(answers.tree) + 1) + prompt - 1
+        self.tree, width, dtype = model.prompting.answers.tree, model.llm.width, model.llm.dtype
+        with torch.no_grad():
+            used = model.build.for_batch(batch).vectors.shape[1]
+        trained = model.build.for_batch(batch).vectors.shape[1]
+        self.trained, self.scored = (
+            torch.randn(len(batch), prompt + len(self.tree), width, dtype=dtype) * 0.1
+            for prompt in (trained, used)
+        )
+        # Training compares all labels, as scoring does: the same places behind the prompt.
+        self.targets = torch.zeros(len(batch) * (len(self.tree) + 1), dtype=torch.long)
+        self.places = torch.arange(-len(self.tree) - 1, 0)
 
     def forward_backward(self) -> None:
-        """Compute the answers' loss and its gradient to the inputs."""
+        """Compute a loss of the tree's tokens and its gradient to the inputs."""
         inputs = self.trained.clone().requires_grad_(True)
-        logits = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=self.answer).logits
+        places = self.places + inputs.shape[1]
+        logits = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=places).logits
         functional.cross_entropy(logits.float().flatten(0, 1), self.targets).backward()
 
     def forward(self) -> None:
         """Compute the logits at the prompt's last position and behind it."""
         with torch.no_grad():
-            self.llm(inputs_embeds=self.scored, use_cache=False, logits_to_keep=self.places)
+            places = self.places + self.scored.shape[1]
+            self.llm(inputs_embeds=self.scored, use_cache=False, logits_to_keep=places)
+
+
+class LongPrompt:
+    """Train and score as release 0.1 did."""
+
+    def __init__(self, llm: FrozenLLM, batch_size: int) -> None:
+        template = PromptTemplate.load("activity")
+        forms = {"encoded": {"user": "{{ soft }}{{ signal }}\nActivity?"}}
+        self.model = build_model(llm, 8, 8, replace(template, forms=forms))
+        self.batch = random_features(self.model, batch_size)
+
+    def score(self) -> None:
+        """Score all labels behind the cached text; the soft prompt is run."""
+        model, (ids,) = self.model, self.model.prompting.shared.rows.ids.tolist()
+        with torch.no_grad():
+            signal = model.adapter.signal_vectors(self.batch)
+            prompt = assemble(
+                model.llm,
+                model.prompting.shared.rows,
+                model.adapter.soft_vectors(),
+                signal,
+                batch=len(self.batch),
+                prefix=self.prefix(tuple(ids)),
+            )
+            score_tree(model.llm, prompt, model.prompting.answers.tree).softmax(-1)
+
+    @cache  # noqa: B019 (one object a run)
+    def prefix(self, ids: tuple[int, ...]) -> Prefix | None:
+        """Compute what stands before the soft prompt, once."""
+        return compute_prefix(self.model.llm, ids)
+
+    def compare(self, model: SensorLanguageModel, pairs: int) -> dict[str, Any]:
+        """Time a model's training and scoring against this one's."""
+        batch = random_features(model, len(self.batch))
+        model.train(), self.model.train()
+        ours, theirs = _training_step(model, batch), _training_step(self.model, self.batch)
+        training = compare(ours, theirs, len(batch), pairs)
+        model.eval(), self.model.eval()
+        scoring = compare(lambda: model.score(batch), self.score, len(batch), pairs)
+        return {
+            "training_against_long_prompt": training,
+            "scoring_against_long_prompt": scoring,
+        }
 
 
 def _training_step(model: SensorLanguageModel, batch: FeatureBatch) -> Callable[[], None]:
@@ -176,8 +233,20 @@ def random_features(model: SensorLanguageModel, batch_size: int) -> FeatureBatch
     return FeatureBatch(labels, steps, torch.ones(batch_size, modalities, dtype=torch.bool))
 
 
-def build_model(llm: FrozenLLM) -> SensorLanguageModel:
-    """Build the adapter of a UCI HAR run: three modalities of three channels, K = 8, P = 8."""
+def build_model(
+    llm: FrozenLLM,
+    soft: int | None = None,
+    signal: int | None = None,
+    template: PromptTemplate | None = None,
+) -> SensorLanguageModel:
+    """Build the adapter of a UCI HAR run: three modalities of three channels.
+
+    Args:
+        llm: the frozen LLM.
+        soft: P; the default's where None.
+        signal: K; the default's where None.
+        template: `activity` where None.
+    """
     modalities = tuple(
         Modality(
             name=name,
@@ -189,59 +258,31 @@ def build_model(llm: FrozenLLM) -> SensorLanguageModel:
     )
     spec = SignalSpec(modalities=modalities)
     encoder = SignalEncoder(spec, EncoderConfig()).requires_grad_(False)
-    config = ProjectorConfig()
+    config, learned = ProjectorConfig(), SoftPromptConfig()
+    config = replace(config, tokens=signal or config.tokens)
+    learned = replace(learned, tokens=soft or learned.tokens)
     adapter = SensorAdapter(
         data=AdapterData(spec=spec, label_names=LABELS),
-        prompt=AdapterPrompt(template=PromptTemplate.load("activity")),
+        prompt=AdapterPrompt(template=template or PromptTemplate.load("activity")),
         llm=LLMReference(name=llm.name, identity=llm.identity),
         bridge=Bridge(
             encoder=encoder,
             projector=build_projector(config, encoder, llm.width, llm.embedding_std),
             projector_config=config,
         ),
-        tuning=LLMTuning(soft_prompt=SoftPrompt.start(SoftPromptConfig(tokens=8), llm)),
+        tuning=LLMTuning(soft_prompt=SoftPrompt.start(learned, llm)),
     )
-    return SensorLanguageModel(adapter, llm)
-
-
-def load_llm(name: str | None, attention: str, hidden: int) -> FrozenLLM:
-    """Load a folder's LLM, or draw a Llama of the bundled one's size that knows these words."""
-    if name:
-        return FrozenLLM.load(name, attention=attention, device="cpu")
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=8000,
-        show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<end>"],
-    )
-    texts = [f"User: Activity?\nAssistant: {label}" for label in LABELS]
-    tokenizer.train_from_iterator(texts * 4, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
-    config = LlamaConfig(
-        hidden_size=hidden,
-        intermediate_size=hidden * 8 // 3,
-        num_hidden_layers=8,
-        num_attention_heads=hidden // 32,
-        num_key_value_heads=hidden // 32,
-        vocab_size=8192,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    model = LlamaForCausalLM._from_config(config, attn_implementation=attention)
-    return FrozenLLM(model, fast, "random", lambda: "random weights")
+    return SensorLanguageModel(adapter, llm, objective=Recipe().objective)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--llm", help="folder of an LLM; default: random weights")
     parser.add_argument("--hidden", type=int, default=256, help="width of the random LLM")
-    parser.add_argument("--attention", nargs="+", default=["sdpa"], choices=["sdpa", "eager"])
+    parser.add_argument("--shape", default="bundled", choices=["bundled", "smollm2"])
+    parser.add_argument(
+        "--attention", nargs="+", default=["auto"], choices=["auto", "sdpa", "eager"]
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--pairs", type=int, default=9, help="alternating measurements")

@@ -19,10 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from sensor2llm.bridge.slots import PaddedRows, pad_left, place
-from sensor2llm.errors import ModelError
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.language_model import LanguageModel
 from sensor2llm.llm.tuning.layer_hooks import LayerHooks
@@ -30,10 +28,17 @@ from sensor2llm.llm.tuning.layer_hooks import LayerHooks
 
 @dataclass(frozen=True)
 class Prefix:
-    """Hold keys and values of the tokens that come before the first slot, for one row."""
+    """Hold keys and values of what all rows begin with, for one row.
+
+    Args:
+        length: how many positions.
+        states: keys and values of each layer.
+        soft: whether the soft prompt is among them.
+    """
 
     length: int
     states: tuple[tuple[Tensor, Tensor], ...]
+    soft: bool = False
 
     def cache(self, batch: int) -> DynamicCache:
         """Give them as a cache of `batch` rows that a forward may append to."""
@@ -131,26 +136,6 @@ def rows_after(llm: LanguageModel, rows: Sequence[Sequence[int]], prefix: Prefix
     )
 
 
-def compute_prefix(llm: LanguageModel, ids: Sequence[int]) -> Prefix | None:
-    """Compute keys and values of the tokens before the first slot; None where there are none.
-
-    Raises:
-        ModelError: the LLM's layers hold other states than keys and values.
-    """
-    slots = [i for i, token in enumerate(ids) if token in (llm.soft_id, llm.signal_id)]
-    length = slots[0] if slots else len(ids) - 1
-    if length < 1:
-        return None
-    tokens = torch.tensor([list(ids[:length])], device=llm.device)
-    cache = llm.runner.new_cache()
-    with torch.no_grad():
-        last = torch.tensor([length - 1], device=llm.device)
-        llm.run(llm.embed(tokens), tokens, cache=cache, places=last)
-    if any(type(layer) is not DynamicLayer for layer in cache.layers):
-        raise ModelError(f"{llm.name} has layers with states other than keys and values")
-    return Prefix(length, tuple((keys, values) for keys, values, *_ in cache))
-
-
 def assemble(
     llm: LanguageModel,
     rows: PaddedRows,
@@ -166,10 +151,11 @@ def assemble(
     Args:
         llm: whose embeddings the other tokens get.
         rows: one row for all windows, or one a window.
-        soft: the soft prompt, the same for every window; None for none.
+        soft: the soft prompt, the same for every window; None for none. What is in `prefix` is not
+            placed again.
         signal: signal tokens of each window; None for none.
         batch: how many windows.
-        prefix: of `compute_prefix`; its positions are left out of `vectors`.
+        prefix: of `sensor2llm.llm.prefix.compute_prefix`; its positions are left out of `vectors`.
         embedded: `llm.embed` of `rows.ids`, where it is known.
 
     Raises:
@@ -179,7 +165,7 @@ def assemble(
     ids = rows.ids[:, skipped:].expand(batch, -1)
     embeddings = llm.embed(rows.ids) if embedded is None else embedded
     vectors = embeddings[:, skipped:].expand(batch, -1, -1)
-    if soft is not None:
+    if soft is not None and not (prefix and prefix.soft):
         vectors = place(vectors, ids, llm.soft_id, soft.expand(batch, -1, -1))
     if signal is not None:
         vectors = place(vectors, ids, llm.signal_id, signal)

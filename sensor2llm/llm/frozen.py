@@ -42,6 +42,7 @@ from sensor2llm.llm.checks.shortcuts import Shortcuts, SupportedShortcuts, trial
 from sensor2llm.llm.checks.trial import Trial
 from sensor2llm.llm.location import locate
 from sensor2llm.llm.runner import ModelRunner
+from sensor2llm.llm.short_attention import use_short_attention
 from sensor2llm.llm.tuning.hooks import decoder_layers
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,8 @@ class FrozenLLM:
             quantization: `8bit` or `4bit` through bitsandbytes.
             device: where it runs; the first GPU if there is one, else the CPU.
             attention: auto, sdpa, eager or flash_attention_2; auto is sdpa where the
-                architecture has it (Gemma 2 has not) and eager elsewhere.
+                architecture has it (Gemma 2 has not) and eager elsewhere; on a CPU, short rows
+                take the same attention as plain products (`sensor2llm.llm.short_attention`).
             random_weights: draw new weights from `seed` in the same architecture (a control).
             seed: the seed of random weights.
             checkpointing: hold less and compute more in training.
@@ -157,6 +159,8 @@ class FrozenLLM:
                 model = draw_model(source, kind, attention, seed).to(place)
             else:
                 model = read_model(source, kind, attention, quantization, place)
+            if attention == "auto" and place.type == "cpu":
+                model = use_short_attention(model)
             folder = cached_folder(source)
         if not random_weights and identity.adapter_files(folder):
             logger.warning("a PEFT adapter lies in '%s': it is part of this language model", name)

@@ -2,10 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch, Request
 from sensor2llm.bridge.slots import PaddedRows
 from sensor2llm.errors import TemplateError
 from sensor2llm.llm.chat import SIGNAL, SOFT, Message, check_plain
-from sensor2llm.llm.forward import Prefix, compute_prefix, prompt_rows
+from sensor2llm.llm.forward import prompt_rows
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.templates import PromptTemplate
@@ -61,7 +60,6 @@ class PromptRenderer:
     ) -> None:
         self.adapter, self.llm = adapter, llm
         self.template_values = dict(template_values or {})
-        self._before: tuple[tuple[int, ...], Prefix | None] = ((), None)
         self._encoded: dict[str, list[int]] = {}
         self._answered: dict[tuple[str, str], list[int]] = {}
 
@@ -233,26 +231,6 @@ class PromptRenderer:
         ids = self.ids()
         rows = prompt_rows(self.llm, [ids])
         return SharedPrompt(rows, self.llm.embed(rows.ids))
-
-    @cached_property
-    def shared_prefix(self) -> Prefix | None:
-        """Compute what precedes the first slot in that prompt, once."""
-        return compute_prefix(self.llm, self.shared.rows.ids[0].tolist())
-
-    def prefix_of(self, rows: Sequence[Sequence[int]]) -> Prefix | None:
-        """Compute what all rows begin with, or take the last one's where it is still right.
-
-        It ends before the first slot and leaves a token of every row.
-        """
-        last, prefix = self._before
-        if last and all(tuple(row[: len(last)]) == last < tuple(row) for row in rows):
-            return prefix
-        slots = (self.llm.soft_id, self.llm.signal_id)
-        places = zip(*(row[:-1] for row in rows), strict=False)
-        alike = takewhile(lambda ids: len(set(ids)) == 1 and ids[0] not in slots, places)
-        shared = [ids[0] for ids in alike]
-        self._before = (tuple(shared), compute_prefix(self.llm, [*shared, self.llm.pad_id]))
-        return self._before[1]
 
     @property
     def default_variables(self) -> dict[str, Any]:

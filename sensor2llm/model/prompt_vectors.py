@@ -18,6 +18,7 @@ from sensor2llm.errors import DataError, ModelError, TemplateError
 from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prefix, Prompt, assemble, prompt_rows, rows_after
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.prefix import PrefixCache
 from sensor2llm.llm.tuning.layer_hooks import CrossAttentionInputs, LayerHooks, count_windows
 from sensor2llm.llm.tuning.prefix_tuning import behind
 from sensor2llm.model.prompt_text import PromptRenderer
@@ -39,6 +40,7 @@ class PromptBuilder:
         prompting: PromptRenderer,
     ) -> None:
         self.adapter, self.llm, self.prompting = adapter, llm, prompting
+        self._shared_prefix, self._row_prefix = PrefixCache(llm), PrefixCache(llm)
 
     def for_batch(self, batch: FeatureBatch, *, prefix: bool = True) -> Prompt:
         """Assemble the prompts of a batch: the adapter's own, or what each window is asked."""
@@ -47,8 +49,11 @@ class PromptBuilder:
             return self.rows(batch, [self.prompting.encode_row(t) for t in texts], prefix)
         shared = self.prompting.shared
         length = self.check_fits(shared.rows.ids.shape[1], self.prompting.longest_answer)
-        used = self.prompting.shared_prefix if prefix and self.caches(length) else None
-        return self._assemble(batch, shared.rows, used, shared.embedded)
+        if not (prefix and self.caches(length)):
+            return self._assemble(batch, shared.rows, None, shared.embedded)
+        ids = shared.rows.ids.tolist()
+        cached = self._shared_prefix.prefix_of(ids, self._constant_soft())
+        return self._assemble(batch, shared.rows, cached, shared.embedded)
 
     def rows(
         self,
@@ -71,7 +76,9 @@ class PromptBuilder:
         if answer is None:
             answer = self.prompting.longest_answer
         length = self.check_fits(max(map(len, ids), default=0), answer)
-        shared = self.prompting.prefix_of(ids) if prefix and self.caches(length) else None
+        shared = None
+        if prefix and self.caches(length):
+            shared = self._row_prefix.prefix_of(ids, self._constant_soft())
         rows = rows_after(self.llm, ids, shared) if shared else prompt_rows(self.llm, ids)
         return self._assemble(batch, rows, shared)
 
@@ -230,7 +237,13 @@ class PromptBuilder:
         """
         if self.adapter.lora is not None or self.adapter.prefix is not None:
             return False
-        return self.prompting.classifies and self.llm.shortcuts(length).prefix
+        return self.llm.shortcuts(length).prefix
+
+    def _constant_soft(self) -> Float[Tensor, "soft width"] | None:
+        """Give the soft prompt where it takes no gradient, as in use."""
+        soft = self.adapter.soft_vectors()
+        learns = soft is not None and soft.requires_grad and torch.is_grad_enabled()
+        return None if learns else soft
 
     def for_messages(
         self,

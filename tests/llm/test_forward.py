@@ -11,7 +11,6 @@ from sensor2llm.llm import forward
 from sensor2llm.llm.checks.shortcuts import Shortcuts
 from sensor2llm.llm.forward import (
     assemble,
-    compute_prefix,
     join_ids,
     last_states,
     prompt_rows,
@@ -21,6 +20,7 @@ from sensor2llm.llm.forward import (
 )
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.prefix import compute_prefix
 from sensor2llm.llm.scoring import score_each, score_labels, score_tree
 from tests.llm.tiny import tiny_folder
 
@@ -265,7 +265,7 @@ def test_the_prefix_holds_what_transformers_would(llm):
 
 
 def test_other_states_than_keys_and_values_are_refused(llm, monkeypatch):
-    monkeypatch.setattr(forward, "DynamicLayer", int)
+    monkeypatch.setattr("sensor2llm.llm.prefix.DynamicLayer", int)
     with pytest.raises(ModelError) as caught:
         compute_prefix(llm, [5, 6, 7])
     assert str(caught.value) == f"{llm.name} has layers with states other than keys and values"

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.adapter.batches import FeatureBatch, Request
 from sensor2llm.adapter.signal_text import SignalText
 from sensor2llm.encoders.signal_encoder import Features
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, ModelError, TemplateError
@@ -13,6 +13,7 @@ from sensor2llm.llm.checks.shortcuts import Shortcuts
 from sensor2llm.llm.forward import assemble, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import room, run_transformers
+from sensor2llm.llm.prefix import compute_prefix
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model.model import SensorLanguageModel
@@ -166,9 +167,9 @@ def test_what_all_text_prompts_begin_with_is_computed_once(monkeypatch):
     model = SensorLanguageModel(adapter, llm, template_values=given).eval()
     batch = model.features(windows(4))
     ids = [model.prompting.ids(signal=text) for text in batch.texts]
-    prefix = model.prompting.prefix_of(ids)
+    prefix = model.build.rows(batch, ids).prefix
     assert prefix.length > 20
-    assert model.prompting.prefix_of(ids[:2]) is prefix
+    assert model.build.rows(batch, ids).prefix is prefix
     assert all(row[: prefix.length] == ids[0][: prefix.length] for row in ids)
     cached, plain = model.build.for_batch(batch), model.build.for_batch(batch, prefix=False)
     assert cached.prefix is not None
@@ -204,12 +205,62 @@ def test_cached_prefix_of_a_right_padded_tail_changes_no_logit(model):
     soft = model.adapter.soft_vectors().detach()
     signal = torch.randn(2, 2, llm.width)
     tail = model.prompting.answers.table[:2]
-    cached = assemble(llm, shared.rows, soft, signal, batch=2, prefix=model.prompting.shared_prefix)
+    prefix = compute_prefix(llm, shared.rows.ids[0].tolist())
+    cached = assemble(llm, shared.rows, soft, signal, batch=2, prefix=prefix)
     plain = assemble(llm, shared.rows, soft, signal, batch=2)
     assert cached.vectors.shape[1] < plain.vectors.shape[1]
     torch.testing.assert_close(
         tail_logits(llm, cached, tail), tail_logits(llm, plain, tail), atol=1e-5, rtol=0
     )
+
+
+def test_the_soft_prompt_is_part_of_the_cached_prefix_in_use_and_not_in_training(model):
+    features, soft = model.features(windows(3)), model.adapter.soft_tokens
+    trained = model.build.for_batch(features)
+    with torch.no_grad():
+        used = model.build.for_batch(features)
+        assert model.build.for_batch(features).prefix is used.prefix
+    assert (trained.prefix.soft, used.prefix.soft) == (False, True)
+    assert used.prefix.length == trained.prefix.length + soft
+    assert used.vectors.shape[1] == trained.vectors.shape[1] - soft
+    assert used.positions.equal(trained.positions)
+    tree = model.prompting.answers.tree
+    scores = score_tree(model.llm, used, tree)
+    torch.testing.assert_close(scores, score_tree(model.llm, trained, tree), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("change", ["a training step", "a tensor of its own", "one row's data"])
+def test_a_soft_prompt_that_was_changed_is_computed_anew(change):
+    """Scores behind an old soft prompt would be another adapter's."""
+    model = small_model()
+    features, vectors = model.features(windows(3)), model.adapter.soft_prompt.vectors
+    before = model.score(features)
+    if change == "a training step":
+        optimizer = torch.optim.AdamW([vectors], lr=0.1)
+        model.loss(features).backward()
+        optimizer.step()
+    elif change == "a tensor of its own":
+        vectors.data = vectors.data.flip(0) * 2
+    else:  # which no version counter of autograd notices
+        vectors.data[0].add_(0.5)
+    after = model.score(features)
+    assert not torch.allclose(after, before)
+    torch.testing.assert_close(after, taking(model, prefix=False).score(features))
+
+
+def test_questions_share_the_constant_text_before_the_window():
+    model = small_model()
+    model.adapter.templates["question_answering"] = PromptTemplate.load("question")
+    asked = [Request("question_answering", {"question": q}) for q in ("Is it slow?", "Why?")]
+    batch = model.features(windows(2)).with_requests(asked)
+    with torch.no_grad():
+        cached, plain = model.build.for_batch(batch), model.build.for_batch(batch, prefix=False)
+    assert cached.prefix.soft
+    ids = model.prompting.ids(request=asked[0])
+    assert cached.prefix.length == ids.index(model.llm.signal_id)
+    tail = torch.tensor([[5, 6]])
+    logits = (tail_logits(model.llm, prompt, tail) for prompt in (cached, plain))
+    torch.testing.assert_close(*logits, atol=2e-5, rtol=0)
 
 
 def test_gradients_reach_projector_and_soft_prompt_and_never_the_llm(model):

@@ -203,17 +203,6 @@ def test_a_text_is_tokenized_once_and_the_caches_stay_small(monkeypatch):
         assert len(prompting._answered) <= 2
 
 
-def test_what_all_rows_begin_with_is_computed_once():
-    prompting = small_model().prompting
-    first = prompting.prefix_of([[5, 6, 7, 8], [5, 6, 9]])
-    assert first.length == 2
-    assert prompting.prefix_of([[5, 6, 3], [5, 6, 4, 4]]) is first
-    assert prompting.prefix_of([[5, 6], [5, 6, 7]]).length == 1
-    assert prompting.prefix_of([[4, 6], [5, 6]]) is None
-    signal = prompting.llm.signal_id
-    assert prompting.prefix_of([[5, signal, 7], [5, signal, 8]]).length == 1
-
-
 def test_another_tasks_form_is_the_adapters_or_the_encoded_one():
     llm = tiny_llm()
     forms = {**TEMPLATE.forms, "short": {"user": "{{ soft }}{{ signal }}?"}}

@@ -23,7 +23,6 @@ from sensor2llm.llm.forward import (
     Prefix,
     Prompt,
     assemble,
-    compute_prefix,
     prompt_rows,
     rows_after,
     tail_logits,
@@ -31,6 +30,7 @@ from sensor2llm.llm.forward import (
 from sensor2llm.llm.generation import DecodingSteps, run_transformers
 from sensor2llm.llm.label_tree import LabelTree
 from sensor2llm.llm.language_model import LanguageModel
+from sensor2llm.llm.prefix import compute_prefix
 from sensor2llm.llm.scoring import score_each, score_tree
 
 # Tokens behind a prompt: an answer of two, and one of one.

@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import PrefixConfig
-from sensor2llm.llm.forward import Prefix, Prompt, compute_prefix
+from sensor2llm.llm.forward import Prefix, Prompt
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.prefix import compute_prefix
 from sensor2llm.llm.tuning.peft_files import (
     CONFIG_FILE,
     WEIGHTS_FILE,

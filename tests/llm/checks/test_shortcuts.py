@@ -9,9 +9,12 @@ from benchmarks.robustness.llm_layouts import FAMILIES, LAYOUTS
 from benchmarks.robustness.llm_zoo import build
 from sensor2llm.llm.checks.precision import in_float32
 from sensor2llm.llm.checks.shortcuts import LENGTHS, Shortcuts, trial_length
-from sensor2llm.llm.forward import assemble, compute_prefix, prompt_rows, rows_after, tail_logits
+from sensor2llm.llm.checks.trial import EVEN, WITHIN_ROUNDED
+from sensor2llm.llm.forward import assemble, prompt_rows, rows_after, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import DecodingSteps
+from sensor2llm.llm.prefix import compute_prefix
+from sensor2llm.llm.scoring import score_tree
 from tests.models import tiny_llm
 
 ROWS = {layout.name: layout for layout in (*FAMILIES, *LAYOUTS)}
@@ -212,6 +215,20 @@ def test_a_trial_inside_a_16_bit_training_step_is_in_float32(zoo):
     llm = zoo("qwen2", initializer_range=0.3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert all(getattr(llm.shortcuts(), name) for name in vars(Shortcuts()))
+
+
+def test_rounding_of_a_deep_16_bit_model_is_no_reason_to_go_without_a_tree(tmp_path):
+    """30 layers: a label's score in bfloat16 is nats off what it is in float32."""
+    sizes = {"num_hidden_layers": 30, "initializer_range": 0.6}
+    folder = build("llama", tmp_path / "llama", **sizes)
+    llm = FrozenLLM.load(str(folder), dtype="bfloat16", device="cpu")
+    trial = llm.shortcuts()
+    with torch.no_grad():
+        scores = score_tree(llm, trial._cached(EVEN), trial.labels)
+        with in_float32(llm.model):
+            exact = score_tree(llm, trial._cached(EVEN), trial.labels)
+    assert float((scores - exact).abs().max()) > WITHIN_ROUNDED
+    assert all(getattr(trial, name) for name in vars(Shortcuts()))
 
 
 def test_a_released_llm_takes_every_shortcut():

@@ -8,13 +8,13 @@ from sensor2llm.adapter.builders import build_cross_attention, build_projector
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.llm.forward import (
     assemble,
-    compute_prefix,
     last_states,
     prompt_rows,
     rows_after,
     tail_logits,
     tail_logits_and_states,
 )
+from sensor2llm.llm.prefix import compute_prefix
 from sensor2llm.llm.tuning.hooks import Hook, decoder_layers
 from sensor2llm.llm.tuning.layer_hooks import LayerHooks, count_windows
 from sensor2llm.model.model import SensorLanguageModel

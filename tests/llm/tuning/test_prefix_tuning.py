@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 from benchmarks.robustness.llm_zoo import build
 from sensor2llm.errors import ArtefactError, ConfigError, ModelError
 from sensor2llm.llm.config import PrefixConfig
-from sensor2llm.llm.forward import Prompt, assemble, compute_prefix, prompt_rows, tail_logits
+from sensor2llm.llm.forward import Prompt, assemble, prompt_rows, tail_logits
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate
 from sensor2llm.llm.label_tree import LabelTree
+from sensor2llm.llm.prefix import compute_prefix
 from sensor2llm.llm.scoring import score_each, score_tree
 from sensor2llm.llm.tuning.peft_files import CONFIG_FILE, WEIGHTS_FILE
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix, behind
