@@ -39,7 +39,6 @@ def make_parser() -> VerbParser:
 
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
-
     from sensor2llm.archive.labelling import Labelling
     from sensor2llm.archive.ray import choose_engine
     from sensor2llm.archive.recordings import label_recordings

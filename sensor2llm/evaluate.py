@@ -48,7 +48,6 @@ def _main(argv: list[str] | None) -> None:
     print(text)
     if encoder:
         from sensor2llm.plots.embedding import draw_embedding
-
         draw_embedding(encoder, options.pictures, metrics, part=config.split, seed=config.seed)
 
 
