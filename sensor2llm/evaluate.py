@@ -6,11 +6,10 @@ sensor2llm evaluate ENCODER --data STORE --pictures FOLDER
 
 import sys
 from pathlib import Path
-from typing import Literal, get_args
 
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
-from sensor2llm.tasks.config import EvaluationConfig, Part, Task
+from sensor2llm.tasks.config import TASKS, By, EvaluationConfig, Part, Task
 
 OPTIONS = ("data", "split", "by", "task", "controls", "missing", "finetuned", "pictures", "out",
            "batch-size", "seed", "llm", "llm-accept", "json")  # fmt: skip
@@ -22,8 +21,8 @@ def make_parser() -> VerbParser:
     add("adapter", help="folder, released name or hub name of an adapter or of an encoder")
     add("--data", type=Path, required=True, metavar="STORE", help="a window store")
     add("--split", type=Part, default="test", help="test, validation, train or all people")
-    add("--by", type=Literal["score", "text"], default="score", help="score labels, or read text")
-    add("--task", type=Task, default="classification", help=", ".join(get_args(Task)))
+    add("--by", type=By, default="score", help="score labels, or read text")
+    add("--task", type=Task, default="classification", help=", ".join(TASKS))
     add("--controls", action="store_true", help="also every control: wrong or no signals …")
     add("--missing", action="store_true", help="also without every subset of the modalities")
     add("--finetuned", action="store_true", help="of an encoder: also a fine-tuned copy")

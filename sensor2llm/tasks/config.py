@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from sensor2llm.errors import ConfigError
 
+By = Literal["score", "text"]
 Part = Literal["test", "validation", "train", "all"]
 Task = Literal["classification", "question_answering", "captioning", "regression"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class EvaluationConfig:
     """The window store."""
     split: Part = "test"
     """Whose windows; all are everybody's, of data on which nobody was trained."""
-    by: Literal["score", "text"] = "score"
+    by: By = "score"
     """Score every label, or read the LLM's free answer."""
     task: Task = "classification"
     """What is asked; all but classification have controls of their own."""

@@ -14,6 +14,12 @@ from sensor2llm.cli.program import VERBS, module_name
 ROOT = Path(__file__).resolve().parents[2]
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)*)")
 # Of `accelerate launch`, `torchrun` and `ray start`, which some messages and examples name.
+# Of pip and uv, which get language models.
+INSTALLERS = {
+    "dest", "disable_pip_version_check", "hash", "no_build", "no_cache", "no_cache_dir", "no_deps",
+    "no_input", "only_binary", "python", "quiet", "require_hashes", "requirement", "retries",
+    "target", "timeout",
+}  # fmt: skip
 OTHERS = {"multi_gpu", "num_processes", "nproc_per_node", "head", "version"}
 # What was called otherwise before, and is still read.
 FORMER = {"tell"}
@@ -32,7 +38,7 @@ def options() -> set[str]:
     texts = [help_text(module_name(verb)) for verb in VERBS]
     texts += [help_text("tokenization_study.__main__", verb) for verb in ("audit", "compare")]
     words = OPTION.findall("\n".join(texts))
-    return {word.replace("-", "_") for word in words} | OTHERS | FORMER | GROUPS
+    return {word.replace("-", "_") for word in words} | OTHERS | INSTALLERS | FORMER | GROUPS
 
 
 def named_options(path: Path) -> set[str]:
