@@ -102,10 +102,11 @@ def speed() -> str:
     if not path.is_file():
         return ""
     result = json.loads(path.read_text(encoding="utf-8"))
-    measured = result["sdpa"]
+    measured = result.get("auto") or result["sdpa"]
     lines = ["| ratio within one run | measured | windows/s |", "|---|---|---|"]
     for name, title in RATIOS.items():
-        row = measured[name]
+        if (row := measured.get(name)) is None:
+            continue
         lines.append(f"| {title} | {row['ratio']:.2f} | {row['windows_per_s']:.0f} |")
     load = result["load_average_before"][0]
     ran = f"{result['threads']} thread, load {load:.1f}, torch {result['torch']}"
@@ -249,6 +250,8 @@ RATIOS = {
     "training_against_llm_alone": "adapter training / the LLM's own forward and backward",
     "scoring_against_bare_forward": "label scoring / the LLM's bare forward",
     "scoring_against_each_label": "label scoring / each label alone",
+    "training_against_long_prompt": "adapter training / that of release 0.1 (P = 8, K = 8)",
+    "scoring_against_long_prompt": "label scoring / that of release 0.1",
 }
 TABLES: Mapping[str, Callable[[], str]] = {
     "summary": summary,

@@ -14,7 +14,7 @@ class SoftPromptConfig:
         ConfigError: for fewer than no tokens, an unknown init, or init `text` without a text.
     """
 
-    tokens: int = 2
+    tokens: int = 4
     """Learned vectors before the signal tokens (P); 0 for none."""
     init: Literal["random", "vocabulary", "text"] = "vocabulary"
     """Start from noise on the embeddings' scale, from random tokens, or from a text's tokens."""
