@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.datasets.simulation import daily
 from sensor2llm.datasets.simulation.simulate import (
     SCENARIOS,
     SimulationConfig,
@@ -280,3 +281,24 @@ def test_the_default_store_is_made_in_seconds_and_balanced(tmp_path):
 def test_what_cannot_be_simulated_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         SimulationConfig(**options)
+
+
+def test_daily_stress_has_five_levels_of_about_a_fifth_each(tmp_path):
+    config = SimulationConfig(scenario="daily", subjects=60, sessions=4, levels=5)
+    store = simulate_store(tmp_path / "daily", config)
+    assert store.label_names == ("1", "2", "3", "4", "5")
+    shares = np.bincount(np.asarray(store.labels)) / len(store)
+    assert shares == pytest.approx(0.2, abs=0.05)
+
+
+def test_the_level_rises_with_the_score():
+    levels = [daily.label_of(score, 5) for score in (0.0, 3.1, 5.0, 6.8, 10.0)]
+    assert levels == ["1", "2", "3", "4", "5"]
+    assert [daily.label_of(score, 2) for score in (5.9, 6.0)] == ["calm", "stressed"]
+
+
+@pytest.mark.parametrize(("scenario", "levels"), [("daily", 3), ("activity", 5)])
+def test_other_numbers_of_levels_are_refused(scenario, levels: int):
+    message = rf"levels must be 2 \(daily: 2 or 5\), got {levels} in {scenario}"
+    with pytest.raises(ConfigError, match=message):
+        SimulationConfig(scenario=scenario, levels=levels)
