@@ -27,7 +27,7 @@ from sensor2llm.recipes.config import QUESTION_ANSWERING, TaskMix
 from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.signals.questions.checking import Verdict
 from sensor2llm.signals.questions.questions import frequent_answer, most_frequent_answers
-from sensor2llm.signals.questions.templates import TEMPLATES
+from sensor2llm.signals.questions.wordings import first_wordings
 from sensor2llm.tasks.question_answering import (
     LONGEST_ANSWER,
     Facts,
@@ -57,7 +57,7 @@ def held_out(items: Items, style: str) -> np.ndarray:
     questions = items.questions
     if style == "templates":
         return np.array([q.asked.template in HELD_TEMPLATES for q in questions], dtype=bool)
-    last = [len(TEMPLATES[q.asked.template].wordings("")) - 1 for q in questions]
+    last = [len(first_wordings(q.asked.template, "")) - 1 for q in questions]
     return np.array([q.phrasing == n for q, n in zip(questions, last, strict=True)], dtype=bool)
 
 

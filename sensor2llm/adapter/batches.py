@@ -102,9 +102,12 @@ class FeatureBatch:
         names = [one.name for one in fields(FeatureBatch)]
         return FeatureBatch(**{n: _join([getattr(batch, n) for batch in batches]) for n in names})
 
-    def with_requests(self, requests: Sequence[Request] | None) -> "FeatureBatch":
-        """Ask these windows something else."""
-        return replace(self, requests=None if requests is None else tuple(requests))
+    def with_requests(
+        self, requests: Sequence[Request] | None, second: "FeatureBatch | None" = None
+    ) -> "FeatureBatch":
+        """Ask these windows something else, or compare each with a second one."""
+        asked = None if requests is None else tuple(requests)
+        return replace(self, requests=asked, second=second)
 
     def template_variables(self, spec: SignalSpec) -> tuple[Mapping[str, Any], ...] | None:
         """Give each window's own template variables; of a modality that is not there, nothing.

@@ -14,7 +14,6 @@ window has a text of its own (a question, its numbers), rows are padded on the l
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +130,10 @@ class SensorLanguageModel(nn.Module):
     def features(self, batch: Batch) -> FeatureBatch:
         """Bring windows, a batch or cached features into the form that the adapter takes."""
         if isinstance(batch, RequestBatch):
-            second = None if batch.second is None else self.features(batch.second)
-            first = self.features(batch.signals).with_requests(batch.requests)
-            return replace(first, second=second)
+            second = self.features(batch.second) if batch.second else None
+            return self.features(batch.signals).with_requests(batch.requests, second)
         if isinstance(batch, Features):
-            labels = torch.full((len(batch.steps),), -1)
-            batch = FeatureBatch(labels, batch.steps, batch.present)
+            batch = FeatureBatch(torch.full((len(batch.steps),), -1), batch.steps, batch.present)
         elif not isinstance(batch, FeatureBatch | SignalBatch):
             batch = self.adapter.collate(batch)
         batch = batch.to(self.llm.device)

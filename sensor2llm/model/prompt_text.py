@@ -185,6 +185,8 @@ class PromptRenderer:
         n = len(batch)
         texts, requests = batch.texts or (None,) * n, batch.requests
         values = batch.template_variables(self.adapter.spec)
+        for task in {request.task for request in requests or ()} if batch.second else ():
+            self._check_second(task)
         return [
             self.text(
                 signal=texts[i],
@@ -194,6 +196,19 @@ class PromptRenderer:
             )
             for i in range(n)
         ]
+
+    def _check_second(self, task: str) -> None:
+        """Check that a task's prompt has a place for a second window.
+
+        Raises:
+            TemplateError: it has not.
+        """
+        template = self.adapter.template_of(task)
+        if "windows" not in template.uses(self.form_of(task)):
+            raise TemplateError(
+                f"prompt '{template.name}' has a place for one window and two were given; ask "
+                "about one, or take an adapter that was trained with conversation: true"
+            )
 
     def encode_row(self, text: str) -> list[int]:
         """Give a prompt's token ids; the latest are kept."""

@@ -22,9 +22,10 @@ from sensor2llm.recipes.config import (
 )
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
-from sensor2llm.signals.questions.labels import with_label
+from sensor2llm.signals.questions.labels import label_facts
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks import captioning, question_answering, regression
+from sensor2llm.tasks.confusable_labels import WINDOWS, confusable_labels, pooled_features
 from sensor2llm.tasks.conversation_items import make_conversation
 
 JUDGED_ITEMS = 512
@@ -65,12 +66,10 @@ def _questions(
         "templates": mix.questions or None,
     }
     if mix.conversation:
-        texts, labels = adapter.label_texts, np.asarray(part.rows.labels).tolist()
-        facts = [
-            with_label(one, texts[label] if label >= 0 else None, texts)
-            for one, label in zip(facts, labels, strict=True)
-        ]
-        items = make_conversation(facts, part.store.spec, held_out=part.held_out, **options)
+        facts = _labelled(facts, part, adapter)
+        items = make_conversation(
+            facts, part.store.spec, held_out=part.held_out, evidence=mix.evidence, **options
+        )
     else:
         items = question_answering.make_items(facts, part.store.spec, **options)
     source = BatchSource(
@@ -84,6 +83,17 @@ def _questions(
         unit=items.unit,
     )
     return source, partial(_judge_texts, QUESTION_ANSWERING, _true_answers(items))
+
+
+def _labelled(
+    facts: list[question_answering.Facts], part: TaskPart, adapter: SensorAdapter
+) -> list[question_answering.Facts]:
+    """Add the windows' labels, and which of them are easily taken for others."""
+    labels, names = np.asarray(part.rows.labels), adapter.label_texts
+    some = np.linspace(0, len(labels) - 1, min(WINDOWS, len(labels))).astype(np.int64)
+    features = pooled_features(adapter, part.rows.batch(some))
+    near = confusable_labels(features, labels[some], names)
+    return label_facts(facts, labels.tolist(), names, near)
 
 
 def _captions(

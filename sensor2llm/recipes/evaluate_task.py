@@ -56,6 +56,25 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
     return metrics
 
 
+TEXTS = {
+    "true": "true statements",
+    "kinds_true": "mean over the kinds of questions, without those that any window answers",
+    "known_wordings_true": "true where training knew the wording",
+    "new_wordings_true": "true in wordings that no training has",
+    "swapped_true": "true though another person's window was heard",
+    "frequent_true": "true by the most frequent training answer",
+    "training_true": "true of captions of training windows",
+    "constant_true": "true of the one training caption that is truest of training windows",
+    "unparsed": "no answer to the question",
+    "follows": "answers that change where the truth differs",
+    "refused": "refused of what the sensors cannot tell",
+    "wrong_refusals": "refused of what they can tell",
+    "reasons_true": "true reasons",
+    "reasons_swapped_true": "true reasons though another person's window was heard",
+    "reasons_change": "reasons that are others for another person's window",
+}
+
+
 def task_text(metrics: Mapping[str, Any]) -> str:
     """Return a task's metrics as text for people."""
     lines = [f"{metrics['windows']} windows of {metrics['subjects']} people ({metrics['split']})"]
@@ -71,22 +90,14 @@ def task_text(metrics: Mapping[str, Any]) -> str:
             off = f"mean absolute error {errors['mae']:.3g} {metrics['unit']}"
             lines.append(f"by {way:<6} {off}, though another person's window was heard")
         return "\n".join(lines)
-    texts = {
-        "true": "true statements",
-        "swapped_true": "true though another person's window was heard",
-        "frequent_true": "true by the most frequent training answer",
-        "training_true": "true of captions of training windows",
-        "constant_true": "true of the one training caption that is truest of training windows",
-        "unparsed": "no answer to the question",
-        "follows": "answers that change where the truth differs",
-    }
     lines += [
-        f"{metrics[k]:>7.1%}  {text}" for k, text in texts.items() if metrics.get(k) is not None
+        f"{metrics[k]:>7.1%}  {text}" for k, text in TEXTS.items() if metrics.get(k) is not None
     ]
     for name, shares in metrics.get("by_template", {}).items():
+        balanced = f"balanced {shares['balanced']:.1%}, " if "balanced" in shares else ""
         lines.append(
-            f"  {name:<26} {shares['true']:.1%} true of {shares['questions']} "
-            f"(swapped {shares['swapped_true']:.1%}, most frequent {shares['frequent_true']:.1%})"
+            f"  {name:<26} {shares['true']:.1%} true of {shares['questions']} ({balanced}"
+            f"swapped {shares['swapped_true']:.1%}, most frequent {shares['frequent_true']:.1%})"
         )
     return "\n".join(lines)
 
@@ -103,6 +114,7 @@ def _questions(
         part=config.split,
         templates=mix.get("questions") or None,
         hide=float(mix.get("hide", 0.0)),
+        conversation=bool(mix.get("conversation", False)),
         batch_size=config.batch_size,
         seed=config.seed,
         progress_bar=True,

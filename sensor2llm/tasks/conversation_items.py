@@ -13,7 +13,7 @@ import numpy as np
 
 from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.pairs import pair_facts
-from sensor2llm.signals.questions.questions import QuestionAnswer, balanced, talk
+from sensor2llm.signals.questions.questions import QuestionAnswer, balanced, bare, talk
 from sensor2llm.signals.questions.templates import TEMPLATES
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.tasks.question_answering import Facts, Items, take_away
@@ -22,7 +22,7 @@ COMPARED_SHARE = 0.2
 """How many of a window's questions compare it with another one."""
 
 
-class Asked(NamedTuple):
+class QuestionRow(NamedTuple):
     """Hold a question about a window, or two, and what is true of what is heard."""
 
     window: int
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     gone: tuple[str, ...]
 
 
-Unit = list[Asked]
+Unit = list[QuestionRow]
 
 
 def make_conversation(
@@ -44,6 +44,7 @@ def make_conversation(
     hide: float = 0.0,
     templates: Sequence[str] | None = None,
     held_out: float = 0.0,
+    evidence: bool = True,
 ) -> Items:
     """Draw questions about windows, every kind as often, in pairs where there are two answers.
 
@@ -55,6 +56,7 @@ def make_conversation(
         hide: share of the modalities that are taken away where one window is asked about.
         templates: which questions; all where None.
         held_out: share of the questions in wordings that never train an adapter.
+        evidence: begin answers with what decides them.
     """
     units: list[Unit] = []
     partners = _partners(facts, np.random.default_rng([seed, len(facts), 1]))
@@ -67,9 +69,11 @@ def make_conversation(
             else:
                 left, gone = take_away(whole, spec, hide, rng)
                 asked = talk(left, rng, templates, held_out=new)
-                among = [[Asked(number, -1, pair, left, gone) for pair in u] for u in asked]
+                among = [[QuestionRow(number, -1, pair, left, gone) for pair in u] for u in asked]
             if among:
                 units.append(among[_choose(among, rng)])
+    if not evidence:
+        units = [[row._replace(question=bare(row.question)) for row in unit] for unit in units]
     return _items(_balanced(units, np.random.default_rng([seed, len(facts)])), spec)
 
 
@@ -95,8 +99,8 @@ def _compared(
     for first, second in (pair, pair[::-1]):
         both = pair_facts(facts[first], facts[second])
         units = talk(both, np.random.default_rng(seed), templates, held_out=held_out)
-        ways.append([Asked(first, second, unit[0], both, ()) for unit in units])
-    return [list(unit) for unit in zip(*ways, strict=True)]
+        ways.append([[QuestionRow(first, second, asked, both, ()) for asked in u] for u in units])
+    return [[*one, *turned] for one, turned in zip(*ways, strict=True)]
 
 
 def _partners(facts: Sequence[Facts], rng: np.random.Generator) -> list[int]:

@@ -21,6 +21,7 @@ from sensor2llm.signals.questions.questions import (
     QuestionAnswer,
     ask,
     balanced,
+    bare,
     frequent_answer,
     most_frequent_answers,
 )
@@ -28,7 +29,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.windows import Windows
 
 TASK = "question_answering"
-LONGEST_ANSWER = 40
+LONGEST_ANSWER = 64
 Facts = Mapping[str, Fact]
 
 
@@ -180,7 +181,7 @@ def judge(items: Items, answers: Sequence[str]) -> list[Verdict]:
 
 def frequent_answers(train: Items, items: Items) -> list[str]:
     """Answer each question with what is most frequently true of training windows."""
-    most_frequent = most_frequent_answers(train.questions)
+    most_frequent = most_frequent_answers([bare(question) for question in train.questions])
     return [frequent_answer(most_frequent, question.asked) for question in items.questions]
 
 

@@ -1,13 +1,14 @@
 """Windows that are asked different things in one batch: as if each were asked alone."""
 
 import functools
+from dataclasses import replace
 
 import pytest
 import torch
 
 from sensor2llm.adapter.batches import Request, RequestBatch
 from sensor2llm.bridge.number_head import NumberHead, Target
-from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.errors import ConfigError, DataError, TemplateError
 from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.llm.tuning.lora import LoraWeights
@@ -157,3 +158,60 @@ def test_shortcuts_are_chosen_without_dropout_also_in_training():
     model = SensorLanguageModel(small_adapter(llm, lora=lora), llm, objective="labels").train()
     model.loss(windows(4))
     assert model.llm.shortcuts().tree
+
+
+COMPARED = tuple(
+    Request("question_answering", {"question": text, "windows": 2}, answer)
+    for text, answer in (("Which moves more?", "the first"), ("Are both the same activity?", "no"))
+)
+
+
+def compared(model: SensorLanguageModel, rows=(0, 1), others=(3, 2)):
+    """Ask about two windows each."""
+    with torch.no_grad():
+        features = model.features(windows(4))
+    batch = features.select(rows).with_requests([COMPARED[row] for row in rows])
+    return replace(batch, second=features.select(others))
+
+
+def test_two_windows_stand_at_their_own_places(model):
+    batch = compared(model)
+    (text, _) = model.prompting.row_texts(batch)
+    first, second = "First: ", " Second: "
+    assert text.index(first) < text.index(second) < text.index("Which moves more?")
+    prompt = model.build.for_batch(batch, prefix=False).row(0)
+    ids = model.llm.encode(text)
+    slots = [i for i, token in enumerate(ids) if token == model.llm.signal_id]
+    expected = model.adapter.signal_vectors(batch.interleaved().select([0, 1]))
+    places = prompt.vectors[0, slots]
+    torch.testing.assert_close(places, expected.flatten(0, 1), atol=1e-5, rtol=1e-4)
+    assert model.prompting.text(request=ASKED[0]).count("First: ") == 0
+
+
+def test_the_loss_about_two_windows_is_the_sum_of_each_rows_own(model):
+    batch = compared(model)
+    with torch.no_grad():
+        total = float(model(batch).total)
+        alone = [float(model(batch.select([row])).total) for row in range(2)]
+        turned = float(model(compared(model, (0, 1), (2, 3))).total)
+    assert total == pytest.approx(sum(alone), rel=1e-4)
+    assert total != pytest.approx(turned, rel=1e-4)
+
+
+def test_signals_of_two_windows_are_encoded_as_features_are(model):
+    made = windows(4)
+    signals = [model.adapter.collate([made[i] for i in rows]) for rows in ((0, 1), (3, 2))]
+    batch = RequestBatch(signals[0], COMPARED, signals[1])
+    answers = model.generate(compared(model), max_new_tokens=4)
+    assert model.generate(batch, max_new_tokens=4) == answers
+
+
+def test_a_prompt_without_a_second_place_is_named():
+    llm = tiny_llm("llama")
+    form = {"encoded": {"user": "{{ soft }}{{ signal }}\n{{ question }}"}}
+    one = replace(TEMPLATES["question_answering"], name="one", forms=form)
+    own = small_adapter(llm, templates={"question_answering": one})
+    model = SensorLanguageModel(own, llm)
+    batch = compared(model)
+    with pytest.raises(TemplateError, match="'one' has a place for one window and two were given"):
+        model.generate(batch)

@@ -246,3 +246,55 @@ def test_the_prior_is_measured_on_labelled_windows_spread_over_all():
 def test_a_task_without_items_is_said():
     with pytest.raises(DataError, match="the task captioning has no window to train on; choose"):
         task_of(BatchSource.of_labels(Rows(8)), questions(0, task="captioning"))
+
+
+def pairs(count: int, **options):
+    """Give items two a unit, every third unit about two windows, with answers of many lengths."""
+    asked = tuple(
+        Request("question_answering", {"question": "?" * (i // 2 % 7)}, f"{i}")
+        for i in range(count)
+    )
+    unit = np.arange(count) // 2
+    second = np.where(unit % 3 == 0, (np.arange(count) + 1) % count, -1)
+    return BatchSource(
+        Rows(count), np.arange(count), "question_answering", 1.0, asked, second=second, unit=unit,
+        **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lead", [True, False])
+def test_what_belongs_side_by_side_is_in_one_batch_and_windows_are_as_many(lead):
+    source = pairs(96)
+    task = task_of(*([source] if lead else [BatchSource.of_labels(Rows(96)), source]))
+    asked = 0
+    for batch in task.batches(0):
+        read = task.collate(batch)
+        if read.requests is None:
+            continue
+        asked += len(batch)
+        answers = [int(request.answer) for request in read.requests]
+        assert {answer ^ 1 for answer in answers} == set(answers)
+        two = {answer // 2 % 3 == 0 for answer in answers}
+        assert len(two) == 1
+        assert (read.second is not None) == two.pop()
+        if read.second is not None:
+            rows = read.second.steps[:, 0, 0, 0].tolist()
+            assert rows == [(answer + 1) % 96 for answer in answers]
+    assert asked >= 60
+
+
+def test_items_of_one_length_go_together():
+    task = task_of(pairs(192))
+    spreads = []
+    for batch in task.batches(0):
+        lengths = [len(r.template_values["question"]) for r in task.collate(batch).requests]
+        spreads.append(max(lengths) - min(lengths))
+    assert np.mean(spreads) < 3  # Drawn at random, eight of 0 to 6 span 5 and more.
+
+
+def test_shares_of_one_and_two_windows_are_those_of_the_items():
+    one, two = pairs(96).by_windows()
+    assert (len(one), len(two)) == (64, 32)
+    assert one.weight == pytest.approx(2 * two.weight)
+    assert one.weight + two.weight == pytest.approx(1)
+    assert questions(8).by_windows()[0].weight == 1

@@ -24,7 +24,7 @@ from tests.llm.tiny import tiny_folder
 SHORT = LoopConfig(epochs=1, batch_size=8, learning_rate=1e-2, precision="float32", steps=6)
 TASKS = {
     "classification": TaskMix(),
-    "question_answering": TaskMix(weight=2.0, per_window=2, hide=0.2),
+    "question_answering": TaskMix(weight=2.0, per_window=2, hide=0.2, conversation=True),
     "captioning": TaskMix(per_window=1),
     "regression": TaskMix(target="heart_rate.heart_rate"),
 }
@@ -141,6 +141,10 @@ def test_each_task_is_measured_by_the_verb(recipe, trained, task, tmp_path, caps
         assert found["head"]["mae_of_mean"] == pytest.approx(found["text"]["mae_of_mean"])
     else:
         assert 0 <= found["true"] <= 1
+    if task == "question_answering":
+        names = ("kinds_true", "known_wordings_true", "new_wordings_true", "refused")
+        assert all(0 <= found[name] <= 1 for name in names)
+        assert {"label", "label_is", "label_is_not", "why"} & set(found["by_template"])
     assert evaluate(given) == 0
     assert "people (test)" in capsys.readouterr().out
 

@@ -15,12 +15,20 @@ TASKS = {
 }
 SHARES = {
     "true": "true statements",
+    "kinds_true": "mean over the kinds of questions, without those that any window answers",
+    "known_wordings_true": "true where training knew the wording",
+    "new_wordings_true": "true in wordings that no training has",
     "swapped_true": "true, though another person's window was heard",
     "frequent_true": "true by the most frequent training answer to each question",
     "training_true": "true of captions of training windows in their place",
     "constant_true": "true of the one training caption that is truest of training windows",
     "follows": "answers that change where the truth differs",
     "unparsed": "no answer to the question",
+    "refused": "refused of what the sensors cannot tell",
+    "wrong_refusals": "refused of what they can tell",
+    "reasons_true": "true reasons",
+    "reasons_swapped_true": "true reasons, though another person's window was heard",
+    "reasons_change": "reasons that are others for another person's window",
 }
 
 
@@ -53,11 +61,19 @@ def task_section(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def question_table(metrics: Mapping[str, Any]) -> str:
     """Write a line a kind of question, with what is reached without listening."""
-    head = ("question", "true", "another person's window", "most frequent answer", "asked")
+    head = (
+        "question",
+        "true",
+        "balanced over yes and no",
+        "another person's window",
+        "most frequent answer",
+        "asked",
+    )
     lines = [
         (
             name.replace("_", " "),
             f"{scores['true']:.1%}",
+            f"{scores['balanced']:.1%}" if "balanced" in scores else "",
             f"{scores['swapped_true']:.1%}",
             f"{scores['frequent_true']:.1%}",
             f"{scores['questions']:,}",

@@ -22,7 +22,8 @@ class Fact:
     `value` is a number, a word, one number a channel, or None where the thing is not there (no
     regular steps); `modality` is empty for facts about the window as a whole. `number` is what the
     word of an intensity was read from (mean amplitude deviation in g), and of a dominant frequency
-    the share of power that its peak holds; `near` holds the other words that fit within `NEAR`.
+    the share of power that its peak holds; `near` holds the other words that fit within `NEAR`;
+    `channels` the name and the unit of each value of a row.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Fact:
     text: str
     number: float | None = None
     near: tuple[str, ...] = ()
+    channels: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> str:

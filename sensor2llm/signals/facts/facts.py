@@ -134,7 +134,8 @@ def _row(modality: Modality, values: Values) -> Iterator[Fact]:
     numbers = values[:, 0].tolist()
     unit = shared_unit(modality)
     text = f"{modality.name}: {_listed(modality, numbers)}"
-    yield Fact("value", modality.name, tuple(numbers), unit, text)
+    channels = tuple(zip(modality.channel_names, modality.units, strict=True))
+    yield Fact("value", modality.name, tuple(numbers), unit, text, channels=channels)
 
 
 def _level(modality: Modality, values: Values) -> Iterator[Fact]:

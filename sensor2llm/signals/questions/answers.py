@@ -226,6 +226,12 @@ def _axis(signed: str, modality: str) -> str:
     return signed[0] + "-".join(re.findall(r"\w+", name.replace("_", " "))).casefold()
 
 
+def first_number(answer: str) -> float | None:
+    """Read the number that comes first in a text; its thousands may have commas."""
+    match = _NUMBER.search(re.sub(r"(?<=\d),(?=\d{3})", "", answer))
+    return float(match[0]) if match else None
+
+
 def parse_yes_no(answer: str) -> bool | None:
     """Read an answer that starts with yes or no, and does not go on with the other."""
     text = tidy(answer)

@@ -11,23 +11,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensor2llm.signals.facts.fact import Fact
+from sensor2llm.signals.facts.fact import Fact, written
 from sensor2llm.signals.questions.answers import Value, tidy
 from sensor2llm.signals.questions.captions import READING, SAYINGS, noun_of, read_claim
 from sensor2llm.signals.questions.forms import read_reasons, read_refusal, reasons, refusal
 from sensor2llm.signals.questions.naming import Facts, mark_sensors, sensors_told
+from sensor2llm.signals.questions.readings import RowValue, row_values
 from sensor2llm.signals.questions.template import Question, modalities_with
-from sensor2llm.signals.questions.wordings import label_kind, near_labels, topics
-from sensor2llm.signals.questions.yes_no import ClaimTruth
+from sensor2llm.signals.questions.wordings import label_kind, topics
+from sensor2llm.signals.questions.yes_no import ClaimTruth, Grounds
 
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity", "rmssd")
 """Readings that a label is explained by, the first three that a window has."""
 MOST_REASONS = 3
+_ROW = RowValue()
 NEAR_SHARE = 0.5
 
 
-def with_label(facts: Facts, label: str | None, labels: Sequence[str]) -> Facts:
-    """Add a window's label, one of `labels`, to its facts; None leaves them as they are."""
+def with_label(
+    facts: Facts, label: str | None, labels: Sequence[str], near: Sequence[str] = ()
+) -> Facts:
+    """Add a window's label, one of `labels`, to its facts; None leaves them as they are.
+
+    `near` are the labels that it is most easily taken for.
+    """
     if label is None:
         return facts
     names = tuple(labels)
@@ -35,7 +42,25 @@ def with_label(facts: Facts, label: str | None, labels: Sequence[str]) -> Facts:
         **facts,
         "label": Fact("label", "", label, "", f"label: {label}"),
         "labels": Fact("labels", "", names, "", f"labels: {', '.join(names)}"),
+        "near_labels": Fact("near_labels", "", tuple(near), "", f"near: {', '.join(near)}"),
     }
+
+
+def label_facts(
+    facts: Sequence[Facts],
+    numbers: Sequence[int],
+    labels: Sequence[str],
+    near: Mapping[str, Sequence[str]] | None = None,
+) -> list[Facts]:
+    """Add each window's label by its number among `labels`; -1 is none.
+
+    `near` gives for a label those that it is most easily taken for.
+    """
+    names = [labels[number] if number >= 0 else None for number in numbers]
+    return [
+        with_label(one, name, labels, (near or {}).get(name or "", ()))
+        for one, name in zip(facts, names, strict=True)
+    ]
 
 
 def label_of(facts: Facts) -> str | None:
@@ -45,16 +70,19 @@ def label_of(facts: Facts) -> str | None:
 
 def all_labels(facts: Facts) -> tuple[str, ...]:
     """Give the labels that there are; none where the window has none."""
-    value = facts["labels"].value if "labels" in facts else ()
+    return _names(facts, "labels")
+
+
+def _names(facts: Facts, key: str) -> tuple[str, ...]:
+    value = facts[key].value if key in facts else ()
     assert isinstance(value, tuple)
-    return tuple(str(label) for label in value)
+    return tuple(str(name) for name in value)
 
 
 def wrong_label(facts: Facts, rng: np.random.Generator) -> str | None:
     """Draw another label than the window's; None where there is no other."""
-    label = label_of(facts)
-    others = [name for name in all_labels(facts) if name != label]
-    near = [name for name in near_labels(label or "") if name in others]
+    others = [name for name in all_labels(facts) if name != label_of(facts)]
+    near = [name for name in _names(facts, "near_labels") if name in others]
     among = near if near and rng.random() < NEAR_SHARE else others
     return among[int(rng.integers(len(among)))] if among else None
 
@@ -72,10 +100,6 @@ class LabelQuestion:
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask once of a window that has a label."""
         return [Question(self.name)] if label_of(facts) else []
-
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does."""
-        return [(question,) for question in self.draw(facts, rng)]
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the label's key."""
@@ -113,7 +137,7 @@ class Why(LabelQuestion):
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask once of a window that has a label and something to explain it."""
-        return [Question(self.name)] if label_of(facts) and _measured(facts) else []
+        return [Question(self.name)] if label_of(facts) and _reasons(facts, {}) else []
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the label's key; the reasons rest on whatever the window has."""
@@ -157,11 +181,17 @@ def _reasons(facts: Facts, spoken: Mapping[str, str]) -> tuple[str, ...]:
         noun = noun_of(Question(name, modality), facts)
         place = f" {SAYINGS[name].place} the {spoken.get(modality, modality)}" if several else ""
         parts.append(noun + place)
-    return tuple(parts)
+    rows = (fact for fact in facts.values() if fact.name == "value")
+    parts += [f"{n} {written(v)} {u}".strip() for f in rows for n, (v, u) in row_values(f).items()]
+    return tuple(parts[:MOST_REASONS])
 
 
 def is_true(reason: str, facts: Facts) -> bool:
     """Say whether a reason is true: of the sensor that it names, or of any that has the reading."""
+    for question in _ROW.draw(facts, np.random.default_rng(0)):
+        if reason.startswith(f"{question.than} "):
+            value = _ROW.parse(reason.removeprefix(str(question.than)), ())
+            return value is not None and _ROW.accepts(value, question, facts)
     marked, sensors = mark_sensors(reason, sensors_told(facts))
     claim = read_claim(marked.removesuffix(" at <0>").removesuffix(" in <0>"))
     if claim is None or len(sensors) > 1:
@@ -181,10 +211,6 @@ class LabelClaim:
     tolerance: str = "exact"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw the true label or another one, at even odds."""
-        return [pair[int(rng.integers(2))] for pair in self.side_by_side(name, facts, rng)]
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
@@ -198,9 +224,10 @@ class LabelClaim:
         """Give the label's key."""
         return ("label",)
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Give the label."""
-        return str(label_of(facts))
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Give the label, and the one that was asked, by its own text whatever the word was."""
+        claim = f"not {question.than}" if self.negated else str(question.than)
+        return Grounds(str(label_of(facts)), claim)
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the label."""
@@ -252,4 +279,5 @@ def unknowable(facts: Facts, *, held_out: bool = False) -> list[str]:
     names = {word for sensor in sensors_told(facts) for word in sensor.casefold().split("_")}
     names |= {fact.name for fact in facts.values()} | {label_kind(all_labels(facts))}
     names |= {label.casefold() for label in all_labels(facts)}
+    names |= {name for fact in facts.values() for name, _ in fact.channels}
     return [t.phrase for t in topics(held_out=held_out) if not names & set(t.unless)]

@@ -63,10 +63,6 @@ class WhichMissing:
         """Ask once a window."""
         return [Question(self.name)]
 
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Ask once a window."""
-        return [(Question(self.name),)]
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""
         return ("missing",)

@@ -22,6 +22,7 @@ from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.questions.readings import READINGS
 from sensor2llm.signals.questions.template import Question, modalities_with
+from sensor2llm.signals.questions.yes_no import ClaimTruth, Grounds
 
 SECOND = "second."
 CLEARLY = 1.25
@@ -58,15 +59,12 @@ class WhichWindow:
     compares: bool = False
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Ask where one is clearly larger, at every sensor that both have."""
+        """Ask where one is clearly larger, at every sensor that both have, and moves at all."""
         sizes = self._sizes(facts)
         larger = {a > b for a, b in sizes}
         clear = all(max(pair) > CLEARLY * min(pair) for pair in sizes)
-        return [Question(self.name)] if len(larger) == 1 and clear else []
-
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does."""
-        return [(question,) for question in self.draw(facts, rng)]
+        still = all(fact.value == "still" for pair in self._shared(facts) for fact in pair)
+        return [Question(self.name)] if len(larger) == 1 and clear and not still else []
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give none: it rests on the fact of whichever sensors both have."""
@@ -94,14 +92,12 @@ class WhichWindow:
 
     def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
         """Write both numbers, and which is larger."""
-        pair = self._shared(facts)[0]
-        texts = [
-            movement(fact)
-            if self.fact == "intensity"
-            else _NUMBERS[self.fact].write(_NUMBERS[self.fact].of(fact))
-            for fact in pair
-        ]
-        return choice(texts[0], texts[1], self._which((size_of(pair[0]), size_of(pair[1]))))
+        return choice(*self.numbers(facts), self._which(self._sizes(facts)[0]))
+
+    def numbers(self, facts: Facts) -> tuple[str, str]:
+        """Write the number of each window."""
+        first, second = self._shared(facts)[0]
+        return _written(first), _written(second)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read which."""
@@ -113,6 +109,49 @@ class WhichWindow:
             value == self._which(pair) or max(pair) <= 1.1 * min(pair)
             for pair in self._sizes(facts)
         )
+
+
+def _written(fact: Fact) -> str:
+    if fact.name == "intensity":
+        return movement(fact)
+    return _NUMBERS[fact.name].write(_NUMBERS[fact.name].of(fact))
+
+
+@dataclass(frozen=True)
+class WindowClaim:
+    """Claim that one window, the first or the second, has more of a fact than the other."""
+
+    which: WhichWindow
+    compares: bool = True
+
+    @property
+    def tolerance(self) -> str:
+        """When both answers pass."""
+        return self.which.tolerance
+
+    def side_by_side(
+        self, name: str, facts: Facts, rng: np.random.Generator
+    ) -> list[tuple[Question, ...]]:
+        """Claim it of both windows, where one clearly has more."""
+        both = (Question(name, than="first"), Question(name, than="second"))
+        return [both] if self.which.draw(facts, rng) else []
+
+    def keys(self, question: Question) -> tuple[str, ...]:
+        """Give none, as `WhichWindow`."""
+        return ()
+
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Write the number of each window."""
+        first, second = self.which.numbers(facts)
+        return Grounds(f"first: {first}, second: {second}")
+
+    def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
+        """Compare with the window that has more; where they are about equal, both pass."""
+        more = self.which.truth(question, facts)
+        if more is None:
+            return None
+        clear = not all(self.which.accepts(one, question, facts) for one in ("first", "second"))
+        return ClaimTruth(question.than == more, clear)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +167,6 @@ class SameLabel:
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Ask of two windows with labels."""
         return [Question(self.name)] if self.truth(Question(self.name), facts) is not None else []
-
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does."""
-        return [(question,) for question in self.draw(facts, rng)]
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the label's key."""

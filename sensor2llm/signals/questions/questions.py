@@ -22,7 +22,7 @@ from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.labels import all_labels, unknowable
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
 from sensor2llm.signals.questions.pairs import SECOND
-from sensor2llm.signals.questions.template import Question, modalities_with
+from sensor2llm.signals.questions.template import Question, Template, modalities_with
 from sensor2llm.signals.questions.templates import CLASSIC, TEMPLATES, template_named
 from sensor2llm.signals.questions.wordings import (
     STYLES,
@@ -36,6 +36,7 @@ from sensor2llm.signals.questions.wordings import (
     typed,
     wordings_of,
 )
+from sensor2llm.signals.questions.yes_no import YesNo
 
 LABEL_CLAIMS = ("label_is", "label_is_not")
 
@@ -103,7 +104,7 @@ def talk(
     *,
     held_out: bool = False,
 ) -> list[tuple[QuestionAnswer, ...]]:
-    """Ask as people do: in many wordings, of one window or two, with answers that name their grounds.
+    """Ask as people do: in many wordings, of one window or two; answers name their grounds.
 
     Args:
         facts: of a window, or of two side by side.
@@ -125,9 +126,25 @@ def talk(
         unit
         for template in whole
         if (template.kind == "comparison") == two
-        for unit in template.side_by_side(facts, rng)
+        for unit in _units(template, facts, rng)
     ]
     return [_in_conversation(unit, facts, rng, held_out) for unit in together]
+
+
+def bare(pair: QuestionAnswer) -> QuestionAnswer:
+    """Leave the verdict of an answer alone, without what decides it: yes, or the first."""
+    template = TEMPLATES[pair.asked.template]
+    if not (isinstance(pair.value, bool) or template.kind == "comparison"):
+        return pair
+    return replace(pair, answer=template.write(pair.value, {}))
+
+
+def _units(
+    template: Template, facts: Facts, rng: np.random.Generator
+) -> Sequence[tuple[Question, ...]]:
+    if isinstance(template, YesNo):
+        return template.side_by_side(facts, rng)
+    return [(question,) for question in template.draw(facts, rng)]
 
 
 def _in_conversation(

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from sensor2llm.signals.facts.facts import Fact
-from sensor2llm.signals.questions.answers import Axes, Number, Value, WindowAnswers, Words
+from sensor2llm.signals.facts.fact import Fact, written
+from sensor2llm.signals.questions.answers import (
+    Axes,
+    Number,
+    Value,
+    WindowAnswers,
+    Words,
+    first_number,
+)
 from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.questions.template import Question, is_clear, modalities_with
 
@@ -97,10 +105,6 @@ class FactPhrase:
         """Ask every modality that has the fact."""
         return [Question(self.name, modality) for modality in modalities_with(facts, self.name)]
 
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what `draw` does, each alone."""
-        return [(question,) for question in self.draw(facts, rng)]
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the fact's key."""
         return (f"{question.modality}.{self.name}",)
@@ -132,6 +136,58 @@ class FactPhrase:
         """Say whether the modality has the fact and the value agrees with it."""
         fact = self.fact(question, facts)
         return fact is not None and self.answers.agrees(value, fact)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowValue:
+    """Ask for one value of a row of values; `than` is its name in words."""
+
+    name: str = "value"
+    kind: str = "fact"
+    grid: str = "three digits, with the unit"
+    tolerance: str = "± 5 % of it"
+    compares: bool = True
+
+    def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
+        """Ask for every value of every row."""
+        rows = [fact for fact in facts.values() if fact.name == self.name and fact.channels]
+        return [Question(self.name, f.modality, words) for f in rows for words in row_values(f)]
+
+    def keys(self, question: Question) -> tuple[str, ...]:
+        """Give the row's key."""
+        return (f"{question.modality}.{self.name}",)
+
+    def truth(self, question: Question, facts: Facts) -> Value | None:
+        """Give the value; None where the row is missing."""
+        fact = facts.get(f"{question.modality}.{self.name}")
+        return None if fact is None else row_values(fact)[str(question.than)][0]
+
+    def write(self, value: Value, spoken: Mapping[str, str]) -> str:
+        """Write the number."""
+        return written(float(value))  # type: ignore[arg-type]
+
+    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+        """Write the number with its unit."""
+        number, unit = row_values(facts[f"{question.modality}.{self.name}"])[str(question.than)]
+        return f"{written(number)} {unit}".strip()
+
+    def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
+        """Read the number that comes first."""
+        return first_number(answer)
+
+    def accepts(self, value: Value, question: Question, facts: Facts) -> bool:
+        """Say whether it is the value, within 5 %."""
+        true = self.truth(question, facts)
+        return true is not None and abs(float(value) - true) <= 0.05 * abs(true) + 1e-9  # type: ignore[arg-type, operator]
+
+
+def row_values(fact: Fact) -> dict[str, tuple[float, str]]:
+    """Give a row's values and units by their names in words."""
+    numbers = cast(tuple[float, ...], fact.value)
+    return {
+        name.replace("_", " "): (float(number), unit)
+        for (name, unit), number in zip(fact.channels, numbers, strict=True)
+    }
 
 
 READINGS = (

@@ -30,7 +30,7 @@ class Question:
 
 
 class Template(Protocol):
-    """Ask one thing, and know its answer from the facts of a window; `wordings` has the wordings."""
+    """Ask one thing, and know its answer from the facts of a window; wordings lie elsewhere."""
 
     @property
     def name(self) -> str:
@@ -54,12 +54,6 @@ class Template(Protocol):
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
         """Give what can be asked of a window: once a modality, or once."""
-
-    def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
-        """Give what can be asked of a window; what only the window can tell apart is together.
-
-        Where there is a yes and a no to the same question with another limit or word, both.
-        """
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that the answer rests on."""

@@ -25,13 +25,25 @@ frequency is asked for where it holds at least 40 % of the signal's power.
 | irregularity_above | yes, no | both where the limit lies within ± 2 % or 20 % of it |
 | which_missing | the sensors, or 'nothing is missing' | exact: all of them, in any order |
 | is_missing | yes, no | exact |
+| value | three digits, with the unit | ± 5 % of it |
+| label | the label | exact |
+| label_is | yes, no | exact |
+| label_is_not | yes, no | exact |
+| why | the label, then up to three readings | the label exact, each reading within its own |
+| unanswerable | that it cannot be told | exact |
+| more_movement | what both show, and first or second | both within 10 % of each other |
+| moves_more | yes, no | both within 10 % of each other |
+| faster_steps | what both show, and first or second | both within 10 % of each other |
+| higher_heart_rate | what both show, and first or second | both within 10 % of each other |
+| more_irregular | what both show, and first or second | both within 10 % of each other |
+| same_label | both labels, and yes or no | exact |
 """
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.questions.labels import LabelClaim, LabelQuestion, Unanswerable, Why
 from sensor2llm.signals.questions.missing import WhichMissing
-from sensor2llm.signals.questions.pairs import SameLabel, WhichWindow
-from sensor2llm.signals.questions.readings import READINGS
+from sensor2llm.signals.questions.pairs import SameLabel, WhichWindow, WindowClaim
+from sensor2llm.signals.questions.readings import READINGS, RowValue
 from sensor2llm.signals.questions.template import Template
 from sensor2llm.signals.questions.yes_no import (
     CategoryClaim,
@@ -59,13 +71,16 @@ _ALL: tuple[Template, ...] = (
 )
 CLASSIC = tuple(template.name for template in _ALL)
 """What the earliest adapters are asked: of one window, without its label."""
+MORE_MOVEMENT = WhichWindow(name="more_movement", fact="intensity")
 _TALK: tuple[Template, ...] = (
+    RowValue(),
     LabelQuestion(),
     YesNo(name="label_is", claim=LabelClaim()),
     YesNo(name="label_is_not", claim=LabelClaim(negated=True)),
     Why(),
     Unanswerable(),
-    WhichWindow(name="more_movement", fact="intensity"),
+    MORE_MOVEMENT,
+    YesNo(name="moves_more", claim=WindowClaim(MORE_MOVEMENT), kind="comparison"),
     WhichWindow(name="faster_steps", fact="step_rate"),
     WhichWindow(name="higher_heart_rate", fact="heart_rate"),
     WhichWindow(name="more_irregular", fact="irregularity"),

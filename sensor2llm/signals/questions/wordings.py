@@ -114,24 +114,17 @@ def _in_frames(frames: Sequence[str], phrases: Sequence[str], slot: str) -> Iter
 
 def label_words(label: str, *, held_out: bool = False) -> tuple[str, ...]:
     """Give the words for a label that training uses, or those held out; its own text where none."""
-    words = _label_entry(label).get("held_out" if held_out else "train", ())
-    return tuple(words) or (label,)
-
-
-def near_labels(label: str) -> tuple[str, ...]:
-    """Give the labels that are most easily taken for this one; none where nothing says so."""
-    return tuple(_label_entry(label).get("near", ()))
-
-
-def _label_entry(label: str) -> Mapping[str, Any]:
-    words = _read("label_words")
-    return next((words[kind][label] for kind in KINDS if label in words[kind]), {})
+    kinds = _read("label_words")
+    none: Mapping[str, Any] = {}
+    words = next((kinds[kind][label] for kind in KINDS if label in kinds[kind]), none)
+    return tuple(words.get("held_out" if held_out else "train", ())) or (label,)
 
 
 def label_kind(labels: Sequence[str]) -> str:
     """Give the kind of a data set's labels: the one that knows them all, else `other`."""
     words = _read("label_words")
-    return next((kind for kind in KINDS if all(label in words[kind] for label in labels)), "other")
+    fitting = (kind for kind in KINDS if labels and all(label in words[kind] for label in labels))
+    return next(fitting, "other")
 
 
 @functools.cache
@@ -157,7 +150,7 @@ STYLES = 3
 
 
 def typed(text: str, style: int) -> str:
-    """Write a question as somebody types it: neatly (0), in lower case (1), without its mark (2)."""
+    """Write a question as people type it: neatly (0), in lower case (1), without its mark (2)."""
     if style == 2:
         return text
     text = f"{text}?"

@@ -1,7 +1,7 @@
 """Templates whose answer is yes or no, drawn so that both are true about as often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,6 +22,13 @@ class ClaimTruth(NamedTuple):
     clear: bool = True
 
 
+class Grounds(NamedTuple):
+    """Say what decides a claim, and what was asked; empty where the first says it all."""
+
+    evidence: str
+    claim: str = ""
+
+
 class Claim(Protocol):
     """Say something of a window that holds or does not."""
 
@@ -33,19 +40,19 @@ class Claim(Protocol):
     def compares(self) -> bool:
         """Whether a question needs `than`."""
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Give what the template of this name can ask of a window."""
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
-        """Give a true and a false claim of each modality together, where there are both."""
+        """Give what the template of this name can ask of a window.
+
+        A true and a false claim of each modality stand together, where there are both.
+        """
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Say what decides it."""
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Say what decides it, and what was asked where that has to stand beside it."""
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
@@ -71,8 +78,9 @@ class YesNo:
         return self.claim.compares
 
     def draw(self, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Give what can be asked of a window."""
-        return self.claim.draw(self.name, facts, rng)
+        """Give what can be asked of a window: of claims side by side, one at even odds."""
+        units = self.side_by_side(facts, rng)
+        return [unit[int(rng.integers(len(unit)))] for unit in units]
 
     def side_by_side(self, facts: Facts, rng: np.random.Generator) -> list[tuple[Question, ...]]:
         """Give a true and a false claim of each modality together, where there are both."""
@@ -95,7 +103,8 @@ class YesNo:
         """Write what decides it, and yes or no."""
         held = self.claim.holds(question, facts)
         assert held is not None
-        return verdict(self.claim.evidence(question, facts, spoken), held.truth)
+        grounds = self.claim.grounds(question, facts, spoken)
+        return verdict(grounds.evidence, held.truth, grounds.claim)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> bool | None:
         """Read yes or no, alone or behind what decides it."""
@@ -111,9 +120,8 @@ class YesNo:
 class ThresholdClaim:
     """Claim that a reading's number lies above a limit.
 
-    The limit is the next one of the reading's table below or above the tolerance, at even odds;
-    a number without a limit on either side is not asked for. So the two answers are equally
-    frequent, though not at each limit: high limits are seldom passed.
+    The limits are the next ones of the reading's table below and above the tolerance; a number
+    without a limit on either side is not asked for. So the two answers are equally frequent.
     """
 
     reading: FactPhrase
@@ -130,11 +138,6 @@ class ThresholdClaim:
         """When both answers pass."""
         return f"both where the limit lies within {self.number.tolerance}"
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw one limit for each modality that has the reading."""
-        pairs = self.side_by_side(name, facts, rng)
-        return [pair[rng.random() < 0.5] for pair in pairs]
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
@@ -150,9 +153,9 @@ class ThresholdClaim:
                 pairs.append(tuple(Question(name, modality, limit) for limit in limits))
         return pairs
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write the number."""
-        return self.reading.reply(question, facts, spoken)
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Write the number, and the limit."""
+        return Grounds(self.reading.reply(question, facts, spoken), f"above {question.than:g}")
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -175,18 +178,6 @@ class CategoryClaim:
     tolerance: str = "both where the word is one of two within 10 % of a bound"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw the true word or another one, at even odds, for each modality."""
-        assert isinstance(self.reading.answers, Words)
-        questions = []
-        for modality in modalities_with(facts, self.reading.name):
-            fact = facts[f"{modality}.{self.reading.name}"]
-            others = [w for w in self.reading.answers.words if w not in (fact.value, *fact.near)]
-            true = rng.random() < 0.5
-            word = str(fact.value) if true else others[int(rng.integers(len(others)))]
-            questions.append(Question(name, modality, word))
-        return questions
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
@@ -200,9 +191,9 @@ class CategoryClaim:
             pairs.append(tuple(Question(name, modality, word) for word in words))
         return pairs
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Give the word."""
-        return self.reading.reply(question, facts, spoken)
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Give the word, and the one that was asked."""
+        return Grounds(self.reading.reply(question, facts, spoken), str(question.than))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -224,19 +215,15 @@ class StepsClaim:
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Ask every modality that could show steps."""
-        return [Question(name, modality) for modality in modalities_with(facts, "step_rate")]
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
         """Ask every modality that could show steps: a window answers this one way only."""
-        return [(question,) for question in self.draw(name, facts, rng)]
+        return [(Question(name, modality),) for modality in modalities_with(facts, "step_rate")]
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Write the step rate, or that there is none."""
-        return STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"]))
+        return Grounds(STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"])))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
@@ -255,29 +242,23 @@ class StrongerMovement:
     tolerance: str = "both within 10 % of each other"
     compares: bool = True
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw two accelerometers in either order; not asked where they are about equal."""
-        moving = modalities_with(facts, "intensity")
-        if len(moving) < 2:
-            return []
-        first, second = rng.permutation(len(moving))[:2]
-        question = Question(name, moving[first], moving[second])
-        held = self.holds(question, facts)
-        return [question] if held is not None and held.clear else []
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
-        """Give two accelerometers in both orders."""
-        return [
-            (question, replace(question, modality=str(question.than), than=question.modality))
-            for question in self.draw(name, facts, rng)
-        ]
+        """Give two accelerometers in both orders; none where they are about equal."""
+        moving = modalities_with(facts, "intensity")
+        if len(moving) < 2:
+            return []
+        first, second = (moving[i] for i in rng.permutation(len(moving))[:2])
+        pair = (Question(name, first, second), Question(name, second, first))
+        held = self.holds(pair[0], facts)
+        return [pair] if held is not None and held.clear else []
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Write both mean amplitude deviations."""
         numbers = (facts[key] for key in self.keys(question))
-        return " and ".join(f"{movement(n)} at the {spoken[n.modality]}" for n in numbers)
+        texts = [f"{movement(fact)} at the {spoken[fact.modality]}" for fact in numbers]
+        return Grounds(" and ".join(texts))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
@@ -299,13 +280,6 @@ class Missing:
     tolerance: str = "exact"
     compares: bool = False
 
-    def draw(self, name: str, facts: Facts, rng: np.random.Generator) -> list[Question]:
-        """Draw one modality: among the missing and among the others at even odds."""
-        gone = missing_sensors(facts)
-        there = [sensor for sensor in sensors_told(facts) if sensor not in gone]
-        among = gone if gone and (not there or rng.random() < 0.5) else there
-        return [Question(name, among[int(rng.integers(len(among)))])]
-
     def side_by_side(
         self, name: str, facts: Facts, rng: np.random.Generator
     ) -> list[tuple[Question, ...]]:
@@ -315,9 +289,9 @@ class Missing:
         chosen = [among[int(rng.integers(len(among)))] for among in (gone, there) if among]
         return [tuple(Question(name, modality) for modality in chosen)]
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Name what is missing."""
-        return write_missing(missing_sensors(facts), spoken)
+        return Grounds(write_missing(missing_sensors(facts), spoken))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""

@@ -17,7 +17,7 @@ from sensor2llm.signals.questions.questions import (
     most_frequent_answers,
 )
 from sensor2llm.signals.questions.template import Question
-from sensor2llm.signals.questions.templates import TEMPLATES
+from sensor2llm.signals.questions.templates import CLASSIC
 from sensor2llm.signals.window import Window
 
 
@@ -28,7 +28,7 @@ def pairs(every_fact):
 
 
 def test_every_template_asks_of_some_simulated_window(pairs):
-    assert {pair.asked.template for _, pair in pairs} == set(TEMPLATES)
+    assert {pair.asked.template for _, pair in pairs} == set(CLASSIC)
 
 
 def test_every_answer_is_true_of_its_window(pairs):
