@@ -12,7 +12,7 @@ from sensor2llm.evaluation.cards.task import SHARES, question_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 QUESTIONS = ROOT / "adapters" / "uci-har-questions" / "metrics_question_answering.json"
-NAMES = ("bridges", "asthma", "quantised", "rhythm_numbers", "outputs")
+NAMES = ("bridges", "asthma", "quantised", "rhythm_numbers", "outputs", "human_questions")
 
 
 def written(name: str) -> str:

@@ -69,7 +69,7 @@ def compare_readings(first: Reading, second: Reading) -> str:
     """Say what two windows show and which has more, or only what they show where that is alike."""
     sizes = [_size(reading) for reading in (first, second)]
     if None in sizes or sizes[0] == sizes[1]:
-        return f"first: {first.text}, second: {second.text}."
+        return f"first: {first.text.rstrip('.')}, second: {second.text.rstrip('.')}."
     more: Which = "first" if sizes[0] > sizes[1] else "second"  # type: ignore[operator]
     return choice(first.text, second.text, more)
 
