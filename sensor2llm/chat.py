@@ -4,7 +4,7 @@ sensor2llm chat ADAPTER --window walk.csv
 sensor2llm chat ADAPTER --window STORE --number 7 --picture window.png
 echo "isn't he sitting?" | sensor2llm chat ADAPTER --window walk.csv --json
 
-Labels, and yes or no about labels, are scored; other questions about the window are generated.
+Labels, and yes or no about them, are scored; other questions about the window are generated.
 """
 
 import sys
