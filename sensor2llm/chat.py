@@ -44,11 +44,11 @@ def _main(argv: list[str] | None) -> None:
     model, length = load_model(options.adapter, options.llm), options.max_new_tokens
     talk = Dialogue(model, max_new_tokens=length, temperature=options.temperature)
     terminal = ChatTerminal(talk, Console(), as_json=options.json)
-    terminal.say_measured(measured_line(find_adapter(options.adapter)))
     if options.window:
         terminal.attach(options.window, options.number)
     if options.picture:
         terminal.draw(options.picture)
+    terminal.say_measured(measured_line(find_adapter(options.adapter)))
     terminal.start()
 
 

@@ -77,4 +77,4 @@ def test_the_verb_says_what_is_wrong(capsys):
     assert main(["--text", "is he walking?"]) == 2
     assert "the text holds no recording: type 8 numbers or more" in capsys.readouterr().err
     assert main(["uci-har"]) == 2
-    assert "classify needs an adapter and a file" in capsys.readouterr().err
+    assert "missing adapter or file" in capsys.readouterr().err
