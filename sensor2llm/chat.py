@@ -4,7 +4,7 @@ sensor2llm chat ADAPTER --window walk.csv
 sensor2llm chat ADAPTER --window STORE --number 7 --picture window.png
 echo "isn't he sitting?" | sensor2llm chat ADAPTER --window walk.csv --json
 
-Labels, and yes or no about labels, are scored; other questions about the window are generated.
+Labels, and yes or no about them, are scored; other questions about the window are generated.
 """
 
 import sys
@@ -47,11 +47,11 @@ def _main(argv: list[str] | None) -> None:
     length = options.max_new_tokens
     talk = Dialogue(model, max_new_tokens=length, temperature=options.temperature)
     terminal = ChatTerminal(talk, Console(), as_json=options.json)
-    terminal.say_measured(measured_line(find_adapter(options.adapter)))
     if options.window:
         terminal.attach(options.window, options.number)
     if options.picture:
         terminal.draw(options.picture)
+    terminal.say_measured(measured_line(find_adapter(options.adapter)))
     terminal.start()
 
 

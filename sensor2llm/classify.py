@@ -47,7 +47,7 @@ def _main(argv: list[str] | None) -> None:
         print(answer_text(options.text, options.adapter, options.llm, as_json=options.json))
         return
     if not options.file:
-        raise ConfigError("classify needs an adapter and a file: classify ADAPTER walk.csv")
+        raise ConfigError("missing adapter or file: sensor2llm classify ADAPTER walk.csv")
     from sensor2llm.archive.archive import label_recordings
     from sensor2llm.archive.labelling import Labelling
     from sensor2llm.archive.ray import choose_engine

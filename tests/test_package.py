@@ -63,7 +63,7 @@ def test_the_verb_runs_as_a_module():
     words = [sys.executable, "-m", "sensor2llm.classify", "--help"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("usage: python -m sensor2llm.classify ADAPTER FILE")
+    assert done.stdout.startswith("usage: python -m sensor2llm.classify [ADAPTER] [FILE]")
 
 
 ROOT = Path(__file__).resolve().parents[1]

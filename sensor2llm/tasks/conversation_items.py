@@ -13,7 +13,7 @@ import numpy as np
 
 from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.pairs import pair_facts
-from sensor2llm.signals.questions.questions import QuestionAnswer, balanced, talk
+from sensor2llm.signals.questions.questions import QuestionAnswer, balanced, bare, talk
 from sensor2llm.signals.questions.templates import TEMPLATES
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.tasks.question_answering import Facts, Items, take_away
@@ -44,6 +44,7 @@ def make_conversation(
     hide: float = 0.0,
     templates: Sequence[str] | None = None,
     held_out: float = 0.0,
+    evidence: bool = True,
 ) -> Items:
     """Draw questions about windows, every kind as often, in pairs where there are two answers.
 
@@ -55,6 +56,7 @@ def make_conversation(
         hide: share of the modalities that are taken away where one window is asked about.
         templates: which questions; all where None.
         held_out: share of the questions in wordings that never train an adapter.
+        evidence: begin answers with what decides them.
     """
     units: list[Unit] = []
     partners = _partners(facts, np.random.default_rng([seed, len(facts), 1]))
@@ -70,6 +72,8 @@ def make_conversation(
                 among = [[QuestionRow(number, -1, pair, left, gone) for pair in u] for u in asked]
             if among:
                 units.append(among[_choose(among, rng)])
+    if not evidence:
+        units = [[row._replace(question=bare(row.question)) for row in unit] for unit in units]
     return _items(_balanced(units, np.random.default_rng([seed, len(facts)])), spec)
 
 

@@ -21,10 +21,10 @@ from sensor2llm.signals.questions.questions import (
     QuestionAnswer,
     ask,
     balanced,
+    bare,
     frequent_answer,
     most_frequent_answers,
 )
-from sensor2llm.signals.questions.templates import TEMPLATES
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.windows import Windows
 
@@ -181,16 +181,8 @@ def judge(items: Items, answers: Sequence[str]) -> list[Verdict]:
 
 def frequent_answers(train: Items, items: Items) -> list[str]:
     """Answer each question with what is most frequently true of training windows."""
-    most_frequent = most_frequent_answers([_bare(question) for question in train.questions])
+    most_frequent = most_frequent_answers([bare(question) for question in train.questions])
     return [frequent_answer(most_frequent, question.asked) for question in items.questions]
-
-
-def _bare(question: QuestionAnswer) -> QuestionAnswer:
-    """Leave the verdict of an answer alone: what decides it is another for each window."""
-    template = TEMPLATES[question.asked.template]
-    if not (isinstance(question.value, bool) or template.kind == "comparison"):
-        return question
-    return replace(question, answer=template.write(question.value, {}))
 
 
 def differing(items: Items, others: Sequence[Facts]) -> Bool[np.ndarray, " item"]:

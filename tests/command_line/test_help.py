@@ -118,7 +118,7 @@ def test_what_must_be_given_stands_in_the_usage():
 )
 def test_it_names_the_program_as_it_was_started(monkeypatch, started, program):
     monkeypatch.setattr(sys, "argv", [started])
-    assert help_of("classify").startswith(f"usage: {program} ADAPTER FILE … [options]\n")
+    assert help_of("classify").startswith(f"usage: {program} [ADAPTER] [FILE] … [options]\n")
 
 
 def test_a_default_a_choice_and_a_list_are_shown():

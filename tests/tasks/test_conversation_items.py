@@ -95,3 +95,12 @@ def test_the_frequent_answer_to_a_yes_no_question_is_yes_or_no_alone(items):
         if isinstance(question.value, bool):
             assert answer in ("yes", "no")
     assert all(label_of(facts) is not None for facts in known_facts())
+
+
+def test_without_evidence_the_verdict_stands_alone():
+    found = make_conversation(known_facts(), SPEC, seed=0, per_window=6, evidence=False)
+    plain = [q.answer for q in found.questions if isinstance(q.value, bool)]
+    assert set(plain) == {"yes", "no"}
+    which = [q.answer for q in found.questions if q.asked.template == "more_movement"]
+    assert set(which) == {"the first", "the second"}
+    assert set(judge(found, [q.answer for q in found.questions])) == {Verdict.TRUE}

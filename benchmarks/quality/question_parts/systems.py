@@ -25,7 +25,7 @@ from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
-from sensor2llm.tasks.dialogue.fact_questions import Reading, ask_typed, knows_conversation
+from sensor2llm.tasks.dialogue.fact_questions import FactReading, ask_typed, knows_conversation
 from sensor2llm.tasks.dialogue.wording import split_parts
 
 System = Callable[[str, Sequence[int]], list[str]]
@@ -78,26 +78,26 @@ def typed_system(model: SensorLanguageModel, heard: HeardWindows) -> System:
     return answer
 
 
-def fact_reader(facts_of: Callable[[HeardWindow], Facts]) -> Callable[..., Reading]:
+def fact_reader(facts_of: Callable[[HeardWindow], Facts]) -> Callable[..., FactReading]:
     """Say facts of computed ones; whose they are is the caller's choice."""
 
-    def read(one: HeardWindow, name: str, sensor: str) -> Reading:
+    def read(one: HeardWindow, name: str, sensor: str) -> FactReading:
         facts = facts_of(one)
         spoken = spoken_names(
             tuple(dict.fromkeys(f.modality for f in facts.values() if f.modality))
         )
         if name == "missing":
             template, sensors = template_named("which_missing"), missing_sensors(facts)
-            return Reading(template.write(sensors, spoken), sensors)
+            return FactReading(template.write(sensors, spoken), sensors)
         fact = facts.get(f"{sensor}.{name}")
         if fact is None:
-            return Reading("unknown", None)
+            return FactReading("unknown", None)
         template = template_named(name)
         value = template.truth(Question(name, sensor), facts)
         if value is None:
             value = template.answers.of(fact)  # type: ignore[attr-defined]
         size = size_of(fact) if name in ("intensity", "step_rate") else None
-        return Reading(template.write(value, spoken), value, size)
+        return FactReading(template.write(value, spoken), value, size)
 
     return read
 

@@ -74,12 +74,9 @@ def question_table(metrics: Mapping[str, Any]) -> str:
     kinds = metrics["by_template"]
     any_window = {name: scores for name, scores in kinds.items() if _is_any_windows(scores)}
     listened = {name: scores for name, scores in kinds.items() if name not in any_window}
-    head = ("question", "true", "balanced over yes and no", "another person's window",
-            "most frequent answer", "asked")  # fmt: skip
-    lines = [
-        (_spoken(name), *_shares(scores), f"{scores['questions']:,}")
-        for name, scores in listened.items()
-    ]
+    by_answer = any("balanced" in scores for scores in listened.values())
+    head = ["question", "true", "another person's window", "most frequent answer", "asked"]
+    rows = [(_spoken(name), scores, scores["questions"]) for name, scores in listened.items()]
     if listened:
         counts = [scores["questions"] for scores in listened.values()]
         for title, weights in (("questions", counts), ("kinds", None)):
@@ -87,7 +84,12 @@ def question_table(metrics: Mapping[str, Any]) -> str:
                 key: np.average([one[key] for one in listened.values()], weights=weights)
                 for key in OVER_KINDS
             }
-            lines.append((f"mean over {title}", *_shares(means), f"{sum(counts):,}"))
+            rows.append((f"mean over {title}", means, sum(counts)))
+    lines = [[name, *_shares(scores), f"{count:,}"] for name, scores, count in rows]
+    if by_answer:
+        head.insert(2, "balanced over yes and no")
+        for line, (_, scores, _) in zip(lines, rows, strict=True):
+            line.insert(2, f"{scores['balanced']:.1%}" if "balanced" in scores else "")
     return "\n\n".join([table(head, lines), *_left_out(any_window)])
 
 
@@ -96,9 +98,7 @@ def _is_any_windows(scores: Mapping[str, Any]) -> bool:
 
 
 def _shares(scores: Mapping[str, Any]) -> list[str]:
-    balanced = f"{scores['balanced']:.1%}" if "balanced" in scores else ""
-    true, *others = [f"{scores[key]:.1%}" for key in OVER_KINDS]
-    return [true, balanced, *others]
+    return [f"{scores[key]:.1%}" for key in OVER_KINDS]
 
 
 def _left_out(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,13 +1,16 @@
 """The forms of answers in a conversation: what decides comes first, the verdict follows from it.
 
     verdict("1.9 steps a second", True)       '1.9 steps a second, so yes.'
+    verdict("walking", False, "sitting")      'asked sitting, is walking, so no.'
     choice("310 mg", "42 mg", "first")        'first: 310 mg, second: 42 mg, so the first.'
     same("walking", "sitting", False)         'first: walking, second: sitting, so no.'
     reasons("walking", ["light movement"])    'walking: light movement.'
     refusal("the age")                        'These sensors cannot tell the age.'
 
 A label is written as it stands, so that it can be scored against the others before the rest is
-written. Each form has a reader, which gives None for anything else.
+written. What is asked is named beside what is there: a language model that sees both, untrained,
+decides between a right and a wrong label far more often than one that sees what is there alone.
+Each form has a reader, which gives None for anything else.
 """
 
 import re
@@ -19,13 +22,14 @@ from sensor2llm.signals.questions.answers import parse_yes_no, tidy, write_yes_n
 
 Which = Literal["first", "second"]
 _PAIR = re.compile(r"first: (.+?), second: (.+?), so (?:the )?(first|second|yes|no)")
-_VERDICT = re.compile(r"(.+), so (yes|no)")
+_VERDICT = re.compile(r"(?:asked .+?, is )?(.+), so (yes|no)")
 _REFUSAL = re.compile(r"these sensors cannot tell (.+)")
 
 
-def verdict(evidence: str, holds: bool) -> str:
-    """Write what decides a yes/no question, and yes or no."""
-    return f"{evidence}, so {write_yes_no(holds)}."
+def verdict(evidence: str, holds: bool, claim: str = "") -> str:
+    """Write what decides a yes/no question, and yes or no; first what was asked, where named."""
+    before = f"asked {claim}, is " if claim else ""
+    return f"{before}{evidence}, so {write_yes_no(holds)}."
 
 
 def read_verdict(answer: str) -> bool | None:

@@ -22,7 +22,7 @@ from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.questions.readings import READINGS
 from sensor2llm.signals.questions.template import Question, modalities_with
-from sensor2llm.signals.questions.yes_no import ClaimTruth
+from sensor2llm.signals.questions.yes_no import ClaimTruth, Grounds
 
 SECOND = "second."
 CLEARLY = 1.25
@@ -140,10 +140,10 @@ class WindowClaim:
         """Give none, as `WhichWindow`."""
         return ()
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Write the number of each window."""
         first, second = self.which.numbers(facts)
-        return f"first: {first}, second: {second}"
+        return Grounds(f"first: {first}, second: {second}")
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the window that has more; where they are about equal, both pass."""

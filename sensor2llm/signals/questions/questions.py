@@ -131,6 +131,14 @@ def talk(
     return [_in_conversation(unit, facts, rng, held_out) for unit in together]
 
 
+def bare(pair: QuestionAnswer) -> QuestionAnswer:
+    """Leave the verdict of an answer alone, without what decides it: yes, or the first."""
+    template = TEMPLATES[pair.asked.template]
+    if not (isinstance(pair.value, bool) or template.kind == "comparison"):
+        return pair
+    return replace(pair, answer=template.write(pair.value, {}))
+
+
 def _units(
     template: Template, facts: Facts, rng: np.random.Generator
 ) -> Sequence[tuple[Question, ...]]:

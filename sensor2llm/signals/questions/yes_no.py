@@ -22,6 +22,13 @@ class ClaimTruth(NamedTuple):
     clear: bool = True
 
 
+class Grounds(NamedTuple):
+    """Say what decides a claim, and what was asked; empty where the first says it all."""
+
+    evidence: str
+    claim: str = ""
+
+
 class Claim(Protocol):
     """Say something of a window that holds or does not."""
 
@@ -44,8 +51,8 @@ class Claim(Protocol):
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Say what decides it."""
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Say what decides it, and what was asked where that has to stand beside it."""
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
@@ -96,7 +103,8 @@ class YesNo:
         """Write what decides it, and yes or no."""
         held = self.claim.holds(question, facts)
         assert held is not None
-        return verdict(self.claim.evidence(question, facts, spoken), held.truth)
+        grounds = self.claim.grounds(question, facts, spoken)
+        return verdict(grounds.evidence, held.truth, grounds.claim)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> bool | None:
         """Read yes or no, alone or behind what decides it."""
@@ -112,9 +120,8 @@ class YesNo:
 class ThresholdClaim:
     """Claim that a reading's number lies above a limit.
 
-    The limit is the next one of the reading's table below or above the tolerance, at even odds;
-    a number without a limit on either side is not asked for. So the two answers are equally
-    frequent, though not at each limit: high limits are seldom passed.
+    The limits are the next ones of the reading's table below and above the tolerance; a number
+    without a limit on either side is not asked for. So the two answers are equally frequent.
     """
 
     reading: FactPhrase
@@ -146,9 +153,9 @@ class ThresholdClaim:
                 pairs.append(tuple(Question(name, modality, limit) for limit in limits))
         return pairs
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write the number."""
-        return self.reading.reply(question, facts, spoken)
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Write the number, and the limit."""
+        return Grounds(self.reading.reply(question, facts, spoken), f"above {question.than:g}")
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -184,9 +191,9 @@ class CategoryClaim:
             pairs.append(tuple(Question(name, modality, word) for word in words))
         return pairs
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Give the word."""
-        return self.reading.reply(question, facts, spoken)
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
+        """Give the word, and the one that was asked."""
+        return Grounds(self.reading.reply(question, facts, spoken), str(question.than))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
@@ -214,9 +221,9 @@ class StepsClaim:
         """Ask every modality that could show steps: a window answers this one way only."""
         return [(Question(name, modality),) for modality in modalities_with(facts, "step_rate")]
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Write the step rate, or that there is none."""
-        return STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"]))
+        return Grounds(STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"])))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
@@ -247,10 +254,11 @@ class StrongerMovement:
         held = self.holds(pair[0], facts)
         return [pair] if held is not None and held.clear else []
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Write both mean amplitude deviations."""
         numbers = (facts[key] for key in self.keys(question))
-        return " and ".join(f"{movement(n)} at the {spoken[n.modality]}" for n in numbers)
+        texts = [f"{movement(fact)} at the {spoken[fact.modality]}" for fact in numbers]
+        return Grounds(" and ".join(texts))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
@@ -281,9 +289,9 @@ class Missing:
         chosen = [among[int(rng.integers(len(among)))] for among in (gone, there) if among]
         return [tuple(Question(name, modality) for modality in chosen)]
 
-    def evidence(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Name what is missing."""
-        return write_missing(missing_sensors(facts), spoken)
+        return Grounds(write_missing(missing_sensors(facts), spoken))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""

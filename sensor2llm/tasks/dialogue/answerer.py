@@ -26,7 +26,7 @@ from sensor2llm.tasks.dialogue import comparing
 from sensor2llm.tasks.dialogue.answer import Answer, join_answers
 from sensor2llm.tasks.dialogue.fact_claims import read_claim
 from sensor2llm.tasks.dialogue.fact_questions import (
-    Reading,
+    FactReading,
     ask_fact,
     canonical_question,
     continue_answer,
@@ -58,7 +58,7 @@ class HeardWindow:
     facts: Facts
 
 
-ReadFact = Callable[[HeardWindow, str, str], Reading]
+ReadFact = Callable[[HeardWindow, str, str], FactReading]
 """Gives a fact of a window by its name and sensor."""
 
 
@@ -162,7 +162,7 @@ class Answerer:
             text = verdict(text, read_claim(intent.plain, intent.fact).holds(reading.value))
         return Answer(text, kind=intent.kind, measured=measured)
 
-    def _read(self, one: HeardWindow, name: str, sensor: str) -> Reading | None:
+    def _read(self, one: HeardWindow, name: str, sensor: str) -> FactReading | None:
         """Let a fact be said; None where this adapter was not trained to."""
         if self._reader is not None:
             return self._reader(one, name, sensor)

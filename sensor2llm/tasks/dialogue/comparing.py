@@ -10,7 +10,7 @@ from sensor2llm.tasks.dialogue import vocabulary as words
 from sensor2llm.tasks.dialogue.answer import Answer
 from sensor2llm.tasks.dialogue.fact_questions import (
     COMPARISONS,
-    Reading,
+    FactReading,
     ask_typed,
     canonical_question,
     knows_conversation,
@@ -65,11 +65,11 @@ def hear_both(
     return ask_typed(model, pair[0], question, second=pair[1])
 
 
-def compare_readings(first: Reading, second: Reading) -> str:
+def compare_readings(first: FactReading, second: FactReading) -> str:
     """Say what two windows show and which has more, or only what they show where that is alike."""
     sizes = [_size(reading) for reading in (first, second)]
     if None in sizes or sizes[0] == sizes[1]:
-        return f"first: {first.text}, second: {second.text}."
+        return f"first: {first.text.rstrip('.')}, second: {second.text.rstrip('.')}."
     more: Which = "first" if sizes[0] > sizes[1] else "second"  # type: ignore[operator]
     return choice(first.text, second.text, more)
 
@@ -88,7 +88,7 @@ def turned(text: str, intent: Intent) -> str:
     return same(pair[1], pair[2], yes) if pair else ("yes." if yes else "no.")
 
 
-def _size(reading: Reading) -> float | None:
+def _size(reading: FactReading) -> float | None:
     """Give a reading as a number, a word of intensity by its rank."""
     if reading.size is not None:
         return reading.size

@@ -34,7 +34,7 @@ COMPARISONS = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class FactReading:
     """Hold what is said that a fact is.
 
     Args:
@@ -101,11 +101,11 @@ def canonical_question(model: SensorLanguageModel, template: str, sensor: str, f
 
 def ask_fact(
     model: SensorLanguageModel, features: FeatureBatch, name: str, sensor: str, facts: Facts
-) -> Reading:
+) -> FactReading:
     """Let an adapter say what a fact of a window is."""
     template = TEMPLATE_OF.get(name, name)
     text = ask_typed(model, features, canonical_question(model, template, sensor, facts))
-    return Reading(text, template_named(template).parse(text, sensors_told(facts)))
+    return FactReading(text, template_named(template).parse(text, sensors_told(facts)))
 
 
 def ask_typed(

@@ -74,7 +74,11 @@ class Router:
         self.names, self.facts = LabelNames(label_texts, label_words), frozenset(facts)
         own = " ".join(self.names.texts)
         topics = (topic.removeprefix("the ").casefold() for topic in unknowable)
-        names = [plain_words(topic) for topic in topics if topic.rsplit(" ", 1)[-1] not in own]
+        names = [
+            plain_words(topic)
+            for topic in topics
+            if topic.rsplit(" ", 1)[-1] not in own and topic != "name"  # `name the activity`
+        ]
         self._unknowable = re.compile(rf"\b(?:{'|'.join(map(re.escape, names)) or '(?!)'})\b")
         self._words = VOCABULARY | self.names.vocabulary
 

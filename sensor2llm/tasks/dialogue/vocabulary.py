@@ -156,9 +156,9 @@ ASKS_WHICH = re.compile(
 POLITE = re.compile(
     r"^(?:(?:please|sorry|hey|hi|ok|okay|well|so|but|and|now|quick question|in this window|"
     r"i (?:want|would like|d like) to know|i was wondering about|do you (?:happen to )?know|"
-    r"any idea|give me|tell me|let me know|name|say|check|rate|estimate|for me|"
+    r"any idea|give me|tell me|let me know|name|say|check|rate|estimate|for me) |"
     r"(?:can|could|would|will) (?:you|u) (?:please )?"
-    r"(?=tell|let|check|rate|explain|estimate|give|name|count|identify|justify)) )*"
+    r"(?=tell|let|check|rate|explain|estimate|give|name|count|identify|justify))*"
 )
 STATES = re.compile(
     r"^(?:there (?:is|are)|(?:he|she|they|it|i|this|somebody|someone|the \w+(?: \w+){0,4}?) "

@@ -28,6 +28,13 @@ def test_a_verdict_follows_from_its_evidence(holds):
     assert read_verdict("Yes." if holds else "No.") is holds
 
 
+def test_what_was_asked_stands_beside_what_is_there():
+    answer = verdict("walking", False, "sitting")
+    assert answer == "asked sitting, is walking, so no."
+    assert read_verdict(answer) is False
+    assert evidence_of(answer) == "walking"
+
+
 @pytest.mark.parametrize("which", ["first", "second"])
 def test_a_choice_names_what_both_windows_show(which):
     answer = choice("310 mg", "no regular steps", which)

@@ -4,11 +4,13 @@ import pytest
 
 from sensor2llm.classify import main
 from sensor2llm.errors import DataError
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.tasks.classification import Prediction, classify
 from sensor2llm.tasks.typed.adapter_choice import choose_adapter
 from sensor2llm.tasks.typed.typed_answer import answer_typed, choices_of
 from sensor2llm.tasks.typed.typed_numbers import read_numbers
-from tests.models import LABELS, small_model
+from tests.models import LABELS, small_adapter, small_model, tiny_llm
+from tests.tasks.typed.test_typed_numbers import BEATS, DAY, SUMMARY
 
 TEXT = "accelerometer in g: " + "; ".join(f"0.{i % 9}, 1.0, 0.1" for i in range(16))
 
@@ -25,6 +27,22 @@ def test_the_label_is_what_classify_says_of_the_window(model):
     assert answer.text.startswith(expected.label)
     assert set(answer.digits) == set(LABELS)
     assert answer.lines()[0].startswith("read 16 rows of 3 numbers in g; taken to be at 8 Hz")
+
+
+@pytest.mark.parametrize(
+    ("spec", "text", "read"),
+    [
+        (BEATS, "RR in ms: " + "812 790 " * 30 + "walk or rest?", "read 60 numbers in ms"),
+        (DAY, SUMMARY, "read 5 values of a summary"),
+    ],
+)
+def test_beats_and_days_are_heard_by_adapters_of_theirs(spec, text, read):
+    llm = tiny_llm()
+    model = SensorLanguageModel(small_adapter(llm, spec=spec), llm).eval()
+    answer = answer_typed(model, read_numbers(text))
+    assert answer.lines()[0] == read
+    assert set(answer.window.signals) == set(spec.names)
+    assert answer.prediction.label in LABELS
 
 
 def test_words_to_choose_from_share_the_scores_of_their_labels():
@@ -59,4 +77,4 @@ def test_the_verb_says_what_is_wrong(capsys):
     assert main(["--text", "is he walking?"]) == 2
     assert "the text holds no recording: type 8 numbers or more" in capsys.readouterr().err
     assert main(["uci-har"]) == 2
-    assert "classify needs an adapter and a file" in capsys.readouterr().err
+    assert "missing adapter or file" in capsys.readouterr().err
