@@ -3,7 +3,7 @@
     >>> from sensor2llm.signals.facts.facts import extract_facts
     >>> pairs = ask(extract_facts(window, spec), np.random.default_rng(0))
     >>> pairs[0].question, pairs[0].answer
-    ('Is the movement at the wrist accelerometer still, light, moderate or vigorous?', 'moderate')
+    ('What is the intensity of the movement at the wrist accelerometer?', 'moderate')
 
 Every template asks each modality that has its fact, in one of its wordings. The wording depends on
 nothing but chance; `Question.key` holds all that a question gives away of its window (template,

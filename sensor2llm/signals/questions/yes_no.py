@@ -149,8 +149,7 @@ class ThresholdClaim:
             below = [limit for limit in self.number.limits if limit < true - margin]
             above = [limit for limit in self.number.limits if limit > true + margin]
             if below and above:
-                limits = (below[-1], above[0])
-                pairs.append(tuple(Question(name, modality, limit) for limit in limits))
+                pairs.append(tuple(Question(name, modality, x) for x in (below[-1], above[0])))
         return pairs
 
     def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
@@ -256,9 +255,8 @@ class StrongerMovement:
 
     def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
         """Write both mean amplitude deviations."""
-        numbers = (facts[key] for key in self.keys(question))
-        texts = [f"{movement(fact)} at the {spoken[fact.modality]}" for fact in numbers]
-        return Grounds(" and ".join(texts))
+        ours = [facts[key] for key in self.keys(question)]
+        return Grounds(" and ".join(f"{movement(f)} at the {spoken[f.modality]}" for f in ours))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
