@@ -24,6 +24,7 @@ CHOSEN: Mapping[str, str] = {
     "encoders": PROBES,
     "comparison": FORMS,
     "questions": STEPS,
+    "human_questions": f"{STEPS} The router's rules: on the validation half of the questions.",
     "llm_worth": EXTENDED,
     "conversation": STEPS,
     "bridges": STEPS,

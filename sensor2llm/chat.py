@@ -3,8 +3,6 @@
 sensor2llm chat ADAPTER --window walk.csv
 sensor2llm chat ADAPTER --window STORE --number 7 --picture window.png
 echo "isn't he sitting?" | sensor2llm chat ADAPTER --window walk.csv --json
-
-Labels, and yes or no about them, are scored; other questions about the window are generated.
 """
 
 import sys
@@ -34,7 +32,6 @@ def make_parser() -> VerbParser:
 
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
-
     from rich.console import Console
 
     from sensor2llm.adapter.files import find_adapter
@@ -44,9 +41,8 @@ def _main(argv: list[str] | None) -> None:
     from sensor2llm.tasks.loading import load_model
 
     model = load_model(options.adapter, options.llm, llm_accept=options.llm_accept)
-    length = options.max_new_tokens
-    talk = Dialogue(model, max_new_tokens=length, temperature=options.temperature)
-    terminal = ChatTerminal(talk, Console(), as_json=options.json)
+    lengths = {"max_new_tokens": options.max_new_tokens, "temperature": options.temperature}
+    terminal = ChatTerminal(Dialogue(model, **lengths), Console(), as_json=options.json)
     if options.window:
         terminal.attach(options.window, options.number)
     if options.picture:

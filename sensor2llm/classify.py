@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from sensor2llm.command import VerbParser, parse, verb_parser
-from sensor2llm.errors import ConfigError, run_verb
+from sensor2llm.errors import run_verb
 
 OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept",
            "engine", "workers", "address", "resume", "json")  # fmt: skip
@@ -41,21 +41,10 @@ def make_parser() -> VerbParser:
 
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
-    if options.text is not None:
-        from sensor2llm.serving.typed_text import answer_text
 
-        print(answer_text(options.text, options.adapter, options.llm, as_json=options.json))
-        return
-    if not options.file:
-        raise ConfigError("missing adapter or file: sensor2llm classify ADAPTER walk.csv")
-    from sensor2llm.archive.archive import label_recordings
-    from sensor2llm.archive.labelling import Labelling
-    from sensor2llm.archive.ray import choose_engine
+    from sensor2llm.cli.labelling import label
 
-    who = Labelling(**{name: options[name] for name in Labelling.__dataclass_fields__})
-    engine = choose_engine(options.engine, options.workers, options.address)
-    where = (options.file, options.out, who, engine)
-    text, check = label_recordings(*where, resume=options.resume, as_json=options.json)
+    text, check = label(options)
     print(text)
     check()
 

@@ -22,7 +22,7 @@ VERBS = {
 }
 PLUGINS = "sensor2llm.verbs"
 """Entry points of packages that bring verbs: a module with `main` and `make_parser` each."""
-MODULES = {"list": "cli.listing", "completion": "cli.completion"}
+MODULES = {"get": "cli.get", "list": "cli.listing", "completion": "cli.completion"}
 """Verbs whose module has another name."""
 
 

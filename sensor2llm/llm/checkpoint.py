@@ -1,4 +1,6 @@
-"""Read a language model's files, in a folder or on the hub; `sensor2llm.llm.location` finds them.
+"""Read a language model's files, in a folder or on the hub.
+
+`sensor2llm.llm.catalogue.location` finds them.
 
 What transformers, the hub and safetensors say in many lines comes out as one `ModelError`.
 """

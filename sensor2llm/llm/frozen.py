@@ -5,7 +5,7 @@
     …                                     train what stands around it
     assert llm.fingerprint() == before
 
-`sensor2llm.llm.location` finds the files, `sensor2llm.llm.checkpoint` reads them,
+`sensor2llm.llm.catalogue.location` finds the files, `sensor2llm.llm.checkpoint` reads them,
 `sensor2llm.llm.chat` renders and encodes.
 """
 
@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 from jaxtyping import Float, Int
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sensor2llm.artefacts.hub import offline_if_unreachable
 from sensor2llm.errors import ModelError
+from sensor2llm.llm.catalogue.location import locate
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
     cached_folder,
@@ -40,10 +41,9 @@ from sensor2llm.llm.checks.fingerprint import fingerprint
 from sensor2llm.llm.checks.identity import Identity
 from sensor2llm.llm.checks.shortcuts import Shortcuts, SupportedShortcuts, trial_length
 from sensor2llm.llm.checks.trial import Trial
-from sensor2llm.llm.location import locate
 from sensor2llm.llm.runner import ModelRunner
 from sensor2llm.llm.short_attention import use_short_attention
-from sensor2llm.llm.tuning.hooks import decoder_layers
+from sensor2llm.llm.tuning.hooks import check_recomputable
 
 logger = logging.getLogger(__name__)
 SAMPLED_TOKENS = 4096
@@ -55,8 +55,7 @@ class FrozenLLM:
     Attributes:
         model: the transformers model; in eval mode, nothing requires a gradient.
         tokenizer: its tokenizer, with the two placeholders added to it only.
-        name: `bundled`, the catalogue's or the hub's name, or the folder's or GGUF file's own name
-            (never a path).
+        name: `bundled`, the catalogue's, the hub's, or the folder's or file's own (never a path).
         width: the width of `inputs_embeds`.
         soft_id, signal_id: ids of the placeholders; beyond the tokenizer's own.
         end_of_turn_id: the token that ends the assistant's turn.
@@ -94,7 +93,7 @@ class FrozenLLM:
         self.model = keep_layout(model.eval().requires_grad_(False))
         self.checkpointing = checkpointing
         if checkpointing:
-            _check_layers(model, name)
+            check_recomputable(model, name)
         self.tokenizer = tokenizer
         self.name = name
         self._read_identity = read_identity
@@ -125,8 +124,7 @@ class FrozenLLM:
         """Load a language model.
 
         Args:
-            name: `bundled`, a name of the catalogue (`smollm2`), a hub name, a folder, or a GGUF
-                file.
+            name: `bundled`, the catalogue's (`smollm2`), a hub name, a folder, or a GGUF file.
             dtype: auto, float32, bfloat16 or float16; auto is bfloat16 where the hardware has it.
             quantization: `8bit` or `4bit` through bitsandbytes.
             device: where it runs; the first GPU if there is one, else the CPU.
@@ -146,10 +144,7 @@ class FrozenLLM:
         kind = choose_dtype(dtype, place)
         location = locate(name, weights=not random_weights)
         if location.is_gguf and quantization:
-            raise ModelError(
-                f"'{name}' comes quantised, as a GGUF file; leave out the quantization "
-                f"'{quantization}', or give unquantised weights"
-            )
+            _refuse_quantised(name, quantization)
         source = location.source
         offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
         with explained(name), quiet(), offline:
@@ -298,11 +293,8 @@ class FrozenLLM:
         return stated if isinstance(stated, Identity) else Identity(stated)
 
 
-def _check_layers(model: Any, name: str) -> None:
-    try:
-        decoder_layers(model)
-    except ModelError as error:
-        raise ModelError(
-            f"{name} ({type(model).__name__}) has no list of decoder layers to recompute; train "
-            "without llm_checkpointing"
-        ) from error
+def _refuse_quantised(name: str, quantization: str) -> NoReturn:
+    raise ModelError(
+        f"'{name}' comes quantised, as a GGUF file; leave out the quantization '{quantization}', "
+        "or give unquantised weights"
+    )

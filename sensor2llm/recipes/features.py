@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sensor2llm.adapter.adapter import SensorAdapter
-from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.adapter.check_windows import CheckWindows
+from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.artefacts.atomic_write import replace_folder
 from sensor2llm.artefacts.marks import is_marked
 from sensor2llm.model.acceptance import measure_check_windows
@@ -106,7 +105,16 @@ class FeatureStore:
             write_json(folder / "given.json", values)
 
 
-def keep_check_windows(model: SensorLanguageModel, rows: TrainingRows) -> CheckWindows:
-    """Keep some windows, spread evenly, with what the model says of them."""
+def keep_check_windows(
+    model: SensorLanguageModel, validation: TrainingRows, train: TrainingRows
+) -> None:
+    """Keep some windows in an adapter that labels, spread evenly, with what the model says of them.
+
+    They are validation people's where there are any.
+    """
+    if CLASSIFICATION not in model.adapter.templates:
+        return
+    rows = validation if len(validation) else train
     spread = np.linspace(0, len(rows) - 1, min(len(rows), CHECK_WINDOWS))
-    return measure_check_windows(model, rows.batch(spread.astype(np.int64)))
+    batch = rows.batch(spread.astype(np.int64))
+    model.adapter.check_windows = measure_check_windows(model.eval(), batch)

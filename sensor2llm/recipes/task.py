@@ -95,7 +95,7 @@ class AdapterTask:
     def collate(self, rows: NDArray[np.int64]) -> TaskBatch:
         """Read training items, which are of one task."""
         number = int(np.searchsorted(self.first, rows[0], side="right")) - 1
-        generator = np.random.default_rng([self.seed, self.epoch, int(rows[0]), len(rows)])
+        generator = self._generator(int(rows[0]), len(rows))
         source = self.train[number]
         batch = source.batch(rows - self.first[number], generator)
         # An answer about a sensor that was taken away would be made up.
@@ -103,8 +103,15 @@ class AdapterTask:
             return batch
         present = batch.signals.present if isinstance(batch, RequestBatch) else batch.present
         assert present is not None
-        hidden = draw_hidden(present.numpy(), self.modality_dropout, generator)
-        return hide(batch, torch.from_numpy(hidden))
+        # Drawn a row, so that it is the same however a batch is divided among processes.
+        hidden = [
+            draw_hidden(one[None], self.modality_dropout, self._generator(row))
+            for one, row in zip(present.numpy(), rows.tolist(), strict=True)
+        ]
+        return hide(batch, torch.from_numpy(np.concatenate(hidden)))
+
+    def _generator(self, *of: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch, *of])
 
     def validate(self) -> Validation | None:
         """Give each task's figures; the score is their mean, by the tasks' weights."""

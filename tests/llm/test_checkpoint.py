@@ -15,8 +15,8 @@ from benchmarks.robustness.llm_zoo import build
 from sensor2llm.artefacts import hub
 from sensor2llm.artefacts.manifest import find_folder
 from sensor2llm.errors import ArtefactError, ModelError, UserError
+from sensor2llm.llm.catalogue.location import locate
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.location import locate
 
 ROWS = {layout.name: layout for layout in LAYOUTS}
 REFUSED = {

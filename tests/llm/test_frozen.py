@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from sensor2llm.errors import ModelError
 from sensor2llm.llm import location
+from sensor2llm.llm.catalogue.location import locate
 from sensor2llm.llm.chat import SIGNAL, SOFT
 from sensor2llm.llm.checkpoint import choose_dtype
 from sensor2llm.llm.checks import identity
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.location import locate
 from tests.llm.tiny import END_OF_TURN, FAMILIES, tiny_folder
 
 ASKED = [

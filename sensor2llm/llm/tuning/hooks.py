@@ -97,3 +97,14 @@ def _after(correct: Correct) -> Callable[..., Tensor]:
 def _first(named: dict[str, Any]) -> str:
     """Say under which name a decoder layer, or a linear map, got its input."""
     return "hidden_states" if "hidden_states" in named else next(iter(named))
+
+
+def check_recomputable(model: Any, name: str) -> None:
+    """Raise ModelError where a model has no list of decoder layers to recompute."""
+    try:
+        decoder_layers(model)
+    except ModelError as error:
+        raise ModelError(
+            f"{name} ({type(model).__name__}) has no list of decoder layers to recompute; train "
+            "without llm_checkpointing"
+        ) from error

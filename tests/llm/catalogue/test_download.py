@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor2llm import get
+from sensor2llm.cli import get
 from sensor2llm.errors import DiskFullError, ModelError
 from sensor2llm.llm.catalogue import download, entries
 from sensor2llm.llm.catalogue.download import get_llm

@@ -17,8 +17,8 @@ from sensor2llm.artefacts.hashing import hash_file
 from sensor2llm.errors import ArtefactError, DiskFullError, ModelError
 from sensor2llm.llm.catalogue import entries, gguf
 from sensor2llm.llm.catalogue.entries import CATALOGUE, CatalogueEntry
+from sensor2llm.llm.catalogue.location import locate
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.location import locate
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.tasks.loading import load_model
 from tests.llm.catalogue.tiny_gguf import HEADS, WIDTH, write_gguf
@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_nothing_and_names_the_variable(file, cache, monkeypa
 KILLED = """
 import os, sys
 from sensor2llm.llm.catalogue import gguf
-from sensor2llm.llm.location import locate
+from sensor2llm.llm.catalogue.location import locate
 gguf._tokenizer = lambda file: os._exit(9)
 locate(sys.argv[1])
 """
@@ -199,7 +199,8 @@ def test_a_kill_while_unpacking_leaves_nothing_half(file, cache):
 
 
 TOGETHER = (
-    "import sys; from sensor2llm.llm.location import locate; print(locate(sys.argv[1]).source)"
+    "import sys; from sensor2llm.llm.catalogue.location import locate; "
+    "print(locate(sys.argv[1]).source)"
 )
 
 

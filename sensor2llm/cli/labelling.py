@@ -1,0 +1,31 @@
+"""What `classify` labels: recordings, or the numbers in a sentence."""
+
+from argparse import Namespace
+from collections.abc import Callable
+
+from sensor2llm.archive.archive import label_recordings
+from sensor2llm.archive.labelling import Labelling
+from sensor2llm.archive.ray import choose_engine
+from sensor2llm.errors import ConfigError
+from sensor2llm.serving.typed_text import answer_text
+
+
+def label(options: Namespace) -> tuple[str, Callable[[], None]]:
+    """Label what the words of a command line name.
+
+    Returns:
+        What came out, and what raises DataError where some recordings could not be read.
+
+    Raises:
+        ConfigError: there is neither a file nor a text.
+    """
+    if options.text is not None:
+        text = answer_text(options.text, options.adapter, options.llm, as_json=options.json)
+        return text, lambda: None
+    if not options.file:
+        raise ConfigError("missing adapter or file: sensor2llm classify ADAPTER walk.csv")
+    fields = Labelling.__dataclass_fields__
+    labelling = Labelling(**{name: getattr(options, name) for name in fields})
+    engine = choose_engine(options.engine, options.workers, options.address)
+    where = (options.file, options.out, labelling, engine)
+    return label_recordings(*where, resume=options.resume, as_json=options.json)
