@@ -1,4 +1,4 @@
-"""A typed question as plain words: contractions written out, spelling mended, cut at its `and`s.
+"""A typed question as plain words: contractions written out, spelling mended, cut at each "and".
 
 >>> plain_words("Isn't he stting??", {"sitting"})
 'is not he sitting'
