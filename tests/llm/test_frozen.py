@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sensor2llm.errors import ModelError
-from sensor2llm.llm import location
+from sensor2llm.llm.catalogue import location
 from sensor2llm.llm.catalogue.location import locate
 from sensor2llm.llm.chat import SIGNAL, SOFT
 from sensor2llm.llm.checkpoint import choose_dtype
