@@ -45,7 +45,7 @@ demo: setup
 	$(BIN)/python -m sensor2llm.evaluate $(DEMO)/adapter --data $(DEMO)/store --controls --missing
 	printf '%s\n' "What does an accelerometer measure?" "What is walking?" "/labels" "/save $(DEMO)/chat.md" | \
 	  $(BIN)/python -m sensor2llm.chat $(DEMO)/adapter --window $(DEMO)/store --number 200 --picture $(DEMO)/window.png
-	@$(BIN)/python -m sensor2llm.get smollm2 && adapter=$(TALK) || \
+	@$(BIN)/python -m sensor2llm get smollm2 && adapter=$(TALK) || \
 	  { adapter=$(TALK_BUNDLED); echo "smollm2 cannot be had here; the conversation is with the bundled model"; }; \
 	printf '%s\n' "What is the person doing?" "Is the person lying down?" "What does an accelerometer measure?" | \
 	  $(BIN)/python -m sensor2llm.chat $$adapter --window $(DEMO)/phone
