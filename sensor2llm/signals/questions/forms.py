@@ -8,8 +8,7 @@
     refusal("the age")                        'These sensors cannot tell the age.'
 
 A label is written as it stands, so that it can be scored against the others before the rest is
-written. What is asked is named beside what is there: a language model that sees both, untrained,
-decides between a right and a wrong label far more often than one that sees what is there alone.
+written. What is asked is named beside what is there, so that the verdict can be read off both.
 Each form has a reader, which gives None for anything else.
 """
 
