@@ -32,13 +32,13 @@ lock:
 DEMO := runs/demo
 # Who talks at the end: a released adapter, on the language model that it states, and its like on the bundled one.
 TALK := uci-har
-TALK_BUNDLED := uci-har
+TALK_BUNDLED := uci-har-bundled
 # The main job, verb by verb: each line is what a person would type.
 demo: setup
 	@rm -rf $(DEMO)
 	$(BIN)/python -m sensor2llm.prepare simulated --simulation.scenario phone --simulation.subjects 1 \
 	  --simulation.sessions 1 --simulation.bout_s 6 --out $(DEMO)/phone
-	$(BIN)/python -m sensor2llm.classify uci-har $(DEMO)/phone
+	$(BIN)/python -m sensor2llm.classify uci-har-bundled $(DEMO)/phone
 	$(BIN)/python -m sensor2llm.prepare simulated --out $(DEMO)/store
 	$(BIN)/python -m sensor2llm.pretrain_encoder --data $(DEMO)/store --finetune true --out $(DEMO)/encoder
 	$(BIN)/python -m sensor2llm.train_adapter --data $(DEMO)/store --encoder $(DEMO)/encoder --out $(DEMO)/adapter

@@ -11,7 +11,7 @@ from sensor2llm.evaluation.cards.task import SHARES, question_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-QUESTIONS = ROOT / "adapters" / "uci-har-questions" / "metrics_question_answering.json"
+QUESTIONS = ROOT / "adapters" / "uci-har-questions-bundled" / "metrics_question_answering.json"
 NAMES = ("missing_sensors", "bridges", "asthma", "quantised", "rhythm_numbers", "outputs",
          "human_questions")  # fmt: skip
 

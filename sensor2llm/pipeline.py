@@ -1,6 +1,6 @@
 """An adapter and its LLM for people with a table: labels, answers and vectors in one line each.
 
-    model = sensor2llm.load("uci-har")
+    model = sensor2llm.load("uci-har-bundled")
     labels = model.classify(frame, rate_hz=50)      a window a row: start_s, label, probability, …
     model.ask(window, "What is the person doing?").text
     model.embed(frame, rate_hz=50)                  (window, feature)
@@ -56,7 +56,7 @@ def load(
     """Load an adapter with its frozen LLM.
 
     Args:
-        name: a released name (`uci-har`), an adapter's folder, or a hub name.
+        name: a released name (`uci-har-bundled`), an adapter's folder, or a hub name.
         llm: another place of the adapter's LLM.
         device: where it runs; the first GPU if there is one, else the CPU.
         dtype: number format of the LLM: auto, float32, bfloat16 or float16; the recipe's where
@@ -70,7 +70,7 @@ def load(
 
     Example:
         >>> import sensor2llm
-        >>> model = sensor2llm.load("uci-har", device="cpu", dtype="float32")
+        >>> model = sensor2llm.load("uci-har-bundled", device="cpu", dtype="float32")
         >>> model.labels[:3]
         ('walking', 'walking upstairs', 'walking downstairs')
     """
@@ -85,7 +85,7 @@ class SensorPipeline:
 
     Example:
         >>> import sensor2llm
-        >>> model = sensor2llm.load("uci-har", device="cpu", dtype="float32")
+        >>> model = sensor2llm.load("uci-har-bundled", device="cpu", dtype="float32")
         >>> from sensor2llm.datasets.simulation.phone import simulate_columns
         >>> recording = simulate_columns("walking", "lying", bout_s=32)
         >>> labels = model.classify(recording)

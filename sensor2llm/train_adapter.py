@@ -2,7 +2,7 @@
 
 sensor2llm train-adapter                       simulated recordings, the bundled LLM
 sensor2llm train-adapter --data STORE --encoder uci-har-encoder --out ADAPTER
-sensor2llm train-adapter --from uci-har --data STORE       its weights, your labels
+sensor2llm train-adapter --from uci-har-bundled --data STORE       its weights, your labels
 sensor2llm train-adapter --config RECIPE.yaml --resume
 
 ADAPTER/recipe.yaml is such a recipe: what differs from the defaults. Options before it give way.

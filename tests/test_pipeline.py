@@ -155,6 +155,6 @@ def test_an_adapter_that_is_not_there():
 
 
 def test_an_adapter_that_says_no_labels(frame):
-    model = load("uci-har-questions", device="cpu")
+    model = load("uci-har-questions-bundled", device="cpu")
     with pytest.raises(ConfigError, match="says no labels, its tasks are question_answering; take"):
         model.classify(np.zeros((1, 9, 128)), rate_hz=50)

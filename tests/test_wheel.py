@@ -76,14 +76,14 @@ def test_help_lists_the_verbs(installed):
 def test_names_are_listed(installed):
     kinds = json.loads(installed.result("sensor2llm", "list", "--json"))
     assert set(kinds) == set(KINDS)
-    assert "uci-har" in kinds["adapters"]
+    assert "uci-har-bundled" in kinds["adapters"]
     assert "activity" in kinds["prompts"]
     assert "bundled" in kinds["llms"]
     assert "bundled" in kinds["tokenizers"]
 
 
 def test_a_released_adapter_labels_a_simulated_phones_windows(installed, store):
-    done = installed.run("sensor2llm", "classify", "uci-har", store, "--out", "labels.csv")
+    done = installed.run("sensor2llm", "classify", "uci-har-bundled", store, "--out", "labels.csv")
     assert done.returncode == 0
     with (installed.folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

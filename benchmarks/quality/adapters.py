@@ -3,7 +3,7 @@
     python -m benchmarks.quality.adapters --recipe RECIPE.yaml --seeds 0 1 2 --out runs/uci_har
     python -m benchmarks.quality.adapters --recipe RECIPE.yaml --folds 0 1 2 3 4 --out runs/wisdm
 
-    python -m benchmarks.quality.adapters … --card adapters/uci-har
+    python -m benchmarks.quality.adapters … --card adapters/uci-har-bundled
 
 Each run makes the recipe's encoder anew (or takes that of `encoders`), trains the
 adapter, and measures label scoring, free generation and the controls on the test people. A run that

@@ -1,6 +1,6 @@
 """Labels summed up: minutes a label a day, and bouts of one label.
 
-    labels = sensor2llm.load("uci-har").classify(frame, rate_hz=50)
+    labels = sensor2llm.load("uci-har-bundled").classify(frame, rate_hz=50)
     summarise_labels(labels)        day (where times are dates), label, minutes, windows
     label_bouts(labels)             label, start_s, end_s, duration_s, probability, windows
 

@@ -36,6 +36,8 @@ KEYS = {
 }  # fmt: skip
 """What this release knows of a manifest, by kind."""
 UPGRADE = "upgrade sensor2llm (pip install -U sensor2llm)"
+RENAMED = {"uci-har-questions": "uci-har-questions-bundled"}
+"""Released artefacts that have another name now."""
 
 
 def released_folder() -> Path:
@@ -58,6 +60,9 @@ def find_folder(name: str | Path, files: Mapping[str, Sequence[str]]) -> Path:
         ArtefactError: it is none of them, or the hub does not give it.
     """
     path, kinds = Path(name).expanduser(), " or ".join(files)
+    if str(name) in RENAMED and not path.is_dir():
+        logger.warning("'%s' is called %s now, and that is loaded", name, RENAMED[str(name)])
+        path = Path(RENAMED[str(name)])
     for folder in (path, released_folder() / path):
         if folder.is_dir():
             repair(folder)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 NAME = "sdpa_short"
-LONGEST = 128
+LONGEST = 256
 # Layers of these families ask for attention by name and know nothing of what answers.
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 

@@ -1,6 +1,6 @@
 """Start from an adapter that is there: its encoder, bridge and learned prompt, for other labels.
 
-    python -m sensor2llm.train_adapter --from uci-har --data STORE
+    python -m sensor2llm.train_adapter --from uci-har-bundled --data STORE
 
 What it is made of (sizes of the bridge, the LLM, the prompt) is its recipe's; labels, windows and
 training are one's own.

@@ -271,9 +271,15 @@ def test_names_are_looked_up_among_released_adapters_and_on_the_hub(saved, monke
 
 def test_released_adapters_are_found_beside_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert adapter_files.find_adapter("uci-har") == RELEASED / "uci-har"
+    assert adapter_files.find_adapter("uci-har-bundled") == RELEASED / "uci-har-bundled"
     released = manifest.released_names("adapter")
-    assert released == ["uci-har", "uci-har-questions", "wisdm-watch", "wisdm-watch-phone"]
+    assert {"uci-har-bundled", "uci-har-questions-bundled"} < set(released)
+
+
+def test_a_renamed_adapter_is_found_by_its_old_name_and_a_line_says_so(caplog):
+    found = adapter_files.find_adapter("uci-har-questions")
+    assert found == RELEASED / "uci-har-questions-bundled"
+    assert "'uci-har-questions' is called uci-har-questions-bundled now" in caplog.text
 
 
 @pytest.fixture

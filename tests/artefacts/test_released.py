@@ -121,17 +121,21 @@ def test_an_unknown_name_lists_what_is_released(elsewhere):
     with pytest.raises(ArtefactError, match=r"no encoder 'nothing'.*OWNER/NAME"):
         read_manifest("nothing")
     with pytest.raises(
-        ArtefactError, match=r"no adapter or encoder 'nothing'.* uci-har, uci-har-e"
+        ArtefactError, match=r"no adapter or encoder 'nothing'.* uci-har-bundled, uci-har-e"
     ):
         find_artefact("nothing")
 
 
 def test_the_other_kinds_name_is_said_to_be_it(elsewhere):
     listed = ", ".join(ENCODERS)
-    message = f"adapters/uci-har' holds kind 'adapter', expected 'encoder'; released .* {listed}$"
+    message = (
+        f"adapters/uci-har-bundled' holds kind 'adapter', expected 'encoder'; released .* {listed}$"
+    )
     with pytest.raises(ArtefactError, match=message):
-        SignalEncoder.from_pretrained("uci-har")
-    message = "uci-har-encoder' holds kind 'encoder', expected 'adapter'; released .* are uci-har, "
+        SignalEncoder.from_pretrained("uci-har-bundled")
+    message = (
+        "uci-har-encoder' holds kind 'encoder', expected 'adapter'; released .* uci-har-bundled, "
+    )
     with pytest.raises(ArtefactError, match=message):
         SensorAdapter.load("uci-har-encoder")
 

@@ -110,9 +110,9 @@ def listed(capsys, *kinds: str) -> dict[str, dict[str, str]]:
 def test_everything_with_a_name_is_listed(capsys):
     kinds = listed(capsys)
     assert list(kinds) == list(listing.KINDS)
-    assert "windows of 2.56 s of body_acc" in kinds["adapters"]["uci-har"]
-    assert kinds["adapters"]["uci-har"].startswith("classification of 6 labels")
-    assert kinds["adapters"]["uci-har-questions"].startswith("question answering: windows")
+    assert "windows of 2.56 s of body_acc" in kinds["adapters"]["uci-har-bundled"]
+    assert kinds["adapters"]["uci-har-bundled"].startswith("classification of 6 labels")
+    assert kinds["adapters"]["uci-har-questions-bundled"].startswith("question answering: windows")
     assert kinds["encoders"]["uci-har-encoder"].startswith("windows of 2.56 s")
     assert kinds["datasets"]["wesad"].startswith("WESAD: chest and wrist, 15 people")
     assert {"simulated", "joined"} <= set(kinds["datasets"])

@@ -110,7 +110,7 @@ def test_rest_is_gravity_and_running_is_vigorous():
 
 
 def test_a_phone_has_the_sensors_that_the_released_adapter_hears():
-    adapter = SensorAdapter.load("uci-har")
+    adapter = SensorAdapter.load("uci-har-bundled")
     assert simulated_spec(_of("phone", rate_hz=100.0, window_s=5.0)) == adapter.spec
     assert set(simulated_labels(_of("phone"))) < set(adapter.label_names)
 

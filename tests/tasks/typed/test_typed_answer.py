@@ -61,7 +61,7 @@ def test_digits_that_are_longer_than_the_context_are_said_to_be(model):
 
 @pytest.mark.parametrize(
     ("words", "adapter"),
-    [("walking or running", "wisdm-watch"), ("walking upstairs or lying", "uci-har")],
+    [("walking or running", "wisdm-watch"), ("walking upstairs or lying", "uci-har-bundled")],
 )
 def test_the_adapter_is_the_one_that_knows_the_words(words, adapter):
     typed = read_numbers("accelerometer in g: " + "(0.1, 1.0, 0.2) " * 60 + f"{words}?")
@@ -76,5 +76,5 @@ def test_numbers_that_nobody_hears():
 def test_the_verb_says_what_is_wrong(capsys):
     assert main(["--text", "is he walking?"]) == 2
     assert "the text holds no recording: type 8 numbers or more" in capsys.readouterr().err
-    assert main(["uci-har"]) == 2
+    assert main(["uci-har-bundled"]) == 2
     assert "missing adapter or file" in capsys.readouterr().err
