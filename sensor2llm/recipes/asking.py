@@ -67,9 +67,7 @@ def _questions(
     }
     if mix.conversation:
         facts = _labelled(facts, part, adapter)
-        items = make_conversation(
-            facts, part.store.spec, held_out=part.held_out, evidence=mix.evidence, **options
-        )
+        items = make_conversation(facts, part.store.spec, held_out=part.held_out, **options)
     else:
         items = question_answering.make_items(facts, part.store.spec, **options)
     source = BatchSource(

@@ -38,8 +38,6 @@ class TaskMix:
     """Templates of questions; all of them where empty."""
     conversation: bool = False
     """Ask as people do: many wordings, labels, reasons, two windows, what sensors cannot tell."""
-    evidence: bool = True
-    """Answers of a conversation begin with what decides them; else yes or no stands alone."""
     hide: float = 0.0
     """Share of the modalities that are taken away, so that their absence can be asked for."""
     target: str | None = None

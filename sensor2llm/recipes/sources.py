@@ -18,8 +18,8 @@ from sensor2llm.adapter.batches import (
 )
 from sensor2llm.signals.dataset import SignalBatch
 
-POOL, LONGEST = 8, 1 << 20
-"""Batches among which items of one length are put together; more characters than any item has."""
+LONGEST = 1 << 20
+"""More characters than any item has."""
 TaskBatch = FeatureBatch | SignalBatch | RequestBatch
 
 
@@ -131,11 +131,14 @@ class BatchSource:
         return np.concatenate([units[i] for i in generator.permutation(len(units))])
 
     def cut(self, order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-        """Cut items into batches of so many; of every few, those of one length go together."""
-        if self.requests is not None:
-            pools = np.split(order, range(POOL * size, len(order), POOL * size))
-            order = np.concatenate([p[np.argsort(self._keys[p], kind="stable")] for p in pools])
-        return list(order.reshape(-1, size))
+        """Cut items into batches of so many, each by length: the parts of a step are of one length.
+
+        Batches of one length would hold one kind of question each: so the steps pull apart.
+        """
+        batches = list(order.reshape(-1, size))
+        if self.requests is None:
+            return batches
+        return [batch[np.argsort(self._keys[batch], kind="stable")] for batch in batches]
 
     @cached_property
     def _keys(self) -> Int[np.ndarray, " item"]:

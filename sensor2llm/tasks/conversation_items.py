@@ -13,13 +13,16 @@ import numpy as np
 
 from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.pairs import pair_facts
-from sensor2llm.signals.questions.questions import QuestionAnswer, balanced, bare, talk
+from sensor2llm.signals.questions.questions import QuestionAnswer, balanced, talk
 from sensor2llm.signals.questions.templates import TEMPLATES
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.tasks.question_answering import Facts, Items, take_away
 
-COMPARED_SHARE = 0.2
+COMPARED_SHARE = 0.15
 """How many of a window's questions compare it with another one."""
+SHARES = {"fact": 8, "missing": 2, "why": 2, "yes_no": 2}
+"""How often a kind is asked, against 1 of the others: the chat has facts and reasons generated, and
+reads or scores what else it answers."""
 
 
 class QuestionRow(NamedTuple):
@@ -44,9 +47,8 @@ def make_conversation(
     hide: float = 0.0,
     templates: Sequence[str] | None = None,
     held_out: float = 0.0,
-    evidence: bool = True,
 ) -> Items:
-    """Draw questions about windows, every kind as often, in pairs where there are two answers.
+    """Draw questions about windows, in pairs where there are two answers; see `SHARES`.
 
     Args:
         facts: facts of each window, with its label where it has one.
@@ -56,7 +58,6 @@ def make_conversation(
         hide: share of the modalities that are taken away where one window is asked about.
         templates: which questions; all where None.
         held_out: share of the questions in wordings that never train an adapter.
-        evidence: begin answers with what decides them.
     """
     units: list[Unit] = []
     partners = _partners(facts, np.random.default_rng([seed, len(facts), 1]))
@@ -72,17 +73,17 @@ def make_conversation(
                 among = [[QuestionRow(number, -1, pair, left, gone) for pair in u] for u in asked]
             if among:
                 units.append(among[_choose(among, rng)])
-    if not evidence:
-        units = [[row._replace(question=bare(row.question)) for row in unit] for unit in units]
     return _items(_balanced(units, np.random.default_rng([seed, len(facts)])), spec)
 
 
 def _choose(units: Sequence[Unit], rng: np.random.Generator) -> int:
-    """Draw one so that every kind is as likely, and within it every template."""
+    """Draw one, kinds by their shares, and within a kind every template as often."""
     names = [unit[0].question.asked.template for unit in units]
     kinds = {name: TEMPLATES[name].kind for name in names}
-    alike = {name: list(kinds.values()).count(kind) for name, kind in kinds.items()}
-    share = np.array([1 / (names.count(name) * alike[name]) for name in names])
+    share = np.array([
+        SHARES.get(kinds[name], 1) / (names.count(name) * list(kinds.values()).count(kinds[name]))
+        for name in names
+    ])  # fmt: skip
     return int(rng.choice(len(units), p=share / share.sum()))
 
 

@@ -21,7 +21,6 @@ from sensor2llm.signals.questions.questions import (
     QuestionAnswer,
     ask,
     balanced,
-    bare,
     frequent_answer,
     most_frequent_answers,
 )
@@ -181,7 +180,7 @@ def judge(items: Items, answers: Sequence[str]) -> list[Verdict]:
 
 def frequent_answers(train: Items, items: Items) -> list[str]:
     """Answer each question with what is most frequently true of training windows."""
-    most_frequent = most_frequent_answers([bare(question) for question in train.questions])
+    most_frequent = most_frequent_answers(train.questions)
     return [frequent_answer(most_frequent, question.asked) for question in items.questions]
 
 

@@ -1,14 +1,13 @@
-"""The forms of answers in a conversation: what decides comes first, the verdict follows from it.
+"""The forms of answers in a conversation, those that an adapter learns and those of the chat.
 
     verdict("1.9 steps a second", True)       '1.9 steps a second, so yes.'
-    verdict("walking", False, "sitting")      'asked sitting, is walking, so no.'
     choice("310 mg", "42 mg", "first")        'first: 310 mg, second: 42 mg, so the first.'
     same("walking", "sitting", False)         'first: walking, second: sitting, so no.'
     reasons("walking", ["light movement"])    'walking: light movement.'
     refusal("the age")                        'These sensors cannot tell the age.'
 
-A label is written as it stands, so that it can be scored against the others before the rest is
-written. What is asked is named beside what is there, so that the verdict can be read off both.
+An adapter learns the bare verdict (yes, the first): what decides it took training and was not
+learned better. The chat writes what decides a verdict before it, since it reads the verdict off.
 Each form has a reader, which gives None for anything else.
 """
 
@@ -16,19 +15,17 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions.answers import parse_yes_no, tidy, write_yes_no
 
 Which = Literal["first", "second"]
 _PAIR = re.compile(r"first: (.+?), second: (.+?), so (?:the )?(first|second|yes|no)")
-_VERDICT = re.compile(r"(?:asked .+?, is )?(.+), so (yes|no)")
+_VERDICT = re.compile(r".+, so (yes|no)")
 _REFUSAL = re.compile(r"these sensors cannot tell (.+)")
 
 
-def verdict(evidence: str, holds: bool, claim: str = "") -> str:
-    """Write what decides a yes/no question, and yes or no; first what was asked, where named."""
-    before = f"asked {claim}, is " if claim else ""
-    return f"{before}{evidence}, so {write_yes_no(holds)}."
+def verdict(evidence: str, holds: bool) -> str:
+    """Write what decides a yes/no question, and yes or no."""
+    return f"{evidence}, so {write_yes_no(holds)}."
 
 
 def read_verdict(answer: str) -> bool | None:
@@ -38,20 +35,7 @@ def read_verdict(answer: str) -> bool | None:
     if match:
         return {"yes": True, "no": False}.get(match[3])
     match = _VERDICT.fullmatch(text)
-    return match[2] == "yes" if match else parse_yes_no(answer)
-
-
-def evidence_of(answer: str) -> str | None:
-    """Read what stands before `, so yes` or `, so no`."""
-    match = _VERDICT.fullmatch(tidy(answer))
-    return match[1] if match else None
-
-
-def movement(fact: Fact) -> str:
-    """Write the mean amplitude deviation of an intensity in mg, two digits of it."""
-    assert fact.number is not None
-    size = 1000 * fact.number
-    return f"{float(f'{size:.2g}'):.0f} mg"
+    return match[1] == "yes" if match else parse_yes_no(answer)
 
 
 def choice(first: str, second: str, which: Which) -> str:

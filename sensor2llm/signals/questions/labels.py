@@ -19,7 +19,7 @@ from sensor2llm.signals.questions.naming import Facts, mark_sensors, sensors_tol
 from sensor2llm.signals.questions.readings import RowValue, row_values
 from sensor2llm.signals.questions.template import Question, modalities_with
 from sensor2llm.signals.questions.wordings import label_kind, topics
-from sensor2llm.signals.questions.yes_no import ClaimTruth, Grounds
+from sensor2llm.signals.questions.yes_no import ClaimTruth
 
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity", "rmssd")
 """Readings that a label is explained by, the first three that a window has."""
@@ -112,10 +112,6 @@ class LabelQuestion:
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Give the label."""
         return str(value)
-
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Give the label."""
-        return str(label_of(facts))
 
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read a label: any short text, of which the facts say whether it is the right one."""
@@ -224,11 +220,6 @@ class LabelClaim:
         """Give the label's key."""
         return ("label",)
 
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Give the label, and the one that was asked, by its own text whatever the word was."""
-        claim = f"not {question.than}" if self.negated else str(question.than)
-        return Grounds(str(label_of(facts)), claim)
-
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the label."""
         label = label_of(facts)
@@ -260,10 +251,6 @@ class Unanswerable(LabelQuestion):
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write that it cannot be told."""
         return refusal(str(value))
-
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write that it cannot be told."""
-        return refusal(str(question.than))
 
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read what is refused."""

@@ -76,10 +76,6 @@ class WhichMissing:
         assert isinstance(value, tuple)
         return write_missing(value, spoken)
 
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Name the sensors that are missing."""
-        return self.write(self.truth(question, facts), spoken)
-
     def parse(self, answer: str, names: tuple[str, ...]) -> tuple[str, ...] | None:
         """Read the modalities that a text names, with or without `the`."""
         text = tidy(answer)

@@ -10,19 +10,12 @@ import numpy as np
 
 from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions.answers import Number, Value
-from sensor2llm.signals.questions.forms import (
-    Which,
-    choice,
-    movement,
-    read_choice,
-    read_verdict,
-    same,
-)
+from sensor2llm.signals.questions.forms import Which, read_choice, read_verdict
 from sensor2llm.signals.questions.labels import label_of
 from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.questions.readings import READINGS
 from sensor2llm.signals.questions.template import Question, modalities_with
-from sensor2llm.signals.questions.yes_no import ClaimTruth, Grounds
+from sensor2llm.signals.questions.yes_no import ClaimTruth
 
 SECOND = "second."
 CLEARLY = 1.25
@@ -54,7 +47,7 @@ class WhichWindow:
     name: str
     fact: str
     kind: str = "comparison"
-    grid: str = "what both show, and first or second"
+    grid: str = "first or second"
     tolerance: str = "both within 10 % of each other"
     compares: bool = False
 
@@ -90,15 +83,6 @@ class WhichWindow:
         """Write which."""
         return f"the {value}"
 
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write both numbers, and which is larger."""
-        return choice(*self.numbers(facts), self._which(self._sizes(facts)[0]))
-
-    def numbers(self, facts: Facts) -> tuple[str, str]:
-        """Write the number of each window."""
-        first, second = self._shared(facts)[0]
-        return _written(first), _written(second)
-
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read which."""
         return read_choice(answer)
@@ -109,12 +93,6 @@ class WhichWindow:
             value == self._which(pair) or max(pair) <= 1.1 * min(pair)
             for pair in self._sizes(facts)
         )
-
-
-def _written(fact: Fact) -> str:
-    if fact.name == "intensity":
-        return movement(fact)
-    return _NUMBERS[fact.name].write(_NUMBERS[fact.name].of(fact))
 
 
 @dataclass(frozen=True)
@@ -140,11 +118,6 @@ class WindowClaim:
         """Give none, as `WhichWindow`."""
         return ()
 
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Write the number of each window."""
-        first, second = self.which.numbers(facts)
-        return Grounds(f"first: {first}, second: {second}")
-
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Compare with the window that has more; where they are about equal, both pass."""
         more = self.which.truth(question, facts)
@@ -160,7 +133,7 @@ class SameLabel:
 
     name: str = "same_label"
     kind: str = "comparison"
-    grid: str = "both labels, and yes or no"
+    grid: str = "yes, no"
     tolerance: str = "exact"
     compares: bool = False
 
@@ -180,11 +153,6 @@ class SameLabel:
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write yes or no."""
         return "yes" if value else "no"
-
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write both labels, and yes or no."""
-        first, second = map(label_of, split_pair(facts))
-        return same(str(first), str(second), first == second)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read yes or no."""

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sensor2llm.signals.questions.answers import Value
-from sensor2llm.signals.questions.labels import all_labels, unknowable
+from sensor2llm.signals.questions.labels import Why, all_labels, unknowable
 from sensor2llm.signals.questions.naming import Facts, sensors_told, spoken_names
 from sensor2llm.signals.questions.pairs import SECOND
+from sensor2llm.signals.questions.readings import RowValue
 from sensor2llm.signals.questions.template import Question, Template, modalities_with
 from sensor2llm.signals.questions.templates import CLASSIC, TEMPLATES, template_named
 from sensor2llm.signals.questions.wordings import (
@@ -39,6 +40,8 @@ from sensor2llm.signals.questions.wordings import (
 from sensor2llm.signals.questions.yes_no import YesNo
 
 LABEL_CLAIMS = ("label_is", "label_is_not")
+PLAIN_SHARE = 0.25
+"""How often a question is asked in its first wording: the chat asks for facts in that one."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def talk(
     *,
     held_out: bool = False,
 ) -> list[tuple[QuestionAnswer, ...]]:
-    """Ask as people do: in many wordings, of one window or two; answers name their grounds.
+    """Ask as people do: in many wordings, of one window or two.
 
     Args:
         facts: of a window, or of two side by side.
@@ -131,14 +134,6 @@ def talk(
     return [_in_conversation(unit, facts, rng, held_out) for unit in together]
 
 
-def bare(pair: QuestionAnswer) -> QuestionAnswer:
-    """Leave the verdict of an answer alone, without what decides it: yes, or the first."""
-    template = TEMPLATES[pair.asked.template]
-    if not (isinstance(pair.value, bool) or template.kind == "comparison"):
-        return pair
-    return replace(pair, answer=template.write(pair.value, {}))
-
-
 def _units(
     template: Template, facts: Facts, rng: np.random.Generator
 ) -> Sequence[tuple[Question, ...]]:
@@ -156,8 +151,10 @@ def _in_conversation(
         unit = [replace(unit[0], than=new[int(rng.integers(len(new)))])]
     ways = _ways(unit[0], facts, spoken)
     wordings = ways.held_out if held_out else ways.train
-    phrasing = int(rng.integers(len(wordings)))
-    wording, style = for_person(wordings[phrasing], rng), int(rng.integers(STYLES))
+    phrasing, style = int(rng.integers(len(wordings))), int(rng.integers(STYLES))
+    if not held_out and rng.random() < PLAIN_SHARE:
+        phrasing = style = 0
+    wording = for_person(wordings[phrasing], rng)
     pairs = []
     for question in unit:
         words = _word(question, rng, held_out)
@@ -167,7 +164,7 @@ def _in_conversation(
             QuestionAnswer(
                 asked=question,
                 question=typed(worded(words, wording, spoken), style),
-                answer=template.reply(question, facts, spoken),
+                answer=_answer(template, question, facts, spoken),
                 value=value,
                 phrasing=phrasing,
                 facts=template.keys(question),
@@ -175,6 +172,15 @@ def _in_conversation(
             )
         )
     return tuple(pairs)
+
+
+def _answer(template: Template, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
+    """Write the true answer; of some templates it says more than the value does."""
+    if isinstance(template, Why | RowValue):
+        return template.reply(question, facts, spoken)
+    value = template.truth(question, facts)
+    assert value is not None
+    return template.write(value, spoken)
 
 
 def _ways(question: Question, facts: Facts, spoken: Mapping[str, str]) -> Wordings:

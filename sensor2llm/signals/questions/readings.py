@@ -122,12 +122,6 @@ class FactPhrase:
         """Write an answer."""
         return self.answers.write(value)
 
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write the true answer, which is the fact itself."""
-        value = self.truth(question, facts)
-        assert value is not None
-        return self.write(value, spoken)
-
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer."""
         return self.answers.parse(answer)

@@ -64,9 +64,6 @@ class Template(Protocol):
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write an answer."""
 
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write the true answer as in a conversation: what decides it, then the verdict."""
-
     def parse(self, answer: str, names: tuple[str, ...]) -> Value | None:
         """Read an answer; None where it is no such answer."""
 

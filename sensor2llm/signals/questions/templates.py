@@ -31,12 +31,12 @@ frequency is asked for where it holds at least 40 % of the signal's power.
 | label_is_not | yes, no | exact |
 | why | the label, then up to three readings | the label exact, each reading within its own |
 | unanswerable | that it cannot be told | exact |
-| more_movement | what both show, and first or second | both within 10 % of each other |
+| more_movement | first or second | both within 10 % of each other |
 | moves_more | yes, no | both within 10 % of each other |
-| faster_steps | what both show, and first or second | both within 10 % of each other |
-| higher_heart_rate | what both show, and first or second | both within 10 % of each other |
-| more_irregular | what both show, and first or second | both within 10 % of each other |
-| same_label | both labels, and yes or no | exact |
+| faster_steps | first or second | both within 10 % of each other |
+| higher_heart_rate | first or second | both within 10 % of each other |
+| more_irregular | first or second | both within 10 % of each other |
+| same_label | yes, no | exact |
 """
 
 from sensor2llm.errors import ConfigError

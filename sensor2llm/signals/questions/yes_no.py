@@ -8,10 +8,9 @@ import numpy as np
 
 from sensor2llm.signals.facts.facts import NEAR
 from sensor2llm.signals.questions.answers import Number, Value, Words, write_yes_no
-from sensor2llm.signals.questions.forms import movement, read_verdict, verdict
-from sensor2llm.signals.questions.missing import write_missing
+from sensor2llm.signals.questions.forms import read_verdict
 from sensor2llm.signals.questions.naming import Facts, missing_sensors, sensors_told
-from sensor2llm.signals.questions.readings import STEPS, FactPhrase
+from sensor2llm.signals.questions.readings import FactPhrase
 from sensor2llm.signals.questions.template import Question, modalities_with
 
 
@@ -20,13 +19,6 @@ class ClaimTruth(NamedTuple):
 
     truth: bool
     clear: bool = True
-
-
-class Grounds(NamedTuple):
-    """Say what decides a claim, and what was asked; empty where the first says it all."""
-
-    evidence: str
-    claim: str = ""
 
 
 class Claim(Protocol):
@@ -50,9 +42,6 @@ class Claim(Protocol):
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of the facts that it rests on."""
-
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Say what decides it, and what was asked where that has to stand beside it."""
 
     def holds(self, question: Question, facts: Facts) -> ClaimTruth | None:
         """Say whether it holds; None where the window cannot tell."""
@@ -98,13 +87,6 @@ class YesNo:
     def write(self, value: Value, spoken: Mapping[str, str]) -> str:
         """Write yes or no."""
         return write_yes_no(value)
-
-    def reply(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> str:
-        """Write what decides it, and yes or no."""
-        held = self.claim.holds(question, facts)
-        assert held is not None
-        grounds = self.claim.grounds(question, facts, spoken)
-        return verdict(grounds.evidence, held.truth, grounds.claim)
 
     def parse(self, answer: str, names: tuple[str, ...]) -> bool | None:
         """Read yes or no, alone or behind what decides it."""
@@ -152,10 +134,6 @@ class ThresholdClaim:
                 pairs.append(tuple(Question(name, modality, x) for x in (below[-1], above[0])))
         return pairs
 
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Write the number, and the limit."""
-        return Grounds(self.reading.reply(question, facts, spoken), f"above {question.than:g}")
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
         return self.reading.keys(question)
@@ -190,10 +168,6 @@ class CategoryClaim:
             pairs.append(tuple(Question(name, modality, word) for word in words))
         return pairs
 
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Give the word, and the one that was asked."""
-        return Grounds(self.reading.reply(question, facts, spoken), str(question.than))
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the reading's key."""
         return self.reading.keys(question)
@@ -219,10 +193,6 @@ class StepsClaim:
     ) -> list[tuple[Question, ...]]:
         """Ask every modality that could show steps: a window answers this one way only."""
         return [(Question(name, modality),) for modality in modalities_with(facts, "step_rate")]
-
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Write the step rate, or that there is none."""
-        return Grounds(STEPS.write(STEPS.of(facts[f"{question.modality}.step_rate"])))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the step rate's key."""
@@ -253,11 +223,6 @@ class StrongerMovement:
         held = self.holds(pair[0], facts)
         return [pair] if held is not None and held.clear else []
 
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Write both mean amplitude deviations."""
-        ours = [facts[key] for key in self.keys(question)]
-        return Grounds(" and ".join(f"{movement(f)} at the {spoken[f.modality]}" for f in ours))
-
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the keys of both intensities."""
         return (f"{question.modality}.intensity", f"{question.than}.intensity")
@@ -286,10 +251,6 @@ class Missing:
         there = tuple(sensor for sensor in sensors_told(facts) if sensor not in gone)
         chosen = [among[int(rng.integers(len(among)))] for among in (gone, there) if among]
         return [tuple(Question(name, modality) for modality in chosen)]
-
-    def grounds(self, question: Question, facts: Facts, spoken: Mapping[str, str]) -> Grounds:
-        """Name what is missing."""
-        return Grounds(write_missing(missing_sensors(facts), spoken))
 
     def keys(self, question: Question) -> tuple[str, ...]:
         """Give the key of what is missing."""

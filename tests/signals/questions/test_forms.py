@@ -2,11 +2,8 @@
 
 import pytest
 
-from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions.forms import (
     choice,
-    evidence_of,
-    movement,
     read_choice,
     read_pair,
     read_reasons,
@@ -24,15 +21,7 @@ def test_a_verdict_follows_from_its_evidence(holds):
     answer = verdict("1.9 steps a second", holds)
     assert answer == f"1.9 steps a second, so {'yes' if holds else 'no'}."
     assert read_verdict(answer) is holds
-    assert evidence_of(answer) == "1.9 steps a second"
     assert read_verdict("Yes." if holds else "No.") is holds
-
-
-def test_what_was_asked_stands_beside_what_is_there():
-    answer = verdict("walking", False, "sitting")
-    assert answer == "asked sitting, is walking, so no."
-    assert read_verdict(answer) is False
-    assert evidence_of(answer) == "walking"
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
@@ -68,10 +57,3 @@ def test_anything_else_is_no_such_answer(text):
     assert read_choice(text) is None
     assert read_refusal(text) is None
     assert read_pair(text) is None
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(0.3126, "310 mg"), (0.0042, "4 mg"), (1.04, "1000 mg")]
-)
-def test_movement_is_written_with_two_digits_in_mg(size, text):
-    assert movement(Fact("intensity", "acc", "light", "", "", number=size)) == text
