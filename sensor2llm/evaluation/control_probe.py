@@ -46,6 +46,10 @@ class ControlProbe:
         """Give its macro-F1 on the windows as they are."""
         return macro_f1(self.real)
 
+    def take(self, places: Int[np.ndarray, " window"]) -> "ControlProbe":
+        """Give it with its answers for some of the windows."""
+        return replace(self, real=self.real.take(places))
+
     def on(self, features: Float[np.ndarray, "window feature"] | None) -> dict[str, float]:
         """Judge it on altered windows: macro-F1, and the share of its answers that changed."""
         if features is None:

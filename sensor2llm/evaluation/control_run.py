@@ -2,7 +2,7 @@
 
     real = passes.run_pass("windows as they are")
     probe = fit_probe(passes, real, split)
-    dict(run_controls(passes, real, probe, split))["same_class"]["flip_rate"]
+    dict(run_controls(passes, real, probe))["same_class"]["flip_rate"]
     run_missing(passes, real, probe, subsets)["missing_summary"]
 
 What was done to the signal is in `sensor2llm.evaluation.controls`.
@@ -22,7 +22,6 @@ from sensor2llm.evaluation.controls import (
     hide_modalities,
     majority,
     other_windows,
-    random_llm,
     same_class_windows,
 )
 from sensor2llm.evaluation.missing import missing_summary, subset_key
@@ -33,8 +32,8 @@ from sensor2llm.signals.store.windows import Windows
 
 logger = logging.getLogger(__name__)
 SWAPS = ("another_window", "same_class")
-CONTROL_PASSES = 1 + len(DISTORTIONS) + len(SWAPS)
-"""How often the controls let an LLM answer for all windows; the first is the random LLM."""
+CONTROL_PASSES = len(DISTORTIONS) + len(SWAPS)
+"""How often the controls let the LLM answer for all windows."""
 
 
 def fit_probe(
@@ -61,14 +60,10 @@ def fit_probe(
     )
 
 
-def run_controls(
+def run_silent_controls(
     passes: EvaluationRunner, real: PassResult, probe: ControlProbe | None, split: Split
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measure every control on the same windows.
-
-    Returns:
-        Each control's name and what `compare` says of it; where the signal was changed also
-        `probe_macro_f1` and `probe_flip_rate` of the same altered windows.
+    """Measure the controls that ask no LLM: the majority, and the probe.
 
     Raises:
         DataError: there is no labelled training window, or but one label.
@@ -78,16 +73,22 @@ def run_controls(
     yield "majority", compare(predictions, majority(predictions, train_labels), seed=seed)
     if probe is not None:
         yield "probe", compare(predictions, probe.real, seed=seed)
-    drawn = random_llm(passes.model.llm, seed)
-    stranger = SensorLanguageModel(passes.model.adapter, drawn, check=False).eval()
-    control = passes.run_pass("control random_llm", model=stranger)
-    fingerprint = {"llm_fingerprint": drawn.fingerprint()}
-    yield "random_llm", _compared(passes, real, control) | fingerprint
+
+
+def run_controls(
+    passes: EvaluationRunner, real: PassResult, probe: ControlProbe | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Let the LLM answer for the same windows with other signals, or none.
+
+    Returns:
+        Each control's name and what `compare` says of it, with `probe_macro_f1` and
+        `probe_flip_rate` of the same altered windows.
+    """
     for name, distort in DISTORTIONS.items():
         control = passes.run_pass(f"control {name}", distort=distort)
         yield name, _compared(passes, real, control, probe)
     for name in SWAPS:
-        partners = _partners(name, passes, predictions.true)
+        partners = _partners(name, passes, real.predictions.true)
         control = passes.run_pass(f"control {name}", heard=passes.rows[partners])
         yield name, _compared(passes, real, control, probe) | _swap_facts(passes, partners)
 

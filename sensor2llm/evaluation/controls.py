@@ -5,7 +5,6 @@ or swapped for that of a window with another label, and mostly keeps its answers
 window has the same label. `sensor2llm.evaluation.control_probe` says what this does without an LLM.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,13 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int, Shaped
-from transformers import AutoModelForCausalLM
 
 from sensor2llm.errors import DataError
-from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
-from sensor2llm.training.seeding import seeded
 
 Distortion = Callable[[SignalBatch, torch.Generator], SignalBatch]
 
@@ -142,16 +138,6 @@ def majority(real: Predictions, train_labels: Int[np.ndarray, " window"]) -> Pre
         predicted=np.full(len(real.true), int(share.argmax())),
         probabilities=np.tile(share, (len(real.true), 1)),
     )
-
-
-def random_llm(llm: FrozenLLM, seed: int = 0) -> FrozenLLM:
-    """Draw new weights for an LLM: same architecture and tokenizer, nothing learned."""
-    config = copy.deepcopy(llm.model.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    with seeded(seed):
-        model = AutoModelForCausalLM.from_config(config, dtype=llm.dtype).to(llm.device)
-    return FrozenLLM(model, llm.tokenizer, llm.name, lambda: f"random weights of seed {seed}")
 
 
 def compare(real: Predictions, control: Predictions, *, seed: int = 0, **measured: Any) -> dict:

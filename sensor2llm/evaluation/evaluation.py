@@ -26,6 +26,7 @@ from sensor2llm.evaluation.control_run import (
     fit_probe,
     run_controls,
     run_missing,
+    run_silent_controls,
     shared_modalities,
 )
 from sensor2llm.evaluation.missing import missing_subsets
@@ -75,6 +76,7 @@ def evaluate_adapter(
     by: By = "score",
     controls: bool = False,
     missing: bool = False,
+    control_windows: int | None = None,
     batch_size: int = 64,
     seed: int = 0,
     progress_bar: bool = False,
@@ -90,6 +92,8 @@ def evaluate_adapter(
         by: `score` takes the likeliest label; `text` reads the LLM's free answer.
         controls: also measure every control; see `run_controls`.
         missing: also measure with every subset of the modalities taken away; see `run_missing`.
+        control_windows: controls and missing modalities are judged on so many windows at most,
+            spread evenly; None for all of them.
         batch_size: windows at a time.
         seed: of the bootstrap and of the controls' draws.
         progress_bar: show one on stderr.
@@ -113,7 +117,7 @@ def evaluate_adapter(
         bar=bar,
     )
     try:
-        evaluation = _evaluated(passes, split, part, controls, subsets)
+        evaluation = _evaluated(passes, split, part, controls, subsets, control_windows)
         bar.update(1.0, "measured")
         return evaluation
     finally:
@@ -126,6 +130,7 @@ def _evaluated(
     part: str,
     controls: bool,
     subsets: Sequence[tuple[str, ...]],
+    control_windows: int | None,
 ) -> Evaluation:
     real, store = passes.run_pass("windows as they are"), passes.windows.store
     speed = {"windows_per_s": real.windows_per_s}
@@ -135,10 +140,13 @@ def _evaluated(
     if len(store.parts) > 1:
         metrics["data_sets"] = by_data_set(real.predictions, passes.seed)
     probe = fit_probe(passes, real, split, needed=controls)
+    fewer, places = passes.on_some(control_windows)
+    some, probe_of_some = real.take(places), probe.take(places) if probe else None
     if controls:
-        metrics["controls"] = dict(run_controls(passes, real, probe, split))
+        metrics["controls"] = dict(run_silent_controls(passes, real, probe, split))
+        metrics["controls"] |= dict(run_controls(fewer, some, probe_of_some))
     if subsets:
-        metrics |= run_missing(passes, real, probe, subsets)
+        metrics |= run_missing(fewer, some, probe_of_some, subsets)
     return Evaluation(metrics, real.predictions)
 
 

@@ -10,8 +10,7 @@ Altered windows are encoded once: the LLM and the probe without one judge the sa
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,11 @@ class PassResult:
     features: Features | None = None
     """What the probe gets of the same windows; None without an encoder or a probe."""
 
+    def take(self, places: Rows) -> "PassResult":
+        """Give what was said of some of the windows."""
+        features = None if self.features is None else self.features[places]
+        return PassResult(self.predictions.take(places), self.windows_per_s, features)
+
 
 @dataclass
 class EvaluationRunner:
@@ -71,25 +75,23 @@ class EvaluationRunner:
         *,
         heard: Rows | None = None,
         distort: Distortion | None = None,
-        model: SensorLanguageModel | None = None,
     ) -> PassResult:
         """Answer for the windows, though what is heard may be another's or distorted.
 
-        `heard` are rows whose signals are heard in place of the windows' own; `model` answers where
-        it is not the adapter's own; `title` is what the bar says meanwhile.
+        `heard` are rows whose signals are heard in place of the windows' own; `title` is what the
+        bar says meanwhile.
 
         Raises:
             DataError: there is no window.
             ConfigError: the device's memory does not suffice for half a batch.
         """
-        listener, before = model or self.model, time.perf_counter()
-        work = partial(self._attend, listener)
+        before = time.perf_counter()
         outputs = [
             part
             for batch in self._batches(self.rows if heard is None else heard, distort, title)
-            for part in self.halving(work, batch)
+            for part in self.halving(self._attend, batch)
         ]
-        answers = joined(listener, [answered for answered, _ in outputs], by=self.by)
+        answers = joined(self.model, [answered for answered, _ in outputs], by=self.by)
         seconds = time.perf_counter() - before
         features = [part for _, part in outputs if part is not None]
         return PassResult(
@@ -112,12 +114,18 @@ class EvaluationRunner:
         tokens = float(self.model.tokens_per_window)
         return {"tokens_per_window": tokens, "llm_fingerprint": self.model.llm.fingerprint()}
 
-    def _attend(
-        self, listener: SensorLanguageModel, batch: SignalBatch
-    ) -> tuple[Answered, Features | None]:
+    def on_some(self, most: int | None) -> tuple["EvaluationRunner", Rows]:
+        """Give a runner that judges at most so many windows, spread evenly, and their places."""
+        count = len(self.rows)
+        if most is None or count <= most:
+            return self, np.arange(count)
+        places = np.linspace(0, count - 1, most).astype(np.int64)
+        return replace(self, rows=self.rows[places]), places
+
+    def _attend(self, batch: SignalBatch) -> tuple[Answered, Features | None]:
         with torch.no_grad():
-            features = listener.features(batch)
-        answered = answer_batch(listener, features, by=self.by)
+            features = self.model.features(batch)
+        answered = answer_batch(self.model, features, by=self.by)
         return answered, probe_features(features) if self.probed else None
 
     @torch.no_grad()

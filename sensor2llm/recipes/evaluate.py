@@ -79,6 +79,7 @@ def _evaluate_adapter(
         by=config.by,
         controls=config.controls,
         missing=config.missing,
+        control_windows=config.control_windows,
         batch_size=config.batch_size,
         seed=config.seed,
         progress_bar=True,

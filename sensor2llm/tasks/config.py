@@ -30,6 +30,8 @@ class EvaluationConfig:
     """Also measure every control."""
     missing: bool = False
     """Also measure without every subset of the modalities."""
+    control_windows: int | None = None
+    """Controls and missing modalities on so many windows at most, spread evenly; unset: on all."""
     finetuned: bool = False
     """Of an encoder: also fine-tune a copy of it with a plain head."""
     out: Path | None = None
@@ -46,6 +48,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ConfigError(f"batch_size must be positive, got {self.batch_size}")
+        if self.control_windows is not None and self.control_windows < 1:
+            raise ConfigError(f"control_windows must be positive, got {self.control_windows}")
         if self.split == "all" and (self.controls or self.task != "classification"):
             raise ConfigError(
                 "--split all judges labels where nobody was trained on; --controls and --task "

@@ -5,7 +5,7 @@ counts as wrong and is a column of its own, the last one, in every confusion mat
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -50,6 +50,15 @@ class Predictions:
                 f"{len(self.true)} true labels, {len(self.predicted)} predictions and "
                 f"{len(self.subjects)} subjects do not match"
             )
+
+    def take(self, places: Int[np.ndarray, " chosen"]) -> "Predictions":
+        """Give those of some of the windows."""
+        arrays = {
+            name: array[places]
+            for name in ("true", "predicted", "subjects", "probabilities", "index", "starts")
+            if (array := getattr(self, name)) is not None
+        }
+        return replace(self, **arrays)
 
 
 @dataclass(frozen=True, kw_only=True)

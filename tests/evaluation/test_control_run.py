@@ -61,7 +61,7 @@ def part_of(folder, names):
 
 def test_every_control_is_of_the_same_kind(whole):
     controls = whole.metrics["controls"]
-    assert set(controls) == {"majority", "probe", "random_llm", *SIGNAL_CONTROLS}
+    assert set(controls) == {"majority", "probe", *SIGNAL_CONTROLS}
     own = set(whole.metrics) - {"controls", "missing", "missing_summary"}
     own -= {"split", "by", "llm", "data"}
     for found in controls.values():
@@ -73,11 +73,6 @@ def test_every_control_is_of_the_same_kind(whole):
 def test_without_a_signal_every_window_gets_the_same_answer(whole):
     confusion = np.array(whole.metrics["controls"]["text_only"]["confusion"])
     assert (confusion.sum(0) > 0).sum() == 1
-
-
-def test_a_random_llm_is_another_llm(whole):
-    drawn = whole.metrics["controls"]["random_llm"]["llm_fingerprint"]
-    assert drawn != whole.metrics["llm_fingerprint"]
 
 
 def test_answers_to_another_window_are_that_windows_answers(whole, store):
@@ -93,6 +88,17 @@ def test_answers_to_another_window_are_that_windows_answers(whole, store):
 def test_the_same_class_comes_from_other_people_where_there_are_any(model, store, split):
     found = evaluate_adapter(model, store, split, controls=True, rows=np.arange(len(store)))
     assert found.metrics["controls"]["same_class"]["from_another_person"] == 1.0
+
+
+def test_controls_on_fewer_windows_leave_the_score_as_it_is(model, store, split, whole):
+    fewer = evaluate_adapter(
+        model, store, split, controls=True, missing=True, control_windows=3
+    ).metrics
+    assert fewer["macro_f1"] == whole.metrics["macro_f1"]
+    for name in ("majority", "probe"):
+        assert fewer["controls"][name] == whole.metrics["controls"][name]
+    judged = [fewer["controls"][name] for name in SIGNAL_CONTROLS] + [*fewer["missing"].values()]
+    assert {row["windows"] for row in judged} == {3}
 
 
 def encoded(model, store, rows):
@@ -160,8 +166,8 @@ def test_windows_are_encoded_once_for_the_llm_and_the_probe(model, store, split,
 
     monkeypatch.setattr(model.adapter, "features", counted)
     evaluate_adapter(model, store, split, controls=True, missing=True)
-    # As they are, on the random LLM, and a pass a control and a subset.
-    passes = 1 + 1 + len(SIGNAL_CONTROLS) + len(SUBSETS)
+    # As they are, and a pass a control and a subset.
+    passes = 1 + len(SIGNAL_CONTROLS) + len(SUBSETS)
     learnt = len(split.train) + len(split.validation)
     assert sum(heard) == passes * len(split.test) + learnt
 

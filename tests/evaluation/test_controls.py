@@ -12,13 +12,10 @@ from sensor2llm.evaluation.controls import (
     hide_modality,
     majority,
     other_windows,
-    random_llm,
     same_class_windows,
 )
-from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.tasks.metrics import Predictions
-from tests.llm.tiny import tiny_folder
 
 
 def batch(rows=4):
@@ -145,16 +142,6 @@ def test_majority_says_the_training_windows_most_frequent_label():
 def test_majority_needs_a_training_label():
     with pytest.raises(DataError, match="no labelled training window"):
         majority(real(), np.array([-1]))
-
-
-def test_random_llm_has_the_shapes_and_none_of_the_weights():
-    llm = FrozenLLM.load(str(tiny_folder("llama")), dtype="float32")
-    drawn = random_llm(llm, seed=7)
-    assert drawn.width == llm.width
-    assert drawn.fingerprint() != llm.fingerprint()
-    assert drawn.fingerprint() == random_llm(llm, seed=7).fingerprint()
-    assert (drawn.soft_id, drawn.signal_id) == (llm.soft_id, llm.signal_id)
-    assert not any(p.requires_grad for p in drawn.model.parameters())
 
 
 def test_comparison_has_the_metrics_flips_and_the_difference():

@@ -199,14 +199,20 @@ def _controls(metrics: Mapping[str, Any]) -> str:
     rows = [["this adapter", f"{metrics['macro_f1']:.3f}", "", ""]]
     # Random weights that the bridge was never trained on show no more than that they are others.
     shown = {name: one for name, one in metrics["controls"].items() if name != "random_llm"}
-    for name, control in shown.items():
+    compared = [metrics, *shown.values()]
+    for place, (name, control) in enumerate(shown.items(), start=1):
+        if control["windows"] < metrics["windows"] and len(compared) == len(shown) + 1:
+            own = control["macro_f1"] + control["model_minus_control"]
+            some = f"this adapter, on {control['windows']} windows spread evenly, as below"
+            rows.append([some, f"{own:.3f}", "", ""])
+            compared.insert(place, {})
         between = control.get("model_minus_control_interval")
         difference = f"{control['model_minus_control']:+.3f}"
         if between:
             difference += f" ({between[0]:+.3f} to {between[1]:+.3f})"
         scores = [f"{control['macro_f1']:.3f}", difference, f"{control['flip_rate']:.0%}"]
         rows.append([CONTROLS.get(name, name), *scores])
-    return _probed_table(head, rows, [metrics, *shown.values()])
+    return _probed_table(head, rows, compared)
 
 
 def _missing(metrics: Mapping[str, Any]) -> str:

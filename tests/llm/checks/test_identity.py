@@ -224,7 +224,9 @@ def test_an_adapter_of_the_first_format_names_weights_and_configuration_alone(fo
     assert not changed.matches(old)
 
 
-@pytest.mark.parametrize("name", ["uci-har-bundled", "uci-har-questions-bundled", "wisdm-watch-bundled"])
+@pytest.mark.parametrize(
+    "name", ["uci-har-bundled", "uci-har-questions-bundled", "wisdm-watch-bundled"]
+)
 def test_released_adapters_know_the_bundled_model(name):
     stated = SensorAdapter.load(RELEASED / name).llm_identity
     bundled = stored_identity(BUNDLED)
