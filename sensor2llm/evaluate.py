@@ -25,6 +25,7 @@ def make_parser() -> VerbParser:
     add("--task", type=Task, default="classification", help=", ".join(TASKS))
     add("--controls", action="store_true", help="also every control: wrong or no signals …")
     add("--missing", action="store_true", help="also without every subset of the modalities")
+    add("--control_windows", type=int | None, help="both on so many windows at most")
     add("--finetuned", action="store_true", help="of an encoder: also a fine-tuned copy")
     add("--pictures", type=Path | None, metavar="FOLDER", help="draw the embeddings into it")
     add("--out", type=Path | None, help="folder of the results; by default the adapter's own")
