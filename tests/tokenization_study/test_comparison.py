@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.datasets.simulation.simulate import simulate_store
@@ -18,15 +19,18 @@ from tests.models import LABELS, small_adapter, text_adapter, tiny_llm
 from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_store
 from tokenization_study.__main__ import main
-from tokenization_study.comparison import prompts, run
+from tokenization_study.comparison import prompted, prompts, rows, run, states, table, unprompted
 from tokenization_study.comparison.config import ComparisonConfig
 from tokenization_study.comparison.sample import stratified_sample
 from tokenization_study.comparison.texts import WindowTexts
 
 CONFIG = ComparisonConfig(
     windows=12, validation_windows=6, train_windows=12, epochs=1, learned=1, shots=2,
-    serialisers=("plain", "digits_spaced"), rate_hz=4.0, soft_tokens=2,
+    serialisers=("plain", "digits_spaced"), rate_hz=4.0, soft_tokens=2, free_text=True,
 )  # fmt: skip
+
+
+ZERO_SHOT_ONLY = {"shots": 0, "soft_tokens": 0, "learned": 0, "rate_hz": 1000.0}
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +55,15 @@ def row_of(report, given, prompt):
 
 def test_every_promised_row_is_there(report):
     asked = Counter((r["input"], r["prompt"].partition(",")[0]) for r in report["rows"])
-    for form in ("raw numbers: plain", "raw numbers: digits_spaced", "summary statistics"):
-        assert asked[form, "zero-shot"] == asked[form, "few-shot"] == 1
-    assert sum(count for (_, how), count in asked.items() if how == "learned soft prompt") == 2
-    assert asked["summary statistics", "learned soft prompt"] == 1
+    for form in ("raw numbers: plain", "raw numbers: digits_spaced"):
+        assert asked[form, "zero-shot"] == asked[f"{form}, full rate", "zero-shot"] == 1
+    assert asked["summary statistics", "zero-shot"] == 1
+    for how in ("few-shot", "learned soft prompt", rows.STATES):
+        # The best form on validation people, and the statistics.
+        assert sum(count for (_, prompt), count in asked.items() if prompt == how) == 2
+        assert asked["summary statistics", how] == 1
+    for numbers in ("raw numbers", "raw numbers, full rate", "summary statistics"):
+        assert asked[numbers, rows.FOREST] == 2
     assert asked["encoded inputs", "adapter"] == 1
     assert asked["nothing", "the most frequent training label"] == 1
     assert asked["encoder features", "logistic regression"] == 1
@@ -64,29 +73,51 @@ def test_every_promised_row_is_there(report):
     assert judged == {report["windows"]}
 
 
+def test_rows_say_what_they_saw(report, folders):
+    encoded = row_of(report, "encoded inputs", "adapter")
+    plain = row_of(report, "plain", "zero-shot")
+    full = row_of(report, "plain, full rate", "zero-shot")
+    assert encoded["sensors"] == plain["sensors"] == full["sensors"]
+    assert plain["sensors"] == ", ".join(WindowStore.open(folders[1]).spec.names)
+    assert full["rates"] == encoded["rates"] != plain["rates"]
+    assert "4 Hz" in plain["rates"]
+    labels = {(r["input"], r["prompt"]): r["labels"] for r in report["rows"]}
+    assert labels["raw numbers: plain", "zero-shot"] == 0
+    assert labels["summary statistics", "few-shot, 2 examples"] == 2
+    assert labels["summary statistics", "learned soft prompt"] == CONFIG.train_windows
+    assert labels["raw numbers", f"{rows.FOREST}, as many labels as the LLM's rows"] == 12
+    assert labels["raw numbers", f"{rows.FOREST}, all labels"] == encoded["labels"] > 12
+
+
 def test_rows_count_every_position(report, folders):
     model = load_model(str(folders[0]), llm_folder())
     encoded = row_of(report, "encoded inputs", "adapter")
     assert encoded["positions"] == model.tokens_per_window
     plain = row_of(report, "plain", "zero-shot")
     store = WindowStore.open(folders[1])
-    texts = WindowTexts(store, np.arange(len(store)), CONFIG)
+    texts = WindowTexts(store, np.arange(len(store)), CONFIG, CONFIG.rate_hz)
     asked = prompts.text_model(model.adapter, model.llm, "zero_shot", texts.variables("plain"))
     text = texts.write("plain", [0])[0]
     words = len(model.llm.encode(asked.prompting.text(signal=text)))
     answer = asked.prompting.answers.table.shape[1]
     assert prompts.positions_of(asked, [text]).tolist() == [words + answer]
-    full = row_of(report, "full rate", "zero-shot")
+    full = row_of(report, "plain, full rate", "zero-shot")
     assert full["positions"] > plain["positions"]
-    assert full["macro_f1"] is None
+
+
+NEVER = {
+    prompted: ("ask", "learn_prompt", "measure_prior", "time_window", "read_states"),
+    unprompted: ("evaluate_adapter", "predict_by_forest"),
+}
 
 
 def test_a_second_run_asks_nothing_again(report, folders, monkeypatch):
     def never(*_, **__):
         raise AssertionError("a kept row was measured again")
 
-    for name in ("ask", "learn_prompt", "evaluate_adapter", "measure_prior"):
-        monkeypatch.setattr(run, name, never)
+    for module, names in NEVER.items():
+        for name in names:
+            monkeypatch.setattr(module, name, never)
     adapter, store, out = folders
     again = run.compare(str(adapter), store, out, CONFIG, llm=llm_folder(), command="typed")
     assert again == report
@@ -94,10 +125,10 @@ def test_a_second_run_asks_nothing_again(report, folders, monkeypatch):
 
 def test_other_prompts_are_measured_anew(report, folders, monkeypatch):
     asked = []
-    known = run.ask
-    monkeypatch.setattr(run, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
+    known = prompted.ask
+    monkeypatch.setattr(prompted, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
     adapter, store, out = folders
-    other = replace(CONFIG, serialisers=("plain",), decimals=1, shots=0, soft_tokens=0)
+    other = replace(CONFIG, serialisers=("plain",), decimals=1, **ZERO_SHOT_ONLY)
     run.compare(str(adapter), store, out.with_name("other"), other, llm=llm_folder())
     before = len(asked)
     changed = replace(other, decimals=3)
@@ -109,9 +140,9 @@ def test_other_prompts_are_measured_anew(report, folders, monkeypatch):
 def test_other_data_in_the_same_folder_are_measured_anew(folders, monkeypatch, tmp_path):
     """Though the windows that are judged are the same: examples and priors are of the others."""
     asked = []
-    known = run.ask
-    monkeypatch.setattr(run, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
-    few = replace(CONFIG, serialisers=("plain",), shots=0, soft_tokens=0)
+    known = prompted.ask
+    monkeypatch.setattr(prompted, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
+    few = replace(CONFIG, serialisers=("plain",), **ZERO_SHOT_ONLY)
     store = save_store(tmp_path / "store")
     for _ in range(2):
         run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm_folder())
@@ -144,6 +175,85 @@ def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
     row = row_of(found, "plain", "few-shot")
     assert row["prompt"] == "few-shot, 1 examples"
     assert row["not_fitting"] == row["windows"]
+    assert row["note"] == "not run: no window fits the context"
+
+
+def test_a_row_that_is_too_dear_is_timed_and_says_so(folders, monkeypatch, tmp_path):
+    """It is run once there is time, and stays when there is less again."""
+    monkeypatch.setattr(prompted, "time_window", lambda *_: 30.0)
+    adapter, store, _ = folders
+    few = replace(CONFIG, serialisers=("plain",), **ZERO_SHOT_ONLY)
+    dear = row_of(
+        run.compare(str(adapter), store, tmp_path, few, llm=llm_folder()), "plain", "zero"
+    )
+    assert (dear["macro_f1"], dear["seconds_per_window"]) == (None, 30.0)
+    asked = 12 + prompts.PRIOR_WINDOWS + 6
+    assert dear["note"] == f"not run: would take {asked * 30 / 60:.0f} min"
+    long = replace(few, row_minutes=asked / 2)
+    ran = row_of(
+        run.compare(str(adapter), store, tmp_path, long, llm=llm_folder()), "plain", "zero"
+    )
+    assert ran["macro_f1"] is not None
+    again = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())
+    assert row_of(again, "plain", "zero") == ran
+
+
+def test_a_killed_reading_of_states_goes_on(folders, monkeypatch, tmp_path):
+    model = load_model(str(folders[0]), llm_folder())
+    asked = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
+    texts = [f"{i}, 2" for i in range(5)]
+    monkeypatch.setattr(states, "AT_ONCE", 2)
+    whole = states.read_states(asked, texts, tmp_path / "whole")
+    known, read = states.window_states, []
+
+    def killed(model, text):
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        read.append(text)
+        return known(model, text)
+
+    monkeypatch.setattr(states, "window_states", killed)
+    with pytest.raises(KeyboardInterrupt):
+        states.read_states(asked, texts, tmp_path / "part")
+    read.clear()
+    np.testing.assert_array_equal(states.read_states(asked, texts, tmp_path / "part"), whole)
+    assert read == texts[2:]
+    ids = asked.prompting.ids(signal=texts[0])
+    assert whole.shape == (5, 2, 1 + model.llm.layers, model.llm.hidden_width)
+    last = model.llm.run(model.llm.embed(torch.tensor([ids])), states=True).hidden_states
+    np.testing.assert_allclose(whole[0, 0, -1], last[-1][0, -1].float(), atol=1e-2)
+    np.testing.assert_allclose(whole[0, 1, 1], last[1][0].float().mean(0), atol=1e-2)
+
+
+def test_a_probe_takes_the_layer_that_validation_people_choose():
+    """Layer 1 of the last position holds the labels; the others hold noise."""
+    generator, labels = np.random.default_rng(0), {}
+    read = {}
+    for part, count in (("train", 60), ("validation", 30), ("test", 30)):
+        labels[part] = np.arange(count) % 3
+        read[part] = generator.normal(size=(count, 2, 3, 4)).astype(np.float16)
+        read[part][:, 0, 1, :3] += 6 * np.eye(3)[labels[part]]
+    predicted, chosen = states.probe_states(read, labels, 3)
+    assert predicted.tolist() == labels["test"].tolist()
+    assert (chosen["layer"], chosen["pooling"]) == (1, "the last position")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ((0.95, 0.35, 0.85, 0.75, 0.65), "a random forest 0.850 with all labels or 0.750 with as"),
+        ((0.95, 0.35, 0.85, 0.75, 0.65), "states of the prompt reaches 0.650: 83 % of the gap"),
+        ((0.95, 0.35, 0.25, None, None), "a random forest 0.250: 0 % of the gap"),
+        ((0.95, 0.35, None, None, None), ""),
+        ((0.35, 0.95, 0.85, None, None), ""),
+    ],
+)
+def test_the_page_says_what_the_numbers_hold(verdict, words):
+    names = ("encoded", "best_raw", "best_forest", "best_forest_as_many_labels", "best_states")
+    figures = {f"{name}_macro_f1": value for name, value in zip(names, verdict, strict=True)}
+    sentence = table.blindness_sentence(figures)
+    assert words in sentence
+    assert bool(words) == bool(sentence)
 
 
 def test_the_sample_keeps_shares_of_people_and_labels():
@@ -162,23 +272,45 @@ def test_the_sample_keeps_shares_of_people_and_labels():
 
 def test_reduced_numbers_have_the_stated_rate_and_decimals(folders):
     store = WindowStore.open(folders[1])
-    texts = WindowTexts(store, np.arange(len(store)), CONFIG)
-    assert texts.modality.name == store.spec.names[0]
-    values = texts.reduced(0)
-    assert values.shape[1] == texts.modality.steps * 4.0 / texts.modality.rate_hz
-    np.testing.assert_array_equal(values, np.round(values, 2))
-    assert len(texts.write("plain", [0])[0].split("\n")) == len(texts.modality.channels)
+    texts = WindowTexts(store, np.arange(len(store)), CONFIG, 4.0)
+    window, lines = texts.reduced(0), texts.write("plain", [0])[0].split("\n")
+    assert set(window) <= set(store.spec.names)
+    for modality in store.spec.modalities:
+        rate = modality.rate_hz
+        if (values := window.get(modality.name)) is not None:
+            assert values.shape[1] == modality.steps * min(4.0, rate) / rate if rate else 1
+            np.testing.assert_array_equal(values, np.round(values, 2))
+        assert any(line.startswith(modality.name) for line in lines)
+    alone = WindowTexts(store, np.arange(len(store)), replace(CONFIG, modality=store.spec.names[0]))
+    assert len(alone.write("plain", [0])[0].split("\n")) == len(alone.modalities[0].channels)
+
+
+def test_a_forest_gets_exactly_the_numbers_of_the_text(folders):
+    store = WindowStore.open(folders[1])
+    texts = WindowTexts(store, np.arange(len(store)), CONFIG, 4.0)
+    written = [
+        float(number)
+        for line in texts.write("plain", [0])[0].split("\n")
+        if not line.endswith((":", "missing"))
+        for number in line.split(", ")
+    ]
+    numbers = texts.numbers("plain", np.arange(3))
+    assert numbers[0][~np.isnan(numbers[0])].tolist() == written
+    facts, text = texts.numbers("facts", np.arange(3)), texts.write("facts", [0])[0]
+    held = facts[0][~np.isnan(facts[0])]
+    assert len(held) > 3
+    assert all(f"{value:g}" in text for value in held)
 
 
 def test_beats_have_no_rate_and_are_written_whole(tmp_path):
     store = simulate_store(
         tmp_path / "beats", SimulationConfig(scenario="rhythm", subjects=3, sessions=1, bout_s=150)
     )
-    texts = WindowTexts(store, np.arange(len(store)), replace(CONFIG, decimals=0))
-    assert texts.rate_hz is None
-    whole = store[0].signals[texts.modality.name]
-    np.testing.assert_array_equal(texts.reduced(0), np.round(whole))
-    assert texts.reduction.endswith(f"(1 channel), all {whole.shape[1]} of a window, 0 decimals")
+    texts = WindowTexts(store, np.arange(len(store)), replace(CONFIG, decimals=0), 4.0)
+    (modality,) = texts.modalities
+    assert (texts.rates, texts.reduces) == ("each value", False)
+    whole = store[0].signals[modality.name]
+    np.testing.assert_array_equal(texts.reduced(0)[modality.name], np.round(whole))
     assert "rate_hz" not in texts.variables("plain")
 
 
@@ -188,7 +320,7 @@ def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path)
         *("--adapter", adapter, "--data", store, "--out", out, "--llm", llm_folder()),
         *("--windows", 12, "--validation-windows", 6, "--train-windows", 12, "--epochs", 1),
         *("--learned", 1, "--shots", 2, "--rate-hz", 4, "--soft-tokens", 2),
-        *("--serialisers", "[plain,digits_spaced]", "--json"),
+        *("--serialisers", "[plain,digits_spaced]", "--free-text", "true", "--json"),
     ]
     assert main(["compare", *map(str, words)]) == 0
     printed = json.loads(capsys.readouterr().out)
