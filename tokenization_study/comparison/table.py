@@ -85,7 +85,7 @@ def checks(rows: list[ComparisonRow]) -> dict[str, Any]:
         row for row in raw if row.prompt.startswith(FOREST) and row.labels in few
     )
     measured = [row for row in asked if row.macro_f1 is not None]
-    shortest = min(measured, key=lambda row: row.positions)
+    shortest = min(measured or asked, key=lambda row: row.positions)
     longest = max(asked, key=lambda row: row.positions)
     return {
         "encoded_macro_f1": encoded.macro_f1,
@@ -136,10 +136,14 @@ def markdown(report: dict[str, Any]) -> str:
 def encoded_sentence(verdict: Mapping[str, Any]) -> str:
     """Say how the encoded inputs stand against prompts of numbers."""
     above = "above every" if verdict["encoded_above_every_raw_row"] else "not above every"
+    others = f"{above} prompt of raw numbers; no such prompt was run"
+    if (best := verdict["best_raw"]) is not None:
+        others = (
+            f"{above} prompt of raw numbers; the best of those is {best} with "
+            f"{verdict['best_raw_macro_f1']:.3f}"
+        )
     return (
-        f"Encoded inputs reach macro-F1 {verdict['encoded_macro_f1']:.3f}, {above} prompt of raw "
-        f"numbers; the best of those is {verdict['best_raw']} with "
-        f"{verdict['best_raw_macro_f1']:.3f}. They take "
+        f"Encoded inputs reach macro-F1 {verdict['encoded_macro_f1']:.3f}, {others}. They take "
         f"{verdict['fewer_positions_than_longest_raw']:.0f} times fewer positions than the longest "
         f"({verdict['longest_raw']}), and {verdict['fewer_positions_than_shortest_raw']:.1f} times "
         f"fewer than the shortest that was run ({verdict['shortest_raw']})."
@@ -152,9 +156,9 @@ def blindness_sentence(verdict: Mapping[str, Any]) -> str:
     Empty where no forest was measured, or no prompt is below the encoded inputs.
     """
     prompt, forest = verdict["best_raw_macro_f1"], verdict["best_forest_macro_f1"]
-    gap = verdict["encoded_macro_f1"] - prompt
-    if forest is None or gap <= 0:
+    if forest is None or prompt is None or prompt >= verdict["encoded_macro_f1"]:
         return ""
+    gap = verdict["encoded_macro_f1"] - prompt
     texts = [f"The same numbers give a random forest {forest:.3f}"]
     if (few := verdict["best_forest_as_many_labels_macro_f1"]) is not None:
         texts[0] += f" with all labels or {few:.3f} with as many as the LLM's rows"
