@@ -1,9 +1,10 @@
 """The comparison of raw-number prompts with encoded inputs, on a tiny LLM."""
 
 import json
-import re
+import shutil
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,16 @@ from tests.models import LABELS, small_adapter, text_adapter, tiny_llm
 from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_store
 from tokenization_study.__main__ import main
-from tokenization_study.comparison import prompted, prompts, rows, run, states, table, unprompted
+from tokenization_study.comparison import (
+    forest,
+    prompted,
+    prompts,
+    rows,
+    run,
+    states,
+    table,
+    unprompted,
+)
 from tokenization_study.comparison.config import ComparisonConfig
 from tokenization_study.comparison.sample import stratified_sample
 from tokenization_study.comparison.texts import WindowTexts
@@ -34,18 +44,36 @@ CONFIG = ComparisonConfig(
 ZERO_SHOT_ONLY = {"shots": 0, "soft_tokens": 0, "learned": 0}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest, "TREES", 9)
+        yield
+
+
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, llm):
     base = tmp_path_factory.mktemp("comparison")
     template = PromptTemplate.load("activity")
-    adapter = small_adapter(tiny_llm(), template=template).save(base / "adapter")
+    loaded = FrozenLLM.load(llm, dtype="float32", device="cpu")
+    adapter = small_adapter(loaded, template=template).save(base / "adapter")
     return adapter, save_store(base / "store"), base / "out"
 
 
 @pytest.fixture(scope="module")
-def report(folders):
+def llm(tmp_path_factory):
+    """Give a tiny LLM whose context holds every prompt of numbers."""
+    folder = tmp_path_factory.mktemp("llm") / "long"
+    shutil.copytree(llm_folder(), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def report(folders, llm):
     adapter, store, out = folders
-    return run.compare(str(adapter), store, out, CONFIG, llm=llm_folder(), command="typed")
+    return run.compare(str(adapter), store, out, CONFIG, llm=llm, command="typed")
 
 
 def row_of(report, given, prompt):
@@ -72,6 +100,9 @@ def test_every_promised_row_is_there(report):
     assert len({tuple(row) for row in report["rows"]}) == 1
     judged = {r["windows"] for r in report["rows"]}
     assert judged == {report["windows"]}
+    assert {r["not_fitting"] for r in report["rows"]} == {0}
+    (timed,) = [r for r in report["rows"] if r["macro_f1"] is None]
+    assert timed["input"].endswith("full rate")  # the form that is not the best
 
 
 def test_rows_say_what_they_saw(report, folders):
@@ -82,6 +113,11 @@ def test_rows_say_what_they_saw(report, folders):
     assert plain["sensors"] == ", ".join(WindowStore.open(folders[1]).spec.names)
     assert full["rates"] == encoded["rates"] != plain["rates"]
     assert "4 Hz" in plain["rates"]
+    store = WindowStore.open(folders[1])
+    values = [sum(v.size for v in store[i].signals.values()) for i in report["index"]]
+    assert full["numbers"] == encoded["numbers"] == np.mean(values) > plain["numbers"]
+    assert plain["numbers"] == row_of(report, "raw numbers", rows.FOREST)["numbers"]
+    assert row_of(report, "summary statistics", "zero-shot")["sensors"] == plain["sensors"]
     labels = {(r["input"], r["prompt"]): r["labels"] for r in report["rows"]}
     assert labels["raw numbers: plain", "zero-shot"] == 0
     assert {n for (_, how), n in labels.items() if how.startswith("few-shot")} <= {1, 2}
@@ -90,8 +126,8 @@ def test_rows_say_what_they_saw(report, folders):
     assert labels["raw numbers", f"{rows.FOREST}, all labels"] == encoded["labels"] > 12
 
 
-def test_rows_count_every_position(report, folders):
-    model = load_model(str(folders[0]), llm_folder())
+def test_rows_count_every_position(report, folders, llm):
+    model = load_model(str(folders[0]), llm)
     encoded = row_of(report, "encoded inputs", "adapter")
     assert encoded["positions"] == model.tokens_per_window
     plain = row_of(report, "plain", "zero-shot")
@@ -112,7 +148,7 @@ NEVER = {
 }
 
 
-def test_a_second_run_asks_nothing_again(report, folders, monkeypatch):
+def test_a_second_run_asks_nothing_again(report, folders, monkeypatch, llm):
     def never(*_, **__):
         raise AssertionError("a kept row was measured again")
 
@@ -120,25 +156,25 @@ def test_a_second_run_asks_nothing_again(report, folders, monkeypatch):
         for name in names:
             monkeypatch.setattr(module, name, never)
     adapter, store, out = folders
-    again = run.compare(str(adapter), store, out, CONFIG, llm=llm_folder(), command="typed")
+    again = run.compare(str(adapter), store, out, CONFIG, llm=llm, command="typed")
     assert again == report
 
 
-def test_other_prompts_are_measured_anew(report, folders, monkeypatch):
+def test_other_prompts_are_measured_anew(report, folders, monkeypatch, llm):
     asked = []
     known = prompted.ask
     monkeypatch.setattr(prompted, "ask", lambda *a, **k: asked.append(1) or known(*a, **k))
     adapter, store, out = folders
     other = replace(CONFIG, serialisers=("plain",), decimals=1, **ZERO_SHOT_ONLY)
-    run.compare(str(adapter), store, out.with_name("other"), other, llm=llm_folder())
+    run.compare(str(adapter), store, out.with_name("other"), other, llm=llm)
     before = len(asked)
     changed = replace(other, decimals=3)
-    run.compare(str(adapter), store, out.with_name("other"), changed, llm=llm_folder())
+    run.compare(str(adapter), store, out.with_name("other"), changed, llm=llm)
     assert before == 4  # plain and facts, test and validation people
     assert len(asked) == 6  # the facts do not depend on decimals
 
 
-def test_other_data_in_the_same_folder_are_measured_anew(folders, monkeypatch, tmp_path):
+def test_other_data_in_the_same_folder_are_measured_anew(folders, monkeypatch, tmp_path, llm):
     """Though the windows that are judged are the same: examples and priors are of the others."""
     asked = []
     known = prompted.ask
@@ -146,17 +182,17 @@ def test_other_data_in_the_same_folder_are_measured_anew(folders, monkeypatch, t
     few = replace(CONFIG, serialisers=("plain",), **ZERO_SHOT_ONLY)
     store = save_store(tmp_path / "store")
     for _ in range(2):
-        run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm_folder())
+        run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm)
     assert len(asked) == 4  # plain and facts, test and validation people
     windows = list(WindowStore.open(store))
     windows[0] = replace(windows[0], start_s=0.5)
     WindowStore.write(store, SPEC, windows, LABELS, source="made up")
-    run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm_folder())
+    run.compare(str(folders[0]), store, tmp_path / "out", few, llm=llm)
     assert len(asked) == 8
 
 
-def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
-    model = load_model(str(folders[0]), llm_folder())
+def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch, llm):
+    model = load_model(str(folders[0]), llm)
     asked = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
     texts = ("1, 2", "1, 2, 3, 4, 5, 6, 7, 8, 9")
     positions = prompts.positions_of(asked, texts)
@@ -168,38 +204,72 @@ def test_windows_beyond_the_context_count_as_wrong(folders, monkeypatch):
     assert answers.probabilities is None
 
 
-def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path):
+def test_examples_are_as_many_as_fit(folders, monkeypatch, tmp_path, llm):
     monkeypatch.setattr(FrozenLLM, "context", 40)
     adapter, store, _ = folders
     few = replace(CONFIG, serialisers=("plain",), soft_tokens=0, shots=4)
-    found = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())
+    found = run.compare(str(adapter), store, tmp_path, few, llm=llm)
     row = row_of(found, "plain", "few-shot")
     assert row["prompt"] == "few-shot, 1 examples"
     assert row["not_fitting"] == row["windows"]
     assert row["note"] == "not run: no window fits the context"
 
 
-def test_a_row_that_is_too_dear_is_timed_and_says_so(folders, monkeypatch, tmp_path):
+def test_a_row_that_is_too_dear_is_timed_and_says_so(folders, monkeypatch, tmp_path, llm):
     """It is run once there is time, and stays when there is less again."""
     monkeypatch.setattr(prompted, "time_window", lambda *_: 30.0)
     adapter, store, _ = folders
     few = replace(CONFIG, serialisers=("plain",), **ZERO_SHOT_ONLY)
-    dear = row_of(
-        run.compare(str(adapter), store, tmp_path, few, llm=llm_folder()), "plain", "zero"
-    )
+    dear = row_of(run.compare(str(adapter), store, tmp_path, few, llm=llm), "plain", "zero")
     assert (dear["macro_f1"], dear["seconds_per_window"]) == (None, 30.0)
-    assert re.fullmatch(r"not run: would take \d+ min", dear["note"])
+    # What is asked, in label scoring and in the LLM's own words; a prior; and to choose the form.
+    asked = 2 * dear["windows"] + few.train_windows + few.validation_windows
+    assert dear["note"] == f"not run: would take {asked * 30 / 60:.0f} min"
     long = replace(few, row_minutes=1000.0)
-    ran = row_of(
-        run.compare(str(adapter), store, tmp_path, long, llm=llm_folder()), "plain", "zero"
-    )
+    ran = row_of(run.compare(str(adapter), store, tmp_path, long, llm=llm), "plain", "zero")
     assert ran["macro_f1"] is not None
-    again = run.compare(str(adapter), store, tmp_path, few, llm=llm_folder())
+    again = run.compare(str(adapter), store, tmp_path, few, llm=llm)
     assert row_of(again, "plain", "zero") == ran
 
 
-def test_a_killed_reading_of_states_goes_on(folders, monkeypatch, tmp_path):
-    model = load_model(str(folders[0]), llm_folder())
+TEXTS = ("1, 2", "3, 4, 5, 6, 7", "5, 7, 8", "2, 2, 2")
+
+
+@pytest.mark.parametrize("form", ["zero_shot", "few_shot"])
+def test_a_window_is_timed_as_it_is_asked(folders, monkeypatch, llm, form):
+    """Nothing of the timed window is cached before; what examples all windows share, is."""
+    examples = {"examples": [{"numbers": "1, 1", "label": "rest"}]}
+    model = load_model(str(folders[0]), llm)
+    model = prompts.text_model(model.adapter, model.llm, form, examples if "few" in form else {})
+    ran, known = [], FrozenLLM.run
+
+    def counted(self, vectors, *inputs, **options):
+        ran.append(vectors.shape[0] * vectors.shape[1])
+        return known(self, vectors, *inputs, **options)
+
+    monkeypatch.setattr(FrozenLLM, "run", counted)
+    monkeypatch.setattr(prompts, "time", SimpleNamespace(perf_counter=lambda: sum(ran)))
+    timed = prompts.time_window(model, prompts.TextRows(TEXTS, np.zeros(4, int)))
+    prompt, tree = model.prompting.ids(signal=TEXTS[1]), model.prompting.answers.tree
+    other = model.prompting.ids(signal=TEXTS[0])
+    head = next(i for i in range(len(prompt)) if prompt[i] != other[i])
+    assert timed == len(prompt) + len(tree) - (head if form == "few_shot" else 0)
+
+
+def test_windows_score_alone_what_they_score_together(folders, monkeypatch, llm):
+    model = load_model(str(folders[0]), llm, dtype="float32")
+    model = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
+    windows = prompts.TextRows(TEXTS, np.zeros(4, int))
+    batches, known = [], type(model).score
+    monkeypatch.setattr(type(model), "score", lambda m, b: batches.append(len(b)) or known(m, b))
+    alone = prompts.ask(model, windows, CONFIG).probabilities
+    monkeypatch.setattr(prompts, "runs_alone", lambda _: False)
+    np.testing.assert_allclose(prompts.ask(model, windows, CONFIG).probabilities, alone, atol=1e-5)
+    assert batches == [1, 1, 1, 1, 4]
+
+
+def test_a_killed_reading_of_states_goes_on(folders, monkeypatch, tmp_path, llm):
+    model = load_model(str(folders[0]), llm)
     asked = prompts.text_model(model.adapter, model.llm, "zero_shot", {})
     texts = [f"{i}, 2" for i in range(5)]
     monkeypatch.setattr(states, "AT_ONCE", 2)
@@ -314,10 +384,10 @@ def test_beats_have_no_rate_and_are_written_whole(tmp_path):
     assert "rate_hz" not in texts.variables("plain")
 
 
-def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path):
+def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path, llm):
     adapter, store, out = folders
     words = [
-        *("--adapter", adapter, "--data", store, "--out", out, "--llm", llm_folder()),
+        *("--adapter", adapter, "--data", store, "--out", out, "--llm", llm),
         *("--windows", 12, "--validation-windows", 6, "--train-windows", 12, "--epochs", 1),
         *("--learned", 1, "--shots", 2, "--rate-hz", 4, "--soft-tokens", 2),
         *("--serialisers", "[plain,digits_spaced]", "--free-text", "true", "--json"),
@@ -344,9 +414,9 @@ def test_the_verb_writes_what_the_audit_shows(report, folders, capsys, tmp_path)
         (["--data", "nowhere"], "nowhere"),
     ],
 )
-def test_wrong_input_is_one_line(folders, capsys, tmp_path, changed, message):
+def test_wrong_input_is_one_line(folders, capsys, tmp_path, changed, message, llm):
     adapter, store, _ = folders
-    given = {"--adapter": adapter, "--data": store, "--llm": llm_folder(), "--out": tmp_path / "o"}
+    given = {"--adapter": adapter, "--data": store, "--llm": llm, "--out": tmp_path / "o"}
     given |= dict(zip(changed[::2], changed[1::2], strict=True))
     words = [str(word) for pair in given.items() for word in pair]
     assert main(["compare", *words]) == 2

@@ -33,9 +33,9 @@ class ComparisonConfig:
     and the encoder's own rate: the best on validation people."""
     soft_tokens: int = 8
     """Vectors of a learned soft prompt."""
-    train_windows: int = 360
+    train_windows: int = 240
     """Labelled training windows of what is fitted to numbers; with 0 all that the encoder had."""
-    validation_windows: int = 60
+    validation_windows: int = 36
     """Windows of validation people: serialisers, soft prompts and layers are chosen on them."""
     epochs: int = 1
     """Passes over the training windows."""

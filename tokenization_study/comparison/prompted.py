@@ -60,7 +60,8 @@ class PromptedRows:
         if learned:
             blank = replace(blank, labels=len(c.sample.train))
         model = self._model(form, prompt, texts, variables)
-        cost = len(parts["test"]) * (1 + c.config.free_text) + PRIOR_WINDOWS
+        cost = len(parts["test"]) * (1 + c.config.free_text)
+        cost += min(PRIOR_WINDOWS, len(parts["train"]))
         cost += len(parts["validation"]) * (chooses or learned)
         cost += len(parts["train"]) * learned * BACKWARD * c.config.epochs
         settings = asdict(c.config)

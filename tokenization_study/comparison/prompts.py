@@ -26,7 +26,7 @@ from sensor2llm.training.loop import fit
 from tokenization_study.comparison.config import ComparisonConfig
 
 BATCH = 16
-PRIOR_WINDOWS = 32
+PRIOR_WINDOWS = 16
 BACKWARD = 3
 """What a training step of a prompt costs, in forwards."""
 POSITIONS_IN_TRAINING = 4096
@@ -112,17 +112,27 @@ def fitting(model: SensorLanguageModel, positions: np.ndarray) -> np.ndarray:
     return np.ones(len(positions), bool) if context is None else positions <= context
 
 
-def time_window(model: SensorLanguageModel, rows: TextRows) -> float:
-    """Score the longest window that fits twice, and give the seconds of the second time.
+def runs_alone(model: SensorLanguageModel) -> bool:
+    """Say whether each window is to be run by itself.
 
-    The first one also tries the LLM's shortcuts and computes what all prompts begin with.
+    A CPU gains nothing from a batch of long rows, and a prompt alone needs no mask: attention that
+    is causal takes half the products. Solved examples are shared: they are computed once.
+    """
+    return model.llm.device.type == "cpu" and "examples" not in model.prompting.template_values
+
+
+def time_window(model: SensorLanguageModel, rows: TextRows) -> float:
+    """Give the seconds of scoring the longest window that fits.
+
+    Other windows go first: they try the LLM's shortcuts and compute what all prompts begin with.
     """
     positions = positions_of(model, rows.texts)
-    longest = np.flatnonzero(fitting(model, positions))
-    row = longest[positions[longest].argmax()][None]
-    for _ in range(2):
-        before = time.perf_counter()
-        model.score(rows.batch(row))
+    fits = np.flatnonzero(fitting(model, positions))
+    *others, longest = fits[positions[fits].argsort(kind="stable")]
+    if others:
+        model.score(rows.batch(np.array(others[:1] if runs_alone(model) else others[:BATCH])))
+    before = time.perf_counter()
+    model.score(rows.batch(np.array([longest])))
     return time.perf_counter() - before
 
 
@@ -136,7 +146,7 @@ def ask(
     probabilities = np.full((len(rows), labels), np.nan, np.float32)
     written = np.full(len(rows), -1)
     answers, longest = model.prompting.answer_texts, model.prompting.answers.table.shape[1]
-    batches = list(_batches(positions, fits, config.tokens_at_once))
+    batches = list(_batches(positions, fits, 0 if runs_alone(model) else config.tokens_at_once))
     before = time.perf_counter()
     for batch in batches:
         probabilities[batch] = model.score(rows.batch(batch)).float().cpu().numpy()
@@ -166,7 +176,7 @@ def choose_examples(
 
 
 def _batches(positions: np.ndarray, fits: np.ndarray, most: int) -> Iterator[np.ndarray]:
-    """Give windows of like length together, at most so many positions at once."""
+    """Give windows of like length together, at most so many positions at once; one at least."""
     order = np.argsort(positions, kind="stable")
     order = order[fits[order]]
     while len(order):
@@ -181,7 +191,7 @@ def measure_prior(model: SensorLanguageModel, train: TextRows) -> None:
     rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
     rows = rows[fitting(model, positions_of(model, train.some(rows).texts))]
     if len(rows):
-        parts = np.array_split(rows, max(1, len(rows) // BATCH))
+        parts = np.array_split(rows, len(rows) if runs_alone(model) else max(1, len(rows) // BATCH))
         model.measure_prior(train.batch(part) for part in parts)
 
 

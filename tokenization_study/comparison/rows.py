@@ -13,7 +13,7 @@ from sensor2llm.training.record import write_json
 logger = logging.getLogger(__name__)
 # Of a row: in its file, not in the table.
 NOT_SHOWN = ("predicted", "validation_macro_f1")
-ENCODED = "encoded inputs"
+ENCODED, ADAPTER = "encoded inputs", "adapter"
 RAW = "raw numbers"
 ZERO_SHOT, FEW_SHOT, LEARNED = "zero-shot", "few-shot", "learned soft prompt"
 STATES = "linear probe of the LLM's hidden states"
@@ -29,6 +29,7 @@ class ComparisonRow:
         prompt: how it is asked, or how it is decided.
         sensors: whose values it is given.
         rates: at which rate.
+        numbers: mean numbers of a test window that it is given.
         labels: how many labelled training windows it is fitted to or shown.
         macro_f1: by label scoring, over all windows; None where nothing was run.
         interval: of it, 95 %, people resampled.
@@ -50,6 +51,7 @@ class ComparisonRow:
     prompt: str
     sensors: str = ""
     rates: str = ""
+    numbers: float = 0.0
     labels: int = 0
     macro_f1: float | None = None
     interval: tuple[float, float] | None = None

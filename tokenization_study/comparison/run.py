@@ -24,10 +24,16 @@ from sensor2llm.tasks.metrics import paired_difference
 from sensor2llm.training.record import versions, write_json
 from tokenization_study.comparison.config import FACTS, ComparisonConfig
 from tokenization_study.comparison.prompted import PromptedRows
-from tokenization_study.comparison.rows import FEW_SHOT, LEARNED, ZERO_SHOT, ComparisonRow
+from tokenization_study.comparison.rows import (
+    ADAPTER,
+    FEW_SHOT,
+    LEARNED,
+    ZERO_SHOT,
+    ComparisonRow,
+)
 from tokenization_study.comparison.setup import Comparison
 from tokenization_study.comparison.table import markdown, report_of
-from tokenization_study.comparison.unprompted import ENCODED_ROW, encoded_rows, forest_rows
+from tokenization_study.comparison.unprompted import encoded_rows, forest_rows
 
 
 def compare(
@@ -102,7 +108,7 @@ def _rows(comparison: Comparison) -> Iterator[ComparisonRow]:
 
 def _against_encoded(rows: list[ComparisonRow], comparison: Comparison) -> list[ComparisonRow]:
     """Add to each row how far the encoded inputs are above it, on the same windows."""
-    encoded = next(row for row in rows if row.name == ENCODED_ROW.name)
+    encoded = next(row for row in rows if row.prompt == ADAPTER)
     best = comparison.sample.predictions(np.array(encoded.predicted))
     compared = []
     for row in rows:

@@ -47,23 +47,31 @@ class Comparison:
         self.row_store = RowStore(self.out / "rows")
         shared = (self.store, self.sample.train, self.config)
         self.reduced, self.whole = WindowTexts(*shared, self.config.rate_hz), WindowTexts(*shared)
+        self.heard = replace(self.whole, config=replace(self.config, modality=None))
 
     @cached_property
     def same(self) -> list[str]:
-        """Name what all rows depend on: the LLM, as stored and in memory, and the windows."""
+        """Name what all rows depend on: the LLM, as stored and in memory, labels and windows."""
         llm, rows = self.model.llm, hashlib.sha256(np.asarray(self.sample.test).tobytes())
-        data = [self.store.fingerprint, rows.hexdigest()]
+        data = [self.store.fingerprint, rows.hexdigest(), *self.model.adapter.label_texts]
         return [llm.identity, llm.fingerprint(), *data, str(self.config.seed)]
 
     def blank(self, form: str, texts: WindowTexts, prompt: str) -> ComparisonRow:
         """Name a row and what it sees."""
         source = RAW if form == RAW else f"{RAW}: {form}"
-        rates = texts.rates
         if form == FACTS:
-            source, rates = "summary statistics", self.whole.rates
+            source, texts = "summary statistics", self.heard
         elif texts is self.whole and self.reduced.reduces:
             source += ", full rate"
-        return ComparisonRow(input=source, prompt=prompt, sensors=texts.sensors, rates=rates)
+        return replace(self.seen(texts, form), input=source, prompt=prompt)
+
+    def seen(self, texts: WindowTexts, form: str = RAW) -> ComparisonRow:
+        """Say which sensors a row sees, at which rate, and how many numbers of a test window."""
+        numbers = texts.numbers(form, self.sample.test)
+        mean = float((~np.isnan(numbers)).sum(1).mean())
+        return ComparisonRow(
+            input="", prompt="", sensors=texts.sensors, rates=texts.rates, numbers=mean
+        )
 
     def judged(
         self, blank: ComparisonRow, predicted: np.ndarray, probabilities: np.ndarray | None = None

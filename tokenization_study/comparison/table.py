@@ -21,6 +21,7 @@ COLUMNS = {
     "prompt": "prompt",
     "sensors": "sensors",
     "rates": "rate",
+    "numbers": "numbers",
     "positions": "positions",
     "labels": "labels used",
     "windows": "windows",
@@ -41,13 +42,14 @@ METHOD = (
     f"on {PRIOR_WINDOWS} training windows (their labels unseen).",
     "Free text is what the LLM writes of itself, read as a label or counted as unparsed; where the "
     "column is empty it was not asked (`--free-text`).",
+    "Numbers are what a window's text holds, or the encoder is given; positions count all that the "
+    "LLM runs: chat template, prompt, soft prompt, signal, longest answer.",
     "Labels used are labelled training windows that a row is fitted to or shown; the encoder and "
     "the adapter had theirs before.",
     "A row that would take longer than `--row-minutes` is not thinned out: it is timed on its "
     "longest window, and its note says what it would take.",
     "Layer and pooling of a probe of hidden states, and its penalty, are chosen on validation "
     "people; random forests have scikit-learn's settings, and nothing is chosen.",
-    "Positions count everything: chat template, prompt, soft prompt, signal, longest answer.",
     "A window that does not fit the LLM's context counts as wrong.",
     "Few-shot examples are training windows, labels in turn, as many as fit the context.",
     "Examples, soft prompts, probes and the encoder's own rate are for the serialisers that score "

@@ -12,6 +12,7 @@ from sensor2llm.evaluation.evaluation import evaluate_adapter
 from tokenization_study.comparison.config import FACTS
 from tokenization_study.comparison.forest import predict_by_forest
 from tokenization_study.comparison.rows import (
+    ADAPTER,
     ENCODED,
     FOREST,
     RAW,
@@ -28,7 +29,6 @@ CONTROLS = {
     "text_only": (ENCODED, "signal taken away (text only)"),
     "probe": ("encoder features", "logistic regression, no LLM"),
 }
-ENCODED_ROW = ComparisonRow(input=ENCODED, prompt="adapter")
 
 
 def encoded_rows(comparison: Comparison) -> Iterator[ComparisonRow]:
@@ -49,14 +49,12 @@ def encoded_rows(comparison: Comparison) -> Iterator[ComparisonRow]:
             results.update(score=score.metrics, text=text.metrics, predicted=predicted)
         return results
 
-    labels, saw = len(comparison.sample.all_train), {"sensors": comparison.whole.sensors}
-    saw |= {"rates": comparison.whole.rates}
-    blank = replace(ENCODED_ROW, labels=labels, **saw)
+    labels, seen = len(comparison.sample.all_train), comparison.seen(comparison.heard)
+    blank = replace(seen, input=ENCODED, prompt=ADAPTER, labels=labels)
     yield comparison.row_store.get(blank, inputs, lambda: encoded_row(blank, measured()))
     for name, (source, prompt) in CONTROLS.items():
-        blank = ComparisonRow(input=source, prompt=prompt, labels=labels)
-        if name == "probe":
-            blank = replace(blank, **saw)
+        blank = seen if name == "probe" else ComparisonRow(input="", prompt="")
+        blank = replace(blank, input=source, prompt=prompt, labels=labels)
 
         def make(blank: ComparisonRow = blank, control: str = name) -> ComparisonRow:
             metrics = measured()["score"]["controls"][control]
