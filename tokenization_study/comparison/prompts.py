@@ -130,7 +130,7 @@ def time_window(model: SensorLanguageModel, rows: TextRows) -> float:
     fits = np.flatnonzero(fitting(model, positions))
     *others, longest = fits[positions[fits].argsort(kind="stable")]
     if others:
-        model.score(rows.batch(np.array(others[:1] if runs_alone(model) else others[:BATCH])))
+        model.score(rows.batch(np.array(others[: 1 if runs_alone(model) else BATCH // 2])))
     before = time.perf_counter()
     model.score(rows.batch(np.array([longest])))
     return time.perf_counter() - before
