@@ -8,4 +8,4 @@ CONFIG = ComparisonConfig(
 )  # fmt: skip
 
 
-ZERO_SHOT_ONLY = {"shots": 0, "soft_tokens": 0, "learned": 0}
+ZERO_SHOT_ONLY = {"shots": 0, "soft_tokens": 0, "learned": 0, "free_text": False}

@@ -144,7 +144,7 @@ def test_a_row_that_is_too_dear_is_timed_and_says_so(folders, monkeypatch, tmp_p
     """It is run once there is time, and stays when there is less again."""
     monkeypatch.setattr(prompted, "time_window", lambda *_: 30.0)
     adapter, store, _ = folders
-    few = replace(CONFIG, serialisers=("plain",), **ZERO_SHOT_ONLY)
+    few = replace(CONFIG, serialisers=("plain",), **ZERO_SHOT_ONLY | {"free_text": True})
     dear = row_of(run.compare(str(adapter), store, tmp_path, few, llm=llm), "plain", "zero")
     assert (dear["macro_f1"], dear["seconds_per_window"]) == (None, 30.0)
     # What is asked, in label scoring and in the LLM's own words; a prior; and to choose the form.
