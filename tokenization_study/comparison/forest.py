@@ -17,4 +17,5 @@ def predict_by_forest(
 
     Nothing is chosen. A number that a window lacks is NaN, which a tree takes as a value.
     """
-    return RandomForestClassifier(TREES, random_state=seed).fit(train, labels).predict(test)
+    forest = RandomForestClassifier(TREES, random_state=seed).fit(train, labels)
+    return np.asarray(forest.predict(test))
