@@ -11,7 +11,10 @@ VALIDATION = "Chosen on validation people, who are never test people"
 STEPS = f"{VALIDATION}: which step's weights are kept. Settings are the recipe's."
 PROBES = f"{VALIDATION}: when training stops, and the regularisation of probes."
 FIXED = "Nothing was chosen on anybody: settings and steps are fixed"
-FORMS = f"{VALIDATION}: which form of numbers gets the learned soft prompt, and its weights."
+FORMS = (
+    f"{VALIDATION}: which form of numbers is tried further, and what is fitted to it (a soft "
+    "prompt's weights, a probe's layer)."
+)
 EXTENDED = (
     f"{FIXED}, with one exception: the adapter over three data sets was extended after a look at "
     "test people, from 100 to 300 steps and from one to three seeds after two misses."

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from benchmarks.chosen import CHOSEN
+from benchmarks.comparison_table import comparison
 from benchmarks.result_tables import RESULT_TABLES
 from benchmarks.study_tables import STUDY_TABLES
 from sensor2llm.evaluation.cards.adapter import repeats_text
@@ -187,27 +188,6 @@ def encoders() -> str:
         value = row.get("pooled", row.get("difference"))
         low, high = row["interval"]
         lines.append(f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |")
-    return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
-
-
-def comparison() -> str:
-    """Give the rows of the committed comparison that a reader asks for first."""
-    path = ROOT / "tokenization_study" / "examples" / "uci_har_comparison" / "comparison.json"
-    if not path.is_file():
-        return ""
-    result = json.loads(path.read_text(encoding="utf-8"))
-    best: dict[str, dict[str, Any]] = {}
-    for row in result["rows"]:
-        kind = f"{row['input'].split(':')[0]}, {row['prompt'].split(',')[0]}"
-        if (row["macro_f1"] or 0) >= (best.get(kind, {}).get("macro_f1") or 0):
-            best[kind] = row
-    lines = ["| best of each kind | macro-F1 (95 %) | positions | do not fit |", "|---" * 4 + "|"]
-    for row in sorted(best.values(), key=lambda r: -(r["macro_f1"] or 0)):
-        score = "–" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}{_between(row)}"
-        positions = f"{row['positions']:,.0f}" if row["positions"] else "–"
-        lines.append(
-            f"| {row['input']}, {row['prompt']} | {score} | {positions} | {row['not_fitting']} |"
-        )
     return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
 
 

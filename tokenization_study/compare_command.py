@@ -17,7 +17,7 @@ from tokenization_study.comparison.config import ComparisonConfig
 
 OPTIONS = ("adapter", "data", "out", "llm", "windows", "modality", "rate-hz", "decimals",
            "serialisers", "shots", "learned", "soft-tokens", "train-windows", "validation-windows",
-           "epochs", "learning-rate", "tokens-at-once", "seed", "json")  # fmt: skip
+           "epochs", "learning-rate", "row-minutes", "tokens-at-once", "seed", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:

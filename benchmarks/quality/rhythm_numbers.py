@@ -5,8 +5,8 @@
 
 The first command leaves an adapter a fold. The second asks the same frozen LLM about some of each
 fold's test windows, spread over records and rhythms: with the numbers as text (zero-shot, few-shot,
-with a learned soft prompt), with encoded inputs, and without any LLM. What all folds said is judged
-together. A row that is there is not asked again.
+with a learned soft prompt, by a probe of its hidden states), with encoded inputs, and without any
+LLM. What all folds said is judged together. A row that is there is not asked again.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.metrics import Predictions, measure, paired_difference
 from sensor2llm.training.record import write_json
 from tokenization_study.comparison.config import ComparisonConfig
-from tokenization_study.comparison.run import ENCODED, compare
+from tokenization_study.comparison.rows import ADAPTER, ENCODED, FEW_SHOT, RAW, ZERO_SHOT
+from tokenization_study.comparison.run import compare
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "rhythm_numbers"
 FORMS = ("plain", "digits_spaced")
-FEW = "few-shot"
 
 
 def compared(options: argparse.Namespace) -> Iterator[Path]:
@@ -62,10 +62,10 @@ def said_by_row(folder: Path) -> dict[tuple[str, str], list[int]]:
     for path in sorted((folder / "rows").glob("*.json")):
         row = json.loads(path.read_text(encoding="utf-8"))["row"]
         if row["predicted"]:
-            prompt = FEW if row["prompt"].startswith(FEW) else row["prompt"]
-            # Each fold's validation people choose which form gets the learned prompt.
-            learned = prompt == "learned soft prompt" and row["input"].startswith("raw numbers")
-            predicted["raw numbers" if learned else row["input"], prompt] = row["predicted"]
+            prompt = FEW_SHOT if row["prompt"].startswith(FEW_SHOT) else row["prompt"]
+            # Each fold's validation people choose which form gets more than a zero-shot prompt.
+            chosen = prompt != ZERO_SHOT and row["input"].startswith(RAW)
+            predicted[RAW if chosen else row["input"], prompt] = row["predicted"]
     return predicted
 
 
@@ -92,7 +92,7 @@ def pooled(store: WindowStore, folders: Sequence[Path]) -> dict[tuple[str, str],
 
 def rows_of(predictions: Mapping[tuple[str, str], Predictions]) -> list[dict[str, Any]]:
     """Measure every row, and how far the encoded inputs are above it on the same windows."""
-    encoded, rows = predictions[ENCODED.input, ENCODED.prompt], []
+    encoded, rows = predictions[ENCODED, ADAPTER], []
     for (source, prompt), p in predictions.items():
         metrics = measure(p)
         above, interval = paired_difference(encoded, p)
@@ -123,7 +123,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
         above = f"{row['encoded_minus_this']:+.3f}"
         if row["encoded_minus_this_interval"]:
             above += " ({:+.3f} to {:+.3f})".format(*row["encoded_minus_this_interval"])
-        if (row["input"], row["prompt"]) == (ENCODED.input, ENCODED.prompt):
+        if (row["input"], row["prompt"]) == (ENCODED, ADAPTER):
             above = ""
         lines.append(
             f"| {row['input']} | {row['prompt']} | {row['macro_f1']:.3f} ({low:.3f} to {high:.3f}) "

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.rhythm_numbers import (
-    FEW,
     compared,
     parser,
     pooled,
@@ -17,6 +16,7 @@ from benchmarks.quality.rhythm_numbers import (
 from sensor2llm.errors import DataError
 from sensor2llm.signals.store.store import WindowStore
 from tests.signals.stores import SPEC, make_windows
+from tokenization_study.comparison.rows import STATES
 
 LABELS = ("rest", "walk", "run")
 ENCODED = ("encoded inputs", "adapter")
@@ -42,12 +42,13 @@ def folders(store, tmp_path):
     labels = np.asarray(store.labels)
     found = []
     for number, index in enumerate((range(3, 12), range(12, 20))):
-        true = labels[list(index)].tolist()
+        true, chosen = labels[list(index)].tolist(), ("plain", "csv")[number]
         answers = {
             ENCODED: true,
             ("raw numbers: plain", "zero-shot"): [0] * len(true),
-            ("raw numbers: plain", f"few-shot, {number + 3} examples"): true,
-            (f"raw numbers: {('plain', 'csv')[number]}", "learned soft prompt"): true,
+            (f"raw numbers: {chosen}", f"few-shot, {number + 3} examples"): true,
+            (f"raw numbers: {chosen}", "learned soft prompt"): true,
+            (f"raw numbers: {chosen}", STATES): true,
             ("nothing", "the most frequent training label"): [],
         }
         found.append(fold(tmp_path / f"fold{number}", list(index), answers))
@@ -56,8 +57,8 @@ def folders(store, tmp_path):
 
 def test_rows_of_all_folds_meet_under_one_name(folders):
     assert set(said_by_row(folders[1])) == {
-        ENCODED, ("raw numbers: plain", "zero-shot"), ("raw numbers: plain", FEW),
-        ("raw numbers", "learned soft prompt"),
+        ENCODED, ("raw numbers: plain", "zero-shot"), ("raw numbers", "few-shot"),
+        ("raw numbers", "learned soft prompt"), ("raw numbers", STATES),
     }  # fmt: skip
 
 

@@ -16,40 +16,45 @@ FACTS = "facts"
 class ComparisonConfig:
     """Which windows, how raw numbers are reduced, and what each prompt may learn from."""
 
-    windows: int = 600
+    windows: int = 120
     """Test windows, the same for every row: stratified by person and label."""
     modality: str | None = None
-    """Modality that raw rows write; unset: total_acc where there is one, else the first."""
+    """The one modality that raw rows write; unset: all that the encoder hears."""
     rate_hz: float = 10.0
-    """Rate that raw rows are reduced to."""
+    """Rate that raw rows are reduced to; each form is also tried at the encoder's own rate."""
     decimals: int = 2
     """Decimals that raw rows are rounded to."""
-    serialisers: tuple[str, ...] = NAMES
+    serialisers: tuple[str, ...] = ("plain", "digits_spaced", "scaled_integer", "bins")
     """How raw rows write their numbers."""
     shots: int = 6
     """Solved training windows in a few-shot prompt, labels in turn; fewer where they do not fit."""
-    learned: int = 2
-    """How many serialisers also get a learned soft prompt: the best on validation people."""
+    learned: int = 1
+    """How many serialisers also get examples, a learned soft prompt, a probe of the LLM's states
+    and the encoder's own rate: the best on validation people."""
     soft_tokens: int = 8
     """Vectors of a learned soft prompt."""
-    train_windows: int = 1200
-    """Training windows that a soft prompt learns from."""
-    validation_windows: int = 120
-    """Windows of validation people: the serialisers and the soft prompts are chosen on them."""
-    epochs: int = 3
+    train_windows: int = 240
+    """Labelled training windows of what is fitted to numbers; with 0 all that the encoder had."""
+    validation_windows: int = 36
+    """Windows of validation people: serialisers, soft prompts and layers are chosen on them."""
+    epochs: int = 1
     """Passes over the training windows."""
     learning_rate: float = 1e-2
     """Of the soft prompts."""
+    free_text: bool = False
+    """Let the LLM also answer each window in its own words, which takes as long again."""
+    row_minutes: float = 10.0
+    """A row that would take longer is timed on one window, not run, and says so."""
     tokens_at_once: int = 16_384
     """Positions in one batch."""
     seed: int = 0
     """Of the sample, the examples, the soft prompts and the bootstrap."""
 
     def __post_init__(self) -> None:
-        for name in ("windows", "rate_hz", "validation_windows", "train_windows", "epochs"):
+        for name in ("windows", "rate_hz", "validation_windows", "epochs", "row_minutes"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("shots", "learned", "soft_tokens", "decimals"):
+        for name in ("shots", "learned", "soft_tokens", "decimals", "train_windows"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         if unknown := set(self.serialisers) - set(NAMES):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import FeatureBatch
 from sensor2llm.adapter.parts import AdapterData, AdapterPrompt, LLMReference, LLMTuning
+from sensor2llm.llm.checks.shortcuts import Shortcuts
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
@@ -25,7 +26,13 @@ from sensor2llm.training.loop import fit
 from tokenization_study.comparison.config import ComparisonConfig
 
 BATCH = 16
-PRIOR_WINDOWS = 64
+PRIOR_WINDOWS = 16
+BACKWARD = 3
+"""What a training step of a prompt costs, in forwards."""
+POSITIONS_IN_TRAINING = 4096
+TRIED_AT = 1024
+"""Shortcuts that hold at so many positions are taken at any length: trials of the longest prompts
+would cost more than their rows."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ def text_model(
     soft_tokens: int = 0,
 ) -> SensorLanguageModel:
     """Build a model that reads windows as text, with the labels and template of an adapter."""
+    llm = _settled(llm)
     config = SoftPromptConfig(tokens=soft_tokens)
     reader = SensorAdapter(
         data=AdapterData(
@@ -82,6 +90,16 @@ def text_model(
     ).eval()
 
 
+def _settled(llm: FrozenLLM) -> FrozenLLM:
+    """Take at any length the shortcuts that hold at `TRIED_AT`, where no layer has a window."""
+    if llm.runner.window is not None or (llm.context or TRIED_AT) < TRIED_AT:
+        return llm
+    tried = llm.shortcuts(TRIED_AT)
+    return llm.with_shortcuts(
+        Shortcuts(**{f.name: getattr(tried, f.name) for f in fields(Shortcuts)})
+    )
+
+
 def positions_of(model: SensorLanguageModel, texts: Sequence[str]) -> Int[np.ndarray, " window"]:
     """Count every position of each window: prompt, soft prompt and the longest answer."""
     answer = model.prompting.answers.table.shape[1]
@@ -94,8 +112,32 @@ def fitting(model: SensorLanguageModel, positions: np.ndarray) -> np.ndarray:
     return np.ones(len(positions), bool) if context is None else positions <= context
 
 
+def runs_alone(model: SensorLanguageModel) -> bool:
+    """Say whether each window is to be run by itself.
+
+    A CPU gains nothing from a batch of long rows, and a prompt alone needs no mask: attention that
+    is causal takes half the products. Solved examples are shared: they are computed once.
+    """
+    return model.llm.device.type == "cpu" and "examples" not in model.prompting.template_values
+
+
+def time_window(model: SensorLanguageModel, rows: TextRows) -> float:
+    """Give the seconds of scoring the longest window that fits.
+
+    Other windows go first: they try the LLM's shortcuts and compute what all prompts begin with.
+    """
+    positions = positions_of(model, rows.texts)
+    fits = np.flatnonzero(fitting(model, positions))
+    *others, longest = fits[positions[fits].argsort(kind="stable")]
+    if others:
+        model.score(rows.batch(np.array(others[: 1 if runs_alone(model) else BATCH // 2])))
+    before = time.perf_counter()
+    model.score(rows.batch(np.array([longest])))
+    return time.perf_counter() - before
+
+
 def ask(
-    model: SensorLanguageModel, rows: TextRows, config: ComparisonConfig, *, write: bool = True
+    model: SensorLanguageModel, rows: TextRows, config: ComparisonConfig, *, write: bool = False
 ) -> PromptAnswers:
     """Score every label for every window that fits; with `write` the LLM also answers itself."""
     positions = positions_of(model, rows.texts)
@@ -104,7 +146,7 @@ def ask(
     probabilities = np.full((len(rows), labels), np.nan, np.float32)
     written = np.full(len(rows), -1)
     answers, longest = model.prompting.answer_texts, model.prompting.answers.table.shape[1]
-    batches = list(_batches(positions, fits, config.tokens_at_once))
+    batches = list(_batches(positions, fits, 0 if runs_alone(model) else config.tokens_at_once))
     before = time.perf_counter()
     for batch in batches:
         probabilities[batch] = model.score(rows.batch(batch)).float().cpu().numpy()
@@ -134,7 +176,7 @@ def choose_examples(
 
 
 def _batches(positions: np.ndarray, fits: np.ndarray, most: int) -> Iterator[np.ndarray]:
-    """Give windows of like length together, at most so many positions at once."""
+    """Give windows of like length together, at most so many positions at once; one at least."""
     order = np.argsort(positions, kind="stable")
     order = order[fits[order]]
     while len(order):
@@ -149,7 +191,7 @@ def measure_prior(model: SensorLanguageModel, train: TextRows) -> None:
     rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
     rows = rows[fitting(model, positions_of(model, train.some(rows).texts))]
     if len(rows):
-        parts = np.array_split(rows, max(1, len(rows) // BATCH))
+        parts = np.array_split(rows, len(rows) if runs_alone(model) else max(1, len(rows) // BATCH))
         model.measure_prior(train.batch(part) for part in parts)
 
 
@@ -168,9 +210,12 @@ def learn_prompt(
         )
         for rows in (train, validation)
     ]
+    longest = int(positions_of(model, train.texts).max())
+    halvings = (-(-BATCH * longest // POSITIONS_IN_TRAINING) - 1).bit_length()
     loop = LoopConfig(
         epochs=config.epochs,
         batch_size=BATCH,
+        gradient_accumulation=min(2**halvings, BATCH),
         learning_rate=config.learning_rate,
         weight_decay=0.0,
         warmup_share=0.05,

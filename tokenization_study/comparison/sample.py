@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.evaluation.evaluation import checked_split
-from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.splits.splits import Split, few_shots, label_fraction
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.metrics import Predictions
@@ -35,22 +35,32 @@ class ComparisonSample:
                              "the adapter")  # fmt: skip
 
     @cached_property
+    def all_train(self) -> Rows:
+        """Give the labelled windows that taught the adapter."""
+        rows, recipe = self.windows.labelled(self.split.train), self.adapter.recipe or {}
+        seed = recipe.get("loop", {}).get("seed", 0)
+        if (share := recipe.get("label_fraction", 1.0)) < 1:
+            rows = label_fraction(self.windows.store, rows, share, seed)
+        shots = recipe.get("shots")
+        return rows if shots is None else few_shots(self.windows.store, rows, shots, seed)
+
+    @cached_property
     def train(self) -> Rows:
-        """Give the training windows that soft prompts and examples are of."""
-        return self._draw("train", self.config.train_windows)
+        """Give those of them that prompts, priors and probes of raw rows learn from."""
+        return self._draw(self.all_train, self.config.train_windows or len(self.all_train))
 
     @cached_property
     def validation(self) -> Rows:
         """Give the windows that serialisers and soft prompts are chosen on."""
-        return self._draw("validation", self.config.validation_windows)
+        return self._draw(self.split["validation"], self.config.validation_windows)
 
     @cached_property
     def test(self) -> Rows:
         """Give the windows that are judged."""
-        return self._draw("test", self.config.windows)
+        return self._draw(self.split["test"], self.config.windows)
 
-    def _draw(self, part: str, count: int) -> Rows:
-        rows = self.windows.labelled(self.split[part])
+    def _draw(self, rows: Rows, count: int) -> Rows:
+        rows = self.windows.labelled(rows)
         people = np.asarray(self.windows.store.subject_ids)[rows]
         return stratified_sample(rows, people, self.windows.labels[rows], count, self.config.seed)
 

@@ -1,161 +1,61 @@
-"""The rows of the comparison, each kept as it is measured, and their table.
+"""The comparison's table: plain JSON, Markdown, and sentences about it."""
 
-The table is plain JSON, Markdown, and sentences about it.
-"""
-
-import hashlib
-import json
-import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sensor2llm.training.record import write_json
+from tokenization_study.comparison.prompts import PRIOR_WINDOWS
+from tokenization_study.comparison.rows import (
+    ENCODED,
+    FEW_SHOT,
+    FOREST,
+    LEARNED,
+    RAW,
+    STATES,
+    ZERO_SHOT,
+    ComparisonRow,
+)
 
-logger = logging.getLogger(__name__)
-SCHEMA_VERSION = 1
-# Of a row: in its file, not in the table.
-NOT_SHOWN = ("predicted", "validation_macro_f1")
+SCHEMA_VERSION = 2
 COLUMNS = {
     "input": "input",
     "prompt": "prompt",
+    "sensors": "sensors",
+    "rates": "rate",
+    "numbers": "numbers",
+    "positions": "positions",
+    "labels": "labels used",
+    "windows": "windows",
     "macro_f1": "macro-F1",
     "interval": "95 % interval",
     "written_macro_f1": "macro-F1, free text",
     "unparsed_rate": "unparsed",
-    "positions": "positions",
     "not_fitting": "do not fit",
     "seconds_per_window": "s a window",
     "encoded_minus_this": "encoded above by",
     "encoded_minus_this_interval": "interval of that",
+    "note": "note",
 }
+WORDS = ("input", "prompt", "sensors", "rates", "note")
 METHOD = (
     "All rows judge the same test windows, drawn once by person and label.",
     "Labels are scored: the likeliest label, its end of turn included, less what the label scores "
-    "on 64 training windows (their labels unseen).",
-    "Free text is what the LLM writes of itself, read as a label or counted as unparsed.",
-    "Positions count everything: chat template, prompt, soft prompt, signal, longest answer.",
+    f"on {PRIOR_WINDOWS} training windows (their labels unseen).",
+    "Free text is what the LLM writes of itself, read as a label or counted as unparsed; where the "
+    "column is empty it was not asked (`--free-text`).",
+    "Numbers are what a window's text holds, or the encoder is given; positions count all that the "
+    "LLM runs: chat template, prompt, soft prompt, signal, longest answer.",
+    "Labels used are labelled training windows that a row is fitted to or shown; the encoder and "
+    "the adapter had theirs before.",
+    "A row that would take longer than `--row-minutes` is not thinned out: it is timed on its "
+    "longest window, and its note says what it would take.",
+    "Layer and pooling of a probe of hidden states, and its penalty, are chosen on validation "
+    "people; random forests have scikit-learn's settings, and nothing is chosen.",
     "A window that does not fit the LLM's context counts as wrong.",
     "Few-shot examples are training windows, labels in turn, as many as fit the context.",
-    "Soft prompts are learned for the serialisers that score best zero-shot on validation people.",
+    "Examples, soft prompts, probes and the encoder's own rate are for the serialisers that score "
+    "best zero-shot on validation people.",
     "Intervals resample people.",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonRow:
-    """What one way to give windows to the frozen LLM reached; the columns of the table.
-
-    Args:
-        input: what the LLM (or the control) is given.
-        prompt: how it is asked, or how it is decided.
-        macro_f1: by label scoring, over all windows; None where nothing was run.
-        interval: of it, 95 %, people resampled.
-        written_macro_f1: by what the LLM writes of itself; None where it writes nothing.
-        unparsed_rate: share of written answers that are no label.
-        positions: mean positions a window, everything counted.
-        not_fitting: windows that are longer than the LLM's context; they count as wrong.
-        windows: how many were judged.
-        seconds_per_window: of label scoring, on this machine.
-        encoded_minus_this: the encoded inputs' macro-F1 less this row's.
-        encoded_minus_this_interval: of it, 95 %, people resampled.
-        predicted: each window's label by scoring, -1 for none (kept, not shown).
-        validation_macro_f1: on windows of validation people (kept, not shown).
-    """
-
-    input: str
-    prompt: str
-    macro_f1: float | None = None
-    interval: tuple[float, float] | None = None
-    written_macro_f1: float | None = None
-    unparsed_rate: float | None = None
-    positions: float = 0.0
-    not_fitting: int = 0
-    windows: int = 0
-    seconds_per_window: float | None = None
-    encoded_minus_this: float | None = None
-    encoded_minus_this_interval: tuple[float, float] | None = None
-    predicted: tuple[int, ...] = ()
-    validation_macro_f1: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Name the row's file."""
-        words = f"{self.input} {self.prompt}".lower()
-        return "_".join("".join(c if c.isalnum() else " " for c in words).split())
-
-    def shown(self) -> dict[str, Any]:
-        """Give the columns of the table."""
-        plain = {k: v for k, v in asdict(self).items() if k not in NOT_SHOWN}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
-
-
-def digest(*parts: Any) -> str:
-    """Hash what a row depends on."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@dataclass(frozen=True)
-class RowStore:
-    """Rows by the exact inputs they were made from, a file each."""
-
-    folder: Path
-
-    def get(
-        self, blank: ComparisonRow, inputs: str, make: Callable[[], ComparisonRow]
-    ) -> ComparisonRow:
-        """Read a row that was made from these inputs, or make it and keep it."""
-        path = self.folder / f"{blank.name}.json"
-        if (cached := _read(path)) and cached.get("inputs") == inputs:
-            return _row(cached["row"])
-        row = make()
-        write_json(path, {"inputs": inputs, "row": asdict(row)})
-        f1 = "counted only" if row.macro_f1 is None else f"macro-F1 {row.macro_f1:.3f}"
-        logger.info("%s, %s: %s, %.0f positions", row.input, row.prompt, f1, row.positions)
-        return row
-
-
-def _row(plain: dict[str, Any]) -> ComparisonRow:
-    row = ComparisonRow(**plain)
-    return replace(
-        row,
-        predicted=tuple(row.predicted),
-        interval=None if row.interval is None else (row.interval[0], row.interval[1]),
-    )
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def encoded_row(blank: ComparisonRow, results: dict[str, Any]) -> ComparisonRow:
-    """Fill the adapter's row from its evaluations by score and by text."""
-    score, text = results["score"], results["text"]
-    row = with_metrics(blank, score, positions=score["tokens_per_window"])
-    return replace(
-        row,
-        written_macro_f1=text["macro_f1"],
-        unparsed_rate=text["unparsed_rate"],
-        seconds_per_window=1 / max(score["windows_per_s"], 1e-9),
-        predicted=results["predicted"],
-    )
-
-
-def with_metrics(blank: ComparisonRow, metrics: dict[str, Any], positions: float) -> ComparisonRow:
-    """Fill a row from an evaluation's metrics."""
-    interval = metrics["interval"]
-    return replace(
-        blank,
-        macro_f1=metrics["macro_f1"],
-        interval=(interval[0], interval[1]) if interval else None,
-        positions=float(positions),
-        windows=metrics["windows"],
-    )
 
 
 def report_of(rows: list[ComparisonRow], facts: dict[str, Any]) -> dict[str, Any]:
@@ -170,46 +70,62 @@ def report_of(rows: list[ComparisonRow], facts: dict[str, Any]) -> dict[str, Any
 
 
 def checks(rows: list[ComparisonRow]) -> dict[str, Any]:
-    """Say how the encoded inputs stand against the raw rows."""
-    encoded = next(row for row in rows if row.input == "encoded inputs" and row.predicted)
-    raw = [row for row in rows if row.input.startswith("raw numbers") and row.macro_f1 is not None]
-    full = next(row for row in rows if "full rate" in row.input)
-    best = max(raw, key=lambda row: row.macro_f1 or 0.0)
-    shortest = min(raw, key=lambda row: row.positions)
+    """Say how the encoded inputs stand against the raw rows, and what those rows' numbers hold."""
+    encoded = next(row for row in rows if row.input == ENCODED and row.predicted)
+    raw = [row for row in rows if row.input.startswith(RAW)]
+    asked = [row for row in raw if row.prompt.startswith((ZERO_SHOT, FEW_SHOT, LEARNED))]
+    best = {
+        name: _best(row for row in raw if row.prompt.startswith(prompts))
+        for name, prompts in (
+            ("best_raw", (ZERO_SHOT, FEW_SHOT, LEARNED)),
+            ("best_states", (STATES,)),
+            ("best_forest", (FOREST,)),
+        )
+    }
+    few = [row.labels for row in raw if row.prompt.startswith(STATES)]
+    best["best_forest_as_many_labels"] = _best(
+        row for row in raw if row.prompt.startswith(FOREST) and row.labels in few
+    )
+    measured = [row for row in asked if row.macro_f1 is not None]
+    shortest = min(measured or asked, key=lambda row: row.positions)
+    longest = max(asked, key=lambda row: row.positions)
     return {
         "encoded_macro_f1": encoded.macro_f1,
-        "best_raw": f"{best.input}, {best.prompt}",
-        "best_raw_macro_f1": best.macro_f1,
+        **{name: _named(row) for name, row in best.items()},
+        **{f"{name}_macro_f1": row.macro_f1 if row else None for name, row in best.items()},
         "encoded_above_every_raw_row": all(
-            (encoded.macro_f1 or 0.0) > (row.macro_f1 or 0.0) for row in raw
+            (encoded.macro_f1 or 0.0) > (row.macro_f1 or 0.0) for row in measured
         ),
-        "shortest_raw": f"{shortest.input}, {shortest.prompt}",
+        "shortest_raw": _named(shortest),
         "fewer_positions_than_shortest_raw": shortest.positions / encoded.positions,
-        "fewer_positions_than_full_rate": full.positions / encoded.positions,
+        "longest_raw": _named(longest),
+        "fewer_positions_than_longest_raw": longest.positions / encoded.positions,
     }
+
+
+def _best(rows: Iterable[ComparisonRow]) -> ComparisonRow | None:
+    measured = [row for row in rows if row.macro_f1 is not None]
+    return max(measured, key=lambda row: row.macro_f1 or 0.0, default=None)
+
+
+def _named(row: ComparisonRow | None) -> str | None:
+    return None if row is None else f"{row.input}, {row.prompt}"
 
 
 def markdown(report: dict[str, Any]) -> str:
     """Write the comparison for people."""
-    verdict = report["checks"]
-    above = "above every" if verdict["encoded_above_every_raw_row"] else "not above every"
     lines = [
         "# Raw numbers against encoded inputs",
         "",
         f"{report['windows']} test windows of {report['people']} people ({report['data']}), "
         f"the frozen LLM {report['llm']}, adapter {report['adapter']}.",
         "",
-        f"Encoded inputs reach macro-F1 {verdict['encoded_macro_f1']:.3f}, {above} raw row; the "
-        f"best of those is {verdict['best_raw']} with {verdict['best_raw_macro_f1']:.3f}. They "
-        f"take {verdict['fewer_positions_than_full_rate']:.0f} times fewer positions than plain "
-        f"numbers at the full rate, and "
-        f"{verdict['fewer_positions_than_shortest_raw']:.1f} times fewer than "
-        f"the shortest raw row ({verdict['shortest_raw']}).",
+        f"{encoded_sentence(report['checks'])} {blindness_sentence(report['checks'])}".strip(),
         "",
         f"Raw rows: {report['reduction']}.",
         "",
         "| " + " | ".join(COLUMNS.values()) + " |",
-        "|" + "|".join("---" if name in ("input", "prompt") else "---:" for name in COLUMNS) + "|",
+        "|" + "|".join("---" if name in WORDS else "---:" for name in COLUMNS) + "|",
         *(f"| {' | '.join(_cell(row.get(name)) for name in COLUMNS)} |" for row in report["rows"]),
         "",
         *(f"- {sentence}" for sentence in report["method"]),
@@ -217,6 +133,44 @@ def markdown(report: dict[str, Any]) -> str:
         f"Made by `{report['command']}`." if report.get("command") else "",
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def encoded_sentence(verdict: Mapping[str, Any]) -> str:
+    """Say how the encoded inputs stand against prompts of numbers."""
+    above = "above every" if verdict["encoded_above_every_raw_row"] else "not above every"
+    others = f"{above} prompt of raw numbers; no such prompt was run"
+    if (best := verdict["best_raw"]) is not None:
+        others = (
+            f"{above} prompt of raw numbers; the best of those is {best} with "
+            f"{verdict['best_raw_macro_f1']:.3f}"
+        )
+    return (
+        f"Encoded inputs reach macro-F1 {verdict['encoded_macro_f1']:.3f}, {others}. They take "
+        f"{verdict['fewer_positions_than_longest_raw']:.0f} times fewer positions than the longest "
+        f"({verdict['longest_raw']}), and {verdict['fewer_positions_than_shortest_raw']:.1f} times "
+        f"fewer than the shortest that was run ({verdict['shortest_raw']})."
+    )
+
+
+def blindness_sentence(verdict: Mapping[str, Any]) -> str:
+    """Say how much of the gap to the encoded inputs the numbers themselves would close.
+
+    Empty where no forest was measured, or no prompt is below the encoded inputs.
+    """
+    prompt, forest = verdict["best_raw_macro_f1"], verdict["best_forest_macro_f1"]
+    if forest is None or prompt is None or prompt >= verdict["encoded_macro_f1"]:
+        return ""
+    gap = verdict["encoded_macro_f1"] - prompt
+    texts = [f"The same numbers give a random forest {forest:.3f}"]
+    if (few := verdict["best_forest_as_many_labels_macro_f1"]) is not None:
+        texts[0] += f" with all labels or {few:.3f} with as many as the LLM's rows"
+    if (states := verdict["best_states_macro_f1"]) is not None:
+        texts.append(f"a linear probe of the LLM's own states of the prompt reaches {states:.3f}")
+    share = 100 * min(max(forest - prompt, 0.0) / gap, 1.0)
+    return (
+        f"{', and '.join(texts)}: {share:.0f} % of the gap between the best prompt and the encoded "
+        "inputs is the LLM's blindness to digits, not what the numbers lack."
+    )
 
 
 def _cell(value: Any) -> str:
