@@ -37,10 +37,10 @@ from sensor2llm.training.seeding import seeded
 if TYPE_CHECKING:
     from research.llm_ablation.drawn_words import DrawnWords
 
-TRAINED, RANDOM = "bundled LLM", "random-weight LLM"
+TRAINED, RANDOM = "trained LLM", "random-weight LLM"
 PRIOR_WINDOWS = 64
 LLMS: Mapping[str, bool] = {TRAINED: False, RANDOM: True}
-"""The two language models by their names in tables: whether the weights are random."""
+"""The language model as it is, and with weights that are random: the bridge is trained on each."""
 
 
 @dataclass(eq=False)
@@ -53,6 +53,7 @@ class Bench:
         split: who teaches and who judges.
         heard: the frozen encoder.
         windows: of a part's labelled windows, at most so many judge, spread evenly.
+        judges: the part whose windows judge; what is chosen is chosen on `validation`.
     """
 
     recipe: Recipe
@@ -60,9 +61,10 @@ class Bench:
     split: Split
     heard: LoadedEncoder
     windows: int = 1000
+    judges: str = "test"
 
     @classmethod
-    def open(cls, recipe: Recipe, windows: int = 1000) -> "Bench":
+    def open(cls, recipe: Recipe, windows: int = 1000, judges: str = "test") -> "Bench":
         """Open the recipe's data and encoder.
 
         Raises:
@@ -70,7 +72,8 @@ class Bench:
         """
         store = open_data(recipe)
         split = make_split(store, recipe.split)
-        return cls(recipe, store, split, get_encoder(recipe, store, split, True), windows)
+        heard = get_encoder(recipe, store, split, True)
+        return cls(recipe, store, split, heard, windows, judges)
 
     @cached_property
     def llms(self) -> dict[str, FrozenLLM]:
@@ -161,7 +164,7 @@ def train(
     before = time.process_time()
     # As train_adapter does; a run that is gone on with starts from the same weights.
     if bare.objective == "labels":
-        model.measure_prior(task.prior_batches(PRIOR_WINDOWS))
+        bare.measure_prior(task.prior_batches(PRIOR_WINDOWS))
     result = fit(task, loop, run, resume=True, identity=known | dict(identity))
     model.eval()
     return {
@@ -179,6 +182,6 @@ def spread(rows: Int[np.ndarray, " window"], most: int) -> Int[np.ndarray, " win
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
-def chunks(count: int, size: int = 128) -> list[Int[np.ndarray, " row"]]:
+def chunks(count: int, size: int = 32) -> list[Int[np.ndarray, " row"]]:
     """Cut 0 … count - 1 into batches."""
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
