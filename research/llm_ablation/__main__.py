@@ -47,7 +47,7 @@ SETS: Mapping[str, tuple[str, SplitConfig]] = {
     "wesad_wrist_stress": ("wesad-wrist-stress-encoder", SplitConfig(kind="fold")),
 }
 """Each data set's frozen encoder, and the split that it was made with."""
-BUDGETS = {"words": (150, 32), "shots": (100, 64), "questions": (400, 64), "joint": (276, 64)}
+BUDGETS = {"words": (24, 12), "shots": (100, 64), "questions": (400, 64), "joint": (276, 64)}
 """Steps of each training, and items a step."""
 
 
@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     given.add_argument("--llm", default="bundled", help="language model; each has its results")
     of_each = {part: steps for part, (steps, _) in BUDGETS.items()}
     given.add_argument("--steps", type=int, help=f"of each training; {of_each} unless told")
-    given.add_argument("--batch", type=int, help="items a step; 64 (words: 32) unless told")
+    given.add_argument("--batch", type=int, help="items a step; 64 (words: 12) unless told")
     given.add_argument("--judges", default="test", choices=UNSEEN, help="whose windows judge")
     given.add_argument("--windows", type=int, default=1000, help="judged windows, spread evenly")
     given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of shots and joint")

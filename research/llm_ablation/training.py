@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import nn
 
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel
@@ -33,9 +34,6 @@ from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import fit
 from sensor2llm.training.seeding import seeded
-
-if TYPE_CHECKING:
-    from research.llm_ablation.drawn_words import DrawnWords
 
 TRAINED, RANDOM = "trained LLM", "random-weight LLM"
 PRIOR_WINDOWS = 64
@@ -138,11 +136,12 @@ class Bench:
 
 
 def train(
-    model: "SensorLanguageModel | DrawnWords",
+    model: SensorLanguageModel,
     sources: Sequence[BatchSource],
     loop: LoopConfig,
     run: Path,
     identity: Mapping[str, Any],
+    module: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Train for the loop's steps, going on where an earlier call was interrupted.
 
@@ -152,19 +151,20 @@ def train(
         loop: how; its epochs are only a limit.
         run: checkpoints go here.
         identity: what else must be equal for a checkpoint to fit.
+        module: gives the loss of a batch, and holds the model; None for the model's own objective.
 
     Returns:
         steps, items seen, the last loss, and CPU seconds of this process.
     """
-    task = AdapterTask(model, sources, [], loop.batch_size, loop.seed)  # type: ignore[arg-type]
-    bare = model if isinstance(model, SensorLanguageModel) else model.model
-    encoder = bare.adapter.encoder
-    known = {"llm": bare.llm.identity, "encoder": encoder.fingerprint() if encoder else None}
-    known["objective"] = bare.objective
+    task = AdapterTask(model, sources, [], loop.batch_size, loop.seed)
+    encoder = model.adapter.encoder
+    known = {"llm": model.llm.identity, "encoder": encoder.fingerprint() if encoder else None}
+    known["objective"] = model.objective
     before = time.process_time()
     # As train_adapter does; a run that is gone on with starts from the same weights.
-    if bare.objective == "labels":
-        bare.measure_prior(task.prior_batches(PRIOR_WINDOWS))
+    if model.objective == "labels":
+        model.measure_prior(task.prior_batches(PRIOR_WINDOWS))
+    task.module = module or model
     result = fit(task, loop, run, resume=True, identity=known | dict(identity))
     model.eval()
     return {

@@ -1,7 +1,7 @@
 """Part `words`: labels called by words that training never said.
 
-Training answers in a sentence ("Right now, the person is …"), and each row draws one of many words
-of its label, so that no word is worth learning by heart. The loss is the likelihood of the answer.
+The bridge first learns to let its signal tokens stand for the label's name; then windows of all
+labels are heard side by side, and many words a label each have to find theirs (`word_training`).
 The trained bridge is kept: judging other windows or words trains nothing again.
 
 Without a language model, the probe says the label that the new word is matched to (`matching`).
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score
 
-from research.llm_ablation.drawn_words import DrawnWords
 from research.llm_ablation.judged import difference, fit_probe, judge, kept, probabilities
 from research.llm_ablation.label_words import LabelWords
 from research.llm_ablation.matching import by_embedding, by_spelling, by_text, said_with
 from research.llm_ablation.training import LLMS, RANDOM, TRAINED, Bench, train
 from research.llm_ablation.word_scores import HEADLINE, PRIORS, Scored, score_words
+from research.llm_ablation.word_training import MatchedWords, NamedSignals
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.model.model import SensorLanguageModel
@@ -29,8 +29,10 @@ from sensor2llm.recipes.sources import BatchSource
 
 PROMPT = Path(__file__).resolve().parent / "data" / "person_is.yaml"
 SPELLING = "spelling"
-SOFT, SIGNAL = 2, 4
-"""Learned vectors and signal tokens: P and K."""
+SIGNAL, SOFT = 2, SoftPromptConfig(tokens=2, init="text", text="Look:")
+"""Signal tokens (K) and learned vectors (P)."""
+NAMING_STEPS, NAMING_BATCH = 300, 64
+"""Of the first training, in which the language model does not run."""
 
 
 @dataclass(eq=False)
@@ -83,19 +85,26 @@ class WordsPart:
 
     def _train(self, llm: str, folder: Path) -> dict[str, Any]:
         recipe = self.bench.recipe
-        model = self.bench.untrained(
-            llm,
-            prompt=str(PROMPT),
-            objective="answer",
-            projector=replace(recipe.projector, tokens=SIGNAL),
-            soft_prompt=SoftPromptConfig(tokens=SOFT),
-        )
+        projector = replace(recipe.projector, tokens=SIGNAL)
+        changes = {"prompt": str(PROMPT), "projector": projector, "soft_prompt": SOFT}
+        model = self.bench.untrained(llm, objective="answer", **changes)
         sources = [BatchSource.of_labels(self.bench.rows("train"))]
+        naming = replace(
+            recipe.loop, steps=NAMING_STEPS, epochs=NAMING_STEPS, batch_size=NAMING_BATCH
+        )
+        steps = {
+            "naming": (NamedSignals(model), naming),
+            "matching": (MatchedWords(model, self.words.train), recipe.loop),
+        }
         identity = {"part": "words", "words": self.words.train}
-        run = folder.with_name(f"{folder.name}-run")
-        cost = train(DrawnWords(model, self.words.train), sources, recipe.loop, run, identity)
+        costs = {
+            name: train(
+                model, sources, loop, folder.with_name(f"{folder.name}-{name}"), identity, module
+            )
+            for name, (module, loop) in steps.items()
+        }
         model.adapter.save(folder)
-        return cost
+        return costs
 
     def _mean(self, unseen: list[Scored], prior: str) -> float:
         true = self.bench.labels(self.bench.judges)

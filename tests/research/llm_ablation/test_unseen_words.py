@@ -9,13 +9,13 @@ import torch
 import yaml
 from snowballstemmer import stemmer
 
-from research.llm_ablation.drawn_words import DrawnWords
 from research.llm_ablation.judged import without_predictions
 from research.llm_ablation.label_words import FILE, UNSEEN, LabelWords
 from research.llm_ablation.matching import by_embedding, by_spelling, by_text, said_with
 from research.llm_ablation.table import report
 from research.llm_ablation.training import RANDOM, TRAINED, Bench
 from research.llm_ablation.word_scores import PRIORS, Scored, score_words, with_words
+from research.llm_ablation.word_training import MatchedWords, NamedSignals
 from research.llm_ablation.words import PROMPT, WordsPart
 from sensor2llm.errors import ConfigError
 
@@ -80,22 +80,45 @@ def test_a_set_has_one_unseen_word_of_every_label(words):
     assert len(words.sets) == 2
 
 
+@pytest.fixture
+def model(bench):
+    return bench.untrained(TRAINED, prompt=str(PROMPT), objective="answer")
+
+
 @torch.no_grad()
-def test_every_row_answers_with_a_drawn_word_of_its_label(bench, words):
-    model = bench.untrained(TRAINED, prompt=str(PROMPT), objective="answer")
-    drawn = DrawnWords(model, words.train).eval()
-    batch = bench.rows("train").batch(np.arange(8))
-    every = [word for label in words.train for word in label]
-    scores = with_words(model, every).eval().log_likelihoods(batch)
-    by_label = scores.unflatten(1, (len(words.names), 2))[torch.arange(8), batch.labels]
-    losses = {float(drawn(batch, torch.Generator().manual_seed(n)).total) for n in range(12)}
-    assert len(losses) > 6
-    assert min(losses) >= -float(by_label.max(1).values.sum()) - 1e-3
-    assert max(losses) <= -float(by_label.min(1).values.sum()) + 1e-3
-    one = DrawnWords(model, [[label[1]] for label in words.train]).eval()(batch).total
-    torch.testing.assert_close(one, -by_label[:, 1].sum(), atol=1e-3, rtol=1e-4)
-    names = {name for name, _ in drawn.named_parameters()}
-    assert names == {f"model.{name}" for name, _ in model.named_parameters()}
+def test_signal_tokens_are_measured_from_the_vectors_of_their_labels_name(bench, model):
+    naming, batch = NamedSignals(model).eval(), bench.rows("train").batch(np.arange(4))
+    llm, heard = model.llm, model.adapter.signal_vectors(batch)
+    names = [model.adapter.label_names[label] for label in batch.labels]
+    ids = [llm.encode(f" {name}") for name in names]
+    named = llm.embed(torch.tensor([(row * 2)[:2] for row in ids]))
+    expected = ((heard - named) / llm.embedding_std).square().mean((1, 2)).sum()
+    torch.testing.assert_close(naming(batch).total, expected)
+
+
+@torch.no_grad()
+def test_a_word_has_to_find_a_window_of_its_label(bench, words, model):
+    batch = bench.rows("train").batch(np.arange(10))
+    matching = MatchedWords(model, words.train).eval()
+    present = batch.labels.unique().tolist()
+    assert len(present) > 1
+    losses = []
+    for label in present:
+        scores = with_words(model, words.train[label]).log_likelihoods(batch).softmax(0)
+        losses += scores[batch.labels == label].sum(0).log().neg().tolist()
+    step = matching(batch, torch.Generator().manual_seed(0))
+    assert float(step.total / step.weight) == pytest.approx(np.mean(losses), abs=1e-3)
+    assert {name for name, _ in matching.named_parameters()} == {
+        f"model.{name}" for name, _ in model.named_parameters()
+    }
+
+
+def test_each_step_draws_some_of_many_words(bench, model, words, monkeypatch):
+    monkeypatch.setattr("research.llm_ablation.word_training.WORDS", 1)
+    batch = bench.rows("train").batch(np.arange(10))
+    matching = MatchedWords(model, words.train).eval()
+    steps = [matching(batch, torch.Generator().manual_seed(n)).total.item() for n in range(6)]
+    assert len(set(steps)) > 2
 
 
 def test_words_are_scored_as_labels_of_that_name_would_be(bench, words):
