@@ -56,7 +56,7 @@ def recipe_of(name: str, part: str, options: argparse.Namespace) -> Recipe:
     encoder, split = SETS[name]
     steps, batch = budget(part, options)
     # An average of weights over a hundred steps would hold what they started from.
-    decay = 0.0 if part in ("shots", "words") else adapter_loop().ema_decay
+    decay = adapter_loop().ema_decay if steps > 200 else 0.0
     loop = replace(adapter_loop(), steps=steps, epochs=steps, batch_size=batch)
     return Recipe(
         data=options.stores / name,
@@ -78,7 +78,7 @@ def budget(part: str, options: argparse.Namespace) -> tuple[int, int]:
 def kept_in(part: str, options: argparse.Namespace) -> Path:
     """Give the folder of a part's runs; another budget has another one."""
     steps, batch = budget(part, options)
-    folder = options.out / options.llm / f"{part}-{steps}-steps-of-{batch}"
+    folder = options.out / Path(options.llm).name / f"{part}-{steps}-steps-of-{batch}"
     # Bridges of the part `words` are kept, whichever windows judge.
     return folder if part == "words" else folder / f"{options.judges}-{options.windows}"
 
@@ -167,7 +167,7 @@ def main() -> None:
         results = kept_in(options.part, options) / "results"
     started = os.getloadavg()
     figures = without_predictions(PARTS[options.part](options))
-    folder = results / options.llm
+    folder = results / Path(options.llm).name
     folder.mkdir(parents=True, exist_ok=True)
     result = record("llm_ablation", figures, started, package="research")
     write_json(folder / f"{options.part}.json", result)
