@@ -12,6 +12,7 @@ from sensor2llm.evaluation.cards.task import SHARES, question_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 QUESTIONS = ROOT / "adapters" / "uci-har-questions-bundled" / "metrics_question_answering.json"
+TITLE = "# What the language model is worth"
 NAMES = ("missing_sensors", "bridges", "asthma", "quantised", "rhythm_numbers", "outputs",
          "human_questions")  # fmt: skip
 
@@ -28,12 +29,12 @@ def written(name: str) -> str:
     return f"{table}\n" if command in table else f"{table}\n\n    {command}\n"
 
 
-def worth() -> str:
-    """Give what the LLM is worth, part by part, its headings as plain bold lines."""
-    path = ROOT / "research" / "llm_ablation" / "results" / "table.md"
+def worth(page: str) -> str:
+    """Give what the LLM is worth: `table` or `sentences`, headings as plain bold lines."""
+    path = ROOT / "research" / "llm_ablation" / "results" / f"{page}.md"
     if not path.is_file():
         return ""
-    lines = path.read_text(encoding="utf-8").strip().split("\n")[1:]
+    lines = path.read_text(encoding="utf-8").removeprefix(TITLE).strip().split("\n")
     texts = (f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines)
     return "\n".join(texts).strip() + "\n"
 
@@ -88,7 +89,8 @@ def conversation() -> str:
 
 RESULT_TABLES: Mapping[str, Callable[[], str]] = {
     "questions": questions,
-    "llm_worth": worth,
+    "llm_worth": partial(worth, "table"),
+    "llm_sentences": partial(worth, "sentences"),
     "conversation": conversation,
     **{name: partial(written, name) for name in NAMES},
     **{name: partial(pooled, name) for name in ("rhythm", "stress")},

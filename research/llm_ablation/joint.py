@@ -148,7 +148,7 @@ class JointPart:
         cost = train(model, sources, loop, run, {"part": "joint", "labels": len(sources)})
         found: dict[str, Any] = {"cost": cost}
         for name, own in together.benches.items():
-            said = labelled_among(model, together.source(name, "test"), together.numbers(name))
+            said = labelled_among(model, together.source(name, own.judges), together.numbers(name))
             found[name] = judge(own, said, own.store.label_names)
         model.adapter.save(run.with_name(f"{run.name}-adapter"))
         return found
@@ -161,14 +161,14 @@ class JointPart:
         sources = [BatchSource.of_labels(bench.rows("train"))]
         cost = train(model, sources, loop, run, {"part": "joint", "set": name})
         own = np.arange(len(bench.store.label_names))
-        said = labelled_among(model, BatchSource.of_labels(bench.rows("test")), own)
+        said = labelled_among(model, BatchSource.of_labels(bench.rows(bench.judges)), own)
         return judge(bench, said, bench.store.label_names) | {"cost": cost}
 
     def probe(self, name: str) -> dict[str, Any]:
         """Fit a head to one data set's features, and judge it."""
         bench = self.together.benches[name]
         probe = fit_probe(bench.pooled("train"), bench.labels("train"))
-        return judge(bench, probe.predict(bench.pooled("test")), bench.store.label_names)
+        return judge(bench, probe.predict(bench.pooled(bench.judges)), bench.store.label_names)
 
 
 def labelled_among(

@@ -49,9 +49,9 @@ def said_of(
     """Put what was said beside the truth."""
     return Predictions(
         labels=tuple(labels),
-        true=bench.labels("test"),
+        true=bench.labels(bench.judges),
         predicted=np.asarray(predicted, dtype=np.int64),
-        subjects=bench.subjects("test"),
+        subjects=bench.subjects(bench.judges),
     )
 
 

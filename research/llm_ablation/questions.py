@@ -96,14 +96,15 @@ class QuestionsPart:
         """Give a part's questions, those held out apart."""
         facts = self._facts[part]
         items = make_items(
-            facts, self.bench.store.spec, seed=int(part == "test"), per_window=PER_WINDOW
+            facts, self.bench.store.spec, seed=int(part != "train"), per_window=PER_WINDOW
         )
         new = held_out(items, style)
         return Asked(items.take(np.flatnonzero(~new)), items.take(np.flatnonzero(new)))
 
     @cached_property
     def _facts(self) -> dict[str, list[Facts]]:
-        return {part: facts_of_rows(self.bench.store, self._rows(part)) for part in PARTS}
+        parts = ("train", self.bench.judges)
+        return {part: facts_of_rows(self.bench.store, self._rows(part)) for part in parts}
 
     def _rows(self, part: str) -> Int[np.ndarray, " window"]:
         return self.bench.positions(part)[self._at(part)]
@@ -123,7 +124,7 @@ class QuestionsPart:
         identity = {"part": "questions", "style": style, "items": len(train_items)}
         run = self._file(style, llm).with_suffix("")
         cost = train(model, [source], bench.recipe.loop, run, identity)
-        test = self.asked("test", style)
+        test = self.asked(bench.judges, style)
         return {
             "known": self._judged(model, test.known),
             "new": self._judged(model, test.new),
@@ -132,8 +133,8 @@ class QuestionsPart:
 
     def _judged(self, model: SensorLanguageModel, items: Items) -> dict[str, Any]:
         """Ask about the right windows, and while the model hears another person's."""
-        others = other_people(self.bench.subjects("test")[items.at], seed=0)
-        elsewhere = [self._facts["test"][items.at[i]] for i in others.tolist()]
+        others = other_people(self.bench.subjects(self.bench.judges)[items.at], seed=0)
+        elsewhere = [self._facts[self.bench.judges][items.at[i]] for i in others.tolist()]
         said, swapped = (self._say(model, items, at) for at in (items.at, items.at[others]))
         differs = differing(items, elsewhere)
         changed = np.array([a != b for a, b in zip(said, swapped, strict=True)])
@@ -146,7 +147,7 @@ class QuestionsPart:
     def _say(
         self, model: SensorLanguageModel, items: Items, at: Int[np.ndarray, " item"]
     ) -> list[str]:
-        rows, requests, said = self.bench.rows("test"), items.requests, []
+        rows, requests, said = self.bench.rows(self.bench.judges), items.requests, []
         for chosen in chunks(len(items)):
             batch = rows.batch(at[chosen]).with_requests([requests[i] for i in chosen.tolist()])
             said += model.generate(batch.to(model.llm.device), max_new_tokens=LONGEST_ANSWER)
@@ -154,9 +155,12 @@ class QuestionsPart:
 
     def heads(self, style: str) -> dict[str, Any]:
         """Answer with a head for each question of training, and by frequency alone."""
-        taught, test = self.asked("train", style), self.asked("test", style)
+        taught, test = self.asked("train", style), self.asked(self.bench.judges, style)
         frequent = most_frequent_answers([*taught.known.questions, *taught.new.questions])
-        features = self.bench.pooled("train")[self._at("train")], self.bench.pooled("test")
+        features = (
+            self.bench.pooled("train")[self._at("train")],
+            self.bench.pooled(self.bench.judges),
+        )
         found: dict[str, Any] = {"no LLM": {}, "frequent": {}}
         for name, items in (("known", test.known), ("new", test.new)):
             usual = [frequent_answer(frequent, q.asked) for q in items.questions]
@@ -164,9 +168,6 @@ class QuestionsPart:
             found["no LLM"][name] = _true(items, said)
             found["frequent"][name] = _true(items, usual)
         return found
-
-
-PARTS = ("train", "test")
 
 
 def answer_by_heads(

@@ -77,7 +77,7 @@ class ShotsPart:
         if method == PROBE:
             features = bench.pooled("train")[chosen]
             probe = fit_probe(features, bench.labels("train")[chosen], UNWEIGHTED)
-            return judge(bench, probe.predict(bench.pooled("test")), names)
+            return judge(bench, probe.predict(bench.pooled(bench.judges)), names)
         loop = replace(bench.recipe.loop, seed=seed)
         model = bench.untrained(method, loop=loop)
         run = self.out / f"{shots}-{method.replace(' ', '_')}-seed{seed}"
@@ -88,6 +88,6 @@ class ShotsPart:
 
 def labelled_by(model: SensorLanguageModel, bench: Bench) -> np.ndarray:
     """Give the likeliest label of each judged window."""
-    rows = bench.rows("test")
+    rows = bench.rows(bench.judges)
     batches = (rows.batch(i).to(model.llm.device) for i in chunks(len(rows)))
     return np.concatenate([model.score(batch).argmax(1).cpu().numpy() for batch in batches])

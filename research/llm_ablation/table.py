@@ -7,49 +7,36 @@ holds zero, the LLM adds nothing that is sure.
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
-from typing import Any
 
+from research.llm_ablation.headlines import Figures, Results, side_by_side
 from research.llm_ablation.joint import PROBE as HEADS
 from research.llm_ablation.shots import PROBE
-from research.llm_ablation.training import LLMS, RANDOM, TRAINED
+from research.llm_ablation.training import RANDOM, TRAINED
 
 WISHED_POINTS = 20.0
 JOINT_POINTS = 2.0
-STYLE_WORDS = {
-    "own": "trained on the data's words",
-    "several": "trained on several words a label",
-    "listed": "the same, words to choose from in the prompt",
-}
-Figures = Mapping[str, Any]
 
 
-def report(parts: Mapping[str, Figures]) -> str:
-    """Write a page of the parts that were run."""
-    head = "# What the language model is worth\n"
-    return "\n".join([head, *(SECTIONS[name](found) for name, found in parts.items())])
+def report(results: Results) -> str:
+    """Write a page: language models side by side, then what was run of each."""
+    pages = ["# What the language model is worth", side_by_side(results)]
+    for llm, parts in results.items():
+        sections = [SECTIONS[name](figures) for name, figures in parts.items()]
+        pages += [f"## `{llm}`", *sections] if sections else []
+    return "\n\n".join(pages) + "\n"
 
 
 def words_section(found: Figures) -> str:
     """Write the part `words`."""
-    runs, rows = found["runs"], []
-    for style, told in STYLE_WORDS.items():
-        for llm in LLMS:
-            run = runs[style][llm]
-            rows.append((f"{llm}, {told}", _f1(run["own"]), *_unseen(run["unseen"])))
-    matching = found["matching"]
+    runs, matching = found["runs"], found["matching"]
+    rows = [(llm, _f1(run["own"]), *_unseen(run["unseen"])) for llm, run in runs.items()]
     for name, match in matching.items():
         if name != "own":
             told = f"probe, words matched by {name} ({match['right']:.0%} right)"
             rows.append((told, _f1(matching["own"]), *_unseen(match["unseen"])))
+    heads = tuple(runs[TRAINED]["by_prior"])
     priors = [
-        (f"{llm}, {style}", *(f"{value:.3f}" for value in runs[style][llm]["by_prior"].values()))
-        for style in STYLE_WORDS
-        for llm in LLMS
-    ]
-    heads = tuple(runs["own"][TRAINED]["by_prior"])
-    verdicts = [
-        verdict(f"Unseen words, {told}", found["differences"][style]["unseen"], WISHED_POINTS)
-        for style, told in STYLE_WORDS.items()
+        (llm, *(f"{value:.3f}" for value in run["by_prior"].values())) for llm, run in runs.items()
     ]
     return _section(
         "Label words never seen in training",
@@ -57,7 +44,7 @@ def words_section(found: Figures) -> str:
         table(("method", "own words, macro-F1", "unseen words, mean", "from … to"), rows),
         f"Unseen words by what is taken off a word's score; the table above: {found['prior']}.",
         table(("run", *heads), priors),
-        *verdicts,
+        verdict("Unseen words", found["difference"], WISHED_POINTS),
     )
 
 
@@ -161,7 +148,7 @@ def _section(title: str, found: Figures, *blocks: str) -> str:
     lines = [b for b in blocks if b.startswith("- ")]
     texts = [b for b in blocks if not b.startswith("- ")]
     said = [f"`{command}`"] if command else []
-    return "\n\n".join([f"## {title}", *said, *texts, "\n".join(lines)]) + "\n"
+    return "\n\n".join([f"### {title}", *said, *texts, "\n".join(lines)])
 
 
 def _f1(run: Figures) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import nn
 
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel
@@ -34,13 +35,10 @@ from sensor2llm.training.config import LoopConfig
 from sensor2llm.training.loop import fit
 from sensor2llm.training.seeding import seeded
 
-if TYPE_CHECKING:
-    from research.llm_ablation.drawn_words import DrawnWords
-
-TRAINED, RANDOM = "bundled LLM", "random-weight LLM"
+TRAINED, RANDOM = "trained LLM", "random-weight LLM"
 PRIOR_WINDOWS = 64
 LLMS: Mapping[str, bool] = {TRAINED: False, RANDOM: True}
-"""The two language models by their names in tables: whether the weights are random."""
+"""The language model as it is, and with weights that are random: the bridge is trained on each."""
 
 
 @dataclass(eq=False)
@@ -53,6 +51,7 @@ class Bench:
         split: who teaches and who judges.
         heard: the frozen encoder.
         windows: of a part's labelled windows, at most so many judge, spread evenly.
+        judges: the part whose windows judge; what is chosen is chosen on `validation`.
     """
 
     recipe: Recipe
@@ -60,9 +59,10 @@ class Bench:
     split: Split
     heard: LoadedEncoder
     windows: int = 1000
+    judges: str = "test"
 
     @classmethod
-    def open(cls, recipe: Recipe, windows: int = 1000) -> "Bench":
+    def open(cls, recipe: Recipe, windows: int = 1000, judges: str = "test") -> "Bench":
         """Open the recipe's data and encoder.
 
         Raises:
@@ -70,7 +70,8 @@ class Bench:
         """
         store = open_data(recipe)
         split = make_split(store, recipe.split)
-        return cls(recipe, store, split, get_encoder(recipe, store, split, True), windows)
+        heard = get_encoder(recipe, store, split, True)
+        return cls(recipe, store, split, heard, windows, judges)
 
     @cached_property
     def llms(self) -> dict[str, FrozenLLM]:
@@ -135,11 +136,12 @@ class Bench:
 
 
 def train(
-    model: "SensorLanguageModel | DrawnWords",
+    model: SensorLanguageModel,
     sources: Sequence[BatchSource],
     loop: LoopConfig,
     run: Path,
     identity: Mapping[str, Any],
+    module: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Train for the loop's steps, going on where an earlier call was interrupted.
 
@@ -149,19 +151,20 @@ def train(
         loop: how; its epochs are only a limit.
         run: checkpoints go here.
         identity: what else must be equal for a checkpoint to fit.
+        module: gives the loss of a batch, and holds the model; None for the model's own objective.
 
     Returns:
         steps, items seen, the last loss, and CPU seconds of this process.
     """
-    task = AdapterTask(model, sources, [], loop.batch_size, loop.seed)  # type: ignore[arg-type]
-    bare = model if isinstance(model, SensorLanguageModel) else model.model
-    encoder = bare.adapter.encoder
-    known = {"llm": bare.llm.identity, "encoder": encoder.fingerprint() if encoder else None}
-    known["objective"] = bare.objective
+    task = AdapterTask(model, sources, [], loop.batch_size, loop.seed)
+    encoder = model.adapter.encoder
+    known = {"llm": model.llm.identity, "encoder": encoder.fingerprint() if encoder else None}
+    known["objective"] = model.objective
     before = time.process_time()
     # As train_adapter does; a run that is gone on with starts from the same weights.
-    if bare.objective == "labels":
+    if model.objective == "labels":
         model.measure_prior(task.prior_batches(PRIOR_WINDOWS))
+    task.module = module or model
     result = fit(task, loop, run, resume=True, identity=known | dict(identity))
     model.eval()
     return {
@@ -179,6 +182,6 @@ def spread(rows: Int[np.ndarray, " window"], most: int) -> Int[np.ndarray, " win
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
-def chunks(count: int, size: int = 128) -> list[Int[np.ndarray, " row"]]:
+def chunks(count: int, size: int = 32) -> list[Int[np.ndarray, " row"]]:
     """Cut 0 … count - 1 into batches."""
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

@@ -1,18 +1,14 @@
 """Part `words`: labels called by words that training never said.
 
-Three trainings on each language model. `own` has the data's label words, as `train_adapter` does.
-`several` calls the labels by other words at every step. `listed` does so too, and its prompt names
-a word of every label to choose from, so that reading the list is enough.
-
-The loss is the cross-entropy over the labels' scores (objective `labels`): random weights can be
-fitted to it. What they cannot learn is to say words, so that an answer's likelihood would judge
-that and not what words mean.
+The bridge first learns to let its signal tokens stand for the label's name; then windows of all
+labels are heard side by side, and many words a label each have to find theirs (`word_training`).
+The trained bridge is kept: judging other windows or words trains nothing again.
 
 Without a language model, the probe says the label that the new word is matched to (`matching`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,25 +16,23 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score
 
-from research.llm_ablation.drawn_words import DrawnWords, WordSet, draw_sets
 from research.llm_ablation.judged import difference, fit_probe, judge, kept, probabilities
 from research.llm_ablation.label_words import LabelWords
 from research.llm_ablation.matching import by_embedding, by_spelling, by_text, said_with
 from research.llm_ablation.training import LLMS, RANDOM, TRAINED, Bench, train
-from research.llm_ablation.word_scores import (
-    HEADLINE,
-    OWN,
-    PRIORS,
-    Scored,
-    score_training,
-    score_words,
-)
+from research.llm_ablation.word_scores import HEADLINE, PRIORS, Scored, score_words
+from research.llm_ablation.word_training import MatchedWords, NamedSignals
+from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.llm.config import SoftPromptConfig
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.sources import BatchSource
 
-LISTED_PROMPT = Path(__file__).resolve().parent / "data" / "listed_activity.yaml"
-STYLES = ("own", "several", "listed")
-DRAWN_SETS = 16
+PROMPT = Path(__file__).resolve().parent / "data" / "person_is.yaml"
+SPELLING = "spelling"
+SIGNAL, SOFT = 2, SoftPromptConfig(tokens=2, init="text", text="Look:")
+"""Signal tokens (K) and learned vectors (P)."""
+NAMING_STEPS, NAMING_BATCH = 300, 64
+"""Of the first training, in which the language model does not run."""
 
 
 @dataclass(eq=False)
@@ -47,7 +41,7 @@ class WordsPart:
 
     Args:
         bench: the data set.
-        words: of its labels.
+        words: of its labels; the unseen ones judge.
         out: what is done is kept here.
     """
 
@@ -58,92 +52,70 @@ class WordsPart:
     def run(self) -> dict[str, Any]:
         """Train and judge what is missing."""
         runs = {
-            style: {
-                llm: kept(self._file(style, llm), partial(self.one, style, llm)) for llm in LLMS
-            }
-            for style in STYLES
+            llm: kept(self._judged(llm.replace(" ", "_")), partial(self.one, llm)) for llm in LLMS
         }
         return {
             "data": self.bench.store.source,
             "prior": HEADLINE,
-            "words": {"train": self.words.train, "held_out": self.words.held_out},
+            "words": {"train": self.words.train, "unseen": self.words.unseen},
             "runs": runs,
-            "differences": {style: self._difference(runs[style]) for style in STYLES},
-            "matching": kept(self.out / "matching.json", self.matching),
+            "difference": difference(self.bench, runs[TRAINED]["unseen"], runs[RANDOM]["unseen"]),
+            "matching": kept(self._judged("matching"), self.matching),
         }
 
-    def _kept(self, style: str, llm: str) -> dict[str, Any]:
-        return kept(self._file(style, llm), partial(self.one, style, llm))
+    def _judged(self, method: str) -> Path:
+        return self.out / f"{self.bench.judges}-{self.bench.windows}" / f"{method}.json"
 
-    def one(self, style: str, llm: str) -> dict[str, Any]:
-        """Train one bridge and judge it by its own and by unseen words."""
-        recipe, names = self.bench.recipe, self.words.names
-        prompt = str(LISTED_PROMPT) if style == "listed" else recipe.prompt
-        model = self.bench.untrained(llm, prompt=prompt)
-        before = self._before(model, style)
-        sets = self._training_sets(style)
-        module = DrawnWords(model, sets, objective=recipe.objective)
-        identity = {"part": "words", "style": style, "sets": [chosen.words for chosen in sets]}
-        run = self._file(style, llm).with_suffix("")
-        source = BatchSource.of_labels(self.bench.rows("train"))
-        cost = train(module, [source], recipe.loop, run, identity)
-        own, *unseen = self._score(model, style, before)
+    def one(self, llm: str) -> dict[str, Any]:
+        """Judge a bridge by its own and by unseen words; train it where that is not done."""
+        bench, names = self.bench, self.words.names
+        folder = self.out / f"{llm.replace(' ', '_')}-adapter"
+        cost = kept(folder.with_name(f"{folder.name}-cost.json"), partial(self._train, llm, folder))
+        model = SensorLanguageModel(SensorAdapter.load(folder), bench.llms[llm])
+        every = [word for words in (names, *self.words.sets) for word in words]
+        scored = score_words(model, every, bench.rows(bench.judges), bench.rows("train"))
+        starts = range(0, len(every), len(names))
+        own, *unseen = [scored.words(range(at, at + len(names))) for at in starts]
         return {
-            "own": judge(self.bench, own.predict(OWN), names),
-            "unseen": [judge(self.bench, scored.predict(), names) for scored in unseen],
+            "own": judge(bench, own.predict(), names),
+            "unseen": [judge(bench, part.predict(), names) for part in unseen],
             "by_prior": {prior: self._mean(unseen, prior) for prior in PRIORS},
             "cost": cost,
         }
 
-    def _training_sets(self, style: str) -> tuple[WordSet, ...]:
-        if style == "own":
-            return (WordSet.of(self.words.names),)
-        return draw_sets(
-            self.words,
-            DRAWN_SETS,
-            shuffled=style == "listed",
-            seed=self.bench.recipe.loop.seed,
+    def _train(self, llm: str, folder: Path) -> dict[str, Any]:
+        recipe = self.bench.recipe
+        projector = replace(recipe.projector, tokens=SIGNAL)
+        changes = {"prompt": str(PROMPT), "projector": projector, "soft_prompt": SOFT}
+        model = self.bench.untrained(llm, objective="answer", **changes)
+        sources = [BatchSource.of_labels(self.bench.rows("train"))]
+        naming = replace(
+            recipe.loop, steps=NAMING_STEPS, epochs=NAMING_STEPS, batch_size=NAMING_BATCH
         )
-
-    def _asked_at_once(self, style: str) -> list[tuple[str, ...]]:
-        """Give the label sets: alone where the prompt lists them, else all in one forward."""
-        sets = [self.words.names, *self.words.sets]
-        return sets if style == "listed" else [tuple(word for words in sets for word in words)]
-
-    def _before(self, model: SensorLanguageModel, style: str) -> list[np.ndarray]:
-        rows = self.bench.rows("train")
-        return [score_training(model, w, rows).mean(0) for w in self._asked_at_once(style)]
-
-    def _score(
-        self, model: SensorLanguageModel, style: str, before: list[np.ndarray]
-    ) -> list[Scored]:
-        """Score by the labels' own names, then by each set of unseen words."""
-        rows = self.bench.rows("test"), self.bench.rows("train")
-        asked = zip(self._asked_at_once(style), before, strict=True)
-        scored = [score_words(model, words, *rows, known) for words, known in asked]
-        count = len(self.words.names)
-        return [
-            part.words(range(start, start + count))
-            for part in scored
-            for start in range(0, part.test.shape[1], count)
-        ]
+        steps = {
+            "naming": (NamedSignals(model), naming),
+            "matching": (MatchedWords(model, self.words.train), recipe.loop),
+        }
+        identity = {"part": "words", "words": self.words.train}
+        costs = {
+            name: train(
+                model, sources, loop, folder.with_name(f"{folder.name}-{name}"), identity, module
+            )
+            for name, (module, loop) in steps.items()
+        }
+        model.adapter.save(folder)
+        return costs
 
     def _mean(self, unseen: list[Scored], prior: str) -> float:
-        true = self.bench.labels("test")
+        true = self.bench.labels(self.bench.judges)
         scores = [f1_score(true, s.predict(prior), average="macro") for s in unseen]
         return float(np.mean(scores))
-
-    def _difference(self, runs: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "own": difference(self.bench, [runs[TRAINED]["own"]], [runs[RANDOM]["own"]]),
-            "unseen": difference(self.bench, runs[TRAINED]["unseen"], runs[RANDOM]["unseen"]),
-        }
 
     def matching(self) -> dict[str, Any]:
         """Judge the probe by words that are matched to labels without hearing a window."""
         names, sets = self.words.names, self.words.sets
         matchers: dict[str, Callable[[list[str]], np.ndarray]] = {
-            "spelling": partial(by_spelling, words=self.words)
+            SPELLING: partial(by_spelling, words=self.words)
         }
         for name, llm in self.bench.llms.items():
             matchers[f"word vectors, {name}"] = partial(by_embedding, llm, words=self.words)
@@ -162,7 +134,4 @@ class WordsPart:
     def _probed(self) -> np.ndarray:
         bench = self.bench
         probe = fit_probe(bench.pooled("train"), bench.labels("train"))
-        return probabilities(probe, bench.pooled("test"), len(self.words.names))
-
-    def _file(self, style: str, llm: str) -> Path:
-        return self.out / f"{style}-{llm.replace(' ', '_')}.json"
+        return probabilities(probe, bench.pooled(bench.judges), len(self.words.names))
