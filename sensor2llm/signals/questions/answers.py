@@ -6,7 +6,7 @@ such an answer.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +44,12 @@ class WindowAnswers(Protocol):
     def agrees(self, value: Value, fact: Fact) -> bool:
         """Say whether the value is true of the fact."""
 
+    def choices(self, channels: Sequence[str]) -> Sequence[Value]:
+        """Give what can be answered, of a sensor with these channels; those in order have sizes."""
+
+    def size(self, value: Value) -> float | None:
+        """Give a size to compare two values by; None where there is none."""
+
 
 def tidy(answer: str) -> str:
     """Give the text in lower case, with single spaces, without brackets or marks at its end."""
@@ -68,7 +74,8 @@ class Number:
     """Other units -> factor to `unit`."""
     nothing: tuple[str, ...] = ()
     limits: tuple[float, ...] = ()
-    """Limits that yes/no questions compare with."""
+    """Limits that yes/no questions compare with; answers lie from half of the first to a third more
+    than the last."""
 
     @property
     def grid(self) -> str:
@@ -141,6 +148,20 @@ class Number:
             return value == true
         return abs(float(value) - true) <= self.margin(true) + 1e-9  # type: ignore[arg-type]
 
+    def choices(self, channels: Sequence[str]) -> Sequence[Value]:
+        """Give the numbers of the grid, with 0 where that has words."""
+        number, numbers = self.limits[0] / 2, [0.0] * bool(self.nothing)
+        while number <= self.limits[-1] * 4 / 3:
+            step = [step for start, step in self.steps if number >= start][-1]
+            number = round(round(number / step) * step, 6)
+            numbers.append(number)
+            number += step
+        return numbers
+
+    def size(self, value: Value) -> float | None:
+        """Give the number."""
+        return float(value)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
@@ -183,6 +204,14 @@ class Words:
         """Say whether it is the fact's word, or one that is near (`Fact.near`)."""
         return value in (fact.value, *fact.near)
 
+    def choices(self, channels: Sequence[str]) -> Sequence[Value]:
+        """Give the words."""
+        return tuple(self.words)
+
+    def size(self, value: Value) -> float | None:
+        """Give the word's place among the words, which go from little to much."""
+        return float(list(self.words).index(str(value)))
+
 
 def _says(text: str, wordings: tuple[str, ...]) -> bool:
     return any(re.search(rf"\b{re.escape(words)}\b", text) for words in wordings)
@@ -219,6 +248,14 @@ class Axes:
         """Say whether it is the axis of gravity, or one that is near (`Fact.near`)."""
         axes = (str(fact.value), *fact.near)
         return value in [_axis(axis, fact.modality) for axis in axes]
+
+    def choices(self, channels: Sequence[str]) -> Sequence[Value]:
+        """Give both signs of each channel."""
+        return tuple(_axis(sign + name, "") for name in channels for sign in "+-")
+
+    def size(self, value: Value) -> float | None:
+        """Give none: axes have no order."""
+        return None
 
 
 def _axis(signed: str, modality: str) -> str:

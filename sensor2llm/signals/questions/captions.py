@@ -142,7 +142,15 @@ def _noun(claim: Question, facts: Facts, rng: np.random.Generator) -> str:
 
 def noun_of(claim: Question, facts: Facts) -> str:
     """Say a reading as a noun, without its sensor: `vigorous movement`."""
-    return _filled(SAYINGS[claim.template].nouns[-1], claim, facts)
+    value = READING[claim.template].truth(claim, facts)
+    assert value is not None
+    return noun_with(claim.template, value)
+
+
+def noun_with(name: str, value: Value) -> str:
+    """Say a value of a reading as a noun."""
+    text = READING[name].write(value, {})
+    return SAYINGS[name].nouns[-1].format(v=_ADJECTIVES.get(text, text))
 
 
 def _filled(form: str, claim: Question, facts: Facts) -> str:

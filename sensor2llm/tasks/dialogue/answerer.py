@@ -5,9 +5,10 @@
     answerer.answer("isn't he sitting?", [heard])          Answer('No: walking (0.93).', ...)
 
 Labels, and yes or no about labels, are written from the scores that the label on screen comes from:
-what is said cannot contradict it. Facts and comparisons are what the adapter generates when it is
-asked in trained words; of a claim about a fact, the comparison with its limit is ours. What was
-computed from the signal stands beside (`Answer.measured`), never in place of what was said.
+what is said cannot contradict it. Facts, and the reasons of a label, are what the adapter scores
+highest of what can be answered when it is asked in trained words; of claims about facts and of two
+windows the comparison is ours. What was computed from the signal stands beside (`Answer.measured`),
+never in place of what is said.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,9 @@ from dataclasses import dataclass, replace
 from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.facts import extract_facts
-from sensor2llm.signals.questions.forms import read_choice, verdict
+from sensor2llm.signals.questions.captions import noun_with
+from sensor2llm.signals.questions.forms import reasons, verdict
+from sensor2llm.signals.questions.labels import MOST_REASONS
 from sensor2llm.signals.questions.naming import spoken_names
 from sensor2llm.signals.questions.wordings import label_kind, label_words, topics
 from sensor2llm.signals.spec import SignalSpec
@@ -28,10 +31,7 @@ from sensor2llm.tasks.dialogue.fact_claims import read_claim
 from sensor2llm.tasks.dialogue.fact_questions import (
     FactReading,
     ask_fact,
-    canonical_question,
-    continue_answer,
     fact_names,
-    knows_conversation,
     knows_questions,
     measured_text,
     sensor_of,
@@ -45,7 +45,6 @@ NOT_THERE = "No sensor of this window shows that."
 NO_WINDOW = "No window is attached yet."
 BEYOND = "That is not about the window."
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity")
-LONGEST_REASONS = 48
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,19 @@ class Answerer:
         reading = self._read(one, intent.fact, sensor)
         if reading is None:
             return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
-        text = reading.text
-        if intent.kind == "fact_yes_no" and reading.value is not None:
-            text = verdict(text, read_claim(intent.plain, intent.fact).holds(reading.value))
-        return Answer(text, kind=intent.kind, measured=measured)
+        if intent.kind == "fact":
+            share = reading.shares.get(reading.value) if reading.value is not None else None
+            return Answer(reading.text, share, kind=intent.kind, measured=measured)
+        if reading.value is None:
+            return Answer(reading.text, kind=intent.kind, measured=measured)
+        claim = read_claim(intent.plain, intent.fact)
+        yes = sum(share for value, share in reading.shares.items() if claim.holds(value))
+        holds = yes > 0.5 if reading.shares else claim.holds(reading.value)
+        text, both = verdict(reading.text, holds), {"yes": yes, "no": 1 - yes}
+        if not reading.shares:
+            return Answer(text, kind=intent.kind, measured=measured)
+        said = both["yes" if holds else "no"]
+        return Answer(text, said, both, intent.kind, measured=measured)
 
     def _read(self, one: HeardWindow, name: str, sensor: str) -> FactReading | None:
         """Let a fact be said; None where this adapter was not trained to."""
@@ -182,27 +190,22 @@ class Answerer:
             return Answer(NOT_THERE, kind=intent.kind, source="rules")
         texts = [measured_text(intent.fact, [sensor], one.facts) for one in (first, second)]
         measured = f"first: {texts[0]}; second: {texts[1]}" if all(texts) else ""
-        text = None
-        if self._reader is None:
-            pair = (first.features, second.features)
-            text = comparing.hear_both(self.model, intent, pair, first.facts)
-        if text is None or read_choice(text) is None:
-            readings = [self._read(one, intent.fact, sensor) for one in (first, second)]
-            if readings[0] is None or readings[1] is None:
-                return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
-            text = comparing.compare_readings(readings[0], readings[1])
+        readings = [self._read(one, intent.fact, sensor) for one in (first, second)]
+        if readings[0] is None or readings[1] is None:
+            return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
+        text = comparing.compare_readings(readings[0], readings[1])
         return Answer(comparing.turned(text, intent), kind=intent.kind, measured=measured)
 
     def _why(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         one = _one(intent, heard)
         texts = (measured_text(n, [sensor_of(n, "", one.facts)], one.facts) for n in REASONS)
         measured = "; ".join(dict.fromkeys(text for text in texts if text))
-        if one.prediction is None or not knows_conversation(self.model):
+        names = [(name, sensor) for name in REASONS if (sensor := sensor_of(name, "", one.facts))]
+        readings = [(name, self._read(one, name, sensor)) for name, sensor in names[:MOST_REASONS]]
+        parts = [noun_with(name, r.value) for name, r in readings if r and r.value is not None]
+        if one.prediction is None or not parts:
             return replace(self._label(intent, heard), measured=measured)
-        question = canonical_question(self.model, "why", "", one.facts)
-        text = continue_answer(
-            self.model, one.features, question, f"{one.prediction.label}:", LONGEST_REASONS
-        )
+        text = reasons(one.prediction.label, parts)
         return Answer(text, kind=intent.kind, measured=measured)
 
     def _refuse(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:

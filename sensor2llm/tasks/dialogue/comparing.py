@@ -1,22 +1,15 @@
-"""Two windows side by side: their labels as scored, their facts as the adapter says them."""
+"""Two windows side by side: their labels, and their facts as the adapter scores them."""
 
 import re
+from dataclasses import replace
 
-from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.questions.forms import Which, choice, read_choice, same
+from sensor2llm.signals.questions.readings import INTENSITY
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue import vocabulary as words
 from sensor2llm.tasks.dialogue.answer import Answer
-from sensor2llm.tasks.dialogue.fact_questions import (
-    COMPARISONS,
-    FactReading,
-    ask_typed,
-    canonical_question,
-    knows_conversation,
-)
+from sensor2llm.tasks.dialogue.fact_questions import FactReading
 from sensor2llm.tasks.dialogue.intent import Intent
-from sensor2llm.tasks.question_answering import Facts
 
 SHOWN = re.compile(r"first: (.+?), second: (.+?), so ", re.IGNORECASE)
 FIRST_MEANT = re.compile(
@@ -49,25 +42,14 @@ def compare_labels(
     return Answer(same(*pair, yes), chance, both, intent.kind, "scores")
 
 
-def hear_both(
-    model: SensorLanguageModel,
-    intent: Intent,
-    pair: tuple[FeatureBatch, FeatureBatch],
-    facts: Facts,
-) -> str | None:
-    """Let an adapter that was trained on comparisons hear two windows at once; None where not.
-
-    It says what both show, and which has more.
-    """
-    if not knows_conversation(model) or intent.fact not in COMPARISONS:
-        return None
-    question = canonical_question(model, COMPARISONS[intent.fact], "", facts)
-    return ask_typed(model, pair[0], question, second=pair[1])
-
-
 def compare_readings(first: FactReading, second: FactReading) -> str:
-    """Say what two windows show and which has more, or only what they show where that is alike."""
-    sizes = [_size(reading) for reading in (first, second)]
+    """Say what two windows show and which has more, or only what they show where that is alike.
+
+    Where the same is said of both, the means over all that could have been said decide.
+    """
+    sizes = [_size(replace(reading, size=None)) for reading in (first, second)]
+    if None in sizes or sizes[0] == sizes[1]:
+        sizes = [_size(reading) for reading in (first, second)]
     if None in sizes or sizes[0] == sizes[1]:
         return f"first: {first.text.rstrip('.')}, second: {second.text.rstrip('.')}."
     more: Which = "first" if sizes[0] > sizes[1] else "second"  # type: ignore[operator]
@@ -90,9 +72,8 @@ def turned(text: str, intent: Intent) -> str:
 
 def _size(reading: FactReading) -> float | None:
     """Give a reading as a number, a word of intensity by its rank."""
-    if reading.size is not None:
+    if reading.size is not None or reading.value is None:
         return reading.size
-    ranks = {"still": 0.0, "light": 1.0, "moderate": 2.0, "vigorous": 3.0}
     if isinstance(reading.value, str):
-        return ranks.get(reading.value)
+        return INTENSITY.size(reading.value) if reading.value in INTENSITY.words else None
     return float(reading.value) if isinstance(reading.value, int | float) else None

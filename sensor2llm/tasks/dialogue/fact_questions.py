@@ -1,21 +1,26 @@
 """How an adapter is asked for a fact: in the words that it was trained on, for one sensor.
 
+What can be answered (a word, a number of the grid, an axis) is scored as labels are; an adapter
+that writes freely takes one kind of question for another now and then.
+
 reading = ask_fact(model, heard, "step_rate")
 reading.text, reading.value                     ('1.9 steps a second', 1.9)
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import torch
 
 from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.llm.generation import generate
+from sensor2llm.llm.scoring import score_answers
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.heart import is_beats, is_heart_rate
 from sensor2llm.signals.facts.movement import is_acceleration
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.naming import sensors_told, spoken_names
+from sensor2llm.signals.questions.readings import FactPhrase
 from sensor2llm.signals.questions.template import modalities_with
 from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.questions.wordings import typed, wordings_of
@@ -24,13 +29,6 @@ from sensor2llm.tasks.question_answering import LONGEST_ANSWER, TASK, Facts, req
 
 TEMPLATE_OF = {"missing": "which_missing"}
 """Facts whose template has another name."""
-COMPARISONS = {
-    "intensity": "more_movement",
-    "step_rate": "faster_steps",
-    "heart_rate": "higher_heart_rate",
-    "irregularity": "more_irregular",
-}
-"""Facts and the template that asks which of two windows has more of it."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,13 @@ class FactReading:
         text: as it was said.
         value: what it says; None where it is no such answer.
         size: by which two windows are compared, where the value does not tell; else None.
+        shares: the probability of each value that it could have had; empty where it has none.
     """
 
     text: str
     value: Value | None
     size: float | None = None
+    shares: Mapping[Value, float] = field(default_factory=dict)
 
 
 def fact_names(spec: SignalSpec) -> frozenset[str]:
@@ -99,13 +99,40 @@ def canonical_question(model: SensorLanguageModel, template: str, sensor: str, f
     return typed(wordings.train[0].replace("<sensor>", spoken).replace("<is_he>", "is he"), 0)
 
 
+@torch.no_grad()
 def ask_fact(
     model: SensorLanguageModel, features: FeatureBatch, name: str, sensor: str, facts: Facts
 ) -> FactReading:
-    """Let an adapter say what a fact of a window is."""
-    template = TEMPLATE_OF.get(name, name)
-    text = ask_typed(model, features, canonical_question(model, template, sensor, facts))
-    return FactReading(text, template_named(template).parse(text, sensors_told(facts)))
+    """Score every answer that a fact of a window can have, as labels are scored.
+
+    The likeliest one is said; the size is the mean over all, so that windows for which the same is
+    said can still be compared.
+    """
+    template = template_named(TEMPLATE_OF.get(name, name))
+    spoken = spoken_names(sensors_told(facts))
+    values = {template.write(v, spoken): v for v in fact_values(model.adapter.spec, name, sensor)}
+    question = canonical_question(model, template.name, sensor, facts)
+    asked = _asked(features, question, None)
+    (text,) = model.prompting.row_texts(asked)
+    prompt = model.build.rows(asked, [model.prompting.encode_row(text)])
+    shares = score_answers(model.llm, prompt, text, list(values))
+    best = max(shares, key=shares.__getitem__)
+    size = None
+    if isinstance(template, FactPhrase):
+        sizes = {answer: template.answers.size(value) for answer, value in values.items()}
+        size = sum(shares[a] * s for a, s in sizes.items() if s is not None) or None
+    return FactReading(best, values[best], size, {values[a]: p for a, p in shares.items()})
+
+
+def fact_values(spec: SignalSpec, name: str, sensor: str) -> Sequence[Value]:
+    """Give the values that can be answered when a fact of a sensor is asked for."""
+    if name == "missing":
+        return [(), *((one,) for one in spec.names), *combinations(spec.names, 2)]
+    template = template_named(name)
+    assert isinstance(template, FactPhrase)
+    prefix = f"{sensor}_"
+    channels = [channel.name.removeprefix(prefix) for channel in spec[sensor].channels]
+    return template.answers.choices(channels)
 
 
 def ask_typed(
@@ -118,18 +145,6 @@ def ask_typed(
 ) -> str:
     """Let an adapter answer a question as it stands, about a window or two."""
     return model.generate(_asked(features, question, second), max_new_tokens=most)[0].strip()
-
-
-@torch.no_grad()
-def continue_answer(
-    model: SensorLanguageModel, features: FeatureBatch, question: str, begin: str, most: int
-) -> str:
-    """Let an adapter go on with an answer whose beginning is given; give both."""
-    asked = _asked(features, question, None)
-    (text,) = model.prompting.row_texts(asked)
-    ids = [*model.llm.encode(text), *model.llm.answer_ids(text, begin)[:-1]]
-    prompt = model.build.rows(asked, [ids], prefix=False)
-    return f"{begin} {generate(model.llm, prompt, max_new_tokens=most)[0].strip()}"
 
 
 def _asked(features: FeatureBatch, question: str, second: FeatureBatch | None) -> FeatureBatch:
