@@ -7,10 +7,12 @@ from sensor2llm.errors import ConfigError, SpecError
 from sensor2llm.llm.scoring import score_each
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.answering import answer_question
 from sensor2llm.tasks.classification import classify
 from sensor2llm.tasks.conversation import Conversation
+from sensor2llm.tasks.dialogue.fact_questions import ask_fact
 from tests.models import LABELS, small_adapter, small_model, tiny_llm, windows
 
 
@@ -23,6 +25,7 @@ def model():
 def trained():
     """Give a model that was made for questions, and says no labels."""
     llm, template = tiny_llm(), PromptTemplate.load("question")
+    llm.model.config.max_position_embeddings = 1024  # its tokens are bytes, the prompt is long
     return SensorLanguageModel(small_adapter(llm, template=template), llm).eval()
 
 
@@ -62,14 +65,39 @@ def test_a_fact_that_the_window_does_not_have(trained):
     assert (answer.text, answer.source) == ("No sensor of this window shows that.", "rules")
 
 
-def test_a_fact_is_generated_and_the_computed_one_stands_beside(trained, monkeypatch):
-    monkeypatch.setattr(SensorLanguageModel, "generate", lambda *_, **__: ["1.9 Hz"])
+def say(monkeypatch, *shares):
+    """Let the adapter score so, one question after the other; other answers get nothing."""
+    said = iter(shares)
+
+    def scored(_llm, _prompt, _text, answers):
+        return dict.fromkeys(answers, 0.0) | next(said)
+
+    monkeypatch.setattr("sensor2llm.tasks.dialogue.fact_questions.score_answers", scored)
+
+
+def test_a_fact_is_scored_and_the_computed_one_stands_beside(trained, monkeypatch):
+    say(monkeypatch, *[{"1.9 Hz": 0.6, "3.5 Hz": 0.4}] * 3)
     answer = answer_question(trained, windows()[0], "main frequency?")
     assert (answer.text, answer.kind) == ("1.9 Hz", "fact")
-    assert (answer.source, answer.generated, answer.probability) == ("adapter", True, None)
+    assert (answer.source, answer.generated, answer.probability) == ("scores", False, 0.6)
     assert answer.measured.startswith("accel: ")
     claim = answer_question(trained, windows()[0], "is the frequency above 3 Hz?")
-    assert claim.text == "1.9 Hz, so no."
+    assert (claim.text, claim.probability) == ("1.9 Hz, so no.", 0.6)
+    assert claim.probabilities == {"yes": 0.4, "no": 0.6}
+
+
+def test_every_answer_that_a_fact_can_have_is_scored(trained):
+    facts = extract_facts(windows()[0], trained.adapter.spec)
+    reading = ask_fact(trained, trained.features(windows()[:1]), "missing", "", facts)
+    assert () in reading.shares
+    assert sum(reading.shares.values()) == pytest.approx(1.0)
+    assert reading.value == max(reading.shares, key=reading.shares.__getitem__)
+
+
+def test_of_two_alike_the_mean_over_what_could_be_said_decides(trained, monkeypatch):
+    say(monkeypatch, {"2 Hz": 0.6, "1 Hz": 0.4}, {"2 Hz": 0.6, "3 Hz": 0.4})
+    answer = answer_question(trained, windows()[:2], "which has the higher frequency?")
+    assert answer.text == "first: 2 Hz, second: 2 Hz, so the second."
 
 
 @pytest.mark.parametrize(
@@ -82,11 +110,7 @@ def test_a_fact_is_generated_and_the_computed_one_stands_beside(trained, monkeyp
     ],
 )
 def test_two_windows_are_compared_by_what_is_said_of_each(trained, monkeypatch, question, text):
-    said = iter(["1.5 Hz", "2 Hz"])
-    monkeypatch.setattr(SensorLanguageModel, "generate", lambda *_, **__: [next(said)])
-    monkeypatch.setattr(
-        "sensor2llm.tasks.dialogue.comparing.knows_conversation", lambda model: False
-    )
+    say(monkeypatch, {"1.5 Hz": 1.0}, {"2 Hz": 1.0})
     answer = answer_question(trained, windows()[:2], question)
     both = ("1.5 Hz", "2 Hz")
     assert answer.text == text.format(*both, more="second", less="first")

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Source = Literal["scores", "adapter", "llm", "rules"]
-"""The adapter's label scores, its generated words, the plain LLM, or a fixed sentence."""
+Source = Literal["scores", "llm", "rules"]
+"""The adapter's scores of what can be answered, the plain LLM's words, or a fixed sentence."""
 NOT_FROM_WINDOW = "not from the window: "
 
 
@@ -27,7 +27,7 @@ class Answer:
     probability: float | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     kind: str = ""
-    source: Source = "adapter"
+    source: Source = "scores"
     measured: str = ""
 
     def __str__(self) -> str:
@@ -35,13 +35,13 @@ class Answer:
 
     @property
     def scored(self) -> bool:
-        """Say whether the text was written from label scores."""
+        """Say whether the text was written from the adapter's scores."""
         return self.source == "scores"
 
     @property
     def generated(self) -> bool:
         """Say whether a language model wrote the text."""
-        return self.source in ("adapter", "llm")
+        return self.source == "llm"
 
     @property
     def said(self) -> str:

@@ -114,18 +114,7 @@ class Answerer:
             return Answer(BEYOND, kind="beyond", source="rules")
         if not heard and intent.kind != "unanswerable":
             return Answer(NO_WINDOW, kind=intent.kind, source="rules")
-        answer = self._ways[intent.kind](intent, heard)
-        if answer.source == "adapter" and len(heard) and self._contradicts(answer, intent, heard):
-            # What is generated may name another label than the one on screen: that is not said.
-            return replace(self._label(intent, heard), measured=answer.measured)
-        return answer
-
-    def _contradicts(self, answer: Answer, intent: Intent, heard: Sequence[HeardWindow]) -> bool:
-        """Say whether an answer names labels, and none that is shown of its windows."""
-        ones = heard[-2:] if intent.kind == "comparison" else [_one(intent, heard)]
-        shown = {self.labels.index(one.prediction.label) for one in ones if one.prediction}
-        named = self.router.names.exact(answer.text)
-        return bool(named) and not shown & named
+        return self._ways[intent.kind](intent, heard)
 
     def _label(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         prediction = _one(intent, heard).prediction

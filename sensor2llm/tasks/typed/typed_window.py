@@ -24,6 +24,8 @@ from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.typed.typed_numbers import TypedNumbers
 
+INTERVALS = ((0.2, 3.0), (200.0, 3000.0))
+"""Seconds, and milliseconds, between two beats of a heart."""
 LEAST_SHARE = 0.125
 """Share of a window that must be typed; the rest is the same repeated."""
 GRAVITY = {"g": 1.0, "m/s^2": 9.80665}
@@ -102,6 +104,9 @@ def modality_for(typed: TypedNumbers, spec: SignalSpec) -> Modality | None:
         if m.axis != "none" and (len(m.channels) == channels
                                  or (channels == 1 and steps % len(m.channels) == 0))
     ]  # fmt: skip
+    middle = float(np.median(typed.values))
+    if not any(low <= middle <= high for low, high in INTERVALS):
+        able = [m for m in able if not is_beats(m)]
     if typed.kind == "acceleration" or typed.unit in GRAVITY:
         able = [m for m in able if is_acceleration(m)]
     # Acceleration as a sensor gives it holds gravity: `total` before `body`.

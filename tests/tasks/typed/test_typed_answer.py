@@ -70,7 +70,7 @@ def test_the_adapter_is_the_one_that_knows_the_words(words, adapter):
 
 def test_numbers_that_nobody_hears():
     with pytest.raises(DataError, match="read 61 numbers, which none of the released adapters"):
-        choose_adapter(read_numbers("volts: " + "3.3 " * 61))
+        choose_adapter(read_numbers("volts: " + "5.3 " * 61))
 
 
 def test_the_verb_says_what_is_wrong(capsys):
