@@ -33,15 +33,13 @@ def summary() -> str:
     head = ("what is recognised", "data, test people", "adapter, macro-F1 (95 % over people)")
     lines = ["| " + " | ".join((*head, "no LLM")) + " |", "|---" * 4 + "|"]
     for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if "controls" in metrics:
-            labels = f"{len(metrics['labels'])} activities, `{path.parent.name}`"
-            lines.append(_summary_row(labels, _people(metrics), metrics, metrics["controls"]))
-    path = RESULTS / "rhythm" / "results.json"
-    if path.is_file():
-        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        people = f"MIT-BIH AF, {len(rows['adapter']['f1_by_subject'])}"
-        lines.append(_summary_row("atrial fibrillation or not", people, rows["adapter"], rows))
+        name, metrics = path.parent.name, json.loads(path.read_text(encoding="utf-8"))
+        replaced = (ROOT / "adapters" / name.removesuffix("-bundled") / "metrics.json").is_file()
+        if "controls" in metrics and not (name.endswith("-bundled") and replaced):
+            labels = metrics["labels"]
+            task = ", ".join(labels) if len(labels) == 2 else f"{len(labels)} activities"
+            row = (f"{task}, `{name}`", _people(metrics), metrics, metrics["controls"])
+            lines.append(_summary_row(*row))
     return "\n".join(lines) + "\n"
 
 
