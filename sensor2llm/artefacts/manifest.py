@@ -257,7 +257,8 @@ def _description(name: str) -> str:
     manifest = json.loads((released_folder() / name / MANIFEST).read_text(encoding="utf-8"))
     spec = manifest["spec"]
     sensors = ", ".join(modality["name"] for modality in spec["modalities"])
-    text = f"windows of {spec['window_s']:g} s of {sensors}"
+    length = "" if spec["window_s"] is None else f" of {spec['window_s']:g} s"
+    text = f"windows{length} of {sensors}"
     if manifest["kind"] == "encoder":
         return text
     task = manifest["template"]["task"].replace("_", " ")

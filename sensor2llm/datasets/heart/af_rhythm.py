@@ -33,6 +33,10 @@ from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.splits.people import simulated_of
 from sensor2llm.signals.window import Window
 
+SOURCE = (
+    "MIT-BIH Atrial Fibrillation as two rhythms (Moody & Mark 1983), ODC-By 1.0, "
+    "https://physionet.org/content/afdb/1.0.0/"
+)
 NORMAL, FIBRILLATION = afdb.LABELS["(N"], afdb.LABELS["(AFIB"]
 LABELS = (NORMAL, FIBRILLATION)
 NAMES = {"N": NORMAL, NORMAL: NORMAL, "AFIB": FIBRILLATION, FIBRILLATION: FIBRILLATION}
@@ -57,6 +61,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
         spec=SPEC,
         windows=with_simulated(two_rhythms(reading.windows, ledger), ledger),
         label_names=LABELS,
+        source=SOURCE,
     )
 
 
