@@ -1,5 +1,7 @@
 """Every recipe file of the repository is read, and trains for a few steps on small things."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,13 +52,23 @@ def made(tmp_path_factory) -> dict[str, Recipe]:
     return found
 
 
+@pytest.fixture(scope="module")
+def long_llm(tmp_path_factory) -> str:
+    """Give a tiny LLM whose context holds the prompt of conversations."""
+    folder = tmp_path_factory.mktemp("llm") / "long"
+    shutil.copytree(tiny_folder("llama"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1024}))
+    return str(folder)
+
+
 def test_there_is_a_recipe_of_each_kind():
     kinds = {"questions", "multi_task", "two_stage", "few_shot", "cross_attention", "qformer"}
     assert kinds | {"reprogramming", "prefix_tuning", "lora", "regression"} <= set(RECIPES)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_file_trains_a_few_steps(name, made, tmp_path):
+def test_a_recipe_file_trains_a_few_steps(name, made, long_llm, tmp_path):
     given = read_recipe(RECIPES[name], Recipe)
     base = made["spirometry" if given.prompt == "asthma" else "activity"]
     tasks = {task: small(mix) for task, mix in given.tasks.items()}
@@ -66,7 +78,7 @@ def test_a_recipe_file_trains_a_few_steps(name, made, tmp_path):
         split=SplitConfig(),
         encoder=NEW if given.encoder == NEW else base.encoder,
         new_encoder=ENCODER,
-        llm=base.llm,
+        llm=long_llm if name.startswith("conversation") else base.llm,
         llm_dtype="float32",
         llm_quantization=None,
         tasks=tasks,

@@ -283,13 +283,14 @@ def test_what_belongs_side_by_side_is_in_one_batch_and_windows_are_as_many(lead)
     assert asked >= 60
 
 
-def test_items_of_one_length_go_together():
+def test_a_batch_holds_every_length_in_its_order():
     task = task_of(pairs(192))
     spreads = []
     for batch in task.batches(0):
         lengths = [len(r.template_values["question"]) for r in task.collate(batch).requests]
         spreads.append(max(lengths) - min(lengths))
-    assert np.mean(spreads) < 3  # Drawn at random, eight of 0 to 6 span 5 and more.
+        assert lengths[:4] < lengths[-4:]  # The parts of a step are of like length.
+    assert np.mean(spreads) > 4  # Eight of 0 to 6, drawn at random.
 
 
 def test_shares_of_one_and_two_windows_are_those_of_the_items():
