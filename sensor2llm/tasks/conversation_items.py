@@ -21,8 +21,8 @@ from sensor2llm.tasks.question_answering import Facts, Items, take_away
 COMPARED_SHARE = 0.15
 """How many of a window's questions compare it with another one."""
 SHARES = {"fact": 8, "missing": 2, "why": 2, "yes_no": 2}
-"""How often a kind is asked, against 1 of the others: the chat has facts and reasons generated, and
-reads or scores what else it answers."""
+"""How often a kind is asked, against 1 of the others: the chat asks an adapter for facts, and reads
+most other answers off them and the label."""
 
 
 class QuestionRow(NamedTuple):

@@ -8,6 +8,7 @@ from sensor2llm.llm.scoring import score_each
 from sensor2llm.llm.templates import PromptTemplate
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.facts import extract_facts
+from sensor2llm.signals.questions.readings import INTENSITY, TREND
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.answering import answer_question
 from sensor2llm.tasks.classification import classify
@@ -91,6 +92,11 @@ def test_every_answer_that_a_fact_can_have_is_scored(trained):
     assert () in reading.shares
     assert sum(reading.shares.values()) == pytest.approx(1.0)
     assert reading.value == max(reading.shares, key=reading.shares.__getitem__)
+
+
+def test_words_without_an_order_have_no_size():
+    assert [INTENSITY.size(word) for word in INTENSITY.words] == [0.0, 1.0, 2.0, 3.0]
+    assert {TREND.size(word) for word in TREND.words} == {None}
 
 
 def test_of_two_alike_the_mean_over_what_could_be_said_decides(trained, monkeypatch):

@@ -45,7 +45,7 @@ class WindowAnswers(Protocol):
         """Say whether the value is true of the fact."""
 
     def choices(self, channels: Sequence[str]) -> Sequence[Value]:
-        """Give what can be answered, of a sensor with these channels; those in order have sizes."""
+        """Give what can be answered, of a sensor with these channels."""
 
     def size(self, value: Value) -> float | None:
         """Give a size to compare two values by; None where there is none."""
@@ -168,6 +168,8 @@ class Words:
     """Answers that are one of a few words; `words` gives the wordings that stand for each."""
 
     words: Mapping[str, tuple[str, ...]]
+    ordered: bool = False
+    """Whether they go from little to much."""
 
     @property
     def grid(self) -> str:
@@ -209,8 +211,8 @@ class Words:
         return tuple(self.words)
 
     def size(self, value: Value) -> float | None:
-        """Give the word's place among the words, which go from little to much."""
-        return float(list(self.words).index(str(value)))
+        """Give the word's place among words that go from little to much."""
+        return float(list(self.words).index(str(value))) if self.ordered else None
 
 
 def _says(text: str, wordings: tuple[str, ...]) -> bool:

@@ -6,8 +6,8 @@
     reasons("walking", ["light movement"])    'walking: light movement.'
     refusal("the age")                        'These sensors cannot tell the age.'
 
-An adapter learns the bare verdict (yes, the first): what decides it took training and was not
-learned better. The chat writes what decides a verdict before it, since it reads the verdict off.
+An adapter learns the bare verdict (yes, the first). The chat writes what decides a verdict before
+it, since it reads the verdict off.
 Each form has a reader, which gives None for anything else.
 """
 
@@ -53,12 +53,6 @@ def read_choice(answer: str) -> Which | None:
 def same(first: str, second: str, holds: bool) -> str:
     """Write what two windows show, and whether it is the same."""
     return f"first: {first}, second: {second}, so {write_yes_no(holds)}."
-
-
-def read_pair(answer: str) -> tuple[str, str] | None:
-    """Read what an answer says that the two windows show."""
-    match = _PAIR.fullmatch(tidy(answer))
-    return (match[1], match[2]) if match else None
 
 
 def reasons(label: str, parts: Sequence[str]) -> str:

@@ -66,12 +66,13 @@ IRREGULARITY = Number(
     limits=(2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
 )
 INTENSITY = Words(
+    ordered=True,
     words={
         "still": ("hardly any", "almost no", "very little", "no movement"),
         "light": ("slight", "weak"),
         "moderate": (),
         "vigorous": ("very strong",),
-    }
+    },
 )
 TREND = Words(
     words={

@@ -120,7 +120,8 @@ def ask_fact(
     size = None
     if isinstance(template, FactPhrase):
         sizes = {answer: template.answers.size(value) for answer, value in values.items()}
-        size = sum(shares[a] * s for a, s in sizes.items() if s is not None) or None
+        known = [shares[answer] * one for answer, one in sizes.items() if one is not None]
+        size = sum(known) if known else None
     return FactReading(best, values[best], size, {values[a]: p for a, p in shares.items()})
 
 

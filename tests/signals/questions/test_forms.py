@@ -5,7 +5,6 @@ import pytest
 from sensor2llm.signals.questions.forms import (
     choice,
     read_choice,
-    read_pair,
     read_reasons,
     read_refusal,
     read_verdict,
@@ -29,7 +28,6 @@ def test_a_choice_names_what_both_windows_show(which):
     answer = choice("310 mg", "no regular steps", which)
     assert answer == f"first: 310 mg, second: no regular steps, so the {which}."
     assert read_choice(answer) == read_choice(f"The {which} one.") == which
-    assert read_pair(answer) == ("310 mg", "no regular steps")
     assert read_verdict(answer) is None
 
 
@@ -56,4 +54,3 @@ def test_anything_else_is_no_such_answer(text):
     assert read_verdict(text) is None
     assert read_choice(text) is None
     assert read_refusal(text) is None
-    assert read_pair(text) is None
