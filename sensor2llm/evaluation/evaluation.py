@@ -105,15 +105,17 @@ def evaluate_adapter(
     """
     windows, bar = AdapterWindows(store, model.adapter), ProgressBar(progress_bar)
     subsets = missing_subsets(shared_modalities(model, store)) if missing else []
+    judged = windows.labelled(split[part] if rows is None else rows)
+    fewer = min(len(judged), control_windows or len(judged))
     passes = EvaluationRunner(
         model,
         windows,
-        windows.labelled(split[part] if rows is None else rows),
+        judged,
         by,
         batch_size,
         seed,
         probed=controls or missing,
-        count=1 + controls * CONTROL_PASSES + len(subsets),
+        total=len(judged) + (controls * CONTROL_PASSES + len(subsets)) * fewer,
         bar=bar,
     )
     try:

@@ -63,11 +63,11 @@ class EvaluationRunner:
     seed: int = 0
     probed: bool = False
     """Also keep the features that the probe gets."""
-    count: int = 1
-    """How many passes there will be, for the bar."""
+    total: int | None = None
+    """Windows of all passes together, for the bar; None for one pass."""
     bar: ProgressBar = field(default_factory=lambda: ProgressBar(False))
     halving: BatchSplitOnOOM = field(default_factory=BatchSplitOnOOM)
-    done: float = 0.0
+    done: int = 0
 
     def run_pass(
         self,
@@ -138,9 +138,9 @@ class EvaluationRunner:
         """Read and distort whole batches, so that halves of one do not draw anew."""
         generator = torch.Generator().manual_seed(self.seed)
         for batch in self.windows.batches(rows, self.batch_size):
-            self.bar.update(self.done / self.count, title)
+            self.bar.update(self.done / (self.total or len(rows)), title)
             yield distort(batch, generator) if distort else batch
-            self.done += min(self.batch_size / len(rows), 1.0)
+            self.done += len(batch)
 
     def _predictions(self, answers: Answered) -> Predictions:
         store, rows = self.windows.store, self.rows

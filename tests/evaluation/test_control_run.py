@@ -9,6 +9,7 @@ import torch
 
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.control_probe import ControlProbe, probe_features
+from sensor2llm.evaluation.control_run import CONTROL_PASSES
 from sensor2llm.evaluation.controls import DISTORTIONS, same_class_windows
 from sensor2llm.evaluation.evaluation import evaluate_adapter
 from sensor2llm.evaluation.missing import missing_summary
@@ -19,6 +20,7 @@ from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import store_batches
+from sensor2llm.training.bar import ProgressBar
 from tests.models import LABELS, small_model, text_adapter, tiny_llm
 from tests.signals.stores import SPEC, make_windows
 
@@ -99,6 +101,19 @@ def test_controls_on_fewer_windows_leave_the_score_as_it_is(model, store, split,
         assert fewer["controls"][name] == whole.metrics["controls"][name]
     judged = [fewer["controls"][name] for name in SIGNAL_CONTROLS] + [*fewer["missing"].values()]
     assert {row["windows"] for row in judged} == {3}
+
+
+def test_the_bar_counts_windows_so_that_passes_over_fewer_are_shorter(
+    model, store, split, whole, monkeypatch
+):
+    shares = []
+    monkeypatch.setattr(ProgressBar, "update", lambda self, share, text: shares.append(share))
+    evaluate_adapter(model, store, split, controls=True, control_windows=3)
+    judged = whole.metrics["windows"]
+    total = judged + CONTROL_PASSES * 3
+    # Each pass is one batch here: the bar says what was done before it.
+    expected = [0, *(judged + 3 * done for done in range(CONTROL_PASSES)), total]
+    assert shares == pytest.approx([done / total for done in expected])
 
 
 def encoded(model, store, rows):
