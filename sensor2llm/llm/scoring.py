@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from sensor2llm.llm.forward import Prompt, run_tail
 from sensor2llm.llm.label_tree import LabelTree
@@ -20,8 +21,8 @@ from sensor2llm.llm.language_model import LanguageModel
 
 LARGE_TREE = 128
 """Nodes from which on a tree is expanded best first in use."""
-FIRST_LABELS, MORE_LABELS = 8, 4
-"""Labels of a window that are expanded first, and how many times as many in each further round."""
+FIRST_NODES, MORE_NODES = 4, 2
+"""Nodes of a window that are expanded first, and how many times as many in each further round."""
 UNLIKELY_SHARE = 1e-3
 """Labels that have together at most this share of the probability are left as they are."""
 MOST_POSITIONS = 2**14
@@ -65,13 +66,13 @@ def score_likely_labels(
         answers: the same labels' token ids, end of turn included.
         prior: what is taken off each label's score before labels are compared.
     """
-    inside = prompt.layer_hooks.cross_attention is not None or not _takes_tree(llm, prompt, tree)
-    if len(tree) < LARGE_TREE or inside or not llm.shortcuts().steps:
+    able = _takes_tree(llm, prompt, tree) and llm.shortcuts().steps
+    if len(tree) < LARGE_TREE or not able or prompt.layer_hooks.cross_attention is not None:
         return score_labels(llm, prompt, tree, answers)
     scores = torch.empty(len(prompt), len(prior), device=llm.device)
     for group in prompt.groups(llm, len(tree)):
-        most = max(1, MOST_POSITIONS // (prompt.vectors.shape[1] + len(tree)))
-        most = most if prompt.mask is None else len(group)
+        positions = prompt.vectors.shape[1] + len(tree)
+        most = max(1, MOST_POSITIONS // positions) if prompt.mask is None else len(group)
         for start in range(0, len(group), most):
             rows = group[start : start + most]
             part = prompt if len(rows) == len(prompt) else prompt.select(rows)
@@ -160,9 +161,8 @@ def next_log_probs(
 class LabelSearch:
     """Expand the labels of a tree best first, for all windows of a prompt together.
 
-    Whatever is not expanded yet has probability 1 at most, so that the sum of what is known of a
-    label bounds its log-likelihood. Nodes are run behind the cached prompt, each seeing the prompt
-    and its ancestors, wherever those stand in the cache.
+    What is not expanded has probability 1 at most: the sum of what is known of a label bounds its
+    log-likelihood. Nodes are run behind the cached prompt; each sees it and its own ancestors.
 
     Args:
         llm: the frozen LLM, which takes a tree's mask and a cache.
@@ -177,6 +177,8 @@ class LabelSearch:
         self.llm, self.tree, self.prior = llm, tree, prior
         (self.places, self.edge_tokens), n = tree.edges.to(llm.device), len(prompt)
         self.members, self.visible = tree.members.to(llm.device), tree.visible.to(llm.device)
+        paths = (torch.tensor([*tree.path(label), end]) for label, end in enumerate(tree.ends))
+        self.paths = pad_sequence(list(paths), batch_first=True).to(llm.device)
         self.prompt, self.rows = prompt, torch.arange(n, device=llm.device)
         self.edges = self.prior.new_zeros(n, self.places.shape[0])
         self.expanded = torch.zeros(n, len(tree), dtype=torch.bool, device=llm.device)
@@ -188,25 +190,38 @@ class LabelSearch:
         """Give every label's log-likelihood, or what bounds it."""
         scores = self.prior.new_empty(len(self.rows), len(self.prior))
         self._run_prompt()
-        count = FIRST_LABELS
+        count = FIRST_NODES
         while len(self.rows):
             likely = self.tree.log_likelihoods(self.edges)
             opened = (~self.expanded)[:, None].logical_and(self.members).any(-1)
             going = ~_settled(likely - self.prior, opened)
             scores[self.rows[~going]] = likely[~going]
-            if not bool(going.any()):
-                break
             self._select(going)
-            bounds = (likely - self.prior).masked_fill(~opened, -torch.inf)[going]
-            best = bounds.topk(min(count, len(self.prior))).indices
-            self._expand(self.members[best].any(1) & ~self.expanded)
-            count *= MORE_LABELS
+            if len(self.rows):
+                bounds = (likely - self.prior).masked_fill(~opened, -torch.inf)[going]
+                self._expand(self._best_nodes(bounds, count))
+            count *= MORE_NODES
         return scores
+
+    def _best_nodes(
+        self, bounds: Float[Tensor, "batch label"], count: int
+    ) -> Bool[Tensor, "batch node"]:
+        """Choose the nodes that come next on the paths of the labels with the highest bounds.
+
+        A node that leads to one label alone is followed to its end.
+        """
+        done = (self.expanded.float() @ self.members.T.float()).long()
+        following = self.paths.expand(len(bounds), -1, -1).gather(2, done[..., None])[..., 0]
+        best = bounds.new_full(self.expanded.shape, -torch.inf)
+        best = best.scatter_reduce(1, following, bounds, "amax")
+        values, nodes = best.topk(min(count, len(self.tree)))
+        chosen = torch.zeros_like(self.expanded).scatter(1, nodes, ~values.isneginf())
+        alone = chosen & (self.members.sum(0) == 1)
+        return chosen | ((alone.float() @ self.visible.T.float()) > 0)
 
     def _run_prompt(self) -> None:
         """Run the prompt itself; what follows it is known of every window."""
-        prompt, n = self.prompt, len(self.prompt)
-        rest = prompt.vectors.shape[1]
+        prompt, (n, rest, _) = self.prompt, self.prompt.vectors.shape
         positions = prompt.positions[:, -rest:].expand(n, -1)
         mask = None if prompt.mask is None else prompt.mask.expand(n, -1)
         last = torch.tensor([rest - 1], device=self.llm.device)
@@ -256,10 +271,8 @@ class LabelSearch:
         runner = self.llm.runner
         whole = runner.fits_whole(len(vectors), len(last))
         with self.prompt.layer_hooks.attached(self.llm):
-            outputs = self.llm.run(
-                vectors, ids, mask=mask, positions=positions, cache=self.cache,
-                places=last, head=whole,
-            ).logits  # fmt: skip
+            options = {"mask": mask, "positions": positions, "cache": self.cache}
+            outputs = self.llm.run(vectors, ids, **options, places=last, head=whole).logits
         tokens = self.edge_tokens.expand(len(vectors), -1)
         self.edges = self.edges + runner.log_probs(outputs, starts, tokens, whole)
 
@@ -271,13 +284,11 @@ class LabelSearch:
         self.rows, self.edges, self.slots = self.rows[rows], self.edges[rows], self.slots[rows]
         self.expanded = self.expanded[rows]
         self.cache.batch_select_indices(rows)
-        prompt, own = self.prompt, lambda part: part if len(part) == 1 else part[rows]
-        self.prompt = replace(
-            prompt,
-            vectors=prompt.vectors[rows],
-            positions=own(prompt.positions),
-            mask=None if prompt.mask is None else own(prompt.mask),
-        )
+        prompt, mask = self.prompt, self.prompt.mask
+        if len(prompt.positions) > 1:
+            mask = None if mask is None else mask[rows]
+            prompt = replace(prompt, positions=prompt.positions[rows], mask=mask)
+        self.prompt = replace(prompt, vectors=prompt.vectors[rows])
 
 
 def _settled(

@@ -107,7 +107,7 @@ def search(llm, prompt, prior, monkeypatch, first=2):
     """Give scores by the search, and how many nodes of each window it expanded."""
     expanded, expand = [], scoring.LabelSearch._expand
     monkeypatch.setattr(scoring, "LARGE_TREE", 2)
-    monkeypatch.setattr(scoring, "FIRST_LABELS", first)
+    monkeypatch.setattr(scoring, "FIRST_NODES", first)
     monkeypatch.setattr(
         scoring.LabelSearch,
         "_expand",
