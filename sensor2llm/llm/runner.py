@@ -19,6 +19,7 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_outputs import ModelOutput
 
+from sensor2llm.llm.tuning.hooks import input_device
 from sensor2llm.llm.tuning.recomputation import replaced
 
 MOST_LOGITS = 2**25
@@ -90,7 +91,8 @@ class ModelRunner:
         finally:
             hook.remove()
         self._decoded = type(decoded[0])
-        output.logits = decoded[0].last_hidden_state[:, places]
+        # The last layer may lie on another device than the first.
+        output.logits = decoded[0].last_hidden_state.to(places.device)[:, places]
         return output
 
     def logits(
@@ -141,7 +143,7 @@ class ModelRunner:
     @cached_property
     def splits_head(self) -> bool:
         """Say whether the output head gives the same by itself: tried once, on two tokens."""
-        ids = torch.arange(2, device=self.model.get_input_embeddings().weight.device)
+        ids = torch.arange(2, device=input_device(self.model))
         vectors = self.model.get_input_embeddings()(ids[None])
         try:
             with torch.no_grad():
