@@ -7,9 +7,9 @@ What transformers, the hub and safetensors say in many lines comes out as one `M
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -86,8 +86,9 @@ def read_model(
     attention: str,
     quantization: str | None,
     device: torch.device,
+    device_map: str | Mapping[str, int | str] | None = None,
 ) -> Any:
-    """Load a model's stored weights.
+    """Load a model's stored weights, onto one device or where accelerate places them.
 
     Raises:
         ModelError: where some are not in the files, or are stored as integers without a scale.
@@ -98,6 +99,8 @@ def read_model(
     if quantization:
         options |= {"quantization_config": _quantization(quantization, dtype)}
         options |= {"device_map": {"": device}}
+    if device_map:
+        options |= {"device_map": device_map}
     model, info = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
     identity.refuse_unknown_quantisation(cached_folder(source))
     if info["missing_keys"]:
@@ -105,7 +108,15 @@ def read_model(
             f"the weights in '{source}' are incomplete: {sorted(info['missing_keys'])[0]} and "
             f"{len(info['missing_keys']) - 1} more are missing; download them again"
         )
-    return model if quantization else model.to(device)
+    return model if quantization or device_map else model.to(device)
+
+
+def refuse_quantised(name: str, quantization: str) -> NoReturn:
+    """Say that a GGUF file is not quantised once more."""
+    raise ModelError(
+        f"'{name}' comes quantised, as a GGUF file; leave out the quantization '{quantization}', "
+        "or give unquantised weights"
+    )
 
 
 def _quantization(quantization: str, dtype: torch.dtype) -> Any:
@@ -176,8 +187,10 @@ def quiet() -> Iterator[None]:
     """Keep progress bars and notes of transformers and bitsandbytes off stderr while loading."""
     from transformers.utils import logging as notes
 
-    # bitsandbytes warns on import that an optional package for its CPU kernels is missing.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    # bitsandbytes warns on import that an optional package for its CPU kernels is missing, and
+    # accelerate that what it was asked to offload is offloaded.
+    for name in ("bitsandbytes", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     verbosity, bars = notes.get_verbosity(), notes.is_progress_bar_enabled()
     notes.set_verbosity_error()
     notes.disable_progress_bar()

@@ -189,37 +189,42 @@ def tail_logits(
         tree: the tail are this tree's nodes, each seeing only the prompt and its ancestors;
             None for a plain, causal tail.
     """
-    return _run(llm, prompt, tail_ids, tree)[0]
-
-
-def tail_logits_and_states(
-    llm: LanguageModel, prompt: Prompt, tail_ids: Int[Tensor, "row tail"]
-) -> tuple[Float[Tensor, "batch place vocabulary"], Float[Tensor, "batch hidden"]]:
-    """Give what `tail_logits` and `last_states` give, of one run."""
-    logits, states = _run(llm, prompt, tail_ids, states=True)
-    return logits, states[:, 0]
+    return run_tail(llm, prompt, tail_ids, tree)[0]
 
 
 def last_states(llm: LanguageModel, prompt: Prompt) -> Float[Tensor, "batch hidden"]:
     """Give the last layer's hidden state at each prompt's last position."""
     nothing = torch.empty(1, 0, dtype=torch.long, device=prompt.vectors.device)
-    return _run(llm, prompt, nothing, states=True)[1][:, 0]
+    return run_tail(llm, prompt, nothing, states=True)[1][:, 0]
 
 
-def _run(
+def run_tail(
     llm: LanguageModel,
     prompt: Prompt,
     tail_ids: Int[Tensor, "row tail"],
     tree: LabelTree | None = None,
     *,
     states: bool = False,
-) -> tuple[Float[Tensor, "batch place vocabulary"], Float[Tensor, "batch place hidden"]]:
-    """Give logits, and where wanted the last hidden states, at the prompt's end and its tail."""
+    head: bool = True,
+) -> tuple[Float[Tensor, "batch place output"], Float[Tensor, "batch place hidden"]]:
+    """Give logits, and where wanted the last hidden states, at the prompt's end and its tail.
+
+    Args:
+        llm: the frozen LLM.
+        prompt: of `assemble`.
+        tail_ids: as `tail_logits` takes them.
+        tree: of the tail.
+        states: whether hidden states are wanted.
+        head: whether the output head is run; without it, what `llm.runner.logits` takes stands in
+            the place of the logits.
+    """
     groups = prompt.groups(llm, tail_ids.shape[1])
     if len(groups) == 1:
-        return _run_together(llm, prompt, tail_ids, tree, states)
+        return _run_together(llm, prompt, tail_ids, tree, states, head)
     tails = tail_ids.expand(len(prompt), -1)
-    parts = [_run_together(llm, prompt.select(rows), tails[rows], tree, states) for rows in groups]
+    parts = [
+        _run_together(llm, prompt.select(rows), tails[rows], tree, states, head) for rows in groups
+    ]
     order = torch.tensor([row for rows in groups for row in rows]).argsort().to(llm.device)
     logits, hidden = (torch.cat(part)[order] for part in zip(*parts, strict=True))
     return logits, hidden
@@ -231,6 +236,7 @@ def _run_together(
     tail_ids: Int[Tensor, "row tail"],
     tree: LabelTree | None,
     states: bool,
+    head: bool,
 ) -> tuple[Tensor, Tensor]:
     batch, tail = len(prompt), tail_ids.shape[1]
     vectors, ids = prompt.vectors, prompt.ids
@@ -251,6 +257,7 @@ def _run_together(
             cache=prompt.prefix.cache(batch) if prompt.prefix else None,
             places=torch.arange(rest - tail - 1, rest, device=vectors.device),
             states=states,
+            head=head,
         )
     hidden = output.hidden_states[-1][:, -1 - tail :] if states else output.logits[..., :0]
     return output.logits, hidden

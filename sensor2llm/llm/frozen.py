@@ -11,10 +11,10 @@
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property, partial
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -34,6 +34,7 @@ from sensor2llm.llm.checkpoint import (
     quiet,
     read_model,
     read_tokenizer,
+    refuse_quantised,
 )
 from sensor2llm.llm.checks import identity
 from sensor2llm.llm.checks.causality import refuse_unfit
@@ -43,7 +44,7 @@ from sensor2llm.llm.checks.shortcuts import Shortcuts, SupportedShortcuts, trial
 from sensor2llm.llm.checks.trial import Trial
 from sensor2llm.llm.runner import ModelRunner
 from sensor2llm.llm.short_attention import use_short_attention
-from sensor2llm.llm.tuning.hooks import check_recomputable
+from sensor2llm.llm.tuning.hooks import check_recomputable, input_device
 
 logger = logging.getLogger(__name__)
 SAMPLED_TOKENS = 4096
@@ -120,6 +121,7 @@ class FrozenLLM:
         random_weights: bool = False,
         seed: int = 0,
         checkpointing: bool = False,
+        device_map: str | Mapping[str, int | str] | None = None,
     ) -> "FrozenLLM":
         """Load a language model.
 
@@ -134,6 +136,8 @@ class FrozenLLM:
             random_weights: draw new weights from `seed` in the same architecture (a control).
             seed: the seed of random weights.
             checkpointing: hold less and compute more in training.
+            device_map: `auto` spreads the layers over all GPUs, the CPU's memory and the disk; or
+                accelerate's map. They run one after the other: it holds more and is not faster.
 
         Raises:
             ModelError: for a name that is neither, a folder without configuration, tokenizer or
@@ -144,7 +148,9 @@ class FrozenLLM:
         kind = choose_dtype(dtype, place)
         location = locate(name, weights=not random_weights)
         if location.is_gguf and quantization:
-            _refuse_quantised(name, quantization)
+            refuse_quantised(name, quantization)
+        if random_weights and device_map:
+            raise ModelError(f"'{name}' with random weights lies on one device; give no device map")
         source = location.source
         offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
         with explained(name), quiet(), offline:
@@ -153,7 +159,7 @@ class FrozenLLM:
             if random_weights:
                 model = draw_model(source, kind, attention, seed).to(place)
             else:
-                model = read_model(source, kind, attention, quantization, place)
+                model = read_model(source, kind, attention, quantization, place, device_map)
             if attention == "auto" and place.type == "cpu":
                 model = use_short_attention(model)
             folder = cached_folder(source)
@@ -174,13 +180,13 @@ class FrozenLLM:
 
     @property
     def device(self) -> torch.device:
-        """Give the device of the embeddings."""
-        return self.model.get_input_embeddings().weight.device
+        """Give the device that embeds, where prompts are put together."""
+        return input_device(self.model)
 
     @property
     def vocabulary(self) -> int:
         """Give the number of tokens that both the tokenizer and the embedding table have."""
-        return min(self.chat.vocabulary_size, self._rows)
+        return min(self.chat.vocabulary_size, self.runner.vocabulary)
 
     @property
     def context(self) -> int | None:
@@ -220,14 +226,11 @@ class FrozenLLM:
         return int(self.model.config.get_text_config().hidden_size)
 
     @property
-    def _rows(self) -> int:
-        return int(self.model.get_input_embeddings().num_embeddings)
-
-    @property
     def suppressed_ids(self) -> list[int]:
         """List ids that generation must not give: rows of the model that are no token."""
-        spare = set(range(self.vocabulary, self._rows))
-        return sorted(spare | {i for i in (self.soft_id, self.signal_id) if i < self._rows})
+        rows = self.runner.vocabulary
+        spare = set(range(self.vocabulary, rows))
+        return sorted(spare | {i for i in (self.soft_id, self.signal_id) if i < rows})
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
         """Write a conversation with the model's chat template; see `Chat.render`."""
@@ -291,10 +294,3 @@ class FrozenLLM:
     def _identity(self) -> Identity:
         stated = self._read_identity()
         return stated if isinstance(stated, Identity) else Identity(stated)
-
-
-def _refuse_quantised(name: str, quantization: str) -> NoReturn:
-    raise ModelError(
-        f"'{name}' comes quantised, as a GGUF file; leave out the quantization '{quantization}', "
-        "or give unquantised weights"
-    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sensor2llm.errors import ConfigError
@@ -82,32 +82,32 @@ class LabelTree:
                 seen[node] |= seen[parent]
         return seen
 
-    def log_likelihoods(
-        self, logits: Float[Tensor, "batch place vocabulary"]
-    ) -> Float[Tensor, "batch label"]:
+    def log_likelihoods(self, edges: Float[Tensor, "batch edge"]) -> Float[Tensor, "batch label"]:
         """Sum log-probabilities along each label's path, its end-of-turn token included.
 
         Args:
-            logits: of the prompt's last position (place 0) and of each node (place 1 + node).
-
-        Returns:
-            Natural logarithms, float32.
+            edges: log-probability of each of `edges`, float32.
         """
-        places, tokens, member = self._edges(logits.device)
-        logits = logits.float()
-        chosen = logits[:, places, tokens] - logits.logsumexp(-1)[:, places]
-        return chosen @ member
+        return edges @ self._paths.to(edges.device)
 
-    def _edges(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Return each edge's place and token, and which labels (columns) it belongs to."""
-        nodes, labels = len(self), len(self.ends)
+    @cached_property
+    def edges(self) -> Int[Tensor, "2 edge"]:
+        """Return the place and the token of each edge: to every node, then each label's end.
+
+        Place 0 is the prompt's last position, place 1 + node a node.
+        """
         places = [parent + 1 for parent in self.parents] + [end + 1 for end in self.ends]
-        tokens = [*self.tokens, *[self.end_id] * labels]
-        member = torch.zeros(nodes + labels, labels)
-        for label in range(labels):
-            member[[*self.path(label), nodes + label], label] = 1
-        edges = torch.tensor([places, tokens], device=device)
-        return edges[0], edges[1], member.to(device)
+        return torch.tensor([places, [*self.tokens, *[self.end_id] * len(self.ends)]])
+
+    @cached_property
+    def members(self) -> Bool[Tensor, "label node"]:
+        """Return which nodes each label consists of."""
+        return self.visible[list(self.ends)]
+
+    @cached_property
+    def _paths(self) -> Float[Tensor, "edge label"]:
+        """Return which edges belong to each label: those to its nodes, and its end."""
+        return torch.cat([self.members.T, torch.eye(len(self.ends), dtype=torch.bool)]).float()
 
 
 def _check_distinct(labels: Sequence[Sequence[int]], names: Sequence[str]) -> None:

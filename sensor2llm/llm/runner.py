@@ -3,16 +3,29 @@
 runner = ModelRunner(model)
 out = runner.run(vectors, ids, cache=runner.new_cache(), places=torch.tensor([7]))
 out.logits                              at the places
+states = runner.run(vectors, ids, places=torch.tensor([7]), head=False).logits
+runner.logits(states)                   the same, where `runner.splits_head`
 """
 
 import inspect
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.modeling_outputs import ModelOutput
+
+from sensor2llm.llm.tuning.hooks import input_device
+from sensor2llm.llm.tuning.recomputation import replaced
+
+MOST_LOGITS = 2**25
+"""Logits that are computed at once; of more places, in parts."""
+MOST_FLOATS = 2**22
+"""Logits that are held as float32 at once beside their own type."""
 
 
 class ModelRunner:
@@ -24,6 +37,7 @@ class ModelRunner:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self._decoded: type[ModelOutput] = ModelOutput
 
     def run(
         self,
@@ -35,6 +49,7 @@ class ModelRunner:
         cache: Cache | None = None,
         places: Int[Tensor, " place"] | None = None,
         states: bool = False,
+        head: bool = True,
     ) -> Any:
         """Run the model's forward on input embeddings.
 
@@ -47,26 +62,101 @@ class ModelRunner:
             places: where logits are wanted; an index tensor, because what a count gives is a slice
                 that is not contiguous, and the output head is many times slower on it.
             states: whether hidden states are wanted.
+            head: whether the output head is run; without it the output has in `logits` what
+                `logits` takes. For models whose head can be split off.
         """
         options: dict[str, Any] = {} if cache is None else {self.cache_argument: cache}
-        selects = "logits_to_keep" in self._arguments
-        if places is not None and selects:
-            options["logits_to_keep"] = places
         if self.embeds_by_layer:
             assert ids is not None, "layers of this family embed the tokens once more"
             options["per_layer_inputs"] = self.model.get_decoder().get_per_layer_inputs(ids)
-        output = self.model(
-            # A copy: some families (CTRL) scale what they are given in its place.
-            inputs_embeds=vectors.clone(),
-            attention_mask=mask,
-            position_ids=positions,
-            use_cache=cache is not None,
-            output_hidden_states=states,
-            **options,
-        )
-        if places is not None and not selects:
-            output.logits = output.logits[:, places]
+        # A copy: some families (CTRL) scale what they are given in its place.
+        options |= {"inputs_embeds": vectors.clone(), "attention_mask": mask}
+        options |= {"position_ids": positions, "use_cache": cache is not None}
+        options |= {"output_hidden_states": states}
+        if not head:
+            assert places is not None, "without its head a model is run for some places"
+            return self._run_decoder(options, places)
+        if places is None or "logits_to_keep" not in self._arguments:
+            output = self.model(**options)
+            output.logits = output.logits if places is None else output.logits[:, places]
+            return output
+        return self.model(**options, logits_to_keep=places)
+
+    def _run_decoder(self, options: dict[str, Any], places: Int[Tensor, " place"]) -> Any:
+        decoded: list[ModelOutput] = []
+        decoder = self.model.get_decoder()
+        hook = decoder.register_forward_hook(lambda *call: decoded.append(call[-1]))
+        try:
+            output = self.model(**options, logits_to_keep=places[:0])
+        finally:
+            hook.remove()
+        self._decoded = type(decoded[0])
+        # The last layer may lie on another device than the first.
+        output.logits = decoded[0].last_hidden_state.to(places.device)[:, places]
         return output
+
+    def logits(
+        self, states: Float[Tensor, "batch place hidden"]
+    ) -> Float[Tensor, "batch place vocabulary"]:
+        """Give the logits of what the decoder gave: the family's own forward without its decoder.
+
+        Args:
+            states: of `run` without the head.
+        """
+        output = self._decoded(last_hidden_state=states)
+        with replaced(self.model.get_decoder(), lambda *_, **__: output):
+            return self.model(inputs_embeds=states, use_cache=False).logits
+
+    def fits_whole(self, batch: int, places: int) -> bool:
+        """Say whether the logits of so many places are computed at once."""
+        return batch * places * self.vocabulary <= MOST_LOGITS or not self.splits_head
+
+    def log_probs(
+        self,
+        outputs: Float[Tensor, "batch place output"],
+        places: Int[Tensor, "batch edge"],
+        tokens: Int[Tensor, "batch edge"],
+        whole: bool,
+    ) -> Float[Tensor, "batch edge"]:
+        """Give log-probabilities of tokens at places, over the whole vocabulary.
+
+        Args:
+            outputs: logits where they are `whole`, else what `logits` takes; they are then computed
+                some places at a time, and once more in a backward pass.
+            places: among those of `outputs`; 0 is the log-probability at a negative one.
+            tokens: at these places.
+            whole: of `fits_whole`.
+        """
+        if whole:
+            return _log_probs(outputs, places, tokens)
+        most = max(1, MOST_LOGITS // (len(outputs) * self.vocabulary))
+        total = outputs.new_zeros(places.shape, dtype=torch.float32)
+        for first in range(0, outputs.shape[1], most):
+            part = partial(self._part, places=places - first, tokens=tokens)
+            states = outputs[:, first : first + most]
+            total = total + checkpoint(part, states, use_reentrant=False, preserve_rng_state=False)
+        return total
+
+    def _part(self, states: Tensor, *, places: Tensor, tokens: Tensor) -> Tensor:
+        return _log_probs(self.logits(states), places, tokens)
+
+    @cached_property
+    def splits_head(self) -> bool:
+        """Say whether the output head gives the same by itself: tried once, on two tokens."""
+        ids = torch.arange(2, device=input_device(self.model))
+        vectors = self.model.get_input_embeddings()(ids[None])
+        try:
+            with torch.no_grad():
+                expected = self.run(vectors, ids[None], places=ids).logits
+                states = self.run(vectors, ids[None], places=ids, head=False).logits
+                return torch.equal(self.logits(states), expected)
+        except Exception:  # whatever a family raises means the same: not this way
+            return False
+
+    @property
+    def vocabulary(self) -> int:
+        """Give the number of logits at a place, or about it: rows of the embedding table."""
+        return int(self.model.get_input_embeddings().num_embeddings)
 
     def new_cache(self) -> Cache:
         """Give an empty cache: keys and values, or the states that layers of this family hold."""
@@ -115,3 +205,16 @@ class ModelRunner:
     @cached_property
     def _arguments(self) -> frozenset[str]:
         return frozenset(inspect.signature(self.model.forward).parameters)
+
+
+def _log_probs(
+    logits: Float[Tensor, "batch place vocabulary"],
+    places: Int[Tensor, "batch edge"],
+    tokens: Int[Tensor, "batch edge"],
+) -> Float[Tensor, "batch edge"]:
+    """Give log-probabilities of tokens at places, 0 at places that are none of these."""
+    inside, at = (places >= 0) & (places < logits.shape[1]), places.clamp(0, logits.shape[1] - 1)
+    rows = torch.arange(len(logits), device=logits.device)[:, None]
+    parts = logits.flatten(0, 1).split(max(1, MOST_FLOATS // logits.shape[-1]))
+    sums = torch.cat([part.float().logsumexp(-1) for part in parts]).view(logits.shape[:2])
+    return (logits[rows, at, tokens].float() - sums.gather(1, at)) * inside

@@ -11,9 +11,9 @@ from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.bridge.number_head import number_loss
 from sensor2llm.errors import DataError
-from sensor2llm.llm.forward import Prompt, tail_logits, tail_logits_and_states
+from sensor2llm.llm.forward import Prompt
 from sensor2llm.llm.frozen import FrozenLLM
-from sensor2llm.llm.scoring import score_labels
+from sensor2llm.llm.scoring import next_log_probs, score_labels
 from sensor2llm.model.prompt_vectors import PromptBuilder
 from sensor2llm.training.task import StepLoss
 
@@ -35,19 +35,17 @@ def answer_loss(
         table: token ids of each row's answer, end of turn included, padded on the right.
         lengths: how many of them count.
     """
-    targets = table[:, : int(lengths.max())]
-    return _token_loss(tail_logits(llm, prompt, targets[:, :-1]), targets, lengths)
+    return _answer_loss_and_states(llm, prompt, table, lengths, states=False)[0]
 
 
-def _token_loss(
-    logits: Float[Tensor, "batch token vocabulary"],
-    targets: Int[Tensor, "batch token"],
-    lengths: Int[Tensor, " batch"],
-) -> Float[Tensor, ""]:
-    flat = logits.float().flatten(0, 1)
-    each = functional.cross_entropy(flat, targets.flatten(), reduction="none")
-    counted = torch.arange(targets.shape[1], device=lengths.device) < lengths[:, None]
-    return (each.view_as(targets) * counted).sum()
+def _answer_loss_and_states(
+    llm: FrozenLLM, prompt: Prompt, table: Tensor, lengths: Tensor, states: bool = True
+) -> tuple[Float[Tensor, ""], Float[Tensor, "batch place hidden"]]:
+    """Give `answer_loss`, and the last hidden states of the same run."""
+    tokens = table[:, : int(lengths.max())]
+    places = torch.arange(tokens.shape[1])
+    each, hidden = next_log_probs(llm, prompt, tokens[:, :-1], places, tokens, states=states)
+    return -(each * (places.to(lengths) < lengths[:, None])).sum(), hidden
 
 
 def posterior(
@@ -98,6 +96,5 @@ def request_loss(build: PromptBuilder, batch: FeatureBatch) -> StepLoss:
     if head is None or None in numbers:
         return StepLoss(answer_loss(llm, prompt, table, lengths), float(len(batch)))
     values = torch.tensor(numbers, dtype=torch.float32, device=llm.device)
-    logits, states = tail_logits_and_states(llm, prompt, table[:, :-1])
-    total = _token_loss(logits, table, lengths) + number_loss(head, states, values)
-    return StepLoss(total, float(len(batch)))
+    loss, states = _answer_loss_and_states(llm, prompt, table, lengths)
+    return StepLoss(loss + number_loss(head, states[:, 0], values), float(len(batch)))

@@ -30,7 +30,7 @@ from sensor2llm.llm.chat import Message
 from sensor2llm.llm.forward import Prompt, last_states
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate
-from sensor2llm.llm.scoring import score_labels
+from sensor2llm.llm.scoring import score_labels, score_likely_labels
 from sensor2llm.model.loss import OBJECTIVES, Objective, label_loss, posterior, request_loss
 from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
@@ -183,9 +183,11 @@ class SensorLanguageModel(nn.Module):
         return score_labels(self.llm, prompt, answers.tree, answers.ids)
 
     def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
-        """Give every label's probability; rows sum to one."""
+        """Give every label's probability; rows sum to one; see `score_likely_labels`."""
         with self._evaluating():
-            return posterior(self.adapter, self.log_likelihoods(batch)).softmax(-1)
+            prompt, answers = self.build.for_batch(self.features(batch)), self.prompting.answers
+            options = prompt, answers.tree, answers.ids, self.adapter.label_prior
+            return posterior(self.adapter, score_likely_labels(self.llm, *options)).softmax(-1)
 
     def measure_prior(self, batches: Iterable[Batch]) -> tuple[float, ...]:
         """Set the adapter's label prior to each label's mean log-likelihood over these batches.
@@ -220,8 +222,7 @@ class SensorLanguageModel(nn.Module):
         Args:
             batch: windows, a batch or cached features.
             question: the template's `question`.
-            messages: a whole conversation instead of the template's; it must hold P and K
-                placeholders.
+            messages: a whole conversation instead, P and K placeholders included.
         """
         self.build.check_embeddable()
         with self._evaluating():

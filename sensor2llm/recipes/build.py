@@ -54,6 +54,7 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
         recipe.llm,
         dtype=recipe.llm_dtype,
         quantization=recipe.llm_quantization,
+        device_map=recipe.llm_device_map,
         random_weights=recipe.llm_random_weights,
         seed=recipe.loop.seed,
         checkpointing=recipe.llm_checkpointing,

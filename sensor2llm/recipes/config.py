@@ -110,6 +110,9 @@ class Recipe:
     """Load the language model in 8 or 4 bit (bitsandbytes)."""
     llm_checkpointing: bool = False
     """Recompute the language model's layers in the backward pass: less memory, more time."""
+    llm_device_map: Literal["auto"] | None = None
+    """`auto` spreads the language model over all GPUs, the CPU's memory and the disk (accelerate):
+    for one that no GPU holds. Its layers run one after the other; that is not faster."""
     llm_random_weights: bool = False
     """A control: the same architecture with random weights."""
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
@@ -170,6 +173,12 @@ class Recipe:
             )
         if self.align_epochs < 0:
             raise ConfigError(f"align_epochs must not be negative, got {self.align_epochs}")
+        inside = self.lora.rank or self.prefix.tokens or self.projector.kind == "cross_attention"
+        if self.llm_device_map and inside:
+            raise ConfigError(
+                "llm_device_map spreads the LLM's layers over devices, and lora, prefix and the "
+                "projector cross_attention reach into them; leave one of both out"
+            )
         if self.encoder == NONE and set(self.tasks) != {CLASSIFICATION}:
             raise ConfigError("tasks other than classification need an encoder; encoder is none")
 

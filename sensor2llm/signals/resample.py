@@ -5,7 +5,6 @@ from math import ceil
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
-from scipy.signal import resample_poly
 
 from sensor2llm.errors import DataError
 
@@ -44,7 +43,7 @@ def resample(
     if exact:
         # The ends go on along the line through both: no ringing from gravity at the edges.
         pad = "line" if values.shape[1] > 1 else "edge"
-        result = resample_poly(whole, ratio.numerator, ratio.denominator, axis=1, padtype=pad)
+        result = _filtered(whole, ratio.numerator, ratio.denominator, pad)
     else:
         steps = max(1, round(values.shape[1] * new_rate_hz / rate_hz))
         times = np.arange(values.shape[1]) / rate_hz
@@ -122,12 +121,21 @@ def resample_irregular(
         measured = np.isfinite(channel)
         if measured.any():
             dense = np.interp(fine, times_s[measured], channel[measured])
-            coarse = resample_poly(dense, 1, factor, padtype="line")
+            coarse = _filtered(dense, 1, factor, "line")
             inside = _measured(
                 grid, times_s[measured], max(max_gap_s, 2 * step_s), near_s=0.5 / rate_hz
             )
             result[row, inside] = coarse[inside]
     return result.astype(np.float32)
+
+
+def _filtered(values: np.ndarray, up: int, down: int, pad: str) -> np.ndarray:
+    """Change the rate by up / down along the last axis."""
+    if up == down:
+        return values
+    from scipy.signal import resample_poly  # slow to import, and most samples have their rate
+
+    return resample_poly(values, up, down, axis=-1, padtype=pad)
 
 
 def _measured(grid: np.ndarray, times_s: np.ndarray, max_gap_s: float, near_s: float) -> np.ndarray:

@@ -40,6 +40,7 @@ def load_model(
         dtype=dtype or recipe.get("llm_dtype", "auto"),
         device=device,
         quantization=recipe.get("llm_quantization"),
+        device_map=recipe.get("llm_device_map"),
         random_weights=bool(recipe.get("llm_random_weights")),
         seed=loop.get("seed", 0) if isinstance(loop, dict) else 0,
     )

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from sensor2llm.errors import DataError
 
@@ -117,6 +116,8 @@ def measure(predictions: Predictions, *, seed: int = 0, **measured: Any) -> Metr
         seed: of the bootstrap.
         **measured: `windows_per_s`, `tokens_per_window`, `llm_fingerprint` where they are known.
     """
+    from sklearn.metrics import accuracy_score, f1_score, recall_score  # not to label windows
+
     p, probabilities = predictions, predictions.probabilities
     occurring = np.union1d(p.true, p.predicted[p.predicted >= 0])
     by_label = f1_score(p.true, p.predicted, labels=occurring, average=None)

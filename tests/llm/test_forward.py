@@ -15,8 +15,8 @@ from sensor2llm.llm.forward import (
     last_states,
     prompt_rows,
     rows_after,
+    run_tail,
     tail_logits,
-    tail_logits_and_states,
 )
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.label_tree import LabelTree
@@ -82,7 +82,7 @@ def test_logits_and_states_of_each_row_are_a_plain_forwards(llm, vectors, rests,
     tail_ids = torch.tensor([tail], dtype=torch.long)
     with torch.no_grad():
         logits = tail_logits(llm, prompt, tail_ids)
-        together, state = tail_logits_and_states(llm, prompt, tail_ids)
+        together, state = run_tail(llm, prompt, tail_ids, states=True)
         alone = last_states(llm, prompt)
     assert logits.shape[:2] == (len(RESTS), 1 + len(tail))
     for window in range(len(RESTS)):
@@ -90,7 +90,7 @@ def test_logits_and_states_of_each_row_are_a_plain_forwards(llm, vectors, rests,
         expected, states = plain(llm, vectors, window, rest, tail)
         torch.testing.assert_close(logits[window], expected, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(together[window], expected, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(state[window], states[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(state[window, 0], states[0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(alone[window], states[0], atol=1e-5, rtol=1e-5)
 
 

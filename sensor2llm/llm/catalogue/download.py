@@ -15,9 +15,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import Any
 
 from sensor2llm.artefacts.atomic_write import replace_folder, sole_writer
 from sensor2llm.artefacts.hashing import hash_file
@@ -173,8 +171,11 @@ def _size(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _bar(entry: CatalogueEntry) -> Iterator[Progress]:
+def _bar(entry: CatalogueEntry) -> Iterator[Any]:
     """Show the bytes of a download; nothing where nobody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(

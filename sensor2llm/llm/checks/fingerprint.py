@@ -40,7 +40,10 @@ def fingerprint(model: nn.Module) -> str:
     for name, module in model.named_modules():
         if _is_adaptive(module):
             tensors = _as_set(name, module, tensors)
-    hashed = hash_tensors((name, partial(_itself, tensor)) for name, tensor in tensors.items())
+    hashed = hash_tensors(
+        (name, partial(_offloaded, model, name) if tensor.is_meta else partial(_itself, tensor))
+        for name, tensor in tensors.items()
+    )
     return digest([hashed, *_settings(model), *_hooks(model)])
 
 
@@ -101,6 +104,17 @@ def _of(hooks: dict[int, Any]) -> list[str]:
 
 def _name(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def _offloaded(model: nn.Module, name: str) -> Tensor:
+    """Load a tensor that accelerate keeps elsewhere."""
+    from accelerate.utils import align_module_device
+
+    owner, _, own_name = name.rpartition(".")
+    module = model.get_submodule(owner)
+    with align_module_device(module, execution_device="cpu"):
+        tensor: Tensor = getattr(module, own_name)
+        return tensor
 
 
 def _itself(tensor: Tensor) -> Tensor:

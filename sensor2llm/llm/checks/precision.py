@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sensor2llm.errors import ModelError
-from sensor2llm.llm.tuning.hooks import decoder_layers
+from sensor2llm.llm.tuning.hooks import decoder_layers, input_device
 
 PLAIN = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -21,8 +21,7 @@ def in_float32(model: nn.Module) -> Iterator[bool]:
     tensors themselves are put back.
     """
     # A training step may compute in 16 bits whatever the weights are.
-    kind = next(model.parameters()).device.type
-    with torch.autocast(kind, enabled=False), _float32(model) as exact:
+    with torch.autocast(input_device(model).type, enabled=False), _float32(model) as exact:
         yield exact
 
 
@@ -32,7 +31,8 @@ def _float32(model: nn.Module) -> Iterator[bool]:
     if all(tensor.dtype == torch.float32 for tensor in tensors):
         yield True
         return
-    if any(parameter.dtype not in PLAIN for parameter in model.parameters()):
+    # What is offloaded is loaded anew for each layer that runs, in its own type.
+    if any(parameter.dtype not in PLAIN or parameter.is_meta for parameter in model.parameters()):
         yield False
         return
     try:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -71,6 +72,14 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
         f"{type(model).__name__} has no list of {count} decoder layers to reach into; "
         "use a bridge that gives signal tokens"
     )
+
+
+def input_device(model: Any) -> torch.device:
+    """Give the device on which a model computes its first layers, wherever its weights lie."""
+    embeddings = model.get_input_embeddings()
+    # accelerate's: weights that are offloaded are nowhere until they are run.
+    device = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
+    return embeddings.weight.device if device is None else torch.device(device)
 
 
 def _before(change: Change) -> Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]:

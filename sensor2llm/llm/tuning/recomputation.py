@@ -37,7 +37,7 @@ def recomputed(layers: Sequence[nn.Module], hooks: Iterable[Hook] = ()) -> Itera
             within = set(layer.modules()) - {layer}
             inside = [hook for hook in outside if hook.module in within]
             outside = [hook for hook in outside if hook.module not in within]
-            stack.enter_context(_replaced(layer, _checkpointed(layer.forward, inside)))
+            stack.enter_context(replaced(layer, _checkpointed(layer.forward, inside)))
         stack.enter_context(active(outside))
         yield
 
@@ -64,7 +64,7 @@ def _own_copy(value: Any) -> Any:
 
 
 @contextmanager
-def _replaced(module: nn.Module, forward: Forward) -> Iterator[None]:
+def replaced(module: nn.Module, forward: Forward) -> Iterator[None]:
     """Let a module compute by another function for a while."""
     before = module.__dict__.get("forward")
     module.forward = forward

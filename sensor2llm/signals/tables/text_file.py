@@ -26,7 +26,14 @@ from sensor2llm.signals.tables.layout import (
     TextFile,
     open_text,
 )
-from sensor2llm.signals.tables.times import Place, as_text, cell_text, first_bad_cell, seconds
+from sensor2llm.signals.tables.times import (
+    Place,
+    as_floats,
+    as_text,
+    cell_text,
+    first_bad_cell,
+    seconds,
+)
 
 PARQUET = (".parquet", ".pq")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
@@ -180,15 +187,14 @@ def numbers(
     """Give a column as float64, NaN where a cell is empty."""
     column, place = _plain(table[name], layout), Place(path.name, name)
     try:
-        values = pc.cast(column, pa.float64())
+        out = as_floats(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise _no_number(column, place, layout) from error
-    out = values.to_numpy(zero_copy_only=False)
     infinite = np.flatnonzero(np.isinf(out))
     if infinite.size:
         row = int(infinite[0])
         raise place.error(row, f"{out[row]} is not finite")
-    return out.astype(np.float64, copy=False)
+    return out
 
 
 def times_s(
