@@ -1,0 +1,253 @@
+"""Windows of an export: its files are read once, then cut person by person.
+
+Where all sensors pause for longer than each bridges, windows start afresh after the pause, which is
+counted. A long stretch is cut in pieces between two windows, so that memory holds one piece.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import floor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sensor2llm.datasets.exports.samples.device import Device, Sensor, Stream
+from sensor2llm.datasets.exports.samples.files import find_files
+from sensor2llm.datasets.exports.samples.grid import bridged_s, cut_recording, observed_rate_hz
+from sensor2llm.datasets.exports.samples.intervals import LabelIntervals, read_intervals
+from sensor2llm.datasets.exports.samples.spool import Spool
+from sensor2llm.datasets.heart.beat_intervals import beat_windows
+from sensor2llm.datasets.heart.rr_intervals import LIMITS_S
+from sensor2llm.datasets.motion.motion_tables import leave_out
+from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.reader_options import SourceOptions
+from sensor2llm.signals.reading import Reading
+from sensor2llm.signals.segment import SHORT, UNLABELLED
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.transforms import segment
+from sensor2llm.signals.window import Annotation, Window
+
+PIECE_SAMPLES = 360_000
+AFTER_PAUSE = "after a pause of all sensors, where windows start afresh"
+NO_WINDOW = "that no window lies in"
+_SCAN = 1_000_000
+_CLOCKS = {
+    "utc": "times in UTC",
+    "local": "times as the device's clock shows them",
+    "none": "times from the recording's start",
+}
+
+Span = tuple[float, float]
+
+
+def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
+    """Read an export of a device.
+
+    Raises:
+        DataError: For files that are not as the device writes them, or labels that fit none.
+        ConfigError: For an option that exports do not have.
+    """
+    lengths = ("window_s",) if device.window_s else ()
+    options.allow(device.name, "overlap", *lengths, "labels")
+    labels = read_intervals(options.labels) if options.labels else None
+    ledger, window_s = Ledger(), options.window_s or device.window_s or 0.0
+    spool = Spool(dict(device.sensors), ledger)
+    files = find_files(
+        path, device.wanted, device.expected, ledger, by_file=device.by_file, folders=device.folders
+    )
+    for file in files:
+        for samples in device.read(file, ledger):
+            spool.add(file.person, samples)
+    if not spool.people:
+        raise DataError(f"{path}: {len(files)} files of {device.name} hold no sample that is read")
+    if labels:
+        labels.check_people(spool.people)
+    spec = make_spec(spool, device.sensors, window_s)
+    clocks = ", ".join(_CLOCKS[clock] for clock in sorted(set(spool.clocks.values())))
+    return Reading(
+        spec=spec,
+        windows=_windows(spool, device.sensors, spec, labels, options.overlap or 0.0, ledger),
+        source=f"{device.name}: {len(files)} files of {path.name}; {clocks}",
+        ledger=ledger,
+    )
+
+
+def make_spec(spool: Spool, sensors: Mapping[str, Sensor], window_s: float) -> SignalSpec:
+    """Describe windows of the sensors that there are, each at the rate of its slowest recording.
+
+    Raises:
+        DataError: If windows are too short for every sensor.
+    """
+    modalities = []
+    for name, sensor in sensors.items():
+        people = [person for person in spool.people if name in spool.sensors_of(person)]
+        if not people:
+            continue
+        rates = [observed_rate_hz(spool.stream(p, name).times_s) for p in people
+                 if not sensor.rate_hz and sensor.kind != "event"]  # fmt: skip
+        rate_hz = sensor.rate_hz or min(rates, default=None)
+        if rate_hz is None or window_s * rate_hz >= 0.5:
+            modalities.append(sensor.modality(name, rate_hz, window_s))
+    if not modalities:
+        raise DataError(
+            f"windows of {window_s:g} s hold not one step of any sensor; give a longer --window-s"
+        )
+    timed = any(modality.axis == "time" for modality in modalities)
+    return SignalSpec(modalities=tuple(modalities), window_s=window_s if timed else None)
+
+
+def _windows(
+    spool: Spool,
+    sensors: Mapping[str, Sensor],
+    spec: SignalSpec,
+    labels: LabelIntervals | None,
+    overlap: float,
+    ledger: Ledger,
+) -> Iterator[Window]:
+    labelled = 0
+    for person in spool.people:
+        streams = {}
+        for name in spool.sensors_of(person):
+            stream = spool.stream(person, name)
+            if name in spec:
+                streams[name] = stream
+            else:
+                leave_out(ledger, len(stream.times_s), f"of {name}, slower than a window is long")
+        notes = labels.of_person(person, spool.clocks[person]) if labels else []
+        used: set[int] = set()
+        for window in _person_windows(person, streams, sensors, spec, notes, overlap, ledger):
+            if window.label is not None:
+                labelled += 1
+                used |= _holding(notes, window, spec.window_s)
+            elif labels:
+                ledger.change("windows", 1, f"{UNLABELLED} of {labels.name}, without a label")
+            yield window
+        if not notes:
+            continue
+        ledger.read("intervals", len(notes))
+        ledger.keep("intervals", len(used))
+        ledger.drop("intervals", len(notes) - len(used), NO_WINDOW)
+    if labels and not labelled:
+        raise _nowhere(labels, spool)
+
+
+def _holding(notes: Sequence[Annotation], window: Window, window_s: float | None) -> set[int]:
+    """Give the places of the intervals that a window with a label lies in."""
+    seconds = window_s or float(window.signals["rr"].sum()) / 1000
+    stop_s = window.start_s + seconds - 1e-3
+    return {
+        place
+        for place, note in enumerate(notes)
+        if note.start_s < stop_s and note.stop_s > window.start_s + 1e-3
+    }
+
+
+def _nowhere(labels: LabelIntervals, spool: Spool) -> DataError:
+    """Say that no window has a label, and where the recordings and the labels lie."""
+    person = spool.people[0]
+    times = [spool.stream(person, name).times_s for name in spool.sensors_of(person)]
+    ends = (min(t[0] for t in times), max(t[-1] for t in times))
+    shown = " to ".join(np.datetime_as_string(np.datetime64(round(end), "s")) for end in ends)
+    first = labels.intervals[0]
+    return DataError(
+        f"no window lies in an interval of {labels.name}: {person} was recorded from {shown} "
+        f"({_CLOCKS[spool.clocks[person]]}), the first interval is {first.start.text} to "
+        f"{first.end.text}; are zone and date right, and windows shorter?"
+    )
+
+
+class _Piece(NamedTuple):
+    """Say which windows are cut at once, and up to when samples are theirs alone."""
+
+    begin_s: float
+    end_s: float
+    next_s: float
+
+
+def _person_windows(
+    person: str,
+    streams: Mapping[str, Stream],
+    sensors: Mapping[str, Sensor],
+    spec: SignalSpec,
+    notes: Sequence[Annotation],
+    overlap: float,
+    ledger: Ledger,
+) -> Iterator[Window]:
+    timed = [name for name in streams if spec[name].axis == "time"]
+    if not timed:
+        beats = streams["rr"]
+        intervals_s = beats.values[:, 0] / 1000
+        rhythm = (notes, LIMITS_S, overlap, ledger)
+        yield from beat_windows(person, beats.times_s, intervals_s, *rhythm)
+        return
+    gaps = {name: bridged_s(sensors[name], float(spec[name].rate_hz or 1.0)) for name in timed}
+    shortest_s = min(gaps.values(), default=0.0)
+    spans = _union(
+        [s for name in timed for s in _spans(streams[name].times_s, gaps[name])], shortest_s
+    )
+    outside = sum(len(stream.times_s) for stream in streams.values())
+    ledger.change("samples", max(0, len(spans) - 1), AFTER_PAUSE)
+    for start_s, stop_s in spans:
+        for piece in _pieces(start_s, stop_s, spec, timed, overlap):
+            row_times = _times(streams, piece.begin_s, piece.next_s)
+            outside -= len(row_times)
+            if piece.end_s < piece.begin_s:
+                leave_out(ledger, len(row_times), SHORT)
+                continue
+            cut = (piece.begin_s, piece.end_s)
+            recording = cut_recording(person, streams, sensors, spec, cut, row_times, notes)
+            yield from segment(
+                recording, spec, overlap=overlap, max_gap_s=shortest_s, ledger=ledger,
+                rows_unit="samples",
+            )  # fmt: skip
+    leave_out(ledger, outside, "where no sensor with a clock of its own measured")
+
+
+def _spans(times: np.ndarray, gap_s: float) -> Iterator[Span]:
+    """Give from when to when samples follow each other without a pause."""
+    start = 0
+    for first in range(0, len(times), _SCAN):
+        part = np.asarray(times[first : first + _SCAN + 1])
+        for last in (np.flatnonzero(np.diff(part) > gap_s) + first).tolist():
+            yield float(times[start]), float(times[last])
+            start = last + 1
+    yield float(times[start]), float(times[-1])
+
+
+def _union(spans: list[Span], gap_s: float) -> list[Span]:
+    union: list[Span] = []
+    for start_s, stop_s in sorted(spans):
+        if union and start_s <= union[-1][1] + gap_s + 1e-6:
+            union[-1] = (union[-1][0], max(union[-1][1], stop_s))
+        else:
+            union.append((start_s, stop_s))
+    return union
+
+
+def _pieces(
+    start_s: float, stop_s: float, spec: SignalSpec, timed: Sequence[str], overlap: float
+) -> Iterator[_Piece]:
+    """Cut a stretch between two windows; one that holds no window ends before it begins."""
+    rates = [float(spec[name].rate_hz or 1.0) for name in timed]
+    step_s, window_s = 1 / min(rates), float(spec.window_s or 0.0)
+    hop_s, stop_s = window_s * (1 - overlap), stop_s + step_s
+    count = floor((stop_s - start_s - window_s + 0.5 * step_s) / hop_s) + 1
+    if count < 1:
+        yield _Piece(start_s, -np.inf, np.nextafter(stop_s, np.inf))
+        return
+    many = max(1, floor((PIECE_SAMPLES / max(rates) - window_s) / hop_s) + 1)
+    for first in range(0, count, many):
+        begin_s, more = start_s + first * hop_s, first + many < count
+        next_s = begin_s + many * hop_s
+        end_s = next_s - hop_s + window_s if more else stop_s
+        yield _Piece(begin_s, end_s, next_s if more else np.nextafter(stop_s, np.inf))
+
+
+def _times(streams: Mapping[str, Stream], begin_s: float, next_s: float) -> np.ndarray:
+    """Give the times of all sensors' samples from one moment up to below another, in order."""
+    times = []
+    for stream in streams.values():
+        first, last = np.searchsorted(stream.times_s, (begin_s - 1e-6, next_s - 1e-6))
+        times.append(stream.times_s[first:last])
+    return np.sort(np.concatenate(times))
