@@ -22,8 +22,8 @@ class SourceOptions:
     motionsense, hhar, wesad 0.5; others 0; a table: its YAML's `overlap`."""
     window_s: float | None = None
     """Length of a window in seconds. Left out: wisdm, wisdm_v1, capture24, cinc2017 10; pamap2,
-    mhealth 5.12; motionsense, hhar 2.56; wesad 30; a table: its YAML's `window_s`; phones and
-    accelerometers 10, empatica 30, fit 60, ActiGraph's counts 300, fitbit 600, apple_health 3600."""
+    mhealth 5.12; motionsense, hhar 2.56; wesad 30; a table: its YAML's `window_s`; an
+    export: phones and accelerometers 10, empatica 30, fit 60, fitbit 600, apple_health 3600."""
     devices: Literal["watch", "phone", "both", "wrist", "chest"] | None = None
     """Of wisdm and hhar: watch, phone or both; of wesad: wrist, chest or both."""
     subjects: Literal["all", "complete"] | None = None

@@ -10,7 +10,7 @@ their own, it is taken. Times are the device's local clock, with no zone in the 
 them is ActiLife's and not UTC's). Where the header's dates cannot be in the order that it says
 (`date format dd/MM/yyyy` and a month 19), the other order is taken, and counted.
 
-Windows: 10 s of raw acceleration; files of counts alone have windows of 20 epochs.
+Windows: 10 s of raw acceleration; 20 epochs where there are counts alone.
 """
 
 import re

@@ -26,7 +26,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 
 SEPARATOR, HEAD_BYTES = 0x1E, 8
-PACKED, PLAIN = 0, 26
+PACKED, PLAIN, LAST_KIND = 0, 26, 26
 BATCH_RECORDS, CHUNK_BYTES = 3600, 1 << 20
 BROKEN = "with a wrong checksum, or cut off"
 # Counts a g where info.txt does not say: by the first letters of the serial number.
@@ -94,10 +94,10 @@ def _samples(log: IO[bytes], info: Gt3xInfo, ledger: Ledger) -> Iterator[Samples
     for kind, second, payload in _records(log, ledger):
         if kind not in (PACKED, PLAIN) or len(payload) < 2:
             continue
-        rows = unpack(payload) if kind == PACKED else np.frombuffer(payload, "<i2")
+        numbers = unpack(payload) if kind == PACKED else np.frombuffer(payload, "<i2")
+        rows = numbers[: len(numbers) // 3 * 3].reshape(-1, 3)
         seconds.append(second)
-        counts.append(rows[: len(rows) // 3 * 3].reshape(-1, 3)[:, [1, 0, 2]] if kind == PACKED
-                      else rows[: len(rows) // 3 * 3].reshape(-1, 3))  # fmt: skip
+        counts.append(rows[:, [1, 0, 2]] if kind == PACKED else rows)
         if len(seconds) == BATCH_RECORDS:
             yield _join(seconds, counts, info)
             seconds, counts = [], []
@@ -128,7 +128,7 @@ def unpack(payload: bytes) -> np.ndarray:
 
 def _records(log: IO[bytes], ledger: Ledger) -> Iterator[tuple[int, int, bytes]]:
     """Give type, time and payload of each record whose checksum is right."""
-    buffer, start = b"", 0
+    buffer, start, lost = b"", 0, False
     while True:
         start = buffer.find(SEPARATOR, start)
         size = HEAD_BYTES + 1
@@ -142,13 +142,19 @@ def _records(log: IO[bytes], ledger: Ledger) -> Iterator[tuple[int, int, bytes]]
             if start < 0 or len(buffer) - start < HEAD_BYTES:
                 return
         record = buffer[start : start + size]
-        whole = len(record) == size
-        if whole and int(np.bitwise_xor.reduce(np.frombuffer(record, np.uint8))) == 0xFF:
+        if _is_whole(record, size):
             ledger.read("records")
             ledger.keep("records")
             yield record[1], int.from_bytes(record[2:6], "little"), record[HEAD_BYTES:-1]
-            start += size
-        else:
-            ledger.read("records")
-            ledger.drop("records", 1, BROKEN)
-            start += 1
+            start, lost = start + size, False
+            continue
+        # Within a broken record other bytes look like separators: it is one record that is lost.
+        ledger.read("records", int(not lost))
+        ledger.drop("records", int(not lost), BROKEN)
+        start, lost = start + 1, True
+
+
+def _is_whole(record: bytes, size: int) -> bool:
+    if len(record) < size or record[1] > LAST_KIND:
+        return False
+    return int(np.bitwise_xor.reduce(np.frombuffer(record, np.uint8))) == 0xFF

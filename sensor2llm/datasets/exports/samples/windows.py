@@ -29,6 +29,7 @@ from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Window
 
 PIECE_SAMPLES = 360_000
+LEAST_STEPS = 20
 AFTER_PAUSE = "after a pause of all sensors, where windows start afresh"
 NO_WINDOW = "that no window lies in"
 _SCAN = 1_000_000
@@ -51,7 +52,7 @@ def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
     lengths = ("window_s",) if device.window_s else ()
     options.allow(device.name, "overlap", *lengths, "labels")
     labels = read_intervals(options.labels) if options.labels else None
-    ledger, window_s = Ledger(), options.window_s or device.window_s or 0.0
+    ledger = Ledger()
     spool = Spool(dict(device.sensors), ledger)
     files = find_files(
         path, device.wanted, device.expected, ledger, by_file=device.by_file, folders=device.folders
@@ -63,7 +64,7 @@ def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
         raise DataError(f"{path}: {len(files)} files of {device.name} hold no sample that is read")
     if labels:
         labels.check_people(spool.people)
-    spec = make_spec(spool, device.sensors, window_s)
+    spec = make_spec(spool, device, options.window_s)
     clocks = ", ".join(_CLOCKS[clock] for clock in sorted(set(spool.clocks.values())))
     return Reading(
         spec=spec,
@@ -73,28 +74,43 @@ def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
     )
 
 
-def make_spec(spool: Spool, sensors: Mapping[str, Sensor], window_s: float) -> SignalSpec:
+def make_spec(spool: Spool, device: Device, window_s: float | None) -> SignalSpec:
     """Describe windows of the sensors that there are, each at the rate of its slowest recording.
+
+    Where no length is asked for it is the device's, or 20 steps of the fastest sensor.
 
     Raises:
         DataError: If windows are too short for every sensor.
     """
-    modalities = []
-    for name, sensor in sensors.items():
-        people = [person for person in spool.people if name in spool.sensors_of(person)]
-        if not people:
-            continue
-        rates = [observed_rate_hz(spool.stream(p, name).times_s) for p in people
-                 if not sensor.rate_hz and sensor.kind != "event"]  # fmt: skip
-        rate_hz = sensor.rate_hz or min(rates, default=None)
-        if rate_hz is None or window_s * rate_hz >= 0.5:
-            modalities.append(sensor.modality(name, rate_hz, window_s))
+    rates = {
+        name: rate_hz
+        for name, sensor in device.sensors.items()
+        if (rate_hz := _rate_hz(spool, name, sensor)) is not None
+    }
+    fastest_hz = max(rates.values(), default=0.0)
+    if window_s is None:
+        window_s = max(device.window_s or 0.0, LEAST_STEPS / fastest_hz if fastest_hz else 0.0)
+    modalities = [
+        sensor.modality(name, rates[name], window_s)
+        for name, sensor in device.sensors.items()
+        if name in rates and (sensor.kind == "event" or window_s * rates[name] >= 0.5)
+    ]
     if not modalities:
         raise DataError(
             f"windows of {window_s:g} s hold not one step of any sensor; give a longer --window-s"
         )
     timed = any(modality.axis == "time" for modality in modalities)
     return SignalSpec(modalities=tuple(modalities), window_s=window_s if timed else None)
+
+
+def _rate_hz(spool: Spool, name: str, sensor: Sensor) -> float | None:
+    """Give the rate of a sensor's part of windows, 0 for events; None where nobody has it."""
+    people = [person for person in spool.people if name in spool.sensors_of(person)]
+    if not people or sensor.kind == "event":
+        return 0.0 if people else None
+    return sensor.rate_hz or min(
+        observed_rate_hz(spool.stream(person, name).times_s) for person in people
+    )
 
 
 def _windows(
