@@ -28,7 +28,11 @@ def make_parser() -> VerbParser:
     what = "a data set, a device's export, your TABLE.yaml, simulated or joined; data sets: "
     what += f"{', '.join(SOURCES)}; exports: {', '.join(EXPORTS)}"
     add("name", help=what)
-    add("--from", type=Path | None, help="folder of the unpacked data, or an export; a table's is its own")
+    add(
+        "--from",
+        type=Path | None,
+        help="folder of the unpacked data, or an export; a table's is its own",
+    )
     add("--out", type=Path, required=True, help="the window store to write")
     add("--stores", type=Path, nargs="+", default=[], help="the window stores that joined joins")
     picture = "picture of a window a class, or none; by default OUT/classes.png"

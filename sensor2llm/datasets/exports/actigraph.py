@@ -70,7 +70,9 @@ def _read_csv(file: ExportFile, ledger: Ledger) -> Iterator[Samples]:
     step_s, start_s = _step_s(header, file), _start_s(header, file, ledger)
     first = table[0].split(",")
     named = not _is_number(first[-1])
-    names = [cell.strip() for cell in first] if named else [f"column {i}" for i in range(len(first))]
+    names = (
+        [cell.strip() for cell in first] if named else [f"column {i}" for i in range(len(first))]
+    )
     timed = names[0].lower() in ("timestamp", "date")
     axes = names[timed : 3 + timed]
     if len(axes) < 3:
@@ -143,7 +145,8 @@ def _clock_seconds(text: str) -> float:
     date, _, clock = text.partition(" ")
     return wall_seconds(
         datetime.combine(
-            datetime.strptime(date, "%m/%d/%Y"), datetime.fromisoformat(f"2000-01-01T{clock}").time()
+            datetime.strptime(date, "%m/%d/%Y"),
+            datetime.fromisoformat(f"2000-01-01T{clock}").time(),
         )
     )
 

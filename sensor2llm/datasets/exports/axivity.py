@@ -93,7 +93,9 @@ def _read_epochs(file: ExportFile, head: re.Match[str], ledger: Ledger) -> Itera
     try:
         start_s, step_s = wall_seconds(datetime.fromisoformat(head[1])), int(head[3])
     except ValueError as error:
-        raise DataError(f"{file.name}: its first line has the start {head[1]!r}: {error}") from error
+        raise DataError(
+            f"{file.name}: its first line has the start {head[1]!r}: {error}"
+        ) from error
     types, row = {"enmo": pa.float64(), "imputed": pa.float64()}, 0
     for batch in read_table(file, types, names=list(types), skip_rows=1):
         values = stack_floats(batch, ["enmo"])

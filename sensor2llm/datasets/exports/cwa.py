@@ -18,7 +18,6 @@ import numpy as np
 from sensor2llm.datasets.exports.samples.device import Samples
 from sensor2llm.datasets.exports.samples.files import ExportFile
 from sensor2llm.datasets.exports.samples.text import wall_seconds
-from sensor2llm.datasets.motion.motion_tables import leave_out
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 
@@ -69,7 +68,7 @@ def _sound(raw: bytes, file: ExportFile, ledger: Ledger) -> np.ndarray:
 
 
 def _samples(blocks: np.ndarray, file: ExportFile, more: bool) -> Iterator[Samples]:
-    """Give the samples of blocks of one format; where `more` come, not those of the last one."""
+    """Give the samples of blocks; where `more` come, not those of the last one."""
     if not len(blocks):
         return
     rates_hz = 3200.0 / (1 << (15 - (blocks["rate"] & 15)).astype(np.int64))
@@ -79,8 +78,7 @@ def _samples(blocks: np.ndarray, file: ExportFile, more: bool) -> Iterator[Sampl
     between = np.diff(starts_s, append=np.inf)
     follows = np.abs(between / lengths_s - 1) < _DRIFT
     steps_s = np.where(follows, between, lengths_s) / counts
-    times: list[np.ndarray] = []
-    parts: dict[str, list[np.ndarray]] = {}
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for i in range(len(blocks) - more):
         kind = _KINDS.get(int(blocks["format"][i]))
         most = {"packed": 120, "accel": 80, "both": 40}.get(kind or "", 0)
@@ -89,12 +87,13 @@ def _samples(blocks: np.ndarray, file: ExportFile, more: bool) -> Iterator[Sampl
                 f"{file.name}: a block has {counts[i]} samples of format "
                 f"{int(blocks['format'][i]):#x}; expected an AX3's or an AX6's"
             )
-        times.append(starts_s[i] + np.arange(counts[i]) * steps_s[i])
+        times_s = starts_s[i] + np.arange(counts[i]) * steps_s[i]
         for sensor, values in _values(blocks[i], str(kind), int(counts[i])):
-            parts.setdefault(sensor, []).append(values)
-    for sensor, values_of in parts.items():
-        values = np.concatenate(values_of, axis=1)
-        yield Samples(sensor, np.concatenate(times), values, clock="local")
+            parts.setdefault(sensor, []).append((times_s, values))
+    for sensor, pairs in parts.items():
+        of_times, of_values = zip(*pairs, strict=True)
+        values = np.concatenate(of_values, axis=1)
+        yield Samples(sensor, np.concatenate(of_times), values, clock="local")
 
 
 def _starts(blocks: np.ndarray, rates_hz: np.ndarray) -> np.ndarray:

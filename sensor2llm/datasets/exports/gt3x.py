@@ -116,7 +116,9 @@ def _join(seconds: list[int], counts: list[np.ndarray], info: Gt3xInfo) -> Sampl
 
 def unpack(payload: bytes) -> np.ndarray:
     """Give signed numbers of 12 bits each, the most significant bit first."""
-    whole = np.frombuffer(payload[: len(payload) // 3 * 3], np.uint8).reshape(-1, 3).astype(np.int16)
+    whole = (
+        np.frombuffer(payload[: len(payload) // 3 * 3], np.uint8).reshape(-1, 3).astype(np.int16)
+    )
     pairs = np.stack(
         [(whole[:, 0] << 4) | (whole[:, 1] >> 4), ((whole[:, 1] & 15) << 8) | whole[:, 2]], axis=1
     ).ravel()

@@ -70,7 +70,7 @@ class Spool:
         values = np.asarray(samples.values, dtype=np.float64)
         values = possible_values(person, values, modality, self._ledger)
         there = np.isfinite(values).any(axis=0) & (np.abs(times_s) < _LATEST_S)
-        leave_out(self._ledger, int((~there).sum()), NO_VALUE)
+        self._leave_out(int((~there).sum()), NO_VALUE)
         key = StreamKey(person, samples.sensor, samples.source)
         times_s, values = times_s[there], values[:, there]
         if not sensor.sort:
@@ -83,7 +83,7 @@ class Spool:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Leave out samples earlier than one before; spread those that share a time."""
         later = times_s > self._last_s.get(key, -np.inf)
-        leave_out(self._ledger, int((~later).sum()), EARLIER)
+        self._leave_out(int((~later).sum()), EARLIER)
         earlier = len(times_s)
         times_s, values = times_s[later], values[:, later]
         if len(times_s):
@@ -92,6 +92,10 @@ class Spool:
             values = values[:, stay]
         self._earlier[key] += earlier - len(times_s)
         return times_s, values
+
+    def _leave_out(self, samples: int, reason: str) -> None:
+        if samples:
+            leave_out(self._ledger, samples, reason)
 
     def _append(self, key: StreamKey, times_s: np.ndarray, values: np.ndarray) -> None:
         path = self._files.setdefault(key, self._folder / str(len(self._files)))
@@ -133,7 +137,7 @@ class Spool:
         order = np.argsort(times_s, kind="stable")
         if sensor.kind != "total":
             first = np.r_[True, np.diff(times_s[order]) > 0]
-            leave_out(self._ledger, int((~first).sum()), SAME_TIME)
+            self._leave_out(int((~first).sum()), SAME_TIME)
             order = order[first]
         values = np.concatenate([part.values for part in parts])
         path = self._folder / f"{len(self._files)}-{len(self._streams)}"
@@ -151,7 +155,7 @@ class Spool:
     def _largest(self, keys: list[StreamKey]) -> list[StreamKey]:
         largest = max(keys, key=lambda key: self._counts[key])
         others = sum(self._counts[key] for key in keys) - self._counts[largest]
-        leave_out(self._ledger, others, OTHER_SOURCE)
+        self._leave_out(others, OTHER_SOURCE)
         return [largest]
 
 

@@ -61,7 +61,8 @@ def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
         for samples in device.read(file, ledger):
             spool.add(file.person, samples)
     if not spool.people:
-        raise DataError(f"{path}: {len(files)} files of {device.name} hold no sample that is read")
+        sensors = ", ".join(device.sensors)
+        raise DataError(f"{path}: {len(files)} files of {device.name} hold none of {sensors}")
     if labels:
         labels.check_people(spool.people)
     spec = make_spec(spool, device, options.window_s)
