@@ -145,8 +145,10 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
     """Open a published data set or an export by name, or one's own table by its YAML description.
 
     Args:
-        name: A key of `SOURCES` or `EXPORTS`, or the path of a `.yaml` file (see `sensor2llm.signals.tables`).
-        path: The folder that holds the data; for a table it defaults to the YAML's own folder.
+        name: A key of `SOURCES` or `EXPORTS`, or the path of a `.yaml` file (see
+            `sensor2llm.signals.tables`).
+        path: The folder that holds the data, or an export's file; for a table it defaults to the
+            YAML's own folder.
         options: Options of the reader.
 
     Raises:

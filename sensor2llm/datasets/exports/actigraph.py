@@ -111,9 +111,9 @@ def _start_s(header: str, file: ExportFile, ledger: Ledger) -> float:
         line = re.search(rf"{name} ([^,\n]+)", header)
         fields[name] = line[1].strip() if line else ""
     day_first = "date format d" in header
-    orders = ("%d/%m/%Y", "%m/%d/%Y") if day_first else ("%m/%d/%Y", "%d/%m/%Y")
+    orders = ["%d/%m/%Y", "%m/%d/%Y"] if day_first else ["%m/%d/%Y", "%d/%m/%Y"]
     if re.match(r"\d{4}", fields["Start Date"]):
-        orders = ("%Y/%m/%d",)
+        orders = ["%Y/%m/%d"]
     for order in orders:
         try:
             start, _ = (

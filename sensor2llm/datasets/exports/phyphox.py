@@ -7,9 +7,9 @@
     magnetic     uT      Magnetic field x, y, z (µT)
 
 A file has one line of names, the first of them `Time (s)`, in quotes or not; between cells stands a
-comma, a semicolon or a tab, and the decimal mark may be a comma. Seconds count from the start of the
-experiment without its pauses; `meta/time.csv` beside the files says when it was started and paused,
-so that times are UTC. Without it they count from the start.
+comma, a semicolon or a tab, and the decimal mark may be a comma. Seconds count from the start of
+the experiment without its pauses; `meta/time.csv` beside the files says when it was started and
+paused, so that times are UTC. Without it they count from the start.
 
 The rate is the phone's own, rounded. Exports as Excel and other columns are not read.
 """
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensor2llm.datasets.exports.samples.device import Device, Samples, Sensor, axis_channels
+from sensor2llm.datasets.exports.samples.device import Clock, Device, Samples, Sensor, axis_channels
 from sensor2llm.datasets.exports.samples.files import ExportFile
 from sensor2llm.datasets.exports.samples.text import read_table
 from sensor2llm.datasets.exports.samples.windows import read_device
@@ -36,7 +36,7 @@ from sensor2llm.signals.reading import Reading
 _UNITS = {"accel": "m/s^2", "linear_acc": "m/s^2", "gyro": "rad/s", "magnetic": "uT"}
 SENSORS = {name: Sensor(channels=axis_channels(name), unit=unit) for name, unit in _UNITS.items()}
 COLUMNS = {
-    "accel": (r"(?:accelerometer|acceleration) {} ?\(m/s(?:\^2|²)\)"),
+    "accel": r"acceler(?:ometer|ation) {} ?\(m/s(?:\^2|²)\)",
     "linear_acc": r"linear acceler(?:ometer|ation) {} ?\(m/s(?:\^2|²)\)",
     "gyro": r"gyroscope {} ?\(rad/s\)",
     "magnetic": r"magnetic field {} ?\([µμu]t\)",
@@ -79,8 +79,8 @@ def _read_file(file: ExportFile, ledger: Ledger) -> Iterator[Samples]:
     time = next((name for name, low in zip(names, lower, strict=True) if TIME.fullmatch(low)), None)
     if time is None:
         raise DataError(
-            f"{file.name} begins with {(head or [''])[0][:60]!r}; expected 'Time (s)' and columns of "
-            "a sensor, as phyphox exports them in English"
+            f"{file.name} begins with {(head or [''])[0][:60]!r}; expected 'Time (s)' and columns "
+            "of a sensor, as phyphox exports them in English"
         )
     columns = _sensor_columns(names, lower)
     if not columns:
@@ -96,7 +96,7 @@ def _read_file(file: ExportFile, ledger: Ledger) -> Iterator[Samples]:
         times_s = batch[time].to_numpy(zero_copy_only=False)
         stamps_s = anchors.utc(times_s) if anchors else times_s
         for sensor, axes in columns.items():
-            clock = "utc" if anchors else "none"
+            clock: Clock = "utc" if anchors else "none"
             yield Samples(sensor, stamps_s, stack_floats(batch, axes), clock=clock)
 
 

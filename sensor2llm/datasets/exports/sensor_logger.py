@@ -44,7 +44,7 @@ _UNITS = {
 SENSORS = {
     name: Sensor(channels=axis_channels(name), unit=unit) for name, unit in _UNITS.items()
 } | {"heart_rate": Sensor(channels=("heart_rate",), unit="bpm", rate_hz=0.2, max_gap_s=30.0)}
-FILES = {
+FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "accelerometer": {"linear_acc": ("x", "y", "z")},
     "totalacceleration": {"accel": ("x", "y", "z")},
     "gravity": {"gravity": ("x", "y", "z")},

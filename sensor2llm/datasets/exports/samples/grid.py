@@ -68,9 +68,9 @@ def cut_recording(
         rate_hz = float(modality.rate_hz or 1.0)
         steps = max(1, round((end_s - begin_s) * rate_hz))
         make = _totals if sensors[name].kind == "total" else _interpolated
-        values = make(stream, begin_s, end_s, rate_hz, steps, bridged_s(sensors[name], rate_hz))
-        if values is not None:
-            tracks[name] = Track(modality, values, start_s=begin_s)
+        regular = make(stream, begin_s, end_s, rate_hz, steps, bridged_s(sensors[name], rate_hz))
+        if regular is not None:
+            tracks[name] = Track(modality, regular, start_s=begin_s)
     inside = tuple(note for note in notes if note.start_s < end_s and note.stop_s > begin_s)
     return Recording(person, tracks, inside, name=person, row_times_s=row_times_s)
 
