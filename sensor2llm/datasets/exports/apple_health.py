@@ -104,7 +104,8 @@ def _without_doctype(stream: IO[bytes]) -> Iterator[bytes]:
     """Give the file without its DOCTYPE: some versions wrote one that is not well-formed."""
     head = stream.read(CHUNK_BYTES)
     before, doctype, rest = head.partition(b"<!DOCTYPE")
-    yield before + (rest.partition(b"]>")[2] if doctype else rest)
+    declared, _, after = rest.partition(b"]>") if doctype else (b"", b"", rest)
+    yield before + b"\n" * declared.count(b"\n") + after
     while chunk := stream.read(CHUNK_BYTES):
         yield chunk
 

@@ -98,7 +98,8 @@ class FitRows:
 
     def add(self, message: Any) -> None:
         """Take a message."""
-        stamp = message.get_value("timestamp", fallback=None)
+        clock = "time_created" if message.name == "file_id" else "timestamp"
+        stamp = message.get_value(clock, fallback=None)
         if isinstance(stamp, datetime):
             self._now_s = stamp.timestamp()
         if message.name == "record":

@@ -52,9 +52,9 @@ Current Battery Voltage: 4.03     Mode = 13
 
 
 def write_csv(path: Path, rows: list[str], **fields: str) -> Path:
-    given = {"form": "date format M/d/yyyy", "rate": "", "start": "8/15/2016", "epoch": "00:00:05",
+    values = {"form": "date format M/d/yyyy", "rate": "", "start": "8/15/2016", "epoch": "00:00:05",
              "download": "8/24/2016", **fields}  # fmt: skip
-    path.write_text(HEADER.format(**given) + "\n".join(rows) + "\n")
+    path.write_text(HEADER.format(**values) + "\n".join(rows) + "\n")
     return path
 
 

@@ -138,7 +138,10 @@ def test_zips_are_people_and_other_files_in_them_are_not_read(tmp_path: Path, op
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD + heart(1, 60), r"export\.xml is no XML that can be read \(no element found: line 9"),
+        (
+            HEAD + heart(1, 60),
+            r"export\.xml is no XML that can be read \(no element found: line 9",
+        ),
         ("<html></html>", r"export\.xml holds no HealthData; expected Apple Health's export\.xml"),
         (
             HEAD + "</HealthData>",

@@ -86,7 +86,7 @@ def test_phyphox_zips_are_people_and_rates_are_those_of_the_slowest(tmp_path: Pa
          r"meta/time\.csv: not enough values .*; expected event"),
         ({"Accelerometer": phyphox_csv([0.0]) + "0.1,x,2,3\n"},
          r"Accelerometer\.csv: .*invalid value 'x'.*; expected columns Time \(s\), Acc"),
-        ({"Light": '"Time (s)","Illuminance (lx)"\n0.1,5\n'}, r"phyphox hold none of accel, linear_"),
+        ({"Light": '"Time (s)","Illuminance (lx)"\n0.1,5\n'}, r"phyphox hold none of accel, lin"),
     ],
 )  # fmt: skip
 def test_phyphox_files_of_another_form_are_refused(tmp_path, open_export, files, message):
@@ -150,9 +150,7 @@ def test_a_clock_that_jumps_ahead_and_back_is_refused(tmp_path: Path, open_expor
     rows = logger_csv(4, 50, "z,y,x", "9.8,0,0").splitlines()
     ahead = f"{(START + 10**8) * 10**9},0,9.8,0,0"
     text = "\n".join([*rows[:20], ahead, *rows[20:]]) + "\n"
-    with pytest.raises(
-        DataError, match="anna: 181 of the samples of 'gravity' are earlier than on"
-    ):
+    with pytest.raises(DataError, match="anna: 181 of the samples of 'gravity' are earlier"):
         open_export("sensor_logger", write(tmp_path / "anna", Gravity=text))
 
 
@@ -160,7 +158,5 @@ def test_sensor_logger_files_of_another_form_are_refused(tmp_path: Path, open_ex
     folder = write(tmp_path / "a", Gyroscope="time,z,y\n1,2,3\n")
     with pytest.raises(DataError, match=r"Gyroscope\.csv: .*'x'.*; expected columns time, x, y, z"):
         open_export("sensor_logger", folder)
-    with pytest.raises(
-        DataError, match=r"has no Accelerometer\.csv, Gyroscope\.csv or another file"
-    ):
+    with pytest.raises(DataError, match=r"has no Accelerometer\.csv, Gyroscope\.csv or another"):
         open_export("sensor_logger", write(tmp_path / "b", Location="time,speed\n"))
