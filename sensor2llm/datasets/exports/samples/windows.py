@@ -28,7 +28,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Window
 
-PIECE_SAMPLES = 360_000
+PIECE_SAMPLES = 100_000
 LEAST_STEPS = 20
 AFTER_PAUSE = "after a pause of all sensors, where windows start afresh"
 NO_WINDOW = "that no window lies in"
