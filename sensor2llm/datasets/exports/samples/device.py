@@ -48,9 +48,9 @@ class Sensor:
 
 
 class Stream(NamedTuple):
-    """Hold all samples of one person's sensor, in order of time; arrays may lie on the disk."""
+    """Hold all samples of one person's sensor, in order of time; the arrays are files."""
 
-    times_s: Float64[np.ndarray, " sample"]
+    times_s: np.memmap
     values: Float32[np.ndarray, "sample channel"]
 
 

@@ -7,7 +7,7 @@ temporary files (`TMPDIR`), take 8 bytes a sample and 4 a value, and go when the
 import shutil
 import weakref
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
@@ -171,6 +171,16 @@ def _open(path: Path, channels: int) -> Stream:
     return Stream(times_s, values.reshape(-1, channels))
 
 
-def _is_sorted(times_s: np.ndarray) -> bool:
-    parts = (times_s[i : i + _SCAN + 1] for i in range(0, len(times_s), _SCAN))
-    return all((np.diff(part) > 0).all() for part in parts)
+def read_parts(times_s: np.memmap) -> Iterator[np.ndarray]:
+    """Read the times of a stream part by part; read and not mapped, none stays in memory."""
+    for first in range(0, len(times_s), _SCAN):
+        yield np.fromfile(str(times_s.filename), "<f8", _SCAN, offset=8 * first)
+
+
+def _is_sorted(times_s: np.memmap) -> bool:
+    last = -np.inf
+    for part in read_parts(times_s):
+        if not (np.diff(part, prepend=last) > 0).all():
+            return False
+        last = part[-1]
+    return True

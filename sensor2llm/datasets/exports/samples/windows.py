@@ -4,7 +4,8 @@ Where all sensors pause for longer than each bridges, windows start afresh after
 counted. A long stretch is cut in pieces between two windows, so that memory holds one piece.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import floor
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from sensor2llm.datasets.exports.samples.device import Device, Sensor, Stream
 from sensor2llm.datasets.exports.samples.files import find_files
 from sensor2llm.datasets.exports.samples.grid import bridged_s, cut_recording, observed_rate_hz
 from sensor2llm.datasets.exports.samples.intervals import LabelIntervals, read_intervals
-from sensor2llm.datasets.exports.samples.spool import Spool
+from sensor2llm.datasets.exports.samples.spool import Spool, read_parts
 from sensor2llm.datasets.heart.beat_intervals import beat_windows
 from sensor2llm.datasets.heart.rr_intervals import LIMITS_S
 from sensor2llm.datasets.motion.motion_tables import leave_out
@@ -32,7 +33,7 @@ PIECE_SAMPLES = 100_000
 LEAST_STEPS = 20
 AFTER_PAUSE = "after a pause of all sensors, where windows start afresh"
 NO_WINDOW = "that no window lies in"
-_SCAN = 1_000_000
+MAPPED_SAMPLES = 2_000_000
 _CLOCKS = {
     "utc": "times in UTC",
     "local": "times as the device's clock shows them",
@@ -124,16 +125,14 @@ def _windows(
 ) -> Iterator[Window]:
     labelled = 0
     for person in spool.people:
-        streams = {}
-        for name in spool.sensors_of(person):
-            stream = spool.stream(person, name)
-            if name in spec:
-                streams[name] = stream
-            else:
-                leave_out(ledger, len(stream.times_s), f"of {name}, slower than a window is long")
+        names = spool.sensors_of(person)
+        for name in (name for name in names if name not in spec):
+            samples = len(spool.stream(person, name).times_s)
+            leave_out(ledger, samples, f"of {name}, slower than a window is long")
+        opened = partial(_open_streams, spool, person, [name for name in names if name in spec])
         notes = labels.of_person(person, spool.clocks[person]) if labels else []
         used: set[int] = set()
-        for window in _person_windows(person, streams, sensors, spec, notes, overlap, ledger):
+        for window in _person_windows(person, opened, sensors, spec, notes, overlap, ledger):
             if window.label is not None:
                 labelled += 1
                 used |= _holding(notes, window, spec.window_s)
@@ -174,6 +173,10 @@ def _nowhere(labels: LabelIntervals, spool: Spool) -> DataError:
     )
 
 
+def _open_streams(spool: Spool, person: str, names: Sequence[str]) -> dict[str, Stream]:
+    return {name: spool.stream(person, name) for name in names}
+
+
 class _Piece(NamedTuple):
     """Say which windows are cut at once, and up to when samples are theirs alone."""
 
@@ -184,31 +187,35 @@ class _Piece(NamedTuple):
 
 def _person_windows(
     person: str,
-    streams: Mapping[str, Stream],
+    open_streams: Callable[[], Mapping[str, Stream]],
     sensors: Mapping[str, Sensor],
     spec: SignalSpec,
     notes: Sequence[Annotation],
     overlap: float,
     ledger: Ledger,
 ) -> Iterator[Window]:
+    streams = open_streams()
     timed = [name for name in streams if spec[name].axis == "time"]
-    if not timed:
+    if not timed and streams:
         beats = streams["rr"]
         intervals_s = beats.values[:, 0] / 1000
         rhythm = (notes, LIMITS_S, overlap, ledger)
         yield from beat_windows(person, beats.times_s, intervals_s, *rhythm)
+    if not timed:
         return
     gaps = {name: bridged_s(sensors[name], float(spec[name].rate_hz or 1.0)) for name in timed}
-    shortest_s = min(gaps.values(), default=0.0)
+    steps_s = {name: 1 / float(spec[name].rate_hz or 1.0) for name in timed}
+    shortest_s = min(gaps.values())
     spans = _union(
-        [s for name in timed for s in _spans(streams[name].times_s, gaps[name])], shortest_s
+        [s for name in timed for s in _spans(streams[name].times_s, gaps[name], steps_s[name])],
+        shortest_s,
     )
-    outside = sum(len(stream.times_s) for stream in streams.values())
+    mapped, outside = 0, sum(len(stream.times_s) for stream in streams.values())
     ledger.change("samples", max(0, len(spans) - 1), AFTER_PAUSE)
     for start_s, stop_s in spans:
         for piece in _pieces(start_s, stop_s, spec, timed, overlap):
             row_times = _times(streams, piece.begin_s, piece.next_s)
-            outside -= len(row_times)
+            outside, mapped = outside - len(row_times), mapped + len(row_times)
             if piece.end_s < piece.begin_s:
                 leave_out(ledger, len(row_times), SHORT)
                 continue
@@ -218,18 +225,25 @@ def _person_windows(
                 recording, spec, overlap=overlap, max_gap_s=shortest_s, ledger=ledger,
                 rows_unit="samples",
             )  # fmt: skip
+            if mapped > MAPPED_SAMPLES:
+                # What was read of the files stays in memory as long as they are open.
+                streams, mapped = open_streams(), 0
     leave_out(ledger, outside, "where no sensor with a clock of its own measured")
 
 
-def _spans(times: np.ndarray, gap_s: float) -> Iterator[Span]:
-    """Give from when to when samples follow each other without a pause."""
-    start = 0
-    for first in range(0, len(times), _SCAN):
-        part = np.asarray(times[first : first + _SCAN + 1])
-        for last in (np.flatnonzero(np.diff(part) > gap_s) + first).tolist():
-            yield float(times[start]), float(times[last])
-            start = last + 1
-    yield float(times[start]), float(times[-1])
+def _spans(times: np.memmap, gap_s: float, step_s: float) -> Iterator[Span]:
+    """Give from when to when samples, each a step long, follow each other without a pause."""
+    start = last = None
+    for part in read_parts(times):
+        start = float(part[0]) if start is None else start
+        if last is not None and part[0] - last > gap_s:
+            yield start, last + step_s
+            start = float(part[0])
+        for i in np.flatnonzero(np.diff(part) > gap_s).tolist():
+            yield start, float(part[i]) + step_s
+            start = float(part[i + 1])
+        last = float(part[-1])
+    yield float(start or 0.0), float(last or 0.0) + step_s
 
 
 def _union(spans: list[Span], gap_s: float) -> list[Span]:
@@ -247,9 +261,9 @@ def _pieces(
 ) -> Iterator[_Piece]:
     """Cut a stretch between two windows; one that holds no window ends before it begins."""
     rates = [float(spec[name].rate_hz or 1.0) for name in timed]
-    step_s, window_s = 1 / min(rates), float(spec.window_s or 0.0)
-    hop_s, stop_s = window_s * (1 - overlap), stop_s + step_s
-    count = floor((stop_s - start_s - window_s + 0.5 * step_s) / hop_s) + 1
+    window_s = float(spec.window_s or 0.0)
+    hop_s = window_s * (1 - overlap)
+    count = floor((stop_s - start_s - window_s + 0.5 / min(rates)) / hop_s) + 1
     if count < 1:
         yield _Piece(start_s, -np.inf, np.nextafter(stop_s, np.inf))
         return
