@@ -104,7 +104,7 @@ def test_long_recordings_are_cut_in_pieces_to_the_same_windows(
 ):
     folder = write_session(tmp_path / "anna")
     _, whole = open_export("empatica", folder, window_s=5.0, overlap=0.2)
-    monkeypatch.setattr("sensor2llm.datasets.exports.samples.windows.PIECE_SAMPLES", 64 * 12)
+    monkeypatch.setattr("sensor2llm.datasets.exports.samples.cutting.PIECE_SAMPLES", 64 * 12)
     _, cut = open_export("empatica", folder, window_s=5.0, overlap=0.2)
     assert [w.start_s for w in cut] == [w.start_s for w in whole]
     for one, other in zip(cut, whole, strict=True):

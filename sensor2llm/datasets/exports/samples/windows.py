@@ -4,43 +4,34 @@ Where all sensors pause for longer than each bridges, windows start afresh after
 counted. A long stretch is cut in pieces between two windows, so that memory holds one piece.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from math import floor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from sensor2llm.datasets.exports.samples.cutting import StreamCutter
 from sensor2llm.datasets.exports.samples.device import Device, Sensor, Stream
 from sensor2llm.datasets.exports.samples.files import find_files
-from sensor2llm.datasets.exports.samples.grid import bridged_s, cut_recording, observed_rate_hz
+from sensor2llm.datasets.exports.samples.grid import observed_rate_hz
 from sensor2llm.datasets.exports.samples.intervals import LabelIntervals, read_intervals
-from sensor2llm.datasets.exports.samples.spool import Spool, read_parts
-from sensor2llm.datasets.heart.beat_intervals import beat_windows
-from sensor2llm.datasets.heart.rr_intervals import LIMITS_S
+from sensor2llm.datasets.exports.samples.spool import Spool
 from sensor2llm.datasets.motion.motion_tables import leave_out
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reader_options import SourceOptions
 from sensor2llm.signals.reading import Reading
-from sensor2llm.signals.segment import SHORT, UNLABELLED
+from sensor2llm.signals.segment import UNLABELLED
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.transforms import segment
 from sensor2llm.signals.window import Annotation, Window
 
-PIECE_SAMPLES = 100_000
 LEAST_STEPS = 20
-AFTER_PAUSE = "after a pause of all sensors, where windows start afresh"
 NO_WINDOW = "that no window lies in"
-MAPPED_SAMPLES = 2_000_000
 _CLOCKS = {
     "utc": "times in UTC",
     "local": "times as the device's clock shows them",
     "none": "times from the recording's start",
 }
-
-Span = tuple[float, float]
 
 
 def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
@@ -124,6 +115,7 @@ def _windows(
     ledger: Ledger,
 ) -> Iterator[Window]:
     labelled = 0
+    cutter = StreamCutter(sensors=sensors, spec=spec, overlap=overlap, ledger=ledger)
     for person in spool.people:
         names = spool.sensors_of(person)
         for name in (name for name in names if name not in spec):
@@ -132,7 +124,7 @@ def _windows(
         opened = partial(_open_streams, spool, person, [name for name in names if name in spec])
         notes = labels.of_person(person, spool.clocks[person]) if labels else []
         used: set[int] = set()
-        for window in _person_windows(person, opened, sensors, spec, notes, overlap, ledger):
+        for window in cutter.windows(person, opened, notes):
             if window.label is not None:
                 labelled += 1
                 used |= _holding(notes, window, spec.window_s)
@@ -175,110 +167,3 @@ def _nowhere(labels: LabelIntervals, spool: Spool) -> DataError:
 
 def _open_streams(spool: Spool, person: str, names: Sequence[str]) -> dict[str, Stream]:
     return {name: spool.stream(person, name) for name in names}
-
-
-class _Piece(NamedTuple):
-    """Say which windows are cut at once, and up to when samples are theirs alone."""
-
-    begin_s: float
-    end_s: float
-    next_s: float
-
-
-def _person_windows(
-    person: str,
-    open_streams: Callable[[], Mapping[str, Stream]],
-    sensors: Mapping[str, Sensor],
-    spec: SignalSpec,
-    notes: Sequence[Annotation],
-    overlap: float,
-    ledger: Ledger,
-) -> Iterator[Window]:
-    streams = open_streams()
-    timed = [name for name in streams if spec[name].axis == "time"]
-    if not timed and streams:
-        beats = streams["rr"]
-        intervals_s = beats.values[:, 0] / 1000
-        rhythm = (notes, LIMITS_S, overlap, ledger)
-        yield from beat_windows(person, beats.times_s, intervals_s, *rhythm)
-    if not timed:
-        return
-    gaps = {name: bridged_s(sensors[name], float(spec[name].rate_hz or 1.0)) for name in timed}
-    steps_s = {name: 1 / float(spec[name].rate_hz or 1.0) for name in timed}
-    shortest_s = min(gaps.values())
-    spans = _union(
-        [s for name in timed for s in _spans(streams[name].times_s, gaps[name], steps_s[name])],
-        shortest_s,
-    )
-    mapped, outside = 0, sum(len(stream.times_s) for stream in streams.values())
-    ledger.change("samples", max(0, len(spans) - 1), AFTER_PAUSE)
-    for start_s, stop_s in spans:
-        for piece in _pieces(start_s, stop_s, spec, timed, overlap):
-            row_times = _times(streams, piece.begin_s, piece.next_s)
-            outside, mapped = outside - len(row_times), mapped + len(row_times)
-            if piece.end_s < piece.begin_s:
-                leave_out(ledger, len(row_times), SHORT)
-                continue
-            cut = (piece.begin_s, piece.end_s)
-            recording = cut_recording(person, streams, sensors, spec, cut, row_times, notes)
-            yield from segment(
-                recording, spec, overlap=overlap, max_gap_s=shortest_s, ledger=ledger,
-                rows_unit="samples",
-            )  # fmt: skip
-            if mapped > MAPPED_SAMPLES:
-                # What was read of the files stays in memory as long as they are open.
-                streams, mapped = open_streams(), 0
-    leave_out(ledger, outside, "where no sensor with a clock of its own measured")
-
-
-def _spans(times: np.memmap, gap_s: float, step_s: float) -> Iterator[Span]:
-    """Give from when to when samples, each a step long, follow each other without a pause."""
-    start = last = None
-    for part in read_parts(times):
-        start = float(part[0]) if start is None else start
-        if last is not None and part[0] - last > gap_s:
-            yield start, last + step_s
-            start = float(part[0])
-        for i in np.flatnonzero(np.diff(part) > gap_s).tolist():
-            yield start, float(part[i]) + step_s
-            start = float(part[i + 1])
-        last = float(part[-1])
-    yield float(start or 0.0), float(last or 0.0) + step_s
-
-
-def _union(spans: list[Span], gap_s: float) -> list[Span]:
-    union: list[Span] = []
-    for start_s, stop_s in sorted(spans):
-        if union and start_s <= union[-1][1] + gap_s + 1e-6:
-            union[-1] = (union[-1][0], max(union[-1][1], stop_s))
-        else:
-            union.append((start_s, stop_s))
-    return union
-
-
-def _pieces(
-    start_s: float, stop_s: float, spec: SignalSpec, timed: Sequence[str], overlap: float
-) -> Iterator[_Piece]:
-    """Cut a stretch between two windows; one that holds no window ends before it begins."""
-    rates = [float(spec[name].rate_hz or 1.0) for name in timed]
-    window_s = float(spec.window_s or 0.0)
-    hop_s = window_s * (1 - overlap)
-    count = floor((stop_s - start_s - window_s + 0.5 / min(rates)) / hop_s) + 1
-    if count < 1:
-        yield _Piece(start_s, -np.inf, np.nextafter(stop_s, np.inf))
-        return
-    many = max(1, floor((PIECE_SAMPLES / max(rates) - window_s) / hop_s) + 1)
-    for first in range(0, count, many):
-        begin_s, more = start_s + first * hop_s, first + many < count
-        next_s = begin_s + many * hop_s
-        end_s = next_s - hop_s + window_s if more else stop_s
-        yield _Piece(begin_s, end_s, next_s if more else np.nextafter(stop_s, np.inf))
-
-
-def _times(streams: Mapping[str, Stream], begin_s: float, next_s: float) -> np.ndarray:
-    """Give the times of all sensors' samples from one moment up to below another, in order."""
-    times = []
-    for stream in streams.values():
-        first, last = np.searchsorted(stream.times_s, (begin_s - 1e-6, next_s - 1e-6))
-        times.append(stream.times_s[first:last])
-    return np.sort(np.concatenate(times))
