@@ -1,7 +1,8 @@
-"""Turn a published data set, your own table or a simulation into a window store.
+"""Turn a published data set, a device's export, your own table or a simulation into a window store.
 
 sensor2llm prepare my_table.yaml --out stores/mine
 sensor2llm prepare uci_har --from data --out stores/uci_har
+sensor2llm prepare empatica --from sessions --labels intervals.csv --out stores/e4
 sensor2llm prepare joined --stores stores/uci_har stores/wisdm --out stores/both
 sensor2llm prepare simulated --out stores/simulated --simulation.subjects 20
 """
@@ -11,21 +12,27 @@ from pathlib import Path
 
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.datasets.catalogue import SOURCES
+from sensor2llm.datasets.exports.catalogue import EXPORTS
 from sensor2llm.datasets.simulation.config import SimulationConfig
 from sensor2llm.errors import run_verb
 from sensor2llm.signals.reader_options import SourceOptions
 
 OPTIONS = ("from", "out", "stores", "window-s", "overlap", "devices", "subjects", "classes",
-           "picture", "simulation.scenario", "simulation.subjects", "simulation.sessions",
+           "labels", "picture", "simulation.scenario", "simulation.subjects", "simulation.sessions",
            "simulation.bout-s", "simulation.seed", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     add = (parser := verb_parser("prepare", __doc__, OPTIONS)).add_argument
-    what = "a data set, your TABLE.yaml, simulated or joined; data sets: " + ", ".join(SOURCES)
+    what = "a data set, a device's export, your TABLE.yaml, simulated or joined; data sets: "
+    what += f"{', '.join(SOURCES)}; exports: {', '.join(EXPORTS)}"
     add("name", help=what)
-    add("--from", type=Path | None, help="folder of the unpacked data; a table's is its own")
+    add(
+        "--from",
+        type=Path | None,
+        help="folder of the unpacked data, or an export; a table's is its own",
+    )
     add("--out", type=Path, required=True, help="the window store to write")
     add("--stores", type=Path, nargs="+", default=[], help="the window stores that joined joins")
     picture = "picture of a window a class, or none; by default OUT/classes.png"

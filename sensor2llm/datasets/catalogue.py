@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sensor2llm.datasets.exports.catalogue import EXPORTS, open_export
 from sensor2llm.errors import ConfigError
 from sensor2llm.signals.reader_options import SourceOptions
 
@@ -133,18 +134,21 @@ SOURCES: dict[str, PublishedDataset] = {
 
 def describe_sources() -> dict[str, str]:
     """Say of everything that `prepare` knows by name what it is."""
-    return {name: source.title for name, source in SOURCES.items()} | {
+    titles = {name: source.title for name, source in (SOURCES | EXPORTS).items()}
+    return titles | {
         "simulated": "recordings of people who are made up; needs no download",
         "joined": "window stores side by side, each with its own sensors",
     }
 
 
 def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading:
-    """Open a published data set by name, or one's own table by its YAML description.
+    """Open a published data set or an export by name, or one's own table by its YAML description.
 
     Args:
-        name: A key of `SOURCES`, or the path of a `.yaml` file (see `sensor2llm.signals.tables`).
-        path: The folder that holds the data; for a table it defaults to the YAML's own folder.
+        name: A key of `SOURCES` or `EXPORTS`, or the path of a `.yaml` file (see
+            `sensor2llm.signals.tables`).
+        path: The folder that holds the data, or an export's file; for a table it defaults to the
+            YAML's own folder.
         options: Options of the reader.
 
     Raises:
@@ -156,8 +160,10 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
 
         options.allow(Path(name).name, "overlap", "window_s")
         return read_windows(name, overlap=options.overlap, window_s=options.window_s, folder=path)
+    if name in EXPORTS:
+        return open_export(name, path, options)
     if name not in SOURCES:
-        names = ", ".join([*SOURCES, "simulated", "joined"])
+        names = ", ".join([*SOURCES, *EXPORTS, "simulated", "joined"])
         raise ConfigError(f"unknown data set {name!r}; choose from {names}, or give a TABLE.yaml")
     source = SOURCES[name]
     if path is None or not path.is_dir():

@@ -1,6 +1,7 @@
 """What can be chosen when a published data set is read; numpy-free, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from sensor2llm.errors import ConfigError
@@ -21,7 +22,8 @@ class SourceOptions:
     motionsense, hhar, wesad 0.5; others 0; a table: its YAML's `overlap`."""
     window_s: float | None = None
     """Length of a window in seconds. Left out: wisdm, wisdm_v1, capture24, cinc2017 10; pamap2,
-    mhealth 5.12; motionsense, hhar 2.56; wesad 30; a table: its YAML's `window_s`."""
+    mhealth 5.12; motionsense, hhar 2.56; wesad 30; a table: its YAML's `window_s`; an
+    export: phones and accelerometers 10, empatica 30, fit 60, fitbit 600, apple_health 3600."""
     devices: Literal["watch", "phone", "both", "wrist", "chest"] | None = None
     """Of wisdm and hhar: watch, phone or both; of wesad: wrist, chest or both."""
     subjects: Literal["all", "complete"] | None = None
@@ -29,6 +31,9 @@ class SourceOptions:
 
     classes: Literal["all", "stress"] | None = None
     """Of wesad: all four conditions, or stress against the rest."""
+    labels: Path | None = None
+    """Of a device's export: a CSV of intervals, start,end,label and perhaps person; times with
+    their zone or in Unix seconds. Left out, windows have no label."""
 
     def __post_init__(self) -> None:
         if self.overlap is not None and not 0 <= self.overlap < 1:

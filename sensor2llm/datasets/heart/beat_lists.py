@@ -41,20 +41,32 @@ class BeatList:
 
 def read_beats(path: Path) -> BeatList:
     """Read one file."""
-    text = read_text(path)
+    return beats_of(path.name, path.read_bytes())
+
+
+def beats_of(name: str, raw: bytes, names_allowed: bool = False) -> BeatList:
+    """Read a file's bytes; `names_allowed` passes over a first line that is no beat.
+
+    Raises:
+        DataError: For what is no list of beats; `name` is the file's, for the message.
+    """
+    text = decode(name, raw)
     if not text.strip():
-        raise DataError(f"{path.name} is empty")
+        raise DataError(f"{name} is empty")
+    if names_allowed:
+        first, _, rest = text.lstrip().partition("\n")
+        text = rest if re.search("[A-Za-z]{2}", first) else text
     rows = _cells(text)
     columns = [] if rows is None else [_numbers(cells) for cells in rows.columns[:2]]
     if rows is None or any(column is None for column in columns):
-        raise _first_fault(path, text)
+        raise _first_fault(name, text)
     values = [column for column in columns if column is not None]
     labels = rows[2].to_pylist() if rows.num_columns == 3 else None
     intervals = values[-1] / (1000 if np.median(values[-1]) > MAX_MEDIAN_S else 1)
     if len(values) == 1:
         return BeatList(times_s=np.cumsum(intervals), intervals_s=intervals, labels=None, shared=0)
-    _check_order(path, *values)
-    times = values[0] * _TIME_UNITS_S[_time_unit(path, values[0], intervals)]
+    _check_order(name, *values)
+    times = values[0] * _TIME_UNITS_S[_time_unit(name, values[0], intervals)]
     shared = np.r_[False, np.diff(times) == 0]
     shared |= np.r_[shared[1:], False]
     if shared.any():
@@ -76,13 +88,17 @@ def spread_by_intervals(times_s: Column, intervals_s: Column) -> Column:
 
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8, or in UTF-16 with its mark."""
-    raw = path.read_bytes()
+    return decode(path.name, path.read_bytes())
+
+
+def decode(name: str, raw: bytes) -> str:
+    """Decode a file's bytes in UTF-8, or in UTF-16 with its mark; `name` is for the message."""
     marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return raw.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path.name} is no UTF-8 text: byte {error.start} cannot be read; save it as UTF-8"
+            f"{name} is no UTF-8 text: byte {error.start} cannot be read; save it as UTF-8"
         ) from error
 
 
@@ -123,42 +139,42 @@ def _numbers(cells: pa.ChunkedArray) -> Column | None:
     return column if (np.abs(column) < GREATEST).all() else None
 
 
-def _check_order(path: Path, times: Column, intervals: Column) -> None:
+def _check_order(name: str, times: Column, intervals: Column) -> None:
     back = np.flatnonzero(np.diff(times) < 0)
     if not back.size:
         return
     if (np.diff(intervals) > 0).all():
         raise DataError(
-            f"{path.name}: the second column counts up and the first does not; expected the time "
+            f"{name}: the second column counts up and the first does not; expected the time "
             "first, then the interval"
         )
     row = int(back[0]) + 1
     raise DataError(
-        f"{path.name}: beat {row + 1} at {times[row]:g} lies before the one above it, at "
+        f"{name}: beat {row + 1} at {times[row]:g} lies before the one above it, at "
         f"{times[row - 1]:g}; sort them"
     )
 
 
-def _time_unit(path: Path, times: Column, intervals_s: Column) -> str:
+def _time_unit(name: str, times: Column, intervals_s: Column) -> str:
     """Say in which unit the steps from stamp to stamp are the intervals between them."""
     first = np.flatnonzero(np.r_[True, np.diff(times) > 0])
     steps, passed_s = np.diff(times[first]), np.add.reduceat(intervals_s, first)[1:]
     if len(intervals_s) <= _ENOUGH_STEPS:
         return "s"
     if not len(steps):
-        raise DataError(f"{path.name}: all beats have one time, {times[0]:g}; leave it out")
+        raise DataError(f"{name}: all beats have one time, {times[0]:g}; leave it out")
     ratio = float(np.median(steps / np.maximum(passed_s, 1e-9)))
     for unit, seconds in _TIME_UNITS_S.items():
         if 2 / 3 < ratio * seconds < 1.5:
             return unit
     raise DataError(
-        f"{path.name}: a step of time is {float(np.median(steps)):g} where the interval is "
+        f"{name}: a step of time is {float(np.median(steps)):g} where the interval is "
         f"{float(np.median(passed_s)):g} s; expected times in s or ms that agree with the "
         "intervals, time first"
     )
 
 
-def _first_fault(path: Path, text: str) -> DataError:
+def _first_fault(name: str, text: str) -> DataError:
     """Say which line is not as described: looked for only once reading has failed."""
     separator, width = _separator(text), 0
     for number, line in enumerate(text.splitlines(), 1):
@@ -168,10 +184,10 @@ def _first_fault(path: Path, text: str) -> DataError:
         width = width or len(cells)
         if len(cells) != width or width > 3 or not all(map(_is_number, cells[:2])):
             return DataError(
-                f"{path.name}: line {number}: {line[:60]!r}; expected an interval, or time, "
+                f"{name}: line {number}: {line[:60]!r}; expected an interval, or time, "
                 "interval and label with tabs between them, the same in every line, no header"
             )
-    return DataError(f"{path.name}: expected an interval a line")
+    return DataError(f"{name}: expected an interval a line")
 
 
 def _is_number(cell: str) -> bool:
