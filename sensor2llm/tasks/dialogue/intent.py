@@ -120,10 +120,19 @@ class Router:
         place = re.search(r"\b(first|former|second|latter)\b", text) if windows > 1 else None
         if kind == "comparison":
             return self._compared(bare, place)
-        if kind == "yes_no" or (kind == "fact_yes_no" and not claims_something(text, fact)):
-            bare = self._claimed(bare)
         window = int(place[1] in ("second", "latter")) if place else None
-        return replace(bare, window=window)
+        return replace(self._of_one(bare), window=window)
+
+    def _of_one(self, bare: Intent) -> Intent:
+        """Read whether a fact or label of one window is asked for, or claimed."""
+        text, chosen = bare.plain, _is_choice(bare.plain)
+        if bare.kind in ("fact", "fact_yes_no"):
+            yes_no = bare.kind == "fact_yes_no" or _limit(text) or _wants_yes_no(text)
+            claimed = yes_no and not chosen and claims_something(text, bare.fact)
+            return replace(bare, kind="fact_yes_no" if claimed else "fact")
+        if bare.kind == "yes_no" or (bare.kind == "label" and _wants_yes_no(text)):
+            return self._claimed(bare)
+        return bare
 
     def _compared(self, bare: Intent, place: re.Match[str] | None) -> Intent:
         """Read by what two windows are compared; `is the first sitting` is of one."""
@@ -133,15 +142,13 @@ class Router:
         yes_no = _wants_yes_no(text) or (_opens(text) and not EITHER.search(text))
         if labels and yes_no and place:
             one = int(place[1] in ("second", "latter"))
-            return replace(self._claimed(replace(bare, kind="yes_no")), window=one)
+            return replace(self._claimed(bare), window=one)
         return replace(bare, yes_no=yes_no, labels=labels,
                        negated=bool(words.DIFFERENT.search(text)))  # fmt: skip
 
     def _claimed(self, bare: Intent) -> Intent:
-        """Read what is claimed; where nothing is that can be told, the fact or label is given."""
+        """Read which label is claimed; where none is named, the window's own is asked for."""
         text, named = bare.plain, self.names.named(bare.plain)
-        if bare.fact:
-            return replace(bare, kind="fact")
         if not named:
             return replace(bare, kind="label")
         negated = bool(
@@ -149,7 +156,7 @@ class Router:
             or (words.NEGATED.search(_without_tag(text)) and words.AGREES.search(text)
                 and not _opens(text))
         )  # fmt: skip
-        return replace(bare, labels=_union(named), negated=negated)
+        return replace(bare, kind="yes_no", labels=_union(named), negated=negated)
 
     def _generic(self, text: str) -> str:
         """Put one word for all labels, for all numbers, and for all people, in plain words."""
@@ -182,6 +189,10 @@ class Router:
         )
 
 
+def _is_choice(text: str) -> bool:
+    return bool(OR.search(_bare(text)) and not words.CLOSES_YES_NO.search(text))
+
+
 def _bare(text: str) -> str:
     return words.POLITE.sub("", text, count=1)
 
@@ -202,7 +213,7 @@ def _wants_yes_no(text: str) -> bool:
     bare = _bare(text)
     if words.ASKS_WHICH.search(bare) and not words.WHETHER.search(text):
         return False
-    if re.search(OR, bare) and not words.CLOSES_YES_NO.search(text):
+    if _is_choice(text):
         return False
     return bool(
         words.OPENS_YES_NO.match(bare)
