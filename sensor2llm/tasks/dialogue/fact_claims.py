@@ -54,14 +54,21 @@ class FactClaim:
         return true != self.denied
 
 
+def claims_something(text: str, fact: str) -> bool:
+    """Say whether plain words claim what can be looked up: a limit, a word, that it is there."""
+    claim = read_claim(text, fact)
+    wordy = fact in ("intensity", "trend", "orientation")
+    return claim.limit is not None or bool(claim.options) or not wordy
+
+
 def read_claim(text: str, fact: str) -> FactClaim:
     """Read a claim from plain words (see `wording.plain_words`)."""
     number = NUMBER.search(re.sub(r"\b\d+(?:st|nd|rd|th)\b", "", text))
-    if number and (words.ABOVE.search(text) or words.BELOW.search(text)):
+    if number:
         limit = float(number[0])
         if fact == "step_rate" and (re.search(r"\bmin", text) or limit > STEPS_A_SECOND_AT_MOST):
             limit /= 60
-        return FactClaim(limit=limit, above=bool(words.ABOVE.search(text)))
+        return FactClaim(limit=limit, above=not words.BELOW.search(text))
     if fact == "orientation":
         return FactClaim(options=tuple(re.findall(r"\b[xyz]\b", text)))
     if fact in ("intensity", "trend"):

@@ -3,18 +3,23 @@
     Router(label_texts, fact_names).route("isn't he sitting?")
     Intent(kind="yes_no", labels=frozenset({3}), ...)
 
-Rules over words decide. What names a label, a fact or a comparison is about the window; what speaks
-of the wearer beyond that cannot be told from these sensors; all else is beyond the window.
+The kind is that of the known wordings that a question is most like, by its words and by cues: what
+names a label or a fact, compares, or asks for yes or no. Rules over words read what the kind needs:
+the labels that are named, the fact, what yes stands for.
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Literal, cast
 
 from sensor2llm.tasks.dialogue import vocabulary as words
+from sensor2llm.tasks.dialogue.fact_claims import claims_something
+from sensor2llm.tasks.dialogue.known_wordings import known_wordings
 from sensor2llm.tasks.dialogue.label_names import LabelNames
 from sensor2llm.tasks.dialogue.wording import plain_words, split_parts
+from sensor2llm.tasks.dialogue.wording_kinds import WordingKinds
 
 Kind = Literal[
     "label", "yes_no", "fact", "fact_yes_no", "comparison", "why", "unanswerable", "beyond"
@@ -81,6 +86,14 @@ class Router:
         ]
         self._unknowable = re.compile(rf"\b(?:{'|'.join(map(re.escape, names)) or '(?!)'})\b")
         self._words = VOCABULARY | self.names.vocabulary
+        self._unknowable_topics = tuple(unknowable)
+
+    @cached_property
+    def _kinds(self) -> WordingKinds:
+        """Learn the known wordings, at the first question."""
+        known = known_wordings(self.names.texts, self.facts, self._unknowable_topics)
+        plain = [(kind, plain_words(text)) for kind, text in known]
+        return WordingKinds([(kind, self._generic(text), self._cues(text)) for kind, text in plain])
 
     def route(self, question: str, *, windows: int = 1) -> tuple[Intent, ...]:
         """Give what each part of a question wants.
@@ -99,82 +112,72 @@ class Router:
 
     def _part(self, part: str, windows: int) -> Intent:
         text = plain_words(part, self._words)
-        return replace(self._intent(part, text, windows), plain=text)
+        among = [k for k in self._kinds.kinds if windows > 1 or not k.startswith("comparison")]
+        kind, _, fact = self._kinds.likeliest(
+            self._generic(text), self._cues(text), among
+        ).partition(" ")
+        bare = Intent(kind=cast(Kind, kind), text=part, fact=fact, plain=text)
+        place = re.search(r"\b(first|former|second|latter)\b", text) if windows > 1 else None
+        if kind == "comparison":
+            return self._compared(bare, place)
+        window = int(place[1] in ("second", "latter")) if place else None
+        return replace(self._of_one(bare), window=window)
 
-    def _intent(self, part: str, text: str, windows: int) -> Intent:
-        if words.GENERAL.search(text):
-            return Intent(kind="beyond", text=part)
-        if words.WHY.search(text):
-            return Intent(kind="why", text=part)
-        if windows > 1 and (comparison := self._comparison(part, text)):
-            return comparison
-        if self._is_unknowable(text):
-            return Intent(kind="unanswerable", text=part)
-        for rule in (self._choice, self._fact_claim, self._label_claim, self._fact, self._label):
-            if intent := rule(part, text):
-                return intent
-        return Intent(kind="unanswerable" if words.WEARER.search(text) else "beyond", text=part)
+    def _of_one(self, bare: Intent) -> Intent:
+        """Read whether a fact or label of one window is asked for, or claimed."""
+        text, chosen = bare.plain, _is_choice(bare.plain)
+        if bare.kind in ("fact", "fact_yes_no"):
+            yes_no = bare.kind == "fact_yes_no" or _limit(text) or _wants_yes_no(text)
+            claimed = yes_no and not chosen and claims_something(text, bare.fact)
+            return replace(bare, kind="fact_yes_no" if claimed else "fact")
+        if bare.kind == "yes_no" or (bare.kind == "label" and _wants_yes_no(text)):
+            return self._claimed(bare)
+        return bare
 
-    def _comparison(self, part: str, text: str) -> Intent | None:
-        fact = self._fact_of(text)
-        compares = words.COMPARING.search(text)
-        comparative = words.COMPARATIVE.search(text) and not re.search(r"\d", text)
-        if not compares and not (fact and comparative):
-            return None
-        if self._is_unknowable(text):
-            return None
+    def _compared(self, bare: Intent, place: re.Match[str] | None) -> Intent:
+        """Read by what two windows are compared; `is the first sitting` is of one."""
+        text = bare.plain
         alike = words.SAME.search(text) or words.DIFFERENT.search(text)
-        labels = frozenset[int]() if alike else _union(self.names.named(text))
+        labels = frozenset[int]() if alike or bare.fact else _union(self.names.named(text))
         yes_no = _wants_yes_no(text) or (_opens(text) and not EITHER.search(text))
-        place = re.search(r"\b(first|former|second|latter)\b", text)
-        if labels and yes_no and place and not comparative:
-            claim = self._label_claim(part, text)
-            number = int(place[1] in ("second", "latter"))
-            return None if claim is None else replace(claim, window=number)
-        return Intent(kind="comparison", text=part, fact=fact, yes_no=yes_no, labels=labels,
-                      negated=bool(words.DIFFERENT.search(text)))  # fmt: skip
+        if labels and yes_no and place:
+            one = int(place[1] in ("second", "latter"))
+            return replace(self._claimed(bare), window=one)
+        return replace(bare, yes_no=yes_no, labels=labels,
+                       negated=bool(words.DIFFERENT.search(text)))  # fmt: skip
 
-    def _fact_claim(self, part: str, text: str) -> Intent | None:
-        """Read a claim about a fact: a limit, a word, whether it is there."""
-        fact = self._fact_of(text)
-        if not fact:
-            return None
-        limit = _limit(text)
-        labelled = any(self.names.named(text)) and not limit
-        if labelled or not (limit or _wants_yes_no(text)):
-            return None
-        return Intent(kind="fact_yes_no", text=part, fact=fact)
-
-    def _label_claim(self, part: str, text: str) -> Intent | None:
-        """Read a claim that the window has a label, or one of some."""
-        named = self.names.named(text)
-        if not named or (words.ASKS_WHICH.search(_bare(text)) and not words.WHETHER.search(text)):
-            return None
-        if words.NAMES_A_CHOICE.search(text) and not _wants_yes_no(text):
-            return None
+    def _claimed(self, bare: Intent) -> Intent:
+        """Read which label is claimed; where none is named, the window's own is asked for."""
+        text, named = bare.plain, self.names.named(bare.plain)
+        if not named:
+            return replace(bare, kind="label")
         negated = bool(
             words.OTHER_THAN.search(text)
             or (words.NEGATED.search(_without_tag(text)) and words.AGREES.search(text)
                 and not _opens(text))
         )  # fmt: skip
-        return Intent(kind="yes_no", text=part, labels=_union(named), negated=negated)
+        return replace(bare, kind="yes_no", labels=_union(named), negated=negated)
 
-    def _fact(self, part: str, text: str) -> Intent | None:
-        fact = self._fact_of(text)
-        return Intent(kind="fact", text=part, fact=fact) if fact else None
+    def _generic(self, text: str) -> str:
+        """Put one word for all labels, for all numbers, and for all people, in plain words."""
+        text = re.sub(r"\b\d+(?:\.\d+)?\b", "<number>", self.names.marked(text))
+        return words.THEIRS.sub("his", words.PEOPLE.sub("he", text))
 
-    def _label(self, part: str, text: str) -> Intent | None:
-        named = self.names.named(text)
-        if named and self.names.named(_without_definition(text)) != named:
-            return Intent(kind="beyond", text=part)
-        cue = words.LABEL_CUES.search(text)
-        return Intent(kind="label", text=part) if cue or named else None
-
-    def _choice(self, part: str, text: str) -> Intent | None:
-        """Read a choice between labels: `sitting or standing`."""
-        if not re.search(OR, text) or len(self.names.named(text)) < 2:
-            return None
-        return Intent(kind="label", text=part)
+    def _cues(self, text: str) -> frozenset[str]:
+        """Give what plain words have that tells of their kind."""
+        cues = {
+            f"labels {min(len(self.names.named(text)), 2)}": True,
+            "unsensed": self._is_unknowable(text),
+            "general": words.GENERAL.search(text),
+            "limit": _limit(text),
+            "yes or no": _wants_yes_no(text),
+            "opens": _opens(text),
+            "or": OR.search(text),
+            "which": words.ASKS_WHICH.search(_bare(text)),
+            "compares": words.COMPARING.search(text),
+            "more": words.COMPARATIVE.search(text),
+        } | {name: pattern.search(text) for name, pattern in words.FACTS.items()}
+        return frozenset(cue for cue, there in cues.items() if there)
 
     def _is_unknowable(self, text: str) -> bool:
         """Say whether words name what no sensor tells, or others do: a pulse, of acceleration."""
@@ -185,20 +188,13 @@ class Router:
             or any(words.FACTS[name].search(text) for name in foreign)
         )
 
-    def _fact_of(self, text: str) -> str:
-        """Give the fact that words name, of those that these windows have."""
-        return next(
-            (n for n, pattern in words.FACTS.items() if n in self.facts and pattern.search(text)),
-            "",
-        )
+
+def _is_choice(text: str) -> bool:
+    return bool(OR.search(_bare(text)) and not words.CLOSES_YES_NO.search(text))
 
 
 def _bare(text: str) -> str:
     return words.POLITE.sub("", text, count=1)
-
-
-def _without_definition(text: str) -> str:
-    return re.sub(r"^what (?:is|are) (?:a |an |the )?\w+(?: \w+)?$", "", text)
 
 
 def _limit(text: str) -> bool:
@@ -217,7 +213,7 @@ def _wants_yes_no(text: str) -> bool:
     bare = _bare(text)
     if words.ASKS_WHICH.search(bare) and not words.WHETHER.search(text):
         return False
-    if re.search(OR, bare) and not words.CLOSES_YES_NO.search(text):
+    if _is_choice(text):
         return False
     return bool(
         words.OPENS_YES_NO.match(bare)

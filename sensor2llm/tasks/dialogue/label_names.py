@@ -55,6 +55,15 @@ class LabelNames:
         The longest name counts where several stand at one place: `walking up` is not `walking`.
         A name of something that no label is (cycling) gives an empty set.
         """
+        return [labels for _, _, labels in self._spans(text)]
+
+    def marked(self, text: str) -> str:
+        """Put `<label>` in the place of every name of a label in plain words."""
+        for start, end, _ in reversed(self._spans(text)):
+            text = f"{text[:start]}<label>{text[end:]}"
+        return text
+
+    def _spans(self, text: str) -> list[Span]:
         spans: list[Span] = [
             (match.start(), match.end(), labels)
             for pattern, labels in self._groups
@@ -74,7 +83,7 @@ class LabelNames:
             for number, label in enumerate(self.texts)
             for match in re.finditer(rf"\b{re.escape(label)}\b", text.casefold())
         ]
-        return frozenset().union(*_longest(spans))
+        return frozenset().union(*(labels for _, _, labels in _longest(spans)))
 
     def _distinctive(self, text: str) -> list[Span]:
         """Find words that belong to one label only: `soup` of `eating soup`."""
@@ -100,10 +109,10 @@ def _stem(word: str) -> str:
     return stem if len(stem) > LEAST_STEM else re.escape(word)
 
 
-def _longest(spans: list[Span]) -> list[frozenset[int]]:
+def _longest(spans: list[Span]) -> list[Span]:
     """Keep, of names that overlap, the longest; of equally long ones the first that is a label."""
     kept: list[Span] = []
     for start, end, labels in sorted(spans, key=lambda span: (span[0] - span[1], not span[2])):
         if all(end <= other[0] or start >= other[1] for other in kept):
             kept.append((start, end, labels))
-    return [labels for _, _, labels in sorted(kept, key=lambda s: s[0])]
+    return sorted(kept, key=lambda s: s[0])

@@ -57,21 +57,13 @@ LABEL_GROUPS: Mapping[str, tuple[tuple[str, str], ...]] = {"activity": (
 )}  # fmt: skip
 """What people call the labels of a field, and a pattern of the labels that it stands for."""
 
-NAMES_A_CHOICE = re.compile(r"\b(?:level|rhythm|activity|label|class|posture|category|type)$")
-LABEL_CUES = re.compile(
-    r"\b(?:up to|doing|activity|activities|label|class|classify|predict\w*|categor\w+|posture|"
-    r"identify|going on|happen\w*|busy|looking at|call this|call it|best guess|guess|describe|"
-    r"(?:did|does|do) (?:the |he|she|they|this|my)?\s?\w* ?do\b|typical of|motion pattern|"
-    r"kind of (?:movement|exercise|motion)|state is|spending|which (?:sport|task|chore|rhythm)|"
-    r"(?:this|hand) movement|rhythm|how stressed|stress (?:like|level)|feeling|beats look|task|"
-    r"classification|this one|what am i|what do you see|what is (?:it|this|that)$|at rest|"
-    r"wrong with)\b"
+PEOPLE = re.compile(
+    r"\b(?:(?:the|this|that|my|our|your|any|some) )?(?:he|she|they|him|them|i|me|wearer|person|"
+    r"patient|"
+    r"subject|user|man|woman|guy|fellow|lady|somebody|someone|anybody|anyone|mother|father|dad|mum|"
+    r"mom|grandma|grandpa|granny|uncle|aunt|child|kid|son|daughter|wife|husband|owner|participant)\b"
 )
-WEARER = re.compile(
-    r"\b(?:he|she|they|his|her|their|him|them|i|my|me|wearer|person|patient|subject|user|man|woman|"
-    r"guy|lady|somebody|someone|mother|father|dad|mum|mom|grandma|grandpa|child|owner|it|this|that|"
-    r"window|recording|here|there)\b"
-)
+THEIRS = re.compile(r"\b(?:her|their|my|he s)\b")
 FACTS: Mapping[str, re.Pattern[str]] = {
     name: re.compile(rf"\b(?:{words})\b")
     for name, words in {
@@ -124,15 +116,6 @@ ABOVE = re.compile(
 )
 BELOW = re.compile(
     r"(?:\b(?:less than|fewer than|under|below|at most|slower than|lower than|smaller than)\b|<)"
-)
-WHY = re.compile(
-    r"^(?:but |and |ok |so )?(?:why(?! (?:did|does|do|is|are) (?!you|u\b|that|it|this))|"
-    r"how (?:come|so))\b|"
-    r"\band why$|\bon (?:what|which) (?:basis|grounds|observations?)\b|\bbecause of what\b|"
-    r"\bwhat (?:makes|made|tells|told|speaks|convinced|leads|led|gave it away|did you measure|"
-    r"in the (?:signals?|data|window))\b|\b(?:rests? on|based on|back (?:that|it) up|signs)\b|"
-    r"\b(?:justify|explain|reasons?|evidence|facts? support\w*)\b|\bmakes you\b|"
-    r"\bhow (?:do|did|can|could) you (?:\w+ )?(?:know|tell|figure|find|see|decide|come)\b"
 )
 OPENS_YES_NO = re.compile(
     r"^(?:(?:but|and|so|ok|okay|hey|well|really|quick one|sorry) )*(?:is|are|was|were|am|does|do|"

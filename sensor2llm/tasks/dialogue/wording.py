@@ -19,6 +19,8 @@ CONTRACTIONS = {
     "r": "are", "u": "you", "pls": "please", "plz": "please", "rn": "now", "hr": "heart rate",
     "afib": "atrial fibrillation", "af": "atrial fibrillation", "wich": "which", "teh": "the",
     "whta": "what", "wat": "what", "2nd": "second", "1st": "first",
+    "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
+    "eighty": "80", "ninety": "90", "hundred": "100",
 }  # fmt: skip
 CLITICS = (("n't", " not"), ("'s", " is"), ("'re", " are"), ("'m", " am"), ("'ll", " will"),
            ("'ve", " have"), ("'d", " would"))  # fmt: skip
@@ -64,7 +66,8 @@ def _mended(token: str, words: Collection[str]) -> str:
 
 AUXILIARY = r"(?:is|are|was|were|am|does|do|did|has|have|could|can|would|might|will|isnt)"
 BEGINS_QUESTION = re.compile(
-    rf"(?:(?:what|which|how|who|where|when|why|if so|{AUXILIARY}|isn't|doesn't|whats|tell me)\b"
+    rf"(?:(?:if (?:so|not),? )?(?:(?:at|in|by|on|with|along) )?"
+    rf"(?:what|which|how|who|where|when|why|{AUXILIARY}|isn't|doesn't|whats|tell me)\b"
     r"|the (?!first|second|other|latter|next))"
 )
 
