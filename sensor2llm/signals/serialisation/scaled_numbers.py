@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.serialisation.config import SerialiserConfig
+from sensor2llm.signals.serialisation.integer_texts import IntegerTexts
 from sensor2llm.signals.serialisation.numbers import (
     NumberForm,
     Values,
@@ -18,6 +19,7 @@ from sensor2llm.signals.serialisation.numbers import (
 )
 
 LARGEST_INTEGER = 2.0**53
+TOGETHER, SPACED = IntegerTexts(str), IntegerTexts(lambda number: " ".join(str(number)))
 
 
 def _integers(values: Values, decimals: int) -> NDArray[np.int64]:
@@ -48,11 +50,7 @@ class ScaledInteger(NumberForm):
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
         numbers = _integers((values.astype(np.float64) - self.offset) / self.scale, self.decimals)
-        cells = list(map(str, numbers.tolist()))
-        if not self.spaced or not cells:
-            return cells
-        # All at once: a space between any two characters, commas included.
-        return " ".join(",".join(cells)).split(" , ")
+        return (SPACED if self.spaced else TOGETHER).write(numbers)
 
     def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the values back."""
