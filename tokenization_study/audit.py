@@ -158,7 +158,8 @@ class Run:
 
     def evidence(self, source: AuditSource, config: AuditConfig) -> list[Evidence]:
         """Give what the checks look at, a tokenizer each."""
-        sample = self.sampler.sample(self.writer.name == "digits_spaced", self.writer.letters)
+        size = config.sampled(self.tallies[0].values)
+        sample = self.sampler.sample(size, self.writer.name == "digits_spaced", self.writer.letters)
         steps = source.window_steps or 1
         all_evidence = [
             Evidence(

@@ -21,7 +21,7 @@ from tokenization_study.reading.windows import (
     cut_rows,
 )
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 19
 PACKED = {
     b"\x1f\x8b": ("compressed by gzip", "gunzip -k"),
     b"BZh": ("compressed by bzip2", "bunzip2 -k"),

@@ -111,7 +111,7 @@ class AuditResult:
             "Every number of the input was counted for every tokenizer and serialiser, in the "
             "text that it stands in.",
             f"Pairs, edit distances and single texts were checked on a sample of {self.sampled:,} "
-            f"numbers (at most {config.sample_values:,}, seed {config.seed}).",
+            f"numbers (2 %, at most {config.sample_values:,}, seed {config.seed}).",
             f"Checks that rewrite numbers used up to {config.probe_values:,} different ones.",
             "Scales (digits_spaced, bins) come from the first windows of the input.",
             f"The entropy of the signal is that of the sample at {config.resolution_levels} levels "
