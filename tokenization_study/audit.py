@@ -234,5 +234,6 @@ def _report(
         remedies=tuple(remedies),
         recommendations=tuple(recommend(tokenizers, remedies, signal, config)),
         sampled=len(sample),
+        sha256=source.hash(),
         command=command,
     )

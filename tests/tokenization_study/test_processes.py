@@ -51,7 +51,7 @@ def test_processes_count_what_one_process_counts(count):
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_of_one_tokenizer_is_the_same_in_a_process(count):
     broken = Breaking(list, name="broken")
-    with pytest.raises(ModelError, match="^its tokens do not spell the text$"):
+    with pytest.raises(ModelError, match=r"^its tokens do not spell the text$"):
         audit(VALUES, [*tokenizers(), broken], ["plain"], processes=count)
     assert multiprocessing.active_children() == []
 
@@ -65,5 +65,5 @@ def test_cores_that_other_work_takes_are_not_free(monkeypatch):
 
 
 def test_no_process_at_all_is_refused():
-    with pytest.raises(ConfigError, match="^processes must be positive, got 0$"):
+    with pytest.raises(ConfigError, match=r"^processes must be positive, got 0$"):
         audit(VALUES, tokenizers(), ["plain"], processes=0)
