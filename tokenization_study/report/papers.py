@@ -75,12 +75,12 @@ def _pitfalls_tex(report: AuditResult) -> str:
         shares = [(page.share(f).replace("–", "--"), f.severity) for f in row["findings"]]
         cells = [rf"\textbf{{{text}}}" if level == "high" else text for text, level in shares]
         rows.append([latex(row["pitfall"].name), *(cell.replace("<", "$<$") for cell in cells)])
-    return _table([f"pitfall, % of what was checked ({len(PITFALLS)})", *head], rows, texts=1)
+    return _table([rf"pitfall, \% of what was checked ({len(PITFALLS)})", *head], rows, texts=1)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
     kinds = "l" * texts + "r" * (len(head) - texts)
-    names = " & ".join(name.replace("%", r"\%") for name in head)
+    names = " & ".join(head)
     body = "".join(" & ".join(row) + r" \\" + "\n" for row in rows)
     return (
         f"\\begin{{tabular}}{{{kinds}}}\n\\toprule\n{names} \\\\\n\\midrule\n{body}"
