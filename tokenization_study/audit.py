@@ -21,12 +21,13 @@ from tokenization_study.checks.sample import SegmentSampler
 from tokenization_study.config import AS_WRITTEN, AuditConfig, InputConfig
 from tokenization_study.reading.inputs import Values, open_source
 from tokenization_study.reading.windows import AuditSource, Chunk
-from tokenization_study.reading.written import Writer, make_writers
+from tokenization_study.reading.written import SerialisedText, Writer, make_writers
 from tokenization_study.report.remedies import measure_remedies, recommend
 from tokenization_study.report.rendering import Rendering, first_lines, render
 from tokenization_study.report.report import AuditReport
 from tokenization_study.report.result import Finding
-from tokenization_study.tokenizers.segment_cache import Counter, SegmentTokenCache
+from tokenization_study.tokenizers.processes import ParallelCounting, free_cores
+from tokenization_study.tokenizers.segment_cache import Counter
 from tokenization_study.tokenizers.tally import TokenTally
 from tokenization_study.tokenizers.tokenizers import (
     Tokenizer,
@@ -50,6 +51,7 @@ def audit(
     form: SerialiserConfig | None = None,
     pattern: str | None = None,
     threads: int = 1,
+    processes: int | None = None,
     command: str = "",
 ) -> AuditReport:
     """Audit tokenizers on numbers.
@@ -65,16 +67,19 @@ def audit(
         form: Separator, unit, decimals of the serialisers given by name.
         pattern: Split pattern of a rank file that is not known.
         threads: Threads that encode, where a library leaves the choice.
+        processes: Processes that count for several tokenizers; by default as many as cores are
+            free.
         command: What was typed, for the report.
 
     Raises:
         DataError: For an input that is empty, broken, or has no number.
         ModelError: For a tokenizer that is nowhere or broken.
-        ConfigError: For an unknown serialiser, or fewer than one thread.
+        ConfigError: For an unknown serialiser, or fewer than one thread or process.
     """
     data, config = data or InputConfig(), config or AuditConfig()
-    if threads < 1:
-        raise ConfigError(f"threads must be positive, got {threads}")
+    for name, number in (("threads", threads), ("processes", processes)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name} must be positive, got {number}")
     chosen = serialisers or _default_serialisers(values)
     writers = make_writers(chosen, form)
     loaded = _load(tokenizers, pattern, threads)
@@ -88,10 +93,14 @@ def audit(
     _check_text(source, writers)
     runs = [Run(writer, loaded, config) for writer in writers]
     columns = ColumnSampler(config.seed)
-    for chunk in source.chunks:
-        columns.add(chunk)
-        for run in runs:
-            run.add(chunk)
+    with ParallelCounting([r.counters for r in runs], processes or free_cores()) as counting:
+        for chunk in source.chunks:
+            columns.add(chunk)
+            for number, run in enumerate(runs):
+                if (written := run.write(chunk)) is not None:
+                    counting.add(number, written)
+        for run, tallies in zip(runs, counting.tallies(), strict=True):
+            run.tallies = tallies
     return _report(source, runs, columns, config, form or SerialiserConfig(), command)
 
 
@@ -139,10 +148,10 @@ class Run:
         self.tokenizers = tokenizers
         self._shown = config.shown_lines
 
-    def add(self, chunk: Chunk) -> None:
-        """Write a chunk, and count it for every tokenizer."""
+    def write(self, chunk: Chunk) -> SerialisedText | None:
+        """Write a chunk once for all tokenizers; None where it has nothing for this form."""
         if not (chunk.texts if self.writer.is_text else chunk.windows):
-            return
+            return None
         self.writer.fit(chunk)
         written = self.writer.write(chunk)
         if not self.lines:
@@ -151,14 +160,12 @@ class Run:
             trips = [self.writer.round_trip(w) for w in chunk.windows[:ROUND_TRIPS]]
             self.round_trip = (max(e for e, _ in trips), max(b for _, b in trips))
         self.sampler.add(written)
-        some = any(counter.remembers for counter in self.counters) and len(written.cells)
-        stretches = SegmentTokenCache(written) if some else None
-        for counter in self.counters:
-            counter.add(written, stretches)
+        return written
 
     def evidence(self, source: AuditSource, config: AuditConfig) -> list[Evidence]:
         """Give what the checks look at, a tokenizer each."""
-        sample = self.sampler.sample(self.writer.name == "digits_spaced", self.writer.letters)
+        size = config.sampled(self.tallies[0].values)
+        sample = self.sampler.sample(size, self.writer.name == "digits_spaced", self.writer.letters)
         steps = source.window_steps or 1
         all_evidence = [
             Evidence(
@@ -227,5 +234,6 @@ def _report(
         remedies=tuple(remedies),
         recommendations=tuple(recommend(tokenizers, remedies, signal, config)),
         sampled=len(sample),
+        sha256=source.hash(),
         command=command,
     )

@@ -19,7 +19,7 @@ from tokenization_study.config import AuditConfig, InputConfig
 
 OPTIONS = ("tokenizer", "serialiser", "out", "fail-on", "comparison", "pattern", "threads",
            "data.columns", "data.rate-hz", "data.window-steps", "data.unit", "data.max-windows",
-           "form.decimals", "audit.context-tokens", "audit.price-per-million-tokens",
+           "processes", "form.decimals", "audit.context-tokens", "audit.price-per-million-tokens",
            "audit.signal-tokens", "audit.seed", "json")  # fmt: skip
 
 
@@ -38,6 +38,11 @@ def make_parser() -> VerbParser:
     add("--json", action="store_true", help="print the report as one JSON object")
     add("--pattern", type=str | None, help="split pattern of an unknown rank file")
     add("--threads", type=int, default=1, help="threads that encode, where possible")
+    add(
+        "--processes",
+        type=int | None,
+        help="processes that count; unset: one a free core",
+    )
     add("--comparison", type=Path | None, help="a comparison's JSON to show beside")
     parser.add_class_arguments(InputConfig, "data")
     parser.add_class_arguments(AuditConfig, "audit")
@@ -57,7 +62,7 @@ def run(argv: list[str]) -> int:
     report = audit(
         options.input, options.tokenizer or None, options.serialiser or None,
         data=chosen.data, config=chosen.audit, form=chosen.form, pattern=options.pattern,
-        threads=options.threads,
+        threads=options.threads, processes=options.processes,
         command=shlex.join(["python", "-m", "tokenization_study", "audit", *argv]),
     )  # fmt: skip
     if options.comparison:

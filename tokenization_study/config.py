@@ -7,6 +7,12 @@ from sensor2llm.errors import ConfigError
 AS_WRITTEN = "as_written"
 """The input's own text, left as it is: a serialiser of text files and standard input."""
 
+FEWEST_SAMPLED = 5_000
+"""Values that are sampled of a short input, where it has so many."""
+
+FEWEST_PROBED = 500
+"""Different values that are rewritten of a short input, where it has so many."""
+
 SEVERITIES = ("none", "low", "medium", "high")
 
 
@@ -42,10 +48,12 @@ class AuditConfig:
     """Say what is measured against what."""
 
     sample_values: int = 20_000
-    """Values of the seeded sample on which pairs, edit distances and single texts are checked."""
+    """Values of the seeded sample on which pairs, edit distances and single texts are checked; of
+    an input of less than a million values 2 %, but no fewer than 5,000."""
 
     probe_values: int = 1_000
-    """Different numbers of the sample that are also rewritten (other minus, decimal comma …)."""
+    """Different numbers of the sample that are also rewritten (other minus, decimal comma …); of
+    the sample 5 %, but no fewer than 500."""
 
     seed: int = 0
     """Seed of the sample."""
@@ -64,6 +72,14 @@ class AuditConfig:
 
     shown_lines: int = 4
     """Lines of the input that the report renders token by token."""
+
+    def sampled(self, values: int) -> int:
+        """Give the values of the sample of an input of so many."""
+        return min(self.sample_values, max(FEWEST_SAMPLED, values // 50))
+
+    def probed(self, sampled: int) -> int:
+        """Give the different numbers of a sample of so many that are rewritten."""
+        return min(self.probe_values, max(FEWEST_PROBED, sampled // 20))
 
     def __post_init__(self) -> None:
         for name in ("sample_values", "probe_values", "context_tokens", "signal_tokens"):

@@ -73,7 +73,7 @@ def ratio(names: list[str], forms: list[str], values: int) -> dict[str, object]:
         write_s += time.process_time() - begin
         rows += bare(tokenizers, form, texts)
     begin = time.process_time()
-    report = audit(windows, tokenizers, forms)
+    report = audit(windows, tokenizers, forms, processes=1)
     audit_s = time.process_time() - begin
     assert [m.tokens for m in report.measures] == [row["tokens"] for row in rows]
     return {"values": windows.size, **quotient(rows, audit_s, write_s)}
@@ -93,7 +93,7 @@ def text_ratio(names: list[str], values: int) -> dict[str, object]:
         path = Path(folder) / "lines.txt"
         path.write_text(whole, encoding="utf-8")
         begin = time.process_time()
-        report = audit(path, tokenizers, ["as_written"])
+        report = audit(path, tokenizers, ["as_written"], processes=1)
         audit_s = time.process_time() - begin
     return {"values": report.measures[0].values, **quotient(rows, audit_s)}
 

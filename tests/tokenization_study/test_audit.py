@@ -152,7 +152,7 @@ def test_the_json_says_how_it_was_made(report):
     assert {"schema", "command", "versions", "method", "input", "tokenizers", "measures",
             "findings",
             "pitfalls", "remedies", "recommendations", "encoded_inputs", "renderings",
-            "comparison", "round_trips", "worst", "config"} == set(plain)  # fmt: skip
+            "comparison", "round_trips", "worst", "config", "citation"} == set(plain)  # fmt: skip
     assert len(plain["findings"]) == 4 * len(plain["pitfalls"])
     assert plain["encoded_inputs"][0]["tokens_per_window"] == 8
 
@@ -190,7 +190,7 @@ def test_a_long_text_of_the_input_is_cut():
     assert "9" * 91 not in found
 
 
-def test_the_report_is_three_files(report, tmp_path):
+def test_the_report_is_its_pages_and_what_papers_take(report, tmp_path):
     report.save(tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(FILES)
     (tmp_path / "out" / "README.md").write_text("kept")

@@ -10,6 +10,7 @@ from tokenization_study.checks.distance import (
     distance_correlation,
     edit_distances,
     rank_correlation,
+    token_columns,
 )
 from tokenization_study.checks.measures import distribution, entropy, signal_entropy
 from tokenization_study.config import AuditConfig, InputConfig
@@ -94,21 +95,26 @@ def reference_edits(a, b):
     )
 
 
+def columns_of(lists):
+    ids = np.array([token for one in lists for token in one], dtype=np.int64)
+    return token_columns(ids, np.repeat(np.arange(len(lists)), list(map(len, lists))), len(lists))
+
+
 def test_edit_distance_is_the_textbook_one():
     random = np.random.default_rng(1)
     lists = [tuple(random.integers(0, 3, random.integers(0, 6)).tolist()) for _ in range(80)]
     one, other = lists[:40], lists[40:]
     expected = [reference_edits(a, b) for a, b in zip(one, other, strict=True)]
-    found = edit_distances(lists, np.arange(40), np.arange(40, 80))
+    found = edit_distances(columns_of(lists), np.arange(40), np.arange(40, 80))
     assert found.tolist() == expected
 
 
 def test_distance_correlation_is_one_for_strokes_and_none_for_few():
     values = np.arange(1.0, 21.0)
     strokes = [(7,) * int(v) for v in values]
-    rho, pairs = distance_correlation(values, strokes, 50, 0)
+    rho, pairs = distance_correlation(values, columns_of(strokes), 50, 0)
     assert (rho, pairs) == (pytest.approx(1.0), 50)
-    assert distance_correlation(values[:7], strokes[:7], 50, 0) is None
+    assert distance_correlation(values[:7], columns_of(strokes[:7]), 50, 0) is None
 
 
 def test_a_distribution_keeps_quantiles_and_every_count():

@@ -1,16 +1,14 @@
 """How far apart the tokens of two numbers are, and how far apart the numbers."""
 
-from collections.abc import Sequence
-from itertools import chain
-
 import numpy as np
 from jaxtyping import Int
 
 LONGEST_TOKENS = 24
+TokenColumns = tuple[Int[np.ndarray, "place list"], Int[np.ndarray, " list"]]
 
 
 def distance_correlation(
-    values: np.ndarray, ids: Sequence[tuple[int, ...]], limit: int, seed: int
+    values: np.ndarray, lists: TokenColumns, limit: int, seed: int
 ) -> tuple[float, int] | None:
     """Give the rank correlation of token edit distance and distance in value, and the pairs.
 
@@ -19,7 +17,7 @@ def distance_correlation(
 
     Args:
         values: Different numbers in rising order.
-        ids: The tokens of each.
+        lists: The tokens of each (see `token_columns`).
         limit: Most pairs that are compared.
         seed: Of the choice of pairs.
     """
@@ -30,7 +28,7 @@ def distance_correlation(
     gaps = np.exp2(random.uniform(0, np.log2(len(values) / 2), count)).astype(np.int64)
     left = (random.random(count) * (len(values) - gaps)).astype(np.int64)
     right = left + gaps
-    edits = edit_distances(ids, left, right)
+    edits = edit_distances(lists, left, right)
     return rank_correlation(edits, np.abs(values[right] - values[left])), count
 
 
@@ -49,12 +47,10 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def edit_distances(
-    lists: Sequence[tuple[int, ...]],
-    left: Int[np.ndarray, " pair"],
-    right: Int[np.ndarray, " pair"],
+    lists: TokenColumns, left: Int[np.ndarray, " pair"], right: Int[np.ndarray, " pair"]
 ) -> Int[np.ndarray, " pair"]:
-    """Give the edit distance of pairs of token lists, by their numbers (their first 24 tokens)."""
-    columns, sizes = _columns(lists)
+    """Give the edit distance of pairs of token lists, by their numbers."""
+    columns, sizes = lists
     a, b = np.take(columns, left, axis=1), np.take(columns, right, axis=1)
     pairs = np.arange(len(left))
     # Row by row over all pairs at once; each pair's answer is read off at its own lengths.
@@ -71,11 +67,20 @@ def edit_distances(
     return np.asarray(answer)
 
 
-def _columns(lists: Sequence[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the beginnings of lists as columns, filled up below, and their lengths."""
-    width = min(max(map(len, lists), default=0), LONGEST_TOKENS)
-    sizes = np.array([min(len(ids), width) for ids in lists], dtype=np.int64)
-    out = np.full((len(lists), width), -1, dtype=np.int32)
-    flat = chain.from_iterable(ids[:width] for ids in lists)
-    out[np.arange(width) < sizes[:, None]] = np.fromiter(flat, np.int32, int(sizes.sum()))
-    return np.ascontiguousarray(out.T), sizes
+def token_columns(
+    ids: Int[np.ndarray, " token"], lists: Int[np.ndarray, " token"], count: int
+) -> TokenColumns:
+    """Give the first 24 tokens of each list as columns, filled up below, and their lengths.
+
+    Args:
+        ids: The tokens of all lists, one list's after the other's.
+        lists: Which list each token is of.
+        count: How many lists there are.
+    """
+    sizes = np.bincount(lists, minlength=count)
+    place = np.arange(len(ids)) - (np.cumsum(sizes) - sizes)[lists]
+    sizes = np.minimum(sizes, LONGEST_TOKENS)
+    columns = np.full((int(sizes.max(initial=0)), count), -1, dtype=np.int32)
+    first = place < LONGEST_TOKENS
+    columns[place[first], lists[first]] = ids[first]
+    return columns, sizes

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tokenization_study.checks.distance import distance_correlation
+from tokenization_study.checks.distance import distance_correlation, token_columns
 from tokenization_study.checks.pitfalls.outcome import Example
 from tokenization_study.checks.sample import Sample
 from tokenization_study.config import AuditConfig
@@ -76,6 +76,19 @@ class Evidence:
         first = np.searchsorted(stops, cells.starts, side="right")
         return first, np.maximum(np.searchsorted(starts, cells.stops, side="left"), first)
 
+    def tokens_of(
+        self, rows: Int[np.ndarray, " number"]
+    ) -> tuple[Int[np.ndarray, " token"], Int[np.ndarray, " token"]]:
+        """Give the tokens that touch some numbers, one number's after the other's.
+
+        Returns (which of all tokens, which of `rows` it touches).
+        """
+        first, stop = (edge[rows] for edge in self.ranges)
+        counts = stop - first
+        place = np.repeat(np.arange(len(rows)), counts)
+        begins = np.cumsum(counts) - counts
+        return np.arange(len(place)) - begins[place] + first[place], place
+
     @functools.cached_property
     def cell_ids(self) -> list[tuple[int, ...]]:
         """Give the tokens that touch each number of the sample."""
@@ -97,14 +110,15 @@ class Evidence:
     def distance_correlation(self) -> tuple[float, int] | None:
         """Give the rank correlation of token edit distance and distance in value, and the pairs."""
         rows = self.by_value
-        ids = [self.cell_ids[i] for i in rows.tolist()]
-        limit, seed = self.config.sample_values, self.config.seed
-        return distance_correlation(self.sample.values[rows], ids, limit, seed)
+        token, place = self.tokens_of(rows)
+        columns = token_columns(self.encoded.ids[token], place, len(rows))
+        limit, seed = len(self.sample), self.config.seed
+        return distance_correlation(self.sample.values[rows], columns, limit, seed)
 
     @functools.cached_property
     def probes(self) -> list[str]:
         """Give different numbers of the sample to be rewritten."""
-        return self.sample.distinct(self.config.probe_values, self.config.seed)
+        return self.sample.distinct(self.config.probed(len(self.sample)), self.config.seed)
 
     def pieces(self, cell: int) -> list[str]:
         """Give a number of the sample cut at its boundaries."""

@@ -64,16 +64,16 @@ class SegmentSampler:
         self._kept.sort(key=lambda pair: pair[0])
         total, segments = 0, []
         for chance, segment in self._kept:
-            if total >= self._values:
+            if total >= min(limit, self._values):
                 break
             segments.append((chance, segment))
             total += segment.cells
             self._threshold = chance
         self._kept = segments
 
-    def sample(self, spaced: bool, letters: bool = False) -> "Sample":
-        """Give the sample, in the order of the input."""
-        self._prune(self._values)
+    def sample(self, values: int, spaced: bool, letters: bool = False) -> "Sample":
+        """Give a sample of so many numbers, in the order of the input."""
+        self._prune(values)
         segments = sorted((s for _, s in self._kept), key=lambda segment: segment.order)
         return make_sample(segments, spaced, letters)
 

@@ -12,6 +12,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sensor2llm.signals.tables.npz import EXTRAS
 from sensor2llm.signals.tables.npz_arrays import load_arrays
 from sensor2llm.signals.tables.text_file import PARQUET
 from tokenization_study.config import InputConfig
+from tokenization_study.reading.hashes import HashedStream, hash_input
 from tokenization_study.reading.lines import LineReader, read_blocks
 from tokenization_study.reading.windows import AuditSource, Chunk, Window, chunks_of, cut_rows
 
@@ -49,6 +51,15 @@ def open_source(
     Raises:
         DataError: For an input that is missing, empty or broken, or has no number.
     """
+    source = _open(values, config, seed, as_text, as_values)
+    if not (isinstance(values, str | Path) and str(values) == "-"):
+        source.hash = partial(hash_input, values)
+    return source
+
+
+def _open(
+    values: Values, config: InputConfig, seed: int, as_text: bool, as_values: bool
+) -> AuditSource:
     if isinstance(values, WindowStore):
         return _store(values, config, seed)
     if isinstance(values, str | Path):
@@ -60,8 +71,11 @@ def open_source(
 
 def _path(name: str, config: InputConfig, seed: int, as_text: bool, as_values: bool) -> AuditSource:
     if name == "-":
-        blocks = read_blocks(sys.stdin.buffer, "standard input")
-        return _lines(blocks, "standard input", "lines", config, as_values)
+        stream = HashedStream(sys.stdin.buffer)
+        blocks = read_blocks(stream, "standard input")
+        source = _lines(blocks, "standard input", "lines", config, as_values)
+        source.hash = stream.hash
+        return source
     path = Path(name).expanduser()
     if path.is_dir():
         return _store(WindowStore.open(path), config, seed)

@@ -11,6 +11,7 @@ import numpy as np
 from sensor2llm.errors import DataError
 from tokenization_study.config import InputConfig
 from tokenization_study.reading.cells import MINUS, Cells, find_cells
+from tokenization_study.reading.hashes import HashedStream
 from tokenization_study.reading.windows import (
     EXACT,
     Chunk,
@@ -21,7 +22,7 @@ from tokenization_study.reading.windows import (
     cut_rows,
 )
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 19
 PACKED = {
     b"\x1f\x8b": ("compressed by gzip", "gunzip -k"),
     b"BZh": ("compressed by bzip2", "bunzip2 -k"),
@@ -42,7 +43,7 @@ def check_head(head: bytes, name: str) -> None:
             raise DataError(f"{name} is {what}; unpack it first: {program} {name}")
 
 
-def read_blocks(stream: BinaryIO, name: str) -> Iterator[str]:
+def read_blocks(stream: BinaryIO | HashedStream, name: str) -> Iterator[str]:
     """Read a stream as UTF-8 in blocks of whole lines; DataError names a line that is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     rest, lines, is_first = "", 0, True

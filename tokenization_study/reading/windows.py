@@ -1,6 +1,6 @@
 """What an audit reads: windows of numbers and texts as written, in chunks of bounded size."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 
 from sensor2llm.errors import DataError
 
-CHUNK_VALUES = 65_536
+CHUNK_VALUES = 32_768
 Part = Shaped[np.ndarray, "channel step"]
 Window = tuple[Part, ...]
 """One array a modality; one without steps where the window lacks the modality."""
@@ -40,6 +40,8 @@ class AuditSource:
     """Whether it has a text of its own."""
     notes: list[str] = field(default_factory=list)
     """What was left out or guessed; complete once `chunks` is used up."""
+    hash: Callable[[], str] = str
+    """Gives the sha256 of what was read, once `chunks` is used up."""
     columns: list[str] = field(default_factory=list)
     """Names of the channels, modality after modality; complete with the first chunk."""
 

@@ -10,7 +10,7 @@ from tokenization_study.checks.catalogue import PITFALLS, Pitfall
 from tokenization_study.checks.measures import Distribution, Measures
 from tokenization_study.config import SEVERITIES
 from tokenization_study.report.remedies import lost
-from tokenization_study.report.result import AuditResult, Finding, by_pair, versions
+from tokenization_study.report.result import AuditResult, Finding, by_pair, citation, versions
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 3
@@ -21,18 +21,19 @@ CONTEXTS = (8_192, 32_768, 131_072)
 
 def html(report: AuditResult) -> str:
     """Give the HTML page; everything that comes from the input is escaped."""
-    return _render("report.html.j2", report)
+    return render("report.html.j2", report)
 
 
 def markdown(report: AuditResult) -> str:
     """Give the Markdown report; what comes from the input stands in code spans."""
-    return _render("report.md.j2", report)
+    return render("report.md.j2", report)
 
 
-def _render(template: str, report: AuditResult) -> str:
+def render(template: str, report: AuditResult) -> str:
+    """Fill a template; everything that comes from the input is escaped where it is no Markdown."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        autoescape=select_autoescape(enabled_extensions=("html.j2", "svg.j2")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -47,6 +48,7 @@ def _render(template: str, report: AuditResult) -> str:
 def view(report: AuditResult) -> dict[str, Any]:
     """Give what the templates show."""
     serialisers = list(dict.fromkeys(m.serialiser for m in report.measures))
+    details = [_detail(report, pitfall) for pitfall in PITFALLS.values()]
     return {
         "report": report,
         "source": report.source,
@@ -55,12 +57,14 @@ def view(report: AuditResult) -> dict[str, Any]:
         "summary": summary(report),
         "severities": SEVERITIES,
         "heat": heat_map(report),
-        "details": [_detail(report, pitfall) for pitfall in PITFALLS.values()],
+        "details": details,
+        "three_worst": sorted(details, key=_weight, reverse=True)[:SHOWN],
         "charts": [_chart(m, report) for m in report.measures],
         "remedies": _remedies(report),
         "budget": _budget(report),
         "comparison": _comparison(report),
         "versions": versions(),
+        "citation": citation(),
     }
 
 
@@ -124,6 +128,13 @@ def _detail(report: AuditResult, pitfall: Pitfall) -> dict[str, Any]:
         "worst": list(worst.values())[:SHOWN],
         "clean": [f"{f.tokenizer}, {f.serialiser}" for f in own if f.severity == "none"],
     }
+
+
+def _weight(detail: dict[str, Any]) -> tuple[int, float]:
+    """Say how bad a pitfall is: its severity, then the shares that it reaches."""
+    level = SEVERITIES.index(detail["severity"]) if detail["severity"] in SEVERITIES else -1
+    shares = [min(finding.outcome.share, 1.0) for finding in detail["worst"]]
+    return level, sum(shares)
 
 
 def _chart(measures: Measures, report: AuditResult) -> dict[str, Any]:

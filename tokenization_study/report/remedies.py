@@ -70,7 +70,7 @@ def measure_remedies(
         try:
             writer.fit(chunk)
             written = writer.write(chunk)
-            error, column = _error(writer, columns)
+            error, column = _error(writer, columns, written.texts)
         except DataError:
             continue
         for tokenizer in tokenizers:
@@ -94,7 +94,7 @@ def measure_remedies(
     ]
 
 
-def _error(writer: Writer, columns: Columns) -> tuple[float, str]:
+def _error(writer: Writer, columns: Columns, texts: Sequence[str]) -> tuple[float, str]:
     """Give the root mean squared error of writing and reading, and the column where it is worst.
 
     It is counted in the column's own standard deviations.
@@ -102,13 +102,15 @@ def _error(writer: Writer, columns: Columns) -> tuple[float, str]:
     worst, place = 0.0, (0, 0)
     squares = [np.zeros(len(spread)) for spread in columns.spreads]
     counts = [np.zeros(len(spread)) for spread in columns.spreads]
-    for window in columns.stretches:
+    for window, text in zip(columns.stretches, texts, strict=True):
         for i, (part, serialiser) in enumerate(
             zip(window, writer.serialisers(window), strict=True)
         ):
             if not part.size:
                 continue
-            off = serialiser.read(serialiser.write(part)) - part.astype(np.float64)
+            # The window's text is its only part's, unless values are missing.
+            is_all = len(window) == 1 and not np.isnan(part).any()
+            off = serialiser.read(text if is_all else serialiser.write(part)) - part
             off /= np.where(columns.spreads[i], columns.spreads[i], np.inf)[:, None]
             squares[i] += np.nansum(off**2, axis=1)
             counts[i] += (~np.isnan(off)).sum(axis=1)

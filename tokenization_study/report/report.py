@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sensor2llm.artefacts.atomic_write import replace_folder
 from sensor2llm.errors import DataError
-from tokenization_study.report import page
+from tokenization_study.report import page, papers
 from tokenization_study.report.result import AuditResult
 
-FILES = ("report.json", "report.md", "report.html")
+FILES = ("report.json", "report.md", "report.html", "measures.csv", "measures.tex", "pitfalls.csv",
+         "pitfalls.tex", "pitfalls.svg", "tokens.svg")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +37,13 @@ class AuditReport(AuditResult):
         return page.html(self)
 
     def save(self, folder: str | Path) -> Path:
-        """Write report.json, report.md and report.html; nothing is left half written.
+        """Write the report and what papers take of it (`FILES`); nothing is left half written.
 
         Raises:
             DataError: If the folder cannot be written, or holds something else.
         """
         target = Path(folder)
-        pages = {"report.md": self.markdown(), "report.html": self.html()}
+        pages = {"report.md": self.markdown(), "report.html": self.html(), **papers.files(self)}
         try:
             check_target(target)
             with replace_folder(target, lambda name: name not in FILES) as part:

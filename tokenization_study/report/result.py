@@ -5,9 +5,9 @@ report.json, schema version 1:
 | key | what it holds |
 |---|---|
 | schema | version of this layout |
-| command, versions, method | how the figures were made |
-| input | name, kind, unit, rate_hz, window_steps, notes |
-| tokenizers | name, family, vocabulary_size |
+| command, versions, method, citation | how the figures were made, and BibTeX |
+| input | name, sha256, kind, unit, rate_hz, window_steps, notes |
+| tokenizers | name, family, vocabulary_size, sha256 of each of its files |
 | measures | one object a tokenizer and serialiser, keys as in `measures` |
 | findings | pitfall, tokenizer, serialiser, severity, share, checked, of, note, examples |
 | pitfalls | id, name, definition, why, how, worst, levels of every pitfall |
@@ -73,6 +73,8 @@ class AuditResult:
     remedies: tuple[Remedy, ...]
     recommendations: tuple[Recommendation, ...]
     sampled: int
+    sha256: str = ""
+    """Hash of the input."""
     command: str = ""
     comparison: dict[str, Any] | None = None
 
@@ -111,7 +113,7 @@ class AuditResult:
             "Every number of the input was counted for every tokenizer and serialiser, in the "
             "text that it stands in.",
             f"Pairs, edit distances and single texts were checked on a sample of {self.sampled:,} "
-            f"numbers (at most {config.sample_values:,}, seed {config.seed}).",
+            f"numbers (2 %, at most {config.sample_values:,}, seed {config.seed}).",
             f"Checks that rewrite numbers used up to {config.probe_values:,} different ones.",
             "Scales (digits_spaced, bins) come from the first windows of the input.",
             f"The entropy of the signal is that of the sample at {config.resolution_levels} levels "
@@ -132,11 +134,17 @@ class AuditResult:
             "schema": SCHEMA,
             "command": self.command,
             "versions": versions(),
+            "citation": citation(),
             "method": self.method,
-            "input": {name: getattr(source, name) for name in keys},
+            "input": {name: getattr(source, name) for name in keys} | {"sha256": self.sha256},
             "config": asdict(self.config),
             "tokenizers": [
-                {"name": t.name, "family": t.family, "vocabulary_size": t.vocabulary_size}
+                {
+                    "name": t.name,
+                    "family": t.family,
+                    "vocabulary_size": t.vocabulary_size,
+                    "sha256": getattr(t, "files", {}),
+                }
                 for t in self.tokenizers
             ],
             "worst": self.worst,
@@ -183,6 +191,18 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return installed
+
+
+def citation() -> str:
+    """Give the BibTeX entry of the audit that made a report."""
+    version = versions().get("sensor2llm", "")
+    return (
+        "@software{sensor2llm,\n"
+        "  title = {sensor2llm: the bridge from sensors to language models},\n"
+        "  author = {{The sensor2llm authors}},\n"
+        f"  version = {{{version}}},\n"
+        "  note = {tokenization audit; state the sha256 of input and tokenizers}\n}"
+    )
 
 
 def by_pair(findings: Sequence[Finding]) -> dict[tuple[str, str, str], Finding]:

@@ -155,6 +155,14 @@ class Counter:
         return all(key in self._known for key in stretches.keys)
 
 
+def count_chunk(counters: Sequence[Counter], written: SerialisedText) -> None:
+    """Count a chunk for several tokenizers."""
+    some = any(counter.remembers for counter in counters) and len(written.cells)
+    stretches = SegmentTokenCache(written) if some else None
+    for counter in counters:
+        counter.add(written, stretches)
+
+
 def _surroundings(written: SerialisedText, cells: np.ndarray) -> list[str]:
     """Give texts that hold a number each, from the number before it to the one after it."""
     begins, ends = written.stretches

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 import sensor2llm
+from sensor2llm.artefacts.hashing import hash_file
 from sensor2llm.errors import ConfigError, ModelError, UserError
 from tokenization_study.tokenizers.encoded import Encoded
 from tokenization_study.tokenizers.places import MISTRAL, hub_file, mistral_file
@@ -64,6 +65,12 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Give the text of ids."""
+
+
+class LoadedTokenizer(Tokenizer, Protocol):
+    """A tokenizer that knows its files: the sha256 of each by its name."""
+
+    files: dict[str, str]
 
 
 def load_tokenizer(source: str, pattern: str | None = None, threads: int = 1) -> Tokenizer:
@@ -159,6 +166,13 @@ def _from_path(path: Path, name: str, pattern: str | None, threads: int) -> Toke
 
 
 def _from_file(path: Path, name: str, pattern: str | None, threads: int) -> Tokenizer:
+    """Read a tokenizer's file, and its merges where they stand in a file beside it."""
+    tokenizer = _read_file(path, name, pattern, threads)
+    tokenizer.files |= {path.name: hash_file(path)}
+    return tokenizer
+
+
+def _read_file(path: Path, name: str, pattern: str | None, threads: int) -> LoadedTokenizer:
     """Tell the format by what is in the file."""
     from tokenization_study.tokenizers.loaders import hugging_face, ranks, sentence_piece
 
@@ -177,7 +191,7 @@ def _from_file(path: Path, name: str, pattern: str | None, threads: int) -> Toke
     return sentence_piece.sentence_piece(path, name, threads)
 
 
-def _from_json(path: Path, name: str, pattern: str | None, threads: int) -> Tokenizer:
+def _from_json(path: Path, name: str, pattern: str | None, threads: int) -> LoadedTokenizer:
     from tokenization_study.tokenizers.loaders import hugging_face, ranks
 
     settings = ranks.read_json(path)
@@ -188,7 +202,9 @@ def _from_json(path: Path, name: str, pattern: str | None, threads: int) -> Toke
     for merges in ("merges.txt", "vocab.bpe"):
         if (path.parent / merges).is_file():
             beside = path.parent / merges
-            return hugging_face.vocabulary_and_merges(path, beside, name, pattern)
+            tokenizer = hugging_face.vocabulary_and_merges(path, beside, name, pattern)
+            tokenizer.files |= {merges: hash_file(beside)}
+            return tokenizer
     raise ModelError(
         f"{path.name} is no tokenizer: expected tokenizer.json, tekken.json, or vocab.json with "
         "merges.txt beside it"

@@ -4,6 +4,7 @@ Every form bounds its own error: `max_error(values)` is the largest distance bet
 what is read back, rounding of the values' own type included.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,8 +14,11 @@ from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.serialisation.integer_texts import LIMIT, IntegerTexts
 
 Values = Shaped[np.ndarray, "step"]
+ALIKE = (1e-4, 1e6)
+"""Sizes between which pyarrow and numpy write a fraction alike."""
 SMALLEST = 1e-280
 """Below it, a power of ten that makes three digits of a number is no float."""
 
@@ -64,7 +68,21 @@ class Shortest(NumberForm):
 
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
-        return values.astype(str).tolist()
+        if values.dtype not in (np.float32, np.float64):
+            return values.astype(str).tolist()
+        # Importing it takes a moment, which the other forms do without.
+        import pyarrow as pa
+
+        kind, data = pa.from_numpy_dtype(values.dtype), pa.py_buffer(np.ascontiguousarray(values))
+        texts = pa.Array.from_buffers(kind, len(values), [None, data]).cast(pa.string()).to_pylist()
+        # Four times as fast as numpy and of the same digits, but whole, tiny and huge numbers look
+        # different (1 for 1.0, 0.00001 for 1e-05).
+        size = np.abs(values)
+        unlike = (size < ALIKE[0]) | (size >= ALIKE[1]) | (values == np.rint(values))
+        places = np.flatnonzero(unlike)
+        for place, text in zip(places.tolist(), values[places].astype(str).tolist(), strict=True):
+            texts[place] = text
+        return list(texts)
 
     def max_error(self, values: Values) -> float:
         """Give 0: the form is exact once cast to the values' own type."""
@@ -82,6 +100,9 @@ class Fixed(NumberForm):
         if values.dtype.kind in "iu":
             zeros = f".{'0' * self.decimals}" if self.decimals else ""
             return [f"{value}{zeros}" for value in values.tolist()]
+        steps = np.rint(values.astype(np.float64) * 10.0**self.decimals)
+        if largest(steps) < LIMIT:
+            return _fixed_texts(self.decimals).write(steps.astype(np.int64))
         rounded = np.round(values.astype(np.float64), self.decimals) + 0.0
         form = f"%.{self.decimals}f"
         return [form % value for value in rounded.tolist()]
@@ -89,6 +110,11 @@ class Fixed(NumberForm):
     def max_error(self, values: Values) -> float:
         """Give half a unit of the last decimal."""
         return 0.5 * 10.0**-self.decimals + rounding(values)
+
+
+@functools.cache
+def _fixed_texts(decimals: int) -> IntegerTexts:
+    return IntegerTexts(lambda step: f"{step / 10.0**decimals:.{decimals}f}")
 
 
 @dataclass(frozen=True)

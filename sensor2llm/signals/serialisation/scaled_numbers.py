@@ -1,7 +1,8 @@
 """Number forms of whole steps: scaled integers, bins, and differences between neighbours."""
 
+import functools
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.serialisation.config import SerialiserConfig
+from sensor2llm.signals.serialisation.integer_texts import IntegerTexts
 from sensor2llm.signals.serialisation.numbers import (
     NumberForm,
     Values,
@@ -18,6 +20,7 @@ from sensor2llm.signals.serialisation.numbers import (
 )
 
 LARGEST_INTEGER = 2.0**53
+TOGETHER, SPACED = IntegerTexts(str), IntegerTexts(lambda number: " ".join(str(number)))
 
 
 def _integers(values: Values, decimals: int) -> NDArray[np.int64]:
@@ -48,11 +51,7 @@ class ScaledInteger(NumberForm):
     def write(self, values: Values) -> list[str]:
         """Give one text a value."""
         numbers = _integers((values.astype(np.float64) - self.offset) / self.scale, self.decimals)
-        cells = list(map(str, numbers.tolist()))
-        if not self.spaced or not cells:
-            return cells
-        # All at once: a space between any two characters, commas included.
-        return " ".join(",".join(cells)).split(" , ")
+        return (SPACED if self.spaced else TOGETHER).write(numbers)
 
     def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the values back."""
@@ -92,11 +91,7 @@ class Bins(NumberForm):
         scaled = (values.astype(np.float64) - self.config.offset) / self.config.scale
         numbers = np.floor((scaled + self.config.bin_limit) / self._width)
         numbers = np.clip(numbers, 0, self.config.bins - 1).astype(np.int64)
-        used, place = np.unique(numbers, return_inverse=True)
-        names: NDArray[Any] = np.array(
-            [np.base_repr(number, self.config.bin_base) for number in used.tolist()], dtype=object
-        )
-        return names[place].tolist()
+        return _bin_texts(self.config.bin_base).write(numbers)
 
     def read(self, cells: list[str]) -> Float[np.ndarray, " step"]:
         """Give the centres of the bins."""
@@ -117,6 +112,11 @@ class Bins(NumberForm):
         """Give the form with the mean absolute value as its scale."""
         scale = float(np.abs(values.astype(np.float64) - self.config.offset).mean() or 1.0)
         return Bins(replace(self.config, scale=scale))
+
+
+@functools.cache
+def _bin_texts(base: int) -> IntegerTexts:
+    return IntegerTexts(lambda number: np.base_repr(number, base))
 
 
 @dataclass(frozen=True)

@@ -86,11 +86,15 @@ class Serialiser:
         lengths = [len(row) for row in table]
         if len(set(lengths)) != 1:
             raise DataError(f"channels have {lengths} numbers; all channels need the same number")
-        return np.stack([self._values(row) for row in table])
+        some_missing = self.layout.missing in text
+        return np.stack([self._values(row, some_missing) for row in table])
 
-    def _values(self, cells: list[str]) -> Float[np.ndarray, " step"]:
+    def _values(self, cells: list[str], some_missing: bool) -> Float[np.ndarray, " step"]:
         missing = self.layout.missing
-        absent = [i for i, cell in enumerate(cells) if cell == missing or cell.strip() == missing]
+        absent = [
+            i for i, cell in enumerate(cells)
+            if some_missing and (cell == missing or cell.strip() == missing)
+        ]  # fmt: skip
         values = np.full(len(cells), np.nan)
         present = np.ones(len(cells), dtype=bool)
         present[absent] = False

@@ -43,7 +43,8 @@ def sign_point(evidence: Evidence) -> Outcome | None:
 def unit_fused(evidence: Evidence) -> Outcome | None:
     """Write a unit behind numbers and find tokens that hold a digit and a letter of it."""
     units = (evidence.unit,) if evidence.unit else UNITS
-    probes = evidence.probes[: max(1, evidence.config.probe_values // (2 * len(units)))]
+    size = evidence.config.probed(len(evidence.sample))
+    probes = evidence.probes[: max(1, size // (2 * len(units)))]
     texts = [f"{probe}{gap}{unit}" for unit in units for gap in ("", " ") for probe in probes]
     faults: list[bool] = []
     examples: list[Example] = []

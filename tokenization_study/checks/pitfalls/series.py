@@ -47,16 +47,21 @@ def several_tokenizations(evidence: Evidence) -> Outcome | None:
 
 def no_shared_token(evidence: Evidence) -> Outcome | None:
     """Find neighbours in value whose digits have no token in common."""
-    rows = evidence.by_value
-    spelt = {t: evidence.tokenizer.token_text(t) for t in set(evidence.encoded.ids.tolist())}
-    with_digit = {token for token, text in spelt.items() if any(map(str.isdigit, text))}
-    tokens = [with_digit.intersection(evidence.cell_ids[i]) for i in rows.tolist()]
-    faults = [one.isdisjoint(other) for one, other in pairwise(tokens)]
+    rows, ids = evidence.by_value, evidence.encoded.ids
+    different, kind = np.unique(ids, return_inverse=True)
+    texts = map(evidence.tokenizer.token_text, different.tolist())
+    with_digit = np.array([any(map(str.isdigit, text)) for text in texts], dtype=bool)
+    token, place = evidence.tokens_of(rows)
+    chosen = with_digit[kind[token]]
+    # A number and a token are one key: what the next number has, too, is one line of keys further.
+    keys = np.unique(place[chosen] * len(different) + kind[token[chosen]])
+    shared = keys[np.isin(keys + len(different), keys)] // max(len(different), 1)
+    faults = ~np.isin(np.arange(max(len(rows) - 1, 0)), shared)
     examples = [
         evidence.pair(int(rows[i]), int(rows[i + 1]), "no token in common")
         for i in spread(np.flatnonzero(faults).tolist())
     ]
-    return share_of(faults, "pairs of neighbours in value", examples)
+    return share_of(faults.tolist(), "pairs of neighbours in value", examples)
 
 
 def period_lost(evidence: Evidence) -> Outcome | None:

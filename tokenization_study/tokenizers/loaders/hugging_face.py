@@ -26,6 +26,7 @@ class HuggingFaceTokenizer:
         added = backend.get_added_tokens_decoder()
         unknown = settings["model"].get("unk_token")
         self.name = name
+        self.files: dict[str, str] = {}
         self.family = f"{settings['model'].get('type', 'other')} (Hugging Face)"
         self.vocabulary_size = int(backend.get_vocab_size())
         self.special_ids = frozenset(i for i, token in added.items() if token.special)

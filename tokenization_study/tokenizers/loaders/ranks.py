@@ -45,6 +45,7 @@ class RankTokenizer:
 
     def __init__(self, name: str, encoding: tiktoken.Encoding, threads: int = 1) -> None:
         self.name = name
+        self.files: dict[str, str] = {}
         self.vocabulary_size = int(encoding.n_vocab)
         self._encoding = encoding
         self._threads = threads
@@ -91,6 +92,11 @@ class RankTokenizer:
                 return list(batch(list(texts), num_threads=self._threads))
             return [self._encoding.encode_ordinary(text) for text in texts]
 
+    @property
+    def ranks(self) -> dict[bytes, int]:
+        """Give every token's rank."""
+        return dict(self._encoding._mergeable_ranks)
+
     def token_text(self, token: int) -> str:
         """Give what a token stands for; bytes of part of a character are shown as <0xNN>."""
         return show_bytes(self._pieces[token])
@@ -114,13 +120,22 @@ def named_encoding(name: str, threads: int) -> RankTokenizer | None:
     if encoding not in tiktoken.list_encoding_names():
         return None
     try:
-        return RankTokenizer(name, tiktoken.get_encoding(encoding), threads)
+        tokenizer = RankTokenizer(name, tiktoken.get_encoding(encoding), threads)
+        tokenizer.files = {f"{encoding}.tiktoken": _hash_ranks(tokenizer.ranks)}
+        return tokenizer
     except Exception as error:  # requests raises a family of its own, tiktoken ValueError
         raise ModelError(
             f"tiktoken's {encoding!r} is neither in its cache nor to be had from the network "
             f"({type(error).__name__}); set TIKTOKEN_CACHE_DIR to a folder that has it, or give "
             "a rank file"
         ) from None
+
+
+def _hash_ranks(ranks: dict[bytes, int]) -> str:
+    """Give the sha256 of the rank file of these ranks, which tiktoken hides in its cache."""
+    pairs = sorted(ranks.items(), key=lambda pair: pair[1])
+    lines = (base64.b64encode(token) + b" %d\n" % rank for token, rank in pairs)
+    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def is_rank_line(line: bytes) -> bool:

@@ -19,6 +19,7 @@ class SentencePieceTokenizer:
         self, name: str, model: sentencepiece.SentencePieceProcessor, threads: int = 1
     ) -> None:
         self.name = name
+        self.files: dict[str, str] = {}
         self.family = "SentencePiece"
         self.vocabulary_size = int(model.vocab_size())
         self.unknown_ids = frozenset({int(model.unk_id())})
