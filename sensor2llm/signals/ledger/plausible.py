@@ -33,8 +33,13 @@ def measured_values(
     missing: Sequence[str | float] | None,
     ledger: Ledger,
     unit: str = "rows",
+    *,
+    scale: Sequence[float] | None = None,
 ) -> Float64[np.ndarray, "channel step"]:
     """Give the values with NaN for those that were not measured: markers, and what cannot be.
+
+    Markers are looked for in the numbers as they were written; `scale`, one a channel, brings them
+    to the channels' units.
 
     Raises:
         DataError: For values that look like a marker that is not declared.
@@ -51,6 +56,8 @@ def measured_values(
         ledger.change(
             unit, int(marks.any(axis=0).sum()), f"with a mark of a missing value ({shown})"
         )
+    if scale is not None:
+        values = values * np.asarray(scale)[:, None]
     return _possible_values(values, modality, columns, ledger, unit)
 
 

@@ -34,7 +34,7 @@ _SIGNS = {
     "B": r"(?P<b>[A-Za-z]{3})[a-z]*\.?", "A": r"[A-Za-z]+", "a": r"[A-Za-z]+\.?",
     "j": r"(?P<j>\d{1,3})", "%": "%",
 }  # fmt: skip
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NANO = 1_000_000_000
 
 
@@ -57,7 +57,7 @@ def pattern(form: str) -> str:
             raise SpecError(f"format {form[:60]!r}: '%{sign}' is none of {signs}, each once")
         seen |= groups
         words.append(_SIGNS[sign])
-    if "f" in seen and "S" not in seen or not seen & {"d", "H", "j"}:
+    if ("f" in seen and "S" not in seen) or not seen & {"d", "H", "j"}:
         raise SpecError(f"format {form[:60]!r} has neither a day nor an hour")
     return f"^{''.join(words)}$"
 
@@ -77,8 +77,8 @@ def parse_dates(
     year = _whole(fields, "Y", 1970)
     year = year + np.where(year < 69, 2000, np.where(year < 100, 1900, 0))
     month = _month(fields["b"]) if "b" in fields else _whole(fields, "m", 1)
-    day, hour, minute, second = (_whole(fields, key, least)
-                                 for key, least in (("d", 1), ("H", 0), ("M", 0), ("S", 0)))  # fmt: skip
+    day = _whole(fields, "d", 1)
+    hour, minute, second = (_whole(fields, key, 0) for key in "HMS")
     bad = parts.is_null().to_numpy(zero_copy_only=False)
     bad |= (month < 1) | (month > 12) | (hour > 23) | (minute > 59) | (second > 60)
     months = (year - 1970).astype("M8[Y]").astype("M8[M]") + np.clip(month - 1, 0, 11)
