@@ -66,6 +66,8 @@ def read_rows(
             else read_columns(place, names, layout, _kinds(clock, extra))
         )
         start_s = start_of(clock, path, place, layout)
+    if table.partial:
+        data = _without_end(data, [*clock.columns, *(c for m in entries for c in m.columns)])
     values = {}
     for entry in entries:
         rows = np.stack([numbers(data, column, path, layout) for column in entry.columns])
@@ -80,6 +82,15 @@ def read_rows(
         labels=_labels(data, table, path),
         subjects=_people(data, table, path),
     )
+
+
+def _without_end(data: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Leave out the rows behind the last that has a time or a value: a longer neighbour's."""
+    empty = np.ones(len(data), dtype=bool)
+    for column in columns:
+        empty &= data[column].is_null().to_numpy()
+    filled = np.flatnonzero(~empty)
+    return data.slice(0, int(filled[-1]) + 1) if filled.size else data
 
 
 def _has(entry: TableModality, names: Sequence[str]) -> bool:

@@ -87,7 +87,7 @@ def _column(cells: Sequence[Any]) -> pa.ChunkedArray:
         array = pa.array([np.nan if cell is None else float(cell) for cell in cells])
         array = pa.array(array.to_numpy(), from_pandas=True)
     elif kinds and kinds <= {datetime.datetime, datetime.date}:
-        array = pa.array(cells, pa.timestamp("us"))
+        array = pa.array([None if cell is None else _moment(cell) for cell in cells])
     elif kinds == {datetime.timedelta}:
         array = pa.array(cells, pa.duration("us"))
     elif kinds == {datetime.time}:
@@ -95,6 +95,12 @@ def _column(cells: Sequence[Any]) -> pa.ChunkedArray:
     else:
         array = pa.array([None if cell is None else _text(cell) for cell in cells], pa.string())
     return pa.chunked_array([array])
+
+
+def _moment(date: datetime.date) -> datetime.datetime:
+    if isinstance(date, datetime.datetime):
+        return date
+    return datetime.datetime.combine(date, datetime.time())
 
 
 def _since_midnight(time: datetime.time) -> datetime.timedelta:
