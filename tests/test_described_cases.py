@@ -45,7 +45,9 @@ DESCRIBED: dict[str, tuple[dict[str, Any], dict[str, Any], Read]] = {
         {"names": ["time", "person", "activity", "x", "y", "z", "gx", "gy", "gz"], "skip_rows": 1},
         {}, Read(),
     ),
-    "A27_minus999": ({"missing": [-999]}, {}, Read(labels={"walking": 4, "resting": 5}, mean=(0.0, 0.55, 9.81))),
+    "A27_minus999": (
+        {"missing": [-999]}, {}, Read(labels={"walking": 4, "resting": 5}, mean=(0.0, 0.55, 9.81)),
+    ),
     "A29_absolute_pattern": ({"files": "{folder}/*.csv"}, {}, Read()),
     "B06_excel_serial": ({"time": {"column": "time", "unit": "days"}}, {}, Read()),
     "C04_labels_onehot": ({"labels": ["walking", "resting"]}, {}, Read()),

@@ -90,16 +90,22 @@ def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
     return LIMITS.get(unit, (-LARGEST, LARGEST))
 
 
-def _refuse_marker(row: np.ndarray, column: str) -> None:
+def find_marker(row: np.ndarray) -> float | None:
+    """Give the number in a channel that looks like a mark of a missing value; None without one."""
     for marker in MARKERS:
         marked = row == marker
-        if not (n := int(marked.sum())):
-            continue
-        rest = row[np.isfinite(row) & ~marked]
-        far = not rest.size or abs(marker) > _FAR * np.abs(rest).max()
-        if far or (marker < 0 <= rest.min()):
-            raise DataError(
-                f"{n} values of {column!r} are {marker:g}, which looks like a mark of a missing "
-                f"value; write missing: [{marker:g}] into the description (TABLE.yaml), or "
-                "missing: [] where it was measured"
-            )
+        if marked.any():
+            rest = row[np.isfinite(row) & ~marked]
+            far = not rest.size or abs(marker) > _FAR * np.abs(rest).max()
+            if far or (marker < 0 <= rest.min()):
+                return marker
+    return None
+
+
+def _refuse_marker(row: np.ndarray, column: str) -> None:
+    if (marker := find_marker(row)) is not None:
+        raise DataError(
+            f"{int((row == marker).sum())} values of {column!r} are {marker:g}, which looks like a "
+            f"mark of a missing value; write missing: [{marker:g}] into the description "
+            "(TABLE.yaml), or missing: [] where it was measured"
+        )

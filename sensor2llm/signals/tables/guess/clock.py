@@ -18,6 +18,7 @@ _WORDS = {"sec": "s", "seconds": "s", "milliseconds": "ms"}
 # Seconds since 1970 of the years 2001 to 2049, in each unit.
 _EPOCH = (1e9, 2.5e9)
 _EXCEL = (25569.0, 73050.0)
+_BY_RATE = "its rate is then a usual one"
 # What sensors are read at, in Hz.
 _RATES = (0.5, 5000.0)
 _FORMATS = ("%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d_%H%M%S",
@@ -54,6 +55,22 @@ def guess_clock(sample: Sample) -> ClockGuess | None:
     return None
 
 
+def clock_of(sample: Sample, column: str) -> ClockGuess | None:
+    """Guess the unit of a column that is known to hold times, in any order, by name or size."""
+    order = sorted(range(len(sample.columns[column])), key=lambda i: _sortable(sample, column, i))
+    cells = [sample.columns[column][i] for i in order]
+    guess = _dates(column, cells) or _numbers(sample, column, cells)
+    return guess if guess and guess.sure and guess.why != _BY_RATE else None
+
+
+def _sortable(sample: Sample, column: str, row: int) -> tuple[float, str]:
+    cell = sample.columns[column][row]
+    try:
+        return as_number(cell, sample.layout.get("decimal") == ","), ""
+    except ValueError:
+        return 0.0, cell
+
+
 def _candidates(sample: Sample) -> list[tuple[str, ...]]:
     """Give what may be the clock: a date and a time, columns by name, the first column."""
     named = [name for name in sample.names if _NAMES.search(name)]
@@ -76,7 +93,7 @@ def _dates(column: Any, cells: list[str]) -> ClockGuess | None:
         ticks, _, bad = parse_dates(text, ORDERS.get(name) or pattern(name))
         if bad is None and not (np.diff(ticks) < 0).any():
             fits.append((key, ticks * 1e-9))
-    if not fits or all(cell == cells[0] for cell in cells):
+    if not fits:
         return None
     key, times = fits[0]
     if len(fits) > 1:
@@ -111,8 +128,10 @@ def _unit(name: str, values: np.ndarray) -> tuple[str, bool, str]:
         return "s", False, "it does not move"
     if (steps == 1).mean() > 0.9:
         return "samples", False, "it counts up by one: a counter of rows, or a time"
-    rates = {unit: observed_rate_hz(np.unique(values) * TIME_UNITS[unit]) for unit in ("s", "ms", "us", "ns")}  # fmt: skip
+    stamps, units = np.unique(values), ("s", "ms", "us", "ns")
+    stamps, units = np.unique(values), ("s", "ms", "us", "ns")
+    rates = {unit: observed_rate_hz(stamps * TIME_UNITS[unit]) for unit in units}
     likely = [unit for unit, rate in rates.items() if _RATES[0] <= rate <= _RATES[1]]
     if not likely:
         return "s", False, "no unit gives a usual rate"
-    return likely[0], len(likely) == 1, f"it then comes at {rates[likely[0]]:.4g} Hz"
+    return likely[0], len(likely) == 1, _BY_RATE

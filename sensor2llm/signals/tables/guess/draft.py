@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.plausible import find_marker
 from sensor2llm.signals.tables.guess.groups import GroupGuess, group_files
 from sensor2llm.signals.tables.guess.paths import PersonGuess, guess_person, list_files, patterns
 from sensor2llm.signals.tables.guess.sensors import SensorGuess
@@ -95,7 +96,12 @@ def _add_source(
     draft.add("files", files[0] if len(files) == 1 else files, indent=indent)
     for key, value in group.sample.layout.items():
         draft.add(key, value, indent=indent)
-    if any(sensor.array for sensor in group.sensors):
+    marks = {find_marker(row) for sensor in group.sensors for row in sensor.values} - {None}
+    if marks:
+        missing = sorted(int(mark) for mark in marks if mark is not None)
+        draft.add("missing", missing, "far from all others", sure=False, indent=indent)
+    events = all(sensor.event for sensor in group.sensors)
+    if any(sensor.array for sensor in group.sensors) or (events and not group.clock):
         return
     if group.clock is None:
         why = "no column is a clock: rows come at this rate"
@@ -133,15 +139,13 @@ def _add_labels(
             "file": own[0] if len(own) == 1 else own,
             **(group.annotations or {}),
         }
-        if group.clock and group.clock.key.get("unit") != "samples":
-            keys |= {k: v for k, v in group.clock.key.items() if k in ("unit", "format")}
+        keys |= _unit(group, devices)
         if group.person:
             keys["subject"] = {"column": group.person}
         keys |= group.sample.layout
-        relative, sure = _clocks(group, devices)
-        keys |= {"relative": True} if relative else {}
+        sure = _same_clock(group, devices) and bool({"stop", "duration"} & set(keys))
         why = "same clock as the sensors" if sure else "is its clock that of the sensors?"
-        draft.add("annotations", keys, why, sure=sure and "lasts_s" not in keys)
+        draft.add("annotations", keys, why, sure=sure)
     elif words := _words(devices, person):
         draft.add(
             "label", {"file": f"({'|'.join(words)})"}, "words in the files' names", sure=False
@@ -150,15 +154,22 @@ def _add_labels(
         draft.lines.append(f"# label: NAME   # {MARK}: no column and no file looks like labels")
 
 
-def _clocks(notes: GroupGuess, devices: Sequence[GroupGuess]) -> tuple[bool, bool]:
-    """Say whether labels count from the first row, and whether their clock is surely right."""
+def _unit(notes: GroupGuess, devices: Sequence[GroupGuess]) -> dict[str, Any]:
+    """Give the unit of the labels' times: as they say, or the sensors' where both begin near 0."""
+    if notes.clock is not None:
+        return {k: v for k, v in notes.clock.key.items() if k in ("unit", "format")}
+    theirs = devices[0].clock
+    if theirs is None or theirs.times_s[0] > _DAY_S:
+        return {"unit": "s", "relative": True}
+    return {"unit": theirs.key.get("unit", "s")}
+
+
+def _same_clock(notes: GroupGuess, devices: Sequence[GroupGuess]) -> bool:
+    """Say whether labels and sensors are of the same time, by what of both was looked at."""
     if notes.clock is None or devices[0].clock is None:
-        return False, False
-    first, last = notes.clock.times_s[0], notes.clock.times_s[-1]
-    starts = devices[0].clock.times_s
-    if first < _DAY_S < starts[0]:
-        return True, False
-    return False, first <= starts[-1] and last >= starts[0] - _DAY_S
+        return False
+    labels, rows = notes.clock.times_s, devices[0].clock.times_s
+    return bool(labels.min() <= rows[-1] and labels.max() >= rows[0] - _DAY_S)
 
 
 def _words(devices: Sequence[GroupGuess], person: PersonGuess) -> list[str]:

@@ -15,7 +15,7 @@ from sensor2llm.signals.tables.columns import column_names, read_columns
 from sensor2llm.signals.tables.formats.arrays import open_arrays
 from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, is_array_file, is_workbook
 from sensor2llm.signals.tables.formats.zipped import on_disk
-from sensor2llm.signals.tables.guess.clock import ClockGuess, guess_clock
+from sensor2llm.signals.tables.guess.clock import ClockGuess, clock_of, guess_clock
 from sensor2llm.signals.tables.guess.paths import PLACES
 from sensor2llm.signals.tables.guess.sensors import SensorGuess, guess_sensors, sensor_of
 from sensor2llm.signals.tables.guess.text_head import Sample, read_text_head
@@ -134,7 +134,7 @@ def _guess(paths: tuple[Path, ...], sample: Sample) -> GroupGuess:
     if label and start and not any(set(sensor.units) - times for sensor in sensors):
         keys = {"start": start, **{key: name for key, name in ends.items() if name}}
         keys = dict(list(keys.items())[:2]) | {"label": label}
-        return GroupGuess(paths, sample, clock, label, person, (), keys)
+        return GroupGuess(paths, sample, clock_of(sample, start), label, person, (), keys)
     return GroupGuess(paths, sample, clock, label, person, sensors)
 
 

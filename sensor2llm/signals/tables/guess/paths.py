@@ -1,7 +1,6 @@
 """Which files belong together and whose they are, guessed from their names and folders."""
 
 import os
-import re
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -109,9 +108,10 @@ def _below(path: Path, root: Path) -> str:
 
 
 def _common_end(names: Sequence[str]) -> str:
-    end = os.path.commonprefix([name[::-1] for name in names])[::-1]
-    # A part of a word is no common ending.
-    return re.sub(r"^[0-9A-Za-z]+(?=[^0-9A-Za-z])", "", end) if end not in names else end
+    """Give the end that all names share, from a mark on: a part of a word is none."""
+    shortest = min(names, key=len)
+    ends = [shortest[i:] for i in range(len(shortest)) if not shortest[i].isalnum() or i == 0]
+    return next((end for end in ends if all(name.endswith(end) for name in names)), "")
 
 
 def _few(people: Sequence[str]) -> str:

@@ -13,17 +13,20 @@ from sensor2llm.signals.tables.recordings import observed_rate_hz
 
 # Kind -> how its columns are called, and the unit where their size does not say another.
 _KINDS = {
-    "accel": (r"acc|^a[xyz]$|_a[xyz]$|beschl", "g"), "gyro": (r"gyr|^g[xyz]$|^w[xyz]$|angular|rot", "deg/s"),
-    "magnet": (r"mag|^m[xyz]$", "uT"), "ibi": (r"^rr|ibi|^nn|r-r|interval", "ms"),
+    "accel": (r"acc|^a[xyz]$|_a[xyz]$|beschl", "g"),
+    "gyro": (r"gyr|^g[xyz]$|^w[xyz]$|angular|rot", "deg/s"),
+    "magnet": (r"mag|^m[xyz]$", "uT"), "ibi": (r"^rr|_rr|rri|ibi|^nn|r-r|interval", "ms"),
     "heart_rate": (r"heart|^hr$|hr$|bpm|pulse", "bpm"), "eda": (r"eda|gsr|skin_?cond", "uS"),
     "temperature": (r"temp", "degC"), "ecg": (r"ecg|ekg", "mV"), "eeg": (r"eeg", "uV"),
     "ppg": (r"ppg|bvp|pleth", "1"), "spo2": (r"spo2|oxy", "%"),
 }  # fmt: skip
 _IN_NAME = re.compile(r"[\[(]\s*([^\])]+?)\s*[\])]\s*$")
-_AXIS = re.compile(r"[ _.\-]*(?<![A-Za-z])[xyz]$|(?<=[a-z_ ])[XYZ]$|(?<=^[agmw])[xyz]$|(?<=_[agmw])[xyz]$", re.I)  # fmt: skip
-_SLOW = 0.9
-_NICE = (1, 2, 4, 5, 8, 10, 12.5, 16, 20, 25, 26, 30, 32, 40, 50, 52, 60, 64, 75, 80, 100, 104, 120, 125,
-         128, 130, 200, 208, 250, 256, 300, 400, 416, 500, 512, 700, 800, 1000, 1024, 2000)  # fmt: skip
+_AXIS = re.compile(
+    r"[ _.\-]*(?<![A-Za-z])[xyz]$|(?<=[a-z_ ])[XYZ]$|(?<=^[agmw])[xyz]$|(?<=_[agmw])[xyz]$", re.I
+)
+_NICE = (1, 2, 4, 5, 8, 10, 12.5, 16, 20, 25, 26, 30, 32, 40, 50, 52, 60, 64, 75, 80, 100, 104, 120,
+         125, 128, 130, 200, 208, 250, 256, 300, 400, 416, 500, 512, 700, 800, 1000, 1024,
+         2000)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def guess_sensors(
     """Group the columns of a sample into modalities."""
     comma = sample.layout.get("decimal") == ","
     groups: dict[tuple[str, str, int], dict[str, np.ndarray]] = {}
-    for name in columns:
+    for i, name in enumerate(columns):
         try:
             values = np.array([as_number(cell, comma) for cell in sample.columns[name]])
         except ValueError:
@@ -58,25 +61,21 @@ def guess_sensors(
         if not np.isfinite(values).any():
             continue
         stem, kind = stem_of(name), _kind(name) or _kind(sample.path.stem)
+        if stem.isdigit():
+            # Columns without names: three beside each other are a sensor's axes.
+            stem = f"columns_{i // 3 + 1}" if len(columns) % 3 == 0 else "columns"
         rows = int(np.isfinite(values).sum())
         # Channels of one sensor are measured at the same rows.
-        key = next(
-            (k for k in groups if k[:2] == (kind, stem) and abs(k[2] - rows) < 3),
-            (kind, stem, rows),
-        )
-        groups.setdefault(key, {})[name] = values
-    used: dict[str, int] = {}
-    guesses = []
-    for (kind, stem, _), values in groups.items():
-        name = _free_name(stem, kind, sample.path.stem, used)
-        guesses.append(_sensor(name, kind, sample, values, times_s))
-    return guesses
+        same = (key for key in groups if key[:2] == (kind, stem) and abs(key[2] - rows) < 3)
+        groups.setdefault(next(same, (kind, stem, rows)), {})[name] = values
+    return [
+        _sensor(stem, kind, sample, values, times_s) for (kind, stem, _), values in groups.items()
+    ]
 
 
 def sensor_of(name: str, sample: Sample, columns: dict[str, np.ndarray]) -> SensorGuess:
     """Guess the unit of columns that are one sensor's, without a clock."""
-    word = _free_name(name.lower() if _kind(name) else "", _kind(name), sample.path.stem, {})
-    return _sensor(word, _kind(name), sample, columns, None)
+    return _sensor(name.lower(), _kind(name), sample, columns, None)
 
 
 def stem_of(name: str) -> str:
@@ -89,17 +88,18 @@ def _kind(name: str) -> str:
     return next((kind for kind, (rule, _) in _KINDS.items() if re.search(rule, plain, re.I)), "")
 
 
-def _free_name(stem: str, kind: str, file: str, used: dict[str, int]) -> str:
+def _name(stem: str, kind: str, unit: str, file: str) -> str:
     """Give a name for a modality, from its columns, its kind or its file."""
-    word = stem if len(stem) > 2 else kind or stem or file
-    name = re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_").lower()
-    name = name if re.match("[a-z]", name) else f"sensor_{name}".rstrip("_")
-    used[name] = used.get(name, 0) + 1
-    return name if used[name] == 1 else f"{name}_{used[name]}"
+    if unit in ("g", "m/s^2", "mg"):
+        kind = kind or "accel"
+    named = len(stem) > 1 and not stem.startswith("columns")
+    word = stem if named and len(stem) > 2 else kind or (stem if named else file)
+    name = re.sub("[^A-Za-z0-9]+", "_", word).strip("_").lower()
+    return name if re.match("[a-z]", name) else f"sensor_{name}".rstrip("_")
 
 
 def _sensor(
-    name: str, kind: str, sample: Sample, columns: dict[str, np.ndarray], times_s: np.ndarray | None
+    stem: str, kind: str, sample: Sample, columns: dict[str, np.ndarray], times_s: np.ndarray | None
 ) -> SensorGuess:
     values = np.stack(list(columns.values()))
     measured = np.isfinite(values).any(axis=0)
@@ -108,23 +108,21 @@ def _sensor(
     rate = None
     if times_s is not None and not event and measured.sum() > 2:
         stamps = np.unique(times_s[measured])
-        rate = (
-            _nice(observed_rate_hz(stamps) * measured.sum() / len(stamps))
-            if len(stamps) > 2
-            else None
-        )
+        share = measured.sum() / len(stamps)
+        rate = _nice(observed_rate_hz(stamps) * share) if len(stamps) > 2 else None
     said = {column: unit for column in columns if (unit := _said(column, sample))}
     unit, sure, why = _by_size(kind, values, event)
     units = {column: said.get(column, unit) for column in columns}
     if len(said) == len(columns):
         sure, why = True, "the file says the unit"
+    name = _name(stem, kind, unit if sure else "", sample.path.name.split(".")[0])
     return SensorGuess(name, units, rate, values, event, sure, why)
 
 
 def _said(column: str, sample: Sample) -> str | None:
     match = _IN_NAME.search(column)
     text = sample.units.get(column) or (match[1] if match else "")
-    text = text.strip("[]() ").replace("(s^2)", "s^2")
+    text = text.replace("(s^2)", "s^2").strip("[]() ")
     return canonical_unit(text) if text and not text.lower().startswith("no ") else None
 
 

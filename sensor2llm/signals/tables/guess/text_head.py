@@ -128,7 +128,8 @@ def _with_header(
         raise DataError(f"{path.name} has no rows; leave it out")
     width = Counter(map(len, filled[-200:])).most_common(1)[0][0]
     last = [row for row in filled[-200:] if len(row) == width]
-    numeric = [i for i in range(width) if sum(_is_number(row[i], comma) for row in last) > len(last) // 2]  # fmt: skip
+    half = len(last) // 2
+    numeric = [i for i in range(width) if sum(_is_number(row[i], comma) for row in last) > half]
 
     def measured(row: list[str]) -> bool:
         there = len(row) == width and any(row[i] for i in numeric)
@@ -150,6 +151,10 @@ def _with_header(
         names = tuple(str(i + 1) for i in range(width))
         layout["header"] = False
         skip = first if above else 0
+    if len(set(names)) < len(names):
+        # Names that are there twice are told apart by their place.
+        names = tuple(n if names.index(n) == i else f"{n}_{i + 1}" for i, n in enumerate(names))
+        layout["names"], skip = list(names), skip + 1
     if skip:
         layout["skip_rows"] = skip
     data = [row for row in rows[first:] if len(row) == width]

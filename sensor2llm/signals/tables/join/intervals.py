@@ -1,5 +1,6 @@
 """Labels that have files of their own: from when to when which label holds, by person."""
 
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from sensor2llm.signals.tables.rows import label_texts, subject_texts
 from sensor2llm.signals.tables.times import TIME_UNITS, Place
 from sensor2llm.signals.window import Annotation
 
+logger = logging.getLogger(__name__)
 ANYONE = ""
 """The person of labels whose file names none."""
 
@@ -67,6 +69,13 @@ class LabelIntervals:
         ledger.read("labels", total)
         ledger.keep("labels", met)
         ledger.drop("labels", total - met, "outside the recordings of their person")
+        if total and not met:
+            first = min(note.start_s for notes in self.by_person.values() for note in notes)
+            logger.warning(
+                "none of the %d labels of %s lies in a recording (the first is at %.10g s, of %r); "
+                "are the unit, zone, offset_s and subject of annotations right?",
+                total, self.source, first, next(iter(self.by_person)) or "anyone",
+            )  # fmt: skip
 
 
 def read_intervals(table: Table) -> LabelIntervals:

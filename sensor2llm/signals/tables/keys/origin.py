@@ -106,6 +106,11 @@ def _start_clock(plain: Mapping[str, Any], table: TableSource) -> Any:
     if "unit" in own or "format" in own:
         return clock(columns | own, needed=True)
     theirs = table.clock
+    if not (theirs.columns or theirs.start):
+        raise SpecError(
+            "annotations need the unit of their start, for example unit: s or format: "
+            "'%Y-%m-%d %H:%M:%S'; the table as a whole has no time to take it from"
+        )
     unit = theirs.start_unit if theirs.unit == "samples" else theirs.unit
     same = {"unit": unit} if not theirs.form else {"format": theirs.form}
     same |= {"zone": theirs.zone} if theirs.zone else {}
