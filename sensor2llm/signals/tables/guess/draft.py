@@ -66,7 +66,8 @@ def draft_description(inputs: Sequence[Path], root: Path) -> Draft:
             f"no column of {groups[0].sample.path.name} looks like a sensor's; write a description "
             "by hand: docs/own_data.md has every key"
         )
-    person = guess_person([path for group in devices for path in group.paths], root)
+    alone = all(len(group.paths) == 1 for group in devices)
+    person = guess_person([path for group in devices for path in group.paths], root, alone=alone)
     draft = Draft(files=len(paths))
     draft.lines.append(
         f"# Guessed by `sensor2llm init`. Look at the lines marked {MARK}, then prepare it."

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sensor2llm.signals.tables.columns import column_names, read_columns
+from sensor2llm.signals.tables.description import SAMPLES
 from sensor2llm.signals.tables.formats.arrays import open_arrays
 from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, is_array_file, is_workbook
 from sensor2llm.signals.tables.formats.zipped import on_disk
@@ -23,14 +24,16 @@ from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT
 
 _LABEL = re.compile(
     "label|activity|class|state|stage|condition|annotation|event|task|posture|what|target"
-    "|behavio|^y(_|$)", re.I
+    "|behavio", re.I
 )  # fmt: skip
 _PERSON = re.compile(
     "^(subject|person|participant|user|patient|proband|who|pid|id|name)s?([ _-]?(id|nr|no))?$", re.I
 )
-_GROUPS = ("groups", "group")
+# What arrays of labels and people are called beside that.
+_TARGETS, _GROUPS = ("y", "Y", "y_train", "y_test", "targets"), ("groups", "group")
 _START, _STOP = (re.compile(words, re.I) for words in
                  ("start|begin|onset|^from", "stop|end|offset|^to$|until"))  # fmt: skip
+_FRACTION = re.compile(r"[-+]?\d*[.,]\d*[1-9]\d*")
 _DURATION = re.compile("duration|length|lasts", re.I)
 _DEVICE = re.compile(
     "(acc|gyr|mag|ecg|eeg|ppg|bvp|eda|gsr|temp|heart|hr|ibi|rr|imu|spo2|resp)", re.I
@@ -90,7 +93,7 @@ def guess_arrays(paths: tuple[Path, ...]) -> GroupGuess:
         sample = Sample(paths[0].with_stem(name), tuple(columns), {})
         sensor = sensor_of(name, sample, columns)
         sensors.append(replace(sensor, array=name, steps=values.shape[1] // len(array)))
-    label = next((name for name in ones if _LABEL.search(name)), None)
+    label = next((name for name in ones if _LABEL.search(name) or name in _TARGETS), None)
     person = next((name for name in ones if _PERSON.search(name) or name in _GROUPS), None)
     sample = Sample(paths[0], tuple(names), {}, layout)
     return GroupGuess(paths, sample, None, label, person, tuple(sensors))
@@ -127,7 +130,8 @@ def _guess(paths: tuple[Path, ...], sample: Sample) -> GroupGuess:
         (name for name in rest if _PERSON.search(name) and _few(sample.columns[name])), None
     )
     rest = [name for name in rest if name not in (label, person)]
-    sensors = tuple(guess_sensors(sample, rest, clock.times_s if clock else None))
+    timed = clock is not None and clock.key.get("unit") != SAMPLES
+    sensors = tuple(guess_sensors(sample, rest, clock.times_s if clock and timed else None))
     ends = {"stop": _named(_STOP, sample.names), "duration": _named(_DURATION, sample.names)}
     start = _named(_START, sample.names) or (clock.columns[0] if clock else None)
     times = {start, *ends.values()}
@@ -143,7 +147,9 @@ def _named(rule: re.Pattern[str], names: Sequence[str]) -> str | None:
 
 
 def _few(cells: Sequence[str]) -> bool:
-    return 0 < len(set(cells) - {""}) <= max(_MOST_CLASSES, 1)
+    """Say whether cells are of a few kinds, and no measured numbers."""
+    kinds = set(cells) - {""}
+    return 0 < len(kinds) <= _MOST_CLASSES and not all(map(_FRACTION.fullmatch, kinds))
 
 
 def _empatica(paths: tuple[Path, ...], sample: Sample) -> GroupGuess | None:

@@ -57,8 +57,11 @@ def list_files(inputs: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def guess_person(paths: Sequence[Path], root: Path) -> PersonGuess:
-    """Guess the person from names of files and folders below `root`."""
+def guess_person(paths: Sequence[Path], root: Path, *, alone: bool = False) -> PersonGuess:
+    """Guess the person from names of files and folders below `root`.
+
+    `alone` says that each file is another device's: their names are no people.
+    """
     for pattern in _PEOPLE:
         if people := people_of(("file", pattern), paths, root):
             return PersonGuess(("file", pattern), True, f"names hold {_few(people)}")
@@ -69,7 +72,7 @@ def guess_person(paths: Sequence[Path], root: Path) -> PersonGuess:
     prefixes = people_of(("file", _PREFIX), paths, root)
     if prefixes and 1 < len(set(prefixes)) < len(paths):
         return PersonGuess(("file", _PREFIX), False, f"names begin with {_few(prefixes)}")
-    if len(paths) > 1 and (stems := people_of(("file", _STEM), paths, root)):
+    if len(paths) > 1 and not alone and (stems := people_of(("file", _STEM), paths, root)):
         return PersonGuess(("file", _STEM), False, f"a file a person: {_few(stems)}")
     return PersonGuess(("value", "me"), False, "nothing says who was recorded")
 

@@ -14,7 +14,7 @@ from typing import Any
 from sensor2llm.errors import DataError
 from sensor2llm.signals.tables.layout import EMPTY
 
-_SAMPLE_BYTES = 1 << 20
+_SAMPLE_BYTES = 1 << 19
 _DELIMITERS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", " ": "space"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _COMMA = re.compile(r"[-+]?\d+,\d+")
