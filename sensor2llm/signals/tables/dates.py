@@ -46,7 +46,8 @@ def pattern(form: str) -> str:
     """
     # A fraction belongs to the seconds, whether the pattern names it or not.
     form = re.sub(r"%S[.,]%f", "%S", form.strip())
-    words, seen = [], set()
+    words: list[str] = []
+    seen: set[str] = set()
     for sign, blank, other in re.findall(r"%(.?)|(\s+)|([^%\s]+)", form):
         if blank or other:
             words.append(r"\s+" if blank else re.escape(other))

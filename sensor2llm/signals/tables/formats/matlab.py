@@ -57,7 +57,8 @@ def _read_version_5(
     for name, shape, _ in listing:
         _check(path, name, math.prod(shape) * 8, budget)
     stored = loadmat(path, variable_names=list(tops), chars_as_strings=True)
-    names, arrays = [], {}
+    names: list[str] = []
+    arrays: dict[str, np.ndarray] = {}
     for name, _, kind in listing:
         if kind == "struct" and name not in tops:
             # Its fields are named, whoever asks for them.

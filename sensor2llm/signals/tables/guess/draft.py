@@ -183,7 +183,7 @@ def _words(devices: Sequence[GroupGuess], person: PersonGuess) -> list[str]:
 
 
 def _add_windows(draft: Draft, devices: Sequence[GroupGuess]) -> None:
-    rates = [s.rate_hz or 0 for group in devices for s in group.sensors if not s.event]
+    rates = [s.rate_hz or _rate(group) for group in devices for s in group.sensors if not s.event]
     steps = max((s.steps for group in devices for s in group.sensors), default=0)
     if steps:
         draft.add(
