@@ -60,7 +60,7 @@ PREPARED: dict[str, Read | str] = {
     "A29c_recursive": Read(
         labels={"walking": 12, "resting": 12}, people=("sub-01", "sub-02"), mean=MEAN
     ),
-    "A30_spans_file": r"unknown key 'annotations'; choose from files, time, subject, label",
+    "A30_spans_file": Read(),
     "B06_excel_serial": r"is the time in days, as Excel writes it\? write unit: days",
     "B10_slashes": Read(),
     "B11_second_stamps": Read(),
@@ -77,7 +77,7 @@ PREPARED: dict[str, Read | str] = {
     "C09_int16": r"is said to be in m/s\^2, but .* raw counts of the sensor",
     "C09d_bool_object": r"'wrist' holds Python objects, as windows of different lengths do",
     "C12_npz_g_said_ms2": r"said to be in m/s\^2, but .* looks like g; convert it or write unit g",
-    "C21_mat": r"d\.mat is a MATLAB file; write its arrays with numpy\.savez",
+    "C21_mat": Read(),
     "C25_xlsx": r"such as an Excel workbook; save the sheet as CSV",
     "E06_edf_plus_d": r"data record 31 starts before the one above it ends",
     "E07_hypnogram_starts_later": Read(

@@ -9,6 +9,7 @@ from typing import Any
 from sensor2llm.errors import ConfigError, run_verb
 
 VERBS = {
+    "init": "look at your files and write their description",
     "prepare": "turn a published data set or your own table into a window store",
     "pretrain-encoder": "pretrain a signal encoder on a store, without labels",
     "train-adapter": "train the adapter that lets a frozen LLM hear the signals",

@@ -32,6 +32,11 @@ PAUSE = "in a pause"
 UNLABELLED = "outside the labels"
 
 
+def excluded(label: str | None) -> str:
+    """Give the reason for which windows of a label are left out."""
+    return f"of {label!r}, which is left out"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Rules:
     overlap: float
@@ -39,6 +44,7 @@ class _Rules:
     min_label_share: float
     drop_straddling: bool
     drop_unlabelled: bool
+    exclude: Sequence[str]
     max_nan_share: float
     max_gap_s: float
 
@@ -60,6 +66,7 @@ def segment(
     min_label_share: float = 0.5,
     drop_straddling: bool = True,
     drop_unlabelled: bool = False,
+    exclude: Sequence[str] = (),
     max_gap_s: float = MAX_GAP_S,
     ledger: Ledger | None = None,
     rows_unit: str = "rows",
@@ -81,6 +88,7 @@ def segment(
         min_label_share: Windows covered less than this by their label have no label.
         drop_straddling: Leave out windows that touch two labels.
         drop_unlabelled: Leave out windows without a label.
+        exclude: Leave out windows with one of these labels.
         max_gap_s: See the rule for missing values above.
         ledger: Counts windows, and rows where the recording has `row_times_s`, once all windows
             are taken.
@@ -97,6 +105,7 @@ def segment(
         min_label_share=min_label_share,
         drop_straddling=drop_straddling,
         drop_unlabelled=drop_unlabelled,
+        exclude=exclude,
         max_nan_share=max_nan_share,
         max_gap_s=max_gap_s,
     )
@@ -160,6 +169,8 @@ def _window(
         return BORDER
     if label is None and rules.drop_unlabelled:
         return UNLABELLED
+    if label in rules.exclude:
+        return excluded(label)
     signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
     for name, track in tracks.items():
         values = _slice_of(track, start_s, stop_s, rules)

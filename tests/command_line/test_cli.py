@@ -40,7 +40,7 @@ def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
     assert "usage: sensor2llm VERB" in listed
     verbs = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
     assert verbs == [
-        *("prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify", "chat"),
+        *("init", "prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify", "chat"),
         *("study", "get", "audit", "compare", "list", "completion"),
     ]
 
@@ -65,7 +65,7 @@ def test_unknown_verb_is_one_line_and_exit_2(verb, capsys):
     assert cli.main([verb]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith(f"error: unknown verb '{verb}'; choose from prepare, ")
+    assert lines[0].startswith(f"error: unknown verb '{verb}'; choose from init, prepare, ")
     assert ", audit, compare, " in lines[0]
 
 

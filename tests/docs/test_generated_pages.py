@@ -7,6 +7,7 @@ import pytest
 from docs import docstrings, generated_pages
 from sensor2llm.cli.program import VERBS
 from sensor2llm.signals.tables import config
+from sensor2llm.signals.tables.keys import clock, modality, origin
 from tests.conftest import REPOSITORY
 from tokenization_study.checks.catalogue import PITFALLS
 
@@ -26,7 +27,7 @@ def test_a_program_without_help_is_an_error():
 
 
 def test_every_key_of_a_description_is_explained():
-    keys = {*config._KEYS, *config._MODALITY_KEYS}
+    keys = {*config._KEYS, *modality.KEYS, *clock.KEYS, *origin._ANNOTATION_KEYS}
     assert {key for key in keys if f"| `{key}` |" not in OWN_DATA} == set()
 
 

@@ -22,9 +22,9 @@ import numpy as np
 from sensor2llm.errors import DataError, listed
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.tables.formats.kinds import PARQUET
+from sensor2llm.signals.tables.formats.npz_arrays import load_arrays
 from sensor2llm.signals.tables.npz import EXTRAS
-from sensor2llm.signals.tables.npz_arrays import load_arrays
-from sensor2llm.signals.tables.text_file import PARQUET
 from tokenization_study.config import InputConfig
 from tokenization_study.reading.hashes import HashedStream, hash_input
 from tokenization_study.reading.lines import LineReader, read_blocks

@@ -33,8 +33,13 @@ def measured_values(
     missing: Sequence[str | float] | None,
     ledger: Ledger,
     unit: str = "rows",
+    *,
+    scale: Sequence[float] | None = None,
 ) -> Float64[np.ndarray, "channel step"]:
     """Give the values with NaN for those that were not measured: markers, and what cannot be.
+
+    Markers are looked for in the numbers as they were written; `scale`, one a channel, brings them
+    to the channels' units.
 
     Raises:
         DataError: For values that look like a marker that is not declared.
@@ -51,6 +56,8 @@ def measured_values(
         ledger.change(
             unit, int(marks.any(axis=0).sum()), f"with a mark of a missing value ({shown})"
         )
+    if scale is not None:
+        values = values * np.asarray(scale)[:, None]
     return _possible_values(values, modality, columns, ledger, unit)
 
 
@@ -83,16 +90,22 @@ def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
     return LIMITS.get(unit, (-LARGEST, LARGEST))
 
 
-def _refuse_marker(row: np.ndarray, column: str) -> None:
+def find_marker(row: np.ndarray) -> float | None:
+    """Give the number in a channel that looks like a mark of a missing value; None without one."""
     for marker in MARKERS:
         marked = row == marker
-        if not (n := int(marked.sum())):
-            continue
-        rest = row[np.isfinite(row) & ~marked]
-        far = not rest.size or abs(marker) > _FAR * np.abs(rest).max()
-        if far or (marker < 0 <= rest.min()):
-            raise DataError(
-                f"{n} values of {column!r} are {marker:g}, which looks like a mark of a missing "
-                f"value; write missing: [{marker:g}] into the description (TABLE.yaml), or "
-                "missing: [] where it was measured"
-            )
+        if marked.any():
+            rest = row[np.isfinite(row) & ~marked]
+            far = not rest.size or abs(marker) > _FAR * np.abs(rest).max()
+            if far or (marker < 0 <= rest.min()):
+                return marker
+    return None
+
+
+def _refuse_marker(row: np.ndarray, column: str) -> None:
+    if (marker := find_marker(row)) is not None:
+        raise DataError(
+            f"{int((row == marker).sum())} values of {column!r} are {marker:g}, which looks like a "
+            f"mark of a missing value; write missing: [{marker:g}] into the description "
+            "(TABLE.yaml), or missing: [] where it was measured"
+        )

@@ -9,7 +9,10 @@ Keys of a description (see `config`), all of them optional:
     comment: "#"          # lines that begin with it are left out
     units_row: true       # the line below the header holds units
     names: [t, x, y, z]   # of a file without a header
+    header: false         # the same, its columns being called 1, 2, 3, ...
     missing: [-999]       # what stands for a missing value
+    sheet: Walk           # of a workbook, where it is not the first
+    axes: [window, step, channel]   # of arrays, where it is not [window, channel, step]
 
 A file that is compressed with gzip is read as if it were not.
 """
@@ -25,6 +28,7 @@ import pyarrow as pa
 
 from sensor2llm.errors import DataError
 
+AXES = ("window", "channel", "step")
 WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "pipe": "|", "\\t": "\t"}
 # Cells that are empty in every file.
 EMPTY = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None")
@@ -58,8 +62,11 @@ class TableLayout:
     comment: str = ""
     units_row: bool = False
     names: tuple[str, ...] = ()
+    header: bool = True
     missing: tuple[str | float, ...] | None = None
     """Texts and numbers that stand for a missing value; `None` where nothing was said."""
+    sheet: str = ""
+    axes: tuple[str, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -103,7 +110,10 @@ def open_text(path: Path, layout: TableLayout) -> TextFile:
     if header < 0:
         raise DataError(f"{path.name} has no line below the first {layout.skip_rows} (skip_rows)")
     names = layout.names or _cells(lines[header], layout, path)
-    first = header + (not layout.names) + layout.units_row
+    titled = layout.header and not layout.names
+    if not layout.header and not layout.names:
+        names = tuple(str(number + 1) for number in range(len(names)))
+    first = header + titled + layout.units_row
     head = tuple(line.decode("utf-8", "replace").rstrip() for line in lines[:_LOOKED_AT])
     return TextFile(names, content.slice(sum(map(len, lines[:first]))), head)
 

@@ -20,10 +20,11 @@ from sensor2llm.errors import ConfigError, DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.segment import segment
 from sensor2llm.signals.spec import Modality, SignalSpec
-from sensor2llm.signals.tables.description import Table, TableModality
+from sensor2llm.signals.tables.columns import column_names, read_columns, texts
+from sensor2llm.signals.tables.description import Table, TableClock, TableModality
+from sensor2llm.signals.tables.formats.text import is_number
 from sensor2llm.signals.tables.recordings import TOLERANCE, observed_rate_hz, recordings
 from sensor2llm.signals.tables.rows import read_rows
-from sensor2llm.signals.tables.text_file import column_names, is_number, read_columns, texts
 from sensor2llm.signals.window import Window
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def named_windows(
     table = table_for(path, spec, overlap, renamed, columns)
     names = column_names(path) if columns is None else tuple(columns.column_names)
     _log_ignored_columns(path, table, names)
-    if not (table.time or rate_hz):
+    if not (table.clock.columns or rate_hz):
         _tell_untimed(path, table, file=columns is None)
     return _cut(path, table, ledger, rate_hz, columns)
 
@@ -74,7 +75,7 @@ def check_rate_hz(rate_hz: float | None) -> None:
 def _log_ignored_columns(path: Path, table: Table, names: tuple[str, ...]) -> None:
     """Tell which columns are not read: a clock of another name among them would be missed."""
     read = {column for entry in table.modalities for column in entry.columns}
-    read |= {*table.time, "subject", "label"}
+    read |= {*table.clock.columns, "subject", "label"}
     if others := [name for name in names if name not in read]:
         logger.info("%s: the columns %s are not read", path.name, listed(others))
 
@@ -102,7 +103,7 @@ def _cut(
         entries = (_at_rate(entry, rate_hz) for entry in table.modalities)
         table = replace(table, modalities=tuple(entries))
     rows = read_rows(path, table, ledger, columns)
-    if table.time and not rate_hz:
+    if table.clock.columns and not rate_hz:
         entries = (_observed(entry, rows.times_s, rows.values) for entry in table.modalities)
         table = replace(table, modalities=tuple(entries))
     for recording in recordings(rows, table, ledger):
@@ -161,12 +162,10 @@ def table_for(
             f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
             f"example {expected}; rename them, or {advice}"
         )
-    time, unit = _time(path, names, columns)
     return Table(
         spec=spec.subset(entry.modality.name for entry in entries),
         modalities=entries,
-        time=time,
-        time_unit=unit,
+        clock=_clock(path, names, columns),
         subject=("column", "subject") if "subject" in names else ("value", "unknown"),
         labelled=False,
         overlap=overlap,
@@ -207,15 +206,13 @@ def _entry(modality: Modality, columns: tuple[str, ...]) -> TableModality:
     return replace(entry, max_gap_s=max(entry.max_gap_s, 3 / modality.rate_hz))
 
 
-def _time(
-    path: Path, names: Sequence[str], columns: pa.Table | None
-) -> tuple[tuple[str, ...], str]:
+def _clock(path: Path, names: Sequence[str], columns: pa.Table | None) -> TableClock:
     for name, unit in TIMES.items():
         if name in names:
-            return (name,), unit
+            return TableClock(columns=(name,), unit=unit)
     for name in ("time", "timestamp"):
         if name in names:
             data = read_columns(path, [name]) if columns is None else columns.slice(0, 1)
             first = texts(data, name, path)[0] or ""
-            return (name,), "s" if is_number(first) else "iso"
-    return (), "s"
+            return TableClock(columns=(name,), unit="s" if is_number(first) else "iso")
+    return TableClock()

@@ -1,9 +1,13 @@
-"""Read ready windows from a .npz file.
+"""Read ready windows from a file of arrays: .npz, .npy, .mat, .h5, .ts.
 
-An array (window, channel, step) a modality, named like it; and, if there are any, `labels`,
-`subjects` and `starts` (window,). A modality that holds NaN is absent from its window; a label that
-is NaN or empty is none. Labels and subjects are texts (bytes are UTF-8), whole numbers or truth
-values, one a window. Windows that are not of the expected rate, unit or length say what they are:
+An array (window, channel, step) a modality, named like it or as the description says by `array`,
+with its axes in the order that `axes` says; and, if there are any, `labels`, `subjects` and
+`starts` (window,), or the arrays that the description names for them. One-hot labels are those of
+the description's `labels`, in its order. A modality that holds NaN is absent from its window; a
+label that is NaN or empty is none. Labels and subjects are texts (bytes are UTF-8), whole numbers
+or truth values, one a window.
+
+Windows that are not of the expected rate, unit or length say what they are:
 `NAME.rate_hz`, a number, and `NAME.unit`, one text or one a channel:
 
     np.savez("walk.npz", **{"accel": values, "accel.rate_hz": 100.0, "accel.unit": "m/s^2"})
@@ -19,10 +23,13 @@ from sensor2llm.errors import DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.segment import excluded
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.description import Table
-from sensor2llm.signals.tables.npz_arrays import load_arrays
-from sensor2llm.signals.tables.rows import fixed_subject, label_texts
+from sensor2llm.signals.tables.file_facts import of_path
+from sensor2llm.signals.tables.formats.described import arrays_of
+from sensor2llm.signals.tables.formats.npz_arrays import load_arrays
+from sensor2llm.signals.tables.rows import label_texts
 from sensor2llm.signals.window import Window
 
 EXTRAS = ("labels", "subjects", "starts")
@@ -34,8 +41,7 @@ def npz_windows(
     path: Path, table: Table, ledger: Ledger, spec: SignalSpec | None = None
 ) -> Iterator[Window]:
     """Give a file's windows."""
-    arrays = _arrays(path, table.spec.names, EXTRAS if table.labelled else EXTRAS[1:])
-    yield from array_windows(path, arrays, table, ledger, spec)
+    yield from array_windows(path, arrays_of(path, table), table, ledger, spec)
 
 
 def array_windows(
@@ -52,9 +58,7 @@ def array_windows(
         for name in table.spec.names
         if name in arrays
     }
-    labels = label_texts(
-        _texts(path, arrays, "labels", n), table.labels, table.label or "labels", path
-    )
+    labels = _labels(path, arrays, table, n)
     subjects = _subjects(path, table, arrays, n)
     starts = _starts(path, arrays, n)
     ledger.read("windows", n)
@@ -64,6 +68,9 @@ def array_windows(
         }
         if not there:
             ledger.drop("windows", 1, "with NaN in every sensor")
+            continue
+        if labels[i] is not None and labels[i] in table.exclude:
+            ledger.drop("windows", 1, excluded(labels[i]))
             continue
         for name in signals.keys() - there.keys():
             ledger.change("windows", 1, f"without {name}, which holds NaN")
@@ -149,17 +156,50 @@ def _checked(
     values = values.astype(np.float32) if values.dtype.kind != "f" else values
     steps = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
     names = [f"{modality.name}.{name}" for name in modality.channel_names]
+    scales = {entry.modality.name: entry.scale for entry in table.modalities}
+    options = {"scale": scales.get(modality.name)}
     try:
-        steps = measured_values(steps, modality, names, table.layout.missing, ledger, "steps")
+        steps = measured_values(
+            steps, modality, names, table.layout.missing, ledger, "steps", **options
+        )
         check_track_scale(modality, steps[:, :: max(1, steps.shape[1] // _LOOKED_AT)])
     except (DataError, SpecError) as error:
         raise type(error)(f"{path.name}: {error}") from error
     return np.moveaxis(steps.reshape(values.shape[1], len(values), values.shape[2]), 0, 1)
 
 
+def _labels(path: Path, arrays: dict[str, np.ndarray], table: Table, n: int) -> np.ndarray:
+    rule = table.label if table.labelled else None
+    if rule and rule[0] != "column":
+        cells = np.full(n, of_path(rule, table.root, path, "label"), dtype=object)
+    else:
+        cells = _texts(path, _from_one_hot(arrays, table), "labels", n)
+    name = rule[1] if rule and rule[0] == "column" else "labels"
+    return label_texts(cells, table.labels, name, path, table.exclude)
+
+
+def _from_one_hot(arrays: dict[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
+    """Give one label a window where the rows are one-hot and the description names the classes."""
+    labels, classes = arrays.get("labels"), list(table.labels or ())
+    if labels is None or labels.ndim != 2 or labels.shape[1] != len(classes) or len(classes) < 2:
+        return arrays
+    if (
+        labels.dtype.kind not in "iufb"
+        or not (np.sort(labels, axis=1) == np.eye(len(classes))[-1]).all()
+    ):
+        return arrays
+    return arrays | {"labels": np.array(classes)[labels.argmax(axis=1)]}
+
+
 def _subjects(path: Path, table: Table, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     if "subjects" not in arrays:
-        return np.full(n, fixed_subject(table.subject, table.root, path), dtype=object)
+        kind, name = table.subject
+        if kind == "column":
+            raise DataError(
+                f"{path.name} has no array {name[:60]!r} and none 'subjects'; splits are by "
+                "subject: add one, or write subject: {value: NAME} or {file: REGEX}"
+            )
+        return np.full(n, of_path(table.subject, table.root, path, "subject"), dtype=object)
     subjects = _texts(path, arrays, "subjects", n)
     if None in (people := subjects.tolist()):
         raise DataError(f"{path.name}: window {people.index(None) + 1} has no subject")
@@ -171,7 +211,7 @@ def _texts(path: Path, arrays: dict[str, np.ndarray], name: str, n: int) -> np.n
     array = arrays.get(name)
     if array is None:
         return np.full(n, None, dtype=object)
-    if array.ndim > 1 and array.shape[1:] != (1,) * (array.ndim - 1):
+    if array.ndim > 1 and array.size != max(array.shape):
         raise DataError(
             f"{path.name}: {name!r} has shape {array.shape}, expected ({n},): one a window; of "
             "one-hot rows take the argmax, and name the classes by labels: {0: NAME, ...}"
@@ -207,21 +247,3 @@ def _starts(path: Path, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     if starts.dtype.kind not in "iuf" or starts.size != n or not np.isfinite(starts).all():
         raise DataError(f"{path.name}: 'starts' must hold one number of seconds a window")
     return starts.reshape(n)
-
-
-def _arrays(
-    path: Path, modalities: tuple[str, ...], extras: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    names, arrays = load_arrays(path, {*modalities, *extras})
-    if not set(modalities) & set(arrays):
-        raise DataError(
-            f"{path.name} has the arrays {listed(names)}; expected one a modality: "
-            f"{', '.join(modalities)}; name them so with numpy.savez({modalities[0]}=...)"
-        )
-    if single := [name for name, array in arrays.items() if not array.ndim]:
-        raise DataError(f"{path.name}: {single[0]!r} is a single value; expected one a window")
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise DataError(f"{path.name}: its arrays have different numbers of windows: {counts}")
-    return arrays

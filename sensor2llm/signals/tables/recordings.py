@@ -8,13 +8,16 @@
   to `max_gap_s` (three steps, 0.1 s at least) are bridged linearly. Beats and other events are
   never left out: where there is no time axis, an empty cell is a missing event.
 
+Streams of one person that come from several files or clocks are split where all of them pause.
+
 A ledger counts all of it: every row of every file is kept, or dropped for a reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,20 +34,55 @@ TOLERANCE = 0.1
 _SLIPS = {1e3: "a thousand times", 1e6: "a million times", 1e9: "1e9 times"}
 
 
-def recordings(rows: TableRows, table: Table, ledger: Ledger) -> Iterator[Recording]:
+class Stream(NamedTuple):
+    """Hold the rows of one person on one clock, and their description."""
+
+    rows: TableRows
+    table: Table
+
+
+class Labels(Protocol):
+    """Give labels that do not stand in the rows; see `join.intervals`."""
+
+    def of(self, person: str, first_s: float, start_s: float, stop_s: float) -> list[Annotation]:
+        """Give a person's labels between two times; `first_s` is that of the first row."""
+
+
+def recordings(
+    rows: TableRows, table: Table, ledger: Ledger, labels: Labels | None = None
+) -> Iterator[Recording]:
     """Split a file's rows into recordings and put each modality on a regular clock."""
     changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
     _check_sorted(rows, len(changes), table)
     for of_person in np.split(np.arange(len(rows.subjects)), changes):
-        _check_forward(rows, of_person, table)
-        person = _spread(rows.part(of_person), ledger)
-        check_rates(person.path, person.times_s, person.values, table)
-        longest = max([table.spec.window_s or 0.0, *(m.max_gap_s for m in table.modalities)])
-        pauses = np.flatnonzero(np.diff(person.times_s) > longest) + 1
-        if table.spec.window_s is None:
-            pauses = pauses[:0]
-        for block in np.split(np.arange(len(person.times_s)), pauses):
-            yield _recording(person.part(block), table, ledger)
+        check_forward(rows, of_person, table)
+        yield from join([Stream(rows.part(of_person), table)], table, ledger, labels)
+
+
+def join(
+    streams: Sequence[Stream], table: Table, ledger: Ledger, labels: Labels | None = None
+) -> Iterator[Recording]:
+    """Give the recordings of one person, whose streams are on one clock; see this module."""
+    streams = [Stream(_spread(rows, ledger), part) for rows, part in streams]
+    for rows, part in streams:
+        check_rates(rows.path, rows.times_s, rows.values, part)
+    times = np.sort(np.concatenate([rows.times_s for rows, _ in streams]))
+    longest = max([table.spec.window_s or 0.0, *(m.max_gap_s for m in table.modalities)])
+    pauses = np.flatnonzero(np.diff(times) > longest) + 1
+    if table.spec.window_s is None:
+        pauses = pauses[:0]
+    for block in np.split(times, pauses):
+        parts = [Stream(_between(rows, block[0], block[-1]), part) for rows, part in streams]
+        parts = [stream for stream in parts if len(stream.rows.times_s)]
+        notes = [] if labels is None else labels.of(
+            str(streams[0].rows.subjects[0]), float(times[0]), float(block[0]), float(block[-1])
+        )  # fmt: skip
+        yield _recording(parts, block, notes, ledger)
+
+
+def _between(rows: TableRows, first_s: float, last_s: float) -> TableRows:
+    first = np.searchsorted(rows.times_s, first_s)
+    return rows.part(slice(first, np.searchsorted(rows.times_s, last_s, side="right")))
 
 
 def _check_sorted(rows: TableRows, changes: int, table: Table) -> None:
@@ -57,13 +95,14 @@ def _check_sorted(rows: TableRows, changes: int, table: Table) -> None:
         )
 
 
-def _check_forward(rows: TableRows, part: np.ndarray, table: Table) -> None:
+def check_forward(rows: TableRows, part: np.ndarray, table: Table) -> None:
+    """Refuse rows of one person whose time goes back."""
     back = np.flatnonzero(np.diff(rows.times_s[part]) < 0)
     if back.size:
         row = part[back[0] + 1]
         before, after = rows.times_s[row - 1], rows.times_s[row]
         raise DataError(
-            f"{rows.path.name}: row {row + 1}, column {' '.join(table.time)!r}: time goes back "
+            f"{rows.path.name}: row {row + 1}, column {table.clock.name!r}: time goes back "
             f"from {before:.10g} to {after:.10g} s; sort the rows, or split the file there"
         )
 
@@ -76,25 +115,30 @@ def _spread(rows: TableRows, ledger: Ledger) -> TableRows:
     return rows.part(np.argsort(times, kind="stable")) if shared else rows
 
 
-def _recording(rows: TableRows, table: Table, ledger: Ledger) -> Recording:
+def _recording(
+    streams: Sequence[Stream], times_s: np.ndarray, notes: list[Annotation], ledger: Ledger
+) -> Recording:
     tracks = {}
-    # Where every row is an event, an empty one is a beat that was missed: its place is kept.
-    axes = [entry.modality.axis for entry in table.modalities]
-    every = "time" not in axes and axes.count("event") == 1
-    for entry in table.modalities:
-        name = entry.modality.name
-        if name in rows.values and np.isfinite(rows.values[name]).any():
-            keep_empty = every and entry.modality.axis == "event"
-            try:
-                tracks[name] = _track(rows.times_s, rows.values[name], entry, keep_empty, ledger)
-            except DataError as error:
-                raise DataError(f"{rows.path.name}: {name!r}: {error}") from error
+    for rows, table in streams:
+        # Where every row is an event, an empty one is a beat that was missed: its place is kept.
+        axes = [entry.modality.axis for entry in table.modalities]
+        every = "time" not in axes and axes.count("event") == 1
+        for entry in table.modalities:
+            name = entry.modality.name
+            if name in rows.values and np.isfinite(rows.values[name]).any():
+                keep_empty = every and entry.modality.axis == "event"
+                try:
+                    values = rows.values[name]
+                    tracks[name] = _track(rows.times_s, values, entry, keep_empty, ledger)
+                except DataError as error:
+                    raise DataError(f"{rows.path.name}: {name!r}: {error}") from error
+    first = streams[0].rows
     return Recording(
-        subject=str(rows.subjects[0]),
+        subject=str(first.subjects[0]),
         tracks=tracks,
-        annotations=tuple(_annotations(rows)),
-        name=rows.path.stem,
-        row_times_s=rows.times_s,
+        annotations=(*notes, *(note for rows, _ in streams for note in _annotations(rows))),
+        name=first.path.stem,
+        row_times_s=times_s,
     )
 
 

@@ -4,22 +4,25 @@ What marks a missing value is empty, and what cannot be in its unit is taken as 
 `plausible`). A modality whose columns are all empty in a file is absent there.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sensor2llm.errors import DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.plausible import measured_values
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import canonical_unit
-from sensor2llm.signals.tables.description import Table, TableModality
-from sensor2llm.signals.tables.text_file import column_names, numbers, read_columns, texts, times_s
+from sensor2llm.signals.tables.columns import column_names, numbers, read_columns, texts, times_s
+from sensor2llm.signals.tables.description import SAMPLES, Table, TableClock, TableModality
+from sensor2llm.signals.tables.file_facts import of_path, start_of
+from sensor2llm.signals.tables.formats.text import WORDS
+from sensor2llm.signals.tables.formats.zipped import on_disk
+from sensor2llm.signals.tables.keys.origin import label_key
+from sensor2llm.signals.tables.times import DATE_UNITS, FORMAT, Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,7 @@ class TableRows:
     labels: np.ndarray
     subjects: np.ndarray
 
-    def part(self, rows: np.ndarray) -> "TableRows":
+    def part(self, rows: np.ndarray | slice) -> "TableRows":
         """Keep these rows."""
         return TableRows(
             path=self.path,
@@ -46,14 +49,25 @@ class TableRows:
 def read_rows(
     path: Path, table: Table, ledger: Ledger, columns: pa.Table | None = None
 ) -> TableRows:
-    """Read and check the columns of one CSV or Parquet file, or of a table in memory."""
-    layout = table.layout
-    there = column_names(path, layout) if columns is None else columns.column_names
-    entries = [m for m in table.modalities if not m.optional or set(m.columns) <= set(there)]
-    kind, subject = table.subject
-    extra = [*table.time, table.label, subject if kind == "column" else None]
-    names = [column for m in entries for column in m.columns] + [name for name in extra if name]
-    data = read_columns(path, names, layout) if columns is None else columns
+    """Read and check the columns of one file, or of a table in memory."""
+    layout, clock = table.layout, table.clock
+    with on_disk(path) as place:
+        # Reading the names unpacks the file: only where they say which columns are there.
+        looked = columns is None and (table.partial or any(m.optional for m in table.modalities))
+        there = column_names(place, layout) if looked else getattr(columns, "column_names", ())
+        entries = [m for m in table.modalities if not m.optional or _has(m, there)]
+        extra = [rule[1] for rule in (table.label, table.subject) if rule and rule[0] == "column"]
+        if table.partial and table.label and table.label[1] in {*extra} - {*there}:
+            extra.remove(table.label[1])
+        names = [column for m in entries for column in m.columns] + [*clock.columns, *extra]
+        data = (
+            columns
+            if columns is not None
+            else read_columns(place, names, layout, _kinds(clock, extra))
+        )
+        start_s = start_of(clock, path, place, layout)
+    if table.partial:
+        data = _without_end(data, [*clock.columns, *(c for m in entries for c in m.columns)])
     values = {}
     for entry in entries:
         rows = np.stack([numbers(data, column, path, layout) for column in entry.columns])
@@ -61,25 +75,86 @@ def read_rows(
             values[entry.modality.name] = checked
     if not values:
         raise DataError(f"{path.name} has no number in any column of the description")
-    no_labels = np.full(len(data), None, dtype=object)
     return TableRows(
         path=path,
-        times_s=times_s(data, table.time, table.time_unit, path, layout)
-        if table.time
-        else _clock_s(values, table, len(data), path),
+        times_s=_times_s(data, values, table, path) + start_s,
         values=values,
-        labels=label_texts(texts(data, table.label, path, layout), table.labels, table.label, path)
-        if table.label and table.labelled
-        else no_labels,
-        subjects=subject_texts(texts(data, subject, path, layout), path)
-        if kind == "column"
-        else np.full(len(data), fixed_subject(table.subject, table.root, path), dtype=object),
+        labels=_labels(data, table, path),
+        subjects=_people(data, table, path),
     )
+
+
+def _without_end(data: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Leave out the rows behind the last that has a time or a value: a longer neighbour's."""
+    empty = np.ones(len(data), dtype=bool)
+    for column in columns:
+        empty &= data[column].is_null().to_numpy()
+    filled = np.flatnonzero(~empty)
+    return data.slice(0, int(filled[-1]) + 1) if filled.size else data
+
+
+def _has(entry: TableModality, names: Sequence[str]) -> bool:
+    return (entry.array in names) if entry.array else set(entry.columns) <= set(names)
+
+
+def _kinds(clock: TableClock, words: Sequence[str]) -> dict[str, pa.DataType | None]:
+    """Give the types of columns that are no measured numbers."""
+    dated = clock.unit in (*DATE_UNITS, FORMAT)
+    return dict.fromkeys(clock.columns, pa.string() if dated else None) | dict.fromkeys(
+        words, WORDS
+    )
+
+
+def _times_s(data: pa.Table, values: dict[str, np.ndarray], table: Table, path: Path) -> np.ndarray:
+    clock = table.clock
+    if clock.unit != SAMPLES and clock.columns:
+        return times_s(data, clock, path, table.layout)
+    if not clock.columns:
+        return _clock_s(values, table, len(data), path) + clock.offset_s
+    counts = numbers(data, clock.columns[0], path, table.layout)
+    if (empty := np.flatnonzero(np.isnan(counts))).size:
+        place = Place(path.name, clock.name)
+        raise place.error(int(empty[0]), "the number of the sample is missing")
+    return counts / _rate_hz(table, path) + clock.offset_s
+
+
+def _rate_hz(table: Table, path: Path) -> float:
+    rates = {entry.rate_hz for entry in table.modalities if entry.rate_hz}
+    if table.clock.rate_hz:
+        return table.clock.rate_hz
+    if len(rates) != 1:
+        raise DataError(
+            f"{path.name}: which rate does {table.clock.name!r} count at? write rate_hz into time"
+        )
+    return rates.pop()
+
+
+def _labels(data: pa.Table, table: Table, path: Path) -> np.ndarray:
+    none = np.full(len(data), None, dtype=object)
+    if not (table.label and table.labelled):
+        return none
+    kind, rule = table.label
+    if kind != "column":
+        cells = np.array([of_path(table.label, table.root, path, "label")], dtype=object)
+        return np.repeat(label_texts(cells, table.labels, rule, path, table.exclude), len(data))
+    if rule not in data.column_names:
+        return none
+    cells = texts(data, rule, path, table.layout)
+    return label_texts(cells, table.labels, rule, path, table.exclude)
+
+
+def _people(data: pa.Table, table: Table, path: Path) -> np.ndarray:
+    kind, rule = table.subject
+    if kind == "column":
+        return subject_texts(texts(data, rule, path, table.layout), path)
+    return np.full(len(data), of_path(table.subject, table.root, path, "subject"), dtype=object)
 
 
 def _clock_s(values: dict[str, np.ndarray], table: Table, rows: int, path: Path) -> np.ndarray:
     """Give a clock to rows without one: from their rate, their intervals, or their number."""
     rates = {entry.rate_hz for entry in table.modalities if entry.rate_hz}
+    if table.clock.rate_hz:
+        rates = {table.clock.rate_hz}
     if len(rates) > 1:
         raise DataError(
             f"{path.name} needs a time column, such as time_s: its modalities have different rates"
@@ -101,7 +176,7 @@ def _checked(
     """Give what was measured, None where nothing was; refuse an empty channel or another unit."""
     try:
         values = measured_values(
-            values, entry.modality, entry.columns, table.layout.missing, ledger
+            values, entry.modality, entry.columns, table.layout.missing, ledger, scale=entry.scale
         )
         measured = np.isfinite(values).any(axis=1)
         if not measured.any():
@@ -118,15 +193,17 @@ def _checked(
     return values
 
 
-def label_key(cell: str) -> str:
-    """Give one spelling of a code: 1.0 is 1, as tables with empty cells write it."""
-    return cell.partition(".")[0] if re.fullmatch(r"[-+]?\d+\.0*", cell) else cell
-
-
 def label_texts(
-    cells: np.ndarray, labels: Mapping[str, str] | None, column: str, path: Path
+    cells: np.ndarray,
+    labels: Mapping[str, str] | None,
+    column: str,
+    path: Path,
+    exclude: Sequence[str] = (),
 ) -> np.ndarray:
-    """Give the label text of each cell of the label column; an empty cell has none."""
+    """Give the label text of each cell of the label column; an empty cell has none.
+
+    A cell that is to be left out needs no text.
+    """
     words = {cell: label_key(cell) for cell in dict.fromkeys(cells.tolist()) if cell is not None}
     if labels is not None:
         # YAML's truth values are true and false; Python's tables write True and False.
@@ -134,13 +211,13 @@ def label_texts(
             if key not in labels and key.lower() in ("true", "false"):
                 words[cell] = key.lower()
         for cell, key in words.items():
-            if key not in labels:
+            if key not in labels and key not in exclude:
                 row = cells.tolist().index(cell)
                 raise DataError(
                     f"{path.name}: row {row + 1}, column {column!r}: unknown "
                     f"label {cell[:60]!r}; labels has {listed(list(labels))}"
                 )
-        words = {cell: labels[key] for cell, key in words.items()}
+        words = {cell: labels.get(key, key) for cell, key in words.items()}
     return np.array([words.get(cell) for cell in cells.tolist()], dtype=object)
 
 
@@ -150,32 +227,3 @@ def subject_texts(cells: np.ndarray, path: Path) -> np.ndarray:
         raise DataError(f"{path.name}: row {subjects.index(None) + 1} has no subject")
     people = {cell: label_key(cell) for cell in dict.fromkeys(subjects)}
     return np.array([people[cell] for cell in subjects], dtype=object)
-
-
-def fixed_subject(subject: tuple[str, str], root: Path | None, path: Path) -> str:
-    """Give the subject of a whole file: the fixed one, or what a pattern finds in its name.
-
-    Where the file's name does not have it, the folders below `root`, the searched one, are looked
-    at, the nearest first.
-    """
-    kind, rule = subject
-    if kind != "file":
-        return rule
-    folders = path.parts[:-1]
-    if root is not None and path.is_relative_to(root):
-        folders = path.relative_to(root).parts[:-1]
-    names = pa.array([path.name, *reversed(folders)])
-    try:
-        fits = pc.match_substring_regex(names, rule)
-        within = 1 if re.compile(rule).groups == 0 else 2
-        subjects = pc.replace_substring_regex(names, f"(?s)^.*?({rule}).*$", rf"\{within}")
-    except (re.error, pa.ArrowInvalid, RecursionError, OverflowError) as error:
-        raise SpecError(f"subject {{file: {rule[:60]}}} is no pattern: {error}") from error
-    name = next((s for s, fit in zip(subjects.to_pylist(), fits.to_pylist(), strict=True)
-                 if fit), None)  # fmt: skip
-    if not name:
-        where = " or its folders'" if folders else ""
-        raise DataError(
-            f"{path.name}: subject {{file: {rule[:60]}}} does not fit the file's name{where}"
-        )
-    return str(name)

@@ -1,11 +1,13 @@
 """The time of each row in seconds, from numbers, date times or serial days.
 
-Units of a description: s, ms, us, ns; days (Excel's serial days); iso (year first, with dashes,
-slashes or points), dmy and mdy (day or month first). Date and time may stand in two columns.
+Units of a description: s, ms, us, ns; days (Excel's serial days); iso, dmy and mdy, or a format of
+one's own (see `dates`). Date and time may stand in two columns. Numbers are never taken for dates.
 """
 
+import logging
 import re
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -13,23 +15,20 @@ import pyarrow.compute as pc
 from jaxtyping import Float64
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.tables.dates import ORDERS, parse_dates, pattern
 
+logger = logging.getLogger(__name__)
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "days": 86400.0}
-DATE_UNITS = ("iso", "dmy", "mdy")
+DATE_UNITS = tuple(ORDERS)
+FORMAT = "format"
 # Excel's day of 1970-01-01.
 _EPOCH_DAY = 25569
 # Some 300,000 years: later is a slip, and squares of it would overflow.
 _LATEST_S = 1e13
 # Times of sensors are finer than this.
 _COARSE_S = 1e-3
-_DATE = {
-    "iso": (r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", r"\1-\2-\3"),
-    "dmy": (r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})", r"\3-\2-\1"),
-    "mdy": (r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})", r"\3-\1-\2"),
-}
-# Single digits get their zero, a comma before the fraction becomes a point.
-_TIDY = ((r"-(\d)-", r"-0\1-"), (r"-(\d)([ T])", r"-0\1\2"), (r"([ T])(\d):", r"\10\2:"),
-         (r"(:\d\d),(\d+)", r"\1.\2"))  # fmt: skip
+# A clock that is set back from summer time goes back by more than this.
+_SET_BACK_NS = 600_000_000_000
 
 
 class Place(NamedTuple):
@@ -43,15 +42,29 @@ class Place(NamedTuple):
         return DataError(f"{self.file}: row {row + 1}, column {self.column!r}: {why}")
 
 
-def seconds(column: pa.ChunkedArray, unit: str, place: Place) -> Float64[np.ndarray, " row"]:
-    """Give times in seconds; dates count from 1970 (UTC where no zone is given)."""
+def seconds(
+    column: pa.ChunkedArray, unit: str, place: Place, form: str = "", zone: str = ""
+) -> Float64[np.ndarray, " row"]:
+    """Give times in seconds; dates count from 1970.
+
+    Args:
+        column: of numbers, texts, dates or durations.
+        unit: one of this module.
+        place: of the column, for messages.
+        form: how dates are written, where `unit` is `format`.
+        zone: the zone of dates that do not say their offset; UTC where it is not given.
+    """
     if column.null_count:
         raise place.error(pc.index(pc.is_null(column), True).as_py(), "the time is missing")
     if pa.types.is_duration(column.type):
         column, unit = pc.cast(pc.cast(column, pa.duration("ns")), pa.int64()), "ns"
-    if unit in DATE_UNITS or pa.types.is_timestamp(column.type):
-        ticks = pc.cast(_date_times(column, unit, place), pa.int64())
-        return _scaled(ticks.to_numpy(), 1e-9)
+    if pa.types.is_date(column.type):
+        column = pc.cast(column, pa.timestamp("ns"))
+    if pa.types.is_timestamp(column.type):
+        ticks = pc.cast(pc.cast(column, pa.timestamp("ns", column.type.tz)), pa.int64()).to_numpy()
+        return _scaled(_in_zone(ticks, "" if column.type.tz else zone, place), 1e-9)
+    if unit in (*DATE_UNITS, FORMAT):
+        return _scaled(_date_times(column, unit, place, form, zone), 1e-9)
     _check_digits(column, unit, place)
     try:
         times = _scaled(pc.cast(column, pa.int64()).to_numpy(), TIME_UNITS[unit])
@@ -95,8 +108,7 @@ def _numbers(column: pa.ChunkedArray, place: Place) -> np.ndarray:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         row = first_bad_cell(column, pa.float64())
         text = cell_text(column[row])
-        hint = next((f"; write unit: {unit}" for unit, (date, _) in _DATE.items()
-                     if re.match(date, text)), "")  # fmt: skip
+        hint = next((f"; write unit: {unit}" for unit in DATE_UNITS if is_date(text, unit)), "")
         raise place.error(row, f"{text!r} is not a number{hint}") from error
 
 
@@ -117,27 +129,65 @@ def _check_digits(column: pa.ChunkedArray, unit: str, place: Place) -> None:
         )
 
 
-def _date_times(column: pa.ChunkedArray, unit: str, place: Place) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(column.type):
-        return pc.cast(column, pa.timestamp("ns", tz=column.type.tz))
+def is_date(text: str, unit: str) -> bool:
+    """Say whether a text is a date of this order."""
+    return re.match(ORDERS[unit], text.strip()) is not None
+
+
+def _date_times(
+    column: pa.ChunkedArray, unit: str, place: Place, form: str, zone: str
+) -> np.ndarray:
     text = pc.utf8_trim_whitespace(as_text(column, place))
-    date, order = _DATE.get(unit, _DATE["iso"])
-    tidy = pc.replace_substring_regex(text, date, order)
-    for pattern, better in _TIDY:
-        tidy = pc.replace_substring_regex(tidy, pattern, better)
-    kinds = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
-    for kind in kinds:
-        try:
-            return pc.cast(tidy, kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-    zoned = pc.match_substring_regex(tidy[:1], r"(Z|[+-]\d\d:?\d\d)\s*$")
-    row = first_bad_cell(tidy, kinds[1] if zoned[0].as_py() else kinds[0])
-    kind = "ISO date time" if unit == "iso" else f"date time in the order {unit}"
-    hint = (
-        "; write unit: dmy or unit: mdy" if re.match(_DATE["dmy"][0], cell_text(text[row])) else ""
+    try:
+        # What arrow reads by itself: years first, and no offset.
+        ticks, zoned = pc.cast(text, pa.timestamp("ns")) if unit == "iso" else None, False
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        ticks = None
+    if ticks is not None:
+        return _in_zone(pc.cast(ticks, pa.int64()).to_numpy(), zone, place)
+    ticks, zoned, row = parse_dates(text, pattern(form) if unit == FORMAT else ORDERS[unit])
+    if row is None:
+        return _in_zone(ticks, "" if zoned else zone, place)
+    cell = cell_text(text[row])
+    kind = {"iso": "ISO date time", FORMAT: f"date time of the format {form[:60]!r}"}.get(
+        unit, f"date time in the order {unit}"
     )
-    raise place.error(row, f"{cell_text(text[row])!r} is no {kind}{hint if unit == 'iso' else ''}")
+    others = [other for other in DATE_UNITS if other != unit and is_date(cell, other)]
+    hint = f"; write unit: {' or unit: '.join(others)}" if others else ""
+    raise place.error(row, f"{cell!r} is no {kind}{hint}")
+
+
+def _in_zone(ticks: np.ndarray, zone: str, place: Place) -> np.ndarray:
+    """Give UTC of a wall clock; where it is set back, an hour is there twice.
+
+    Rows of that hour before the clock goes back are of its first time, those after it of the
+    second; where it does not go back within the hour, the first is taken, and a warning says so.
+    """
+    if not zone:
+        return ticks
+    wall = pa.array(ticks).cast(pa.timestamp("ns"))
+    first, second = (
+        pc.cast(pc.assume_timezone(wall, zone, ambiguous=which, nonexistent="earliest"), pa.int64())
+        .to_numpy(zero_copy_only=False)
+        for which in ("earliest", "latest")
+    )  # fmt: skip
+    twice = np.flatnonzero(first != second)
+    if not twice.size:
+        return first
+    times = first.copy()
+    runs = np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1)
+    unsure = 0
+    for run in runs:
+        back = np.flatnonzero(np.diff(ticks[run]) < -_SET_BACK_NS)
+        after = run[back[0] + 1 :] if back.size else run[:0]
+        times[after] = second[after]
+        unsure += 0 if back.size else len(run)
+    if unsure:
+        logger.warning(
+            "%s: %d rows of column %r are in the hour that %s has twice, and do not say which; the "
+            "first is taken", place.file, unsure, place.column, ZoneInfo(zone).key,
+        )  # fmt: skip
+    return times
 
 
 def as_text(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sensor2llm.errors import ConfigError, DataError, SpecError, listed
+from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.reading import Reading
 from sensor2llm.signals.segment import segment
@@ -24,17 +24,23 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.config import load
 from sensor2llm.signals.tables.description import Table
+from sensor2llm.signals.tables.formats.described import holds_windows
+from sensor2llm.signals.tables.formats.kinds import is_array_file
+from sensor2llm.signals.tables.join.files import find_files
+from sensor2llm.signals.tables.join.intervals import LabelIntervals, read_intervals
+from sensor2llm.signals.tables.join.streams import person_streams
 from sensor2llm.signals.tables.named_columns import (
     SAME_NAMES,
     check_rate_hz,
     named_windows,
     table_for,
 )
-from sensor2llm.signals.tables.npz import npz_spec, npz_windows
-from sensor2llm.signals.tables.recordings import recordings
+from sensor2llm.signals.tables.npz import array_windows, npz_spec, npz_windows
+from sensor2llm.signals.tables.recordings import join, recordings
 from sensor2llm.signals.tables.rows import read_rows
+from sensor2llm.signals.tables.wide import wide_arrays
 from sensor2llm.signals.views.conversion import convert_store, convert_windows
-from sensor2llm.signals.window import Window
+from sensor2llm.signals.window import Recording, Window
 
 DESCRIPTIONS = (".yaml", ".yml")
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", *DESCRIPTIONS)
@@ -103,26 +109,6 @@ def read_windows(
     return Reading(spec=spec, windows=windows, source=path.name, ledger=ledger)
 
 
-def find_files(table: Table) -> list[Path]:
-    """List the files that the description names, sorted; `**` stands for any folders."""
-    files: dict[Path, None] = {}
-    for pattern in table.files:
-        # An absolute pattern is looked for from the root of its disk.
-        root = Path(Path(pattern).anchor or table.root or ".")
-        try:
-            fits = root.glob(str(Path(pattern).relative_to(Path(pattern).anchor)))
-            paths = sorted(path for path in fits if path.is_file())
-        except (ValueError, IndexError, NotImplementedError, OSError):
-            paths = []
-        if not paths:
-            raise DataError(
-                f"no file fits {listed([pattern])!r} in {root}; mend 'files', or put the "
-                "description beside them"
-            )
-        files |= dict.fromkeys(paths)
-    return list(files)
-
-
 def _stored(store: WindowStore, spec: SignalSpec | None, ledger: Ledger) -> Reading:
     windows = store if spec is None else convert_store(store, spec)
     ledger.read("windows", len(store))
@@ -133,15 +119,21 @@ def _stored(store: WindowStore, spec: SignalSpec | None, ledger: Ledger) -> Read
 def _described(table: Table, name: str, spec: SignalSpec | None, ledger: Ledger) -> Reading:
     if spec is not None:
         table = _as_expected(table, name, spec)
-    files = find_files(table)
-    windows = (window for path in files for window in _file_windows(path, table, ledger))
+    files = [path for part in (table.by_source() if table.joined else (table,))
+             for path in find_files(part)]  # fmt: skip
+    windows = _table_windows(table, ledger)
     return Reading(
         spec=spec or table.spec,
         windows=windows if spec is None else convert_windows(windows, table.spec, spec, name),
-        source=f"{name}: {len(files)} files",
-        label_names=tuple(dict.fromkeys(table.labels.values())) if table.labels else None,
+        source=f"{name}: {len(set(files))} files",
+        label_names=_label_names(table),
         ledger=ledger,
     )
+
+
+def _label_names(table: Table) -> tuple[str, ...] | None:
+    texts = dict.fromkeys(table.labels.values()) if table.labels else {}
+    return tuple(text for text in texts if text not in table.exclude) or None
 
 
 def _as_expected(table: Table, name: str, spec: SignalSpec) -> Table:
@@ -163,15 +155,39 @@ def _as_expected(table: Table, name: str, spec: SignalSpec) -> Table:
     return replace(table, spec=cut, modalities=tuple(entries), labels=None, labelled=False)
 
 
-def _file_windows(path: Path, table: Table, ledger: Ledger) -> Iterator[Window]:
-    """Cut one file into windows; the ledger counts what becomes of its rows."""
-    if path.suffix == ".npz":
-        table.spec.check_compatible(npz_spec(path, table.spec))
+def _table_windows(table: Table, ledger: Ledger) -> Iterator[Window]:
+    """Cut a description's files into windows; the ledger counts what becomes of their rows."""
+    labels = read_intervals(table) if table.annotations and table.labelled else None
+    cuts: Iterator[Recording]
+    if table.joined:
+        cuts = (recording for streams in person_streams(table, ledger)
+                for recording in join(streams, table, ledger, labels))  # fmt: skip
+        yield from _cut(cuts, table, ledger)
+    else:
+        for path in find_files(table):
+            yield from _file_windows(path, table, ledger, labels)
+    if labels is not None:
+        labels.account(ledger)
+
+
+def _file_windows(
+    path: Path, table: Table, ledger: Ledger, labels: LabelIntervals | None
+) -> Iterator[Window]:
+    if table.rows_are_windows:
+        yield from array_windows(path, wide_arrays(path, table), table, ledger)
+    elif is_array_file(path) and holds_windows(path, table):
+        if path.suffix == ".npz":
+            table.spec.check_compatible(npz_spec(path, table.spec))
         yield from npz_windows(path, table, ledger)
-        return
-    rows = read_rows(path, table, ledger)
-    for recording in recordings(rows, table, ledger):
-        yield from segment(recording, table.spec, overlap=table.overlap, ledger=ledger)
+    else:
+        rows = read_rows(path, table, ledger)
+        yield from _cut(recordings(rows, table, ledger, labels), table, ledger)
+
+
+def _cut(cuts: Iterator[Recording], table: Table, ledger: Ledger) -> Iterator[Window]:
+    for recording in cuts:
+        options = {"overlap": table.overlap, "exclude": table.exclude, "ledger": ledger}
+        yield from segment(recording, table.spec, **options)
 
 
 def _named(

@@ -51,6 +51,19 @@ def load_arrays(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[st
         raise DataError(f"{path.name} cannot be read as .npz, is it truncated? {why}") from error
 
 
+def load_array(path: Path) -> np.ndarray:
+    """Read the array of a .npy file."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as stream:
+            return _array(path, path.stem, stream, size, max(_SMALLEST_BUDGET, size))
+    except DataError:
+        raise
+    except Exception as error:
+        why = " ".join(str(error).split())[:150]
+        raise DataError(f"{path.name} cannot be read as .npy, is it truncated? {why}") from error
+
+
 def _array(path: Path, name: str, stream: IO[bytes], size: int, budget: int) -> np.ndarray:
     """Read an array once its header is known to claim no more than what is there."""
     version = np.lib.format.read_magic(stream)

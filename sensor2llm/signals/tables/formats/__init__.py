@@ -1,0 +1,1 @@
+"""Formats of files beside text and Parquet: workbooks, arrays, zip archives."""

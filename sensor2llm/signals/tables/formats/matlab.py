@@ -1,0 +1,135 @@
+"""Arrays of MATLAB files: version 5 by scipy; 7.3, which is HDF5, by h5py (extra `[mat]`).
+
+Fields of a structure are named `structure.field`. HDF5 that MATLAB did not write is read as it is;
+MATLAB's arrays are stored with their axes turned round, and are turned back.
+"""
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensor2llm.errors import DataError, one_line
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_SMALLEST_BUDGET, _EXPANSION, _MOST_NAMES = 1 << 27, 20, 10_000
+# The class that MATLAB says of an array of characters.
+_CHARACTERS = ("char", "string")
+
+
+def read_mat(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Give the names of all arrays, and those that are wanted."""
+    with path.open("rb") as stream:
+        start = stream.read(1024)
+    budget = max(_SMALLEST_BUDGET, _EXPANSION * path.stat().st_size)
+    try:
+        # MATLAB puts 512 bytes of its own before HDF5's.
+        if _HDF5 in (start[:8], start[512:520]):
+            return _read_hdf5(path, wanted, budget)
+        return _read_version_5(path, wanted, budget)
+    except DataError:
+        raise
+    except Exception as error:
+        # Broken files make the libraries raise whatever there is.
+        raise DataError(
+            f"{path.name} cannot be read as a MATLAB or HDF5 file, is it truncated? "
+            f"{one_line(error, 120)}"
+        ) from error
+
+
+def _check(path: Path, name: str, size: int, budget: int) -> None:
+    if size > budget:
+        raise DataError(
+            f"{path.name}: {name!r} claims {size} bytes; at most {budget} are read from a file of "
+            "this size"
+        )
+
+
+def _read_version_5(
+    path: Path, wanted: Collection[str], budget: int
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    from scipy.io import loadmat, whosmat
+
+    tops = {name.partition(".")[0] for name in wanted}
+    listing = whosmat(path)
+    for name, shape, _ in listing:
+        _check(path, name, math.prod(shape) * 8, budget)
+    stored = loadmat(path, variable_names=list(tops), chars_as_strings=True)
+    names: list[str] = []
+    arrays: dict[str, np.ndarray] = {}
+    for name, _, kind in listing:
+        if kind == "struct" and name not in tops:
+            # Its fields are named, whoever asks for them.
+            stored |= loadmat(path, variable_names=[name], chars_as_strings=True)
+        fields = dict(_fields(name, stored[name])) if name in stored else {name: None}
+        names += list(fields)
+        arrays |= {
+            key: value for key, value in fields.items() if key in wanted and value is not None
+        }
+    return names, arrays
+
+
+def _fields(name: str, value: Any) -> list[tuple[str, np.ndarray]]:
+    if not isinstance(value, np.ndarray):
+        return []
+    if value.dtype.names and value.size == 1:
+        single = value.reshape(1)[0]
+        return [pair for field in value.dtype.names
+                for pair in _fields(f"{name}.{field}", single[field])]  # fmt: skip
+    if value.dtype == object:
+        texts = [cell.reshape(-1)[0] if isinstance(cell, np.ndarray) and cell.size == 1 else cell
+                 for cell in value.reshape(-1).tolist()]  # fmt: skip
+        if all(isinstance(text, str) for text in texts):
+            value = np.array(texts).reshape(value.shape)
+    return [(name, value)]
+
+
+def _read_hdf5(
+    path: Path, wanted: Collection[str], budget: int
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise DataError(
+            f"{path.name} is a MATLAB 7.3 or HDF5 file; reading it needs h5py: pip install "
+            "'sensor2llm[mat]'; or write its arrays with numpy.savez"
+        ) from error
+    names: list[str] = []
+    arrays = {}
+    with h5py.File(path, "r") as stored:
+
+        def visit(name: str, item: Any) -> None:
+            plain = name.replace("/", ".")
+            if (
+                not isinstance(item, h5py.Dataset)
+                or name.startswith("#")
+                or len(names) > _MOST_NAMES
+            ):
+                return
+            names.append(plain)
+            if plain in wanted:
+                _check(path, plain, item.size * item.dtype.itemsize, budget)
+                arrays[plain] = _dataset(stored, item, h5py)
+
+        stored.visititems(visit)
+    return names, arrays
+
+
+def _dataset(stored: Any, item: Any, h5py: Any) -> np.ndarray:
+    kind = item.attrs.get("MATLAB_class", b"")
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if h5py.check_ref_dtype(item.dtype):
+        cells = [_characters(stored[cell][()]) for cell in item[()].reshape(-1)]
+        return np.array(cells)
+    if h5py.check_string_dtype(item.dtype):
+        return np.array(item.asstr()[()], dtype=str)
+    values = np.asarray(item[()])
+    if not kind:
+        return values
+    return np.array([_characters(row) for row in values.T]) if kind in _CHARACTERS else values.T
+
+
+def _characters(codes: Any) -> str:
+    return "".join(map(chr, np.asarray(codes).reshape(-1).tolist())).strip()

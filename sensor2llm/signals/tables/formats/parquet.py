@@ -1,0 +1,77 @@
+"""The columns of Parquet and Feather files, in their own types; claims are checked beforehand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.tables.formats.kinds import FEATHER
+from sensor2llm.signals.tables.formats.text import check_name
+from sensor2llm.signals.tables.layout import EXPANSION, SMALLEST_BUDGET
+
+
+def stored_names(path: Path) -> tuple[str, ...]:
+    """Give the names of a file's columns."""
+    return tuple(name.strip() for name in _schema(path).names)
+
+
+def read_stored(path: Path, wanted: Sequence[str]) -> pa.Table:
+    """Read the named columns; texts of Parquet in codes."""
+    schema = _schema(path)
+    stripped = [name.strip() for name in schema.names]
+    for name in wanted:
+        check_name(path, name, stripped)
+    raw = [schema.names[stripped.index(name)] for name in wanted]
+    most = max(SMALLEST_BUDGET // 8, EXPANSION // 5 * path.stat().st_size)
+    if path.suffix in FEATHER:
+        return _read_feather(path, raw, most).rename_columns(list(wanted))
+    meta = pq.read_metadata(path)
+    size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+    _check_claims(path, meta.num_rows * len(wanted), size, most)
+    words = [name for name in raw if pa.types.is_string(schema.field(name).type)]
+    table = pq.read_table(path, columns=raw, use_threads=False, read_dictionary=words)
+    return table.select(raw).rename_columns(list(wanted))
+
+
+def _read_feather(path: Path, raw: list[str], most: int) -> pa.Table:
+    batches, cells = [], 0
+    with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as reader:
+        for i in range(reader.num_record_batches):
+            batches.append(reader.get_batch(i).select(raw))
+            cells += batches[-1].num_rows * len(raw)
+            _check_claims(path, cells, 8 * cells, most)
+        return pa.Table.from_batches(batches, schema=batches[0].schema if batches else None)
+
+
+def _check_claims(path: Path, cells: int, size: int, most: int) -> None:
+    if cells > most or size > 8 * most:
+        raise DataError(
+            f"{path.name} claims {cells} cells ({size} bytes), but has {path.stat().st_size} "
+            f"bytes; at most {most} cells are read from it: write it uncompressed if that is right"
+        )
+
+
+def _schema(path: Path) -> pa.Schema:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
+    if not path.stat().st_size:
+        raise DataError(f"{path.name} is empty; leave it out or record it again")
+    try:
+        if path.suffix in FEATHER:
+            with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as reader:
+                schema = reader.schema
+        else:
+            schema = pq.read_schema(path)
+        _ = schema.names  # names that are no text fail where they are looked at
+        return schema
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """Say why a file cannot be read."""
+    kind = "Feather (version 2)" if path.suffix in FEATHER else "Parquet"
+    why = " ".join(str(error).split())[:150]
+    return DataError(f"{path.name} cannot be read as {kind}, is it truncated? {why}")

@@ -1,0 +1,175 @@
+"""Files of one kind, and what a sample of them says: a device's rows, or labels."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sensor2llm.signals.tables.columns import column_names, read_columns
+from sensor2llm.signals.tables.description import SAMPLES
+from sensor2llm.signals.tables.formats.arrays import open_arrays
+from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, is_array_file, is_workbook
+from sensor2llm.signals.tables.formats.zipped import on_disk
+from sensor2llm.signals.tables.guess.clock import ClockGuess, clock_of, guess_clock
+from sensor2llm.signals.tables.guess.paths import PLACES
+from sensor2llm.signals.tables.guess.sensors import SensorGuess, guess_sensors, sensor_of
+from sensor2llm.signals.tables.guess.text_head import Sample, read_text_head
+from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT
+
+_LABEL = re.compile(
+    "label|activity|class|state|stage|condition|annotation|event|task|posture|what|target"
+    "|behavio", re.I
+)  # fmt: skip
+_PERSON = re.compile(
+    "^(subject|person|participant|user|patient|proband|who|pid|id|name)s?([ _-]?(id|nr|no))?$", re.I
+)
+# What arrays of labels and people are called beside that.
+_TARGETS, _GROUPS = ("y", "Y", "y_train", "y_test", "targets"), ("groups", "group")
+_START, _STOP = (re.compile(words, re.I) for words in
+                 ("start|begin|onset|^from", "stop|end|offset|^to$|until"))  # fmt: skip
+_FRACTION = re.compile(r"[-+]?\d*[.,]\d*[1-9]\d*")
+_DURATION = re.compile("duration|length|lasts", re.I)
+_DEVICE = re.compile(
+    "(acc|gyr|mag|ecg|eeg|ppg|bvp|eda|gsr|temp|heart|hr|ibi|rr|imu|spo2|resp)", re.I
+)
+_MOST_ROWS, _MOST_CLASSES, _SAMPLES = 20_000, 50, 5
+# Empatica's E4: what its files are called, and what one count is.
+_E4 = {"ACC": ("g", 1 / 64), "BVP": ("1", 1.0), "EDA": ("uS", 1.0), "TEMP": ("degC", 1.0),
+       "HR": ("bpm", 1.0)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GroupGuess:
+    """Hold files of one kind and what was guessed of them."""
+
+    paths: tuple[Path, ...]
+    sample: Sample
+    clock: ClockGuess | None
+    label: str | None
+    person: str | None
+    sensors: tuple[SensorGuess, ...]
+    annotations: dict[str, str] | None = None
+    """The keys of labels that have a file of their own."""
+
+
+def group_files(paths: Sequence[Path]) -> list[GroupGuess]:
+    """Put files of the same columns and device together, and guess what they hold."""
+    groups: dict[tuple[Any, ...], list[Path]] = defaultdict(list)
+    samples: dict[tuple[Any, ...], Sample] = {}
+    for path in paths:
+        sample = Sample(path, (), {}) if is_array_file(path) else read_sample(path)
+        words = _DEVICE.findall(path.stem) + re.findall(PLACES, path.stem)
+        device = tuple(sorted(word.lower() for word in words))
+        key = (path.suffix, sample.names, device)
+        groups[key].append(path)
+        samples.setdefault(key, sample)
+    return [
+        guess_arrays(tuple(group))
+        if is_array_file(group[0])
+        else _guess(tuple(group), samples[key])
+        for key, group in groups.items()
+    ]
+
+
+def guess_arrays(paths: tuple[Path, ...]) -> GroupGuess:
+    """Guess which arrays of a file are windows, labels and people."""
+    with on_disk(paths[0]) as place:
+        names, _ = open_arrays(place, ())
+        _, arrays = open_arrays(place, names[:_MOST_CLASSES])
+    windows = {n: a for n, a in arrays.items() if a.ndim == 3 and a.dtype.kind in "iuf"}
+    ones = [n for n, a in arrays.items() if n not in windows and a.size == max(a.shape, default=0)]
+    turned = any(array.shape[1] > array.shape[2] for array in windows.values())
+    layout = {"axes": ["window", "step", "channel"]} if turned else {}
+    sensors = []
+    for name, array in windows.items():
+        values = np.concatenate(list(np.moveaxis(array, 1, 2) if turned else array), axis=1)
+        columns = {f"{name}_{i}": row.astype(float) for i, row in enumerate(values)}
+        sample = Sample(paths[0].with_stem(name), tuple(columns), {})
+        sensor = sensor_of(name, sample, columns)
+        sensors.append(replace(sensor, array=name, steps=values.shape[1] // len(array)))
+    label = next((name for name in ones if _LABEL.search(name) or name in _TARGETS), None)
+    person = next((name for name in ones if _PERSON.search(name) or name in _GROUPS), None)
+    sample = Sample(paths[0], tuple(names), {}, layout)
+    return GroupGuess(paths, sample, None, label, person, tuple(sensors))
+
+
+def read_sample(path: Path) -> Sample:
+    """Read the first rows of any table as texts."""
+    with on_disk(path) as place:
+        stored = path.suffix in (*PARQUET, *FEATHER)
+        if not stored and not is_workbook(place):
+            return read_text_head(path, place)
+        names = tuple(dict.fromkeys(column_names(place, DEFAULT_LAYOUT)))
+        table = read_columns(place, names, DEFAULT_LAYOUT).slice(0, _MOST_ROWS)
+    columns = {name: _texts(table[name]) for name in names}
+    return Sample(path, names, columns)
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    try:
+        return [cell or "" for cell in pc.cast(column, pa.string()).to_pylist()]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return [""] * len(column)
+
+
+def _guess(paths: tuple[Path, ...], sample: Sample) -> GroupGuess:
+    if (e4 := _empatica(paths, sample)) is not None:
+        return e4
+    clock = guess_clock(sample)
+    rest = [name for name in sample.names if not clock or name not in clock.columns]
+    label = next(
+        (name for name in rest if _LABEL.search(name) and _few(sample.columns[name])), None
+    )
+    person = next(
+        (name for name in rest if _PERSON.search(name) and _few(sample.columns[name])), None
+    )
+    rest = [name for name in rest if name not in (label, person)]
+    timed = clock is not None and clock.key.get("unit") != SAMPLES
+    sensors = tuple(guess_sensors(sample, rest, clock.times_s if clock and timed else None))
+    ends = {"stop": _named(_STOP, sample.names), "duration": _named(_DURATION, sample.names)}
+    start = _named(_START, sample.names) or (clock.columns[0] if clock else None)
+    times = {start, *ends.values()}
+    if label and start and not any(set(sensor.units) - times for sensor in sensors):
+        keys = {"start": start, **{key: name for key, name in ends.items() if name}}
+        keys = dict(list(keys.items())[:2]) | {"label": label}
+        return GroupGuess(paths, sample, clock_of(sample, start), label, person, (), keys)
+    return GroupGuess(paths, sample, clock, label, person, sensors)
+
+
+def _named(rule: re.Pattern[str], names: Sequence[str]) -> str | None:
+    return next((name for name in names if rule.search(name)), None)
+
+
+def _few(cells: Sequence[str]) -> bool:
+    """Say whether cells are of a few kinds, and no measured numbers."""
+    kinds = set(cells) - {""}
+    return 0 < len(kinds) <= _MOST_CLASSES and not all(map(_FRACTION.fullmatch, kinds))
+
+
+def _empatica(paths: tuple[Path, ...], sample: Sample) -> GroupGuess | None:
+    """Recognise a start, a rate, and rows: Empatica's layout, whose files have these names."""
+    name, cells = sample.path.name.split(".")[0].upper(), list(sample.columns.values())
+    if name not in _E4 or sample.layout.get("header", True) or len(cells[0]) < _SAMPLES:
+        return None
+    start, rate = float(cells[0][0]), float(cells[0][1])
+    if not (1e9 < start < 2.5e9 and 0 < rate <= 1000):
+        return None
+    unit, scale = _E4[name]
+    names = tuple("xyz") if len(cells) == 3 else (name.lower(),)
+    values = np.array([[float(cell) for cell in column[2:]] for column in cells]) * scale
+    key = {"rate_hz": rate, "unit": "s", "start": {"head": r"^([0-9]+[.]?[0-9]*)"}}
+    times = start + np.arange(values.shape[1]) / rate
+    why = "its first lines are a start and a rate, as Empatica's are"
+    units = dict.fromkeys(names, unit)
+    sensor = SensorGuess(name.lower(), units, rate, values, False, True, why, scale)
+    layout = {"skip_rows": 2, "names": list(names)}
+    written = Sample(
+        sample.path, names, dict(zip(names, (c[2:] for c in cells), strict=True)), layout
+    )
+    return GroupGuess(paths, written, ClockGuess(key, times, True, why), None, None, (sensor,))

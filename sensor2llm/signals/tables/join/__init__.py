@@ -1,0 +1,1 @@
+"""What lies in several files, put together by person and time: sensors, and labels."""

@@ -1,0 +1,102 @@
+"""Sensors whose files or clocks are their own, joined on time, person by person."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.tables.description import Table
+from sensor2llm.signals.tables.file_facts import of_path
+from sensor2llm.signals.tables.join.files import find_files
+from sensor2llm.signals.tables.recordings import Stream, check_forward
+from sensor2llm.signals.tables.rows import TableRows, read_rows
+
+logger = logging.getLogger(__name__)
+
+
+def person_streams(table: Table, ledger: Ledger) -> Iterator[list[Stream]]:
+    """Give the rows of each person, a stream for the files of each source.
+
+    Where the files' names say whose they are, one person is in memory at a time.
+
+    Raises:
+        DataError: for files of one source and person that overlap in time.
+    """
+    parts = table.by_source()
+    files = [(i, path) for i, part in enumerate(parts) for path in find_files(part)]
+    if any(part.subject[0] == "column" for part in parts):
+        groups = [files]
+    else:
+        by_name: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+        for i, path in files:
+            by_name[of_path(parts[i].subject, table.root, path, "subject")].append((i, path))
+        groups = list(by_name.values())
+    for group in groups:
+        people: dict[str, dict[int, list[TableRows]]] = defaultdict(lambda: defaultdict(list))
+        for i, path in group:
+            for rows in _by_person(read_rows(path, parts[i], ledger)):
+                check_forward(rows, np.arange(len(rows.times_s)), parts[i])
+                people[str(rows.subjects[0])][i].append(rows)
+        for person, sources in people.items():
+            streams = [Stream(_in_order(rows), parts[i]) for i, rows in sorted(sources.items())]
+            _tell(person, streams, [part for i, part in enumerate(parts) if i not in sources])
+            yield streams
+
+
+def _by_person(rows: TableRows) -> Iterator[TableRows]:
+    """Split rows by person, each in the file's order."""
+    people = np.array([str(person) for person in rows.subjects])
+    for person in dict.fromkeys(people.tolist()):
+        yield rows.part(np.flatnonzero(people == person))
+
+
+def _in_order(files: Sequence[TableRows]) -> TableRows:
+    """Put the files of one person and source one after the other."""
+    files = sorted(files, key=lambda rows: float(rows.times_s[0]))
+    for before, after in pairwise(files):
+        if after.times_s[0] < before.times_s[-1]:
+            raise DataError(
+                f"{before.path.name} and {after.path.name} of {after.subjects[0]} hold the same "
+                "sensors at the same time; give each device its own modality and files"
+            )
+    names = dict.fromkeys(name for rows in files for name in rows.values)
+    if len(files) == 1:
+        return files[0]
+    return TableRows(
+        path=files[0].path,
+        times_s=np.concatenate([rows.times_s for rows in files]),
+        values={name: np.concatenate([_values(rows, name, files) for rows in files], axis=1)
+                for name in names},
+        labels=np.concatenate([rows.labels for rows in files]),
+        subjects=np.concatenate([rows.subjects for rows in files]),
+    )  # fmt: skip
+
+
+def _values(rows: TableRows, name: str, files: Sequence[TableRows]) -> np.ndarray:
+    if name in rows.values:
+        return rows.values[name]
+    channels = next(len(other.values[name]) for other in files if name in other.values)
+    return np.full((channels, len(rows.times_s)), np.nan)
+
+
+def _tell(person: str, streams: Sequence[Stream], absent: Sequence[Table]) -> None:
+    """Warn of sensors that a person has no file of, or that were never on at the same time."""
+    for part in absent:
+        logger.warning(
+            "%s has no file of %s (%s): no window of this person has it",
+            person, ", ".join(part.spec.names), ", ".join(part.files),
+        )  # fmt: skip
+    ends = [(rows.times_s[0], rows.times_s[-1], part) for rows, part in streams]
+    for i, (start, stop, part) in enumerate(ends):
+        others = ends[:i] + ends[i + 1 :]
+        if others and all(stop < first or last < start for first, last, _ in others):
+            logger.warning(
+                "%s of %s is from %.10g to %.10g s, and no other sensor is on then; are unit, zone "
+                "and offset_s of its time right?",
+                ", ".join(part.spec.names), person, start, stop,
+            )  # fmt: skip
