@@ -13,7 +13,8 @@ from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
 OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept",
-           "engine", "workers", "address", "resume", "json")  # fmt: skip
+           "engine", "workers", "address", "resume", "abstain", "json")  # fmt: skip
+ABSTAIN = "say unknown where more than this share of labels would be wrong, or data are unlike"
 
 
 def make_parser() -> VerbParser:
@@ -35,6 +36,7 @@ def make_parser() -> VerbParser:
     add("--resume", action="store_true", help="go on with what is in --out")
     add("--summary", action="store_true", help="minutes a label, a day where times are dates")
     add("--bouts", action="store_true", help="neighbouring windows of one label as one row")
+    add("--abstain", type=float | None, nargs="?", const=0.05, metavar="RISK", help=ABSTAIN)
     add("--json", action="store_true", help="print one JSON object")
     return parser
 

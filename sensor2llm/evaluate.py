@@ -12,7 +12,7 @@ from sensor2llm.errors import run_verb
 from sensor2llm.tasks.config import TASKS, By, EvaluationConfig, Part, Task
 
 OPTIONS = ("data", "split", "by", "task", "controls", "missing", "finetuned", "pictures", "out",
-           "batch-size", "seed", "llm", "llm-accept", "json")  # fmt: skip
+           "batch-size", "seed", "calibrate", "llm", "llm-accept", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -31,6 +31,7 @@ def make_parser() -> VerbParser:
     add("--out", type=Path | None, help="folder of the results; by default the adapter's own")
     add("--batch_size", type=int, default=64, help="windows at a time")
     add("--seed", type=int, default=0, help="seed of the bootstrap and of the controls")
+    add("--calibrate", action="store_true", help="first add to it how sure it is, and its limits")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
     add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--json", action="store_true", help="print one JSON object")

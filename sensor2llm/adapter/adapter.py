@@ -30,6 +30,7 @@ from sensor2llm.adapter.parts import (
     Provenance,
 )
 from sensor2llm.adapter.signal_text import scale_statistics, window_variables
+from sensor2llm.adapter.trust import Trust
 from sensor2llm.bridge.temporal_pooling import token_modalities
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.llm.catalogue.entries import CATALOGUE
@@ -53,6 +54,7 @@ class SensorAdapter(nn.Module):
         bridge: encoder and projector; empty for a text prompt with a soft prompt alone.
         tuning: soft prompt, prefix, LoRA.
         provenance: recipe, and who taught it.
+        trust: what its training windows look like, and how sure its labels are.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SensorAdapter(nn.Module):
         bridge: Bridge | None = None,
         tuning: LLMTuning | None = None,
         provenance: Provenance | None = None,
+        trust: Trust | None = None,
     ) -> None:
         super().__init__()
         bridge, tuning = bridge or Bridge(), tuning or LLMTuning()
@@ -81,7 +84,7 @@ class SensorAdapter(nn.Module):
         self.cross_attention = bridge.cross_attention
         self.prefix, self.lora, self.head = tuning.prefix, tuning.lora, bridge.head
         self.recipe, self.taught = dict(provenance.recipe), tuple(provenance.taught)
-        self.recipe_changes = provenance.recipe_changes
+        self.recipe_changes, self.trust = provenance.recipe_changes, trust or Trust()
 
     @property
     def parts(self) -> AdapterParts:
@@ -97,6 +100,7 @@ class SensorAdapter(nn.Module):
             bridge=group(Bridge),
             tuning=group(LLMTuning),
             provenance=group(Provenance),
+            trust=self.trust,
         )
 
     @property

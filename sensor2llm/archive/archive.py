@@ -180,7 +180,8 @@ def _settings(labelling: Labelling) -> dict[str, Any]:
     """Give what must be equal to go on: the adapter's own words and hashes, not where it lies."""
     folder = find_adapter(labelling.adapter)
     files = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("files", {})
-    return {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
+    settings = {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
+    return settings | {"abstain": labelling.abstain}
 
 
 class _Index:

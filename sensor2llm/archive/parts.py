@@ -16,14 +16,17 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow import parquet
 
-from sensor2llm.archive.labelling import Labelling, label_file, label_windows, prediction_row
+from sensor2llm.archive.labelling import Labelling, LabelRows, label_file, label_windows
 from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.classification import Prediction
+from sensor2llm.tasks.likeness import RecordingJudge, Verdict
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
 """Files that are recordings wherever they lie; a TABLE.yaml is read where it is named."""
@@ -162,7 +165,9 @@ def label_part(
     try:
         with replace_file(target, attempt):
             rows = _rows(model, part, labelling, ledger)
-            windows = _write(attempt, model.adapter.label_names, rows)
+            names = model.adapter.label_names
+            judged = model.adapter.trust.profile is not None
+            windows = _write(attempt, names, rows, judged=judged)
     except DiskFullError as error:
         return PartResult(reason=" ".join(str(error).split()), kind="disk")
     except (UserError, OSError) as error:
@@ -178,6 +183,10 @@ def _rows(
     model: SensorLanguageModel, part: ArchivePart, labelling: Labelling, ledger: Ledger
 ) -> Iterator[Mapping[str, object]]:
     predictions: Iterator[Prediction]
+    labels = LabelRows(model, labelling.abstain)
+    verdict = _verdict(labels.judge, part, labelling, model.adapter.spec)
+    for check, count in Counter(check for check in verdict.columns if check).items():
+        ledger.change("windows", count, f"unlike what the adapter learned from ({check})")
     if part.rows is None:
         size, overlap = labelling.batch_size, labelling.overlap
         predictions = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
@@ -190,15 +199,34 @@ def _rows(
         ledger.keep("windows", len(range(*part.rows)))
         predictions = label_windows(model, windows, labelling.batch_size)
     first = part.rows[0] if part.rows else 0
-    for number, prediction in enumerate(predictions, first):
-        yield {"file": part.name, "window": number, **prediction_row(prediction)}
+    for number, row in enumerate(labels.rows(predictions, verdict), first):
+        yield {"file": part.name, "window": number, **row}
 
 
-def _write(path: Path, labels: Sequence[str], rows: Iterator[Mapping[str, object]]) -> int:
+def _verdict(
+    judge: RecordingJudge, part: ArchivePart, labelling: Labelling, spec: SignalSpec
+) -> Verdict:
+    """Read a part's windows once before they are labelled: none of them is held in memory."""
+    if judge.profile is None:
+        return Verdict()
+    if part.rows is None:
+        windows = iter(read_windows(part.path, spec, labelling.overlap))
+    else:
+        store = convert_store(WindowStore.open(part.path), spec, quiet=True)
+        windows = store.windows(range(*part.rows))
+    for _ in judge.watch(windows):
+        pass
+    return judge.verdict()
+
+
+def _write(
+    path: Path, labels: Sequence[str], rows: Iterator[Mapping[str, object]], *, judged: bool
+) -> int:
     """Write rows as they come."""
     text, number = pa.string(), pa.float64()
     fields = {"file": text, "window": pa.int64(), "start_s": number, "subject": text}
     fields |= {"label": text, "probability": number, **{f"p_{name}": number for name in labels}}
+    fields |= {"unlike": text} if judged else {}
     schema, count = pa.schema(fields), 0
     with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
         while some := list(islice(rows, _ROW_GROUP)):

@@ -183,9 +183,10 @@ class SensorLanguageModel(nn.Module):
         return score_labels(self.llm, prompt, answers.tree, answers.ids)
 
     def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
-        """Give every label's probability; rows sum to one."""
+        """Give every label's probability, calibrated where the adapter is; rows sum to one."""
         with self._evaluating():
-            return posterior(self.adapter, self.log_likelihoods(batch)).softmax(-1)
+            scores = posterior(self.adapter, self.log_likelihoods(batch))
+            return (scores / self.adapter.trust.temperature).softmax(-1)
 
     def measure_prior(self, batches: Iterable[Batch]) -> tuple[float, ...]:
         """Set the adapter's label prior to each label's mean log-likelihood over these batches.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter.card import people_text
-from sensor2llm.adapter.files import find_artefact
+from sensor2llm.adapter.files import find_artefact, rewrite_training_data
 from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.artefacts.manifest import kind_of
 from sensor2llm.errors import ConfigError, DataError
@@ -20,10 +20,12 @@ from sensor2llm.evaluation.encoder_evaluation import (
 )
 from sensor2llm.evaluation.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.evaluation.missing import summary_lines
+from sensor2llm.evaluation.trust import trust_lines
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.plots.figures import plot_confusion, plot_reliability
 from sensor2llm.recipes.evaluate_task import evaluate_task, task_text
 from sensor2llm.recipes.results_folder import results_folder
+from sensor2llm.recipes.trust import measure_trust
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
@@ -70,11 +72,13 @@ def _evaluate_adapter(
     config: EvaluationConfig, command: str, folder: Path, store: WindowStore
 ) -> dict[str, Any]:
     model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
-    out = results_folder(config, folder)
+    out, split = results_folder(config, folder), _split(model, store, config)
+    if config.calibrate:
+        _calibrate(model, store, split, config, out if out == folder else None)
     evaluation = evaluate_adapter(
         model,
         store,
-        _split(model, store, config),
+        split,
         part=config.split,
         by=config.by,
         controls=config.controls,
@@ -90,6 +94,23 @@ def _evaluate_adapter(
     if out:
         _keep(evaluation, out, own=out.resolve() == folder.resolve())
     return evaluation.metrics
+
+
+def _calibrate(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    split: Split,
+    config: EvaluationConfig,
+    folder: Path | None,
+) -> None:
+    """Add to an adapter's own folder what it takes to say how sure it is; weights stay."""
+    if folder is None or config.split == "all":
+        raise ConfigError(
+            f"--calibrate changes the folder of '{config.adapter}' and takes the people that its "
+            "recipe names: name that folder as the adapter and with --out, and leave --split out"
+        )
+    model.adapter.trust = measure_trust(model, store, split, config.batch_size)
+    rewrite_training_data(model.adapter.parts, folder)
 
 
 def evaluate_and_describe(
@@ -147,6 +168,7 @@ def report_text(metrics: dict[str, Any]) -> str:
     ]
     if metrics["calibration_error"] is not None:
         lines.append(f"calibration error  {metrics['calibration_error']:.3f}")
+    lines += trust_lines(metrics.get("trust", {}))
     if metrics["tokens_per_window"]:
         lines += [
             f"unparsed           {metrics['unparsed_rate']:.2%}",

@@ -32,6 +32,8 @@ class EvaluationConfig:
     """Also measure without every subset of the modalities."""
     control_windows: int | None = None
     """Controls and missing modalities on so many windows at most, spread evenly; unset: on all."""
+    calibrate: bool = False
+    """First add to the adapter what its training windows look like and how sure its labels are."""
     finetuned: bool = False
     """Of an encoder: also fine-tune a copy of it with a plain head."""
     out: Path | None = None
@@ -50,6 +52,8 @@ class EvaluationConfig:
             raise ConfigError(f"batch_size must be positive, got {self.batch_size}")
         if self.control_windows is not None and self.control_windows < 1:
             raise ConfigError(f"control_windows must be positive, got {self.control_windows}")
+        if self.calibrate and (self.task != "classification" or self.by == "text"):
+            raise ConfigError("--calibrate is for scored labels; leave --task and --by out")
         if self.split == "all" and (self.controls or self.task != "classification"):
             raise ConfigError(
                 "--split all judges labels where nobody was trained on; --controls and --task "

@@ -101,9 +101,7 @@ def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
     return {number: sorted(files) for number, files in trials.items()}
 
 
-def _bouts(
-    subject: str, trials: list[tuple[int, str, Path]], ledger: Ledger
-) -> Iterator[Bout]:
+def _bouts(subject: str, trials: list[tuple[int, str, Path]], ledger: Ledger) -> Iterator[Bout]:
     start_s = 0.0
     for number, label, path in trials:
         columns = _columns(path)

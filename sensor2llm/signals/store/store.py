@@ -8,8 +8,8 @@
     labels.npy        int64 (n,), -1 where a window has no label
     subjects.npy      int32 (n,), index into store.json's subjects
     starts.npy        float64 (n,), seconds
-    recordings.npy    int32 (n,), index into store.json's recordings; stores whose windows name none,
-                      as older ones, have neither
+    recordings.npy    int32 (n,), index into store.json's recordings; stores whose windows name
+                      none, as older ones, have neither
     digests.npy       uint64 (n,), a hash of each window's signals; older stores have none
 
 Nothing is read into memory before it is asked for, and writing holds one window at a time.
