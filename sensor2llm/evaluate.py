@@ -41,12 +41,11 @@ def make_parser() -> VerbParser:
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
     config = EvaluationConfig(**{f: options[f] for f in EvaluationConfig.__dataclass_fields__})
-    typed = " ".join(["python -m sensor2llm.evaluate", *(sys.argv[1:] if argv is None else argv)])
     from sensor2llm.plots.embedding import draw_embedding
     from sensor2llm.recipes.evaluate import check_drawable, evaluate_and_describe
 
     encoder = check_drawable(config) if options.pictures else None
-    metrics, text = evaluate_and_describe(config, typed, options.json)
+    metrics, text = evaluate_and_describe(config, argv, options.json)
     print(text)
     if encoder:
         draw_embedding(encoder, options.pictures, metrics, part=config.split, seed=config.seed)

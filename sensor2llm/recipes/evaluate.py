@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +116,14 @@ def _calibrate(
 
 
 def evaluate_and_describe(
-    config: EvaluationConfig, command: str, as_json: bool
+    config: EvaluationConfig, argv: Sequence[str] | None, as_json: bool
 ) -> tuple[dict[str, Any], str]:
-    """Measure labels or another task; give the metrics, and as text for people or as JSON."""
+    """Measure labels or another task; give the metrics, and as text for people or as JSON.
+
+    `argv` are the words that were typed; those of the process where None.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    command = " ".join(["python -m sensor2llm.evaluate", *words])
     labels = config.task == "classification"
     metrics = evaluate(config, command) if labels else evaluate_task(config, command)
     if as_json:
