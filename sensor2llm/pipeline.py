@@ -35,6 +35,7 @@ from sensor2llm.archive.labelling import (
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.data import data_windows
 from sensor2llm.signals.tables.named_columns import SAME_NAMES
@@ -124,6 +125,7 @@ class SensorPipeline:
         overlap: float = 0.0,
         batch_size: int = 64,
         abstain: float | None = None,
+        turns: Sequence[str] = (),
     ) -> Any:
         """Label every window of some data.
 
@@ -138,6 +140,7 @@ class SensorPipeline:
             batch_size: windows at a time.
             abstain: the share of wrong labels that is taken: a label is `unknown` where it is less
                 sure, and throughout recordings that are unlike what the adapter learned from.
+            turns: how the device's axes lie, as `fit-axes` writes it: total_acc.x=-y.
 
         Returns:
             A row a window: `start_s`, `subject` where known, `label`, `probability`, `p_LABEL` for
@@ -158,7 +161,7 @@ class SensorPipeline:
         )
         check_risk(abstain)
         labels = LabelRows(self.model, abstain)
-        windows = labels.judge.watch(windows)
+        windows = labels.judge.watch(parse_map(turns, self.spec).turned(windows))
         labelled = list(label_recording(self.model, windows, name, ledger, batch_size))
         verdict = labels.judge.verdict()
         rows = list(labels.rows(labelled, verdict))

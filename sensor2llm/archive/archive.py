@@ -181,7 +181,7 @@ def _settings(labelling: Labelling) -> dict[str, Any]:
     folder = find_adapter(labelling.adapter)
     files = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("files", {})
     settings = {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
-    return settings | {"abstain": labelling.abstain}
+    return settings | {"abstain": labelling.abstain, "map": list(labelling.map)}
 
 
 class _Index:
@@ -201,7 +201,7 @@ class _Index:
             )
         content = self._read()
         for name, value in settings.items():
-            if content["settings"].get(name) != value:
+            if (content["settings"].get(name) or None) != (value or None):
                 raise ConfigError(
                     f"'{out}' was begun with another {name}; use the same, or another --out"
                 )

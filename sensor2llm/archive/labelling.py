@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
@@ -19,8 +19,8 @@ from sensor2llm.artefacts.manifest import read_manifest
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import SAME, DataMap, parse_map
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.classification import Prediction, classify
@@ -37,7 +37,8 @@ class Labelling:
 
     `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time;
     with `llm_accept`, so does another LLM that labels the adapter's check windows alike. `abstain`
-    is the share of wrong labels that is taken; see `LabelRows`.
+    is the share of wrong labels that is taken; see `LabelRows`. `map` says what of the device
+    stands for what; see `parse_map`.
     """
 
     adapter: str
@@ -48,6 +49,7 @@ class Labelling:
     summary: bool = False
     bouts: bool = False
     abstain: float | None = None
+    map: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_risk(self.abstain)
@@ -78,17 +80,20 @@ def label_file(
     overlap: float = 0.0,
     batch_size: int = 64,
     ledger: Ledger | None = None,
+    data_map: DataMap = SAME,
+    judge: RecordingJudge | None = None,
 ) -> Iterator[Prediction]:
     """Cut a recording by the adapter's spec and yield what the model says of each window.
 
     Memory does not grow with the number of windows. The ledger counts what is labelled, and why
-    the rest is not.
+    the rest is not; `data_map` says what of the device stands for what, and the judge watches.
 
     Raises:
         DataError: the file cannot be read, or holds no whole window.
     """
     ledger = Ledger() if ledger is None else ledger
-    windows = read_windows(file, model.adapter.spec, overlap, ledger)
+    windows = data_map.read(Path(file), model.adapter.spec, overlap, ledger)
+    windows = windows if judge is None else judge.watch(windows)
     yield from label_recording(model, windows, Path(file).name, ledger, batch_size)
 
 
@@ -161,9 +166,15 @@ class LabelRows:
         checks: Iterable[str | None] = verdict.columns if judged else repeat(None)
         for prediction, check in zip(predictions, checks, strict=judged):
             row = prediction_row(prediction)
-            if self.abstains and (check or row["probability"] < self._least):
-                row["label"] = UNKNOWN
-            yield row if check is None else row | {"unlike": check}
+            yield self._label(row) if check is None else self.finish(row, check)
+
+    def _label(self, row: dict[str, Any], unlike: bool = False) -> dict[str, Any]:
+        unsure = self.abstains and (unlike or row["probability"] < self._least)
+        return row | {"label": UNKNOWN} if unsure else row
+
+    def finish(self, row: dict[str, Any], check: str) -> dict[str, Any]:
+        """Give a window's row with the check that its recording fails; '' for none."""
+        return self._label(row, bool(check)) | {"unlike": check}
 
 
 def check_risk(risk: float | None) -> None:
@@ -192,11 +203,13 @@ def tell_rows(
         check_out(out)
         if len(labelling.sums) > 1:
             raise ConfigError("one file holds one table; write --summary and --bouts one by one")
-    model, overlap, size = labelling.load(), labelling.overlap, labelling.batch_size
-    ledger, sums, labels = Ledger(), {}, LabelRows(model, labelling.abstain)
+    model, ledger, sums = labelling.load(), Ledger(), {}
+    labels = LabelRows(model, labelling.abstain)
     length_s = window_length_s(model.adapter.spec) if labelling.sums else 0.0
-    windows = labels.judge.watch(read_windows(file, model.adapter.spec, overlap, ledger))
-    labelled = list(label_recording(model, windows, file.name, ledger, size))
+    data_map = parse_map(labelling.map, model.adapter.spec)
+    options: dict[str, Any] = {"overlap": labelling.overlap, "batch_size": labelling.batch_size}
+    options |= {"ledger": ledger, "data_map": data_map, "judge": labels.judge}
+    labelled = list(label_file(model, file, **options))
     verdict = labels.judge.verdict()
     rows = list(labels.rows(labelled, verdict))
     tell(file.name, ledger, verdict)

@@ -61,7 +61,7 @@ class Evidence:
             columns = profile.columns(sensors)
             own = profile.gaussians.part(columns)
             normal = (numbers - own.center) / own.scale
-            label = self._alike(columns, normal)
+            label = alike_classes(profile, columns, numbers)
             off = (normal - own.means[label]) / own.deviations[label]
             sums = self._sums.setdefault(sensors, _Sums())
             sums.windows += len(places)
@@ -100,16 +100,6 @@ class Evidence:
                 found.append(FailedCheck(f"{kind.split('_')[0]} of {modality}", text))
         return found
 
-    def _alike(self, columns: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """Give the class that moves as much as each window does, whichever way gravity lies."""
-        kinds = np.array([self.profile.all_names[i].kind for i in columns])
-        moving = np.isin(kinds, ("spread", "norm_spread"))
-        moving = moving if moving.any() else np.ones(len(columns), bool)
-        means = self.profile.gaussians.means[:, columns]
-        squares = (normal[:, None, moving] - means[None][:, :, moving]) ** 2
-        label: np.ndarray = squares.sum(2).argmin(1)
-        return label
-
     def _turn(self, name: str, columns: np.ndarray, numbers: np.ndarray, label: np.ndarray) -> None:
         """Count which way gravity lies, and which way it lay in the class that moves alike."""
         stats = [self.profile.all_names[i] for i in columns]
@@ -117,7 +107,7 @@ class Evidence:
         usual = training_levels(self.profile, name)
         votes = self._directions.setdefault(name, Counter())
         for own, number in zip(numbers[:, levels], label, strict=True):
-            votes[_direction(own), _direction(usual[number])] += 1
+            votes[main_direction(own), main_direction(usual[number])] += 1
 
     def _gravity(
         self, name: str, sums: _Sums, kinds: dict[tuple[str, str], list[int]]
@@ -170,6 +160,17 @@ class Evidence:
         return f"the channels of {name} move together otherwise than in training"
 
 
+def alike_classes(profile: TrainingProfile, columns: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Give the class that moves as much as each window does, whichever way gravity lies."""
+    own = profile.gaussians.part(columns)
+    kinds = np.array([profile.all_names[i].kind for i in columns])
+    moving = np.isin(kinds, ("spread", "norm_spread"))
+    moving = moving if moving.any() else np.ones(len(columns), bool)
+    normal = ((numbers - own.center) / own.scale)[:, None, moving]
+    label: np.ndarray = ((normal - own.means[None][:, :, moving]) ** 2).sum(2).argmin(1)
+    return label
+
+
 def bears_gravity(profile: TrainingProfile, name: str) -> bool:
     """Say whether a sensor is an accelerometer whose training windows bear gravity."""
     modality = profile.spec[name]
@@ -192,7 +193,8 @@ def _plus(before: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return total if not before.size else before + total
 
 
-def _direction(level: np.ndarray) -> Direction:
+def main_direction(level: np.ndarray) -> Direction:
+    """Give the axis that most of a level lies along, and its sign."""
     axis = int(np.abs(level).argmax())
     return axis, 1 if level[axis] >= 0 else -1
 
