@@ -91,6 +91,8 @@ def _evaluate_adapter(
         progress_bar=True,
     )
     evaluation.metrics["command"] = command
+    if config.calibrate:
+        _keep_earlier(evaluation.metrics, folder / "metrics.json")
     if model.accepted:
         evaluation.metrics["llm_accepted"] = model.accepted
     if out:
@@ -113,6 +115,18 @@ def _calibrate(
         )
     model.adapter.trust = measure_trust(model, store, split, config.batch_size)
     rewrite_training_data(model.adapter.parts, folder)
+
+
+def _keep_earlier(metrics: dict[str, Any], path: Path) -> None:
+    """Keep controls and what else was measured of the same weights; no label is another now."""
+    metrics["calibration_command"] = metrics["command"]
+    if not path.is_file():
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    same = ("llm_fingerprint", "windows", "split", "by")
+    if all(earlier.get(name) == metrics[name] for name in same):
+        kept = {name: value for name, value in earlier.items() if name not in metrics}
+        metrics |= kept | {"command": earlier["command"]}
 
 
 def evaluate_and_describe(
