@@ -76,7 +76,9 @@ def _evaluate_adapter(
     model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
     out, split = results_folder(config, folder), _split(model, store, config)
     if config.calibrate:
-        _calibrate(model, store, split, config, out if out == folder else None)
+        _calibrate(
+            model, store, split, config, out if out and out.resolve() == folder.resolve() else None
+        )
     evaluation = evaluate_adapter(
         model,
         store,
