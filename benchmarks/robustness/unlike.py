@@ -86,17 +86,17 @@ def labelled(
     model: SensorLanguageModel, windows: list[Window], data_map: DataMap = SAME
 ) -> dict[str, Any]:
     """Label windows whose labels the adapter knows, and let it abstain as `--abstain` does."""
-    known = [w for w in windows if w.label in model.adapter.label_names]
+    labelled_windows = [w for w in windows if w.label in model.adapter.label_names]
     labels = LabelRows(model, 0.05)
-    predictions = classify(model, list(labels.judge.watch(data_map.turned(known))))
+    predictions = classify(model, list(labels.judge.watch(data_map.turned(labelled_windows))))
     rows = list(labels.rows(predictions, labels.judge.verdict()))
-    true, said = [w.label for w in known], [p.label for p in predictions]
+    true, said = [w.label for w in labelled_windows], [p.label for p in predictions]
     f1 = f1_score(true, said, labels=sorted(set(map(str, true))), average="macro", zero_division=0)
     confidence = [p.probabilities[p.label] for p in predictions]
     answered = [row["label"] != UNKNOWN for row in rows]
     right = [a == b for a, b in zip(true, said, strict=True)]
     return {
-        "windows": len(known),
+        "windows": len(labelled_windows),
         "macro_f1": float(f1),
         "mean_confidence": float(np.mean(confidence)),
         "accuracy": float(np.mean(right)),

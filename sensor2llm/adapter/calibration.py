@@ -69,7 +69,7 @@ class Calibration:
     def least_confidence(self, risk: float) -> float:
         """Give the confidence from which on no larger share of labels than `risk` is wrong.
 
-        It is infinite where no confidence is high enough.
+        It is 0 where all may be answered, infinite where no confidence is high enough.
 
         Raises:
             DataError: the risk is no share.
@@ -77,6 +77,8 @@ class Calibration:
         if not 0 <= risk <= 1:
             raise DataError(f"a risk is a share of wrong labels, 0 to 1, got {risk:g}")
         confidence, wrong = self._from_the_surest()
+        if wrong[-1] <= risk:
+            return 0.0
         low_enough = np.flatnonzero(wrong <= risk)
         return float(confidence[low_enough[-1]]) if low_enough.size else math.inf
 

@@ -127,8 +127,8 @@ def _keep_earlier(metrics: dict[str, Any], path: Path) -> None:
     earlier = json.loads(path.read_text(encoding="utf-8"))
     same = ("llm_fingerprint", "windows", "split", "by")
     if all(earlier.get(name) == metrics[name] for name in same):
-        kept = {name: value for name, value in earlier.items() if name not in metrics}
-        metrics |= kept | {"command": earlier["command"]}
+        others = {name: value for name, value in earlier.items() if name not in metrics}
+        metrics |= others | {"command": earlier["command"]}
 
 
 def evaluate_and_describe(

@@ -151,9 +151,9 @@ class RecordingJudge:
         scores = np.array(own.scores)
         count, judged = len(scores), scores[~np.isnan(scores)]
         if count >= FEWEST_WINDOWS:
-            known = [sensors for sensors, _ in own.sensors.most_common()
+            judgeable = [sensors for sensors, _ in own.sensors.most_common()
                      if sensors in profile.thresholds]  # fmt: skip
-            alike = not known or profile.recording_score(judged, known[0]) <= 0
+            alike = not judgeable or profile.recording_score(judged, judgeable[0]) <= 0
             checks = () if alike else tuple(own.evidence.checks())
             name = checks[0].name if checks else ""
             return RecordingVerdict(count, 0 if alike else count, checks), [name] * count

@@ -89,16 +89,16 @@ class Evidence:
             if key[1] != "norm"
         }
         striking = sorted((key for key, size in sizes.items() if size > STRIKING), key=sizes.get)
-        found = [check for name in sensors if (check := self._gravity(name, sums, kinds))]
-        turned = {check.name for check in found}
+        failed = [check for name in sensors if (check := self._gravity(name, sums, kinds))]
+        turned = {check.name for check in failed}
         for modality, kind in reversed(striking or [max(sizes, key=sizes.__getitem__)]):
             places = kinds[modality, kind]
             worst = max(places, key=lambda place: abs(mean[place]))
             # A turned sensor moves along other axes, too: that needs no words of its own.
             if f"gravity of {modality}" not in turned:
                 text = self._words(modality, kind, worst, sums, places)
-                found.append(FailedCheck(f"{kind.split('_')[0]} of {modality}", text))
-        return found
+                failed.append(FailedCheck(f"{kind.split('_')[0]} of {modality}", text))
+        return failed
 
     def _turn(self, name: str, columns: np.ndarray, numbers: np.ndarray, label: np.ndarray) -> None:
         """Count which way gravity lies, and which way it lay in the class that moves alike."""
