@@ -31,7 +31,7 @@ def make_parser() -> VerbParser:
     add("--out", type=Path | None, help="folder of the results; by default the adapter's own")
     add("--batch_size", type=int, default=64, help="windows at a time")
     add("--seed", type=int, default=0, help="seed of the bootstrap and of the controls")
-    add("--calibrate", action="store_true", help="first add to it how sure it is, and its limits")
+    add("--calibrate", type=Path, nargs="*", metavar="FOLD", help="first add to it how sure it is")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
     add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--json", action="store_true", help="print one JSON object")

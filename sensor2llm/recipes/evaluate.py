@@ -75,7 +75,7 @@ def _evaluate_adapter(
 ) -> dict[str, Any]:
     model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
     out, split = results_folder(config, folder), _split(model, store, config)
-    if config.calibrate:
+    if config.calibrate is not None:
         _calibrate(
             model, store, split, config, out if out and out.resolve() == folder.resolve() else None
         )
@@ -93,7 +93,7 @@ def _evaluate_adapter(
         progress_bar=True,
     )
     evaluation.metrics["command"] = command
-    if config.calibrate:
+    if config.calibrate is not None:
         _keep_earlier(evaluation.metrics, folder / "metrics.json")
     if model.accepted:
         evaluation.metrics["llm_accepted"] = model.accepted
@@ -115,7 +115,9 @@ def _calibrate(
             f"--calibrate changes the folder of '{config.adapter}' and takes the people that its "
             "recipe names: name that folder as the adapter and with --out, and leave --split out"
         )
-    model.adapter.trust = measure_trust(model, store, split, config.batch_size)
+    model.adapter.trust = measure_trust(
+        model, store, split, config.batch_size, config.calibrate or ()
+    )
     rewrite_training_data(model.adapter.parts, folder)
 
 

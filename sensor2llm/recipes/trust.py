@@ -1,13 +1,17 @@
 """Add to an adapter what its training windows look like, and calibrate its labels."""
 
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
 from sensor2llm.adapter.batches import CLASSIFICATION
 from sensor2llm.adapter.calibration import Calibration, calibrate
 from sensor2llm.adapter.trust import Trust
-from sensor2llm.errors import DataError
+from sensor2llm.errors import DataError, one_line
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.likeness.profile import TrainingProfile, fit_profile
 from sensor2llm.signals.splits.splits import Split
@@ -19,11 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 def measure_trust(
-    model: SensorLanguageModel, store: Windows, split: Split, batch_size: int = 64
+    model: SensorLanguageModel,
+    store: Windows,
+    split: Split,
+    batch_size: int = 64,
+    folds: Sequence[Path] = (),
 ) -> Trust:
     """Measure the training and validation people's windows, and calibrate on validation people.
 
-    What cannot be measured is left out, and a line says why.
+    What cannot be measured is left out, and a line says why. With `folds`, `predictions.parquet` of
+    adapters by the same recipe, each of people that it never saw, everybody in them calibrates
+    [cross-conformal prediction, Vovk 2015].
 
     Raises:
         DataError: a label that the adapter does not know.
@@ -34,7 +44,9 @@ def measure_trust(
     taught = np.sort(np.concatenate([split.train, split.validation]))
     return Trust(
         _profile(model.adapter.spec.names, converted, taught),
-        _calibration(model, converted, split, batch_size),
+        _fold_calibration(folds, model.adapter.label_names, store, split)
+        if folds
+        else _calibration(model, converted, split, batch_size),
     )
 
 
@@ -61,3 +73,26 @@ def _calibration(
     assert answers.probabilities is not None  # labels are scored
     people = np.unique(answers.subjects, return_inverse=True)[1]
     return calibrate(answers.probabilities.astype(np.float64), answers.true, people)
+
+
+def _fold_calibration(
+    files: Sequence[Path], labels: Sequence[str], store: Windows, split: Split
+) -> Calibration:
+    columns = ["subject", "true", *(f"p_{label}" for label in labels)]
+    tables = []
+    for file in files:
+        try:
+            tables.append(parquet.read_table(file, columns=columns))
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(
+                f"'{file}' has no predictions of these labels ({one_line(error, 80)}); give "
+                "predictions.parquet that `evaluate` wrote of adapters by the same recipe"
+            ) from error
+    table = pa.concat_tables(tables)
+    people, numbers = np.unique(table["subject"].to_pylist(), return_inverse=True)
+    test = set(split.subjects(store)["test"])
+    if leaked := sorted(test & set(people.tolist())):
+        raise DataError(f"leak: {leaked[0]} is a test person; the folds are of all others")
+    probabilities = np.stack([table[f"p_{label}"].to_numpy() for label in labels], 1)
+    true = np.array([labels.index(label) for label in table["true"].to_pylist()])
+    return calibrate(probabilities.astype(np.float64), true, numbers)

@@ -225,3 +225,22 @@ def test_chat_says_what_a_window_may_be_and_what_is_unlike(folders, tmp_path):
     assert turn["label_set"] == list(heard.label_set)
     assert turn["unlike"] == heard.unlike
     assert terminal.dialogue.ask("What is the person doing?").text == f"{heard.likely_text}."
+
+
+def test_folds_of_other_adapters_calibrate_by_everybody_who_is_not_tested(folders, capsys):
+    adapter, store = folders[0], WindowStore.open(folders[1] / "store")
+    table = pq.read_table(adapter / "predictions.parquet")
+    tested = sorted(set(table["subject"].to_pylist()))
+    others = [name for name in store.subject_names if name not in tested]
+    people = pa.array([others[i % len(others)] for i in range(len(table))])
+    fold = folders[1] / "fold.parquet"
+    pq.write_table(table.set_column(table.column_names.index("subject"), "subject", people), fold)
+    words = [str(adapter), "--data", str(store.path), "--llm", llm_folder()]
+    assert evaluate([*words, "--calibrate", str(fold)]) == 0
+    made = json.loads((adapter / "metrics.json").read_text())["trust"]["calibrated_on"]
+    assert made == {"windows": len(table), "people": len(others)}
+    assert evaluate([*words, "--calibrate", str(adapter / "predictions.parquet")]) == 2
+    assert f"leak: {tested[0]} is a test person" in capsys.readouterr().err
+    pq.write_table(table.drop_columns(["p_walk"]), fold)
+    assert evaluate([*words, "--calibrate", str(fold)]) == 2
+    assert "has no predictions of these labels" in capsys.readouterr().err
