@@ -13,7 +13,7 @@ from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
 OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept",
-           "engine", "workers", "address", "resume", "json")  # fmt: skip
+           "engine", "workers", "address", "resume", "abstain", "map", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -34,14 +34,16 @@ def make_parser() -> VerbParser:
     add("--address", type=str | None, help="address of the ray cluster; else one starts here")
     add("--resume", action="store_true", help="go on with what is in --out")
     add("--summary", action="store_true", help="minutes a label, a day where times are dates")
+    add("--map", type=str, nargs="+", default=[], help="total_acc=wrist_accel, total_acc.x=-y …")
     add("--bouts", action="store_true", help="neighbouring windows of one label as one row")
+    risk = "say unknown where more labels would be wrong than this share, or data are unlike"
+    add("--abstain", type=float | None, nargs="?", const=0.05, metavar="RISK", help=risk)
     add("--json", action="store_true", help="print one JSON object")
     return parser
 
 
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
-
     from sensor2llm.cli.labelling import label
 
     text, check = label(options)

@@ -12,7 +12,7 @@ from sensor2llm.errors import run_verb
 from sensor2llm.tasks.config import TASKS, By, EvaluationConfig, Part, Task
 
 OPTIONS = ("data", "split", "by", "task", "controls", "missing", "finetuned", "pictures", "out",
-           "batch-size", "seed", "llm", "llm-accept", "json")  # fmt: skip
+           "batch-size", "seed", "calibrate", "llm", "llm-accept", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -31,6 +31,7 @@ def make_parser() -> VerbParser:
     add("--out", type=Path | None, help="folder of the results; by default the adapter's own")
     add("--batch_size", type=int, default=64, help="windows at a time")
     add("--seed", type=int, default=0, help="seed of the bootstrap and of the controls")
+    add("--calibrate", type=Path, nargs="*", metavar="FOLD", help="first add to it how sure it is")
     add("--llm", type=str | None, help="where the adapter's LLM lies, if elsewhere")
     add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--json", action="store_true", help="print one JSON object")
@@ -40,12 +41,11 @@ def make_parser() -> VerbParser:
 def _main(argv: list[str] | None) -> None:
     options = parse(make_parser(), argv)
     config = EvaluationConfig(**{f: options[f] for f in EvaluationConfig.__dataclass_fields__})
-    typed = " ".join(["python -m sensor2llm.evaluate", *(sys.argv[1:] if argv is None else argv)])
     from sensor2llm.plots.embedding import draw_embedding
     from sensor2llm.recipes.evaluate import check_drawable, evaluate_and_describe
 
     encoder = check_drawable(config) if options.pictures else None
-    metrics, text = evaluate_and_describe(config, typed, options.json)
+    metrics, text = evaluate_and_describe(config, argv, options.json)
     print(text)
     if encoder:
         draw_embedding(encoder, options.pictures, metrics, part=config.split, seed=config.seed)

@@ -25,14 +25,17 @@ from jaxtyping import Float
 
 from sensor2llm.archive.bouts import LENGTH
 from sensor2llm.archive.labelling import (
+    LabelRows,
     check_batch_size,
+    check_risk,
     label_recording,
     no_window,
-    prediction_row,
+    tell,
 )
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.data import data_windows
 from sensor2llm.signals.tables.named_columns import SAME_NAMES
@@ -121,6 +124,8 @@ class SensorPipeline:
         columns: Mapping[str, str] = SAME_NAMES,
         overlap: float = 0.0,
         batch_size: int = 64,
+        abstain: float | None = None,
+        turns: Sequence[str] = (),
     ) -> Any:
         """Label every window of some data.
 
@@ -133,10 +138,15 @@ class SensorPipeline:
             columns: `<modality>.<channel>` -> the table's column of another name.
             overlap: share of a window that the next one repeats, 0 up to below 1.
             batch_size: windows at a time.
+            abstain: the share of wrong labels that is taken: a label is `unknown` where it is less
+                sure, and throughout recordings that are unlike what the adapter learned from.
+            turns: how the device's axes lie, as `fit-axes` writes it: total_acc.x=-y.
 
         Returns:
-            A row a window: `start_s`, `subject` where known, `label`, `probability`, and `p_LABEL`
-            for each label. It is a pandas DataFrame where pandas is installed, else a pyarrow
+            A row a window: `start_s`, `subject` where known, `label`, `probability`, `p_LABEL` for
+            each label, and `unlike`, the check that the window's recording fails, where the adapter
+            says what it learned from (`.attrs["likeness"]` has the
+            sentences). It is a pandas DataFrame where pandas is installed, else a pyarrow
             Table. What became of rows and windows stands in `.attrs["ledger"]` (of a Table, as
             JSON in `.schema.metadata[b"ledger"]`), the windows' length in `window_s` beside it.
 
@@ -149,13 +159,18 @@ class SensorPipeline:
         windows, name = data_windows(
             data, self.spec, rate_hz=rate_hz, columns=columns, overlap=overlap, ledger=ledger
         )
-        labelled = label_recording(self.model, windows, name, ledger, batch_size)
-        rows = [prediction_row(prediction) for prediction in labelled]
-        for line in ledger.lines():
-            logger.info("%s: %s", name, line)
+        check_risk(abstain)
+        labels = LabelRows(self.model, abstain)
+        windows = labels.judge.watch(parse_map(turns, self.spec).turned(windows))
+        labelled = list(label_recording(self.model, windows, name, ledger, batch_size))
+        verdict = labels.judge.verdict()
+        rows = list(labels.rows(labelled, verdict))
+        tell(name, ledger, verdict)
         lengths = self.spec.lengths_s
         length_s = lengths[0] if len(lengths) == 1 else None
-        return _as_table(rows, {"ledger": ledger.to_dict(), LENGTH: length_s})
+        facts = {"ledger": ledger.to_dict(), LENGTH: length_s}
+        facts |= {"likeness": verdict.to_dict()} if labels.judge.profile else {}
+        return _as_table(rows, facts)
 
     def ask(
         self,

@@ -5,8 +5,7 @@
     adapter = SensorAdapter.from_pretrained("runs/har")     a folder, a released name or a hub name
 
 `sensor2llm.adapter.batches` says what goes in. Notation: K signal tokens (`signal`), P soft-prompt
-vectors (`soft`), `width` the LLM's embedding width. An adapter knows its LLM only by name and
-identity; `sensor2llm.model.model` brings the two together.
+vectors (`soft`), `width` the LLM's embedding width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from sensor2llm.adapter.parts import (
     Provenance,
 )
 from sensor2llm.adapter.signal_text import scale_statistics, window_variables
+from sensor2llm.adapter.trust import Trust
 from sensor2llm.bridge.temporal_pooling import token_modalities
 from sensor2llm.errors import ArtefactError, ConfigError
 from sensor2llm.llm.catalogue.entries import CATALOGUE
@@ -53,6 +53,7 @@ class SensorAdapter(nn.Module):
         bridge: encoder and projector; empty for a text prompt with a soft prompt alone.
         tuning: soft prompt, prefix, LoRA.
         provenance: recipe, and who taught it.
+        trust: its training windows' looks, and its calibration.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class SensorAdapter(nn.Module):
         bridge: Bridge | None = None,
         tuning: LLMTuning | None = None,
         provenance: Provenance | None = None,
+        trust: Trust | None = None,
     ) -> None:
         super().__init__()
         bridge, tuning = bridge or Bridge(), tuning or LLMTuning()
-        provenance = provenance or Provenance()
+        provenance, self.trust = provenance or Provenance(), trust or Trust()
         self.spec, self.normaliser, self.signal_text = data.spec, data.normaliser, data.signal_text
         self.label_names = tuple(data.label_names)
         self.label_texts = tuple(data.label_texts or data.label_names)
@@ -75,13 +77,12 @@ class SensorAdapter(nn.Module):
         self.template, self.form = prompt.template, prompt.form
         self.templates = {prompt.template.task: prompt.template, **prompt.templates}
         self.llm_name, self.llm_identity = llm.name, llm.identity
-        self.check_windows = llm.check_windows
+        self.check_windows, self.cross_attention = llm.check_windows, bridge.cross_attention
         self.encoder, self.projector = bridge.encoder, bridge.projector
         self.projector_config, self.soft_prompt = bridge.projector_config, tuning.soft_prompt
-        self.cross_attention = bridge.cross_attention
         self.prefix, self.lora, self.head = tuning.prefix, tuning.lora, bridge.head
-        self.recipe, self.taught = dict(provenance.recipe), tuple(provenance.taught)
-        self.recipe_changes = provenance.recipe_changes
+        self.recipe, self.recipe_changes = dict(provenance.recipe), provenance.recipe_changes
+        self.taught = tuple(provenance.taught)
 
     @property
     def parts(self) -> AdapterParts:
@@ -97,6 +98,7 @@ class SensorAdapter(nn.Module):
             bridge=group(Bridge),
             tuning=group(LLMTuning),
             provenance=group(Provenance),
+            trust=self.trust,
         )
 
     @property
@@ -295,5 +297,4 @@ class SensorAdapter(nn.Module):
         Raises:
             ArtefactError: the folder is of other weights than these.
         """
-        place = None if folder is None else Path(folder)
-        return push_adapter(self.parts, repo_id, place, private=private)
+        return push_adapter(self.parts, repo_id, Path(folder) if folder else None, private=private)

@@ -6,7 +6,8 @@ README.md sensor2llm.json
 adapter_config.json adapter_model.safetensors     exactly PEFT's; none where P = 0
 lora/ prefix/                                     the same two files of LoRA and prefix tuning
 bridge.safetensors                                encoder, projector, gated cross-attention
-training_data.safetensors                         check windows, on which another LLM is tried
+training_data.safetensors                         check windows, on which another LLM is tried; what
+                                                  training windows look like; calibration
 """
 
 import shutil
@@ -97,8 +98,7 @@ def _write_files(parts: AdapterParts, part: Path) -> None:
     _write_tuning(parts.tuning, part, parts.llm.name)
     if tensors := _bridge_tensors(parts.bridge):
         save_file(tensors, part / BRIDGE)
-    if parts.llm.check_windows is not None:
-        save_file(parts.llm.check_windows.to_tensors(), part / TRAINING_DATA)
+    _write_training_data(parts, part)
     _write_recipe(parts.provenance, part)
     manifest = manifest_of(parts)
     card = card_text(manifest, data=_data(parts.provenance.recipe))
@@ -107,6 +107,23 @@ def _write_files(parts: AdapterParts, part: Path) -> None:
     for name in files:
         shutil.copymode(part / CARD, part / name)  # safetensors' own are for one's eyes only
     write_json(part / MANIFEST, manifest | {"files": files})
+
+
+def _write_training_data(parts: AdapterParts, part: Path) -> None:
+    check = parts.llm.check_windows
+    if tensors := (check.to_tensors() if check else {}) | parts.trust.to_tensors():
+        save_file(tensors, part / TRAINING_DATA)
+
+
+def rewrite_training_data(parts: AdapterParts, folder: Path) -> Path:
+    """Write what was added to an adapter of which no weight changed; all else stays as it is."""
+    manifest = read_manifest(folder, "adapter", "train_adapter")
+    with update_folder(folder) as part:
+        _write_training_data(parts, part)
+        shutil.copymode(folder / MANIFEST, part / TRAINING_DATA)
+        files = manifest.get("files", {}) | hash_files(part, (TRAINING_DATA,))
+        write_json(part / MANIFEST, manifest | {"files": files})
+    return folder
 
 
 def _write_recipe(provenance: Provenance, part: Path) -> None:

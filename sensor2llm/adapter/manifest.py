@@ -20,6 +20,7 @@ from sensor2llm.adapter.parts import (
     Provenance,
 )
 from sensor2llm.adapter.signal_text import SignalText
+from sensor2llm.adapter.trust import Trust
 from sensor2llm.artefacts.manifest import FORMAT_VERSION, build_settings, refuse_unknown
 from sensor2llm.artefacts.renamed_tensors import rename_tensors
 from sensor2llm.bridge.config import ProjectorConfig
@@ -137,6 +138,7 @@ def read_parts(
             recipe_changes=changes,
             taught=[Taught.from_dict(plain) for plain in manifest.get("taught", ())],
         ),
+        trust=Trust.read(folder, SignalSpec.from_dict(manifest["spec"])),
     )
 
 

@@ -6,6 +6,7 @@
     Bridge(encoder=…, projector=…, projector_config=…)    from windows to signal tokens
     LLMTuning(soft_prompt=…, prefix=…, lora=…)            what is learned inside the LLM's input
     Provenance(recipe=…, taught=…)                        how it came about
+    Trust(profile, calibration)                           when it may be trusted
 
 Each checks itself; none of them knows the adapter or its files.
 """
@@ -18,6 +19,7 @@ from torch import nn
 
 from sensor2llm.adapter.check_windows import CheckWindows
 from sensor2llm.adapter.signal_text import SignalText
+from sensor2llm.adapter.trust import Trust
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
 from sensor2llm.bridge.number_head import NumberHead
@@ -181,6 +183,7 @@ class AdapterParts:
     bridge: Bridge = field(default_factory=Bridge)
     tuning: LLMTuning = field(default_factory=LLMTuning)
     provenance: Provenance = field(default_factory=Provenance)
+    trust: Trust = field(default_factory=Trust)
 
     @property
     def llm_width(self) -> int | None:

@@ -180,7 +180,8 @@ def _settings(labelling: Labelling) -> dict[str, Any]:
     """Give what must be equal to go on: the adapter's own words and hashes, not where it lies."""
     folder = find_adapter(labelling.adapter)
     files = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("files", {})
-    return {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
+    settings = {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
+    return settings | {"abstain": labelling.abstain, "map": list(labelling.map)}
 
 
 class _Index:
@@ -200,7 +201,7 @@ class _Index:
             )
         content = self._read()
         for name, value in settings.items():
-            if content["settings"].get(name) != value:
+            if (content["settings"].get(name) or None) != (value or None):
                 raise ConfigError(
                     f"'{out}' was begun with another {name}; use the same, or another --out"
                 )

@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from sensor2llm.artefacts.manifest import read_manifest
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import SAME, DataMap, parse_map
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.classification import Prediction, classify
+from sensor2llm.tasks.likeness import UNKNOWN, RecordingJudge, Verdict
 from sensor2llm.tasks.loading import load_model
 
 SUFFIXES = (".csv", ".parquet", ".json")
@@ -34,7 +36,9 @@ class Labelling:
     """Say who labels what, alike in every process; `sums` are made of the windows' labels.
 
     `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time;
-    with `llm_accept`, so does another LLM that labels the adapter's check windows alike.
+    with `llm_accept`, so does another LLM that labels the adapter's check windows alike. `abstain`
+    is the share of wrong labels that is taken; see `LabelRows`. `map` says what of the device
+    stands for what; see `parse_map`.
     """
 
     adapter: str
@@ -44,8 +48,11 @@ class Labelling:
     batch_size: int = 64
     summary: bool = False
     bouts: bool = False
+    abstain: float | None = None
+    map: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        check_risk(self.abstain)
         if not 0 <= self.overlap < 1:
             raise ConfigError(f"overlap must be from 0 to below 1, got {self.overlap:g}")
         check_batch_size(self.batch_size)
@@ -73,17 +80,20 @@ def label_file(
     overlap: float = 0.0,
     batch_size: int = 64,
     ledger: Ledger | None = None,
+    data_map: DataMap = SAME,
+    judge: RecordingJudge | None = None,
 ) -> Iterator[Prediction]:
     """Cut a recording by the adapter's spec and yield what the model says of each window.
 
     Memory does not grow with the number of windows. The ledger counts what is labelled, and why
-    the rest is not.
+    the rest is not; `data_map` says what of the device stands for what, and the judge watches.
 
     Raises:
         DataError: the file cannot be read, or holds no whole window.
     """
     ledger = Ledger() if ledger is None else ledger
-    windows = read_windows(file, model.adapter.spec, overlap, ledger)
+    windows = data_map.read(Path(file), model.adapter.spec, overlap, ledger)
+    windows = windows if judge is None else judge.watch(windows)
     yield from label_recording(model, windows, Path(file).name, ledger, batch_size)
 
 
@@ -128,6 +138,51 @@ def label_windows(
         yield from classify(model, part, batch_size=batch_size, halving=halving)
 
 
+class LabelRows:
+    """Write what is said of windows as rows, and say unknown where the adapter should not be asked.
+
+    With `abstain`, a share of wrong labels, a label is `unknown` where its probability is too low
+    for that share, and throughout recordings that are unlike what the adapter learned from.
+
+    Raises:
+        ConfigError: the adapter is not calibrated.
+    """
+
+    def __init__(self, model: SensorLanguageModel, abstain: float | None = None) -> None:
+        trust = model.adapter.trust
+        self.judge, self._least = RecordingJudge(trust.profile), -math.inf
+        self.abstains = abstain is not None
+        if abstain is not None:
+            if trust.calibration is None:
+                raise ConfigError(
+                    "this adapter is not calibrated and cannot abstain; calibrate it first: "
+                    "sensor2llm evaluate ADAPTER --data STORE --calibrate"
+                )
+            self._least = trust.calibration.least_confidence(abstain)
+
+    def rows(self, predictions: Iterable[Prediction], verdict: Verdict) -> Iterator[dict[str, Any]]:
+        """Give a row a window; `verdict` is of the same windows."""
+        judged = self.judge.profile is not None
+        checks: Iterable[str | None] = verdict.columns if judged else repeat(None)
+        for prediction, check in zip(predictions, checks, strict=judged):
+            row = prediction_row(prediction)
+            yield self._label(row) if check is None else self.finish(row, check)
+
+    def _label(self, row: dict[str, Any], unlike: bool = False) -> dict[str, Any]:
+        unsure = self.abstains and (unlike or row["probability"] < self._least)
+        return row | {"label": UNKNOWN} if unsure else row
+
+    def finish(self, row: dict[str, Any], check: str) -> dict[str, Any]:
+        """Give a window's row with the check that its recording fails; '' for none."""
+        return self._label(row, bool(check)) | {"unlike": check}
+
+
+def check_risk(risk: float | None) -> None:
+    """Raise ConfigError for what is no share of wrong labels."""
+    if risk is not None and not 0 <= risk < 1:
+        raise ConfigError(f"abstain is a share of wrong labels, from 0 to below 1, got {risk:g}")
+
+
 def prediction_row(prediction: Prediction) -> dict[str, Any]:
     """Return a window as a row: start_s, subject if known, label, probability, `p_LABEL` of all."""
     p = prediction
@@ -148,13 +203,16 @@ def tell_rows(
         check_out(out)
         if len(labelling.sums) > 1:
             raise ConfigError("one file holds one table; write --summary and --bouts one by one")
-    model, overlap, size = labelling.load(), labelling.overlap, labelling.batch_size
-    ledger, sums = Ledger(), {}
+    model, ledger, sums = labelling.load(), Ledger(), {}
+    labels = LabelRows(model, labelling.abstain)
     length_s = window_length_s(model.adapter.spec) if labelling.sums else 0.0
-    labelled = label_file(model, file, overlap=overlap, batch_size=size, ledger=ledger)
-    rows = [prediction_row(prediction) for prediction in labelled]
-    for line in ledger.lines():
-        logger.info("%s: %s", file.name, line)
+    data_map = parse_map(labelling.map, model.adapter.spec)
+    options: dict[str, Any] = {"overlap": labelling.overlap, "batch_size": labelling.batch_size}
+    options |= {"ledger": ledger, "data_map": data_map, "judge": labels.judge}
+    labelled = list(label_file(model, file, **options))
+    verdict = labels.judge.verdict()
+    rows = list(labels.rows(labelled, verdict))
+    tell(file.name, ledger, verdict)
     for name in labelling.sums:
         table = SUMS[name](pa.Table.from_pylist(rows), length_s)
         sums[name] = without_empty_day(table).to_pylist()
@@ -162,12 +220,21 @@ def tell_rows(
         write_rows(next(iter(sums.values()), rows), out)
     if as_json:
         plain = {"file": file.name, "windows": rows, **sums, "ledger": ledger.to_dict()}
+        plain |= {"likeness": verdict.to_dict()} if labels.judge.profile else {}
         return json.dumps(plain, ensure_ascii=False)
     if out:
         made = "".join(f", {name} of {len(some)} rows" for name, some in sums.items())
         return f"{len(rows)} windows{made} -> {out}"
     return "\n".join(_LINES[name](row) for name, some in (sums or {"windows": rows}).items()
                      for row in some)  # fmt: skip
+
+
+def tell(name: str, ledger: Ledger, verdict: Verdict) -> None:
+    """Log what became of a recording's windows, and what of them is unlike training."""
+    for line in ledger.lines():
+        logger.info("%s: %s", name, line)
+    for line in verdict.lines(name):
+        logger.warning("%s", line)
 
 
 def _summary_line(row: Mapping[str, Any]) -> str:

@@ -5,25 +5,33 @@ A part is a file, or a range of a store's rows. Its Parquet file appears whole o
 
 import hashlib
 import logging
+import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from sensor2llm.archive.labelling import Labelling, label_file, label_windows, prediction_row
+from sensor2llm.archive.labelling import (
+    Labelling,
+    LabelRows,
+    label_file,
+    label_windows,
+    prediction_row,
+)
 from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, DataError, DiskFullError, UserError
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.classification import Prediction
+from sensor2llm.tasks.likeness import RecordingJudge, Verdict
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
 """Files that are recordings wherever they lie; a TABLE.yaml is read where it is named."""
@@ -160,9 +168,8 @@ def label_part(
         )
     ledger = Ledger()
     try:
-        with replace_file(target, attempt):
-            rows = _rows(model, part, labelling, ledger)
-            windows = _write(attempt, model.adapter.label_names, rows)
+        with replace_file(target, attempt), attempt.open("wb") as file:
+            windows = _write_part(model, part, labelling, ledger, file, folder)
     except DiskFullError as error:
         return PartResult(reason=" ".join(str(error).split()), kind="disk")
     except (UserError, OSError) as error:
@@ -174,33 +181,70 @@ def label_part(
     return PartResult(windows, ledger=ledger.to_dict())
 
 
-def _rows(
-    model: SensorLanguageModel, part: ArchivePart, labelling: Labelling, ledger: Ledger
-) -> Iterator[Mapping[str, object]]:
-    predictions: Iterator[Prediction]
+def _write_part(
+    model: SensorLanguageModel,
+    part: ArchivePart,
+    labelling: Labelling,
+    ledger: Ledger,
+    file: IO[bytes],
+    folder: Path,
+) -> int:
+    """Write a row a window, and say of each what its recording turned out to be."""
+    labels = LabelRows(model, labelling.abstain)
+    predictions = _predictions(model, part, labelling, ledger, labels.judge)
+    judged, names = labels.judge.profile is not None, model.adapter.label_names
+    if not judged:
+        rows = _numbered(part, labels.rows(predictions, Verdict()))
+        return _write(file, _schema(names), rows)
+    # What a recording is like is known at its end: rows wait in a file that a kill takes away.
+    with tempfile.TemporaryFile(dir=folder) as draft:
+        plain = (prediction_row(prediction) for prediction in predictions)
+        _write(draft, _schema(names), _numbered(part, plain))
+        columns = labels.judge.verdict().columns
+        for check, count in Counter(check for check in columns if check).items():
+            ledger.change("windows", count, f"unlike what the adapter learned from ({check})")
+        batches = parquet.ParquetFile(draft).iter_batches(_ROW_GROUP)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        finished = map(labels.finish, rows, columns)
+        return _write(file, _schema(names).append(pa.field("unlike", pa.string())), finished)
+
+
+def _predictions(
+    model: SensorLanguageModel,
+    part: ArchivePart,
+    labelling: Labelling,
+    ledger: Ledger,
+    judge: RecordingJudge,
+) -> Iterator[Prediction]:
+    spec, size = model.adapter.spec, labelling.batch_size
+    data_map = parse_map(labelling.map, spec)
     if part.rows is None:
-        size, overlap = labelling.batch_size, labelling.overlap
-        predictions = label_file(model, part.path, overlap=overlap, batch_size=size, ledger=ledger)
-    else:
-        # A store is told of once, with its first part.
-        opened, later = WindowStore.open(part.path), part.rows[0] > 0
-        store = convert_store(opened, model.adapter.spec, quiet=later)
-        windows = store.windows(range(*part.rows))
-        ledger.read("windows", len(range(*part.rows)))
-        ledger.keep("windows", len(range(*part.rows)))
-        predictions = label_windows(model, windows, labelling.batch_size)
+        options: dict[str, Any] = {"overlap": labelling.overlap, "batch_size": size}
+        options |= {"ledger": ledger, "data_map": data_map, "judge": judge}
+        return label_file(model, part.path, **options)
+    windows = data_map.read(Path(part.path), spec, ledger=ledger, rows=range(*part.rows))
+    return label_windows(model, judge.watch(windows), size)
+
+
+def _numbered(
+    part: ArchivePart, rows: Iterable[Mapping[str, object]]
+) -> Iterator[Mapping[str, object]]:
     first = part.rows[0] if part.rows else 0
-    for number, prediction in enumerate(predictions, first):
-        yield {"file": part.name, "window": number, **prediction_row(prediction)}
+    for number, row in enumerate(rows, first):
+        yield {"file": part.name, "window": number, **row}
 
 
-def _write(path: Path, labels: Sequence[str], rows: Iterator[Mapping[str, object]]) -> int:
-    """Write rows as they come."""
+def _schema(labels: Sequence[str]) -> pa.Schema:
     text, number = pa.string(), pa.float64()
     fields = {"file": text, "window": pa.int64(), "start_s": number, "subject": text}
     fields |= {"label": text, "probability": number, **{f"p_{name}": number for name in labels}}
-    schema, count = pa.schema(fields), 0
-    with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
+    return pa.schema(fields)
+
+
+def _write(file: IO[bytes], schema: pa.Schema, rows: Iterator[Mapping[str, object]]) -> int:
+    """Write rows as they come."""
+    count = 0
+    with parquet.ParquetWriter(file, schema) as writer:
         while some := list(islice(rows, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(some, schema))
             count += len(some)

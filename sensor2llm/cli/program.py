@@ -15,6 +15,7 @@ VERBS = {
     "train-adapter": "train the adapter that lets a frozen LLM hear the signals",
     "evaluate": "measure an adapter or an encoder on a store",
     "classify": "label the windows of recordings",
+    "fit-axes": "propose how a device's axes are to be turned for an adapter",
     "chat": "talk with the LLM about a window",
     "study": "compare ways to make an encoder, over stores, folds and seeds",
     "get": "get a named language model into the cache",
@@ -23,7 +24,8 @@ VERBS = {
 }
 PLUGINS = "sensor2llm.verbs"
 """Entry points of packages that bring verbs: a module with `main` and `make_parser` each."""
-MODULES = {"get": "cli.get", "list": "cli.listing", "completion": "cli.completion"}
+MODULES = {"get": "cli.get", "list": "cli.listing", "completion": "cli.completion",
+           "fit-axes": "cli.fit_axes"}  # fmt: skip
 """Verbs whose module has another name."""
 
 

@@ -31,6 +31,7 @@ from sensor2llm.evaluation.control_run import (
 )
 from sensor2llm.evaluation.missing import missing_subsets
 from sensor2llm.evaluation.passes import EvaluationRunner, Rows
+from sensor2llm.evaluation.trust import trust_metrics
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import Split, make_split
@@ -141,6 +142,7 @@ def _evaluated(
     metrics["data"] = data_facts(store, split)
     if len(store.parts) > 1:
         metrics["data_sets"] = by_data_set(real.predictions, passes.seed)
+    metrics |= trust_metrics(passes.model.adapter.trust, passes.windows, real.predictions)
     probe = fit_probe(passes, real, split, needed=controls)
     fewer, places = passes.on_some(control_windows)
     some, probe_of_some = real.take(places), probe.take(places) if probe else None

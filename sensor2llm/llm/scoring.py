@@ -52,6 +52,7 @@ def score_likely_labels(
     tree: LabelTree,
     answers: Sequence[Sequence[int]],
     prior: Sequence[float],
+    temperature: float = 1.0,
 ) -> Float[Tensor, "batch label"]:
     """Give the log-likelihood of the labels that matter, and of the others at least as much.
 
@@ -65,6 +66,7 @@ def score_likely_labels(
         tree: of all labels.
         answers: the same labels' token ids, end of turn included.
         prior: what is taken off each label's score before labels are compared.
+        temperature: what their difference is divided by before they become probabilities.
     """
     able = _takes_tree(llm, prompt, tree) and llm.shortcuts().steps
     if len(tree) < LARGE_TREE or not able or prompt.layer_hooks.cross_attention is not None:
@@ -76,7 +78,8 @@ def score_likely_labels(
         for start in range(0, len(group), most):
             rows = group[start : start + most]
             part = prompt if len(rows) == len(prompt) else prompt.select(rows)
-            scores[rows] = LabelSearch(llm, part, tree, scores.new_tensor(prior)).run()
+            search = LabelSearch(llm, part, tree, scores.new_tensor(prior), temperature)
+            scores[rows] = search.run()
     return scores
 
 
@@ -169,12 +172,18 @@ class LabelSearch:
         prompt: rows that may share a forward.
         tree: of all labels.
         prior: what is taken off each label's score before labels are compared.
+        temperature: what their difference is divided by before they become probabilities.
     """
 
     def __init__(
-        self, llm: LanguageModel, prompt: Prompt, tree: LabelTree, prior: Float[Tensor, " label"]
+        self,
+        llm: LanguageModel,
+        prompt: Prompt,
+        tree: LabelTree,
+        prior: Float[Tensor, " label"],
+        temperature: float,
     ) -> None:
-        self.llm, self.tree, self.prior = llm, tree, prior
+        self.llm, self.tree, self.prior, self.temperature = llm, tree, prior, temperature
         (self.places, self.edge_tokens), n = tree.edges.to(llm.device), len(prompt)
         self.members, self.visible = tree.members.to(llm.device), tree.visible.to(llm.device)
         paths = (torch.tensor([*tree.path(label), end]) for label, end in enumerate(tree.ends))
@@ -194,7 +203,7 @@ class LabelSearch:
         while len(self.rows):
             likely = self.tree.log_likelihoods(self.edges)
             opened = (~self.expanded)[:, None].logical_and(self.members).any(-1)
-            going = ~_settled(likely - self.prior, opened)
+            going = ~_settled((likely - self.prior) / self.temperature, opened)
             scores[self.rows[~going]] = likely[~going]
             self._select(going)
             if len(self.rows):

@@ -183,11 +183,16 @@ class SensorLanguageModel(nn.Module):
         return score_labels(self.llm, prompt, answers.tree, answers.ids)
 
     def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
-        """Give every label's probability; rows sum to one; see `score_likely_labels`."""
+        """Give every label's probability, calibrated where the adapter is; rows sum to one.
+
+        Unlikely ones of many labels may have a little too much; see `score_likely_labels`.
+        """
         with self._evaluating():
             prompt, answers = self.build.for_batch(self.features(batch)), self.prompting.answers
-            options = prompt, answers.tree, answers.ids, self.adapter.label_prior
-            return posterior(self.adapter, score_likely_labels(self.llm, *options)).softmax(-1)
+            temperature = self.adapter.trust.temperature
+            options = prompt, answers.tree, answers.ids, self.adapter.label_prior, temperature
+            scores = posterior(self.adapter, score_likely_labels(self.llm, *options))
+            return (scores / temperature).softmax(-1)
 
     def measure_prior(self, batches: Iterable[Batch]) -> tuple[float, ...]:
         """Set the adapter's label prior to each label's mean log-likelihood over these batches.

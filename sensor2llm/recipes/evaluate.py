@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter.card import people_text
-from sensor2llm.adapter.files import find_artefact
+from sensor2llm.adapter.files import find_artefact, rewrite_training_data
 from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.artefacts.manifest import kind_of
 from sensor2llm.errors import ConfigError, DataError
@@ -20,10 +22,12 @@ from sensor2llm.evaluation.encoder_evaluation import (
 )
 from sensor2llm.evaluation.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.evaluation.missing import summary_lines
+from sensor2llm.evaluation.trust import trust_lines
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.plots.figures import plot_confusion, plot_reliability
 from sensor2llm.recipes.evaluate_task import evaluate_task, task_text
 from sensor2llm.recipes.results_folder import results_folder
+from sensor2llm.recipes.trust import measure_trust
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
@@ -70,11 +74,15 @@ def _evaluate_adapter(
     config: EvaluationConfig, command: str, folder: Path, store: WindowStore
 ) -> dict[str, Any]:
     model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
-    out = results_folder(config, folder)
+    out, split = results_folder(config, folder), _split(model, store, config)
+    if config.calibrate is not None:
+        _calibrate(
+            model, store, split, config, out if out and out.resolve() == folder.resolve() else None
+        )
     evaluation = evaluate_adapter(
         model,
         store,
-        _split(model, store, config),
+        split,
         part=config.split,
         by=config.by,
         controls=config.controls,
@@ -85,6 +93,8 @@ def _evaluate_adapter(
         progress_bar=True,
     )
     evaluation.metrics["command"] = command
+    if config.calibrate is not None:
+        _keep_earlier(evaluation.metrics, folder / "metrics.json")
     if model.accepted:
         evaluation.metrics["llm_accepted"] = model.accepted
     if out:
@@ -92,10 +102,46 @@ def _evaluate_adapter(
     return evaluation.metrics
 
 
+def _calibrate(
+    model: SensorLanguageModel,
+    store: WindowStore,
+    split: Split,
+    config: EvaluationConfig,
+    folder: Path | None,
+) -> None:
+    """Add to an adapter's own folder what it takes to say how sure it is; weights stay."""
+    if folder is None or config.split == "all":
+        raise ConfigError(
+            f"--calibrate changes the folder of '{config.adapter}' and takes the people that its "
+            "recipe names: name that folder as the adapter and with --out, and leave --split out"
+        )
+    model.adapter.trust = measure_trust(
+        model, store, split, config.batch_size, config.calibrate or ()
+    )
+    rewrite_training_data(model.adapter.parts, folder)
+
+
+def _keep_earlier(metrics: dict[str, Any], path: Path) -> None:
+    """Keep controls and what else was measured of the same weights; no label is another now."""
+    metrics["calibration_command"] = metrics["command"]
+    if not path.is_file():
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    same = ("llm_fingerprint", "windows", "split", "by")
+    if all(earlier.get(name) == metrics[name] for name in same):
+        others = {name: value for name, value in earlier.items() if name not in metrics}
+        metrics |= others | {"command": earlier["command"]}
+
+
 def evaluate_and_describe(
-    config: EvaluationConfig, command: str, as_json: bool
+    config: EvaluationConfig, argv: Sequence[str] | None, as_json: bool
 ) -> tuple[dict[str, Any], str]:
-    """Measure labels or another task; give the metrics, and as text for people or as JSON."""
+    """Measure labels or another task; give the metrics, and as text for people or as JSON.
+
+    `argv` are the words that were typed; those of the process where None.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    command = " ".join(["python -m sensor2llm.evaluate", *words])
     labels = config.task == "classification"
     metrics = evaluate(config, command) if labels else evaluate_task(config, command)
     if as_json:
@@ -147,6 +193,7 @@ def report_text(metrics: dict[str, Any]) -> str:
     ]
     if metrics["calibration_error"] is not None:
         lines.append(f"calibration error  {metrics['calibration_error']:.3f}")
+    lines += trust_lines(metrics.get("trust", {}))
     if metrics["tokens_per_window"]:
         lines += [
             f"unparsed           {metrics['unparsed_rate']:.2%}",

@@ -23,6 +23,7 @@ from sensor2llm.recipes.features import FeatureStore, keep_check_windows
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.start import choose_encoder, load_start, start_recipe, take_over
 from sensor2llm.recipes.task import AdapterTask
+from sensor2llm.recipes.trust import measure_trust
 from sensor2llm.signals.labels import check_labels, warn_of_labels
 from sensor2llm.signals.splits.splits import Split, few_shots, label_fraction, make_split
 from sensor2llm.signals.store.windows import Windows
@@ -99,6 +100,7 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
         return TrainedAdapter(model, store, split, result, before)
     trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
     keep_check_windows(model, parts["validation"].rows, parts["train"].rows)
+    model.adapter.trust = measure_trust(model, store, split)
     model.adapter.save_pretrained(recipe.out, {TRAINING: _summary(trained)})
     if trained.baselines:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO

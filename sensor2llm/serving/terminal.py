@@ -132,6 +132,10 @@ class ChatTerminal:
         (first, share), others = best[0], best[1:3]
         rest = ", ".join(f"{escape(name)} {p:.2f}" for name, p in others)
         self.console.print(f"[bold]{escape(first)}[/bold] {share:.2f}  [dim]{rest}[/dim]")
+        if len(heard.label_set) > 1:
+            self._note(f"it may be {heard.likely_text}")
+        if heard.unlike:
+            self._note(heard.unlike)
 
     def draw(self, picture: Path) -> None:
         """Draw the window that the model hears, with its label; without one, draw nothing."""

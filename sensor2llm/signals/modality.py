@@ -17,7 +17,7 @@ Axis = Literal["time", "event", "none"]
 
 # A modality's name is also the name of its file in a store and of its encoder in a checkpoint.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_RESERVED = ("present", "labels", "subjects", "starts", "digests", "store")
+_RESERVED = ("present", "labels", "subjects", "starts", "recordings", "digests", "store")
 _SPELLINGS = {
     "m/s2": "m/s^2", "m/s²": "m/s^2", "m/s**2": "m/s^2", "m s^-2": "m/s^2", "m.s-2": "m/s^2",
     "dps": "deg/s", "°/s": "deg/s", "degrees/s": "deg/s", "G": "g",

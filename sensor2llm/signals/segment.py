@@ -140,7 +140,7 @@ def _windows(
         rest = SHORT
         for extent in piece.extents:
             rest = piece.rest
-            outcome = _window(recording.subject, tracks, labels, extent, rules, ledger)
+            outcome = _window(recording, tracks, labels, extent, rules, ledger)
             ledger.read("windows")
             if isinstance(outcome, Window):
                 ledger.keep("windows")
@@ -155,7 +155,7 @@ def _windows(
 
 
 def _window(
-    subject: str,
+    recording: Recording,
     tracks: Mapping[str, Track],
     labels: "_Labels",
     extent: Extent,
@@ -183,7 +183,7 @@ def _window(
     for name in tracks:
         ledger.change("windows", name not in signals, f"without {name}, more than {most} missing")
     ledger.change("windows", mended, f"with up to {most} missing filled in")
-    return Window(signals, subject, label, start_s)
+    return Window(signals, recording.subject, label, start_s, recording.name or None)
 
 
 def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:

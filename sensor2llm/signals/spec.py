@@ -172,7 +172,8 @@ class SignalSpec:
         if name not in self.names:
             raise SpecError(
                 f"window has the unknown modality {name!r}, the spec expects "
-                f"{', '.join(self.names)}; rename it or leave it out"
+                f"{', '.join(self.names)}; rename it or leave it out, or map it: "
+                f"classify --map {self.names[0]}={name}"
             )
 
 

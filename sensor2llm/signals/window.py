@@ -16,13 +16,15 @@ _SECONDS = {"s": 1.0, "ms": 1e-3}
 class Window:
     """Hold one window: modality name -> float32 values of shape (channel, step).
 
-    An absent modality is simply not there. `start_s` counts from the start of its recording.
+    An absent modality is simply not there. `start_s` counts from the start of its recording, which
+    `recording` names among its person's; None where nothing says which one it is.
     """
 
     signals: Mapping[str, np.ndarray]
     subject: str | None = None
     label: str | None = None
     start_s: float = 0.0
+    recording: str | None = None
 
     def __post_init__(self) -> None:
         signals = {name: np.asarray(v, dtype=np.float32) for name, v in self.signals.items()}

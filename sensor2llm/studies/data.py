@@ -80,6 +80,20 @@ class SubjectSubset(Windows):
         return SubjectSubset, (self.store, self.people)
 
     @property
+    def recording_ids(self) -> np.ndarray:
+        """Give the windows' recordings as the store numbers them."""
+        return np.asarray(self.store.recording_ids)[self._rows]
+
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether the store tells a person's recordings apart."""
+        return self.store.names_recordings
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording as the store does."""
+        return self.store.recording_of(int(self._rows[row]))
+
+    @property
     def digests(self) -> np.ndarray:
         """Give a hash of each window's signals."""
         return np.asarray(self.store.digests)[self._rows]

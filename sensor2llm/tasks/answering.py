@@ -6,12 +6,15 @@ answer.text, answer.probability, answer.source        ('No: walking (0.93).', 0.
 What is scored, generated, measured or refused stands in `sensor2llm.tasks.dialogue.answerer`.
 """
 
+import logging
 from collections.abc import Sequence
 
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.dialogue.answer import Answer as Answer
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
+
+logger = logging.getLogger(__name__)
 
 
 def answer_question(
@@ -37,5 +40,6 @@ def answer_question(
     """
     dialogue = Dialogue(model, max_new_tokens=max_new_tokens)
     for one in [window] if isinstance(window, Window) else window:
-        dialogue.attach(one)
+        if unlike := dialogue.attach(one).unlike:
+            logger.warning("%s", unlike)
     return dialogue.ask(question)

@@ -1,5 +1,6 @@
 """What can be chosen when something is measured; torch-free, so that `--help` stays quick."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -32,6 +33,9 @@ class EvaluationConfig:
     """Also measure without every subset of the modalities."""
     control_windows: int | None = None
     """Controls and missing modalities on so many windows at most, spread evenly; unset: on all."""
+    calibrate: Sequence[Path] | None = None
+    """First add to the adapter what its training windows look like and how sure its labels are: by
+    validation people, or by these files of fold adapters' predictions of people they never saw."""
     finetuned: bool = False
     """Of an encoder: also fine-tune a copy of it with a plain head."""
     out: Path | None = None
@@ -50,6 +54,8 @@ class EvaluationConfig:
             raise ConfigError(f"batch_size must be positive, got {self.batch_size}")
         if self.control_windows is not None and self.control_windows < 1:
             raise ConfigError(f"control_windows must be positive, got {self.control_windows}")
+        if self.calibrate is not None and (self.task != "classification" or self.by == "text"):
+            raise ConfigError("--calibrate is for scored labels; leave --task and --by out")
         if self.split == "all" and (self.controls or self.task != "classification"):
             raise ConfigError(
                 "--split all judges labels where nobody was trained on; --controls and --task "

@@ -48,6 +48,8 @@ class Turn:
         prediction: a window's label and probabilities; None for a question.
         answer: where a question's answer comes from, and how sure it is; None where that is not
             told apart.
+        label_set: of a window, the labels that it may be, where that is known.
+        unlike: of a window, what is not as in training.
     """
 
     kind: str
@@ -55,6 +57,8 @@ class Turn:
     answered: str
     prediction: Prediction | None = None
     answer: Answer | None = None
+    label_set: tuple[str, ...] = ()
+    unlike: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -71,6 +75,8 @@ class Turn:
             "probability": p.probabilities[p.label],
             "probabilities": p.probabilities,
             "start_s": p.start_s,
+            **({"label_set": list(self.label_set)} if self.label_set else {}),
+            **({"unlike": self.unlike} if self.unlike else {}),
         }
 
 

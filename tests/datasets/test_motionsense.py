@@ -127,3 +127,23 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path):
     path.write_text(path.read_text().replace("gravity.y", "gravity.x", 1))
     with pytest.raises(DataError, match=r"sub_3\.csv has the column 'gravity.x' twice"):
         list(motionsense.read(tmp_path, SourceOptions()).windows)
+
+
+def test_files_without_gravity_lack_it_and_trials_are_recordings(tmp_path: Path):
+    for trial in ("wlk_7", "wlk_8"):
+        path = write(tmp_path, trial, 1, 2.6)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    path.write_text("".join(",".join(line[:4] + line[7:]) + "\n" for line in lines))
+    reading = motionsense.read(tmp_path, SourceOptions())
+    whole, without = reading.windows
+    assert set(whole.signals) == {"user_acc", "gravity", "gyro"}
+    assert set(without.signals) == {"user_acc", "gyro"}
+    assert (whole.recording, without.recording) == ("walking, trial 7", "walking, trial 8")
+    assert "130 without gravity, which their file lacks" in " ".join(reading.ledger.lines())
+
+
+def test_a_file_with_a_part_of_gravity_is_refused(tmp_path: Path):
+    path = write(tmp_path, "wlk_7", 1, 2.6)
+    path.write_text(path.read_text().replace("gravity.z", "other"))
+    with pytest.raises(DataError, match=r"gravity\.z"):
+        list(motionsense.read(tmp_path, SourceOptions()).windows)

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.views.converted import ConvertedView
+from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.signals.window import Window
 from tests.signals.stores import SPEC, make_windows
 
@@ -245,3 +248,40 @@ def test_an_endless_count_of_a_store_is_one_line(tmp_path):
         path.write_text(json.dumps(meta))
         with pytest.raises(DataError, match=r"has a broken store\.json"):
             WindowStore.open(tmp_path / "s")
+
+
+def test_recordings_come_back_and_a_store_without_them_counts_people(tmp_path):
+    named = [replace(w, recording=f"day {i % 2}") for i, w in enumerate(make_windows(2))]
+    store = WindowStore.write(tmp_path / "named", SPEC, named)
+    assert [w.recording for w in store] == [w.recording for w in named]
+    assert store.names_recordings
+    assert len(np.unique(store.recording_ids)) == 4
+    view = ConvertedView(store, {"accel": "accel"}, SPEC.subset(["accel"]))
+    np.testing.assert_array_equal(
+        view.recording_ids, store.recording_ids[np.asarray(store.present)[:, 0]]
+    )
+    assert view[0].recording == "day 0"
+    plain = WindowStore.write(tmp_path / "plain", SPEC, make_windows(2))
+    assert not plain.names_recordings
+    assert not (tmp_path / "plain" / "recordings.npy").exists()
+    np.testing.assert_array_equal(plain.recording_ids, plain.subject_ids)
+    assert plain[0].recording is None
+    assert plain.fingerprint != store.fingerprint
+
+
+def test_recordings_of_stores_side_by_side_stay_apart(tmp_path):
+    stores = [
+        WindowStore.write(
+            tmp_path / name, SPEC, [replace(w, recording="one") for w in make_windows(2)]
+        )
+        for name in ("a", "b")
+    ]
+    joined = JoinedStores(stores)
+    assert len(np.unique(joined.recording_ids)) == 4
+    assert {w.recording for w in joined} == {"one"}
+
+
+def test_a_recording_that_is_no_name_is_refused(tmp_path):
+    window = replace(next(iter(make_windows(1))), recording="a\nb")
+    with pytest.raises(DataError, match=r"the recording .* holds a character that is none"):
+        WindowStore.write(tmp_path / "store", SPEC, [window])

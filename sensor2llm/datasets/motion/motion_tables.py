@@ -30,6 +30,7 @@ class Bout:
     """Hold one activity of one person: modality name to values, all starting at `start_s`.
 
     `times_s` are the times of the samples that it was made of, in order and on the same clock.
+    `name` tells it from others of the same person and activity, where it is a recording of its own.
     """
 
     subject: str
@@ -37,6 +38,7 @@ class Bout:
     start_s: float
     values: Mapping[str, Float[np.ndarray, "channel step"]]
     times_s: Float64[np.ndarray, " sample"]
+    name: str = ""
 
 
 def equal_runs(codes: np.ndarray) -> list[tuple[int, int]]:
@@ -126,7 +128,7 @@ def bout_windows(
             subject=bout.subject,
             tracks=tracks,
             annotations=(Annotation(start_s=bout.start_s, stop_s=stop_s, label=bout.label),),
-            name=f"{bout.subject} {bout.label}",
+            name=bout.name or bout.label,
             row_times_s=bout.times_s,
         )
         yield from segment(recording, spec, overlap=overlap, ledger=ledger, rows_unit="samples")

@@ -10,7 +10,7 @@ Layout, as published: `A_DeviceMotion_data/<activity>_<trial>/sub_<1 to 24>.csv`
 
 The phone computes all three from its accelerometer and gyroscope; the measured acceleration is
 `user_acc` + `gravity`. The attitude angles are left out: they jump at ±pi, and yaw counts from
-where the phone lay when a trial began.
+where the phone lay when a trial began. In copies without the gravity columns, gravity is missing.
 
 Activities: dws walking downstairs, ups walking upstairs, sit sitting, std standing, wlk walking,
 jog jogging; 15 trials of them for each person.
@@ -52,6 +52,7 @@ SENSORS = {
     "gravity": ("gravity", "g"),
     "gyro": ("rotationRate", "rad/s"),
 }
+GRAVITY = "gravity"
 RATE_HZ, WINDOW_S, OVERLAP = 50.0, 2.56, 0.5
 DOWNLOAD = "https://github.com/mmalekzadeh/motion-sense"
 
@@ -66,7 +67,7 @@ def read(folder: Path, options: SourceOptions) -> Reading:
     spec = axis_spec(sensors, RATE_HZ, options.window_s or WINDOW_S)
     overlap = OVERLAP if options.overlap is None else options.overlap
     ledger = Ledger()
-    bouts = (bout for person in sorted(trials) for bout in _bouts(str(person), trials[person]))
+    bouts = (b for person in sorted(trials) for b in _bouts(str(person), trials[person], ledger))
     return Reading(
         spec=spec,
         windows=bout_windows(bouts, spec, overlap, ledger),
@@ -100,18 +101,30 @@ def find_trials(root: Path) -> dict[int, list[tuple[int, str, Path]]]:
     return {number: sorted(files) for number, files in trials.items()}
 
 
-def _bouts(subject: str, trials: list[tuple[int, str, Path]]) -> Iterator[Bout]:
-    columns = {
-        name: [f"{column}.{axis}" for axis in "xyz"] for name, (column, _) in SENSORS.items()
-    }
-    types = {column: pa.float32() for names in columns.values() for column in names}
+def _bouts(subject: str, trials: list[tuple[int, str, Path]], ledger: Ledger) -> Iterator[Bout]:
     start_s = 0.0
-    for _, label, path in trials:
+    for number, label, path in trials:
+        columns = _columns(path)
+        types = {column: pa.float32() for names in columns.values() for column in names}
         batches = list(read_batches(path, types))
         if not batches:
             raise DataError(f"{path.parent.name}/{path.name} has no samples; unpack it again")
         table = pa.Table.from_batches(batches)
         values = {name: stack_floats(table, names) for name, names in columns.items()}
         times_s = start_s + np.arange(len(table)) / RATE_HZ
-        yield Bout(subject, label, start_s, values, times_s)
+        if GRAVITY not in columns:
+            ledger.change("samples", len(table), "without gravity, which their file lacks")
+        yield Bout(subject, label, start_s, values, times_s, f"{label}, trial {number}")
         start_s += len(table) / RATE_HZ
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    """Name each sensor's columns; gravity has none in a file that lacks all of them."""
+    columns = {
+        name: [f"{column}.{axis}" for axis in "xyz"] for name, (column, _) in SENSORS.items()
+    }
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    if not any(column in header for column in columns[GRAVITY]):
+        del columns[GRAVITY]
+    return columns

@@ -12,6 +12,7 @@ from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.errors import ArtefactError
 from sensor2llm.evaluation.cards.results import label_results, task_results
 from sensor2llm.evaluation.cards.task import read_tasks, task_section
+from sensor2llm.evaluation.cards.trust import trust_section
 from sensor2llm.evaluation.missing import summary_lines
 from sensor2llm.training.record import write_bytes
 
@@ -108,6 +109,7 @@ def card_text(
         text_scores=_text_scores(by_text) if by_text else (),
         runs=runs,
         chosen=chosen_text(metrics) if metrics else "",
+        trust=trust_section(metrics),
         **_label_sections(metrics),
     )
 

@@ -8,6 +8,8 @@
     labels.npy        int64 (n,), -1 where a window has no label
     subjects.npy      int32 (n,), index into store.json's subjects
     starts.npy        float64 (n,), seconds
+    recordings.npy    int32 (n,), index into store.json's recordings; stores whose windows name
+                      none, as older ones, have neither
     digests.npy       uint64 (n,), a hash of each window's signals; older stores have none
 
 Nothing is read into memory before it is asked for, and writing holds one window at a time.
@@ -31,7 +33,7 @@ from sensor2llm.signals.window import Window
 
 FORMAT_VERSION = 1
 KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "parts", "n",
-        "fingerprint", "ledger"}  # fmt: skip
+        "fingerprint", "ledger", "recordings"}  # fmt: skip
 
 
 class WindowStore(Windows):
@@ -57,6 +59,7 @@ class WindowStore(Windows):
             self.source = meta["source"]
             self.parts = dict(meta.get("parts", {}))
             self.ledger = Ledger.from_dict(meta.get("ledger", {}))
+            self.recording_names = tuple(meta.get("recordings", ()))
             self._n = int(meta["n"])
             self._fingerprint: str | None = meta.get("fingerprint")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -69,6 +72,8 @@ class WindowStore(Windows):
         self.labels = self._map("labels", np.int64, ())
         self.subject_ids = self._map("subjects", np.int32, ())
         self.starts = self._map("starts", np.float64, ())
+        if self.names_recordings:
+            self._recording_ids = self._map("recordings", np.int32, ())
         self._check_ids()
 
     @classmethod
@@ -93,10 +98,13 @@ class WindowStore(Windows):
         return array
 
     def _check_ids(self) -> None:
-        for name, ids, count, lowest in (
+        numbers = [
             ("labels", self.labels, len(self.label_names), -1),
             ("subjects", self.subject_ids, len(self.subject_names), 0),
-        ):
+        ]
+        if self.names_recordings:
+            numbers.append(("recordings", self._recording_ids, len(self.recording_names), 0))
+        for name, ids, count, lowest in numbers:
             if ids.min() < lowest or ids.max() >= count:
                 raise DataError(
                     f"window store '{self.path}' is damaged: {name}.npy points outside the "
@@ -106,6 +114,21 @@ class WindowStore(Windows):
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickled memmap would carry all its data to a worker process.
         return WindowStore, (self.path,)
+
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether the store tells a person's recordings apart."""
+        return bool(self.recording_names)
+
+    @property
+    def recording_ids(self) -> np.ndarray:
+        """Give every window's recording as a number, (n,); its person's where none is named."""
+        return self._recording_ids if self.names_recordings else self.subject_ids
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording among its person's; None where the store names none."""
+        number = int(self.recording_ids[row])
+        return self.recording_names[number] if self.names_recordings else None
 
     @cached_property
     def digests(self) -> np.ndarray:

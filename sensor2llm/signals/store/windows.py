@@ -59,6 +59,20 @@ class Windows(ABC):
         return np.asarray(self.subject_names)[self.subject_ids]
 
     @property
+    def recording_ids(self) -> np.ndarray:
+        """Give every window's recording as a number, (n,); its person's where none is named."""
+        return self.subject_ids
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording; None where none is named."""
+        return None
+
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether the data tell a person's recordings apart."""
+        return False
+
+    @property
     @abstractmethod
     def digests(self) -> np.ndarray:
         """Give a hash of each window's signals as they were written, uint64 (n,)."""
@@ -95,6 +109,7 @@ class Windows(ABC):
                     subject=self.subject_names[int(self.subject_ids[row])],
                     label=self.label_names[label] if label >= 0 else None,
                     start_s=float(self.starts[row]),
+                    recording=self.recording_of(row),
                 )
 
     @abstractmethod
@@ -138,6 +153,7 @@ def fingerprint(store: Windows, origin: Mapping[str, Any] | None = None) -> str:
         (store.subject_ids, "<i4"),
         (store.starts, "<f8"),
         (store.present, "?"),
+        *([(store.recording_ids, "<i4")] if store.names_recordings else []),
     ):
         digest.update(np.ascontiguousarray(values, dtype=dtype).tobytes())
     return f"sha256:{digest.hexdigest()}"

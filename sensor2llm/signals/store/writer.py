@@ -110,6 +110,7 @@ def write_arrays(
         SpecError: If a window does not fit the spec.
     """
     labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
+    recordings: dict[tuple[int, str], int] = {}
     with ExitStack() as stack:
 
         def grow(name: str, dtype: type, shape: tuple[int, ...]) -> GrowingArray:
@@ -118,6 +119,7 @@ def write_arrays(
         arrays = {m.name: grow(m.name, np.float32, m.shape) for m in spec.modalities}
         present = grow("present", np.bool_, (len(arrays),))
         label_ids, subject_ids = grow("labels", np.int64, ()), grow("subjects", np.int32, ())
+        recording_ids = grow("recordings", np.int32, ())
         starts, digests = grow("starts", np.float64, ()), grow("digests", np.uint64, ())
         for n, raw in enumerate(windows, start=1):
             window = spec.without_gaps(raw)
@@ -127,7 +129,9 @@ def write_arrays(
                 array.skip() if values is None else array.append(values)
             present.append(np.array([name in window.signals for name in arrays]))
             label_ids.append(-1 if window.label is None else labels.number(window.label))
-            subject_ids.append(subjects.number(str(window.subject)))
+            subject_ids.append(person := subjects.number(str(window.subject)))
+            check_name(title := window.recording or "", "recording")
+            recording_ids.append(recordings.setdefault((person, title), len(recordings)))
             starts.append(window.start_s)
             digests.append(digest_window(window))
     if n == 0:
@@ -135,8 +139,13 @@ def write_arrays(
         raise DataError(
             f"there is no window to store; are the recordings shorter than a window?{why}"
         )
-    return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
+    meta = {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
             "subjects": list(subjects.ids)}  # fmt: skip
+    names = [name for _, name in recordings]
+    if not any(names):
+        (folder / "recordings.npy").unlink()
+        return meta
+    return meta | {"recordings": names}
 
 
 def _check(window: Window, spec: SignalSpec, i: int) -> None:

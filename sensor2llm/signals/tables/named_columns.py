@@ -156,6 +156,8 @@ def table_for(
     if not entries:
         expected = ", ".join(_names(spec.modalities[0], spec)[0])
         advice = "describe the file in a TABLE.yaml"
+        if proposal := _propose_map(names, spec):
+            advice = f"say --map {proposal}"
         if columns is not None:
             advice = f"say columns={{{channels[0]!r}: 'ITS COLUMN'}}"
         raise DataError(
@@ -170,6 +172,17 @@ def table_for(
         labelled=False,
         overlap=overlap,
     )
+
+
+def _propose_map(names: Sequence[str], spec: SignalSpec) -> str:
+    """Guess which sensor's columns stand for the spec's first sensor of three axes; '' for none."""
+    ours = next((m.name for m in spec.modalities if len(m.channels) == 3), None)
+    for name in names:
+        theirs = name.removesuffix("x").rstrip("._")
+        others = {name[:-1] + axis for axis in "yz"}
+        if ours and theirs and name.endswith("x") and others <= set(names):
+            return f"{ours}={theirs}"
+    return ""
 
 
 def _match(

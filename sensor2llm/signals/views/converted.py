@@ -101,6 +101,20 @@ class ConvertedView(Windows):
         return ConvertedView, (self.store, self.modalities, self.spec)
 
     @property
+    def recording_ids(self) -> np.ndarray:
+        """Give the windows' recordings as the store numbers them."""
+        return np.asarray(self.store.recording_ids)[self._rows]
+
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether the store tells a person's recordings apart."""
+        return self.store.names_recordings
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording as the store does."""
+        return self.store.recording_of(int(self._rows[row]))
+
+    @property
     def digests(self) -> np.ndarray:
         """Give the hashes of the windows before they are converted."""
         return np.asarray(self.store.digests)[self._rows]

@@ -56,6 +56,22 @@ class InMemoryWindows(Windows):
     def __getitem__(self, row: SupportsIndex) -> Window:
         return self._windows[row]
 
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether a window names its recording."""
+        return any(window.recording for window in self._windows)
+
+    @cached_property
+    def recording_ids(self) -> np.ndarray:
+        """Give every window's recording as a number, (n,); its person's where none is named."""
+        keys = [(window.subject, window.recording) for window in self._windows]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        return np.array([numbers[key] for key in keys], np.int32)
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording; None where it names none."""
+        return self._windows[row].recording
+
     @cached_property
     def digests(self) -> np.ndarray:
         """Give a hash of each window's signals."""

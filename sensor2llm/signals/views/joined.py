@@ -91,6 +91,23 @@ class JoinedStores(Windows):
         return JoinedStores, (self.stores, self.kept, self.names)
 
     @property
+    def recording_ids(self) -> np.ndarray:
+        """Give every window's recording, those of a store after those of the one before."""
+        counts = (int(np.max(store.recording_ids)) + 1 for store in self.stores)
+        first = list(accumulate(counts, initial=0))[:-1]
+        ids = [np.asarray(s.recording_ids) + n for s, n in zip(self.stores, first, strict=True)]
+        return np.concatenate(ids).astype(np.int32)
+
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether any of the stores tells a person's recordings apart."""
+        return any(store.names_recordings for store in self.stores)
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording as its store does."""
+        return self.stores[self._store_of[row]].recording_of(int(self._row_of[row]))
+
+    @property
     def digests(self) -> np.ndarray:
         """Give the stores' hashes one after the other."""
         return np.concatenate([np.asarray(store.digests) for store in self.stores])

@@ -38,6 +38,7 @@ from sensor2llm.tasks.dialogue.fact_questions import (
 )
 from sensor2llm.tasks.dialogue.intent import Intent, Router
 from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
+from sensor2llm.tasks.likeness import judge_window
 from sensor2llm.tasks.question_answering import Facts
 
 NOT_TRAINED = "This adapter was not trained to answer that."
@@ -49,12 +50,26 @@ REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity"
 
 @dataclass(frozen=True)
 class HeardWindow:
-    """Hold a window, what the adapter makes of it, its label and its computed facts."""
+    """Hold a window, what the adapter makes of it, its label and its computed facts.
+
+    `label_set` are the labels of which one is right nine times in ten, the likeliest first, where
+    the adapter is calibrated; `unlike` says what of the window is not as in training.
+    """
 
     window: Window
     features: FeatureBatch
     prediction: Prediction | None
     facts: Facts
+    label_set: tuple[str, ...] = ()
+    unlike: str = ""
+
+    @property
+    def likely_text(self) -> str:
+        """Name the labels that it may be: "walking 62 %, or walking upstairs 31 %"."""
+        if self.prediction is None:
+            return ""
+        labels, shares = self.label_set or (self.prediction.label,), self.prediction.probabilities
+        return ", or ".join(f"{label} {shares[label]:.0%}".replace("%", " %") for label in labels)
 
 
 ReadFact = Callable[[HeardWindow, str, str], FactReading]
@@ -97,8 +112,13 @@ class Answerer:
         """
         window = replace(window, label=None)
         (prediction,) = classify(self.model, [window]) if self.labels else (None,)
-        facts = extract_facts(window, self.model.adapter.spec)
-        return HeardWindow(window, self.model.features([window]), prediction, facts)
+        adapter, features = self.model.adapter, self.model.features([window])
+        facts, trust = extract_facts(window, adapter.spec), adapter.trust
+        labels: list[str] = []
+        if prediction is not None and trust.calibration is not None:
+            labels = trust.calibration.label_set(prediction.probabilities)
+        unlike = judge_window(trust.profile, window)
+        return HeardWindow(window, features, prediction, facts, tuple(labels), unlike)
 
     def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:
         """Answer a question about windows; what is beyond them is not answered here."""
@@ -117,11 +137,14 @@ class Answerer:
         return self._ways[intent.kind](intent, heard)
 
     def _label(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
-        prediction = _one(intent, heard).prediction
+        one = _one(intent, heard)
+        prediction = one.prediction
         if prediction is None:
             return Answer(NOT_TRAINED, kind=intent.kind, source="rules")
         share = prediction.probabilities[prediction.label]
         text = f"{prediction.label} ({share:.2f})."
+        if len(one.label_set) > 1:
+            text = f"{one.likely_text}."
         return Answer(text, share, prediction.probabilities, intent.kind, "scores")
 
     def _yes_no(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:

@@ -66,7 +66,9 @@ class Dialogue:
         heard = self.answerer.hear(window)
         self.heard.append(heard)
         label = "" if heard.prediction is None else heard.prediction.label
-        self.turns.append(Turn("window", name, label, heard.prediction))
+        self.turns.append(
+            Turn("window", name, label, heard.prediction, None, heard.label_set, heard.unlike)
+        )
         return heard
 
     def ask(self, question: str) -> Answer:

@@ -1,0 +1,57 @@
+"""How an adapter says no, for its card: what was measured of its limits on unseen people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SET_HEAD = ("asked", "held the truth", "worst and best person", "labels a set")
+RISK_HEAD = ("answered, the surest", "wrong of these")
+
+
+def trust_section(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the lines and tables of the section; None where none of it was measured."""
+    trust = metrics.get("trust")
+    if not trust:
+        return None
+    sets = [
+        [f"{one['asked']:.0%}", f"{one['covered']:.1%}",
+         f"{one['worst_person']:.1%}, {one['best_person']:.1%}", f"{one['labels']:.2f}"]
+        for one in trust.get("sets", ())
+    ]  # fmt: skip
+    risk = [
+        [f"{one['answered']:.0%}", f"{one['wrong']:.1%}"] for one in trust.get("risk_coverage", ())
+    ]
+    return {
+        "command": metrics.get("calibration_command", ""),
+        "lines": [*_calibration_lines(metrics, trust), *_likeness_lines(trust)],
+        "sets": sets,
+        "set_head": SET_HEAD,
+        "risk": risk,
+        "risk_head": RISK_HEAD,
+    }
+
+
+def _calibration_lines(metrics: Mapping[str, Any], trust: Mapping[str, Any]) -> list[str]:
+    if "temperature" not in trust:
+        return []
+    made = trust["calibrated_on"]
+    return [
+        f"Scores are divided by {trust['temperature']:.2f}, chosen on {made['windows']:,} windows "
+        f"of {made['people']} validation people; expected calibration error on unseen people "
+        f"{metrics['calibration_error']:.3f}",
+        "`classify --abstain RISK` says unknown where more of the labels would be wrong than that",
+    ]
+
+
+def _likeness_lines(trust: Mapping[str, Any]) -> list[str]:
+    like = trust.get("likeness")
+    if not like:
+        return []
+    unit = "recordings" if like["recordings_named"] else "people, whose windows count as one each"
+    return [
+        "It may be used on devices that are worn and turned as in training: what those windows "
+        "look like is kept, and a recording of 20 windows or more that is unlike them is said to "
+        "be, with the reason (`unlike`); `--abstain` then says unknown throughout",
+        f"Unseen people wrongly called unlike: {like['recordings_unlike']} of "
+        f"{like['recordings']} {unit}; {like['windows_unlike']:.1%} of single windows",
+        "`fit-axes ADAPTER FILE` proposes how a device's axes are to be turned",
+    ]

@@ -1,0 +1,1 @@
+"""What training windows look like in numbers, and whether others do; numpy only."""

@@ -1,0 +1,1 @@
+"""Data of another device under an adapter's names and axes."""

@@ -1,0 +1,53 @@
+"""What is unlike is said in words, the reason first that a person can mend."""
+
+import re
+
+import numpy as np
+import pytest
+
+from sensor2llm.signals.likeness.evidence import Evidence
+from tests.signals.likeness.profiles import changed, fresh, toy_profile, turned
+
+
+def checks(windows):
+    evidence = Evidence(toy_profile())
+    evidence.add(windows[: len(windows) // 2])
+    evidence.add(windows[len(windows) // 2 :])
+    return evidence.checks()
+
+
+def test_a_turned_device_is_told_which_way_gravity_lies():
+    (first, *_) = checks(turned(fresh()))
+    assert first.name == "gravity of watch_accel"
+    assert first.text == (
+        "gravity lies along x; in training it lay along y: turn the device or map the axes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "check", "text"),
+    [
+        ("watch_accel", lambda v: 9.81 * v, "gravity of watch_accel", r"is 9\.\d+ g; .*the unit$"),
+        ("watch_accel", lambda v: v - v.mean(1, keepdims=True), "gravity of watch_accel",
+         "leave watch_accel out, or add gravity"),
+        ("watch_gyro", lambda v: 8 * v, "spread of watch_gyro", r"varies \d\.\d times as much"),
+        ("beats", lambda v: v + 900, "level of beats", r"lies at 1\.\d+e\+03 ms; in training"),
+        ("values", lambda v: v - 40, "level of values", "lies at -.* in training it lay at"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_difference_is_named(name, change, check, text):
+    (first, *_) = checks(changed(fresh(), name, change))
+    assert first.name == check
+    assert re.search(text, first.text), first.text
+
+
+def test_another_rhythm_is_named_by_its_frequencies():
+    noise = np.random.default_rng(1)
+    (first, *_) = checks(
+        changed(fresh(), "watch_gyro", lambda v: v * 0 + noise.normal(0, v.std() + 0.1, v.shape))
+    )
+    assert first.name in ("spectrum of watch_gyro", "together of watch_gyro")
+
+
+def test_without_windows_there_is_nothing_to_say():
+    assert Evidence(toy_profile()).checks() == []

@@ -1,0 +1,107 @@
+"""--map: which of a device's sensors, columns and axes stand for an adapter's."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from sensor2llm.errors import ConfigError, DataError, SpecError
+from sensor2llm.signals.mapping.data_map import SAME, parse_map
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
+from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.window import Window
+
+
+def spec_of(name: str, prefix: str = "") -> SignalSpec:
+    channels = tuple(Channel(name=f"{prefix}{axis}", unit="g") for axis in "xyz")
+    return SignalSpec(modalities=(Modality(name=name, channels=channels, steps=8, rate_hz=4.0),))
+
+
+SPEC = spec_of("total_acc", "total_acc_")
+VALUES = np.arange(24, dtype=np.float32).reshape(3, 8) / 24
+
+
+def table(path, names):
+    columns = {"time_s": np.arange(8) / 4.0, **dict(zip(names, VALUES, strict=True))}
+    pyarrow.csv.write_csv(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "names", [("w.x", "w.y", "w.z"), ("w_x", "w_y", "w_z"), ("wx", "wy", "wz")]
+)
+def test_a_sensor_of_another_name_is_read_from_its_columns(tmp_path, names):
+    file = table(tmp_path / "walk.csv", names)
+    (window,) = parse_map(["total_acc=w"], SPEC).read(file, SPEC)
+    np.testing.assert_allclose(window.signals["total_acc"], VALUES)
+
+
+def test_axes_are_turned_and_columns_named_one_by_one(tmp_path):
+    file = table(tmp_path / "walk.csv", ("right", "up", "on"))
+    words = ["total_acc.x=-up", "total_acc.y=right", "total_acc.z=on"]
+    (window,) = parse_map(words, SPEC).read(file, SPEC)
+    np.testing.assert_allclose(window.signals["total_acc"], VALUES[[1, 0, 2]] * [[-1], [1], [1]])
+
+
+@pytest.mark.parametrize(
+    "words", [["total_acc.x=-y", "total_acc.y=x"], ["total_acc.total_acc_x=-y", "total_acc.y=x"]]
+)
+def test_axes_of_the_same_sensor_are_turned(words):
+    data_map = parse_map(words, SPEC)
+    turned = data_map.turn(Window({"total_acc": VALUES}))
+    np.testing.assert_allclose(turned.signals["total_acc"], VALUES[[1, 0, 2]] * [[-1], [1], [1]])
+    assert data_map.words(SPEC, {}) == ["total_acc.x=-y", "total_acc.y=x", "total_acc.z=z"]
+    assert data_map.words(SPEC, {"total_acc.total_acc_y": "up"})[0] == "total_acc.x=-up"
+
+
+def test_a_stores_sensor_is_mapped_and_its_unit_converted(tmp_path):
+    theirs = spec_of("wrist")
+    windows = [Window({"wrist": VALUES + i}, "s1", None, float(i)) for i in range(3)]
+    store = WindowStore.write(tmp_path / "store", theirs, windows)
+    read = list(parse_map(["total_acc=wrist"], SPEC).read(store.path, SPEC, rows=[1, 2]))
+    np.testing.assert_allclose(read[0].signals["total_acc"], VALUES + 1)
+    assert len(read) == 2
+
+
+def test_nothing_is_changed_without_words():
+    window = Window({"total_acc": VALUES})
+    assert SAME.turn(window) is window
+    assert parse_map([], SPEC) == SAME
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (["total_acc"], ConfigError, "cannot read --map 'total_acc'; write SENSOR=SENSOR"),
+        (["=y"], ConfigError, "cannot read --map '=y'"),
+        (["gyro=y"], SpecError, "unknown modality 'gyro'; the spec has total_acc"),
+        (["total_acc.q=y"], SpecError, "'total_acc' has no axis 'q'; it has x, y, z"),
+        (["total_acc.x=-y"], ConfigError, "two axes of 'total_acc' would be one and the same"),
+    ],
+)
+def test_what_cannot_be_is_one_line(words, error, message):
+    with pytest.raises(error, match=message):
+        parse_map(words, SPEC)
+
+
+def test_a_sensor_that_the_file_lacks_is_named(tmp_path):
+    file = table(tmp_path / "walk.csv", ("a", "b", "c"))
+    with pytest.raises(DataError, match=r"no column 'x' of 'w', such as 'w.x'; there are time_s"):
+        list(parse_map(["total_acc=w"], SPEC).read(file, SPEC))
+
+
+def test_what_names_its_sensors_itself_is_not_renamed(tmp_path):
+    np.savez(tmp_path / "w.npz", total_acc=VALUES[None])
+    with pytest.raises(ConfigError, match=r"w.npz names its sensors itself"):
+        parse_map(["total_acc=w"], SPEC).read(tmp_path / "w.npz", SPEC)
+
+
+def test_where_names_do_not_match_the_error_proposes_the_map(tmp_path):
+    file = table(tmp_path / "walk.csv", ("wrist_accel.x", "wrist_accel.y", "wrist_accel.z"))
+    with pytest.raises(DataError, match="say --map total_acc=wrist_accel"):
+        list(SAME.read(file, SPEC))
+    store = WindowStore.write(
+        tmp_path / "store", spec_of("wrist"), [Window({"wrist": VALUES}, "s")]
+    )
+    with pytest.raises(SpecError, match="or map it: classify --map total_acc=wrist"):
+        list(SAME.read(store.path, SPEC))
