@@ -13,6 +13,7 @@ never in place of what is said.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
@@ -49,12 +50,21 @@ REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity"
 
 @dataclass(frozen=True)
 class HeardWindow:
-    """Hold a window, what the adapter makes of it, its label and its computed facts."""
+    """Hold a window and its label; its features and computed facts once they are asked for."""
 
     window: Window
-    features: FeatureBatch
     prediction: Prediction | None
-    facts: Facts
+    model: SensorLanguageModel
+
+    @cached_property
+    def features(self) -> FeatureBatch:
+        """Give what the adapter makes of the window."""
+        return self.model.features([self.window])
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Give what is computed from the window's signals."""
+        return extract_facts(self.window, self.model.adapter.spec)
 
 
 ReadFact = Callable[[HeardWindow, str, str], FactReading]
@@ -95,10 +105,18 @@ class Answerer:
         Raises:
             SpecError: the window does not fit the adapter.
         """
-        window = replace(window, label=None)
-        (prediction,) = classify(self.model, [window]) if self.labels else (None,)
-        facts = extract_facts(window, self.model.adapter.spec)
-        return HeardWindow(window, self.model.features([window]), prediction, facts)
+        (heard,) = self.hear_all([window])
+        return heard
+
+    def hear_all(self, windows: Sequence[Window]) -> list[HeardWindow]:
+        """Let the adapter hear several windows at once; see `hear`."""
+        spec = self.model.adapter.spec
+        plain = [replace(window, label=None) for window in windows]
+        for window in plain:
+            spec.check(spec.without_gaps(window))
+        predictions = classify(self.model, plain) if self.labels else [None] * len(plain)
+        pairs = zip(plain, predictions, strict=True)
+        return [HeardWindow(window, prediction, self.model) for window, prediction in pairs]
 
     def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:
         """Answer a question about windows; what is beyond them is not answered here."""
