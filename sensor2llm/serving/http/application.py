@@ -21,6 +21,7 @@ from sensor2llm.serving.http.api_error import ApiError, JSONBody, handle_errors
 from sensor2llm.serving.http.batching import BatchQueue, WorkerThread
 from sensor2llm.serving.http.chat import ChatAnswer
 from sensor2llm.serving.http.config import ServerConfig
+from sensor2llm.serving.http.embeddings import EmbeddingsRequest, embed_prompt
 from sensor2llm.serving.http.files import FileShelf
 from sensor2llm.serving.http.guards import Guards
 from sensor2llm.serving.http.host import ModelHost
@@ -142,6 +143,12 @@ def _add_answers(app: FastAPI, hosts: Mapping[str, ModelHost], config: ServerCon
         shelf = own_shelf or host.shelf
         rows, read = await label_recording(host, wanted, shelf, config.windows)
         return labels_csv(rows, read) if as_csv else labels_json(host.served.name, rows, read)
+
+    @app.post("/v1/prompt_embeds")
+    async def embeddings(request: Request) -> Response:
+        wanted = await _read(request, EmbeddingsRequest)
+        host = _choose(hosts, wanted.model)
+        return JSONBody(await embed_prompt(host, wanted, config.windows))
 
 
 def _add_files(app: FastAPI, shelf: FileShelf, config: ServerConfig) -> None:

@@ -1,14 +1,15 @@
 """One file of a form, read into memory."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart import FormParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 
 from sensor2llm.serving.http.api_error import ApiError
 
-MOST_FIELDS = 16
+MOST_FIELDS, MOST_FIELD_BYTES = 16, 1000
 
 
 class FormUpload(NamedTuple):
@@ -25,23 +26,37 @@ async def read_upload(request: Request, most_bytes: int) -> FormUpload:
     Raises:
         ApiError: it is no such form.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
         raise ApiError(
             "expected multipart/form-data with a file and its purpose", status=415, param="file"
         )
-    parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=MOST_FIELDS)
-    # Above its size a file would be written to disk; the body's limit holds it in memory.
-    parser.spool_max_size = most_bytes + 1
+    if not (boundary := options.get(b"boundary")):
+        raise _bad_form("its content-type names no boundary")
+    files: list[Any] = []
+    fields: list[Any] = []
+    # Above its size in memory a file would be written to disk.
+    limits = {"MAX_MEMORY_FILE_SIZE": most_bytes + 1, "MAX_FIELDS": MOST_FIELDS,
+              "MAX_FIELD_SIZE": MOST_FIELD_BYTES}  # fmt: skip
+    parser = FormParser(kind.decode(), fields.append, files.append, boundary=boundary,
+                        config=limits)  # fmt: skip
     try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        message = getattr(error, "message", None) or str(error)
-        raise ApiError(f"the form cannot be read: {message}", code="bad_form") from None
-    try:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise ApiError("the form has no file; send one called 'file'", param="file")
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        return FormUpload(file.filename or "", await file.read(), fields)
-    finally:
-        await form.close()
+        parser.write(await request.body())
+        parser.finalize()
+    except FormParserError as error:
+        raise _bad_form(str(error)) from None
+    named = [file for file in files if file.field_name == b"file"]
+    if len(named) != 1 or len(files) != 1:
+        raise ApiError(f"the form has {len(files)} files; send one called 'file'", param="file")
+    file = named[0].file_object
+    file.seek(0)
+    filename = (named[0].file_name or b"").decode("utf-8", "replace")
+    return FormUpload(filename, file.read(), {_text(f.field_name): _text(f.value) for f in fields})
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
+
+
+def _bad_form(why: str) -> ApiError:
+    return ApiError(f"the form cannot be read: {why}", code="bad_form", param="file")
