@@ -16,6 +16,7 @@ VERBS = {
     "classify": "label the windows of recordings",
     "chat": "talk with the LLM about a window",
     "serve": "serve adapters over HTTP, as OpenAI's chat and more",
+    "mcp": "give assistants tools that label files and answer about windows",
     "study": "compare ways to make an encoder, over stores, folds and seeds",
     "get": "get a named language model into the cache",
     "list": "show adapters, encoders, data sets, prompts, LLMs and tokenizers by name",

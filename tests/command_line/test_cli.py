@@ -41,7 +41,7 @@ def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
     verbs = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
     assert verbs == [
         *("prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify", "chat"),
-        *("serve", "study", "get", "audit", "compare", "list", "completion"),
+        *("serve", "mcp", "study", "get", "audit", "compare", "list", "completion"),
     ]
 
 
