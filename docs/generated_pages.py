@@ -29,7 +29,8 @@ INTERNAL = (
     "sensor2llm.archive", "sensor2llm.artefacts", "sensor2llm.cli", "sensor2llm.command",
     "sensor2llm.datasets", "sensor2llm.library_output", "sensor2llm.llm.checks",
     "sensor2llm.llm.tuning", "sensor2llm.plots", "sensor2llm.recipes",
-    "sensor2llm.signals.ledger", "sensor2llm.studies", "sensor2llm.training",
+    "sensor2llm.serving.http", "sensor2llm.serving.tools", "sensor2llm.signals.ledger",
+    "sensor2llm.studies", "sensor2llm.training",
     "tokenization_study.comparison", "tokenization_study.reading", "tokenization_study.report",
     "tokenization_study.tokenizers",
 )  # fmt: skip
@@ -139,10 +140,14 @@ def package_page(package: str) -> str:
     parts = [f".. automodule:: {package}"]
     parts += [
         f".. rubric:: {name}\n\n.. automodule:: {name}"
-        + "\n   :members:" * (name in public_modules() or not name.startswith(INTERNAL))
+        + "\n   :members:" * (name in public_modules() or not _is_internal(name))
         for name in (f"{package}.{module}" for module in modules(package))
     ]
     return f"# {package}\n\n```{{eval-rst}}\n" + "\n\n".join(parts) + "\n```\n"
+
+
+def _is_internal(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in INTERNAL)
 
 
 def tree() -> str:

@@ -17,6 +17,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,7 @@ def _shown(one: HeardWindow) -> str:
 def _with_truth(one: HeardWindow, label: str, labels: Sequence[str]) -> HeardWindow:
     shares = {name: float(name == label) for name in labels}
     prediction = Prediction(label, shares, one.window.start_s)
-    return HeardWindow(one.window, one.features, prediction, one.facts)
+    return replace(one, prediction=prediction)
 
 
 def make_parser() -> argparse.ArgumentParser:

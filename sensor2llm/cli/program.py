@@ -17,6 +17,8 @@ VERBS = {
     "classify": "label the windows of recordings",
     "fit-axes": "propose how a device's axes are to be turned for an adapter",
     "chat": "talk with the LLM about a window",
+    "serve": "serve adapters over HTTP, as OpenAI's chat and more",
+    "mcp": "give assistants tools that label files and answer about windows",
     "study": "compare ways to make an encoder, over stores, folds and seeds",
     "get": "get a named language model into the cache",
     "list": "show adapters, encoders, data sets, prompts, LLMs and tokenizers by name",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sensor2llm.adapter.adapter import SensorAdapter
@@ -31,6 +31,7 @@ from sensor2llm.llm.forward import Prompt, last_states
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate
 from sensor2llm.llm.scoring import score_labels, score_likely_labels
+from sensor2llm.model.embedded_prompts import EmbeddedPrompts, PromptPart, embed_prompts
 from sensor2llm.model.loss import OBJECTIVES, Objective, label_loss, posterior, request_loss
 from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
@@ -217,24 +218,19 @@ class SensorLanguageModel(nn.Module):
         *,
         question: str | None = None,
         messages: Sequence[Message] | None = None,
-    ) -> tuple[
-        Float[Tensor, "batch length width"],
-        Int[Tensor, "batch length"],
-        Int[Tensor, "batch length"],
-    ]:
-        """Give input embeddings, attention mask and position ids of whole prompts.
+        part: PromptPart = "all",
+    ) -> EmbeddedPrompts:
+        """Give input embeddings, attention mask and position ids of prompts.
 
         Args:
             batch: windows, a batch or cached features.
             question: the template's `question`.
             messages: a whole conversation instead, P and K placeholders included.
+            part: `all` of each prompt; or the `user`'s content, to which an engine's chat route
+                adds the chat template.
         """
-        self.build.check_embeddable()
         with self._evaluating():
-            prompt = self.build.for_messages(self.features(batch), question, messages)
-        n = len(prompt)
-        mask = torch.ones_like(prompt.positions) if prompt.mask is None else prompt.mask
-        return prompt.vectors, mask.expand(n, -1), prompt.positions.expand(n, -1)
+            return embed_prompts(self.build, self.features(batch), question, messages, part)
 
     def generate(
         self,

@@ -180,13 +180,17 @@ class PromptRenderer:
             batch: features of the windows.
             question: the template's `question`, for all of them.
         """
+        return [self.llm.render(messages) for messages in self.row_messages(batch, question)]
+
+    def row_messages(self, batch: FeatureBatch, question: str | None = None) -> list[list[Message]]:
+        """Give the messages of every window's prompt; see `row_texts`."""
         n = len(batch)
         texts, requests = batch.texts or (None,) * n, batch.requests
         values = batch.template_variables(self.adapter.spec)
         for task in {request.task for request in requests or ()} if batch.second else ():
             self._check_second(task)
         return [
-            self.text(
+            self.messages(
                 signal=texts[i],
                 question=question,
                 template_values=values[i] if values else None,

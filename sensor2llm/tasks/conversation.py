@@ -189,6 +189,17 @@ class Conversation:
         self._exchanges.append(_Exchange((user_message, answer)))
         self.turns.append(Turn("question", question, text))
 
+    def recall(self, question: str, answer: str) -> None:
+        """Take a question and what was answered to it before, as if it had been asked here.
+
+        Raises:
+            ConfigError: one holds a placeholder's text, or what is no character.
+        """
+        check_plain(question, "the question")
+        check_plain(answer, "the answer")
+        before: Message = {"role": "user", "content": question}
+        self._exchanges.append(_Exchange((before, {"role": "assistant", "content": answer})))
+
     @torch.no_grad()
     def score(self, question: str, answers: Sequence[str]) -> dict[str, float]:
         """Give the probability of each of some answers, against each other; it is no turn.

@@ -5,6 +5,7 @@ asked about.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -138,7 +139,7 @@ class NearestTraining:
         )
         best = max(shares, key=shares.__getitem__)
         prediction = Prediction(best, shares, one.window.start_s)
-        return HeardWindow(one.window, one.features, prediction, one.facts)
+        return replace(one, prediction=prediction)
 
     def facts_of(self, one: HeardWindow) -> Facts:
         """Give the facts of the nearest training window."""

@@ -13,6 +13,7 @@ never in place of what is said.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
@@ -50,18 +51,27 @@ REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity"
 
 @dataclass(frozen=True)
 class HeardWindow:
-    """Hold a window, what the adapter makes of it, its label and its computed facts.
+    """Hold a window, its label, and its features and computed facts once they are asked for.
 
     `label_set` are the labels of which one is right nine times in ten, the likeliest first, where
     the adapter is calibrated; `unlike` says what of the window is not as in training.
     """
 
     window: Window
-    features: FeatureBatch
     prediction: Prediction | None
-    facts: Facts
+    model: SensorLanguageModel
     label_set: tuple[str, ...] = ()
     unlike: str = ""
+
+    @cached_property
+    def features(self) -> FeatureBatch:
+        """Give what the adapter makes of the window."""
+        return self.model.features([self.window])
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Give what is computed from the window's signals."""
+        return extract_facts(self.window, self.model.adapter.spec)
 
     @property
     def likely_text(self) -> str:
@@ -110,15 +120,25 @@ class Answerer:
         Raises:
             SpecError: the window does not fit the adapter.
         """
-        window = replace(window, label=None)
-        (prediction,) = classify(self.model, [window]) if self.labels else (None,)
-        adapter, features = self.model.adapter, self.model.features([window])
-        facts, trust = extract_facts(window, adapter.spec), adapter.trust
+        (heard,) = self.hear_all([window])
+        return heard
+
+    def hear_all(self, windows: Sequence[Window]) -> list[HeardWindow]:
+        """Let the adapter hear several windows at once; see `hear`."""
+        spec = self.model.adapter.spec
+        plain = [replace(window, label=None) for window in windows]
+        for window in plain:
+            spec.check(spec.without_gaps(window))
+        predictions = classify(self.model, plain) if self.labels else [None] * len(plain)
+        return [self._heard(*pair) for pair in zip(plain, predictions, strict=True)]
+
+    def _heard(self, window: Window, prediction: Prediction | None) -> HeardWindow:
+        trust = self.model.adapter.trust
         labels: list[str] = []
         if prediction is not None and trust.calibration is not None:
             labels = trust.calibration.label_set(prediction.probabilities)
         unlike = judge_window(trust.profile, window)
-        return HeardWindow(window, features, prediction, facts, tuple(labels), unlike)
+        return HeardWindow(window, prediction, self.model, tuple(labels), unlike)
 
     def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:
         """Answer a question about windows; what is beyond them is not answered here."""

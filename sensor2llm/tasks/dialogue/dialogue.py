@@ -31,6 +31,7 @@ class Dialogue:
         max_new_tokens: where an answer of the plain LLM is cut off.
         temperature: of the plain LLM: 0 takes the likeliest token each time.
         seed: of the drawing.
+        answerer: of this model, where there is one already.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Dialogue:
         max_new_tokens: int = 96,
         temperature: float = 0.0,
         seed: int = 0,
+        answerer: Answerer | None = None,
     ) -> None:
-        self.model, self.answerer = model, Answerer(model)
+        self.model, self.answerer = model, answerer or Answerer(model)
         self.heard: list[HeardWindow] = []
         self.turns: list[Turn] = []
         self._plain = Conversation(
@@ -64,12 +66,28 @@ class Dialogue:
         if spec is not None:
             (window,) = convert_windows([window], spec, self.model.adapter.spec, name)
         heard = self.answerer.hear(window)
+        self.add(heard, name)
+        return heard
+
+    def add(self, heard: HeardWindow, name: str = "window") -> None:
+        """Take a window that the answerer has heard already, as `attach` takes one."""
         self.heard.append(heard)
         label = "" if heard.prediction is None else heard.prediction.label
         self.turns.append(
             Turn("window", name, label, heard.prediction, None, heard.label_set, heard.unlike)
         )
-        return heard
+
+    def recall(self, question: str, answer: str) -> None:
+        """Take a question of before with its answer: the plain LLM remembers its own.
+
+        Raises:
+            ConfigError: one holds a placeholder's text, or what is no character.
+        """
+        check_plain(question, "the question")
+        intents = self.answerer.route(question, self.heard)
+        beyond = [intent.text for intent in intents if intent.kind == "beyond"]
+        for text, words in zip(beyond, answer.split(NOT_FROM_WINDOW)[1:], strict=False):
+            self._plain.recall(text, words.strip())
 
     def ask(self, question: str) -> Answer:
         """Answer a question."""

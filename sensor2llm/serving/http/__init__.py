@@ -1,0 +1,1 @@
+"""The server: OpenAI's chat with sensor parts, files, labels and embeddings over HTTP."""

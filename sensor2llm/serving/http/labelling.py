@@ -1,0 +1,118 @@
+"""Label a whole recording: JSON, CSV or Parquet in, JSON or CSV out."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+from fastapi import Request
+from fastapi.responses import Response
+from pyarrow import csv
+from pydantic import BaseModel, Field
+
+from sensor2llm.archive.labelling import prediction_row
+from sensor2llm.errors import ConfigError
+from sensor2llm.serving.http.api_error import ApiError, JSONBody
+from sensor2llm.serving.http.files import FileShelf
+from sensor2llm.serving.http.host import ModelHost
+from sensor2llm.serving.http.sensor_part import RecordingWindows, SensorData, read_recording
+from sensor2llm.serving.http.uploads import read_upload
+
+KINDS = {
+    "text/csv": "recording.csv",
+    "text/tab-separated-values": "recording.tsv",
+    "application/vnd.apache.parquet": "recording.parquet",
+    "application/x-parquet": "recording.parquet",
+}
+"""Bodies that are a file, and what messages call it."""
+
+
+class ClassifyRequest(SensorData):
+    """Describe what is to be labelled, by which adapter, and how it is to be cut."""
+
+    model: str | None = None
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class ClassifyQuery(BaseModel):
+    """Hold what stands in the address where the body is a file."""
+
+    model: str | None = None
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    units: str | None = None
+
+
+async def read_classify_request(
+    request: Request, body_bytes: int
+) -> tuple[ClassifyRequest, FileShelf | None]:
+    """Read what is to be labelled; a file in the body comes with a shelf of its own.
+
+    Raises:
+        ApiError: the body is of a kind that is not read.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        upload = await read_upload(request, body_bytes)
+        name, content, fields = upload.filename, upload.content, upload.fields
+    elif kind in KINDS:
+        name, content, fields = KINDS[kind], await request.body(), {}
+    elif kind in ("application/json", ""):
+        return ClassifyRequest.model_validate_json(await request.body()), None
+    else:
+        raise ApiError(
+            f"cannot read a body of {kind!r}; send application/json, multipart/form-data, or one "
+            f"of {', '.join(KINDS)}",
+            status=415,
+            code="unknown_kind",
+        )
+    query = ClassifyQuery.model_validate({**dict(request.query_params), **fields})
+    shelf = FileShelf(None, 3600, max(1, len(content)))
+    entry = shelf.add(name, content, "classify")
+    return ClassifyRequest(file_id=entry.id, **query.model_dump()), shelf
+
+
+async def label_recording(
+    host: ModelHost, wanted: ClassifyRequest, shelf: FileShelf, most: int
+) -> tuple[list[dict[str, Any]], RecordingWindows]:
+    """Give a row a window.
+
+    Raises:
+        UserError: the recording cannot be read, or the adapter says no labels.
+    """
+    if not host.served.answerer.labels:
+        raise ConfigError("this adapter says no labels; take another")
+    spec = host.served.spec
+    read = await asyncio.to_thread(read_recording, wanted, spec, shelf, most, wanted.overlap)
+    heard = await host.queue.hear(read.windows)
+    return [prediction_row(one.prediction) for one in heard if one.prediction], read
+
+
+def wants_csv(request: Request) -> bool:
+    """Say whether the labels are to come as CSV: by `?format=csv`, or by the Accept header.
+
+    Raises:
+        ApiError: they are to come as something else.
+    """
+    wanted = request.query_params.get("format", "")
+    if wanted not in ("", "json", "csv"):
+        raise ApiError(f"unknown format {wanted!r}; choose from json, csv", param="format")
+    return wanted == "csv" or (
+        not wanted and request.headers.get("accept", "").startswith("text/csv")
+    )
+
+
+def labels_json(model: str, rows: list[dict[str, Any]], read: RecordingWindows) -> Response:
+    """Write a row a window, and what became of the recording's rows."""
+    plain = {"object": "classification", "model": model, "windows": rows,
+             "ledger": read.ledger.to_dict(), "notes": read.notes}  # fmt: skip
+    return JSONBody(plain)
+
+
+def labels_csv(rows: list[dict[str, Any]], read: RecordingWindows) -> Response:
+    """Write a row a window as CSV."""
+    sink = pa.BufferOutputStream()
+    csv.write_csv(pa.Table.from_pylist(rows), sink)
+    name = f"{Path(read.name).stem.replace(' ', '_')}_labels.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(sink.getvalue().to_pybytes(), media_type="text/csv", headers=headers)

@@ -1,0 +1,98 @@
+"""The adapters that a server or an assistant's tools hold: loaded once, found by name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sensor2llm.adapter.files import find_adapter
+from sensor2llm.artefacts.manifest import read_manifest
+from sensor2llm.errors import ConfigError, listed
+from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.serving.measured import measured_line
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.tasks.dialogue.answerer import Answerer
+from sensor2llm.tasks.loading import load_model
+
+LIMITS = (
+    "not a medical device; it knows its labels only, and a window of anything else still gets one "
+    "of them"
+)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """Hold one adapter with its LLM, by the name that requests say."""
+
+    name: str
+    folder: Path
+    model: SensorLanguageModel
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """Give what answers questions about its windows."""
+        return Answerer(self.model)
+
+    @property
+    def spec(self) -> SignalSpec:
+        """Describe its windows."""
+        return self.model.adapter.spec
+
+
+def load_models(
+    names: Iterable[str], llm: str | None = None, *, llm_accept: bool = False
+) -> dict[str, ServedModel]:
+    """Load adapters with their LLMs, each under the last part of its name.
+
+    Raises:
+        ConfigError: two have one name.
+        ArtefactError: one cannot be loaded.
+    """
+    models: dict[str, ServedModel] = {}
+    for place in names:
+        folder = find_adapter(place)
+        name = Path(place).resolve().name if Path(place).is_dir() else place.rsplit("/", 1)[-1]
+        if name in models:
+            raise ConfigError(f"two adapters are called {name!r}; rename one folder")
+        models[name] = ServedModel(name, folder, load_model(folder, llm, llm_accept=llm_accept))
+    return models
+
+
+def choose_model(models: Mapping[str, ServedModel], name: str | None) -> ServedModel:
+    """Give the model that is named, or the only one.
+
+    Raises:
+        ConfigError: there is none of that name, or several and none is named.
+    """
+    if name is None and len(models) == 1:
+        return next(iter(models.values()))
+    if name is None or name not in models:
+        wrong = "no model is named" if name is None else f"there is no model {name!r}"
+        raise ConfigError(f"{wrong}; choose from {listed(models)}")
+    return models[name]
+
+
+def describe_adapter(name: str, folder: Path) -> dict[str, Any]:
+    """Say what an adapter hears, what it answers, and what was measured; no weight is read."""
+    manifest = read_manifest(folder, "adapter", "train_adapter")
+    spec = SignalSpec.from_dict(manifest["spec"])
+    return {
+        "name": name,
+        "llm": manifest["llm"],
+        "labels": list(manifest["label_names"]),
+        "sensors": [
+            {
+                "name": m.name,
+                "channels": list(m.channel_names),
+                "units": list(m.units),
+                "rate_hz": m.rate_hz,
+                "steps": m.steps,
+                "axis": m.axis,
+            }
+            for m in spec.modalities
+        ],
+        "window": spec.length_text,
+        "measured": measured_line(folder),
+        "limits": LIMITS,
+    }

@@ -1,0 +1,1 @@
+"""Tools for assistants: adapters, files and windows through the Model Context Protocol."""

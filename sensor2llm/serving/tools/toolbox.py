@@ -1,0 +1,172 @@
+"""What the tools do, without the protocol: adapters are loaded when they are first needed."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from sensor2llm.adapter.files import find_adapter
+from sensor2llm.archive.labelling import label_file
+from sensor2llm.artefacts.manifest import read_manifest
+from sensor2llm.errors import ConfigError, DataError, UserError, listed
+from sensor2llm.serving.measured import measured_line
+from sensor2llm.serving.notes import noted
+from sensor2llm.serving.served_models import LIMITS, ServedModel, describe_adapter, load_models
+from sensor2llm.serving.tools.results import (
+    AdapterFit,
+    AdapterSummary,
+    FileLabels,
+    FileSummary,
+    WindowAnswer,
+    WindowLabel,
+)
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.tables.data import data_windows
+from sensor2llm.signals.tables.text_file import column_names
+from sensor2llm.tasks.classification import Prediction
+from sensor2llm.tasks.dialogue.dialogue import Dialogue
+
+MOST_LABELS, MOST_LOADED = 200, 2
+"""Windows that are listed one by one, and adapters that stay loaded."""
+TABLES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
+
+
+class SensorToolbox:
+    """Look at files, label them, and answer about their windows.
+
+    Args:
+        adapters: names of those that may be used.
+        llm: another place of their LLM.
+    """
+
+    def __init__(self, adapters: Sequence[str], llm: str | None = None) -> None:
+        self._places = {Path(place).name: find_adapter(place) for place in adapters}
+        self._llm, self._loaded = llm, dict[str, ServedModel]()
+        self._lock = threading.Lock()
+
+    def list_adapters(self) -> list[AdapterSummary]:
+        """Describe every adapter; no weight is read."""
+        described = (describe_adapter(name, place) for name, place in self._places.items())
+        return [AdapterSummary.model_validate(plain) for plain in described]
+
+    def look_at_file(self, path: str) -> FileSummary:
+        """Describe a file, and say of every adapter whether it hears it.
+
+        Raises:
+            UserError: there is no such file, or it cannot be read at all.
+        """
+        file = _file(path)
+        size = file.stat().st_size if file.is_file() else _folder_bytes(file)
+        columns = list(column_names(file)) if file.name.endswith(TABLES) else []
+        fits = [self._fit(name, file) for name in self._places]
+        return FileSummary(file=file.name, size_bytes=size, columns=columns, adapters=fits)
+
+    def _fit(self, name: str, file: Path) -> AdapterFit:
+        manifest = read_manifest(self._places[name], "adapter", "train_adapter")
+        spec, heard, ledger = SignalSpec.from_dict(manifest["spec"]), set[str](), Ledger()
+        count, why = 0, ""
+        with noted() as notes:
+            try:
+                for window in data_windows(file, spec, ledger=ledger).windows:
+                    heard, count = heard | set(window.signals), count + 1
+                why = "" if count else "it holds no whole window"
+            except UserError as error:
+                count, why = 0, str(error)
+        missing = [sensor for sensor in spec.names if sensor not in heard]
+        lines = [*notes, *ledger.lines()]
+        return AdapterFit(adapter=name, windows=count, missing=missing, why=why, notes=lines)
+
+    def classify_file(self, path: str, adapter: str, overlap: float = 0.0) -> FileLabels:
+        """Label every window of a file.
+
+        Raises:
+            UserError: the file cannot be read, or holds no whole window.
+        """
+        file, ledger = _file(path), Ledger()
+        with self._lock, noted() as notes:
+            model = self._load(adapter).model
+            found = list(label_file(model, file, overlap=overlap, ledger=ledger))
+        labels = [_label(number, one) for number, one in enumerate(found, 1)]
+        abstained = [one.abstained for one in labels if one.abstained is not None]
+        return FileLabels(
+            adapter=adapter,
+            file=file.name,
+            windows=len(labels),
+            counts=dict(Counter(one.label for one in labels)),
+            abstained=sum(abstained) if abstained else None,
+            mean_probability=min(1.0, sum(one.probability for one in labels) / len(labels)),
+            labels=labels[:MOST_LABELS],
+            left_off=max(0, len(labels) - MOST_LABELS),
+            notes=[*notes, *ledger.lines()],
+            measured=measured_line(self._places[adapter]),
+            limits=LIMITS,
+        )
+
+    def ask_about_window(
+        self, path: str, adapter: str, question: str, number: int = 1
+    ) -> WindowAnswer:
+        """Answer a question about one window of a file.
+
+        Raises:
+            UserError: there is no such window, or the question cannot be asked.
+        """
+        file = _file(path)
+        with self._lock, noted() as notes:
+            served = self._load(adapter)
+            windows = list(islice(data_windows(file, served.spec).windows, max(0, number)))
+            if not 1 <= number <= len(windows):
+                raise DataError(f"{file.name} has {len(windows)} windows; there is no {number}")
+            dialogue = Dialogue(served.model, answerer=served.answerer)
+            prediction = dialogue.attach(windows[-1], file.name).prediction
+            answer = dialogue.ask(question)
+        return WindowAnswer(
+            adapter=adapter,
+            file=file.name,
+            number=number,
+            answer=answer.said,
+            kind=answer.kind,
+            source=answer.source,
+            probability=answer.probability,
+            probabilities=dict(answer.probabilities),
+            from_signal=answer.measured,
+            label=None if prediction is None else _label(number, prediction),
+            notes=notes,
+            measured=measured_line(self._places[adapter]),
+            limits=LIMITS,
+        )
+
+    def _load(self, name: str) -> ServedModel:
+        """Give an adapter with its LLM; the latest ones stay loaded."""
+        if name not in self._places:
+            raise ConfigError(f"there is no adapter {name!r}; choose from {listed(self._places)}")
+        if name not in self._loaded:
+            while len(self._loaded) >= MOST_LOADED:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded |= load_models([str(self._places[name])], self._llm)
+        served = self._loaded.pop(name)
+        self._loaded[name] = served
+        return served
+
+
+def _file(path: str) -> Path:
+    file = Path(path).expanduser()
+    if not file.exists():
+        raise DataError(f"{path} does not exist; give the file's whole path")
+    return file
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _label(number: int, prediction: Prediction) -> WindowLabel:
+    return WindowLabel(
+        number=number,
+        start_s=prediction.start_s,
+        label=prediction.label,
+        probability=min(1.0, prediction.probabilities[prediction.label]),
+        # None where `classify` does not say: the adapter always gives a label.
+        abstained=getattr(prediction, "abstained", None),
+    )

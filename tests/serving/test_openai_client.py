@@ -1,0 +1,114 @@
+"""A server on the loopback, and OpenAI's own client: the sensor part passes through unchanged."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.serving import served
+from tests.serving.served import sensor
+
+openai = pytest.importorskip("openai")
+uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("fastapi")
+QUESTION = "What is the person doing?"
+
+
+@pytest.fixture(scope="module")
+def address():
+    from sensor2llm.serving.http.application import create_app
+    from sensor2llm.serving.http.config import ServerConfig
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = create_app(served.models(), ServerConfig(queue=4))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    with openai.OpenAI(base_url=address, api_key="none is asked for", max_retries=0) as client:
+        yield client
+
+
+def messages(question=QUESTION, **fields):
+    fields = fields or {"values": served.recording()}
+    return [{"role": "user", "content": [{"type": "text", "text": question}, sensor(**fields)]}]
+
+
+def test_the_answer_is_that_of_ask(client):
+    known = served.pipeline().ask(served.recording(), QUESTION)
+    found = client.chat.completions.create(model=served.ADAPTER, messages=messages())
+    assert found.choices[0].message.content == known.text
+    assert found.choices[0].finish_reason == "stop"
+    details = found.sensor2llm
+    assert details["probability"] == pytest.approx(known.probability, abs=1e-4)
+    assert "abstained" in details
+    assert found.usage.total_tokens == found.usage.prompt_tokens + found.usage.completion_tokens
+
+
+@pytest.mark.parametrize("question", [QUESTION, "What is the capital of France?"])
+def test_a_stream_is_the_answer_in_pieces(client, question):
+    known = served.pipeline().ask(served.recording(), question)
+    stream = client.chat.completions.create(
+        model=served.ADAPTER, messages=messages(question), stream=True
+    )
+    chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == known.said
+    assert chunks[-1].sensor2llm["kind"] == known.kind
+
+
+def test_a_file_is_uploaded_and_asked_about(client):
+    file = client.files.create(file=("walk.csv", served.csv_bytes()), purpose="user_data")
+    assert file.id in [one.id for one in client.files.list()]
+    asked = messages(file_id=file.id, number=8)
+    found = client.chat.completions.create(model=served.ADAPTER, messages=asked)
+    known = served.pipeline().ask(served.recording(), QUESTION, number=8)
+    assert found.choices[0].message.content == known.text
+    assert client.files.content(file.id).read() == served.csv_bytes()
+    assert client.files.delete(file.id).deleted
+    with pytest.raises(openai.NotFoundError, match="there is no file"):
+        client.chat.completions.create(model=served.ADAPTER, messages=asked)
+
+
+def test_models_are_listed(client):
+    assert [model.id for model in client.models.list()] == [served.ADAPTER]
+    assert client.models.retrieve(served.ADAPTER).owned_by == "sensor2llm"
+
+
+def test_errors_are_the_clients_own(client):
+    with pytest.raises(openai.BadRequestError) as error:
+        client.chat.completions.create(
+            model=served.ADAPTER, messages=messages(values={"a": [1.0]}, rate_hz=50)
+        )
+    assert error.value.code == "data_error"
+    assert "the table has the columns a" in error.value.message
+    with pytest.raises(openai.NotFoundError) as error:
+        client.chat.completions.create(model="gpt", messages=messages())
+    assert error.value.param == "model"
+
+
+def test_who_leaves_a_stream_holds_nobody_up(client):
+    question = "Tell me a joke about sensors and people."
+    asked = {"model": served.ADAPTER, "messages": messages(question), "max_tokens": 200}
+    for _ in range(8):  # more than may wait at a time
+        stream = client.chat.completions.create(**asked, stream=True)
+        next(iter(stream))
+        stream.close()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            client.chat.completions.create(model=served.ADAPTER, messages=messages())
+            break
+        except openai.InternalServerError:  # 503: those who left have not been noticed yet
+            time.sleep(0.1)
+    else:
+        pytest.fail("streams that nobody reads still hold the queue")
