@@ -40,8 +40,9 @@ def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
     assert "usage: sensor2llm VERB" in listed
     verbs = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
     assert verbs == [
-        *("init", "prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify", "fit-axes"),
-        *("chat", "serve", "mcp", "study", "get", "audit", "compare", "list", "completion"),
+        *("init", "prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify"),
+        *("fit-axes", "chat", "serve", "mcp", "study", "get", "audit", "compare", "list"),
+        "completion",
     ]
 
 

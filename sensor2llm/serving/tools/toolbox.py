@@ -23,8 +23,8 @@ from sensor2llm.serving.tools.results import (
 )
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.data import data_windows
-from sensor2llm.signals.tables.text_file import column_names
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
 

@@ -21,7 +21,7 @@ from sensor2llm.signals.modality import Modality
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.windows import Windows
-from sensor2llm.signals.tables.text_file import column_names
+from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.windows import DESCRIPTIONS, read_windows
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.views.converted import ConvertedView
