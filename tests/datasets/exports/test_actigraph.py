@@ -236,3 +236,12 @@ def test_a_time_that_is_none_is_refused(tmp_path: Path, open_export):
     rows = ["Timestamp,axis1,axis2,axis3", "soon,1,2,3"]
     with pytest.raises(DataError, match=r"p1\.csv: a time is none: .*soon"):
         open_export("actigraph", write_csv(tmp_path / "p1.csv", rows))
+
+
+def test_files_of_a_person_have_one_clock(tmp_path: Path, open_export):
+    (tmp_path / "anna").mkdir()
+    write_csv(tmp_path / "anna" / "a.csv", ["1,2,3"] * 40)
+    log = b"".join(seconds_of(10))
+    write_gt3x(tmp_path / "anna" / "b.gt3x", log, lines="TimeZone: 02:00:00\n")
+    with pytest.raises(DataError, match="anna: one file has the clock 'local', another 'utc'"):
+        open_export("actigraph", tmp_path)

@@ -85,6 +85,7 @@ def find_files(
     *,
     by_file: bool,
     folders: Sequence[str] = (),
+    labels: Path | None = None,
 ) -> list[ExportFile]:
     """List the files of an export that are wanted, in order of people and names.
 
@@ -95,11 +96,13 @@ def find_files(
         ledger: Counts the files that are read, and those that are not.
         by_file: Whether a file is a recording, and names a person where no folder does.
         folders: Names of folders that every such export has; they name nobody.
+        labels: The table of labels, which may lie among them.
 
     Raises:
         DataError: If there is no such file.
     """
     files = [file for file in _all_files(root, by_file, folders) if not _is_clutter(file.name)]
+    files = [file for file in files if labels is None or not _is_same(file.path, labels)]
     those = [file for file in files if wanted(file.name.lower())]
     ledger.read("files", len(files))
     ledger.keep("files", len(those))
@@ -108,6 +111,10 @@ def find_files(
         names = f"; it holds {listed((file.name for file in files), 4)}" if files else ""
         raise DataError(f"{root} has no {expected}{names}")
     return sorted(those, key=lambda file: (file.person, file.name))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.name == other.name and path.resolve() == other.resolve()
 
 
 def _is_clutter(name: str) -> bool:
