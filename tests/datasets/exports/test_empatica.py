@@ -116,7 +116,9 @@ def test_long_recordings_are_cut_in_pieces_to_the_same_windows(
 ):
     folder = write_session(tmp_path / "anna")
     _, whole = open_export("empatica", folder, window_s=5.0, overlap=0.2)
-    monkeypatch.setattr("sensor2llm.datasets.exports.samples.cutting.PIECE_SAMPLES", 64 * 12)
+    for name, samples in (("PIECE", 64 * 12), ("MAPPED", 2000)):
+        cutting = f"sensor2llm.datasets.exports.samples.cutting.{name}_SAMPLES"
+        monkeypatch.setattr(cutting, samples)
     _, cut = open_export("empatica", folder, window_s=5.0, overlap=0.2)
     assert [w.start_s for w in cut] == [w.start_s for w in whole]
     for one, other in zip(cut, whole, strict=True):
