@@ -103,6 +103,16 @@ def test_files_of_a_person_follow_each_other_in_time_and_not_by_name(tmp_path: P
         open_export("empatica", tmp_path)
 
 
+def test_a_person_may_have_several_zips(tmp_path: Path, open_export):
+    (tmp_path / "all" / "anna").mkdir(parents=True)
+    for name, start in (("a", START + 500), ("b", START)):
+        session = write_session(tmp_path / name, seconds=40, start=start)
+        with zipfile.ZipFile(tmp_path / "all" / "anna" / f"{name}.zip", "w") as archive:
+            archive.write(session / "EDA.csv", "EDA.csv")
+    _, windows = open_export("empatica", tmp_path / "all")
+    assert [(w.subject, w.start_s - START) for w in windows] == [("anna", 0), ("anna", 500)]
+
+
 def test_overlap_and_length_are_options(tmp_path: Path, open_export):
     folder = write_session(tmp_path / "anna")
     _, windows = open_export("empatica", folder, window_s=10.0, overlap=0.5)

@@ -24,7 +24,7 @@ class ExportFile:
 
     person: str
     name: str
-    """Its path within the export, with slashes."""
+    """Its path within the export, with slashes; a zip in a folder counts as one."""
     path: Path
     """The file, or the zip that holds it."""
     entry: str | None = None
@@ -123,7 +123,8 @@ def _is_clutter(name: str) -> bool:
 
 def _all_files(root: Path, by_file: bool, folders: Sequence[str]) -> Iterator[ExportFile]:
     if root.is_file():
-        yield from _one(root, root.stem, root.name)
+        is_zip = root.suffix.lower() == ".zip"
+        yield from _one(root, root.stem, "" if is_zip else root.name)
         return
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name = path.relative_to(root)
@@ -145,4 +146,5 @@ def _one(path: Path, person: str, name: str) -> Iterator[ExportFile]:
             f"{path.name} is no zip that can be read ({error}); export it again"
         ) from error
     for entry in entries:
-        yield ExportFile(person=person, name=entry, path=path, entry=entry)
+        inside = f"{name}/{entry}" if name else entry
+        yield ExportFile(person=person, name=inside, path=path, entry=entry)
