@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sensor2llm.datasets.exports.gt3x import read_gt3x
 from sensor2llm.datasets.exports.samples.device import Device, Samples, Sensor, axis_channels
 from sensor2llm.datasets.exports.samples.files import ExportFile
-from sensor2llm.datasets.exports.samples.text import date_seconds, read_table, wall_seconds
+from sensor2llm.datasets.exports.samples.text import read_table, wall_seconds
 from sensor2llm.datasets.exports.samples.windows import read_device
 from sensor2llm.datasets.formats.text_tables import stack_floats
 from sensor2llm.errors import DataError
@@ -69,11 +70,11 @@ def _read_csv(file: ExportFile, ledger: Ledger) -> Iterator[Samples]:
         )
     step_s, start_s = _step_s(header, file), _start_s(header, file, ledger)
     first = table[0].split(",")
-    named = not _is_number(first[-1])
+    named = not any(map(_is_number, first))
     names = (
         [cell.strip() for cell in first] if named else [f"column {i}" for i in range(len(first))]
     )
-    timed = names[0].lower() in ("timestamp", "date")
+    timed = names[0].lower() in ("timestamp", "date") if named else not _is_number(first[0])
     axes = names[timed : 3 + timed]
     if len(axes) < 3:
         raise DataError(f"{file.name}: it has the columns {', '.join(names)}; expected three axes")
@@ -132,23 +133,17 @@ def _start_s(header: str, file: ExportFile, ledger: Ledger) -> float:
 
 
 def _times(column: pa.Array, file: ExportFile) -> np.ndarray:
-    texts = column.to_pylist()
+    """Give times such as 8/16/2016 09:00:00.033 or 2017-09-12T15:00:00Z, as the clock showed."""
+    text = pc.replace_substring_regex(column, r"^(\d{1,2})/(\d{1,2})/(\d{4})", r"\3-0\1-0\2")
+    text = pc.replace_substring_regex(text, r"-0(\d\d)", r"-\1")
+    text = pc.replace_substring_regex(text, r"([T ])(\d):", r"\10\2:")
     try:
-        return np.array([_clock_seconds(text or "") for text in texts])
-    except ValueError as error:
-        raise DataError(f"{file.name}: a time is none: {error}"[:200]) from error
-
-
-def _clock_seconds(text: str) -> float:
-    if text[4:5] == "-":
-        return date_seconds(text.removesuffix("Z"))
-    date, _, clock = text.partition(" ")
-    return wall_seconds(
-        datetime.combine(
-            datetime.strptime(date, "%m/%d/%Y"),
-            datetime.fromisoformat(f"2000-01-01T{clock}").time(),
-        )
-    )
+        ticks = pc.cast(pc.cast(pc.utf8_rtrim(text, "Z"), pa.timestamp("ns")), pa.int64())
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{file.name}: a time is none: {str(error)[:80]}; expected such as 8/16/2016 09:00:00"
+        ) from error
+    return np.asarray(ticks.to_numpy(zero_copy_only=False)) / 1e9
 
 
 def _is_number(cell: str) -> bool:

@@ -63,6 +63,16 @@ def test_values_of_twelve_bits_are_those_of_the_published_example():
     assert (y.tolist(), x.tolist(), z.tolist()) == ([6, 7, 7], [8, 9, 8], [-323, -321, -321])
 
 
+def test_many_records_are_taken_in_batches(tmp_path: Path, open_export, monkeypatch):
+    path = write_gt3x(tmp_path / "a.gt3x", b"".join(seconds_of(20)))
+    _, whole = open_export("actigraph", path)
+    monkeypatch.setattr("sensor2llm.datasets.exports.gt3x.BATCH_RECORDS", 3)
+    monkeypatch.setattr("sensor2llm.datasets.exports.gt3x.CHUNK_BYTES", 70)
+    _, batched = open_export("actigraph", path)
+    for one, other in zip(whole, batched, strict=True):
+        np.testing.assert_array_equal(one.signals["accel"], other.signals["accel"])
+
+
 def test_records_of_both_kinds_become_g_in_the_order_x_y_z(tmp_path: Path, open_export):
     packed = EXAMPLE[:9] * 15
     log = [*seconds_of(10), *(record(0, START + 10 + i, packed) for i in range(10))]
@@ -185,9 +195,10 @@ def test_times_in_the_lines_are_taken_and_dates_in_the_other_order_counted(
     }
 
 
-def test_raw_times_in_american_order_are_read(tmp_path: Path, open_export):
-    rows = ["Timestamp,Accelerometer X,Accelerometer Y,Accelerometer Z"]
-    rows += [f"8/16/2016 09:00:{i // 30:02d}.{i % 30 * 1000 // 30:03d},0,0,1" for i in range(400)]
+@pytest.mark.parametrize("names", [["Timestamp,Accelerometer X,Accelerometer Y,Z"], []])
+def test_raw_times_in_american_order_are_read(tmp_path: Path, open_export, names):
+    rows = [*names]
+    rows += [f"8/16/2016 9:00:{i // 30:02d}.{i % 30 * 1000 // 30:03d},0,0,1" for i in range(400)]
     path = write_csv(tmp_path / "p1.csv", rows, rate=" at 30 Hz", epoch="00:00:00")
     reading, [window] = open_export("actigraph", path)
     assert reading.spec["accel"].rate_hz == 30
@@ -236,3 +247,12 @@ def test_a_time_that_is_none_is_refused(tmp_path: Path, open_export):
     rows = ["Timestamp,axis1,axis2,axis3", "soon,1,2,3"]
     with pytest.raises(DataError, match=r"p1\.csv: a time is none: .*soon"):
         open_export("actigraph", write_csv(tmp_path / "p1.csv", rows))
+
+
+def test_files_of_a_person_have_one_clock(tmp_path: Path, open_export):
+    (tmp_path / "anna").mkdir()
+    write_csv(tmp_path / "anna" / "a.csv", ["1,2,3"] * 40)
+    log = b"".join(seconds_of(10))
+    write_gt3x(tmp_path / "anna" / "b.gt3x", log, lines="TimeZone: 02:00:00\n")
+    with pytest.raises(DataError, match="anna: one file has the clock 'local', another 'utc'"):
+        open_export("actigraph", tmp_path)

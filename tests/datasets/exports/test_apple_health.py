@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -161,3 +163,34 @@ def test_windows_too_short_for_every_sensor_are_refused(tmp_path: Path, open_exp
         open_export("apple_health", path, window_s=10.0)
     with pytest.raises(ConfigError, match=r"apple_health: .* does not exist; in the app Health"):
         open_export("apple_health", tmp_path / "none.zip")
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from sensor2llm.datasets.catalogue import open_source
+from sensor2llm.signals.reader_options import SourceOptions
+reading = open_source("apple_health", Path(sys.argv[1]), SourceOptions())
+print(sum(1 for _ in reading.windows))
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process' peak is read from /proc")
+def test_memory_does_not_grow_with_the_export(tmp_path: Path):
+    day = "".join(heart(i / 2, 60 + i % 50) for i in range(2 * 900))
+    peaks_mb = []
+    for days in (1, 28):
+        path = tmp_path / f"{days}.xml"
+        with path.open("w", encoding="utf-8") as file:
+            file.write(HEAD)
+            file.writelines(day.replace("2024-05-01", f"2024-06-{i + 1:02d}") for i in range(days))
+            file.write("</HealthData>")
+        run = subprocess.run(
+            [sys.executable, "-c", PEAK, path], check=True, capture_output=True, text=True
+        )
+        windows, peak_kb = map(int, run.stdout.split())
+        assert windows == 15 * days
+        peaks_mb.append(peak_kb / 1024)
+    assert peaks_mb[1] < 300
+    assert peaks_mb[1] - peaks_mb[0] < 30

@@ -106,6 +106,18 @@ def test_a_broken_block_is_left_out_and_counted(tmp_path: Path, open_export):
     assert reading.ledger["blocks"].dropped == {"with a wrong checksum, or without a time": 2}
 
 
+def test_a_block_whose_date_is_none_is_left_out_and_counted(tmp_path: Path, open_export):
+    blocks = packed_blocks(20)
+    row = np.frombuffer(blocks[19], BLOCK).copy()
+    row["time"] &= ~np.uint32(15 << 22)  # the month 0
+    row["checksum"] = 0
+    row["checksum"] = -int(row.view("<u2").sum(dtype=np.uint32)) & 0xFFFF
+    path = write_cwa(tmp_path / "a.cwa", [*blocks[:19], row.tobytes()])
+    reading, windows = open_export("axivity", path)
+    assert len(windows) == 2
+    assert reading.ledger["samples"].dropped["without a value or a time"] == 120
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
@@ -162,6 +174,13 @@ def test_epochs_that_were_imputed_are_missing(tmp_path: Path, open_export):
     reading, windows = open_export("axivity", tmp_path / "p1.csv")
     assert [w.signals["enmo"][0, 0] for w in windows] == [0, 40]
     assert reading.ledger["samples"].changed["that were imputed, taken as missing"] == 10
+
+
+def test_epochs_without_a_start_are_refused(tmp_path: Path, open_export):
+    head = "acceleration (mg) - 2014-12-48 10:00:00 - 2014-12-15 09:59:55 - sampleRate = 5 seconds"
+    (tmp_path / "p1.csv").write_text(f"{head},imputed\n1,0\n")
+    with pytest.raises(DataError, match=r"p1\.csv: its first line has the start '2014-12-48 10:00"):
+        open_export("axivity", tmp_path / "p1.csv")
 
 
 def test_a_csv_with_a_header_is_refused(tmp_path: Path, open_export):

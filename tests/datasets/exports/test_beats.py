@@ -118,3 +118,12 @@ def test_what_is_no_list_of_beats_is_refused(tmp_path: Path, open_export, name, 
 def test_windows_of_beats_have_no_length_in_seconds(tmp_path: Path, open_export):
     with pytest.raises(ConfigError, match="kubios has no option --window-s; its options: --over"):
         open_export("kubios", hrm(tmp_path / "a.hrm", [800] * 60), window_s=30.0)
+
+
+def test_labels_may_lie_among_the_files(tmp_path: Path, open_export):
+    hrm(tmp_path / "anna.hrm", [800] * 60)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("start,end,label\n2008-02-08 08:50,2008-02-08 09:00,rest\n")
+    reading, windows = open_export("polar", tmp_path, labels=labels)
+    assert [(w.subject, w.label) for w in windows] == [("anna", "rest")]
+    assert reading.ledger["files"].read == 1

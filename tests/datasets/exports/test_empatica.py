@@ -91,6 +91,28 @@ def test_a_pause_of_all_sensors_starts_windows_afresh_and_is_counted(tmp_path: P
     assert changed["after a pause of all sensors, where windows start afresh"] == 1
 
 
+def test_files_of_a_person_follow_each_other_in_time_and_not_by_name(tmp_path: Path, open_export):
+    write_session(tmp_path / "anna" / "run", seconds=40, start=START + 500)
+    write_session(tmp_path / "anna" / "walk", seconds=40)
+    reading, windows = open_export("empatica", tmp_path)
+    assert [w.start_s - START for w in windows] == [0, 500]
+    assert "with an earlier time stamp than one before" not in reading.ledger["samples"].dropped
+    write_session(tmp_path / "anna" / "stand", seconds=40, start=START + 20)
+    message = r"anna: anna/walk/BVP\.csv and anna/stand/BVP\.csv have 'wrist_bvp' at one time; give"
+    with pytest.raises(DataError, match=message):
+        open_export("empatica", tmp_path)
+
+
+def test_a_person_may_have_several_zips(tmp_path: Path, open_export):
+    (tmp_path / "all" / "anna").mkdir(parents=True)
+    for name, start in (("a", START + 500), ("b", START)):
+        session = write_session(tmp_path / name, seconds=40, start=start)
+        with zipfile.ZipFile(tmp_path / "all" / "anna" / f"{name}.zip", "w") as archive:
+            archive.write(session / "EDA.csv", "EDA.csv")
+    _, windows = open_export("empatica", tmp_path / "all")
+    assert [(w.subject, w.start_s - START) for w in windows] == [("anna", 0), ("anna", 500)]
+
+
 def test_overlap_and_length_are_options(tmp_path: Path, open_export):
     folder = write_session(tmp_path / "anna")
     _, windows = open_export("empatica", folder, window_s=10.0, overlap=0.5)
@@ -104,7 +126,9 @@ def test_long_recordings_are_cut_in_pieces_to_the_same_windows(
 ):
     folder = write_session(tmp_path / "anna")
     _, whole = open_export("empatica", folder, window_s=5.0, overlap=0.2)
-    monkeypatch.setattr("sensor2llm.datasets.exports.samples.cutting.PIECE_SAMPLES", 64 * 12)
+    for name, samples in (("PIECE", 64 * 12), ("MAPPED", 2000)):
+        cutting = f"sensor2llm.datasets.exports.samples.cutting.{name}_SAMPLES"
+        monkeypatch.setattr(cutting, samples)
     _, cut = open_export("empatica", folder, window_s=5.0, overlap=0.2)
     assert [w.start_s for w in cut] == [w.start_s for w in whole]
     for one, other in zip(cut, whole, strict=True):
@@ -217,6 +241,18 @@ def test_a_truncated_zip_is_refused(tmp_path: Path, open_export):
     raw[200:260] = bytes(60)
     path.write_bytes(raw)
     with pytest.raises(DataError, match=r"anna\.zip is damaged \(.*\); export it again"):
+        open_export("empatica", path)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path: Path, open_export):
+    path = tmp_path / "anna.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("EDA.csv", f"{START}\n4\n0.1\n")
+    raw = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        raw[raw.index(mark) + place] |= 1
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"anna\.zip is encrypted; unpack it"):
         open_export("empatica", path)
 
 

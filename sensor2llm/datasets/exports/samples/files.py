@@ -24,7 +24,7 @@ class ExportFile:
 
     person: str
     name: str
-    """Its path within the export, with slashes."""
+    """Its path within the export, with slashes; a zip in a folder counts as one."""
     path: Path
     """The file, or the zip that holds it."""
     entry: str | None = None
@@ -85,6 +85,7 @@ def find_files(
     *,
     by_file: bool,
     folders: Sequence[str] = (),
+    labels: Path | None = None,
 ) -> list[ExportFile]:
     """List the files of an export that are wanted, in order of people and names.
 
@@ -95,11 +96,13 @@ def find_files(
         ledger: Counts the files that are read, and those that are not.
         by_file: Whether a file is a recording, and names a person where no folder does.
         folders: Names of folders that every such export has; they name nobody.
+        labels: The table of labels, which may lie among them.
 
     Raises:
         DataError: If there is no such file.
     """
     files = [file for file in _all_files(root, by_file, folders) if not _is_clutter(file.name)]
+    files = [file for file in files if labels is None or not _is_same(file.path, labels)]
     those = [file for file in files if wanted(file.name.lower())]
     ledger.read("files", len(files))
     ledger.keep("files", len(those))
@@ -110,13 +113,18 @@ def find_files(
     return sorted(those, key=lambda file: (file.person, file.name))
 
 
+def _is_same(path: Path, other: Path) -> bool:
+    return path.name == other.name and path.resolve() == other.resolve()
+
+
 def _is_clutter(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
 
 
 def _all_files(root: Path, by_file: bool, folders: Sequence[str]) -> Iterator[ExportFile]:
     if root.is_file():
-        yield from _one(root, root.stem, root.name)
+        is_zip = root.suffix.lower() == ".zip"
+        yield from _one(root, root.stem, "" if is_zip else root.name)
         return
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name = path.relative_to(root)
@@ -138,4 +146,5 @@ def _one(path: Path, person: str, name: str) -> Iterator[ExportFile]:
             f"{path.name} is no zip that can be read ({error}); export it again"
         ) from error
     for entry in entries:
-        yield ExportFile(person=person, name=entry, path=path, entry=entry)
+        inside = f"{name}/{entry}" if name else entry
+        yield ExportFile(person=person, name=inside, path=path, entry=entry)

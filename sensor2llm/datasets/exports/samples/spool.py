@@ -8,6 +8,7 @@ import shutil
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
@@ -26,10 +27,11 @@ OTHER_SOURCE = "of other sources than the one with most records"
 # Earlier than 1970, or later than year 2100: no clock of a sensor is there.
 _LATEST_S = 4.1e9
 _SCAN = 1_000_000
+_SUFFIXES = (".times", ".values")
 
 
 class StreamKey(NamedTuple):
-    """Name a stream of samples: whose, of which sensor, from which recorder."""
+    """Name a stream of samples: whose, of which sensor, from which recorder or file."""
 
     person: str
     sensor: str
@@ -51,12 +53,12 @@ class Spool:
         self.clocks: dict[str, Clock] = {}
         """The clock of each person's recordings."""
 
-    def add(self, person: str, samples: Samples) -> None:
-        """Write samples down: measured ones, in the order of their times.
+    def add(self, person: str, samples: Samples, file_name: str) -> None:
+        """Write samples of a file down: measured ones, in the order of their times.
 
         Raises:
             SpecError: For values that their unit cannot have.
-            DataError: For two people of one name whose clocks differ.
+            DataError: For files of one person whose clocks differ.
         """
         sensor = self._sensors[samples.sensor]
         clock = self.clocks.setdefault(person, samples.clock)
@@ -71,7 +73,7 @@ class Spool:
         values = possible_values(person, values, modality, self._ledger)
         there = np.isfinite(values).any(axis=0) & (np.abs(times_s) < _LATEST_S)
         self._leave_out(int((~there).sum()), NO_VALUE)
-        key = StreamKey(person, samples.sensor, samples.source)
+        key = StreamKey(person, samples.sensor, samples.source if sensor.sort else file_name)
         times_s, values = times_s[there], values[:, there]
         if not sensor.sort:
             times_s, values = self._forward(key, times_s, values)
@@ -127,11 +129,11 @@ class Spool:
         keys = [key for key in self._files if key[:2] == (person, name)]
         if sensor.kind == "total":
             keys = self._largest(keys)
-        for key in keys:
-            self._refuse_jump(key)
         channels = len(sensor.channels)
+        if not sensor.sort:
+            return self._joined(keys, channels)
         parts = [_open(self._files[key], channels) for key in keys]
-        if len(parts) == 1 and (not sensor.sort or _is_sorted(parts[0].times_s)):
+        if len(parts) == 1 and _is_sorted(parts[0].times_s):
             return self._files[keys[0]]
         times_s = np.concatenate([part.times_s for part in parts])
         order = np.argsort(times_s, kind="stable")
@@ -143,6 +145,30 @@ class Spool:
         path = self._folder / f"{len(self._files)}-{len(self._streams)}"
         _write(path, times_s[order], values[order], "wb")
         return path
+
+    def _joined(self, keys: list[StreamKey], channels: int) -> Path:
+        """Lay the files of a person after each other, in order of time."""
+        for key in keys:
+            self._refuse_jump(key)
+        ends = {}
+        for key in keys:
+            times_s = _open(self._files[key], channels).times_s
+            ends[key] = (float(times_s[0]), float(times_s[-1]))
+        keys = sorted(keys, key=lambda key: ends[key])
+        for one, other in pairwise(keys):
+            if ends[other][0] <= ends[one][1]:
+                raise DataError(
+                    f"{one.person}: {one.source} and {other.source} have {one.sensor!r} at one "
+                    "time; give each a folder of its own, as another person or place"
+                )
+        for key in keys[1:]:
+            for suffix in _SUFFIXES:
+                with (
+                    self._files[keys[0]].with_suffix(suffix).open("ab") as whole,
+                    self._files[key].with_suffix(suffix).open("rb") as part,
+                ):
+                    shutil.copyfileobj(part, whole)
+        return self._files[keys[0]]
 
     def _refuse_jump(self, key: StreamKey) -> None:
         earlier, stay = self._earlier[key], self._counts[key]
@@ -160,14 +186,16 @@ class Spool:
 
 
 def _write(path: Path, times_s: np.ndarray, values: np.ndarray, mode: str) -> None:
-    for suffix, array, kind in ((".times", times_s, "<f8"), (".values", values, "<f4")):
+    for suffix, array, kind in zip(_SUFFIXES, (times_s, values), ("<f8", "<f4"), strict=True):
         with path.with_suffix(suffix).open(mode) as file:
             file.write(np.ascontiguousarray(array, kind).tobytes())
 
 
 def _open(path: Path, channels: int) -> Stream:
-    times_s = np.memmap(path.with_suffix(".times"), "<f8", mode="r")
-    values = np.memmap(path.with_suffix(".values"), "<f4", mode="r")
+    times_s, values = (
+        np.memmap(path.with_suffix(suffix), kind, mode="r")
+        for suffix, kind in zip(_SUFFIXES, ("<f8", "<f4"), strict=True)
+    )
     return Stream(times_s, values.reshape(-1, channels))
 
 

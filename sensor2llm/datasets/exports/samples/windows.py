@@ -47,11 +47,12 @@ def read_device(device: Device, path: Path, options: SourceOptions) -> Reading:
     ledger = Ledger()
     spool = Spool(dict(device.sensors), ledger)
     files = find_files(
-        path, device.wanted, device.expected, ledger, by_file=device.by_file, folders=device.folders
-    )
+        path, device.wanted, device.expected, ledger, by_file=device.by_file,
+        folders=device.folders, labels=options.labels,
+    )  # fmt: skip
     for file in files:
         for samples in device.read(file, ledger):
-            spool.add(file.person, samples)
+            spool.add(file.person, samples, file.name)
     if not spool.people:
         sensors = ", ".join(device.sensors)
         raise DataError(f"{path}: {len(files)} files of {device.name} hold none of {sensors}")
