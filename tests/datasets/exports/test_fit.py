@@ -14,13 +14,6 @@ CODES = {UINT8: "B", UINT16: "H", UINT32: "I", ENUM: "B"}
 CRC = (0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
        0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400)  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("fitdecode")
-
-
-@pytest.fixture
-def fitdecode():
-    return pytest.importorskip("fitdecode")
-
 
 def crc(raw: bytes) -> int:
     value = 0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensor2llm.datasets.exports.samples.device import Sensor, Stream
+from sensor2llm.datasets.exports.samples.device import Sensor, SensorStream
 from sensor2llm.datasets.exports.samples.grid import bridged_s, cut_recording
 from sensor2llm.datasets.exports.samples.spool import read_parts
 from sensor2llm.datasets.heart.beat_intervals import beat_windows
@@ -24,7 +24,7 @@ AFTER_PAUSE = "after a pause of all sensors, where windows start afresh"
 NOT_TIMED = "where no sensor with a clock of its own measured"
 
 Span = tuple[float, float]
-OpenStreams = Callable[[], Mapping[str, Stream]]
+OpenStreams = Callable[[], Mapping[str, SensorStream]]
 
 
 class _Piece(NamedTuple):
@@ -94,7 +94,7 @@ class StreamCutter:
         leave_out(self.ledger, outside, NOT_TIMED)
 
     def _stretches(
-        self, streams: Mapping[str, Stream], timed: Sequence[str]
+        self, streams: Mapping[str, SensorStream], timed: Sequence[str]
     ) -> tuple[list[Span], float]:
         """Give from when to when any sensor measured without a pause, and the shortest bridge."""
         rates = {name: float(self.spec[name].rate_hz or 1.0) for name in timed}
@@ -148,7 +148,7 @@ def _union(spans: list[Span], gap_s: float) -> list[Span]:
     return union
 
 
-def _times(streams: Mapping[str, Stream], begin_s: float, next_s: float) -> np.ndarray:
+def _times(streams: Mapping[str, SensorStream], begin_s: float, next_s: float) -> np.ndarray:
     """Give the times of all sensors' samples from one moment up to below another, in order."""
     times = []
     for stream in streams.values():

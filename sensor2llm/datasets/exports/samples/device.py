@@ -47,7 +47,7 @@ class Sensor:
         return Modality(name=name, channels=channels, steps=steps, rate_hz=rate_hz)
 
 
-class Stream(NamedTuple):
+class SensorStream(NamedTuple):
     """Hold all samples of one person's sensor, in order of time; the arrays are files."""
 
     times_s: np.memmap

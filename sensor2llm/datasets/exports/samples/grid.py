@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float32
 
-from sensor2llm.datasets.exports.samples.device import EVENTS, Sensor, Stream
+from sensor2llm.datasets.exports.samples.device import EVENTS, Sensor, SensorStream
 from sensor2llm.signals.resample import resample_irregular
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Annotation, Recording, Track
@@ -46,7 +46,7 @@ def bridged_s(sensor: Sensor, rate_hz: float) -> float:
 
 def cut_recording(
     person: str,
-    streams: Mapping[str, Stream],
+    streams: Mapping[str, SensorStream],
     sensors: Mapping[str, Sensor],
     spec: SignalSpec,
     span: tuple[float, float],
@@ -76,7 +76,7 @@ def cut_recording(
 
 
 def _interpolated(
-    stream: Stream, begin_s: float, end_s: float, rate_hz: float, steps: int, gap_s: float
+    stream: SensorStream, begin_s: float, end_s: float, rate_hz: float, steps: int, gap_s: float
 ) -> Float32[np.ndarray, "channel step"] | None:
     times = stream.times_s
     # The samples beside the stretch too: values between two samples are interpolated.
@@ -92,7 +92,7 @@ def _interpolated(
 
 
 def _totals(
-    stream: Stream, begin_s: float, end_s: float, rate_hz: float, steps: int, gap_s: float
+    stream: SensorStream, begin_s: float, end_s: float, rate_hz: float, steps: int, gap_s: float
 ) -> Float32[np.ndarray, "channel step"] | None:
     """Add up what was counted in each step; a step of a pause that is bridged has none."""
     times = stream.times_s

@@ -66,7 +66,7 @@ class LabelInterval:
     person: str | None
 
 
-class LabelIntervals:
+class ExportLabels:
     """Hold the intervals of a table, and give those of a person."""
 
     def __init__(self, name: str, intervals: list[LabelInterval]) -> None:
@@ -116,7 +116,7 @@ class LabelIntervals:
                 longest = (note, row)
 
 
-def read_intervals(path: Path) -> LabelIntervals:
+def read_intervals(path: Path) -> ExportLabels:
     """Read a table of intervals.
 
     Raises:
@@ -144,7 +144,7 @@ def read_intervals(path: Path) -> LabelIntervals:
         intervals.append(LabelInterval(row, start, end, cells["label"], person))
     if not intervals:
         raise DataError(f"{path.name} has no interval; expected rows such as '{EXAMPLE},…,walking'")
-    return LabelIntervals(path.name, intervals)
+    return ExportLabels(path.name, intervals)
 
 
 def _moment(text: str, where: str) -> Moment:

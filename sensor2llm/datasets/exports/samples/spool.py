@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensor2llm.datasets.exports.samples.device import Clock, Samples, Sensor, Stream
+from sensor2llm.datasets.exports.samples.device import Clock, Samples, Sensor, SensorStream
 from sensor2llm.datasets.motion.motion_tables import EARLIER, in_order, leave_out
 from sensor2llm.datasets.published import possible_values
 from sensor2llm.errors import DataError
@@ -114,7 +114,7 @@ class Spool:
         names = {key.sensor for key in self._files if key.person == person}
         return [name for name in self._sensors if name in names]
 
-    def stream(self, person: str, name: str) -> Stream:
+    def stream(self, person: str, name: str) -> SensorStream:
         """Give a person's samples of a sensor in order of time.
 
         Raises:
@@ -191,12 +191,12 @@ def _write(path: Path, times_s: np.ndarray, values: np.ndarray, mode: str) -> No
             file.write(np.ascontiguousarray(array, kind).tobytes())
 
 
-def _open(path: Path, channels: int) -> Stream:
+def _open(path: Path, channels: int) -> SensorStream:
     times_s, values = (
         np.memmap(path.with_suffix(suffix), kind, mode="r")
         for suffix, kind in zip(_SUFFIXES, ("<f8", "<f4"), strict=True)
     )
-    return Stream(times_s, values.reshape(-1, channels))
+    return SensorStream(times_s, values.reshape(-1, channels))
 
 
 def read_parts(times_s: np.memmap) -> Iterator[np.ndarray]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.datasets.exports.samples.cutting import StreamCutter
-from sensor2llm.datasets.exports.samples.device import Device, Sensor, Stream
+from sensor2llm.datasets.exports.samples.device import Device, Sensor, SensorStream
 from sensor2llm.datasets.exports.samples.files import find_files
 from sensor2llm.datasets.exports.samples.grid import observed_rate_hz
-from sensor2llm.datasets.exports.samples.intervals import LabelIntervals, read_intervals
+from sensor2llm.datasets.exports.samples.intervals import ExportLabels, read_intervals
 from sensor2llm.datasets.exports.samples.spool import Spool
 from sensor2llm.datasets.motion.motion_tables import leave_out
 from sensor2llm.errors import DataError
@@ -111,7 +111,7 @@ def _windows(
     spool: Spool,
     sensors: Mapping[str, Sensor],
     spec: SignalSpec,
-    labels: LabelIntervals | None,
+    labels: ExportLabels | None,
     overlap: float,
     ledger: Ledger,
 ) -> Iterator[Window]:
@@ -152,7 +152,7 @@ def _holding(notes: Sequence[Annotation], window: Window, window_s: float | None
     }
 
 
-def _nowhere(labels: LabelIntervals, spool: Spool) -> DataError:
+def _nowhere(labels: ExportLabels, spool: Spool) -> DataError:
     """Say that no window has a label, and where the recordings and the labels lie."""
     person = spool.people[0]
     times = [spool.stream(person, name).times_s for name in spool.sensors_of(person)]
@@ -166,5 +166,5 @@ def _nowhere(labels: LabelIntervals, spool: Spool) -> DataError:
     )
 
 
-def _open_streams(spool: Spool, person: str, names: Sequence[str]) -> dict[str, Stream]:
+def _open_streams(spool: Spool, person: str, names: Sequence[str]) -> dict[str, SensorStream]:
     return {name: spool.stream(person, name) for name in names}
