@@ -24,6 +24,7 @@ from research.llm_ablation.training import LLMS, Bench, chunks, spread, train
 from sensor2llm.evaluation.question_evaluation import other_people
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import QUESTION_ANSWERING, TaskMix
+from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.signals.questions.checking import Verdict
 from sensor2llm.signals.questions.questions import frequent_answer, most_frequent_answers
@@ -118,9 +119,8 @@ class QuestionsPart:
         bench, train_items = self.bench, self.asked("train", style).known
         model = bench.untrained(llm, tasks=TASKS, objective="answer")
         at = self._at("train")[train_items.at]
-        source = BatchSource(
-            bench.rows("train"), at, QUESTION_ANSWERING, requests=train_items.requests
-        )
+        requests = RequestTable.build(train_items.requests)
+        source = BatchSource(bench.rows("train"), at, QUESTION_ANSWERING, requests=requests)
         identity = {"part": "questions", "style": style, "items": len(train_items)}
         run = self._file(style, llm).with_suffix("")
         cost = train(model, [source], bench.recipe.loop, run, identity)

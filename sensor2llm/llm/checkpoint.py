@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -111,12 +111,24 @@ def read_model(
     return model if quantization or device_map else model.to(device)
 
 
-def refuse_quantised(name: str, quantization: str) -> NoReturn:
-    """Say that a GGUF file is not quantised once more."""
-    raise ModelError(
-        f"'{name}' comes quantised, as a GGUF file; leave out the quantization '{quantization}', "
-        "or give unquantised weights"
-    )
+def check_options(name: str, gguf_as: str | None, spreads_random: bool) -> None:
+    """Check that a language model can be loaded as it is asked for.
+
+    Args:
+        name: what a person typed.
+        gguf_as: the quantization of what is a GGUF file; None for none.
+        spreads_random: whether weights that are drawn would be spread over devices.
+
+    Raises:
+        ModelError: a GGUF file is to be quantised once more, or drawn weights are to be spread.
+    """
+    if gguf_as:
+        raise ModelError(
+            f"'{name}' comes quantised, as a GGUF file; leave out the quantization '{gguf_as}', "
+            "or give unquantised weights"
+        )
+    if spreads_random:
+        raise ModelError(f"'{name}' with random weights lies on one device; give no device map")
 
 
 def _quantization(quantization: str, dtype: torch.dtype) -> Any:

@@ -21,12 +21,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.artefacts.hub import offline_if_unreachable
-from sensor2llm.errors import ModelError
 from sensor2llm.llm.catalogue.location import locate
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
     cached_folder,
     check_kind,
+    check_options,
     choose_dtype,
     draw_model,
     explained,
@@ -34,7 +34,6 @@ from sensor2llm.llm.checkpoint import (
     quiet,
     read_model,
     read_tokenizer,
-    refuse_quantised,
 )
 from sensor2llm.llm.checks import identity
 from sensor2llm.llm.checks.causality import refuse_unfit
@@ -147,10 +146,8 @@ class FrozenLLM:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         kind = choose_dtype(dtype, place)
         location = locate(name, weights=not random_weights)
-        if location.is_gguf and quantization:
-            refuse_quantised(name, quantization)
-        if random_weights and device_map:
-            raise ModelError(f"'{name}' with random weights lies on one device; give no device map")
+        gguf_as = quantization if location.is_gguf else None
+        check_options(name, gguf_as, spreads_random=random_weights and device_map is not None)
         source = location.source
         offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
         with explained(name), quiet(), offline:

@@ -24,6 +24,8 @@ from sensor2llm.llm.tuning.recomputation import replaced
 
 MOST_LOGITS = 2**25
 """Logits that are computed at once; of more places, in parts."""
+MOST_TRAINED_LOGITS = 2**27
+"""The same where gradients are taken: the backward pass computes parts once more."""
 MOST_FLOATS = 2**22
 """Logits that are held as float32 at once beside their own type."""
 
@@ -109,7 +111,8 @@ class ModelRunner:
 
     def fits_whole(self, batch: int, places: int) -> bool:
         """Say whether the logits of so many places are computed at once."""
-        return batch * places * self.vocabulary <= MOST_LOGITS or not self.splits_head
+        most = MOST_TRAINED_LOGITS if torch.is_grad_enabled() else MOST_LOGITS
+        return batch * places * self.vocabulary <= most or not self.splits_head
 
     def log_probs(
         self,

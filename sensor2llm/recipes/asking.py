@@ -20,6 +20,7 @@ from sensor2llm.recipes.config import (
     REGRESSION,
     TaskMix,
 )
+from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
 from sensor2llm.signals.questions.labels import label_facts
@@ -75,7 +76,7 @@ def _questions(
         items.at,
         QUESTION_ANSWERING,
         mix.weight,
-        items.requests,
+        RequestTable.build(items.requests),
         _aligned(items, part, adapter),
         second=items.second,
         unit=items.unit,
@@ -103,8 +104,8 @@ def _captions(
         facts, part.store.spec, seed=part.seed, per_window=mix.per_window, hide=mix.hide
     )
     ways = adapter.template_of(CAPTIONING).paraphrases("encoded")
-    hidden = _aligned(items, part, adapter)
-    source = BatchSource(part.rows, items.at, CAPTIONING, mix.weight, items.requests, hidden, ways)
+    hidden, asked = _aligned(items, part, adapter), RequestTable.build(items.requests)
+    source = BatchSource(part.rows, items.at, CAPTIONING, mix.weight, asked, hidden, ways)
     return source, partial(_judge_texts, items, captioning.shares, captioning.LONGEST_CAPTION)
 
 
@@ -114,7 +115,7 @@ def _numbers(
     assert target is not None  # there is a head wherever the task has a weight
     values, _ = regression.target_values(part.store, part.positions, target.name)
     there = np.flatnonzero(~np.isnan(values))
-    requests = regression.requests(values[there], target)
+    requests = RequestTable.build(regression.requests(values[there], target))
     source = BatchSource(part.rows, there, REGRESSION, mix.weight, requests)
     return source, partial(_judge_numbers, values[there], target)
 

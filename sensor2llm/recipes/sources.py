@@ -16,6 +16,7 @@ from sensor2llm.adapter.batches import (
     RequestBatch,
     hide_signals,
 )
+from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.signals.dataset import SignalBatch
 
 LONGEST = 1 << 20
@@ -56,7 +57,7 @@ class BatchSource:
     at: Int[np.ndarray, " item"]
     task: str = CLASSIFICATION
     weight: float = 1.0
-    requests: tuple[Request, ...] | None = None
+    requests: RequestTable | None = None
     hidden: Bool[np.ndarray, "item modality"] | None = None
     paraphrases: int = 1
     second: Int[np.ndarray, " item"] | None = None
@@ -119,7 +120,7 @@ class BatchSource:
     def _take(self, items: NDArray[np.int64]) -> "BatchSource":
         arrays = {n: getattr(self, n) for n in ("at", "hidden", "second", "unit")}
         taken = {n: array[items] for n, array in arrays.items() if array is not None}
-        asked = None if self.requests is None else tuple(self.requests[i] for i in items.tolist())
+        asked = None if self.requests is None else self.requests.take(items)
         weight = self.weight * len(items) / len(self)
         return replace(self, weight=weight, requests=asked, **taken)
 

@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.plots.braille import render_window
-from sensor2llm.plots.figures import plot_window
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
@@ -142,6 +141,8 @@ class ChatTerminal:
         heard = self.dialogue.heard[-1] if self.dialogue.heard else None
         if heard is None or heard.prediction is None:
             return
+        from sensor2llm.plots.figures import plot_window  # matplotlib: not for words alone
+
         label, shares = heard.prediction.label, heard.prediction.probabilities
         spec = self.dialogue.model.adapter.spec
         title = f"{label} ({shares[label]:.0%})"

@@ -1,4 +1,4 @@
-"""What `classify` and `chat` load: labels and answers come without scikit-learn and its like."""
+"""What `classify` and `chat` load: labels and answers come without what draws and counts."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from tests.verbs import llm_folder, save_adapter, save_recording
 
 # pyarrow imports pandas, and scikit-learn does, wherever it is installed.
-LATE = ("sklearn", "pandas", "scipy.signal")
+LATE = ("sklearn", "pandas", "scipy.signal", "matplotlib")
 SCRIPT = """
 import importlib, sys
 main = importlib.import_module("sensor2llm." + sys.argv[1]).main

@@ -27,6 +27,7 @@ def prompt_of(llm, rows, cached=False):
 def in_parts(monkeypatch):
     """Let the logits of two places of three rows be all that is computed at once."""
     monkeypatch.setattr(runner, "MOST_LOGITS", 6 * 300)
+    monkeypatch.setattr(runner, "MOST_TRAINED_LOGITS", 6 * 300)
     monkeypatch.setattr(runner, "MOST_FLOATS", 400)
 
 
@@ -96,8 +97,16 @@ def test_a_head_that_does_more_than_its_forward_says_is_not_split(monkeypatch):
     own = runner.ModelRunner(llm.model)
     monkeypatch.setattr(own, "logits", lambda states: states)
     assert not own.splits_head
-    monkeypatch.setattr(runner, "MOST_LOGITS", 1)
+    monkeypatch.setattr(runner, "MOST_TRAINED_LOGITS", 1)
     assert own.fits_whole(64, 200)
+
+
+def test_training_holds_more_logits_before_it_computes_parts_twice():
+    llm, batch = tiny_llm(), runner.MOST_LOGITS // (100 * tiny_llm().runner.vocabulary) + 1
+    assert llm.runner.fits_whole(batch, 100)
+    with torch.no_grad():
+        assert not llm.runner.fits_whole(batch, 100)
+        assert llm.runner.fits_whole(batch - 1, 100)
 
 
 # --- best first

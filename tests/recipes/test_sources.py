@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 
 from sensor2llm.adapter.batches import FeatureBatch, Request, RequestBatch
 from sensor2llm.errors import DataError
+from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.recipes.sources import BatchSource, hide
 from sensor2llm.recipes.task import AdapterTask, judge_labels
 from sensor2llm.signals.dataset import collate_windows
@@ -51,7 +52,7 @@ class SignalRows:
 
 def questions(count: int, weight: float = 1.0, task: str = "question_answering", **options):
     """Give items that ask about windows in reverse order."""
-    asked = tuple(Request(task, {"question": f"{i}?"}, f"{i}") for i in range(count))
+    asked = RequestTable.build(Request(task, {"question": f"{i}?"}, f"{i}") for i in range(count))
     return BatchSource(Rows(count), np.arange(count)[::-1].copy(), task, weight, asked, **options)
 
 
@@ -185,7 +186,7 @@ def test_training_draws_a_way_to_ask_and_measuring_takes_the_first():
 
 def test_signals_are_asked_and_hidden_as_features_are():
     rows = SignalRows()
-    asked = tuple(Request("captioning", answer=str(i)) for i in range(len(rows)))
+    asked = RequestTable.build(Request("captioning", answer=str(i)) for i in range(len(rows)))
     hidden = np.zeros((len(rows), 3), dtype=bool)
     hidden[2, 0] = True
     source = BatchSource(rows, np.arange(len(rows)), "captioning", 1.0, asked, hidden)
@@ -250,7 +251,7 @@ def test_a_task_without_items_is_said():
 
 def pairs(count: int, **options):
     """Give items two a unit, every third unit about two windows, with answers of many lengths."""
-    asked = tuple(
+    asked = RequestTable.build(
         Request("question_answering", {"question": "?" * (i // 2 % 7)}, f"{i}")
         for i in range(count)
     )
