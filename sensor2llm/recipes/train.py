@@ -99,8 +99,8 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     if not process_state().is_main_process:
         return TrainedAdapter(model, store, split, result, before)
     trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
-    keep_check_windows(model, parts["validation"].rows, parts["train"].rows)
     model.adapter.trust = measure_trust(model, store, split)
+    keep_check_windows(model, parts["validation"].rows, parts["train"].rows)
     model.adapter.save_pretrained(recipe.out, {TRAINING: _summary(trained)})
     if trained.baselines:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO

@@ -13,7 +13,7 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.likeness.evidence import (
-    Evidence,
+    DeviationEvidence,
     alike_classes,
     bears_gravity,
     main_direction,
@@ -130,7 +130,7 @@ def _device(spec: SignalSpec, name: str, bearing: Sequence[str]) -> list[str]:
 
 def _looks(profile: TrainingProfile, windows: Sequence[Window]) -> str:
     """Say how many windows are unlike training, and what is most."""
-    scores, evidence = profile.scores(windows), Evidence(profile)
+    scores, evidence = profile.scores(windows), DeviationEvidence(profile)
     evidence.add(windows)
     share, checks = float(np.mean(scores > 0)), evidence.checks()
     text = f"{share:.0%} of {len(windows)} windows are unlike training".replace("%", " %", 1)
