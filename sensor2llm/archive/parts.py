@@ -204,8 +204,8 @@ def _write_part(
         for check, count in Counter(check for check in columns if check).items():
             ledger.change("windows", count, f"unlike what the adapter learned from ({check})")
         batches = parquet.ParquetFile(draft).iter_batches(_ROW_GROUP)
-        rows: Iterator[Any] = (row for batch in batches for row in batch.to_pylist())
-        finished = map(labels.finish, rows, columns)
+        stored: Iterator[dict[str, Any]] = (row for b in batches for row in b.to_pylist())
+        finished = map(labels.finish, stored, columns)
         return _write(file, _schema(names).append(pa.field("unlike", pa.string())), finished)
 
 
