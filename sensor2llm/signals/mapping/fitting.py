@@ -65,7 +65,8 @@ def fit_axes(profile: TrainingProfile, windows: Sequence[Window]) -> AxesFit:
     for name in bearing:
         device = _device(profile.spec, name, bearing)
         turns |= dict.fromkeys(device, _turn(profile, windows, name, device))
-    data_map = DataMap(turns={n: turns[n] for n in profile.spec.names if n in turns})
+    sensors = [name for name in profile.spec.names if name in turns and name in present]
+    data_map = DataMap(turns={name: turns[name] for name in sensors})
     return AxesFit(
         data_map, _looks(profile, windows), _looks(profile, list(data_map.turned(windows)))
     )
