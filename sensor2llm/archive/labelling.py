@@ -24,7 +24,7 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.batch_split import BatchSplitOnOOM
 from sensor2llm.tasks.classification import Prediction, classify
-from sensor2llm.tasks.likeness import UNKNOWN, RecordingJudge, Verdict
+from sensor2llm.tasks.likeness import UNKNOWN, LikenessVerdict, RecordingJudge
 from sensor2llm.tasks.loading import load_model
 
 SUFFIXES = (".csv", ".parquet", ".json")
@@ -160,7 +160,9 @@ class LabelRows:
                 )
             self._least = trust.calibration.least_confidence(abstain)
 
-    def rows(self, predictions: Iterable[Prediction], verdict: Verdict) -> Iterator[dict[str, Any]]:
+    def rows(
+        self, predictions: Iterable[Prediction], verdict: LikenessVerdict
+    ) -> Iterator[dict[str, Any]]:
         """Give a row a window; `verdict` is of the same windows."""
         judged = self.judge.profile is not None
         checks: Iterable[str | None] = verdict.columns if judged else repeat(None)
@@ -229,7 +231,7 @@ def tell_rows(
                      for row in some)  # fmt: skip
 
 
-def tell(name: str, ledger: Ledger, verdict: Verdict) -> None:
+def tell(name: str, ledger: Ledger, verdict: LikenessVerdict) -> None:
     """Log what became of a recording's windows, and what of them is unlike training."""
     for line in ledger.lines():
         logger.info("%s: %s", name, line)

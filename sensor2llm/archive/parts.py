@@ -31,7 +31,7 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.likeness import RecordingJudge, Verdict
+from sensor2llm.tasks.likeness import LikenessVerdict, RecordingJudge
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
 """Files that are recordings wherever they lie; a TABLE.yaml is read where it is named."""
@@ -194,7 +194,7 @@ def _write_part(
     predictions = _predictions(model, part, labelling, ledger, labels.judge)
     judged, names = labels.judge.profile is not None, model.adapter.label_names
     if not judged:
-        rows = _numbered(part, labels.rows(predictions, Verdict()))
+        rows = _numbered(part, labels.rows(predictions, LikenessVerdict()))
         return _write(file, _schema(names), rows)
     # What a recording is like is known at its end: rows wait in a file that a kill takes away.
     with tempfile.TemporaryFile(dir=folder) as draft:
@@ -204,8 +204,8 @@ def _write_part(
         for check, count in Counter(check for check in columns if check).items():
             ledger.change("windows", count, f"unlike what the adapter learned from ({check})")
         batches = parquet.ParquetFile(draft).iter_batches(_ROW_GROUP)
-        rows = (row for batch in batches for row in batch.to_pylist())
-        finished = map(labels.finish, rows, columns)
+        stored: Iterator[dict[str, Any]] = (row for b in batches for row in b.to_pylist())
+        finished = map(labels.finish, stored, columns)
         return _write(file, _schema(names).append(pa.field("unlike", pa.string())), finished)
 
 

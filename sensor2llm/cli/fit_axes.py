@@ -10,10 +10,12 @@ from pathlib import Path
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
+OPTIONS = ("map", "overlap", "json")
+
 
 def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
-    add = (parser := verb_parser("fit_axes", __doc__, ("map", "overlap", "json"))).add_argument
+    add = (parser := verb_parser("fit_axes", __doc__, OPTIONS)).add_argument
     add("adapter", help="folder, released name or hub name of an adapter")
     add("file", type=Path, help="a recording or store of the device, in which it lay one way")
     add("--map", type=str, nargs="+", default=[], help="names: SENSOR=DEVICE_SENSOR")

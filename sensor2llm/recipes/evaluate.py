@@ -23,6 +23,7 @@ from sensor2llm.evaluation.encoder_evaluation import (
 from sensor2llm.evaluation.evaluation import Evaluation, checked_split, evaluate_adapter
 from sensor2llm.evaluation.missing import summary_lines
 from sensor2llm.evaluation.trust import trust_lines
+from sensor2llm.model.acceptance import measure_check_windows
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.plots.figures import plot_confusion, plot_reliability
 from sensor2llm.recipes.evaluate_task import evaluate_task, task_text
@@ -118,6 +119,8 @@ def _calibrate(
     model.adapter.trust = measure_trust(
         model, store, split, config.batch_size, config.calibrate or ()
     )
+    if (check := model.adapter.check_windows) is not None:
+        model.adapter.check_windows = measure_check_windows(model, check.features)
     rewrite_training_data(model.adapter.parts, folder)
 
 
@@ -127,7 +130,7 @@ def _keep_earlier(metrics: dict[str, Any], path: Path) -> None:
     if not path.is_file():
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
-    same = ("llm_fingerprint", "windows", "split", "by")
+    same = ("windows", "split", "by", "labels")
     if all(earlier.get(name) == metrics[name] for name in same):
         others = {name: value for name, value in earlier.items() if name not in metrics}
         metrics |= others | {"command": earlier["command"]}

@@ -99,13 +99,19 @@ def _train(recipe: Recipe, resume: bool) -> TrainedAdapter:
     if not process_state().is_main_process:
         return TrainedAdapter(model, store, split, result, before)
     trained = TrainedAdapter(model, store, split, result, before, _baselines(model, parts, result))
-    keep_check_windows(model, parts["validation"].rows, parts["train"].rows)
-    model.adapter.trust = measure_trust(model, store, split)
+    _keep_limits(trained, parts)
     model.adapter.save_pretrained(recipe.out, {TRAINING: _summary(trained)})
     if trained.baselines:
         level = logging.WARNING if trained.baselines.is_behind else logging.INFO
         logger.log(level, trained.baselines.line())
     return trained
+
+
+def _keep_limits(trained: TrainedAdapter, parts: Mapping[str, TaskPart]) -> None:
+    """Keep in the adapter what it takes to say when it cannot, and to try another LLM."""
+    model = trained.model
+    model.adapter.trust = measure_trust(model, trained.store, trained.split)
+    keep_check_windows(model, parts["validation"].rows, parts["train"].rows)
 
 
 def _check_frozen(llm: FrozenLLM, before: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sensor2llm.signals.likeness.evidence import Evidence, FailedCheck
+from sensor2llm.signals.likeness.evidence import DeviationEvidence, FailedCheck
 from sensor2llm.signals.likeness.profile import FEWEST_WINDOWS, TrainingProfile
 from sensor2llm.signals.window import Window
 
@@ -44,7 +44,7 @@ class RecordingVerdict:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LikenessVerdict:
     """Say which windows are unlike training."""
 
     columns: list[str] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Verdict:
 class _Recording:
     """Collect one recording."""
 
-    evidence: Evidence
+    evidence: DeviationEvidence
     scores: array = field(default_factory=lambda: array("f"))
     sensors: Counter[tuple[str, ...]] = field(default_factory=Counter)
     first: list[Window] = field(default_factory=list)
@@ -115,7 +115,7 @@ class RecordingJudge:
         scores = profile.scores(windows)
         for window, score in zip(windows, scores.tolist(), strict=True):
             key = (window.subject, window.recording)
-            own = self._recordings.setdefault(key, _Recording(Evidence(profile)))
+            own = self._recordings.setdefault(key, _Recording(DeviationEvidence(profile)))
             self._order.append((own, len(own.scores)))
             own.scores.append(score)
             own.sensors[tuple(n for n in profile.spec.names if n in window.signals)] += 1
@@ -126,10 +126,10 @@ class RecordingJudge:
             few = len(own.scores) < FEWEST_WINDOWS
             own.first = [*own.first, *some] if few else []
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> LikenessVerdict:
         """Judge what went by."""
         if self.profile is None:
-            return Verdict()
+            return LikenessVerdict()
         verdicts, columns = [], {}
         for own in self._recordings.values():
             verdict, names = self._judge(own, self.profile)
@@ -137,7 +137,7 @@ class RecordingJudge:
             columns[id(own)] = names
         unjudged = sum(int(np.isnan(own.scores).sum()) for own in self._recordings.values())
         names = [columns[id(own)][place] for own, place in self._order]
-        return Verdict(names, tuple(verdicts), unjudged)
+        return LikenessVerdict(names, tuple(verdicts), unjudged)
 
     def scores(self) -> np.ndarray:
         """Give how far each window by itself is above its threshold; those that have one."""
@@ -159,11 +159,11 @@ class RecordingJudge:
             return RecordingVerdict(count, 0 if alike else count, checks), [name] * count
         names, checks = [""] * count, ()
         for place in np.flatnonzero(scores > 0).tolist():
-            evidence = Evidence(profile)
+            evidence = DeviationEvidence(profile)
             evidence.add([own.first[place]])
             names[place] = evidence.checks()[0].name
         if any(names):
-            evidence = Evidence(profile)
+            evidence = DeviationEvidence(profile)
             evidence.add([w for w, name in zip(own.first, names, strict=True) if name])
             checks = tuple(evidence.checks())
         return RecordingVerdict(count, sum(map(bool, names)), checks), names

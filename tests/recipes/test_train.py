@@ -84,6 +84,15 @@ def test_a_run_keeps_check_windows_of_validation_people(recipe, trained):
     torch.testing.assert_close(check.probabilities, scores)
 
 
+def test_a_run_keeps_what_its_windows_look_like_and_how_sure_its_labels_are(recipe, trained):
+    trust = SensorAdapter.load(recipe.out).trust
+    assert len(trust.calibration.true) == len(trained.split.validation)
+    assert trust.profile.people == len(trained.split.subjects(trained.store)["train"]) + len(
+        trained.split.subjects(trained.store)["validation"]
+    )
+    assert tuple(trained.store.spec.names) in trust.profile.thresholds
+
+
 def test_what_was_measured_on_an_accepted_llm_says_so(recipe, trained, tmp_path):
     other = shutil.copytree(recipe.llm, tmp_path / "other")
     tensors = load_file(other / "model.safetensors")

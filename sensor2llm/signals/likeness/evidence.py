@@ -1,6 +1,6 @@
 """Say in words what of a recording is not as in training: which way gravity lies, how it moves.
 
-evidence = Evidence(profile)
+evidence = DeviationEvidence(profile)
 evidence.add(windows)
 evidence.checks()[0].text
 'gravity lies along y; in training it lay along x: turn the device or map the axes'
@@ -46,7 +46,7 @@ class _Sums:
     expected: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
-class Evidence:
+class DeviationEvidence:
     """Collect how windows deviate from training; memory does not grow with them."""
 
     def __init__(self, profile: TrainingProfile) -> None:
@@ -88,7 +88,9 @@ class Evidence:
             for key, places in kinds.items()
             if key[1] != "norm"
         }
-        striking = sorted((key for key, size in sizes.items() if size > STRIKING), key=sizes.get)
+        striking = sorted(
+            (key for key, size in sizes.items() if size > STRIKING), key=sizes.__getitem__
+        )
         failed = [check for name in sensors if (check := self._gravity(name, sums, kinds))]
         turned = {check.name for check in failed}
         for modality, kind in reversed(striking or [max(sizes, key=sizes.__getitem__)]):

@@ -13,7 +13,7 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.likeness.evidence import (
-    Evidence,
+    DeviationEvidence,
     alike_classes,
     bears_gravity,
     main_direction,
@@ -65,7 +65,8 @@ def fit_axes(profile: TrainingProfile, windows: Sequence[Window]) -> AxesFit:
     for name in bearing:
         device = _device(profile.spec, name, bearing)
         turns |= dict.fromkeys(device, _turn(profile, windows, name, device))
-    data_map = DataMap(turns={n: turns[n] for n in profile.spec.names if n in turns})
+    sensors = [name for name in profile.spec.names if name in turns and name in present]
+    data_map = DataMap(turns={name: turns[name] for name in sensors})
     return AxesFit(
         data_map, _looks(profile, windows), _looks(profile, list(data_map.turned(windows)))
     )
@@ -130,7 +131,7 @@ def _device(spec: SignalSpec, name: str, bearing: Sequence[str]) -> list[str]:
 
 def _looks(profile: TrainingProfile, windows: Sequence[Window]) -> str:
     """Say how many windows are unlike training, and what is most."""
-    scores, evidence = profile.scores(windows), Evidence(profile)
+    scores, evidence = profile.scores(windows), DeviationEvidence(profile)
     evidence.add(windows)
     share, checks = float(np.mean(scores > 0)), evidence.checks()
     text = f"{share:.0%} of {len(windows)} windows are unlike training".replace("%", " %", 1)

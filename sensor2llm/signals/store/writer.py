@@ -96,6 +96,25 @@ def check_name(name: str, kind: str) -> None:
         raise DataError(f"the label {name!r} holds '<|', which begins a token; rename it")
 
 
+class _Recordings:
+    """Number people's recordings in order of appearance; those without a name are one a person."""
+
+    def __init__(self) -> None:
+        self.ids: dict[tuple[int, str], int] = {}
+
+    def number(self, person: int, name: str) -> int:
+        check_name(name, "recording")
+        return self.ids.setdefault((person, name), len(self.ids))
+
+    def meta(self, file: Path) -> dict[str, list[str]]:
+        """Give their names; where there is none, their file goes."""
+        names = [name for _, name in self.ids]
+        if any(names):
+            return {"recordings": names}
+        file.unlink()
+        return {}
+
+
 def write_arrays(
     folder: Path,
     spec: SignalSpec,
@@ -110,7 +129,7 @@ def write_arrays(
         SpecError: If a window does not fit the spec.
     """
     labels, subjects, n = _Names(label_names, "label"), _Names(None, "subject"), 0
-    recordings: dict[tuple[int, str], int] = {}
+    recordings = _Recordings()
     with ExitStack() as stack:
 
         def grow(name: str, dtype: type, shape: tuple[int, ...]) -> GrowingArray:
@@ -130,8 +149,7 @@ def write_arrays(
             present.append(np.array([name in window.signals for name in arrays]))
             label_ids.append(-1 if window.label is None else labels.number(window.label))
             subject_ids.append(person := subjects.number(str(window.subject)))
-            check_name(title := window.recording or "", "recording")
-            recording_ids.append(recordings.setdefault((person, title), len(recordings)))
+            recording_ids.append(recordings.number(person, window.recording or ""))
             starts.append(window.start_s)
             digests.append(digest_window(window))
     if n == 0:
@@ -139,13 +157,9 @@ def write_arrays(
         raise DataError(
             f"there is no window to store; are the recordings shorter than a window?{why}"
         )
-    meta = {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
-            "subjects": list(subjects.ids)}  # fmt: skip
-    names = [name for _, name in recordings]
-    if not any(names):
-        (folder / "recordings.npy").unlink()
-        return meta
-    return meta | {"recordings": names}
+    return {"n": n, "spec": spec.to_dict(), "label_names": list(labels.ids),
+            "subjects": list(subjects.ids),
+            **recordings.meta(folder / "recordings.npy")}  # fmt: skip
 
 
 def _check(window: Window, spec: SignalSpec, i: int) -> None:

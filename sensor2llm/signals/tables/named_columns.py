@@ -175,13 +175,13 @@ def table_for(
 
 
 def _propose_map(names: Sequence[str], spec: SignalSpec) -> str:
-    """Guess which sensor's columns stand for the spec's first sensor of three axes; '' for none."""
-    ours = next((m.name for m in spec.modalities if len(m.channels) == 3), None)
+    """Name a sensor of three axes in the columns, and what it may stand for; '' for none."""
+    ours = [m.name for m in spec.modalities if len(m.channels) == 3]
     for name in names:
         theirs = name.removesuffix("x").rstrip("._")
         others = {name[:-1] + axis for axis in "yz"}
         if ours and theirs and name.endswith("x") and others <= set(names):
-            return f"{ours}={theirs}"
+            return f"{ours[0]}={theirs}" if len(ours) == 1 else f"S={theirs}, S of {listed(ours)}"
     return ""
 
 

@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from sensor2llm.signals.likeness.evidence import Evidence
+from sensor2llm.signals.likeness.evidence import DeviationEvidence
 from tests.signals.likeness.profiles import changed, fresh, toy_profile, turned
 
 
 def checks(windows):
-    evidence = Evidence(toy_profile())
+    evidence = DeviationEvidence(toy_profile())
     evidence.add(windows[: len(windows) // 2])
     evidence.add(windows[len(windows) // 2 :])
     return evidence.checks()
@@ -50,4 +50,4 @@ def test_another_rhythm_is_named_by_its_frequencies():
 
 
 def test_without_windows_there_is_nothing_to_say():
-    assert Evidence(toy_profile()).checks() == []
+    assert DeviationEvidence(toy_profile()).checks() == []

@@ -100,6 +100,9 @@ def test_where_names_do_not_match_the_error_proposes_the_map(tmp_path):
     file = table(tmp_path / "walk.csv", ("wrist_accel.x", "wrist_accel.y", "wrist_accel.z"))
     with pytest.raises(DataError, match="say --map total_acc=wrist_accel"):
         list(SAME.read(file, SPEC))
+    both = SignalSpec(modalities=(*SPEC.modalities, *spec_of("gyro", "gyro_").modalities))
+    with pytest.raises(DataError, match="say --map S=wrist_accel, S of total_acc, gyro"):
+        list(SAME.read(file, both))
     store = WindowStore.write(
         tmp_path / "store", spec_of("wrist"), [Window({"wrist": VALUES}, "s")]
     )
