@@ -28,7 +28,7 @@ from sensor2llm.signals.tables.formats.described import holds_windows
 from sensor2llm.signals.tables.formats.kinds import is_array_file
 from sensor2llm.signals.tables.join.files import find_files
 from sensor2llm.signals.tables.join.intervals import LabelIntervals, read_intervals
-from sensor2llm.signals.tables.join.streams import person_streams
+from sensor2llm.signals.tables.join.streams import SensorsApart, person_streams
 from sensor2llm.signals.tables.named_columns import (
     SAME_NAMES,
     check_rate_hz,
@@ -164,14 +164,19 @@ def _table_windows(table: Table, ledger: Ledger) -> Iterator[Window]:
                 for recording in join(streams, table, ledger, labels))  # fmt: skip
         yield from _cut(cuts, table, ledger)
     else:
+        apart = SensorsApart()
         for path in find_files(table):
-            yield from _file_windows(path, table, ledger, labels)
+            yield from _file_windows(path, table, ledger, labels, apart)
     if labels is not None:
         labels.account(ledger)
 
 
 def _file_windows(
-    path: Path, table: Table, ledger: Ledger, labels: LabelIntervals | None
+    path: Path,
+    table: Table,
+    ledger: Ledger,
+    labels: LabelIntervals | None,
+    apart: SensorsApart,
 ) -> Iterator[Window]:
     if table.rows_are_windows:
         yield from array_windows(path, wide_arrays(path, table), table, ledger)
@@ -181,13 +186,15 @@ def _file_windows(
         yield from npz_windows(path, table, ledger)
     else:
         rows = read_rows(path, table, ledger)
+        apart.see(rows)
         yield from _cut(recordings(rows, table, ledger, labels), table, ledger)
 
 
 def _cut(cuts: Iterator[Recording], table: Table, ledger: Ledger) -> Iterator[Window]:
     for recording in cuts:
-        options = {"overlap": table.overlap, "exclude": table.exclude, "ledger": ledger}
-        yield from segment(recording, table.spec, **options)
+        yield from segment(
+            recording, table.spec, overlap=table.overlap, exclude=table.exclude, ledger=ledger
+        )
 
 
 def _named(

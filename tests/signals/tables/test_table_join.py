@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError, SpecError
-from tests.signals.tables.tables import read, windows
+from sensor2llm.signals.tables.windows import read_windows
+from tests.signals.tables.tables import describe, read, windows
 
 ACCEL, GYRO = 50.0, 20.0
 # Both sensors measure the time itself, so that a window shows whether they were put together right.
@@ -286,3 +287,30 @@ def test_a_label_may_stand_in_the_path(tmp_path: Path):
         windows(tmp_path, **one | {"label": {"file": "(run)"}})
     with pytest.raises(SpecError, match=r"label must be one of \{column: NAME\}"):
         windows(tmp_path, **one | {"label": {"path": "x"}})
+
+
+def test_sensors_in_files_that_are_not_joined_are_told(tmp_path: Path, caplog):
+    series(tmp_path / "p1_acc.csv", ACCEL)
+    text = (tmp_path / "p1_acc.csv").read_text().replace("t,x", "t,turn")
+    (tmp_path / "p1_gyr.csv").write_text(text)
+    modalities = {
+        name: {"rate_hz": ACCEL, "columns": {column: "1"}, "optional": True}
+        for name, column in (("accel", "x"), ("gyro", "turn"))
+    }
+    one = DEVICES | {"files": "*.csv", "modalities": modalities}
+    with caplog.at_level(logging.WARNING):
+        found = windows(tmp_path, **one)
+    assert [sorted(w.signals) for w in found] == [["accel"]] * 4 + [["gyro"]] * 4
+    assert "p1_acc.csv has accel and p1_gyr.csv has gyro of p1 at the same time" in caplog.text
+
+
+def test_joined_files_are_cut_for_an_adapter_too(tmp_path: Path):
+    devices(tmp_path)
+    spec = read(tmp_path, **DEVICES)[0].spec
+    notes(tmp_path, "0,8,walking")
+    path = describe(tmp_path, **DEVICES | {"annotations": NOTES | {"subject": {"value": "p1"}}})
+    found = list(read_windows(path, spec.subset(["gyro", "accel"])).windows)
+    assert [(w.subject, w.label, w.start_s) for w in found] == [
+        ("p1", None, start) for start in (0, 2, 4, 6)
+    ]
+    check_together(found)

@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,12 +41,44 @@ def person_streams(table: Table, ledger: Ledger) -> Iterator[list[Stream]]:
         people: dict[str, dict[int, list[TableRows]]] = defaultdict(lambda: defaultdict(list))
         for i, path in group:
             for rows in _by_person(read_rows(path, parts[i], ledger)):
-                check_forward(rows, np.arange(len(rows.times_s)), parts[i])
+                check_forward(rows, slice(0, len(rows.times_s)), parts[i])
                 people[str(rows.subjects[0])][i].append(rows)
         for person, sources in people.items():
             streams = [Stream(_in_order(rows), parts[i]) for i, rows in sorted(sources.items())]
             _tell(person, streams, [part for i, part in enumerate(parts) if i not in sources])
             yield streams
+
+
+class SensorsApart:
+    """Warn where two files hold different sensors of one person at the same time.
+
+    Each is cut on its own, so that every window lacks half of the sensors: as files of their own
+    modalities they would be joined.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, TableRows] = {}
+        self._told = False
+
+    def see(self, rows: TableRows) -> None:
+        """Compare a file with the one before it of the same person."""
+        person = str(rows.subjects[0])
+        before = self._before.get(person)
+        # Only what the comparison needs stays in memory.
+        self._before[person] = replace(
+            rows.part(np.array([0, -1])),
+            values={name: rows.values[name][:, :0] for name in rows.values},
+        )
+        if self._told or before is None or set(before.values) & set(rows.values):
+            return
+        if before.times_s[0] <= rows.times_s[-1] and rows.times_s[0] <= before.times_s[-1]:
+            self._told = True
+            logger.warning(
+                "%s has %s and %s has %s of %s at the same time, and no window has both: give each "
+                "modality its own files: and they are joined",
+                before.path.name, ", ".join(before.values), rows.path.name, ", ".join(rows.values),
+                person,
+            )  # fmt: skip
 
 
 def _by_person(rows: TableRows) -> Iterator[TableRows]:
