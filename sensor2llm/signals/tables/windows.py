@@ -181,6 +181,11 @@ def _file_windows(
     if table.rows_are_windows:
         yield from array_windows(path, wide_arrays(path, table), table, ledger)
     elif is_array_file(path) and holds_windows(path, table):
+        if labels is not None:
+            raise DataError(
+                f"{path.name} holds ready windows, and annotations are for rows: write the labels "
+                "beside the windows, and name them by label"
+            )
         if path.suffix == ".npz":
             table.spec.check_compatible(npz_spec(path, table.spec))
         yield from npz_windows(path, table, ledger)

@@ -5,6 +5,9 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -243,6 +246,27 @@ def test_empaticas_files_begin_with_a_start_and_a_rate(tmp_path: Path):
     assert [w.start_s for w in found] == [START_S, START_S + 5]
     assert set(found[0].signals) == {"acc", "eda"}
     assert found[0].signals["acc"][2].mean() == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["walk.parquet", "walk.feather", "walk.xlsx"])
+def test_columns_of_other_formats(tmp_path: Path, name):
+    when = [MORNING + datetime.timedelta(seconds=float(t)) for t in TIMES]
+    cells = {"when": when, **dict(zip("xyz", GRAVITY.tolist(), strict=True)), "task": ["sit"] * 500}
+    if name.endswith("xlsx"):
+        openpyxl = pytest.importorskip("openpyxl")
+        pytest.importorskip("python_calamine")
+        book = openpyxl.Workbook()
+        for row in [list(cells), *zip(*cells.values(), strict=True)]:
+            book.active.append(row)
+        book.save(tmp_path / name)
+    elif name.endswith("feather"):
+        pyarrow.feather.write_feather(pa.table(cells), str(tmp_path / name))
+    else:
+        pq.write_table(pa.table(cells), tmp_path / name)
+    draft = draft_description([tmp_path], tmp_path)
+    plain = yaml.safe_load(draft.text)
+    assert (plain["time"], plain["label"]) == ({"column": "when", "unit": "iso"}, "task")
+    assert [w.label for w in read_all(tmp_path, draft)] == ["sit", "sit"]
 
 
 def test_windows_in_arrays(tmp_path: Path):

@@ -314,3 +314,35 @@ def test_joined_files_are_cut_for_an_adapter_too(tmp_path: Path):
         ("p1", None, start) for start in (0, 2, 4, 6)
     ]
     check_together(found)
+
+
+def test_labels_may_stand_in_the_rows_of_one_device(tmp_path: Path):
+    devices(tmp_path)
+    lines = (tmp_path / "p1_gyr.csv").read_text().splitlines()
+    labelled = [lines[0] + ",what", *(line + ",sitting" for line in lines[1:])]
+    (tmp_path / "p1_gyr.csv").write_text("\n".join(labelled) + "\n")
+    found = windows(tmp_path, **DEVICES | {"label": "what"})
+    assert [w.label for w in found] == ["sitting"] * 4
+    check_together(found)
+    with pytest.raises(
+        DataError, match="no file of any sensor has the column 'which' of the label"
+    ):
+        windows(tmp_path, **DEVICES | {"label": "which"})
+
+
+def test_annotations_are_for_rows(tmp_path: Path):
+    notes(tmp_path, "0,8,walking")
+    np.savez(tmp_path / "d.npz", accel=np.zeros((2, 1, 100)))
+    one = DEVICES | {"files": "d.npz", "time": None, "annotations": NOTES | {"unit": "s"},
+                     "modalities": {"accel": {"rate_hz": ACCEL, "columns": {"x": "1"}}},
+                     "subject": {"value": "me"}}  # fmt: skip
+    with pytest.raises(
+        DataError, match=r"d\.npz holds ready windows, and annotations are for rows"
+    ):
+        windows(tmp_path, **one)
+    with pytest.raises(
+        SpecError, match="with rows: windows each row has its label and all sensors"
+    ):
+        windows(tmp_path, **one | {"rows": "windows"})
+    with pytest.raises(SpecError, match="annotations need the unit of their start"):
+        windows(tmp_path, **one | {"annotations": NOTES})

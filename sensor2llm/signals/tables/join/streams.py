@@ -11,8 +11,10 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.file_facts import of_path
+from sensor2llm.signals.tables.formats.zipped import on_disk
 from sensor2llm.signals.tables.join.files import find_files
 from sensor2llm.signals.tables.recordings import Stream, check_forward
 from sensor2llm.signals.tables.rows import TableRows, read_rows
@@ -30,6 +32,7 @@ def person_streams(table: Table, ledger: Ledger) -> Iterator[list[Stream]]:
     """
     parts = table.by_source()
     files = [(i, path) for i, part in enumerate(parts) for path in find_files(part)]
+    _check_label(table, [(parts[i], path) for i, path in dict(files[::-1]).items()])
     if any(part.subject[0] == "column" for part in parts):
         groups = [files]
     else:
@@ -79,6 +82,18 @@ class SensorsApart:
                 before.path.name, ", ".join(before.values), rows.path.name, ", ".join(rows.values),
                 person,
             )  # fmt: skip
+
+
+def _check_label(table: Table, firsts: Sequence[tuple[Table, Path]]) -> None:
+    """Refuse a column of labels that the first file of no source has."""
+    kind, column = table.label or ("", "")
+    if kind != "column" or not table.labelled:
+        return
+    for part, path in firsts:
+        with on_disk(path) as place:
+            if column in column_names(place, part.layout):
+                return
+    raise DataError(f"no file of any sensor has the column {column[:60]!r} of the label")
 
 
 def _by_person(rows: TableRows) -> Iterator[TableRows]:
