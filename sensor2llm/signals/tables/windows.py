@@ -1,7 +1,8 @@
 """The door to one's own files: a description, a recording or a store becomes windows.
 
     TABLE.yaml      a description of files whose columns have any names (see `config`)
-    CSV, Parquet    columns that bear the channels' names (see `named_columns`)
+    CSV, Parquet,   columns that bear the channels' names (see `named_columns`)
+    Feather, xlsx
     .npz            ready windows: an array (window, channel, step) a modality (see `npz`)
     STORE           a window store: a window for each of its windows
 
@@ -25,7 +26,7 @@ from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.config import load
 from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.formats.described import holds_windows
-from sensor2llm.signals.tables.formats.kinds import is_array_file
+from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, WORKBOOKS, is_array_file
 from sensor2llm.signals.tables.join.files import find_files
 from sensor2llm.signals.tables.join.intervals import LabelIntervals, read_intervals
 from sensor2llm.signals.tables.join.streams import SensorsApart, person_streams
@@ -43,7 +44,17 @@ from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Recording, Window
 
 DESCRIPTIONS = (".yaml", ".yml")
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", *DESCRIPTIONS)
+SUFFIXES = (
+    ".csv",
+    ".csv.gz",
+    ".tsv",
+    ".txt",
+    *PARQUET,
+    *FEATHER,
+    *WORKBOOKS,
+    ".npz",
+    *DESCRIPTIONS,
+)
 
 
 def read_windows(

@@ -117,7 +117,7 @@ def read_sample(path: Path) -> TableSample:
 def _texts(column: pa.ChunkedArray) -> list[str]:
     try:
         return [cell or "" for cell in pc.cast(column, pa.string()).to_pylist()]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
         return [""] * len(column)
 
 

@@ -134,7 +134,8 @@ def _by_size(kind: str, values: np.ndarray, event: bool) -> tuple[str, bool, str
     """Give the unit that values of this kind and size have, and how sure that is."""
     finite = values[:, np.isfinite(values).all(axis=0)]
     size = float(np.median(np.abs(finite))) if finite.size else 0.0
-    norm = float(np.median(np.linalg.norm(finite, axis=0))) if finite.size else 0.0
+    with np.errstate(over="ignore"):
+        norm = float(np.median(np.linalg.norm(finite, axis=0))) if finite.size else 0.0
     if len(values) == 3 and kind in ("accel", ""):
         for unit, gravity in (("g", 1.0), ("m/s^2", GRAVITY), ("mg", 1000.0)):
             if 0.75 * gravity < norm < 1.4 * gravity:
