@@ -194,6 +194,20 @@ def test_people_by_the_names_of_files_and_folders(tmp_path: Path, names, people,
     assert (MARK not in line) == sure
 
 
+def test_names_with_the_marks_of_patterns_and_folders_elsewhere(tmp_path: Path, monkeypatch):
+    (tmp_path / "user7" / "here").mkdir(parents=True)
+    (tmp_path / "user7" / "walk [1].csv").write_text(WALK)
+    monkeypatch.chdir(tmp_path / "user7")
+    for path in (Path("walk [1].csv"), Path("walk [1].csv").resolve()):
+        draft = draft_description([path], Path())
+        Path("mine.yaml").write_text(draft.text)
+        people = [w.subject for w in read_windows(Path("mine.yaml")).windows]
+        assert people == ["me", "me"]
+    draft = draft_description([Path("walk [1].csv")], Path("here"))
+    Path("here/mine.yaml").write_text(draft.text)
+    assert len(list(read_windows(Path("here/mine.yaml")).windows)) == 2
+
+
 def devices(folder: Path, labels: str) -> Draft:
     for person in ("p1", "p2"):
         clock = texts((TIMES + START_S) * 1000, 0)
