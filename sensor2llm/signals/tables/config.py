@@ -81,9 +81,11 @@ def load(path: Path, window_s: float | None = None, overlap: float | None = None
     whole_rows = _rows(plain.get("rows"))
     modalities = _modalities(plain["modalities"], length, source, timed_rows=not whole_rows)
     timed = any(entry.modality.axis == "time" for entry in modalities)
-    share = overlap if overlap is not None else number(plain.get("overlap", 0.0), "overlap")
-    if not 0 <= share < 1:
-        raise SpecError(f"overlap must be from 0 to below 1, got {share!r}")
+    if whole_rows and (plain.get("annotations") or any(entry.source for entry in modalities)):
+        raise SpecError(
+            "with rows: windows each row has its label and all sensors; leave annotations and the "
+            "modalities' own files and time out"
+        )
     label = plain.get("label")
     excluded = plain.get("exclude")
     return Table(
@@ -101,8 +103,15 @@ def load(path: Path, window_s: float | None = None, overlap: float | None = None
         exclude=() if excluded is None else texts(excluded, "exclude"),
         annotations=annotations(plain.get("annotations"), source),
         rows_are_windows=whole_rows,
-        overlap=share,
+        overlap=_overlap(plain.get("overlap", 0.0) if overlap is None else overlap),
     )
+
+
+def _overlap(plain: Any) -> float:
+    share = number(plain, "overlap")
+    if not 0 <= share < 1:
+        raise SpecError(f"overlap must be from 0 to below 1, got {share!r}")
+    return share
 
 
 def _files(plain: Mapping[str, Any], name: str) -> tuple[str, ...]:

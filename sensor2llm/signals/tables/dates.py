@@ -54,7 +54,7 @@ def pattern(form: str) -> str:
             continue
         groups = set(re.findall(r"\?P<(\w)>", _SIGNS.get(sign, "")))
         if sign not in _SIGNS or groups & seen:
-            signs = " ".join(f"%{known}" for known in _SIGNS)
+            signs = " ".join(f"%{letter}" for letter in _SIGNS)
             raise SpecError(f"format {form[:60]!r}: '%{sign}' is none of {signs}, each once")
         seen |= groups
         words.append(_SIGNS[sign])

@@ -31,6 +31,7 @@ from sensor2llm.signals.window import Annotation, Recording, Track
 # Rows of people who alternate more often than so many times, after fewer rows than so many.
 _MANY_CHANGES, _FEW_ROWS = 1000, 8
 TOLERANCE = 0.1
+_SAME_S = 1e-7
 _SLIPS = {1e3: "a thousand times", 1e6: "a million times", 1e9: "1e9 times"}
 
 
@@ -54,9 +55,10 @@ def recordings(
     """Split a file's rows into recordings and put each modality on a regular clock."""
     changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
     _check_sorted(rows, len(changes), table)
-    for of_person in np.split(np.arange(len(rows.subjects)), changes):
-        check_forward(rows, of_person, table)
-        yield from join([Stream(rows.part(of_person), table)], table, ledger, labels)
+    for first, end in pairwise([0, *changes.tolist(), len(rows.subjects)]):
+        check_forward(rows, slice(first, end), table)
+        person = rows.part(slice(first, end))
+        yield from join([Stream(person, table)], table, ledger, labels)
 
 
 def join(
@@ -95,11 +97,11 @@ def _check_sorted(rows: TableRows, changes: int, table: Table) -> None:
         )
 
 
-def check_forward(rows: TableRows, part: np.ndarray, table: Table) -> None:
+def check_forward(rows: TableRows, part: slice, table: Table) -> None:
     """Refuse rows of one person whose time goes back."""
     back = np.flatnonzero(np.diff(rows.times_s[part]) < 0)
     if back.size:
-        row = part[back[0] + 1]
+        row = part.start + int(back[0]) + 1
         before, after = rows.times_s[row - 1], rows.times_s[row]
         raise DataError(
             f"{rows.path.name}: row {row + 1}, column {table.clock.name!r}: time goes back "
@@ -151,9 +153,14 @@ def _track(
 ) -> Track:
     modality, start_s = entry.modality, float(times_s[0])
     measured = np.isfinite(values).any(axis=0) | keep_empty
-    times_s, values = times_s[measured], values[:, measured]
+    if not measured.all():
+        times_s, values = times_s[measured], values[:, measured]
     if modality.axis != "time" or entry.rate_hz is None:
         return Track(modality=modality, values=values, start_s=start_s, stamps_s=times_s)
+    # At the rate of the rows; `segment` brings it to the spec's.
+    rows = replace(modality, rate_hz=entry.rate_hz)
+    if _on_grid(times_s - start_s, entry.rate_hz) and np.isfinite(values).all():
+        return Track(modality=rows, values=values, start_s=start_s)
     steps_s = np.diff(times_s)
     bridged = (steps_s > 1.5 / entry.rate_hz) & (steps_s <= entry.max_gap_s)
     ledger.change("rows", int(bridged.sum()), "after a short pause that is bridged")
@@ -166,8 +173,12 @@ def _track(
         steps=round((times_s[-1] - start_s) * entry.rate_hz) + 1,
         max_gap_s=entry.max_gap_s,
     )
-    # At the rate of the rows; `segment` brings it to the spec's.
-    return Track(modality=replace(modality, rate_hz=entry.rate_hz), values=regular, start_s=start_s)
+    return Track(modality=rows, values=regular, start_s=start_s)
+
+
+def _on_grid(times_s: np.ndarray, rate_hz: float) -> bool:
+    """Say whether stamps are regular to the last digits, so that nothing is to be interpolated."""
+    return bool(np.abs(times_s - np.arange(len(times_s)) / rate_hz).max() < _SAME_S)
 
 
 def _annotations(rows: TableRows) -> Iterator[Annotation]:

@@ -204,7 +204,7 @@ def label_texts(
 
     A cell that is to be left out needs no text.
     """
-    words = {cell: label_key(cell) for cell in dict.fromkeys(cells.tolist()) if cell is not None}
+    words = {cell: label_key(cell) for cell in dict.fromkeys(cells) if cell is not None}
     if labels is not None:
         # YAML's truth values are true and false; Python's tables write True and False.
         for cell, key in words.items():
@@ -218,12 +218,19 @@ def label_texts(
                     f"label {cell[:60]!r}; labels has {listed(list(labels))}"
                 )
         words = {cell: labels.get(key, key) for cell, key in words.items()}
-    return np.array([words.get(cell) for cell in cells.tolist()], dtype=object)
+    return _exchanged(cells, words)
 
 
 def subject_texts(cells: np.ndarray, path: Path) -> np.ndarray:
     """Check that every row has a subject; 1.0 and 1 are one person."""
-    if None in (subjects := cells.tolist()):
-        raise DataError(f"{path.name}: row {subjects.index(None) + 1} has no subject")
-    people = {cell: label_key(cell) for cell in dict.fromkeys(subjects)}
-    return np.array([people[cell] for cell in subjects], dtype=object)
+    people = dict.fromkeys(cells)
+    if None in people:
+        raise DataError(f"{path.name}: row {cells.tolist().index(None) + 1} has no subject")
+    return _exchanged(cells, {cell: label_key(cell) for cell in people})
+
+
+def _exchanged(cells: np.ndarray, words: Mapping[str, str]) -> np.ndarray:
+    """Give the word of each cell; cells that are words already stay as they are."""
+    if all(cell == word for cell, word in words.items()):
+        return cells
+    return np.array([words.get(cell) for cell in cells.tolist()], dtype=object)

@@ -1,7 +1,8 @@
 """The door to one's own files: a description, a recording or a store becomes windows.
 
     TABLE.yaml      a description of files whose columns have any names (see `config`)
-    CSV, Parquet    columns that bear the channels' names (see `named_columns`)
+    CSV, Parquet,   columns that bear the channels' names (see `named_columns`)
+    Feather, xlsx
     .npz            ready windows: an array (window, channel, step) a modality (see `npz`)
     STORE           a window store: a window for each of its windows
 
@@ -25,10 +26,10 @@ from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.config import load
 from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.formats.described import holds_windows
-from sensor2llm.signals.tables.formats.kinds import is_array_file
+from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, WORKBOOKS, is_array_file
 from sensor2llm.signals.tables.join.files import find_files
 from sensor2llm.signals.tables.join.intervals import LabelIntervals, read_intervals
-from sensor2llm.signals.tables.join.streams import person_streams
+from sensor2llm.signals.tables.join.streams import SensorsApart, person_streams
 from sensor2llm.signals.tables.named_columns import (
     SAME_NAMES,
     check_rate_hz,
@@ -43,7 +44,17 @@ from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Recording, Window
 
 DESCRIPTIONS = (".yaml", ".yml")
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", *DESCRIPTIONS)
+SUFFIXES = (
+    ".csv",
+    ".csv.gz",
+    ".tsv",
+    ".txt",
+    *PARQUET,
+    *FEATHER,
+    *WORKBOOKS,
+    ".npz",
+    *DESCRIPTIONS,
+)
 
 
 def read_windows(
@@ -164,30 +175,42 @@ def _table_windows(table: Table, ledger: Ledger) -> Iterator[Window]:
                 for recording in join(streams, table, ledger, labels))  # fmt: skip
         yield from _cut(cuts, table, ledger)
     else:
+        apart = SensorsApart()
         for path in find_files(table):
-            yield from _file_windows(path, table, ledger, labels)
+            yield from _file_windows(path, table, ledger, labels, apart)
     if labels is not None:
         labels.account(ledger)
 
 
 def _file_windows(
-    path: Path, table: Table, ledger: Ledger, labels: LabelIntervals | None
+    path: Path,
+    table: Table,
+    ledger: Ledger,
+    labels: LabelIntervals | None,
+    apart: SensorsApart,
 ) -> Iterator[Window]:
     if table.rows_are_windows:
         yield from array_windows(path, wide_arrays(path, table), table, ledger)
     elif is_array_file(path) and holds_windows(path, table):
+        if labels is not None:
+            raise DataError(
+                f"{path.name} holds ready windows, and annotations are for rows: write the labels "
+                "beside the windows, and name them by label"
+            )
         if path.suffix == ".npz":
             table.spec.check_compatible(npz_spec(path, table.spec))
         yield from npz_windows(path, table, ledger)
     else:
         rows = read_rows(path, table, ledger)
+        apart.see(rows)
         yield from _cut(recordings(rows, table, ledger, labels), table, ledger)
 
 
 def _cut(cuts: Iterator[Recording], table: Table, ledger: Ledger) -> Iterator[Window]:
     for recording in cuts:
-        options = {"overlap": table.overlap, "exclude": table.exclude, "ledger": ledger}
-        yield from segment(recording, table.spec, **options)
+        yield from segment(
+            recording, table.spec, overlap=table.overlap, exclude=table.exclude, ledger=ledger
+        )
 
 
 def _named(

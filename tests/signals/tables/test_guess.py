@@ -5,6 +5,9 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -191,6 +194,20 @@ def test_people_by_the_names_of_files_and_folders(tmp_path: Path, names, people,
     assert (MARK not in line) == sure
 
 
+def test_names_with_the_marks_of_patterns_and_folders_elsewhere(tmp_path: Path, monkeypatch):
+    (tmp_path / "user7" / "here").mkdir(parents=True)
+    (tmp_path / "user7" / "walk [1].csv").write_text(WALK)
+    monkeypatch.chdir(tmp_path / "user7")
+    for path in (Path("walk [1].csv"), Path("walk [1].csv").resolve()):
+        draft = draft_description([path], Path())
+        Path("mine.yaml").write_text(draft.text)
+        people = [w.subject for w in read_windows(Path("mine.yaml")).windows]
+        assert people == ["me", "me"]
+    draft = draft_description([Path("walk [1].csv")], Path("here"))
+    Path("here/mine.yaml").write_text(draft.text)
+    assert len(list(read_windows(Path("here/mine.yaml")).windows)) == 2
+
+
 def devices(folder: Path, labels: str) -> Draft:
     for person in ("p1", "p2"):
         clock = texts((TIMES + START_S) * 1000, 0)
@@ -243,6 +260,27 @@ def test_empaticas_files_begin_with_a_start_and_a_rate(tmp_path: Path):
     assert [w.start_s for w in found] == [START_S, START_S + 5]
     assert set(found[0].signals) == {"acc", "eda"}
     assert found[0].signals["acc"][2].mean() == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["walk.parquet", "walk.feather", "walk.xlsx"])
+def test_columns_of_other_formats(tmp_path: Path, name):
+    when = [MORNING + datetime.timedelta(seconds=float(t)) for t in TIMES]
+    cells = {"when": when, **dict(zip("xyz", GRAVITY.tolist(), strict=True)), "task": ["sit"] * 500}
+    if name.endswith("xlsx"):
+        openpyxl = pytest.importorskip("openpyxl")
+        pytest.importorskip("python_calamine")
+        book = openpyxl.Workbook()
+        for row in [list(cells), *zip(*cells.values(), strict=True)]:
+            book.active.append(row)
+        book.save(tmp_path / name)
+    elif name.endswith("feather"):
+        pyarrow.feather.write_feather(pa.table(cells), str(tmp_path / name))
+    else:
+        pq.write_table(pa.table(cells), tmp_path / name)
+    draft = draft_description([tmp_path], tmp_path)
+    plain = yaml.safe_load(draft.text)
+    assert (plain["time"], plain["label"]) == ({"column": "when", "unit": "iso"}, "task")
+    assert [w.label for w in read_all(tmp_path, draft)] == ["sit", "sit"]
 
 
 def test_windows_in_arrays(tmp_path: Path):

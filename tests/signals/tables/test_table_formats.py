@@ -12,6 +12,7 @@ import pytest
 import scipy.io
 
 from sensor2llm.errors import DataError, SpecError
+from sensor2llm.signals.tables.windows import read_windows
 from tests.signals.tables.tables import RATE, columns, csv_text, read, windows
 
 CELLS = columns()
@@ -398,3 +399,14 @@ def test_columns_of_a_text_file_are_numbers_unless_a_cell_is_none(tmp_path: Path
     (tmp_path / "walk.csv").write_text(csv_text(cells))
     with pytest.raises(DataError, match=r"row 202, column 'ay': '0\.01x' is not a number"):
         windows(tmp_path)
+
+
+def test_a_feather_file_is_read_for_an_adapter_by_its_names(tmp_path: Path):
+    (tmp_path / "walk.csv").write_text(csv_text(CELLS))
+    spec = read(tmp_path)[0].spec
+    table = TABLE.rename_columns(["time_s", *TABLE.column_names[1:]])
+    pyarrow.feather.write_feather(table, str(tmp_path / "walk.feather"))
+    found = list(read_windows(tmp_path / "walk.feather", spec).windows)
+    assert [(w.subject, w.label, w.start_s) for w in found] == [
+        ("unknown", None, 0.0), ("unknown", None, 2.0),
+    ]  # fmt: skip

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import DataError, SpecError
-from tests.signals.tables.tables import read, windows
+from sensor2llm.signals.tables.windows import read_windows
+from tests.signals.tables.tables import describe, read, windows
 
 ACCEL, GYRO = 50.0, 20.0
 # Both sensors measure the time itself, so that a window shows whether they were put together right.
@@ -286,3 +287,62 @@ def test_a_label_may_stand_in_the_path(tmp_path: Path):
         windows(tmp_path, **one | {"label": {"file": "(run)"}})
     with pytest.raises(SpecError, match=r"label must be one of \{column: NAME\}"):
         windows(tmp_path, **one | {"label": {"path": "x"}})
+
+
+def test_sensors_in_files_that_are_not_joined_are_told(tmp_path: Path, caplog):
+    series(tmp_path / "p1_acc.csv", ACCEL)
+    text = (tmp_path / "p1_acc.csv").read_text().replace("t,x", "t,turn")
+    (tmp_path / "p1_gyr.csv").write_text(text)
+    modalities = {
+        name: {"rate_hz": ACCEL, "columns": {column: "1"}, "optional": True}
+        for name, column in (("accel", "x"), ("gyro", "turn"))
+    }
+    one = DEVICES | {"files": "*.csv", "modalities": modalities}
+    with caplog.at_level(logging.WARNING):
+        found = windows(tmp_path, **one)
+    assert [sorted(w.signals) for w in found] == [["accel"]] * 4 + [["gyro"]] * 4
+    assert "p1_acc.csv has accel and p1_gyr.csv has gyro of p1 at the same time" in caplog.text
+
+
+def test_joined_files_are_cut_for_an_adapter_too(tmp_path: Path):
+    devices(tmp_path)
+    spec = read(tmp_path, **DEVICES)[0].spec
+    notes(tmp_path, "0,8,walking")
+    path = describe(tmp_path, **DEVICES | {"annotations": NOTES | {"subject": {"value": "p1"}}})
+    found = list(read_windows(path, spec.subset(["gyro", "accel"])).windows)
+    assert [(w.subject, w.label, w.start_s) for w in found] == [
+        ("p1", None, start) for start in (0, 2, 4, 6)
+    ]
+    check_together(found)
+
+
+def test_labels_may_stand_in_the_rows_of_one_device(tmp_path: Path):
+    devices(tmp_path)
+    lines = (tmp_path / "p1_gyr.csv").read_text().splitlines()
+    labelled = [lines[0] + ",what", *(line + ",sitting" for line in lines[1:])]
+    (tmp_path / "p1_gyr.csv").write_text("\n".join(labelled) + "\n")
+    found = windows(tmp_path, **DEVICES | {"label": "what"})
+    assert [w.label for w in found] == ["sitting"] * 4
+    check_together(found)
+    with pytest.raises(
+        DataError, match="no file of any sensor has the column 'which' of the label"
+    ):
+        windows(tmp_path, **DEVICES | {"label": "which"})
+
+
+def test_annotations_are_for_rows(tmp_path: Path):
+    notes(tmp_path, "0,8,walking")
+    np.savez(tmp_path / "d.npz", accel=np.zeros((2, 1, 100)))
+    one = DEVICES | {"files": "d.npz", "time": None, "annotations": NOTES | {"unit": "s"},
+                     "modalities": {"accel": {"rate_hz": ACCEL, "columns": {"x": "1"}}},
+                     "subject": {"value": "me"}}  # fmt: skip
+    with pytest.raises(
+        DataError, match=r"d\.npz holds ready windows, and annotations are for rows"
+    ):
+        windows(tmp_path, **one)
+    with pytest.raises(
+        SpecError, match="with rows: windows each row has its label and all sensors"
+    ):
+        windows(tmp_path, **one | {"rows": "windows"})
+    with pytest.raises(SpecError, match="annotations need the unit of their start"):
+        windows(tmp_path, **one | {"annotations": NOTES})

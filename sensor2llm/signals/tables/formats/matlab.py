@@ -100,18 +100,15 @@ def _read_hdf5(
     arrays = {}
     with h5py.File(path, "r") as stored:
 
-        def visit(name: str, item: Any) -> None:
+        def visit(name: str, item: Any) -> bool | None:
             plain = name.replace("/", ".")
-            if (
-                not isinstance(item, h5py.Dataset)
-                or name.startswith("#")
-                or len(names) > _MOST_NAMES
-            ):
-                return
-            names.append(plain)
-            if plain in wanted:
-                _check(path, plain, item.size * item.dtype.itemsize, budget)
-                arrays[plain] = _dataset(stored, item, h5py)
+            if isinstance(item, h5py.Dataset) and not name.startswith("#"):
+                names.append(plain)
+                if plain in wanted:
+                    _check(path, plain, item.size * item.dtype.itemsize, budget)
+                    arrays[plain] = _dataset(stored, item, h5py)
+            # Anything else than None ends the visit.
+            return True if len(names) > _MOST_NAMES else None
 
         stored.visititems(visit)
     return names, arrays

@@ -1,6 +1,7 @@
 """The columns of Parquet and Feather files, in their own types; claims are checked beforehand."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +34,23 @@ def read_stored(path: Path, wanted: Sequence[str]) -> pa.Table:
     words = [name for name in raw if pa.types.is_string(schema.field(name).type)]
     table = pq.read_table(path, columns=raw, use_threads=False, read_dictionary=words)
     return table.select(raw).rename_columns(list(wanted))
+
+
+def first_rows(path: Path, rows: int) -> pa.Table:
+    """Read the first rows of all columns, as many as there are up to `rows`."""
+    names = _schema(path).names
+    try:
+        if path.suffix in FEATHER:
+            with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as reader:
+                batches = [reader.get_batch(0)] if reader.num_record_batches else []
+        else:
+            batches = list(islice(pq.ParquetFile(path).iter_batches(rows), 1))
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+    if not batches or not batches[0].num_rows:
+        raise DataError(f"{path.name} has a header and no rows; leave it out")
+    table = pa.Table.from_batches(batches).slice(0, rows)
+    return table.rename_columns([name.strip() for name in names])
 
 
 def _read_feather(path: Path, raw: list[str], most: int) -> pa.Table:

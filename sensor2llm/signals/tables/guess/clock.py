@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensor2llm.signals.tables.dates import ORDERS, parse_dates, pattern
-from sensor2llm.signals.tables.guess.text_head import Sample, as_number
+from sensor2llm.signals.tables.guess.text_head import TableSample, as_number
 from sensor2llm.signals.tables.recordings import observed_rate_hz
 from sensor2llm.signals.tables.times import TIME_UNITS
 
@@ -42,7 +42,7 @@ class ClockGuess:
         return (column,) if isinstance(column, str) else tuple(column)
 
 
-def guess_clock(sample: Sample) -> ClockGuess | None:
+def guess_clock(sample: TableSample) -> ClockGuess | None:
     """Guess the clock of a sample; None where no column goes forward as one does."""
     for names in _candidates(sample):
         cells = [" ".join(parts) for parts in zip(*(sample.columns[n] for n in names), strict=True)]
@@ -55,7 +55,7 @@ def guess_clock(sample: Sample) -> ClockGuess | None:
     return None
 
 
-def clock_of(sample: Sample, column: str) -> ClockGuess | None:
+def clock_of(sample: TableSample, column: str) -> ClockGuess | None:
     """Guess the unit of a column that is known to hold times, in any order, by name or size."""
     order = sorted(range(len(sample.columns[column])), key=lambda i: _sortable(sample, column, i))
     cells = [sample.columns[column][i] for i in order]
@@ -63,7 +63,7 @@ def clock_of(sample: Sample, column: str) -> ClockGuess | None:
     return guess if guess and guess.sure and guess.why != _BY_RATE else None
 
 
-def _sortable(sample: Sample, column: str, row: int) -> tuple[float, str]:
+def _sortable(sample: TableSample, column: str, row: int) -> tuple[float, str]:
     cell = sample.columns[column][row]
     try:
         return as_number(cell, sample.layout.get("decimal") == ","), ""
@@ -71,7 +71,7 @@ def _sortable(sample: Sample, column: str, row: int) -> tuple[float, str]:
         return 0.0, cell
 
 
-def _candidates(sample: Sample) -> list[tuple[str, ...]]:
+def _candidates(sample: TableSample) -> list[tuple[str, ...]]:
     """Give what may be the clock: a date and a time, columns by name, the first column."""
     named = [name for name in sample.names if _NAMES.search(name)]
     pairs = [(a, b) for a in named for b in named if re.search("date|datum", a, re.I)
@@ -101,7 +101,7 @@ def _dates(column: Any, cells: list[str]) -> ClockGuess | None:
     return ClockGuess({"column": column, **key}, times, True, "it holds dates")
 
 
-def _numbers(sample: Sample, column: str, cells: list[str]) -> ClockGuess | None:
+def _numbers(sample: TableSample, column: str, cells: list[str]) -> ClockGuess | None:
     comma = sample.layout.get("decimal") == ","
     try:
         values = np.array([as_number(cell, comma) for cell in cells])

@@ -45,9 +45,10 @@ class Draft:
     @property
     def guesses(self) -> list[tuple[bool, str]]:
         """Give what was guessed, and whether it is sure."""
-        said = [line.strip().partition("   # ") for line in self.lines if "   # " in line]
+        reasons = [line.strip().partition("   # ") for line in self.lines if "   # " in line]
         return [
-            (MARK not in why, f"{key}  ({why.removeprefix(MARK + ': ')})") for key, _, why in said
+            (MARK not in why, f"{key}  ({why.removeprefix(MARK + ': ')})")
+            for key, _, why in reasons
         ]
 
 
@@ -96,7 +97,7 @@ def _add_source(
     files = patterns(group.paths, [path for path in paths if path not in group.paths], root)
     draft.add("files", files[0] if len(files) == 1 else files, indent=indent)
     for key, value in group.sample.layout.items():
-        draft.add(key, value, indent=indent)
+        draft.add(key, value, "as its rows are", sure=key != "encoding", indent=indent)
     marks = {find_marker(row) for sensor in group.sensors for row in sensor.values} - {None}
     if marks:
         missing = sorted(int(mark) for mark in marks if mark is not None)

@@ -11,15 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensor2llm.signals.tables.columns import column_names, read_columns
 from sensor2llm.signals.tables.description import SAMPLES
 from sensor2llm.signals.tables.formats.arrays import open_arrays
 from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, is_array_file, is_workbook
+from sensor2llm.signals.tables.formats.parquet import first_rows
+from sensor2llm.signals.tables.formats.workbook import read_sheet
 from sensor2llm.signals.tables.formats.zipped import on_disk
 from sensor2llm.signals.tables.guess.clock import ClockGuess, clock_of, guess_clock
 from sensor2llm.signals.tables.guess.paths import PLACES
 from sensor2llm.signals.tables.guess.sensors import SensorGuess, guess_sensors, sensor_of
-from sensor2llm.signals.tables.guess.text_head import Sample, read_text_head
+from sensor2llm.signals.tables.guess.text_head import TableSample, read_text_head
 from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT
 
 _LABEL = re.compile(
@@ -38,7 +39,7 @@ _DURATION = re.compile("duration|length|lasts", re.I)
 _DEVICE = re.compile(
     "(acc|gyr|mag|ecg|eeg|ppg|bvp|eda|gsr|temp|heart|hr|ibi|rr|imu|spo2|resp)", re.I
 )
-_MOST_ROWS, _MOST_CLASSES, _SAMPLES = 20_000, 50, 5
+_MOST_ROWS, _MOST_CLASSES, _FEWEST_ROWS = 20_000, 50, 5
 # Empatica's E4: what its files are called, and what one count is.
 _E4 = {"ACC": ("g", 1 / 64), "BVP": ("1", 1.0), "EDA": ("uS", 1.0), "TEMP": ("degC", 1.0),
        "HR": ("bpm", 1.0)}  # fmt: skip
@@ -49,7 +50,7 @@ class GroupGuess:
     """Hold files of one kind and what was guessed of them."""
 
     paths: tuple[Path, ...]
-    sample: Sample
+    sample: TableSample
     clock: ClockGuess | None
     label: str | None
     person: str | None
@@ -61,9 +62,9 @@ class GroupGuess:
 def group_files(paths: Sequence[Path]) -> list[GroupGuess]:
     """Put files of the same columns and device together, and guess what they hold."""
     groups: dict[tuple[Any, ...], list[Path]] = defaultdict(list)
-    samples: dict[tuple[Any, ...], Sample] = {}
+    samples: dict[tuple[Any, ...], TableSample] = {}
     for path in paths:
-        sample = Sample(path, (), {}) if is_array_file(path) else read_sample(path)
+        sample = TableSample(path, (), {}) if is_array_file(path) else read_sample(path)
         words = _DEVICE.findall(path.stem) + re.findall(PLACES, path.stem)
         device = tuple(sorted(word.lower() for word in words))
         key = (path.suffix, sample.names, device)
@@ -90,35 +91,37 @@ def guess_arrays(paths: tuple[Path, ...]) -> GroupGuess:
     for name, array in windows.items():
         values = np.concatenate(list(np.moveaxis(array, 1, 2) if turned else array), axis=1)
         columns = {f"{name}_{i}": row.astype(float) for i, row in enumerate(values)}
-        sample = Sample(paths[0].with_stem(name), tuple(columns), {})
+        sample = TableSample(paths[0].with_stem(name), tuple(columns), {})
         sensor = sensor_of(name, sample, columns)
         sensors.append(replace(sensor, array=name, steps=values.shape[1] // len(array)))
     label = next((name for name in ones if _LABEL.search(name) or name in _TARGETS), None)
     person = next((name for name in ones if _PERSON.search(name) or name in _GROUPS), None)
-    sample = Sample(paths[0], tuple(names), {}, layout)
+    sample = TableSample(paths[0], tuple(names), {}, layout)
     return GroupGuess(paths, sample, None, label, person, tuple(sensors))
 
 
-def read_sample(path: Path) -> Sample:
+def read_sample(path: Path) -> TableSample:
     """Read the first rows of any table as texts."""
     with on_disk(path) as place:
-        stored = path.suffix in (*PARQUET, *FEATHER)
-        if not stored and not is_workbook(place):
+        if path.suffix in (*PARQUET, *FEATHER):
+            table = first_rows(place, _MOST_ROWS)
+        elif is_workbook(place):
+            table = read_sheet(place, DEFAULT_LAYOUT).slice(0, _MOST_ROWS)
+        else:
             return read_text_head(path, place)
-        names = tuple(dict.fromkeys(column_names(place, DEFAULT_LAYOUT)))
-        table = read_columns(place, names, DEFAULT_LAYOUT).slice(0, _MOST_ROWS)
-    columns = {name: _texts(table[name]) for name in names}
-    return Sample(path, names, columns)
+    names = tuple(dict.fromkeys(table.column_names))
+    columns = {name: _texts(table.column(table.column_names.index(name))) for name in names}
+    return TableSample(path, names, columns)
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:
     try:
         return [cell or "" for cell in pc.cast(column, pa.string()).to_pylist()]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
         return [""] * len(column)
 
 
-def _guess(paths: tuple[Path, ...], sample: Sample) -> GroupGuess:
+def _guess(paths: tuple[Path, ...], sample: TableSample) -> GroupGuess:
     if (e4 := _empatica(paths, sample)) is not None:
         return e4
     clock = guess_clock(sample)
@@ -152,10 +155,10 @@ def _few(cells: Sequence[str]) -> bool:
     return 0 < len(kinds) <= _MOST_CLASSES and not all(map(_FRACTION.fullmatch, kinds))
 
 
-def _empatica(paths: tuple[Path, ...], sample: Sample) -> GroupGuess | None:
+def _empatica(paths: tuple[Path, ...], sample: TableSample) -> GroupGuess | None:
     """Recognise a start, a rate, and rows: Empatica's layout, whose files have these names."""
     name, cells = sample.path.name.split(".")[0].upper(), list(sample.columns.values())
-    if name not in _E4 or sample.layout.get("header", True) or len(cells[0]) < _SAMPLES:
+    if name not in _E4 or sample.layout.get("header", True) or len(cells[0]) < _FEWEST_ROWS:
         return None
     start, rate = float(cells[0][0]), float(cells[0][1])
     if not (1e9 < start < 2.5e9 and 0 < rate <= 1000):
@@ -169,7 +172,7 @@ def _empatica(paths: tuple[Path, ...], sample: Sample) -> GroupGuess | None:
     units = dict.fromkeys(names, unit)
     sensor = SensorGuess(name.lower(), units, rate, values, False, True, why, scale)
     layout = {"skip_rows": 2, "names": list(names)}
-    written = Sample(
+    written = TableSample(
         sample.path, names, dict(zip(names, (c[2:] for c in cells), strict=True)), layout
     )
     return GroupGuess(paths, written, ClockGuess(key, times, True, why), None, None, (sensor,))

@@ -1,5 +1,6 @@
 """Which files belong together and whose they are, guessed from their names and folders."""
 
+import glob
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -62,6 +63,8 @@ def guess_person(paths: Sequence[Path], root: Path, *, alone: bool = False) -> P
 
     `alone` says that each file is another device's: their names are no people.
     """
+    # As `prepare` sees them: below the description's folder, wherever the terminal stands.
+    paths, root = [path.resolve() for path in paths], root.resolve()
     for pattern in _PEOPLE:
         if people := people_of(("file", pattern), paths, root):
             return PersonGuess(("file", pattern), True, f"names hold {_few(people)}")
@@ -88,18 +91,19 @@ def people_of(rule: Rule, paths: Sequence[Path], root: Path) -> list[str]:
 def patterns(paths: Sequence[Path], others: Sequence[Path], root: Path) -> list[str]:
     """Give few patterns that fit these files and none of the others."""
     names = [_below(path, root) for path in paths]
-    if len(names) == 1:
-        return names
+    if len(names) == 1 or len({name.startswith("/") for name in names}) > 1:
+        return [glob.escape(name) for name in names]
     ending = _common_end([name.rpartition("/")[2] for name in names])
     folder = os.path.commonpath([name.rpartition("/")[0] or "." for name in names])
     middle = "**/" if any(name.count("/") != names[0].count("/") for name in names) else ""
     middle = middle or "*/" * (
         names[0].count("/") - (0 if folder in ("", ".") else folder.count("/") + 1)
     )
-    whole = f"{'' if folder in ('', '.') else folder + '/'}{middle}*{ending}"
+    above = "" if folder in ("", ".") else f"{glob.escape(folder)}/"
+    whole = f"{above}{middle}*{glob.escape(ending)}"
     if not any(fnmatch(_below(path, root), whole.replace("**/", "*")) for path in others):
         return [whole]
-    return names
+    return [glob.escape(name) for name in names]
 
 
 def _below(path: Path, root: Path) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sensor2llm.signals.modality import canonical_unit
 from sensor2llm.signals.scale import GRAVITY
-from sensor2llm.signals.tables.guess.text_head import Sample, as_number
+from sensor2llm.signals.tables.guess.text_head import TableSample, as_number
 from sensor2llm.signals.tables.recordings import observed_rate_hz
 
 # Kind -> how its columns are called, and the unit where their size does not say another.
@@ -48,7 +48,7 @@ class SensorGuess:
 
 
 def guess_sensors(
-    sample: Sample, columns: list[str], times_s: np.ndarray | None
+    sample: TableSample, columns: list[str], times_s: np.ndarray | None
 ) -> list[SensorGuess]:
     """Group the columns of a sample into modalities."""
     comma = sample.layout.get("decimal") == ","
@@ -73,7 +73,7 @@ def guess_sensors(
     ]
 
 
-def sensor_of(name: str, sample: Sample, columns: dict[str, np.ndarray]) -> SensorGuess:
+def sensor_of(name: str, sample: TableSample, columns: dict[str, np.ndarray]) -> SensorGuess:
     """Guess the unit of columns that are one sensor's, without a clock."""
     return _sensor(name.lower(), _kind(name), sample, columns, None)
 
@@ -99,7 +99,11 @@ def _name(stem: str, kind: str, unit: str, file: str) -> str:
 
 
 def _sensor(
-    stem: str, kind: str, sample: Sample, columns: dict[str, np.ndarray], times_s: np.ndarray | None
+    stem: str,
+    kind: str,
+    sample: TableSample,
+    columns: dict[str, np.ndarray],
+    times_s: np.ndarray | None,
 ) -> SensorGuess:
     values = np.stack(list(columns.values()))
     measured = np.isfinite(values).any(axis=0)
@@ -110,16 +114,16 @@ def _sensor(
         stamps = np.unique(times_s[measured])
         share = measured.sum() / len(stamps)
         rate = _nice(observed_rate_hz(stamps) * share) if len(stamps) > 2 else None
-    said = {column: unit for column in columns if (unit := _said(column, sample))}
+    written = {column: unit for column in columns if (unit := _written_unit(column, sample))}
     unit, sure, why = _by_size(kind, values, event)
-    units = {column: said.get(column, unit) for column in columns}
-    if len(said) == len(columns):
+    units = {column: written.get(column, unit) for column in columns}
+    if len(written) == len(columns):
         sure, why = True, "the file says the unit"
     name = _name(stem, kind, unit if sure else "", sample.path.name.split(".")[0])
     return SensorGuess(name, units, rate, values, event, sure, why)
 
 
-def _said(column: str, sample: Sample) -> str | None:
+def _written_unit(column: str, sample: TableSample) -> str | None:
     match = _IN_NAME.search(column)
     text = sample.units.get(column) or (match[1] if match else "")
     text = text.replace("(s^2)", "s^2").strip("[]() ")
@@ -130,7 +134,8 @@ def _by_size(kind: str, values: np.ndarray, event: bool) -> tuple[str, bool, str
     """Give the unit that values of this kind and size have, and how sure that is."""
     finite = values[:, np.isfinite(values).all(axis=0)]
     size = float(np.median(np.abs(finite))) if finite.size else 0.0
-    norm = float(np.median(np.linalg.norm(finite, axis=0))) if finite.size else 0.0
+    with np.errstate(over="ignore"):
+        norm = float(np.median(np.linalg.norm(finite, axis=0))) if finite.size else 0.0
     if len(values) == 3 and kind in ("accel", ""):
         for unit, gravity in (("g", 1.0), ("m/s^2", GRAVITY), ("mg", 1000.0)):
             if 0.75 * gravity < norm < 1.4 * gravity:

@@ -16,6 +16,8 @@ from sensor2llm.signals.tables.layout import EMPTY
 
 _SAMPLE_BYTES = 1 << 19
 _DELIMITERS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", " ": "space"}
+# Rows at the end of the sample, which are rows for sure.
+_LAST = 200
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _COMMA = re.compile(r"[-+]?\d+,\d+")
 _POINT = re.compile(r"[-+]?\d*\.\d+")
@@ -23,7 +25,7 @@ _UNIT = re.compile(r"[\[(]?[A-Za-zµ°%/^*²\d().\- ]{0,12}[\])]?")
 
 
 @dataclass(frozen=True)
-class Sample:
+class TableSample:
     """Hold the first rows of a file as texts, and the keys that say how it is written."""
 
     path: Path
@@ -36,7 +38,7 @@ class Sample:
     """What stands above the rows."""
 
 
-def read_text_head(path: Path, place: Path) -> Sample:
+def read_text_head(path: Path, place: Path) -> TableSample:
     """Read the first rows of a text file.
 
     Raises:
@@ -86,7 +88,7 @@ def _whole_lines(text: str, whole: bool) -> str:
 
 def _delimiter(lines: list[str]) -> str:
     """Give the mark that cuts the last lines into the same number of cells, rarer marks first."""
-    last = [line for line in lines[-200:] if line.strip()]
+    last = [line for line in lines[-_LAST:] if line.strip()]
     for mark in _DELIMITERS:
         counts = Counter(len(next(csv.reader([line], delimiter=mark), [])) for line in last)
         cells, share = counts.most_common(1)[0] if counts else (1, 0)
@@ -121,21 +123,8 @@ def _is_number(cell: str, comma: bool) -> bool:
 
 def _with_header(
     path: Path, rows: list[list[str]], lines: list[str], layout: dict[str, Any]
-) -> Sample:
-    comma = layout.get("decimal") == ","
-    filled = [row for row in rows if any(row)]
-    if not filled:
-        raise DataError(f"{path.name} has no rows; leave it out")
-    width = Counter(map(len, filled[-200:])).most_common(1)[0][0]
-    last = [row for row in filled[-200:] if len(row) == width]
-    half = len(last) // 2
-    numeric = [i for i in range(width) if sum(_is_number(row[i], comma) for row in last) > half]
-
-    def measured(row: list[str]) -> bool:
-        there = len(row) == width and any(row[i] for i in numeric)
-        return there and all(_is_number(row[i], comma) for i in numeric)
-
-    first = next((i for i, row in enumerate(rows) if measured(row)), 0) if numeric else 1
+) -> TableSample:
+    width, first = _first_measured(path, rows, layout.get("decimal") == ",")
     above = [i for i in range(first) if any(rows[i])]
     titles = [i for i in above if len(rows[i]) == width and all(rows[i])]
     units: dict[str, str] = {}
@@ -144,13 +133,10 @@ def _with_header(
         unit_cells = rows[titles.pop()]
         units = dict(zip(rows[titles[-1]], unit_cells, strict=True))
     if titles and titles[-1] >= first - 2:
-        header = titles[-1]
-        names = tuple(rows[header])
-        skip = header
+        names, skip = tuple(rows[titles[-1]]), titles[-1]
     else:
-        names = tuple(str(i + 1) for i in range(width))
+        names, skip = tuple(str(i + 1) for i in range(width)), first if above else 0
         layout["header"] = False
-        skip = first if above else 0
     if len(set(names)) < len(names):
         # Names that are there twice are told apart by their place.
         names = tuple(n if names.index(n) == i else f"{n}_{i + 1}" for i, n in enumerate(names))
@@ -161,4 +147,20 @@ def _with_header(
     if not data:
         raise DataError(f"{path.name} has a header and no rows; leave it out")
     columns = {name: [row[i] for row in data] for i, name in enumerate(names)}
-    return Sample(path, names, columns, layout, units, "\n".join(lines[:first]))
+    return TableSample(path, names, columns, layout, units, "\n".join(lines[:first]))
+
+
+def _first_measured(path: Path, rows: list[list[str]], comma: bool) -> tuple[int, int]:
+    """Give how many cells a row has, and the first row whose numbers are such."""
+    filled = [row for row in rows if any(row)][-_LAST:]
+    if not filled:
+        raise DataError(f"{path.name} has no rows; leave it out")
+    width = Counter(map(len, filled)).most_common(1)[0][0]
+    last = [row for row in filled if len(row) == width]
+    half = len(last) // 2
+    numeric = [i for i in range(width) if sum(_is_number(row[i], comma) for row in last) > half]
+    for number, row in enumerate(rows if numeric else ()):
+        there = len(row) == width and any(row[i] for i in numeric)
+        if there and all(_is_number(row[i], comma) for i in numeric):
+            return width, number
+    return width, 0 if numeric else 1

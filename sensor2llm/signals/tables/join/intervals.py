@@ -46,11 +46,11 @@ class LabelIntervals:
             DataError: for a second person, where the labels' file does not say whose they are.
         """
         if ANYONE in self.by_person:
-            known = self.met.keys() - {ANYONE}
-            if known and person not in known:
+            people = self.met.keys() - {ANYONE}
+            if people and person not in people:
                 raise DataError(
                     f"{self.source} does not say whose labels it holds, and there are "
-                    f"{sorted(known)[0]} and {person}; write subject: into annotations"
+                    f"{sorted(people)[0]} and {person}; write subject: into annotations"
                 )
             self.met.setdefault(person, set())
         key = person if person in self.by_person else ANYONE

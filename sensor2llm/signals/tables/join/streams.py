@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.file_facts import of_path
+from sensor2llm.signals.tables.formats.zipped import on_disk
 from sensor2llm.signals.tables.join.files import find_files
 from sensor2llm.signals.tables.recordings import Stream, check_forward
 from sensor2llm.signals.tables.rows import TableRows, read_rows
@@ -29,6 +32,7 @@ def person_streams(table: Table, ledger: Ledger) -> Iterator[list[Stream]]:
     """
     parts = table.by_source()
     files = [(i, path) for i, part in enumerate(parts) for path in find_files(part)]
+    _check_label(table, [(parts[i], path) for i, path in dict(files[::-1]).items()])
     if any(part.subject[0] == "column" for part in parts):
         groups = [files]
     else:
@@ -40,12 +44,56 @@ def person_streams(table: Table, ledger: Ledger) -> Iterator[list[Stream]]:
         people: dict[str, dict[int, list[TableRows]]] = defaultdict(lambda: defaultdict(list))
         for i, path in group:
             for rows in _by_person(read_rows(path, parts[i], ledger)):
-                check_forward(rows, np.arange(len(rows.times_s)), parts[i])
+                check_forward(rows, slice(0, len(rows.times_s)), parts[i])
                 people[str(rows.subjects[0])][i].append(rows)
         for person, sources in people.items():
             streams = [Stream(_in_order(rows), parts[i]) for i, rows in sorted(sources.items())]
             _tell(person, streams, [part for i, part in enumerate(parts) if i not in sources])
             yield streams
+
+
+class SensorsApart:
+    """Warn where two files hold different sensors of one person at the same time.
+
+    Each is cut on its own, so that every window lacks half of the sensors: as files of their own
+    modalities they would be joined.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, TableRows] = {}
+        self._told = False
+
+    def see(self, rows: TableRows) -> None:
+        """Compare a file with the one before it of the same person."""
+        person = str(rows.subjects[0])
+        before = self._before.get(person)
+        # Only what the comparison needs stays in memory.
+        self._before[person] = replace(
+            rows.part(np.array([0, -1])),
+            values={name: rows.values[name][:, :0] for name in rows.values},
+        )
+        if self._told or before is None or set(before.values) & set(rows.values):
+            return
+        if before.times_s[0] <= rows.times_s[-1] and rows.times_s[0] <= before.times_s[-1]:
+            self._told = True
+            logger.warning(
+                "%s has %s and %s has %s of %s at the same time, and no window has both: give each "
+                "modality its own files: and they are joined",
+                before.path.name, ", ".join(before.values), rows.path.name, ", ".join(rows.values),
+                person,
+            )  # fmt: skip
+
+
+def _check_label(table: Table, firsts: Sequence[tuple[Table, Path]]) -> None:
+    """Refuse a column of labels that the first file of no source has."""
+    kind, column = table.label or ("", "")
+    if kind != "column" or not table.labelled:
+        return
+    for part, path in firsts:
+        with on_disk(path) as place:
+            if column in column_names(place, part.layout):
+                return
+    raise DataError(f"no file of any sensor has the column {column[:60]!r} of the label")
 
 
 def _by_person(rows: TableRows) -> Iterator[TableRows]:

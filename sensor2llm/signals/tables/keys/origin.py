@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from sensor2llm.errors import SpecError
-from sensor2llm.signals.tables.description import Rule, Table, TableAnnotations, TableSource
+from sensor2llm.signals.tables.description import Rule, TableAnnotations, TableSource
 from sensor2llm.signals.tables.fields import check_keys, mapping, number, shown, text, truth
 from sensor2llm.signals.tables.keys.clock import KEYS as CLOCK_KEYS
 from sensor2llm.signals.tables.keys.clock import clock
@@ -150,10 +150,3 @@ def labels(plain: Any) -> dict[str, str] | None:
 def label_key(cell: str) -> str:
     """Give one spelling of a code: 1.0 is 1, as tables with empty cells write it."""
     return cell.partition(".")[0] if re.fullmatch(r"[-+]?\d+\.0*", cell) else cell
-
-
-def table_source(table: Table) -> TableSource:
-    """Give the files, clock, people and layout of a whole table."""
-    return TableSource(
-        files=table.files, clock=table.clock, subject=table.subject, layout=table.layout
-    )
