@@ -71,8 +71,10 @@ def test_every_way_to_write_a_window_is_heard_alike(server, expected, way):
 def test_units_are_converted(server, units, factor):
     plain = {k: v for k, v in served.one_window().items() if k.startswith("total_acc")}
     scaled = {name: [value * factor for value in values] for name, values in plain.items()}
-    known = heard(server, values=plain, rate_hz=50)
-    assert heard(server, values=scaled, rate_hz=50, units=units) == pytest.approx(known, abs=1e-3)
+    reference = heard(server, values=plain, rate_hz=50)
+    assert heard(server, values=scaled, rate_hz=50, units=units) == pytest.approx(
+        reference, abs=1e-3
+    )
 
 
 def test_a_rate_is_brought_to_the_adapters(server):
@@ -91,9 +93,9 @@ def test_columns_of_other_names_are_said(server, expected):
 def test_null_is_what_was_not_measured(server):
     window = served.one_window()
     gone = {name: [None] * 128 for name in window if name.startswith("body_gyro")}
-    known = {name: values for name, values in window.items() if name not in gone}
+    reference = {name: values for name, values in window.items() if name not in gone}
     shares = heard(server, values={**window, **gone}, rate_hz=50)
-    assert shares == pytest.approx(heard(server, values=known, rate_hz=50), abs=1e-4)
+    assert shares == pytest.approx(heard(server, values=reference, rate_hz=50), abs=1e-4)
 
 
 def test_what_the_readers_note_is_passed_on(server):

@@ -57,10 +57,10 @@ class ChatAnswer:
         """Answer, then count: the question's tokens with its windows' positions, the answer's."""
         yield from dialogue.stream(question)
         llm, windows = self.host.served.model.llm, len(dialogue.heard)
-        asked = len(llm.encode(question)) + windows * self.host.served.tokens_per_window
-        answered = len(llm.encode(self.answer.text))
-        self.usage = {"prompt_tokens": asked, "completion_tokens": answered,
-                      "total_tokens": asked + answered}  # fmt: skip
+        prompt_tokens = len(llm.encode(question)) + windows * self.host.served.tokens_per_window
+        completion_tokens = len(llm.encode(self.answer.text))
+        self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
+                      "total_tokens": prompt_tokens + completion_tokens}  # fmt: skip
 
     async def _begin(self, parsed: ParsedChat) -> Dialogue:
         """Hear the windows of a conversation, and take its questions of before."""

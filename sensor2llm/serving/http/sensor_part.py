@@ -254,8 +254,8 @@ def _in_units(spec: SignalSpec, units: str | dict[str, str] | None) -> SignalSpe
         return _with_units(spec, unit_of)
     names = [*spec.names, *(f"{m}.{c.name}" for m, c in pairs), *(c.name for _, c in pairs)]
     if strange := [name for name in units if name not in names]:
-        known = listed(dict.fromkeys(names))
-        raise SpecError(f"units name {strange[0]!r}; sensors and channels are {known}")
+        choices = listed(dict.fromkeys(names))
+        raise SpecError(f"units name {strange[0]!r}; sensors and channels are {choices}")
     return _with_units(spec, units)
 
 

@@ -19,9 +19,9 @@ def test_a_question_that_is_recalled_counts_as_if_it_had_been_asked():
     said = first.ask(QUESTIONS[0]).said
     assert said.startswith(NOT_FROM_WINDOW)
     second.recall(QUESTIONS[0], said)
-    known = first.ask(QUESTIONS[1]).text
-    assert second.ask(QUESTIONS[1]).text == known
-    assert forgetful.ask(QUESTIONS[1]).text != known
+    reference = first.ask(QUESTIONS[1]).text
+    assert second.ask(QUESTIONS[1]).text == reference
+    assert forgetful.ask(QUESTIONS[1]).text != reference
 
 
 def test_what_the_plain_model_did_not_say_is_not_recalled():
