@@ -69,7 +69,7 @@ def test_it_finishes_what_runs_and_ends_well():
         for thread in threads:
             thread.join()
         assert server.wait(60) == 0
-        assert server.stderr.read() == "the server has ended; all that ran was written\n"
+        assert server.stderr.read() == "the server has ended; all that ran was answered\n"
     assert [one["choices"][0]["message"]["content"] for one in answers] == [reference.said] * 3
 
 
