@@ -99,8 +99,8 @@ def user_contents(
     """Find the user's content in the prompt of each window; one for all where they share it."""
     if messages is not None:
         return [find_user_content(build.llm, messages)]
-    asked = None if features.requests else question
-    rows = build.prompting.row_messages(features, asked)
+    shared_question = None if features.requests else question
+    rows = build.prompting.row_messages(features, shared_question)
     rows = rows[:1] if features.shares_prompt else rows
     return [find_user_content(build.llm, row) for row in rows]
 

@@ -7,7 +7,7 @@
     prompts = [{"prompt_embeds": rows} for rows in prompt_embeds(model, windows)]
     answers = engine.generate(prompts, SamplingParams(**sampling(model), max_tokens=32))
 
-or, of `vllm serve … --enable-prompt-embeds`, the chat route, which adds the template itself:
+or, of a running `vllm serve` that takes embeddings, the chat route, which adds the template itself:
 
     for body in chat_requests(model, windows):
         client.chat.completions.create(model="…", max_tokens=32, **body)

@@ -34,6 +34,11 @@ class ServedModel:
         """Give what answers questions about its windows."""
         return Answerer(self.model)
 
+    @cached_property
+    def tokens_per_window(self) -> int:
+        """Count the positions that a window takes in a prompt."""
+        return self.model.tokens_per_window
+
     @property
     def spec(self) -> SignalSpec:
         """Describe its windows."""

@@ -196,7 +196,7 @@ class Conversation:
             ConfigError: one holds a placeholder's text, or what is no character.
         """
         check_plain(question, "the question")
-        check_plain(answer, "the answer")
+        check_plain(answer.replace("\ufffd", ""), "the answer")  # a token may be half a letter
         before: Message = {"role": "user", "content": question}
         self._exchanges.append(_Exchange((before, {"role": "assistant", "content": answer})))
 

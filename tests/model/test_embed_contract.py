@@ -136,7 +136,7 @@ def test_a_chat_server_answers_as_generate_does():
     model, batch = small_model(), windows(4)
     texts = model.generate(batch, max_new_tokens=6)
     for body, text in zip(chat_requests(model, batch), texts, strict=True):
-        found = model.llm.model.generate(
+        output = model.llm.model.generate(
             inputs_embeds=as_a_chat_server_does(model, body)[None],
             max_new_tokens=6,
             do_sample=False,
@@ -144,7 +144,7 @@ def test_a_chat_server_answers_as_generate_does():
             pad_token_id=model.llm.pad_id,
             suppress_tokens=model.llm.suppressed_ids,
         )
-        assert model.llm.tokenizer.decode(found[0], skip_special_tokens=True).strip() == text
+        assert model.llm.tokenizer.decode(output[0], skip_special_tokens=True).strip() == text
         assert body["temperature"] == 0.0
 
 

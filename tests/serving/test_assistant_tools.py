@@ -52,9 +52,9 @@ def test_every_tool_says_what_it_takes_and_gives(server):
         assert tool.description
         assert tool.output_schema["properties"]
         assert tool.annotations.read_only_hint
-    asked = tools["ask_about_window"]
-    assert asked.input_schema["required"] == ["path", "adapter", "question"]
-    assert {"probability", "label", "limits", "measured"} <= set(asked.output_schema["properties"])
+    wanted = tools["ask_about_window"]
+    assert wanted.input_schema["required"] == ["path", "adapter", "question"]
+    assert {"probability", "label", "limits", "measured"} <= set(wanted.output_schema["properties"])
 
 
 def test_adapters_are_listed_with_what_they_hear_and_their_limits(server):
@@ -67,10 +67,10 @@ def test_adapters_are_listed_with_what_they_hear_and_their_limits(server):
 
 
 def test_a_file_is_looked_at(server, recording):
-    found = call(server, "look_at_file", path=str(recording))
-    assert (found["file"], found["size_bytes"]) == ("walk.csv", recording.stat().st_size)
-    assert found["columns"] == list(served.recording())
-    hears, deaf = found["adapters"]
+    result = call(server, "look_at_file", path=str(recording))
+    assert (result["file"], result["size_bytes"]) == ("walk.csv", recording.stat().st_size)
+    assert result["columns"] == list(served.recording())
+    hears, deaf = result["adapters"]
     assert (hears["windows"], hears["missing"], hears["why"]) == (9, [], "")
     assert any(note.startswith("rows: 1200 read") for note in hears["notes"])
     assert deaf["windows"] == 0
@@ -78,16 +78,16 @@ def test_a_file_is_looked_at(server, recording):
 
 
 def test_a_file_is_labelled_as_classify_does(server, recording):
-    found = call(server, "classify_file", path=str(recording), adapter=served.ADAPTER)
-    known = served.pipeline().classify(recording)
-    table = known.to_dict("records") if hasattr(known, "attrs") else known.to_pylist()
-    assert [one["label"] for one in found["labels"]] == [row["label"] for row in table]
-    shares = [one["probability"] for one in found["labels"]]
+    result = call(server, "classify_file", path=str(recording), adapter=served.ADAPTER)
+    reference = served.pipeline().classify(recording)
+    table = reference.to_dict("records") if hasattr(reference, "attrs") else reference.to_pylist()
+    assert [one["label"] for one in result["labels"]] == [row["label"] for row in table]
+    shares = [one["probability"] for one in result["labels"]]
     assert shares == pytest.approx([row["probability"] for row in table], abs=1e-4)
-    assert [one["number"] for one in found["labels"]] == list(range(1, 10))
-    assert found["counts"] == {"walking": 5, "lying": 4}
-    assert (found["windows"], found["left_off"], found["abstained"]) == (9, 0, None)
-    assert found["mean_probability"] == pytest.approx(sum(shares) / 9)
+    assert [one["number"] for one in result["labels"]] == list(range(1, 10))
+    assert result["counts"] == {"walking": 5, "lying": 4}
+    assert (result["windows"], result["left_off"], result["abstained"]) == (9, 0, None)
+    assert result["mean_probability"] == pytest.approx(sum(shares) / 9)
 
 
 def test_of_many_windows_the_first_are_listed(server, recording, monkeypatch):
@@ -95,23 +95,23 @@ def test_of_many_windows_the_first_are_listed(server, recording, monkeypatch):
 
     monkeypatch.setattr(toolbox, "MOST_LABELS", 4)
     wanted = {"path": str(recording), "adapter": served.ADAPTER, "overlap": 0.5}
-    found = call(server, "classify_file", **wanted)
-    assert (found["windows"], len(found["labels"]), found["left_off"]) == (17, 4, 13)
-    assert sum(found["counts"].values()) == 17
+    result = call(server, "classify_file", **wanted)
+    assert (result["windows"], len(result["labels"]), result["left_off"]) == (17, 4, 13)
+    assert sum(result["counts"].values()) == 17
 
 
 @pytest.mark.parametrize("question", [QUESTION, "isn't he sitting?", "how fast are the steps?"])
 def test_a_question_is_answered_as_ask_does(server, recording, question):
-    known = served.pipeline().ask(recording, question, number=8)
+    reference = served.pipeline().ask(recording, question, number=8)
     wanted = {"path": str(recording), "adapter": served.ADAPTER, "question": question, "number": 8}
-    found = call(server, "ask_about_window", **wanted)
-    assert (found["answer"], found["kind"], found["source"]) == (
-        known.said, known.kind, known.source,
+    result = call(server, "ask_about_window", **wanted)
+    assert (result["answer"], result["kind"], result["source"]) == (
+        reference.said, reference.kind, reference.source,
     )  # fmt: skip
-    assert found["probability"] == pytest.approx(known.probability, abs=1e-4)
-    assert found["from_signal"] == known.measured
-    assert (found["label"]["label"], found["label"]["number"]) == ("lying", 8)
-    assert found["label"]["start_s"] == pytest.approx(7 * 2.56)
+    assert result["probability"] == pytest.approx(reference.probability, abs=1e-4)
+    assert result["from_signal"] == reference.measured
+    assert (result["label"]["label"], result["label"]["number"]) == ("lying", 8)
+    assert result["label"]["start_s"] == pytest.approx(7 * 2.56)
 
 
 @pytest.mark.parametrize(

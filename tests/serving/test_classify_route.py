@@ -47,9 +47,9 @@ def rows_of(response) -> list[dict]:
 
 def same(rows, expected):
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
-    for row, known in zip(rows, expected, strict=True):
+    for row, reference in zip(rows, expected, strict=True):
         assert {k: v for k, v in row.items() if k != "label"} == pytest.approx(
-            {k: v for k, v in known.items() if k != "label"}, abs=1e-4
+            {k: v for k, v in reference.items() if k != "label"}, abs=1e-4
         )
 
 

@@ -35,7 +35,7 @@ def address():
 
 @pytest.fixture(scope="module")
 def client(address):
-    with openai.OpenAI(base_url=address, api_key="none is asked for", max_retries=0) as client:
+    with openai.OpenAI(base_url=address, api_key="none-is-asked-for", max_retries=0) as client:
         yield client
 
 
@@ -45,38 +45,38 @@ def messages(question=QUESTION, **fields):
 
 
 def test_the_answer_is_that_of_ask(client):
-    known = served.pipeline().ask(served.recording(), QUESTION)
-    found = client.chat.completions.create(model=served.ADAPTER, messages=messages())
-    assert found.choices[0].message.content == known.text
-    assert found.choices[0].finish_reason == "stop"
-    details = found.sensor2llm
-    assert details["probability"] == pytest.approx(known.probability, abs=1e-4)
+    reference = served.pipeline().ask(served.recording(), QUESTION)
+    result = client.chat.completions.create(model=served.ADAPTER, messages=messages())
+    assert result.choices[0].message.content == reference.text
+    assert result.choices[0].finish_reason == "stop"
+    details = result.sensor2llm
+    assert details["probability"] == pytest.approx(reference.probability, abs=1e-4)
     assert "abstained" in details
-    assert found.usage.total_tokens == found.usage.prompt_tokens + found.usage.completion_tokens
+    assert result.usage.total_tokens == result.usage.prompt_tokens + result.usage.completion_tokens
 
 
 @pytest.mark.parametrize("question", [QUESTION, "What is the capital of France?"])
 def test_a_stream_is_the_answer_in_pieces(client, question):
-    known = served.pipeline().ask(served.recording(), question)
+    reference = served.pipeline().ask(served.recording(), question)
     stream = client.chat.completions.create(
         model=served.ADAPTER, messages=messages(question), stream=True
     )
     chunks = list(stream)
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == known.said
-    assert chunks[-1].sensor2llm["kind"] == known.kind
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == reference.said
+    assert chunks[-1].sensor2llm["kind"] == reference.kind
 
 
 def test_a_file_is_uploaded_and_asked_about(client):
     file = client.files.create(file=("walk.csv", served.csv_bytes()), purpose="user_data")
     assert file.id in [one.id for one in client.files.list()]
-    asked = messages(file_id=file.id, number=8)
-    found = client.chat.completions.create(model=served.ADAPTER, messages=asked)
-    known = served.pipeline().ask(served.recording(), QUESTION, number=8)
-    assert found.choices[0].message.content == known.text
+    wanted = messages(file_id=file.id, number=8)
+    result = client.chat.completions.create(model=served.ADAPTER, messages=wanted)
+    reference = served.pipeline().ask(served.recording(), QUESTION, number=8)
+    assert result.choices[0].message.content == reference.text
     assert client.files.content(file.id).read() == served.csv_bytes()
     assert client.files.delete(file.id).deleted
     with pytest.raises(openai.NotFoundError, match="there is no file"):
-        client.chat.completions.create(model=served.ADAPTER, messages=asked)
+        client.chat.completions.create(model=served.ADAPTER, messages=wanted)
 
 
 def test_models_are_listed(client):
@@ -98,9 +98,9 @@ def test_errors_are_the_clients_own(client):
 
 def test_who_leaves_a_stream_holds_nobody_up(client):
     question = "Tell me a joke about sensors and people."
-    asked = {"model": served.ADAPTER, "messages": messages(question), "max_tokens": 200}
+    wanted = {"model": served.ADAPTER, "messages": messages(question), "max_tokens": 200}
     for _ in range(8):  # more than may wait at a time
-        stream = client.chat.completions.create(**asked, stream=True)
+        stream = client.chat.completions.create(**wanted, stream=True)
         next(iter(stream))
         stream.close()
     deadline = time.monotonic() + 30

@@ -71,13 +71,14 @@ def test_every_way_to_write_a_window_is_heard_alike(server, expected, way):
 def test_units_are_converted(server, units, factor):
     plain = {k: v for k, v in served.one_window().items() if k.startswith("total_acc")}
     scaled = {name: [value * factor for value in values] for name, values in plain.items()}
-    known = heard(server, values=plain, rate_hz=50)
-    assert heard(server, values=scaled, rate_hz=50, units=units) == pytest.approx(known, abs=1e-3)
+    reference = heard(server, values=plain, rate_hz=50)
+    assert heard(server, values=scaled, rate_hz=50, units=units) == pytest.approx(
+        reference, abs=1e-3
+    )
 
 
 def test_a_rate_is_brought_to_the_adapters(server):
     twice = {name: np.repeat(values, 2).tolist() for name, values in served.one_window().items()}
-    assert max(heard(server, values=twice, rate_hz=100), key=lambda name: name) is not None
     shares = heard(server, values=twice, rate_hz=100)
     assert max(shares, key=shares.__getitem__) == "walking"
 
@@ -92,15 +93,62 @@ def test_columns_of_other_names_are_said(server, expected):
 def test_null_is_what_was_not_measured(server):
     window = served.one_window()
     gone = {name: [None] * 128 for name in window if name.startswith("body_gyro")}
-    known = {name: values for name, values in window.items() if name not in gone}
+    reference = {name: values for name, values in window.items() if name not in gone}
     shares = heard(server, values={**window, **gone}, rate_hz=50)
-    assert shares == pytest.approx(heard(server, values=known, rate_hz=50), abs=1e-4)
+    assert shares == pytest.approx(heard(server, values=reference, rate_hz=50), abs=1e-4)
 
 
 def test_what_the_readers_note_is_passed_on(server):
     window = served.one_window() | {"battery": [1.0] * 128}
     body = ask(server, QUESTION, sensor(values=window, rate_hz=50)).json()
     assert body["sensor2llm"]["notes"] == ["the table: the columns battery are not read"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: w,
+        lambda w: {
+            f"{name.partition('.')[0]}.{name.rpartition('.')[2]}": v for name, v in w.items()
+        },
+        lambda w: {name.rpartition(".")[2]: v for name, v in reversed(w.items())},
+        lambda w: {name: v for name, v in w.items() if "gyro" not in name},
+    ],
+)
+def test_a_ready_window_is_the_one_that_is_cut(change):
+    from sensor2llm.serving.http.sensor_part import _ready_window
+    from sensor2llm.signals.tables.data import data_windows
+
+    spec = served.pipeline().spec
+    table = {name: np.array(v) for name, v in change(served.one_window()).items()}
+    ready = _ready_window(table, spec, 50.0)
+    (cut,) = data_windows(table, spec, rate_hz=50).windows
+    assert ready.signals.keys() == cut.signals.keys()
+    for name, values in cut.signals.items():
+        np.testing.assert_allclose(ready.signals[name], values, rtol=1e-6)
+    assert ready.start_s == cut.start_s
+
+
+@pytest.mark.parametrize(
+    ("change", "rate_hz"),
+    [
+        (lambda w: w, None),
+        (lambda w: w, 25.0),
+        (lambda w: {name: v[:127] for name, v in w.items()}, 50.0),
+        (lambda w: w | {"battery": np.ones(128)}, 50.0),
+        (lambda w: w | {next(iter(w)): np.full(128, np.nan)}, 50.0),
+        (lambda w: w | {next(iter(w)): np.full(128, -999.0)}, 50.0),
+        (lambda w: {name: 9.80665 * v if "total" in name else v for name, v in w.items()}, 50.0),
+        (lambda w: dict(list(w.items())[:-1]), 50.0),
+        (lambda w: {}, 50.0),
+    ],
+)
+def test_what_is_no_ready_window_is_left_to_the_readers(change, rate_hz):
+    from sensor2llm.serving.http.sensor_part import _ready_window
+
+    table = {name: np.array(v) for name, v in served.one_window(640).items()}
+    assert _ready_window(table, served.pipeline().spec, rate_hz) is not None or rate_hz != 50.0
+    assert _ready_window(change(table), served.pipeline().spec, rate_hz) is None
 
 
 SHORT = {"total_acc_x": [0.1] * 8, "total_acc_y": [0.1] * 8, "total_acc_z": [0.9] * 8}

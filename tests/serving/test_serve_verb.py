@@ -1,4 +1,4 @@
-"""`sensor2llm serve` as a process: it says where it is, and ends once what runs is answered."""
+"""`sensor2llm serve` as a process: it says where it is, and ends once what runs is written."""
 
 import builtins
 import contextlib
@@ -49,7 +49,7 @@ def post(address, body) -> dict:
 
 def test_it_finishes_what_runs_and_ends_well():
     question = "Tell me a joke about sensors and people."
-    known = served.pipeline().ask(served.recording(), question, max_new_tokens=200)
+    reference = served.pipeline().ask(served.recording(), question, max_new_tokens=200)
     body = {"messages": [{"role": "user", "content": question}], "max_tokens": 200}
     with process() as (server, address, lines):
         assert lines == [
@@ -70,7 +70,7 @@ def test_it_finishes_what_runs_and_ends_well():
             thread.join()
         assert server.wait(60) == 0
         assert server.stderr.read() == "the server has ended; all that ran was answered\n"
-    assert [one["choices"][0]["message"]["content"] for one in answers] == [known.said] * 3
+    assert [one["choices"][0]["message"]["content"] for one in answers] == [reference.said] * 3
 
 
 def metric(address, name) -> float:

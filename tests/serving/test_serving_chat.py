@@ -32,22 +32,22 @@ def parts(number: int = 1):
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("number", [1, 8])
 def test_the_answer_is_that_of_ask(server, question, number):
-    known = served.pipeline().ask(served.recording(), question, number=number)
+    reference = served.pipeline().ask(served.recording(), question, number=number)
     body = ask(server, question, parts(number)).json()
     details = body["sensor2llm"]
-    assert body["choices"][0]["message"]["content"] == known.said
-    assert details["text"] == known.text
-    assert (details["kind"], details["source"]) == (known.kind, known.source)
-    assert details["probability"] == pytest.approx(known.probability, abs=1e-4)
-    assert details["probabilities"] == pytest.approx(dict(known.probabilities), abs=1e-4)
-    assert details["measured"] == (known.measured or None)
+    assert body["choices"][0]["message"]["content"] == reference.said
+    assert details["text"] == reference.text
+    assert (details["kind"], details["source"]) == (reference.kind, reference.source)
+    assert details["probability"] == pytest.approx(reference.probability, abs=1e-4)
+    assert details["probabilities"] == pytest.approx(dict(reference.probabilities), abs=1e-4)
+    assert details["measured"] == (reference.measured or None)
 
 
 def test_two_windows_are_compared(server):
     question = "did the activity change?"
-    known = served.pipeline().ask(served.recording(), question, number=(1, 8))
+    reference = served.pipeline().ask(served.recording(), question, number=(1, 8))
     body = ask(server, question, parts(1), parts(8)).json()
-    assert body["choices"][0]["message"]["content"] == known.text
+    assert body["choices"][0]["message"]["content"] == reference.text
     labels = [window["label"] for window in body["sensor2llm"]["windows"]]
     assert labels == ["walking", "lying"]
     assert body["sensor2llm"]["windows"][1]["start_s"] == pytest.approx(7 * 2.56)
@@ -66,12 +66,12 @@ def test_the_plain_model_remembers_what_it_said_and_nothing_else(server):
 
     questions = ("What is the capital of France?", "How do you translate that?")
     dialogue = Dialogue(served.pipeline().model)
-    known = [dialogue.ask(question).said for question in questions]
+    reference = [dialogue.ask(question).said for question in questions]
     messages = [{"role": "user", "content": questions[0]},
-                {"role": "assistant", "content": known[0]},
+                {"role": "assistant", "content": reference[0]},
                 {"role": "user", "content": questions[1]}]  # fmt: skip
     body = server.post("/v1/chat/completions", json={"messages": messages}).json()
-    assert body["choices"][0]["message"]["content"] == known[1]
+    assert body["choices"][0]["message"]["content"] == reference[1]
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -91,9 +91,9 @@ def test_a_stream_says_the_same_in_pieces(server, question):
 
 def test_a_long_answer_is_cut_and_says_so(server):
     question = "Tell me a joke about sensors and people."
-    known = served.pipeline().ask(served.recording(), question, max_new_tokens=3)
+    reference = served.pipeline().ask(served.recording(), question, max_new_tokens=3)
     body = ask(server, question, parts(), max_tokens=3).json()
-    assert body["choices"][0]["message"]["content"] == known.said
+    assert body["choices"][0]["message"]["content"] == reference.said
     assert body["choices"][0]["finish_reason"] == "length"
 
 
@@ -107,10 +107,10 @@ def test_what_is_not_used_is_named(server):
 def test_usage_counts_positions_of_windows_and_tokens(server):
     model = served.pipeline().model
     body = ask(server, "What is the person doing?", parts(), parts(8)).json()
-    asked = len(model.llm.encode("What is the person doing?")) + 2 * model.tokens_per_window
-    answered = len(model.llm.encode("lying (1.00)."))
-    assert body["usage"] == {"prompt_tokens": asked, "completion_tokens": answered,
-                             "total_tokens": asked + answered}  # fmt: skip
+    wanted = len(model.llm.encode("What is the person doing?")) + 2 * model.tokens_per_window
+    written = len(model.llm.encode("lying (1.00)."))
+    assert body["usage"] == {"prompt_tokens": wanted, "completion_tokens": written,
+                             "total_tokens": wanted + written}  # fmt: skip
 
 
 def test_the_models_say_what_they_hear(server):

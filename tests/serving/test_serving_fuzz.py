@@ -1,4 +1,4 @@
-"""Hundreds of malformed requests: each is answered with an error object, none with a 500."""
+"""Hundreds of malformed requests: each is written with an error object, none with a 500."""
 
 import base64
 import copy

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from sensor2llm.serving.http.api_error import ApiError, as_api_error
@@ -38,7 +38,7 @@ class ChatAnswer:
         self.id, self.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         self._parts: list[RecordingWindows] = []
         self._dialogue: Dialogue | None = None
-        self._question = ""
+        self.usage: dict[str, int] = {}
 
     async def pieces(self) -> AsyncIterator[str]:
         """Hear what is attached, and give the answer as it comes.
@@ -47,12 +47,20 @@ class ChatAnswer:
             ApiError, UserError: something of the request cannot be.
         """
         parsed = parse_chat(self.request.messages)
-        self._question = parsed.question
         dialogue = self._dialogue = await self._begin(parsed)
-        async for some in self.host.queue.stream(dialogue.stream(parsed.question)):
+        async for some in self.host.queue.stream(self._answer(dialogue, parsed.question)):
             if some:
                 yield "".join(some)
-        self.host.count_tokens(self.usage()["completion_tokens"])
+        self.host.count_tokens(self.usage["completion_tokens"])
+
+    def _answer(self, dialogue: Dialogue, question: str) -> Iterator[str]:
+        """Answer, then count: the question's tokens with its windows' positions, the answer's."""
+        yield from dialogue.stream(question)
+        llm, windows = self.host.served.model.llm, len(dialogue.heard)
+        prompt_tokens = len(llm.encode(question)) + windows * self.host.served.tokens_per_window
+        completion_tokens = len(llm.encode(self.answer.text))
+        self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
+                      "total_tokens": prompt_tokens + completion_tokens}  # fmt: skip
 
     async def _begin(self, parsed: ParsedChat) -> Dialogue:
         """Hear the windows of a conversation, and take its questions of before."""
@@ -115,29 +123,16 @@ class ChatAnswer:
         plain["notes"] = [*self.request.unused(), *dict.fromkeys(notes)]
         return plain
 
-    def usage(self) -> dict[str, int]:
-        """Count the question's tokens with the positions of its windows, and the answer's."""
-        assert self._dialogue is not None
-        model = self.host.served.model
-        windows = len(self._dialogue.heard) * model.tokens_per_window
-        asked = windows + len(model.llm.encode(self._question))
-        answered = len(model.llm.encode(self.answer.text))
-        return {
-            "prompt_tokens": asked,
-            "completion_tokens": answered,
-            "total_tokens": asked + answered,
-        }
-
     def body(self, text: str) -> dict[str, Any]:
         """Write the whole answer as OpenAI does."""
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._reason()}
-        more = {"usage": self.usage(), "sensor2llm": self.details()}
+        more = {"usage": self.usage, "sensor2llm": self.details()}
         return self._object("chat.completion", choice, **more)
 
     def _reason(self) -> str:
         """Say why the answer ends: it is whole, or as long as was wanted."""
-        cut = self.answer.generated and self.usage()["completion_tokens"] >= self._tokens
+        cut = self.answer.generated and self.usage["completion_tokens"] >= self._tokens
         return "length" if cut else "stop"
 
     def _object(self, kind: str, *choices: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -152,7 +147,7 @@ class ChatAnswer:
                 yield self._chunk({"content": piece})
             yield self._chunk({}, self._reason(), sensor2llm=self.details())
             if self.request.stream_options and self.request.stream_options.include_usage:
-                yield _event(self._object("chat.completion.chunk", usage=self.usage()))
+                yield _event(self._object("chat.completion.chunk", usage=self.usage))
         except Exception as error:
             yield _event(as_api_error(error).to_dict())
         yield b"data: [DONE]\n\n"

@@ -121,7 +121,7 @@ def parse_chat(messages: list[ChatMessage]) -> ParsedChat:
     steps: list[SensorPart | PastQuestion] = []
     question = ""
     for number, message in enumerate(messages):
-        _check_text(message.text, number)
+        _check_text(message, number)
         if message.role == "user":
             steps += message.sensors
             question = message.text or question
@@ -143,12 +143,14 @@ def parse_chat(messages: list[ChatMessage]) -> ParsedChat:
     return ParsedChat(steps, question)
 
 
-def _check_text(text: str, number: int) -> None:
+def _check_text(message: ChatMessage, number: int) -> None:
+    text, what = message.text, f"message {number + 1}"
     if len(text) > MOST_CHARACTERS:
         raise ApiError(
-            f"message {number + 1} has {len(text)} characters, {MOST_CHARACTERS} may be asked; "
-            "send recordings as sensor parts",
+            f"{what} has {len(text)} characters, {MOST_CHARACTERS} may be asked; send recordings "
+            "as sensor parts",
             code="text_too_long",
             param=f"messages.{number}.content",
         )
-    check_plain(text, f"message {number + 1}")
+    # What a language model said before may end in half a letter.
+    check_plain(text.replace("\ufffd", "") if message.role == "assistant" else text, what)

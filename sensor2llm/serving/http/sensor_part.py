@@ -11,6 +11,7 @@ read stands in `sensor2llm.signals.tables.data`, and is read by it.
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,10 +22,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from sensor2llm.archive.labelling import no_window
-from sensor2llm.errors import ConfigError, DataError, SpecError, listed
+from sensor2llm.errors import ConfigError, DataError, SpecError, UserError, listed
 from sensor2llm.serving.http.files import FileShelf
 from sensor2llm.serving.notes import noted
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.ledger.plausible import measured_values
+from sensor2llm.signals.modality import Modality
+from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.data import DataWindows, data_windows
 from sensor2llm.signals.views.conversion import convert_windows
@@ -114,13 +118,60 @@ def _windows(
     if sum(source is not None for source in (data.values, data.data, data.file_id)) != 1:
         raise ConfigError("a recording needs one of values, data and file_id, and only one")
     if data.file_id is None:
-        cut = data_windows(_table(data), measured, **options)
+        table = _table(data)
+        ready = None if overlap or data.columns else _ready_window(table, measured, data.rate_hz)
+        if ready is None:
+            cut = data_windows(table, measured, **options)
+        else:
+            cut = data_windows([ready], measured, ledger=ledger)
         yield _converted(cut, measured, spec)
         return
     if data.channels is not None:
         raise ConfigError("a file names its channels itself; leave channels out, or say columns")
     with shelf.reading(data.file_id) as path:
         yield _converted(data_windows(path, measured, **options), measured, spec)
+
+
+def _ready_window(table: Any, spec: SignalSpec, rate_hz: float | None) -> Window | None:
+    """Give the window that some numbers are already; None where they have to be looked at.
+
+    Most requests are one window, and cutting it anew takes longer than to hear it.
+    """
+    pairs = [(m.name, channel) for m in spec.modalities for channel in m.channel_names]
+    if isinstance(table, np.ndarray):
+        if table.shape[1] != len(pairs):
+            return None
+        table = {f"{name}.{channel}": table[:, i] for i, (name, channel) in enumerate(pairs)}
+    alone = len({channel for _, channel in pairs}) == len(pairs)
+    keys = {channel: f"{name}.{channel}" for name, channel in pairs} if alone else {}
+    columns = {keys.get(name, name): values for name, values in table.items()}
+    signals = {}
+    for m in spec.modalities:
+        names = [f"{m.name}.{channel}" for channel in m.channel_names]
+        if not any(name in columns for name in names):
+            continue
+        rows = [columns.pop(name) for name in names if name in columns]
+        if rate_hz is None or m.rate_hz is None or not math.isclose(rate_hz, m.rate_hz):
+            return None
+        if len(rows) < len(names) or not _are_plain(values := np.array(rows), m):
+            return None
+        signals[m.name] = values
+    return Window(signals) if signals and not columns else None
+
+
+def _are_plain(values: np.ndarray, modality: Modality) -> bool:
+    """Say whether values are one window's, all measured, and in the unit that they are said to be.
+
+    What is not plain the readers look at, and say in their words.
+    """
+    if values.shape != modality.shape or not np.isfinite(values).all():
+        return False
+    try:
+        measured = measured_values(values, modality, modality.channel_names, None, Ledger())
+        check_track_scale(modality, values)
+    except UserError:
+        return False
+    return bool(np.isfinite(measured).all())
 
 
 def _converted(cut: DataWindows, measured: SignalSpec, spec: SignalSpec) -> DataWindows:
@@ -203,8 +254,8 @@ def _in_units(spec: SignalSpec, units: str | dict[str, str] | None) -> SignalSpe
         return _with_units(spec, unit_of)
     names = [*spec.names, *(f"{m}.{c.name}" for m, c in pairs), *(c.name for _, c in pairs)]
     if strange := [name for name in units if name not in names]:
-        known = listed(dict.fromkeys(names))
-        raise SpecError(f"units name {strange[0]!r}; sensors and channels are {known}")
+        choices = listed(dict.fromkeys(names))
+        raise SpecError(f"units name {strange[0]!r}; sensors and channels are {choices}")
     return _with_units(spec, units)
 
 

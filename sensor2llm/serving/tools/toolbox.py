@@ -87,8 +87,8 @@ class SensorToolbox:
         file, ledger = _file(path), Ledger()
         with self._lock, noted() as notes:
             model = self._load(adapter).model
-            found = list(label_file(model, file, overlap=overlap, ledger=ledger))
-        labels = [_label(number, one) for number, one in enumerate(found, 1)]
+            predictions = list(label_file(model, file, overlap=overlap, ledger=ledger))
+        labels = [_label(number, one) for number, one in enumerate(predictions, 1)]
         abstained = [one.abstained for one in labels if one.abstained is not None]
         return FileLabels(
             adapter=adapter,
