@@ -9,7 +9,7 @@ reading.text, reading.value                     ('1.9 steps a second', 1.9)
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import torch
@@ -26,7 +26,7 @@ from sensor2llm.signals.questions.template import modalities_with
 from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.questions.wordings import typed, wordings_of
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.tasks.question_answering import LONGEST_ANSWER, TASK, Facts, request_of
+from sensor2llm.tasks.question_answering import TASK, Facts, request_of
 
 TEMPLATE_OF = {"missing": "which_missing"}
 """Facts whose template has another name."""
@@ -124,7 +124,7 @@ def ask_fact(
     spoken = spoken_names(sensors_told(facts))
     values = {template.write(v, spoken): v for v in fact_values(model.adapter.spec, name, sensor)}
     question = canonical_question(model, template.name, sensor, facts)
-    asked = _asked(features, question, None)
+    asked = features.with_requests([request_of(question)])
     (text,) = model.prompting.row_texts(asked)
     prompt = model.build.rows(asked, [model.prompting.encode_row(text)])
     scored = score_answers(model.llm, prompt, text, list(values))
@@ -158,24 +158,6 @@ def fact_values(spec: SignalSpec, name: str, sensor: str) -> Sequence[Value]:
     prefix = f"{sensor}_"
     channels = [channel.name.removeprefix(prefix) for channel in spec[sensor].channels]
     return template.answers.choices(channels)
-
-
-def ask_typed(
-    model: SensorLanguageModel,
-    features: FeatureBatch,
-    question: str,
-    *,
-    second: FeatureBatch | None = None,
-    most: int = LONGEST_ANSWER,
-) -> str:
-    """Let an adapter answer a question as it stands, about a window or two."""
-    return model.generate(_asked(features, question, second), max_new_tokens=most)[0].strip()
-
-
-def _asked(features: FeatureBatch, question: str, second: FeatureBatch | None) -> FeatureBatch:
-    windows = 1 if second is None else 2
-    asked = features.with_requests([request_of(question, windows=windows)])
-    return asked if second is None else replace(asked, second=second)
 
 
 def measured_text(name: str, sensors: Sequence[str], facts: Facts) -> str:
