@@ -46,7 +46,7 @@ NOT_THERE = "No sensor of this window shows that."
 NO_WINDOW = "No window is attached yet."
 BEYOND = "That is not about the window."
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity")
-SURE = 0.8
+SURE = 0.9
 """How likely a reason is to be right that is given beside others."""
 
 

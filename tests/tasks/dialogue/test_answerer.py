@@ -40,7 +40,7 @@ def answer(model, question, **sureness):
     ("sureness", "said"),
     [
         ((0.9, 0.9, 0.9), "1.9 steps a second, moderate movement, gravity along +x"),
-        ((0.9, 0.85, 0.5), "1.9 steps a second, moderate movement"),
+        ((0.95, 0.92, 0.85), "1.9 steps a second, moderate movement"),
         ((0.3, 0.5, 0.7), "gravity along +x"),
     ],
 )
