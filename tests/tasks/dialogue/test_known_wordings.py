@@ -1,8 +1,12 @@
 """Wordings whose kind is known, and that the router goes beyond them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from sensor2llm.artefacts.yaml_file import read_yaml
+from sensor2llm.errors import DataError
 from sensor2llm.signals.questions.wordings import for_person, label_words, wordings_of
 from sensor2llm.tasks.dialogue.intent import Router
 from sensor2llm.tasks.dialogue.known_wordings import KIND_OF, known_wordings
@@ -10,6 +14,7 @@ from sensor2llm.tasks.dialogue.known_wordings import KIND_OF, known_wordings
 LABELS = ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "lying")
 FACTS = ("intensity", "step_rate", "orientation", "dominant_frequency", "missing")
 ENOUGH = 0.85
+TYPED_QUESTIONS = Path(__file__).with_name("typed_questions.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +58,26 @@ def held_out_wordings():
 
 def test_held_out_wordings_are_told_apart(router):
     asked = list(held_out_wordings())
+    assert len(asked) > 200
+    assert share_right(router, asked) > ENOUGH
+
+
+def share_right(router, asked):
+    """Give the share of (kind, text) for which the router finds the kind and the fact."""
     right = []
     for kind, text in asked:
         intent = router.route(text, windows=2 if kind.startswith("comparison") else 1)[0]
         wanted, _, fact = kind.partition(" ")
         right.append(intent.kind == wanted and intent.fact == fact)
-    assert len(asked) > 200
-    assert np.mean(right) > ENOUGH, [a for a, one in zip(asked, right, strict=True) if not one]
+    return np.mean(right)
+
+
+def test_questions_typed_before_the_known_wordings_were_written_are_told_apart(router):
+    lines = read_yaml(TYPED_QUESTIONS, DataError).items()
+    asked = [(kind, text) for kind, texts in lines for text in texts.strip().splitlines()]
+    known = {text for _, text in known_wordings(LABELS, FACTS, ["the age"])}
+    assert not known & {text for _, text in asked}
+    assert share_right(router, asked) > ENOUGH
 
 
 @pytest.mark.parametrize(
