@@ -16,7 +16,7 @@ import argparse
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,16 @@ import numpy as np
 import torch
 
 from benchmarks.machine import record, write
+from benchmarks.quality.question_parts.asked import AskedWindows, make_items
+from benchmarks.quality.question_parts.figures import UNTOLD, figures_of
 from benchmarks.quality.question_parts.humans import (
     HumanQuestion,
-    draw_windows,
     parts_of,
     read_questions,
 )
 from benchmarks.quality.question_parts.judging import (
     AskedItem,
-    contradicts,
-    is_refusal,
     is_right,
-    read_yes_no,
 )
 from benchmarks.quality.question_parts.systems import (
     BEYOND,
@@ -55,12 +53,8 @@ from sensor2llm.adapter.files import find_adapter
 from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import DataError, run_verb
 from sensor2llm.evaluation.evaluation import recipe_split
-from sensor2llm.signals.facts.facts import extract_facts
-from sensor2llm.signals.questions.labels import with_label
-from sensor2llm.signals.questions.naming import Facts
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.views.conversion import convert_store
-from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
 from sensor2llm.tasks.dialogue.fact_questions import knows_questions
@@ -68,53 +62,6 @@ from sensor2llm.tasks.loading import load_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "human_questions"
 RECORD = "metrics_human_questions.json"
-YES_NO = ("yes_no", "fact_yes_no")
-REFUSED = ("unanswerable",)
-UNTOLD = ("beyond",)
-"""Kinds that need no window at all: they are counted, and are in no mean."""
-
-
-class AskedWindows:
-    """Hold some windows of some people with their facts and labels.
-
-    Args:
-        store: of the adapter's spec.
-        rows: of the people who are asked about; as many of each label are drawn.
-        number: how many windows.
-        seed: of the drawing.
-    """
-
-    def __init__(self, store: Any, rows: np.ndarray, number: int, seed: int) -> None:
-        labels = np.asarray(store.labels)
-        rows, rng = rows[labels[rows] >= 0], np.random.default_rng(seed)
-        each = max(number // max(len(set(labels[rows].tolist())), 1), 1)
-        chosen = [rng.permutation(rows[labels[rows] == n])[:each] for n in np.unique(labels[rows])]
-        self.rows = np.concatenate(chosen)
-        self.windows: list[Window] = [store[int(row)] for row in self.rows]
-        names = tuple(store.label_names)
-        self.labels = [names[labels[row]] for row in self.rows]
-        self.facts: list[Facts] = [
-            with_label(extract_facts(window, store.spec), label, names)
-            for window, label in zip(self.windows, self.labels, strict=True)
-        ]
-
-    def swapped(self, rng: np.random.Generator) -> list[int]:
-        """Give another person's window for each, whatever its label."""
-        people = np.array([window.subject or "" for window in self.windows])
-        choices = [np.flatnonzero(people != person) for person in people]
-        return [int(rng.choice(c)) if len(c) else n for n, c in enumerate(choices)]
-
-
-def make_items(
-    questions: Sequence[HumanQuestion], asked: AskedWindows, each: int, seed: int
-) -> list[AskedItem]:
-    """Ask each question of some windows, or of some pairs."""
-    items = []
-    for number, question in enumerate(questions):
-        rng = np.random.default_rng([seed, number])
-        for places in draw_windows(question, asked.facts, each, rng):
-            items.append(AskedItem(question, places, tuple(asked.facts[p] for p in places)))
-    return items
 
 
 def ask_all(
@@ -138,57 +85,6 @@ def ask_all(
             "truth": item.truth, "answer": " ".join(answers), "right": bool(right),
         })  # fmt: skip
     return rows
-
-
-def figures_of(
-    rows: Sequence[Mapping[str, Any]], shown: Sequence[str] | None, labels: Sequence[str]
-) -> dict[str, Any]:
-    """Sum up what one system answered.
-
-    Args:
-        rows: of `ask_all`.
-        shown: each window's label on screen; None where the system shows none.
-        labels: all labels.
-    """
-    by_kind: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_kind[row["kind"]].append(row)
-    kinds = {
-        kind: {"right": _share(row["right"] for row in group), "items": len(group)}
-        for kind, group in by_kind.items()
-    }
-    counted = [row for row in rows if row["kind"] not in UNTOLD]
-    means = [kinds[kind]["right"] for kind in kinds if kind not in UNTOLD]
-    answerable = [row for row in counted if row["kind"] not in (*REFUSED, "two_part")]
-    figures: dict[str, Any] = {
-        "true": _share(row["right"] for row in counted),
-        "mean_over_kinds": float(np.mean(means)) if means else None,
-        "by_kind": kinds,
-        "yes_no_balanced": _balanced([row for kind in YES_NO for row in by_kind.get(kind, ())]),
-        "wrong_refusals": _share(is_refusal(row["answer"]) for row in answerable),
-        "questions": len(counted),
-    }
-    if shown is not None:
-        single = [row for row in answerable if len(row["places"]) == 1]
-        figures["contradictions"] = _share(
-            contradicts(row["answer"], shown[row["places"][0]], labels) for row in single
-        )
-    return figures
-
-
-def _share(flags: Any) -> float | None:
-    values = list(flags)
-    return float(np.mean(values)) if values else None
-
-
-def _balanced(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Give the mean of the shares that are right among those where yes is true, and no."""
-    sides = [[row for row in rows if row["truth"] is side] for side in (True, False)]
-    if not all(sides):
-        return None
-    return float(
-        np.mean([np.mean([read_yes_no(r["answer"]) == r["truth"] for r in s]) for s in sides])
-    )
 
 
 def measure(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:

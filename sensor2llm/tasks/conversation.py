@@ -9,17 +9,13 @@ Every attached window keeps its signal tokens at its own place in the conversati
 question is answered with all of them in view.
 """
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 
 from sensor2llm.adapter.batches import FeatureBatch
-from sensor2llm.artefacts.atomic_write import replace_file
 from sensor2llm.errors import ConfigError, ModelError
 from sensor2llm.llm.chat import Message, check_plain
 from sensor2llm.llm.forward import Prompt, assemble, prompt_rows
@@ -30,54 +26,11 @@ from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction, classify
-from sensor2llm.tasks.dialogue.answer import Answer
+from sensor2llm.tasks.dialogue.transcript import Transcript, Turn
 
 logger = logging.getLogger(__name__)
 LONGEST_TOKEN = 32
 """Characters a token: more of a question than so many a position cannot fit and is not encoded."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Hold one turn: a window and what the model said of it, or a question and its answer.
-
-    Args:
-        kind: `window` or `question`.
-        asked: the question; for a window what it was called.
-        answered: what the model said.
-        prediction: a window's label and probabilities; None for a question.
-        answer: where a question's answer comes from, and how sure it is; None where that is not
-            told apart.
-        label_set: of a window, the labels that it may be, where that is known.
-        unlike: of a window, what is not as in training.
-    """
-
-    kind: str
-    asked: str
-    answered: str
-    prediction: Prediction | None = None
-    answer: Answer | None = None
-    label_set: tuple[str, ...] = ()
-    unlike: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        if self.kind == "window" and self.prediction is None:
-            return {"window": self.asked}
-        if self.answer is not None:
-            return {"question": self.asked, **self.answer.to_dict()}
-        if self.prediction is None:
-            return {"question": self.asked, "answer": self.answered}
-        p = self.prediction
-        return {
-            "window": self.asked,
-            "label": p.label,
-            "probability": p.probabilities[p.label],
-            "probabilities": p.probabilities,
-            "start_s": p.start_s,
-            **({"label_set": list(self.label_set)} if self.label_set else {}),
-            **({"unlike": self.unlike} if self.unlike else {}),
-        }
 
 
 @dataclass(frozen=True)
@@ -88,7 +41,7 @@ class _Exchange:
     heard: tuple[FeatureBatch, ...] = ()
 
 
-class Conversation:
+class Conversation(Transcript):
     """Talk with a model about windows.
 
     Args:
@@ -219,18 +172,6 @@ class Conversation:
         llm = self.model.llm
         return assemble(llm, prompt_rows(llm, [ids]), None, None, batch=1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the conversation as plain JSON types."""
-        return {"llm": self.model.llm.name, "turns": [turn.to_dict() for turn in self.turns]}
-
-    def save(self, path: str | Path) -> Path:
-        """Write the conversation as `.json`, or as `.md` to read.
-
-        Raises:
-            ConfigError: the file's name ends otherwise.
-        """
-        return save_turns(path, self.turns, self.to_dict())
-
     def _fitting_ids(self, question: str) -> tuple[list[int], str]:
         """Give the conversation's token ids and the question, both as long as the context holds."""
         llm, room = self.model.llm, self.model.llm.context
@@ -266,24 +207,6 @@ class Conversation:
         return self.model.llm.render([*messages, user_message])
 
 
-def save_turns(path: str | Path, turns: Sequence[Turn], plain: Mapping[str, Any]) -> Path:
-    """Write turns as `.md` to read, or what they are in plain JSON types as `.json`.
-
-    Raises:
-        ConfigError: the file's name ends otherwise.
-    """
-    path = Path(path)
-    if path.suffix == ".json":
-        text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-    elif path.suffix == ".md":
-        text = "\n\n".join(_markdown(turn) for turn in turns) + "\n"
-    else:
-        raise ConfigError(f"cannot save a conversation as {path.name}; end it in .json or .md")
-    with replace_file(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return path
-
-
 def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:
     """Yield a text's pieces without the blanks before its first and after its last word."""
     blanks, begun = "", False
@@ -293,12 +216,3 @@ def without_outer_blanks(pieces: Iterable[str]) -> Iterator[str]:
         if words:
             yield words
         blanks, begun = text[len(words) :], begun or bool(words)
-
-
-def _markdown(turn: Turn) -> str:
-    if turn.kind == "question" or turn.prediction is None:
-        return f"**You:** {turn.asked}\n\n**Model:** {turn.answered}"
-    p = turn.prediction
-    best = sorted(p.probabilities.items(), key=lambda item: -item[1])[:3]
-    shares = ", ".join(f"{name} {share:.2f}" for name, share in best)
-    return f"**Window** {turn.asked}, from {p.start_s:g} s\n\n**Model:** {turn.answered} ({shares})"

@@ -86,6 +86,18 @@ def test_a_fact_is_scored_and_the_computed_one_stands_beside(trained, monkeypatc
     assert claim.probabilities == {"yes": 0.4, "no": 0.6}
 
 
+def test_what_is_likeliest_within_the_tolerance_is_said(trained, monkeypatch):
+    say(monkeypatch, {"1 Hz": 0.4, "1.9 Hz": 0.25, "2 Hz": 0.35})
+    answer = answer_question(trained, windows()[0], "main frequency?")
+    assert (answer.text, answer.probability) == ("2 Hz", pytest.approx(0.6))
+
+
+def test_the_value_that_is_shown_never_contradicts_the_verdict(trained, monkeypatch):
+    say(monkeypatch, {"2.9 Hz": 0.45, "3.1 Hz": 0.2, "3.2 Hz": 0.35})
+    answer = answer_question(trained, windows()[0], "is the frequency above 3 Hz?")
+    assert (answer.text, answer.probability) == ("3.2 Hz, so yes.", pytest.approx(0.55))
+
+
 def test_every_answer_that_a_fact_can_have_is_scored(trained):
     facts = extract_facts(windows()[0], trained.adapter.spec)
     reading = ask_fact(trained, trained.features(windows()[:1]), "missing", "", facts)

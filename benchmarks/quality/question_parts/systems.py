@@ -26,8 +26,9 @@ from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
-from sensor2llm.tasks.dialogue.fact_questions import FactReading, ask_typed, knows_conversation
+from sensor2llm.tasks.dialogue.fact_questions import FactReading, knows_conversation
 from sensor2llm.tasks.dialogue.wording import split_parts
+from sensor2llm.tasks.question_answering import LONGEST_ANSWER, request_of
 
 System = Callable[[str, Sequence[int]], list[str]]
 BEYOND = "(beyond the window)"
@@ -73,8 +74,13 @@ def typed_system(model: SensorLanguageModel, heard: HeardWindows) -> System:
 
     def answer(ask: str, places: Sequence[int]) -> list[str]:
         features = [heard(place).features for place in places]
-        second = features[1] if len(features) > 1 and knows_conversation(model) else None
-        return [ask_typed(model, features[0], part, second=second) for part in split_parts(ask)]
+        both = len(features) > 1 and knows_conversation(model)
+        texts = []
+        for part in split_parts(ask):
+            asked = features[0].with_requests([request_of(part, windows=1 + both)])
+            asked = replace(asked, second=features[1]) if both else asked
+            texts.append(model.generate(asked, max_new_tokens=LONGEST_ANSWER)[0].strip())
+        return texts
 
     return answer
 

@@ -44,6 +44,9 @@ class WindowAnswers(Protocol):
     def agrees(self, value: Value, fact: Fact) -> bool:
         """Say whether the value is true of the fact."""
 
+    def fits(self, value: Value, true: Value) -> bool:
+        """Say whether a value passes where another one is true."""
+
     def choices(self, channels: Sequence[str]) -> Sequence[Value]:
         """Give what can be answered, of a sensor with these channels."""
 
@@ -142,11 +145,15 @@ class Number:
         return float(match[1]) if match else None
 
     def agrees(self, value: Value, fact: Fact) -> bool:
-        """Say whether the number lies within the tolerance; 'nothing' is true of nothing only."""
-        true = self.of(fact)
+        """Say whether the number lies within the tolerance of the fact's."""
+        return self.fits(value, self.of(fact))
+
+    def fits(self, value: Value, true: Value) -> bool:
+        """Say whether a number lies within the tolerance; 'nothing' is true of nothing only."""
         if self.nothing and not (true and value):
             return value == true
-        return abs(float(value) - true) <= self.margin(true) + 1e-9  # type: ignore[arg-type]
+        number, middle = float(value), float(true)  # type: ignore[arg-type]
+        return abs(number - middle) <= self.margin(middle) + 1e-9
 
     def choices(self, channels: Sequence[str]) -> Sequence[Value]:
         """Give the numbers of the grid, with 0 where that has words."""
@@ -206,6 +213,10 @@ class Words:
         """Say whether it is the fact's word, or one that is near (`Fact.near`)."""
         return value in (fact.value, *fact.near)
 
+    def fits(self, value: Value, true: Value) -> bool:
+        """Say whether it is the word."""
+        return value == true
+
     def choices(self, channels: Sequence[str]) -> Sequence[Value]:
         """Give the words."""
         return tuple(self.words)
@@ -250,6 +261,10 @@ class Axes:
         """Say whether it is the axis of gravity, or one that is near (`Fact.near`)."""
         axes = (str(fact.value), *fact.near)
         return value in [_axis(axis, fact.modality) for axis in axes]
+
+    def fits(self, value: Value, true: Value) -> bool:
+        """Say whether it is the axis."""
+        return value == true
 
     def choices(self, channels: Sequence[str]) -> Sequence[Value]:
         """Give both signs of each channel."""

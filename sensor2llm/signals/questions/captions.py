@@ -116,15 +116,30 @@ def _clause(
         return f"{sensor} is {' and '.join(phrases)}"
     phrases = [_noun(claim, facts, rng) for claim in claims]
     first = SAYINGS[claims[0].template]
-    joints = ("with", *["and"] * len(phrases))
-    tail = "".join(f" {joint} {noun}" for joint, noun in zip(joints, phrases[1:], strict=False))
-    placed = f"{phrases[0]} {first.place} {sensor}{tail}"
+    placed = _placed(phrases, first, sensor)
     forms = (
         placed,
         f"there {'are' if first.plural else 'is'} {placed}",
         f"{sensor} shows {' and '.join(phrases)}",
     )
     return forms[int(rng.integers(len(forms)))]
+
+
+def _placed(nouns: Sequence[str], first: Saying, sensor: str) -> str:
+    """Say nouns of one sensor, of which the first one's saying places it."""
+    joints = ("with", *["and"] * len(nouns))
+    tail = "".join(f" {joint} {noun}" for joint, noun in zip(joints, nouns[1:], strict=False))
+    return f"{nouns[0]} {first.place} {sensor}{tail}"
+
+
+def describe_values(values: Mapping[tuple[str, str], Value], spoken: Mapping[str, str]) -> str:
+    """Say values of readings, by reading and modality, in a sentence: sensor by sensor."""
+    clauses = []
+    for modality in dict.fromkeys(modality for _, modality in values):
+        names = [name for name, of in values if of == modality]
+        nouns = [noun_with(name, values[name, modality]) for name in names]
+        clauses.append(_placed(nouns, SAYINGS[names[0]], f"the {spoken[modality]}"))
+    return _sentence("; ".join(clauses))
 
 
 def _can_follow_is(claim: Question, sensor: str) -> bool:

@@ -18,7 +18,8 @@ from functools import cached_property
 from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.facts import extract_facts
-from sensor2llm.signals.questions.captions import noun_with
+from sensor2llm.signals.questions.answers import Value
+from sensor2llm.signals.questions.captions import describe_values, noun_with
 from sensor2llm.signals.questions.forms import reasons, verdict
 from sensor2llm.signals.questions.labels import MOST_REASONS
 from sensor2llm.signals.questions.naming import spoken_names
@@ -47,6 +48,8 @@ NOT_THERE = "No sensor of this window shows that."
 NO_WINDOW = "No window is attached yet."
 BEYOND = "That is not about the window."
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity")
+SURE = 0.9
+"""How likely a reason is to be right that is given beside others."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class Answerer:
             "fact_yes_no": self._fact,
             "comparison": self._comparison,
             "why": self._why,
+            "describe": self._describe,
             "unanswerable": self._refuse,
         }
 
@@ -189,14 +193,15 @@ class Answerer:
         if reading is None:
             return Answer(NOT_TRAINED, kind=intent.kind, source="rules", measured=measured)
         if intent.kind == "fact":
-            share = reading.shares.get(reading.value) if reading.value is not None else None
+            share = reading.sureness if reading.shares else None
             return Answer(reading.text, share, kind=intent.kind, measured=measured)
         if reading.value is None:
             return Answer(reading.text, kind=intent.kind, measured=measured)
         claim = read_claim(intent.plain, intent.fact)
         yes = sum(share for value, share in reading.shares.items() if claim.holds(value))
         holds = yes > 0.5 if reading.shares else claim.holds(reading.value)
-        text, both = verdict(reading.text, holds), {"yes": yes, "no": 1 - yes}
+        shown = reading.said_where(lambda value: claim.holds(value) == holds)
+        text, both = verdict(shown, holds), {"yes": yes, "no": 1 - yes}
         if not reading.shares:
             return Answer(text, kind=intent.kind, measured=measured)
         said = both["yes" if holds else "no"]
@@ -230,15 +235,34 @@ class Answerer:
 
     def _why(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         one = _one(intent, heard)
-        texts = (measured_text(n, [sensor_of(n, "", one.facts)], one.facts) for n in REASONS)
-        measured = "; ".join(dict.fromkeys(text for text in texts if text))
-        names = [(name, sensor) for name in REASONS if (sensor := sensor_of(name, "", one.facts))]
-        readings = [(name, self._read(one, name, sensor)) for name, sensor in names[:MOST_REASONS]]
-        parts = [noun_with(name, r.value) for name, r in readings if r and r.value is not None]
-        if one.prediction is None or not parts:
-            return replace(self._label(intent, heard), measured=measured)
+        values = self._surest(one)
+        if one.prediction is None or not values:
+            return replace(self._label(intent, heard), measured=_measured(one))
+        parts = [noun_with(name, value) for (name, _), value in values.items()]
         text = reasons(one.prediction.label, parts)
-        return Answer(text, kind=intent.kind, measured=measured)
+        return Answer(text, kind=intent.kind, measured=_measured(one))
+
+    def _describe(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
+        one = _one(intent, heard)
+        label, values = self._label(intent, heard), self._surest(one)
+        if not values:
+            return label
+        spoken = spoken_names(self.model.adapter.spec.names)
+        texts = [label.text] if one.prediction else []
+        text = " ".join([*texts, describe_values(values, spoken)])
+        return replace(label, text=text, source="scores", measured=_measured(one))
+
+    def _surest(self, one: HeardWindow) -> dict[tuple[str, str], Value]:
+        """Read the facts that explain a label, and give the surest of them; one at least."""
+        readings = {place: self._read(one, *place) for place in _explaining(one)}
+        sure = {
+            place: reading
+            for place, reading in readings.items()
+            if reading is not None and reading.value is not None
+        }
+        order = sorted(sure, key=lambda place: -sure[place].sureness)[:MOST_REASONS]
+        chosen = [p for p in order if sure[p].sureness >= SURE] or order[:1]
+        return {p: sure[p].value for p in sure if p in chosen}  # type: ignore[misc]
 
     def _refuse(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         if not self.labels and not UNSENSED.search(intent.plain):
@@ -253,6 +277,16 @@ def _unknowable(spec: SignalSpec, labels: Sequence[str]) -> list[str]:
     told = {*fact_names(spec), label_kind(labels)} | {label.casefold() for label in labels}
     told |= {word for name in spec.names for word in name.casefold().split("_")}
     return [topic.phrase for topic in topics() if not told & set(topic.unless)]
+
+
+def _explaining(one: HeardWindow) -> list[tuple[str, str]]:
+    """Give the facts that explain labels, with their sensors, of those that a window has."""
+    return [(name, sensor) for name in REASONS if (sensor := sensor_of(name, "", one.facts))]
+
+
+def _measured(one: HeardWindow) -> str:
+    texts = [measured_text(name, [sensor], one.facts) for name, sensor in _explaining(one)]
+    return "; ".join(filter(None, dict.fromkeys(texts)))
 
 
 def _one(intent: Intent, heard: Sequence[HeardWindow]) -> HeardWindow:

@@ -10,20 +10,19 @@ marked as such; it remembers what it was asked before, and knows nothing of the 
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from sensor2llm.llm.chat import check_plain
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.conversation import Conversation, Turn, save_turns
+from sensor2llm.tasks.conversation import Conversation
 from sensor2llm.tasks.dialogue.answer import NOT_FROM_WINDOW, Answer, join_answers
 from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+from sensor2llm.tasks.dialogue.transcript import Transcript, Turn
 
 
-class Dialogue:
+class Dialogue(Transcript):
     """Talk about windows: labels are scored, facts generated, the rest is the plain LLM's.
 
     Args:
@@ -120,15 +119,3 @@ class Dialogue:
                 yield answers[-1].text
         answer = join_answers(answers)
         self.turns.append(Turn("question", question, answer.said, answer=answer))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the conversation as plain JSON types."""
-        return {"llm": self.model.llm.name, "turns": [turn.to_dict() for turn in self.turns]}
-
-    def save(self, path: str | Path) -> Path:
-        """Write the conversation as `.json`, or as `.md` to read.
-
-        Raises:
-            ConfigError: the file's name ends otherwise.
-        """
-        return save_turns(path, self.turns, self.to_dict())

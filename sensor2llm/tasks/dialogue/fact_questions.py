@@ -1,14 +1,15 @@
 """How an adapter is asked for a fact: in the words that it was trained on, for one sensor.
 
 What can be answered (a word, a number of the grid, an axis) is scored as labels are; an adapter
-that writes freely takes one kind of question for another now and then.
+that writes freely takes one kind of question for another now and then. What is said is the answer
+that is most likely to be right, within the tolerance of its question.
 
 reading = ask_fact(model, heard, "step_rate")
 reading.text, reading.value                     ('1.9 steps a second', 1.9)
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import torch
@@ -25,7 +26,7 @@ from sensor2llm.signals.questions.template import modalities_with
 from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.questions.wordings import typed, wordings_of
 from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.tasks.question_answering import LONGEST_ANSWER, TASK, Facts, request_of
+from sensor2llm.tasks.question_answering import TASK, Facts, request_of
 
 TEMPLATE_OF = {"missing": "which_missing"}
 """Facts whose template has another name."""
@@ -40,12 +41,23 @@ class FactReading:
         value: what it says; None where it is no such answer.
         size: by which two windows are compared, where the value does not tell; else None.
         shares: the probability of each value that it could have had; empty where it has none.
+        sureness: the probability that the value is right, within the tolerance.
+        texts: how each value would be said.
     """
 
     text: str
     value: Value | None
     size: float | None = None
     shares: Mapping[Value, float] = field(default_factory=dict)
+    sureness: float = 1.0
+    texts: Mapping[Value, str] = field(default_factory=dict)
+
+    def said_where(self, holds: Callable[[Value], bool]) -> str:
+        """Give the text, or of the likeliest value for which something holds if it does not."""
+        if self.value is None or holds(self.value) or not self.shares:
+            return self.text
+        fitting = [value for value in self.shares if holds(value)]
+        return self.texts[max(fitting, key=self.shares.__getitem__)] if fitting else self.text
 
 
 def fact_names(spec: SignalSpec) -> frozenset[str]:
@@ -105,24 +117,36 @@ def ask_fact(
 ) -> FactReading:
     """Score every answer that a fact of a window can have, as labels are scored.
 
-    The likeliest one is said; the size is the mean over all, so that windows for which the same is
-    said can still be compared.
+    The one is said that is likeliest to be right; the size is the mean over all, so that windows
+    for which the same is said can still be compared.
     """
     template = template_named(TEMPLATE_OF.get(name, name))
     spoken = spoken_names(sensors_told(facts))
     values = {template.write(v, spoken): v for v in fact_values(model.adapter.spec, name, sensor)}
     question = canonical_question(model, template.name, sensor, facts)
-    asked = _asked(features, question, None)
+    asked = features.with_requests([request_of(question)])
     (text,) = model.prompting.row_texts(asked)
     prompt = model.build.rows(asked, [model.prompting.encode_row(text)])
-    shares = score_answers(model.llm, prompt, text, list(values))
-    best = max(shares, key=shares.__getitem__)
-    size = None
+    scored = score_answers(model.llm, prompt, text, list(values))
+    shares = {values[answer]: share for answer, share in scored.items()}
+    size, right = None, shares
     if isinstance(template, FactPhrase):
-        sizes = {answer: template.answers.size(value) for answer, value in values.items()}
-        known = [shares[answer] * one for answer, one in sizes.items() if one is not None]
+        sizes = {value: template.answers.size(value) for value in shares}
+        known = [shares[value] * one for value, one in sizes.items() if one is not None]
         size = sum(known) if known else None
-    return FactReading(best, values[best], size, {values[a]: p for a, p in shares.items()})
+        right = chances_right(shares, template.answers.fits)
+    best = max(shares, key=lambda value: (right[value], shares[value]))
+    texts = {value: answer for answer, value in values.items()}
+    return FactReading(texts[best], best, size, shares, right[best], texts)
+
+
+def chances_right(
+    shares: Mapping[Value, float], fits: Callable[[Value, Value], bool]
+) -> dict[Value, float]:
+    """Give each value's chance to pass: what all values have together for which it passes."""
+    return {
+        value: sum(share for true, share in shares.items() if fits(value, true)) for value in shares
+    }
 
 
 def fact_values(spec: SignalSpec, name: str, sensor: str) -> Sequence[Value]:
@@ -134,24 +158,6 @@ def fact_values(spec: SignalSpec, name: str, sensor: str) -> Sequence[Value]:
     prefix = f"{sensor}_"
     channels = [channel.name.removeprefix(prefix) for channel in spec[sensor].channels]
     return template.answers.choices(channels)
-
-
-def ask_typed(
-    model: SensorLanguageModel,
-    features: FeatureBatch,
-    question: str,
-    *,
-    second: FeatureBatch | None = None,
-    most: int = LONGEST_ANSWER,
-) -> str:
-    """Let an adapter answer a question as it stands, about a window or two."""
-    return model.generate(_asked(features, question, second), max_new_tokens=most)[0].strip()
-
-
-def _asked(features: FeatureBatch, question: str, second: FeatureBatch | None) -> FeatureBatch:
-    windows = 1 if second is None else 2
-    asked = features.with_requests([request_of(question, windows=windows)])
-    return asked if second is None else replace(asked, second=second)
 
 
 def measured_text(name: str, sensors: Sequence[str], facts: Facts) -> str:

@@ -22,8 +22,9 @@ from sensor2llm.tasks.dialogue.wording import plain_words, split_parts
 from sensor2llm.tasks.dialogue.wording_kinds import WordingKinds
 
 Kind = Literal[
-    "label", "yes_no", "fact", "fact_yes_no", "comparison", "why", "unanswerable", "beyond"
-]
+    "label", "yes_no", "fact", "fact_yes_no", "comparison", "why", "describe", "unanswerable",
+    "beyond",
+]  # fmt: skip
 EITHER = re.compile(r"\b(?:first|former|one|1)\b.* or .*\b(?:second|latter|other|2)\b")
 OR = re.compile(r"\bor\b(?! (?:not|what|at least|so|false|no)\b)")
 _MENDED = """

@@ -58,7 +58,7 @@ LABEL_GROUPS: Mapping[str, tuple[tuple[str, str], ...]] = {"activity": (
 """What people call the labels of a field, and a pattern of the labels that it stands for."""
 
 PEOPLE = re.compile(
-    r"\b(?:(?:the|this|that|my|our|your|any|some) )?(?:he|she|they|him|them|i|me|wearer|person|"
+    r"\b(?:(?:the|this|that|my|our|your|any|some) )?(?:he|she|they|him|them|i|wearer|person|"
     r"patient|"
     r"subject|user|man|woman|guy|fellow|lady|somebody|someone|anybody|anyone|mother|father|dad|mum|"
     r"mom|grandma|grandpa|granny|uncle|aunt|child|kid|son|daughter|wife|husband|owner|participant)\b"
