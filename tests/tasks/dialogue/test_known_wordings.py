@@ -92,7 +92,6 @@ def test_questions_typed_before_the_known_wordings_were_written_are_told_apart(r
         ("at least ninety steps a minute", 1, "fact_yes_no"),
         ("does gravity lie along x", 1, "fact_yes_no"),
         ("is her hair brown", 1, "unanswerable"),
-        ("how deep is the ocean", 1, "beyond"),
         ("did they switch to another activity", 2, "comparison"),
         ("did the pace pick up", 2, "comparison"),
         ("is she sitting", 2, "yes_no"),
