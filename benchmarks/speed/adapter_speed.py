@@ -86,7 +86,7 @@ def measure(model: SensorLanguageModel, batch_size: int, pairs: int) -> dict[str
     """Measure every ratio on one model."""
     batch = random_features(model, batch_size)
     alone = LanguageModelAlone(model, batch)
-    train = _training_step(model, batch)
+    train = training_step(model, batch)
     model.train()
     training = compare(train, alone.forward_backward, batch_size, pairs)
     model.eval()
@@ -193,7 +193,7 @@ class LongPrompt:
         """Time a model's training and scoring against this one's."""
         batch = random_features(model, len(self.batch))
         model.train(), self.model.train()
-        ours, theirs = _training_step(model, batch), _training_step(self.model, self.batch)
+        ours, theirs = training_step(model, batch), training_step(self.model, self.batch)
         training = compare(ours, theirs, len(batch), pairs)
         model.eval(), self.model.eval()
         scoring = compare(lambda: model.score(batch), self.score, len(batch), pairs)
@@ -203,7 +203,8 @@ class LongPrompt:
         }
 
 
-def _training_step(model: SensorLanguageModel, batch: FeatureBatch) -> Callable[[], None]:
+def training_step(model: SensorLanguageModel, batch: FeatureBatch) -> Callable[[], None]:
+    """Give what makes one step of the optimiser."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-3)
 
@@ -229,7 +230,7 @@ def random_features(model: SensorLanguageModel, batch_size: int) -> FeatureBatch
     assert encoder is not None
     modalities = len(encoder.spec.modalities)
     steps = torch.randn(batch_size, modalities, encoder.config.pooled_steps, encoder.width)
-    labels = torch.arange(batch_size) % len(LABELS)
+    labels = torch.arange(batch_size) % len(model.adapter.label_names)
     return FeatureBatch(labels, steps, torch.ones(batch_size, modalities, dtype=torch.bool))
 
 
@@ -238,6 +239,7 @@ def build_model(
     soft: int | None = None,
     signal: int | None = None,
     template: PromptTemplate | None = None,
+    labels: tuple[str, ...] = LABELS,
 ) -> SensorLanguageModel:
     """Build the adapter of a UCI HAR run: three modalities of three channels.
 
@@ -246,6 +248,7 @@ def build_model(
         soft: P; the default's where None.
         signal: K; the default's where None.
         template: `activity` where None.
+        labels: what it chooses from.
     """
     modalities = tuple(
         Modality(
@@ -262,7 +265,7 @@ def build_model(
     config = replace(config, tokens=signal or config.tokens)
     learned = replace(learned, tokens=soft or learned.tokens)
     adapter = SensorAdapter(
-        data=AdapterData(spec=spec, label_names=LABELS),
+        data=AdapterData(spec=spec, label_names=labels),
         prompt=AdapterPrompt(template=template or PromptTemplate.load("activity")),
         llm=LLMReference(name=llm.name, identity=llm.identity),
         bridge=Bridge(

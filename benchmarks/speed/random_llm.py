@@ -1,5 +1,6 @@
 """LLMs of random weights in known sizes: speed needs no download."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,9 +27,17 @@ LABELS = ("walking", "walking upstairs", "walking downstairs", "sitting", "stand
 
 
 def load_llm(
-    name: str | None, attention: str, hidden: int = 256, shape: str = "bundled"
+    name: str | None,
+    attention: str,
+    hidden: int = 256,
+    shape: str = "bundled",
+    labels: Sequence[str] = LABELS,
+    vocabulary: int | None = None,
 ) -> FrozenLLM:
-    """Load a folder's LLM, or draw a Llama of a known size that knows these words."""
+    """Load a folder's LLM, or draw a Llama of a known size that knows these words.
+
+    With a vocabulary of its own size, a Llama has an output head of its own, too.
+    """
     if name:
         return FrozenLLM.load(name, attention=attention, device="cpu")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -43,7 +52,7 @@ def load_llm(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<end>"],
     )
-    texts = [f"User: Activity?\nAssistant: {label}" for label in LABELS]
+    texts = [f"User: Activity?\nAssistant: {label}" for label in labels]
     tokenizer.train_from_iterator(texts * 4, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
     if shape == "smollm2":
@@ -56,8 +65,8 @@ def load_llm(
             num_hidden_layers=8,
             num_attention_heads=hidden // 32,
             num_key_value_heads=hidden // 32,
-            vocab_size=8192,
-            tie_word_embeddings=True,
+            vocab_size=vocabulary or 8192,
+            tie_word_embeddings=vocabulary is None,
         )
     torch.manual_seed(0)
     own = "sdpa" if attention == "auto" else attention
