@@ -84,7 +84,7 @@ class Part:
 
 
 PARTS = (
-    Part("cost", ("--rounds", str(ROUNDS)), ("--rounds", str(ROUNDS), "--quick"), growth, 1),
+    Part("cost", ("--rounds", str(ROUNDS)), ("--rounds", "1", "--quick"), growth, 1),
     Part("adapter_speed", ("--pairs", "5"), ("--pairs", "1", "--batch-size", "8"), beside_llm),
     Part("labels", (), ("--labels", "6", "20", "--vocabulary", "8192", "--batch-size", "4",
          "--rounds", "1"), many_labels, 1),
