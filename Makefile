@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock docs house notebooks tables coverage mutants kill-test fuzz
+.PHONY: setup demo test test-slow test-newest lint lock docs house notebooks tables bench coverage mutants kill-test fuzz
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -65,6 +65,11 @@ test: lint docs
 	@$(BIN)/python -m pytest -q
 
 tables: setup
+	@$(BIN)/python -m benchmarks.tables
+
+# Every benchmark of speed, against the last committed run: under 20 minutes on two idle cores.
+bench: setup
+	@$(BIN)/python -m benchmarks.speed.suite
 	@$(BIN)/python -m benchmarks.tables
 
 house: setup

@@ -19,6 +19,7 @@ import yaml
 
 from benchmarks.chosen import CHOSEN
 from benchmarks.comparison_table import comparison
+from benchmarks.cost_table import cost
 from benchmarks.result_tables import RESULT_TABLES
 from benchmarks.study_tables import STUDY_TABLES
 from sensor2llm.evaluation.cards.adapter import repeats_text
@@ -239,6 +240,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "comparison": comparison,
     "audit": audit,
     "speed": speed,
+    "cost": cost,
     "pretraining_speed": pretraining_speed,
     **STUDY_TABLES,
     **RESULT_TABLES,

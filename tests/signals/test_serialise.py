@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
+from sensor2llm.signals.serialisation.numbers import Fixed, Shortest
+from sensor2llm.signals.serialisation.scaled_numbers import ScaledInteger
 from sensor2llm.signals.serialisation.serialise import (
     SERIALISERS,
     SerialiserConfig,
@@ -336,3 +338,34 @@ def test_writing_needs_neither_torch_nor_transformers():
         "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_shortest_text_is_numpys_whatever_the_size(dtype):
+    """Whole, tiny and huge numbers, and the edges between which another library writes them."""
+    random = np.random.default_rng(0)
+    sizes = 10 ** random.uniform(-8, 9, 4000)
+    edges = [0.0, -0.0, 1.0, 1e-4, 9.9e-5, 999_999.5, 1e6, 1e15, 1e16, 5e-324, 0.1, 1 / 3]
+    values = np.concatenate([sizes, -sizes, np.round(sizes, 2), edges]).astype(dtype)
+    assert Shortest().write(values) == values.astype(str).tolist()
+    assert Shortest().write(np.array([], dtype=dtype)) == []
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+def test_integers_have_one_text_each_small_or_large(spaced):
+    """Up to 8191 they are remembered; one larger one in a row takes them all another way."""
+    form = ScaledInteger(0, spaced=spaced)
+    numbers = [0, -1, 7, 8191, -8192, 8192, -8193, 123_456, 7]
+    expected = [" ".join(str(n)) if spaced else str(n) for n in numbers]
+    assert form.write(np.array(numbers, dtype=np.float64)) == expected
+    small = [n for n in numbers if -8192 <= n < 8192]
+    for _ in range(2):
+        texts = form.write(np.array(small, dtype=np.float64))
+        assert texts == [" ".join(str(n)) if spaced else str(n) for n in small]
+
+
+def test_fixed_decimals_round_half_to_even_as_before_and_have_no_minus_zero():
+    values = np.array([0.125, -0.125, 0.375, -0.001, 81.915, 81.925, 1e6 + 0.25, 1e9])
+    for row in (values, values[:5]):
+        expected = [f"{value:.2f}" for value in (np.round(row, 2) + 0.0).tolist()]
+        assert Fixed(2).write(row) == expected

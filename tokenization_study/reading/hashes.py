@@ -42,4 +42,4 @@ def hash_input(values: Any) -> str:
         return digest.hexdigest()
     if isinstance(values, list | tuple) and all(isinstance(line, str) for line in values):
         return hashlib.sha256("\n".join(values).encode("utf-8", "surrogatepass")).hexdigest()
-    return hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()

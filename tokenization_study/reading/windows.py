@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 
 from sensor2llm.errors import DataError
 
-CHUNK_VALUES = 32_768
+CHUNK_VALUES = 65_536
 Part = Shaped[np.ndarray, "channel step"]
 Window = tuple[Part, ...]
 """One array a modality; one without steps where the window lacks the modality."""

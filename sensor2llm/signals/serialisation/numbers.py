@@ -78,7 +78,7 @@ class Shortest(NumberForm):
         # Four times as fast as numpy and of the same digits, but whole, tiny and huge numbers look
         # different (1 for 1.0, 0.00001 for 1e-05).
         size = np.abs(values)
-        unlike = (size < ALIKE[0]) | (size >= ALIKE[1]) | (values == np.rint(values))
+        unlike = (size <= ALIKE[0]) | (size >= ALIKE[1]) | (values == np.rint(values))
         places = np.flatnonzero(unlike)
         for place, text in zip(places.tolist(), values[places].astype(str).tolist(), strict=True):
             texts[place] = text
