@@ -21,10 +21,10 @@ from jaxtyping import Int
 
 from research.llm_ablation.judged import fit_probe, kept
 from research.llm_ablation.training import LLMS, Bench, chunks, spread, train
+from sensor2llm.adapter.request_table import RequestTable
 from sensor2llm.evaluation.question_evaluation import other_people
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.recipes.config import QUESTION_ANSWERING, TaskMix
-from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.recipes.sources import BatchSource
 from sensor2llm.signals.questions.checking import Verdict
 from sensor2llm.signals.questions.questions import frequent_answer, most_frequent_answers

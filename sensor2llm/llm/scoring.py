@@ -176,12 +176,7 @@ class LabelSearch:
     """
 
     def __init__(
-        self,
-        llm: LanguageModel,
-        prompt: Prompt,
-        tree: LabelTree,
-        prior: Float[Tensor, " label"],
-        temperature: float,
+        self, llm: LanguageModel, prompt: Prompt, tree: LabelTree, prior: Tensor, temperature: float
     ) -> None:
         self.llm, self.tree, self.prior, self.temperature = llm, tree, prior, temperature
         (self.places, self.edge_tokens), n = tree.edges.to(llm.device), len(prompt)
@@ -268,14 +263,9 @@ class LabelSearch:
         return mask.masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
     def _run(
-        self,
-        vectors: Tensor,
-        ids: Tensor | None,
-        mask: Tensor | None,
-        positions: Tensor,
-        last: Tensor,
-        starts: Int[Tensor, "batch edge"],
-    ) -> None:
+        self, vectors: Tensor, ids: Tensor | None, mask: Tensor | None, positions: Tensor,
+        last: Tensor, starts: Int[Tensor, "batch edge"],
+    ) -> None:  # fmt: skip
         """Run positions behind what is cached, and note the log-probabilities of their edges."""
         runner = self.llm.runner
         whole = runner.fits_whole(len(vectors), len(last))

@@ -184,10 +184,7 @@ class SensorLanguageModel(nn.Module):
         return score_labels(self.llm, prompt, answers.tree, answers.ids)
 
     def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
-        """Give every label's probability, calibrated where the adapter is; rows sum to one.
-
-        Unlikely ones of many labels may have a little too much; see `score_likely_labels`.
-        """
+        """Give every label's probability, calibrated where the adapter is; they sum to one."""
         with self._evaluating():
             prompt, answers = self.build.for_batch(self.features(batch)), self.prompting.answers
             temperature = self.adapter.trust.temperature

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 
 from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.adapter.request_table import RequestTable
 from sensor2llm.bridge.number_head import NumberHead, Target, fit_target
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.model import SensorLanguageModel
@@ -20,7 +21,6 @@ from sensor2llm.recipes.config import (
     REGRESSION,
     TaskMix,
 )
-from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.task import SCORED_AT_ONCE, Judge
 from sensor2llm.signals.questions.labels import label_facts

@@ -16,7 +16,7 @@ from sensor2llm.adapter.batches import (
     RequestBatch,
     hide_signals,
 )
-from sensor2llm.recipes.request_table import RequestTable
+from sensor2llm.adapter.request_table import RequestTable
 from sensor2llm.signals.dataset import SignalBatch
 
 LONGEST = 1 << 20

@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import f1_score
 
 from sensor2llm.adapter.batches import FeatureBatch, Request, RequestBatch
+from sensor2llm.adapter.request_table import RequestTable
 from sensor2llm.errors import DataError
-from sensor2llm.recipes.request_table import RequestTable
 from sensor2llm.recipes.sources import BatchSource, hide
 from sensor2llm.recipes.task import AdapterTask, judge_labels
 from sensor2llm.signals.dataset import collate_windows

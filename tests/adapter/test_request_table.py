@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sensor2llm.adapter.batches import Request
-from sensor2llm.recipes.request_table import AT_ONCE, RequestTable
+from sensor2llm.adapter.request_table import AT_ONCE, RequestTable
 
 REQUESTS = [
     Request(),
