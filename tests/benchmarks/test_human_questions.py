@@ -23,10 +23,13 @@ from benchmarks.quality.question_parts.judging import (
     read_which,
     read_yes_no,
 )
+from sensor2llm.artefacts.yaml_file import read_yaml
+from sensor2llm.errors import DataError
 from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions import wordings
 from sensor2llm.signals.questions.labels import with_label
 from sensor2llm.signals.questions.templates import TEMPLATES
+from sensor2llm.tasks.dialogue.known_wordings import TYPED
 
 LABELS = ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "lying")
 NEAR = 0.95
@@ -83,6 +86,14 @@ def test_no_wording_is_in_training_nor_nearly():
                 matcher = SequenceMatcher(None, text, other)
                 if matcher.quick_ratio() >= NEAR:
                     assert matcher.ratio() < NEAR, (ask, other)
+
+
+def test_no_question_of_the_test_half_is_among_the_wordings_that_the_router_knows():
+    lines = "\n".join(read_yaml(TYPED, DataError).values()).splitlines()
+    typed = {plain(line) for line in lines}
+    asked = {plain(q.ask) for q in read_questions(LABELS, "test")}
+    assert len(typed) > 500
+    assert not typed & asked
 
 
 @pytest.mark.parametrize(
