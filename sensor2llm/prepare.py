@@ -26,13 +26,8 @@ def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     add = (parser := verb_parser("prepare", __doc__, OPTIONS)).add_argument
     what = "a data set, a device's export, your TABLE.yaml, simulated or joined; data sets: "
-    what += f"{', '.join(SOURCES)}; exports: {', '.join(EXPORTS)}"
-    add("name", help=what)
-    add(
-        "--from",
-        type=Path | None,
-        help="folder of the unpacked data, or an export; a table's is its own",
-    )
+    add("name", help=f"{what}{', '.join(SOURCES)}; exports: {', '.join(EXPORTS)}")
+    add("--from", type=Path | None, help="folder of the data, or an export; a table's is its own")
     add("--out", type=Path, required=True, help="the window store to write")
     add("--stores", type=Path, nargs="+", default=[], help="the window stores that joined joins")
     picture = "picture of a window a class, or none; by default OUT/classes.png"

@@ -4,7 +4,7 @@ import functools
 import json
 
 import numpy as np
-import pytest
+from fastapi.testclient import TestClient
 
 import sensor2llm
 from sensor2llm.datasets.simulation.phone import simulate_columns
@@ -43,13 +43,11 @@ def csv_bytes() -> bytes:
 
 def client(**limits):
     """Give a client of a server with these limits; errors of ours are answers, not raised."""
-    testclient = pytest.importorskip("fastapi.testclient")
-    pytest.importorskip("prometheus_client")
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
 
     app = create_app(models(), ServerConfig(**limits))
-    return testclient.TestClient(app, raise_server_exceptions=False)
+    return TestClient(app, raise_server_exceptions=False)
 
 
 def sensor(**fields):

@@ -4,12 +4,12 @@ import asyncio
 import os
 import sys
 
+import mcp
 import pytest
 
 from tests.conftest import REPOSITORY
 from tests.serving import served
 
-mcp = pytest.importorskip("mcp")
 QUESTION = "What is the person doing?"
 
 

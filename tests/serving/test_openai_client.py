@@ -4,14 +4,13 @@ import socket
 import threading
 import time
 
+import openai
 import pytest
+import uvicorn
 
 from tests.serving import served
 from tests.serving.served import sensor
 
-openai = pytest.importorskip("openai")
-uvicorn = pytest.importorskip("uvicorn")
-pytest.importorskip("fastapi")
 QUESTION = "What is the person doing?"
 
 

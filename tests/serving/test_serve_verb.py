@@ -19,9 +19,6 @@ from sensor2llm.serve import main
 from tests.conftest import REPOSITORY
 from tests.serving import served
 
-pytest.importorskip("fastapi")
-pytest.importorskip("uvicorn")
-
 
 @contextlib.contextmanager
 def process(*words):

@@ -5,11 +5,9 @@ import time
 
 import pytest
 
-from tests.serving import served
-
-pytest.importorskip("fastapi")
 from sensor2llm.serving.http.api_error import ApiError
 from sensor2llm.serving.http.files import FileShelf, safe_name
+from tests.serving import served
 
 CSV = b"total_acc_x,total_acc_y,total_acc_z\n0.1,0.2,0.9\n"
 

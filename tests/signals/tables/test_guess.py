@@ -5,6 +5,7 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
@@ -267,8 +268,6 @@ def test_columns_of_other_formats(tmp_path: Path, name):
     when = [MORNING + datetime.timedelta(seconds=float(t)) for t in TIMES]
     cells = {"when": when, **dict(zip("xyz", GRAVITY.tolist(), strict=True)), "task": ["sit"] * 500}
     if name.endswith("xlsx"):
-        openpyxl = pytest.importorskip("openpyxl")
-        pytest.importorskip("python_calamine")
         book = openpyxl.Workbook()
         for row in [list(cells), *zip(*cells.values(), strict=True)]:
             book.active.append(row)

@@ -235,10 +235,10 @@ def test_a_description_with_the_wrong_unit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("walk.txt", "cannot read walk.txt"), ("none.csv", "does not exist")]
+    ("name", "message"), [("walk.doc", "cannot read walk.doc"), ("none.csv", "does not exist")]
 )
 def test_files_that_cannot_be(tmp_path, name, message):
-    (tmp_path / "walk.txt").write_text("1 2 3")
+    (tmp_path / "walk.doc").write_text("1 2 3")
     with pytest.raises(DataError, match=message):
         read_windows(tmp_path / name, SPEC)
 
