@@ -7,7 +7,7 @@ from benchmarks.chosen import CHOSEN
 from benchmarks.quality.adapters import confusions_file, repeated, retrained_interval
 from benchmarks.tables import TABLES, rewritten
 
-SPEEDS = {"audit", "speed", "pretraining_speed"}
+SPEEDS = {"audit", "cost", "speed", "pretraining_speed"}
 
 
 def run(seed: int, fold: int | None, macro_f1: float) -> dict:

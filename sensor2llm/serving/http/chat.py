@@ -11,7 +11,6 @@ from sensor2llm.serving.http.api_error import ApiError, as_api_error
 from sensor2llm.serving.http.host import ModelHost
 from sensor2llm.serving.http.messages import ChatRequest, ParsedChat, PastQuestion, parse_chat
 from sensor2llm.serving.http.sensor_part import RecordingWindows, SensorPart, read_part
-from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.answer import Answer
 from sensor2llm.tasks.dialogue.answerer import HeardWindow
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
@@ -114,10 +113,7 @@ class ChatAnswer:
         plain["text"] = plain.pop("answer")
         plain |= {"probabilities": dict(answer.probabilities), "measured": answer.measured or None}
         heard = zip(self._dialogue.heard, self._parts, strict=True)
-        plain["windows"] = [
-            {"name": read.name, **_of_prediction(one.prediction, one.window.start_s)}
-            for one, read in heard
-        ]
+        plain["windows"] = [{"name": read.name, **_of_window(one)} for one, read in heard]
         plain["abstained"] = plain["windows"][-1].get("abstained") if plain["windows"] else None
         notes = [note for read in self._parts for note in read.notes]
         plain["notes"] = [*self.request.unused(), *dict.fromkeys(notes)]
@@ -157,8 +153,9 @@ class ChatAnswer:
         return _event(self._object("chat.completion.chunk", choice, **more))
 
 
-def _of_prediction(prediction: Prediction | None, start_s: float) -> dict[str, Any]:
-    """Say what the adapter makes of a window; `abstained` is None where it does not abstain."""
+def _of_window(heard: HeardWindow) -> dict[str, Any]:
+    """Say what the adapter makes of a window, and what of it is unlike its training."""
+    prediction, start_s = heard.prediction, heard.window.start_s
     if prediction is None:
         return {"start_s": start_s}
     return {
@@ -166,7 +163,9 @@ def _of_prediction(prediction: Prediction | None, start_s: float) -> dict[str, A
         "label": prediction.label,
         "probability": prediction.probabilities[prediction.label],
         "probabilities": prediction.probabilities,
-        "abstained": getattr(prediction, "abstained", None),
+        "label_set": list(heard.label_set) or None,
+        "unlike": heard.unlike or None,
+        "abstained": None,
     }
 
 

@@ -1,6 +1,7 @@
 """Label a whole recording: JSON, CSV or Parquet in, JSON or CSV out."""
 
 import asyncio
+from collections import deque
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi.responses import Response
 from pyarrow import csv
 from pydantic import BaseModel, Field
 
-from sensor2llm.archive.labelling import prediction_row
+from sensor2llm.archive.labelling import LabelRows
 from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.api_error import ApiError, JSONBody
 from sensor2llm.serving.http.files import FileShelf
@@ -85,7 +86,11 @@ async def label_recording(
     spec = host.served.spec
     read = await asyncio.to_thread(read_recording, wanted, spec, shelf, most, wanted.overlap)
     heard = await host.queue.hear(read.windows)
-    return [prediction_row(one.prediction) for one in heard if one.prediction], read
+    labels = LabelRows(host.served.model)
+    deque(labels.judge.watch(read.windows), maxlen=0)
+    verdict = labels.judge.verdict()
+    read.notes.extend(verdict.lines(read.name))
+    return list(labels.rows([one.prediction for one in heard if one.prediction], verdict)), read
 
 
 def wants_csv(request: Request) -> bool:

@@ -27,6 +27,7 @@ from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.data import data_windows
 from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
+from sensor2llm.tasks.likeness import RecordingJudge
 
 MOST_LABELS, MOST_LOADED = 200, 2
 """Windows that are listed one by one, and adapters that stay loaded."""
@@ -87,7 +88,9 @@ class SensorToolbox:
         file, ledger = _file(path), Ledger()
         with self._lock, noted() as notes:
             model = self._load(adapter).model
-            predictions = list(label_file(model, file, overlap=overlap, ledger=ledger))
+            judge = RecordingJudge(model.adapter.trust.profile)
+            coming = label_file(model, file, overlap=overlap, ledger=ledger, judge=judge)
+            predictions = list(coming)
         labels = [_label(number, one) for number, one in enumerate(predictions, 1)]
         abstained = [one.abstained for one in labels if one.abstained is not None]
         return FileLabels(
@@ -99,7 +102,7 @@ class SensorToolbox:
             mean_probability=min(1.0, sum(one.probability for one in labels) / len(labels)),
             labels=labels[:MOST_LABELS],
             left_off=max(0, len(labels) - MOST_LABELS),
-            notes=[*notes, *ledger.lines()],
+            notes=[*notes, *judge.verdict().lines(file.name), *ledger.lines()],
             measured=measured_line(self._places[adapter]),
             limits=LIMITS,
         )
