@@ -38,7 +38,7 @@ def summary() -> str:
         replaced = (ROOT / "adapters" / name.removesuffix("-bundled") / "metrics.json").is_file()
         if "controls" in metrics and not (name.endswith("-bundled") and replaced):
             labels = metrics["labels"]
-            task = ", ".join(labels) if len(labels) == 2 else f"{len(labels)} activities"
+            task = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} activities"
             row = (f"{task}, `{name}`", _people(metrics), metrics, metrics["controls"])
             lines.append(_summary_row(*row))
     return "\n".join(lines) + "\n"
@@ -52,7 +52,10 @@ def _summary_row(
 
 
 def _people(metrics: Mapping[str, Any]) -> str:
-    return f"{metrics['data']['source'].split(', http')[0]}, {metrics['subjects']}"
+    """Name the data without its address or settings, what is to be known of it, and the people."""
+    source, semicolon, note = metrics["data"]["source"].partition("; ")
+    source = re.split(r", http|: SimulationConfig", source)[0]
+    return f"{source}{semicolon}{note}, {metrics['subjects']}"
 
 
 def adapters() -> str:
