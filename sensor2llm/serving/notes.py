@@ -7,6 +7,7 @@ notes                            ["walk.csv: the columns a, b are not read"]
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -17,7 +18,30 @@ _notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
 
 class _NoteHandler(logging.Handler):
-    """Give a line to the request in whose context it was written."""
+    """Give a line to the request in whose context it was written; listen while there is a block."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._blocks, self._level, self._counting = 0, logging.NOTSET, threading.Lock()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear what this package logs, and leave its logger as it was once nobody listens."""
+        library = logging.getLogger("sensor2llm")
+        with self._counting:
+            if not self._blocks:
+                self._level = library.level
+                library.addHandler(self)
+                library.setLevel(min(library.getEffectiveLevel(), logging.INFO))
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._blocks -= 1
+                if not self._blocks:
+                    library.removeHandler(self)
+                    library.setLevel(self._level)
 
     def emit(self, record: logging.LogRecord) -> None:
         notes = _notes.get()
@@ -25,7 +49,7 @@ class _NoteHandler(logging.Handler):
             notes.append(record.getMessage())
 
 
-_HANDLER = _NoteHandler(logging.INFO)
+_HANDLER = _NoteHandler()
 
 
 def is_for_the_log(record: logging.LogRecord) -> bool:
@@ -36,14 +60,11 @@ def is_for_the_log(record: logging.LogRecord) -> bool:
 @contextlib.contextmanager
 def noted() -> Iterator[list[str]]:
     """Collect this package's log lines of the block, in this thread or task."""
-    library = logging.getLogger("sensor2llm")
-    if _HANDLER not in library.handlers:
-        library.addHandler(_HANDLER)
-        library.setLevel(min(library.getEffectiveLevel(), logging.INFO))
     notes: list[str] = []
     token = _notes.set(notes)
     try:
-        yield notes
+        with _HANDLER.listening():
+            yield notes
     finally:
         _notes.reset(token)
         if (more := len(notes) - MOST_NOTES) > 1:

@@ -94,10 +94,9 @@ def test_calibrating_keeps_what_was_measured_and_the_card_says_how_it_says_no(fo
     assert "| 90% |" in card
 
 
-def test_evaluate_prints_it(folders, capsys):
-    assert (
-        evaluate([str(folders[0]), "--data", str(folders[1] / "store"), "--llm", llm_folder()]) == 0
-    )
+def test_evaluate_prints_it(folders, tmp_path, capsys):
+    words = [str(folders[0]), "--data", str(folders[1] / "store"), "--llm", llm_folder()]
+    assert evaluate([*words, "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out
     assert "label sets         " in lines
     assert "risk               " in lines

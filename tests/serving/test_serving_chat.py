@@ -1,9 +1,11 @@
 """OpenAI's chat with sensor parts: the answers are those of `model.ask`."""
 
 import asyncio
+import logging
 
 import pytest
 
+from sensor2llm.serving.notes import noted
 from tests.serving import served
 from tests.serving.served import ask, sensor
 
@@ -181,3 +183,12 @@ def test_requests_at_the_same_time_are_answered_each_for_itself(server):
     answers = [body["sensor2llm"]["windows"][0]["label"] for body in bodies]
     assert answers == ["walking", "lying"] * 6
     assert len({body["id"] for body in bodies}) == 12
+
+
+def test_reading_notes_leaves_the_librarys_log_as_it_was():
+    library = logging.getLogger("sensor2llm")
+    before = library.level, list(library.handlers)
+    with noted() as outer, noted() as notes:
+        library.info("one line")
+    assert (outer, notes) == ([], ["one line"])
+    assert (library.level, list(library.handlers)) == before
