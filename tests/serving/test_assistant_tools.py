@@ -86,7 +86,9 @@ def test_a_file_is_labelled_as_classify_does(server, recording):
     assert shares == pytest.approx([row["probability"] for row in table], abs=1e-4)
     assert [one["number"] for one in result["labels"]] == list(range(1, 10))
     assert result["counts"] == {"walking": 5, "lying": 4}
-    assert (result["windows"], result["left_off"], result["abstained"]) == (9, 0, None)
+    assert (result["windows"], result["left_off"]) == (9, 0)
+    assert [one["unlike"] for one in result["labels"]] == [row["unlike"] for row in table]
+    assert result["unlike"] == sum(bool(row["unlike"]) for row in table)
     assert result["mean_probability"] == pytest.approx(sum(shares) / 9)
 
 

@@ -50,7 +50,9 @@ def test_the_answer_is_that_of_ask(client):
     assert result.choices[0].finish_reason == "stop"
     details = result.sensor2llm
     assert details["probability"] == pytest.approx(reference.probability, abs=1e-4)
-    assert "abstained" in details
+    (window,) = details["windows"]
+    assert window["label_set"][0] == window["label"]
+    assert set(window) >= {"unlike", "probabilities", "start_s"}
     assert result.usage.total_tokens == result.usage.prompt_tokens + result.usage.completion_tokens
 
 

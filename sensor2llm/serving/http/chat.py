@@ -114,7 +114,6 @@ class ChatAnswer:
         plain |= {"probabilities": dict(answer.probabilities), "measured": answer.measured or None}
         heard = zip(self._dialogue.heard, self._parts, strict=True)
         plain["windows"] = [{"name": read.name, **_of_window(one)} for one, read in heard]
-        plain["abstained"] = plain["windows"][-1].get("abstained") if plain["windows"] else None
         notes = [note for read in self._parts for note in read.notes]
         plain["notes"] = [*self.request.unused(), *dict.fromkeys(notes)]
         return plain
@@ -165,7 +164,6 @@ def _of_window(heard: HeardWindow) -> dict[str, Any]:
         "probabilities": prediction.probabilities,
         "label_set": list(heard.label_set) or None,
         "unlike": heard.unlike or None,
-        "abstained": None,
     }
 
 

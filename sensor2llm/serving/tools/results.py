@@ -56,7 +56,7 @@ class WindowLabel(BaseModel):
     start_s: float
     label: str
     probability: Probability
-    abstained: Annotated[bool | None, Field(description="null where the adapter never abstains")]
+    unlike: Annotated[str, Field(description="what is not as in training; empty for nothing")]
 
 
 class FileLabels(BaseModel):
@@ -66,7 +66,7 @@ class FileLabels(BaseModel):
     file: str
     windows: int
     counts: Annotated[dict[str, int], Field(description="windows of each label")]
-    abstained: Annotated[int | None, Field(description="windows without a label that is meant")]
+    unlike: Annotated[int, Field(description="windows unlike training, whose labels mean little")]
     mean_probability: Probability
     labels: Annotated[list[WindowLabel], Field(description="the first windows")]
     left_off: Annotated[int, Field(description="windows that `labels` does not list")]

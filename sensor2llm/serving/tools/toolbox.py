@@ -91,18 +91,20 @@ class SensorToolbox:
             judge = RecordingJudge(model.adapter.trust.profile)
             coming = label_file(model, file, overlap=overlap, ledger=ledger, judge=judge)
             predictions = list(coming)
-        labels = [_label(number, one) for number, one in enumerate(predictions, 1)]
-        abstained = [one.abstained for one in labels if one.abstained is not None]
+        verdict = judge.verdict()
+        checks = verdict.columns or [""] * len(predictions)
+        pairs = zip(predictions, checks, strict=True)
+        labels = [_label(number, *pair) for number, pair in enumerate(pairs, 1)]
         return FileLabels(
             adapter=adapter,
             file=file.name,
             windows=len(labels),
             counts=dict(Counter(one.label for one in labels)),
-            abstained=sum(abstained) if abstained else None,
+            unlike=sum(bool(check) for check in checks),
             mean_probability=min(1.0, sum(one.probability for one in labels) / len(labels)),
             labels=labels[:MOST_LABELS],
             left_off=max(0, len(labels) - MOST_LABELS),
-            notes=[*notes, *judge.verdict().lines(file.name), *ledger.lines()],
+            notes=[*notes, *verdict.lines(file.name), *ledger.lines()],
             measured=measured_line(self._places[adapter]),
             limits=LIMITS,
         )
@@ -122,7 +124,7 @@ class SensorToolbox:
             if not 1 <= number <= len(windows):
                 raise DataError(f"{file.name} has {len(windows)} windows; there is no {number}")
             dialogue = Dialogue(served.model, answerer=served.answerer)
-            prediction = dialogue.attach(windows[-1], file.name).prediction
+            heard = dialogue.attach(windows[-1], file.name)
             answer = dialogue.ask(question)
         return WindowAnswer(
             adapter=adapter,
@@ -134,7 +136,7 @@ class SensorToolbox:
             probability=answer.probability,
             probabilities=dict(answer.probabilities),
             from_signal=answer.measured,
-            label=None if prediction is None else _label(number, prediction),
+            label=heard.prediction and _label(number, heard.prediction, heard.unlike),
             notes=notes,
             measured=measured_line(self._places[adapter]),
             limits=LIMITS,
@@ -164,12 +166,11 @@ def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _label(number: int, prediction: Prediction) -> WindowLabel:
+def _label(number: int, prediction: Prediction, unlike: str) -> WindowLabel:
     return WindowLabel(
         number=number,
         start_s=prediction.start_s,
         label=prediction.label,
         probability=min(1.0, prediction.probabilities[prediction.label]),
-        # None where `classify` does not say: the adapter always gives a label.
-        abstained=getattr(prediction, "abstained", None),
+        unlike=unlike,
     )
