@@ -10,7 +10,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.splits.people import data_set_key, person_key
 from sensor2llm.signals.splits.splits import Split, check_leak, leave_one_subject_out, make_split
 from sensor2llm.signals.store.store import WindowStore
-from sensor2llm.signals.store.windows import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, SelectedWindows, Windows
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.views.joined import JoinedStores
 from sensor2llm.studies.config import StoreConfig, StudyConfig
@@ -52,7 +52,7 @@ def mark(config: StoreConfig) -> str:
     return WindowStore.open(config.path).fingerprint
 
 
-class SubjectSubset(Windows):
+class SubjectSubset(SelectedWindows):
     """Read the windows of some of a store's people as a store of its own, in the store's order.
 
     Raises:
@@ -78,25 +78,6 @@ class SubjectSubset(Windows):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SubjectSubset, (self.store, self.people)
-
-    @property
-    def recording_ids(self) -> np.ndarray:
-        """Give the windows' recordings as the store numbers them."""
-        return np.asarray(self.store.recording_ids)[self._rows]
-
-    @property
-    def names_recordings(self) -> bool:
-        """Say whether the store tells a person's recordings apart."""
-        return self.store.names_recordings
-
-    def recording_of(self, row: int) -> str | None:
-        """Name a window's recording as the store does."""
-        return self.store.recording_of(int(self._rows[row]))
-
-    @property
-    def digests(self) -> np.ndarray:
-        """Give a hash of each window's signals."""
-        return np.asarray(self.store.digests)[self._rows]
 
     def _origin(self) -> Mapping[str, Any]:
         return {"some_of": self.store.fingerprint}

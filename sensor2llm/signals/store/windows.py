@@ -120,6 +120,35 @@ class Windows(ABC):
         """
 
 
+class SelectedWindows(Windows):
+    """Windows that are some rows of a store, changed or not: recordings and hashes are the store's.
+
+    Classes below set `store` and `_rows`.
+    """
+
+    store: Windows
+    _rows: np.ndarray
+
+    @property
+    def recording_ids(self) -> np.ndarray:
+        """Give the windows' recordings as the store numbers them."""
+        return np.asarray(self.store.recording_ids)[self._rows]
+
+    @property
+    def names_recordings(self) -> bool:
+        """Say whether the store tells a person's recordings apart."""
+        return self.store.names_recordings
+
+    def recording_of(self, row: int) -> str | None:
+        """Name a window's recording as the store does."""
+        return self.store.recording_of(int(self._rows[row]))
+
+    @property
+    def digests(self) -> np.ndarray:
+        """Give the hashes of the windows as the store has them."""
+        return np.asarray(self.store.digests)[self._rows]
+
+
 def digest_window(window: Window) -> int:
     """Hash a window's signals; its label, person and start are left out."""
     digest = hashlib.blake2b(digest_size=8)

@@ -21,7 +21,7 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.resample import resample
 from sensor2llm.signals.scale import GRAVITY
 from sensor2llm.signals.spec import Modality, SignalSpec, canonical_unit
-from sensor2llm.signals.store.windows import Indices, Windows
+from sensor2llm.signals.store.windows import Indices, SelectedWindows, Windows
 
 # Unit -> what it measures, and its size in that quantity's own unit.
 _UNITS = {
@@ -57,7 +57,7 @@ class _Conversion:
         return values.take(cut, axis=2) * self.factors
 
 
-class ConvertedView(Windows):
+class ConvertedView(SelectedWindows):
     """Read a store's windows in a common spec: names, units, rates and window length.
 
     Channels are matched by position. Accelerations in g, mg and m/s^2, turn rates in deg/s and
@@ -99,25 +99,6 @@ class ConvertedView(Windows):
     def __reduce__(self) -> tuple[Any, ...]:
         # The store pickles as its path; the arrays here are made again from it.
         return ConvertedView, (self.store, self.modalities, self.spec)
-
-    @property
-    def recording_ids(self) -> np.ndarray:
-        """Give the windows' recordings as the store numbers them."""
-        return np.asarray(self.store.recording_ids)[self._rows]
-
-    @property
-    def names_recordings(self) -> bool:
-        """Say whether the store tells a person's recordings apart."""
-        return self.store.names_recordings
-
-    def recording_of(self, row: int) -> str | None:
-        """Name a window's recording as the store does."""
-        return self.store.recording_of(int(self._rows[row]))
-
-    @property
-    def digests(self) -> np.ndarray:
-        """Give the hashes of the windows before they are converted."""
-        return np.asarray(self.store.digests)[self._rows]
 
     def _origin(self) -> Mapping[str, Any]:
         return {"mapped": self.store.fingerprint, "names": self.modalities, "place": "centre"}
