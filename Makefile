@@ -61,8 +61,10 @@ lint: setup
 docs: setup
 	@$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build
 
+# The suite holds one thread a process, so that two cores run two files of tests at a time.
+WORKERS ?= 2
 test: lint docs
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile
 
 tables: setup
 	@$(BIN)/python -m benchmarks.tables

@@ -11,7 +11,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,15 @@ def summary() -> str:
         name, metrics = path.parent.name, json.loads(path.read_text(encoding="utf-8"))
         replaced = (ROOT / "adapters" / name.removesuffix("-bundled") / "metrics.json").is_file()
         if "controls" in metrics and not (name.endswith("-bundled") and replaced):
-            labels = metrics["labels"]
-            task = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} activities"
-            row = (f"{task}, `{name}`", _people(metrics), metrics, metrics["controls"])
+            row = (f"{_task(metrics['labels'])}, `{name}`", _people(metrics), metrics, metrics["controls"])
             lines.append(_summary_row(*row))
     return "\n".join(lines) + "\n"
+
+
+def _task(labels: Sequence[str]) -> str:
+    if all(label.isdecimal() for label in labels):
+        return f"levels {labels[0]} to {labels[-1]}"
+    return ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} activities"
 
 
 def _summary_row(
