@@ -28,7 +28,10 @@ CHOSEN: Mapping[str, str] = {
     "encoders": PROBES,
     "comparison": FORMS,
     "questions": STEPS,
-    "human_questions": f"{STEPS} The router's rules: on the validation half of the questions.",
+    "human_questions": (
+        f"{STEPS} The router: on the validation half of the questions. The test half was asked "
+        "twice, of an earlier router and of this one."
+    ),
     "llm_worth": EXTENDED,
     "llm_sentences": EXTENDED,
     "conversation": STEPS,

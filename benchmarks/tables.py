@@ -37,8 +37,8 @@ def summary() -> str:
         name, metrics = path.parent.name, json.loads(path.read_text(encoding="utf-8"))
         replaced = (ROOT / "adapters" / name.removesuffix("-bundled") / "metrics.json").is_file()
         if "controls" in metrics and not (name.endswith("-bundled") and replaced):
-            row = (f"{_task(metrics['labels'])}, `{name}`", _people(metrics), metrics, metrics["controls"])
-            lines.append(_summary_row(*row))
+            task = f"{_task(metrics['labels'])}, `{name}`"
+            lines.append(_summary_row(task, _people(metrics), metrics, metrics["controls"]))
     return "\n".join(lines) + "\n"
 
 
