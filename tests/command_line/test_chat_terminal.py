@@ -17,7 +17,12 @@ from tests.models import LABELS
 from tests.verbs import llm_folder, save_adapter, save_recording
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+# Without COLUMNS, which a process beside others may have: the terminal's own width counts.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {
+    "OMP_NUM_THREADS": "1",
+    "TERM": "xterm",
+    "PYTHONPATH": str(ROOT),
+}
 COLUMNS = 72
 # What a shell does for a program: its terminal is the one whose Ctrl-C reaches it.
 START = """
