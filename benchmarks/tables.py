@@ -19,8 +19,8 @@ import yaml
 
 from benchmarks.chosen import CHOSEN
 from benchmarks.comparison_table import comparison
-from benchmarks.cost_table import cost
 from benchmarks.result_tables import RESULT_TABLES
+from benchmarks.speed_tables import SPEED_TABLES, spread
 from benchmarks.study_tables import STUDY_TABLES
 from sensor2llm.evaluation.cards.adapter import repeats_text
 
@@ -103,49 +103,6 @@ def _repeats(folder: Path) -> str:
     return repeats_text(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else "–"
 
 
-def speed() -> str:
-    """Give the ratios that `benchmarks.speed.adapter_speed` measured on the bundled model."""
-    path = RESULTS / "speed.json"
-    if not path.is_file():
-        return ""
-    result = json.loads(path.read_text(encoding="utf-8"))
-    measured = result.get("auto") or result["sdpa"]
-    lines = ["| ratio within one run | measured | windows/s |", "|---|---|---|"]
-    for name, title in RATIOS.items():
-        if (row := measured.get(name)) is None:
-            continue
-        lines.append(f"| {title} | {row['ratio']:.2f} | {row['windows_per_s']:.0f} |")
-    load = result["load_average_before"][0]
-    ran = f"{result['threads']} thread, load {load:.1f}, torch {result['torch']}"
-    return "\n".join([*lines, "", f"    {result['command']}    # {ran}"]) + "\n"
-
-
-def pretraining_speed() -> str:
-    """Give windows a second of each way to pretrain, their ratios, and what the encoders reach."""
-    path = RESULTS / "pretraining_speed.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if "speed" not in result:
-        return ""
-    fast, judged = result["speed"], result.get("probe", {"summary": {}})
-    head = ("store", "pretraining", "batch", "windows/s", "linear probe's macro-F1, test people")
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for one in fast["stores"]:
-        reached = judged["summary"].get(one["store"], {})
-        for name, row in one["variants"].items():
-            score = reached.get(name)
-            text = f"{_spread(score)}, {score['seeds']} seeds" if score else "–"
-            cells = (f"{row['title']}, {row['precision']}", row["batch_size"])
-            rate = f"{row['windows_per_s']:,.0f}"
-            lines.append(f"| {one['store']} | {cells[0]} | {cells[1]} | {rate} | {text} |")
-    lines += ["", f"| ratio within one run | {' | '.join(x['store'] for x in fast['stores'])} |"]
-    lines.append("|---" * (1 + len(fast["stores"])) + "|")
-    for name in fast["stores"][0]["ratios"]:
-        values = " | ".join(f"{x['ratios'][name]['ratio']:.1f}" for x in fast["stores"])
-        lines.append(f"| {name.replace('/', ' / ').replace('_', ' ')} | {values} |")
-    commands = [f"    {part['command']}" for part in (fast, judged) if "command" in part]
-    return "\n".join([*lines, "", *commands]) + "\n"
-
-
 def repeated() -> str:
     """Give the adapters' figures over seeds or folds, as `adapters` measured them."""
     probe = "best probe on the same encoder, no LLM"
@@ -159,8 +116,8 @@ def repeated() -> str:
         positions = max(run["tokens_per_window"] for run in runs)
         name = path.stem.removeprefix("adapters_")
         best = max([means["probe"], *_probes(name)], key=lambda one: one["macro_f1"])
-        cells = [f"{name.replace('_', ' ')}, {len(runs)}", _spread(means["score"])]
-        cells += [_spread(means["text"]), f"{unparsed:.1%}", _spread(best)]
+        cells = [f"{name.replace('_', ' ')}, {len(runs)}", spread(means["score"])]
+        cells += [spread(means["text"]), f"{unparsed:.1%}", spread(best)]
         lines.append(f"| {' | '.join(cells)} | {positions:.0f} |")
         commands.append(f"    {result['command']}")
     return "\n".join([*lines, "", *commands]) + "\n" if commands else ""
@@ -179,10 +136,6 @@ def _probes(name: str) -> list[dict[str, float]]:
     ]
 
 
-def _spread(figures: Mapping[str, Any]) -> str:
-    return f"{figures['macro_f1']:.3f} ± {figures['sd']:.3f}"
-
-
 def encoders() -> str:
     """Give CroSSL then labels against labels alone, as `encoders` measured them."""
     path = RESULTS / "encoders_wisdm_watch.json"
@@ -197,58 +150,18 @@ def encoders() -> str:
     return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
 
 
-def audit() -> str:
-    """Give the audit's time against bare encoding, and its memory, as `audit_speed` measured."""
-    results = [json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("audit_speed*.json")]
-    results.sort(key=lambda one: int(one["numbers"][0]["values"]))
-    if not results:
-        return ""
-    lines = ["| time of an audit / bare encoding of the same text | values | numbers | raw lines |"]
-    lines.append("|---" * 4 + "|")
-    for one in results:
-        for numbers, raw in zip(one["numbers"], one["raw_lines"], strict=True):
-            names = ", ".join(dict.fromkeys(row["tokenizer"] for row in numbers["bare"]))
-            ratios = f"{numbers['ratio']:.2f} | {raw['ratio']:.2f}"
-            lines.append(f"| {names} | {numbers['values']:,} | {ratios} |")
-    memory, stream = (
-        json.loads((RESULTS / f"audit_{name}.json").read_text(encoding="utf-8"))
-        for name in ("memory", "stream")
-    )
-    few, many = stream["runs"]
-    forms = dict.fromkeys(row["written"] for row in results[0]["numbers"][0]["bare"])
-    text = (
-        f"Numbers are written as {', '.join(forms)}, and writing them counts. Peak memory: "
-        f"{memory['peak_mib']:.0f} MiB for {memory['values']:,} values, "
-        f"{memory['tokenizers']} tokenizers and "
-        f"{memory['serialisers']} forms; {few['peak_mib']:.0f} MiB for {few['lines']:,} lines and "
-        f"{many['peak_mib']:.0f} MiB for {many['lines']:,}."
-    )
-    commands = [f"    {one['command']}" for one in (*results, memory, stream)]
-    return "\n".join([*lines, "", text, "", *commands]) + "\n"
-
-
 def _between(row: Mapping[str, Any]) -> str:
     interval = row["interval"]
     return f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
 
 
-RATIOS = {
-    "training_against_llm_alone": "adapter training / the LLM's own forward and backward",
-    "scoring_against_bare_forward": "label scoring / the LLM's bare forward",
-    "scoring_against_each_label": "label scoring / each label alone",
-    "training_against_long_prompt": "adapter training / that of release 0.1 (P = 8, K = 8)",
-    "scoring_against_long_prompt": "label scoring / that of release 0.1",
-}
 TABLES: Mapping[str, Callable[[], str]] = {
     "summary": summary,
     "adapters": adapters,
     "repeated": repeated,
     "encoders": encoders,
     "comparison": comparison,
-    "audit": audit,
-    "speed": speed,
-    "cost": cost,
-    "pretraining_speed": pretraining_speed,
+    **SPEED_TABLES,
     **STUDY_TABLES,
     **RESULT_TABLES,
 }

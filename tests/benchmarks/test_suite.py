@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import cost_table
+from benchmarks import speed_tables
 from benchmarks.speed import cost, suite
 
 SMALL = cost.Point(windows=2, length=64, labels=2, modalities=1, sensors=1, llm_width=32)
@@ -99,12 +99,12 @@ def test_a_run_is_written_and_a_busy_machine_named(tmp_path, monkeypatch, capsys
 
 
 def test_the_page_shows_growth_and_the_rest_and_copes_with_no_run(tmp_path):
-    assert cost_table.cost(tmp_path / "none.json") == ""
+    assert speed_tables.cost(tmp_path / "none.json") == ""
     path = tmp_path / "bench.json"
     figures = {"label, labels 1,024": FIGURE, "train over the LLM alone": FIGURE}
     result = {"quick": True, "busy": False, "cores": 2, "seconds": 120, "command": "bench"}
     path.write_text(json.dumps(result | {"figures": figures}), encoding="utf-8")
-    text = cost_table.cost(path)
+    text = speed_tables.cost(path)
     assert "| labels | 1,024 | 1.00 (0.90 to 1.20) | – |" in text
     assert "| train over the LLM alone | 1.00 (0.90 to 1.20) |" in text
     assert "bench    # a quick run, no record; idle machine, 2 cores, 2 minutes" in text
