@@ -1,8 +1,9 @@
-"""The control without an LLM: logistic regression on what the bridge is given.
+"""The controls without an LLM: logistic regression on what the bridge is given, and a forest.
 
     probe = ControlProbe.fit(train, validation, real, features)
     probe.real                          its answers for the windows as they are
     probe.on(altered)                   {"probe_macro_f1": …, "probe_flip_rate": …}
+    forest_answers(windows, train, rows, real)     those of a random forest on hand-made features
 
 It is fitted once, on training people's windows as they are. What it then makes of altered windows
 stands beside what the LLM makes of the same features: a flip rate says little without the other.
@@ -15,11 +16,15 @@ import torch
 from jaxtyping import Float, Int
 
 from sensor2llm.adapter.batches import FeatureBatch
+from sensor2llm.evaluation.handcrafted_features import handmade_features
 from sensor2llm.evaluation.probe import Classify, FeatureSet, linear_probe
 from sensor2llm.pretraining.config import ProbeConfig
+from sensor2llm.tasks.aligned import AdapterWindows
 from sensor2llm.tasks.metrics import Predictions, score_confusion, subject_confusions
 
+Rows = Int[np.ndarray, " window"]
 QUARTERS = 4
+TREES = 300
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,28 @@ def why_no_probe(
     if len(np.unique(train)) < 2:
         return "the probe control needs training windows of at least two labels"
     return None
+
+
+def forest_answers(
+    windows: AdapterWindows, train: Rows, rows: Rows, real: Predictions, seed: int = 0
+) -> Predictions:
+    """Answer the windows of `real` by a random forest on hand-made features, no encoder.
+
+    Args:
+        windows: of the evaluated store, as the adapter hears them.
+        train: labelled rows of the store to learn from.
+        rows: of the store, to answer.
+        real: what the adapter says of `rows`.
+        seed: of the forest's draws.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(n_estimators=TREES, random_state=seed)
+    forest.fit(handmade_features(windows.store, train).values, windows.labels[train])
+    probabilities = np.zeros((len(rows), len(real.labels)))
+    answers = forest.predict_proba(handmade_features(windows.store, rows).values)
+    probabilities[:, forest.classes_] = answers
+    return replace(real, predicted=probabilities.argmax(1), probabilities=probabilities)
 
 
 def macro_f1(predictions: Predictions) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import DataError
-from sensor2llm.evaluation.control_probe import ControlProbe, why_no_probe
+from sensor2llm.evaluation.control_probe import ControlProbe, forest_answers, why_no_probe
 from sensor2llm.evaluation.controls import (
     DISTORTIONS,
     compare,
@@ -63,16 +63,18 @@ def fit_probe(
 def run_silent_controls(
     passes: EvaluationRunner, real: PassResult, probe: ControlProbe | None, split: Split
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measure the controls that ask no LLM: the majority, and the probe.
+    """Measure the controls that ask no LLM: the majority, the probe, the forest.
 
     Raises:
         DataError: there is no labelled training window, or but one label.
     """
     predictions, seed, windows = real.predictions, passes.seed, passes.windows
-    train_labels = windows.labels[windows.labelled(split["train"])]
-    yield "majority", compare(predictions, majority(predictions, train_labels), seed=seed)
+    train = windows.labelled(split["train"])
+    yield "majority", compare(predictions, majority(predictions, windows.labels[train]), seed=seed)
     if probe is not None:
         yield "probe", compare(predictions, probe.real, seed=seed)
+    forest = forest_answers(windows, train, passes.rows, predictions, seed)
+    yield "simple_features", compare(predictions, forest, seed=seed)
 
 
 def run_controls(

@@ -63,7 +63,7 @@ def part_of(folder, names):
 
 def test_every_control_is_of_the_same_kind(whole):
     controls = whole.metrics["controls"]
-    assert set(controls) == {"majority", "probe", *SIGNAL_CONTROLS}
+    assert set(controls) == {"majority", "probe", "simple_features", *SIGNAL_CONTROLS}
     own = set(whole.metrics) - {"controls", "missing", "missing_summary"}
     own -= {"split", "by", "llm", "data"}
     for found in controls.values():
@@ -97,7 +97,7 @@ def test_controls_on_fewer_windows_leave_the_score_as_it_is(model, store, split,
         model, store, split, controls=True, missing=True, control_windows=3
     ).metrics
     assert fewer["macro_f1"] == whole.metrics["macro_f1"]
-    for name in ("majority", "probe"):
+    for name in ("majority", "probe", "simple_features"):
         assert fewer["controls"][name] == whole.metrics["controls"][name]
     judged = [fewer["controls"][name] for name in SIGNAL_CONTROLS] + [*fewer["missing"].values()]
     assert {row["windows"] for row in judged} == {3}

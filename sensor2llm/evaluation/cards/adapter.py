@@ -24,6 +24,7 @@ RESOLVED = "resolved.yaml"
 CONTROLS = {
     "majority": "most frequent training label",
     "probe": "logistic regression on the same encoder features, no LLM",
+    "simple_features": "random forest on simple features, no LLM and no encoder",
     "text_only": "no signal, only the text",
     "zeroed": "signal set to its mean",
     "time_shuffled": "steps of the signal in random order",
