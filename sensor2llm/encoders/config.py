@@ -56,6 +56,12 @@ class EncoderConfig:
     """resnet: kernel size of its convolutions, in steps; odd."""
     resnet_blocks: int = 2
     """resnet: blocks in each of the three stages."""
+    inception_modules: int = 6
+    """inception: modules one behind the other; every three have a shortcut."""
+    inception_kernel: int = 40
+    """inception: longest kernel, in steps of the window; the others are a half and a quarter."""
+    inception_stride: int = 4
+    """inception: stride of the first module; 1 is the paper's and takes four times as long."""
     tabular_layers: int = 1
     """Hidden layers for a modality without an axis; those after the first are residual blocks."""
     by_modality: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
@@ -74,7 +80,8 @@ class EncoderConfig:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
         for name in (
             "aggregator_hidden", "aggregator_width", "pooled_steps", "patches", "layers", "heads",
-            "feedforward", "lstm_stride", "resnet_blocks", "tabular_layers",
+            "feedforward", "lstm_stride", "resnet_blocks", "inception_modules", "inception_kernel",
+            "inception_stride", "tabular_layers",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")

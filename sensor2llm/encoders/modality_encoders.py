@@ -11,6 +11,7 @@ from sensor2llm.encoders.deepconvlstm import (
     JointConvolutions,
 )
 from sensor2llm.encoders.external import EXTERNAL
+from sensor2llm.encoders.inception import InceptionTime
 from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer
 from sensor2llm.encoders.resnet import ResNet
 from sensor2llm.encoders.tabular import RowMLP
@@ -22,6 +23,7 @@ MODALITY_ENCODERS: dict[str, Callable[[Modality, EncoderConfig], nn.Module]] = {
     "temporal_cnn": lambda m, config: TemporalCNN(len(m.channels), config),
     "patch_transformer": PatchTransformer,
     "resnet": lambda m, config: ResNet(len(m.channels), config),
+    "inception": lambda m, config: InceptionTime(len(m.channels), config),
     "deepconvlstm": lambda m, config: DeepConvLSTM(
         ChannelwiseConvolutions(len(m.channels)), config
     ),

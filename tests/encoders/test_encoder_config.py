@@ -48,7 +48,8 @@ def test_every_field_that_is_not_the_default_counts():
         "aggregator_hidden": 8, "aggregator_width": 8, "pooled_steps": 4, "patches": 5,
         "layers": 3, "heads": 1, "token_width": 64, "feedforward": 3, "lstm_stride": 1,
         "lstm_input_steps": 64,
-        "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2,
+        "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2, "inception_modules": 3,
+        "inception_kernel": 16, "inception_stride": 1,
         "by_modality": {"bvp": {"strides": (4, 4, 2)}},
     }  # fmt: skip
     assert {*changed, "shared", "spectrum"} == {field.name for field in fields(EncoderConfig)}
