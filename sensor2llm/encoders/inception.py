@@ -23,9 +23,10 @@ class InceptionModule(nn.Module):
         filters = width // 4
         narrow = inputs if inputs == 1 else filters
         self.bottleneck = nn.Identity() if inputs == 1 else pointwise(inputs, filters)
+        self.sizes = [max(1, kernel // part) for part in (1, 2, 4)]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(narrow, filters, (1, size), stride=(1, stride), bias=False)
-            for size in (max(1, kernel // part) for part in (1, 2, 4))
+            for size in self.sizes
         )
         self.highest = nn.MaxPool2d((1, 3), stride=(1, stride), padding=(0, 1))
         self.of_highest = pointwise(inputs, filters)
@@ -36,10 +37,8 @@ class InceptionModule(nn.Module):
         """Give ceil(step / stride) steps."""
         narrow = self.bottleneck(x)
         parts = [
-            layer(
-                functional.pad(narrow, ((layer.kernel_size[1] - 1) // 2, layer.kernel_size[1] // 2))
-            )
-            for layer in self.convolutions
+            layer(functional.pad(narrow, ((size - 1) // 2, size // 2)))
+            for layer, size in zip(self.convolutions, self.sizes, strict=True)
         ]
         parts.append(self.of_highest(self.highest(x)))
         return self.dropout(self.norm(cat(parts, dim=1)).relu())
