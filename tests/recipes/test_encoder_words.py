@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.classify import main as classify
 from sensor2llm.encoders.foundation import catalogue
+from sensor2llm.encoders.signal_encoder import SignalEncoder
+from sensor2llm.pretrain_encoder import main as pretrain_encoder
 from sensor2llm.train_adapter import main as train_adapter
 from tests.encoders.foundation.conftest import cache
 from tests.encoders.foundation.test_packages import save_chronos2, save_mantis
@@ -100,6 +102,18 @@ def test_nothing_of_a_foundation_encoder_is_trained_with_the_bridge(store, tmp_p
     adapter = SensorAdapter.load(tmp_path / "adapter")
     held = adapter.encoder.backbone._module[0].state_dict()
     assert all(torch.equal(held[name], value) for name, value in before.items())
+
+
+def test_a_layer_behind_a_foundation_encoder_is_pretrained_and_finetuned(store, tmp_path):
+    words = ["--encoder.kind", "tiny", "--encoder.width", "16", "--finetune", "true"]
+    words += ["--encoder.weights", str(save_tiny(tmp_path / "weights"))]
+    words += [f"--{stage}-loop.epochs=1" for stage in ("pretrain", "finetune")]
+    words += [f"--{stage}-loop.min-steps=0" for stage in ("pretrain", "finetune")]
+    out = tmp_path / "encoder"
+    assert pretrain_encoder(["--data", str(store), "--out", str(out), *words]) == 0
+    encoder = SignalEncoder.from_pretrained(out)
+    assert encoder.modalities[0].outputs.weight.shape == (16, 8)
+    assert train(store, tmp_path / "adapter", str(out)) == 0
 
 
 def test_the_list_of_encoders_names_the_words():
