@@ -41,8 +41,8 @@ class LoadedEncoder:
 
 def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> LoadedEncoder:
     """Load the recipe's encoder, or make a new one on the training people."""
-    if is_kind(recipe.encoder) and (found := load_foundation(_config(recipe))) is not None:
-        return _by_word(recipe, store, split, found)
+    if is_kind(recipe.encoder) and (foundation := load_foundation(_config(recipe))) is not None:
+        return _by_word(recipe, store, split, foundation)
     if recipe.encoder == NEW or is_kind(recipe.encoder):
         return load_encoder(_make(recipe, store, resume))
     folders = find_encoders(recipe.encoder)

@@ -77,9 +77,9 @@ def test_saved_is_name_revision_and_hash_and_read_again_it_is_the_same(cache, tm
     encoder = SignalEncoder(SPEC, CONFIG).eval()
     saved = encoder.save_pretrained(tmp_path / "encoder")
     stated = json.loads((saved / "sensor2llm.json").read_text())["encoder"]
-    kept = {name: stated[name] for name in ("kind", "weights", "revision", "sha256")}
+    pinned = {name: stated[name] for name in ("kind", "weights", "revision", "sha256")}
     expected = {"kind": "tiny", "weights": None, "revision": COMMIT}
-    assert kept == {**expected, "sha256": hash_weights(snapshot)}
+    assert pinned == {**expected, "sha256": hash_weights(snapshot)}
     assert set(load_file(saved / "encoder.safetensors")) == set(encoder.state_dict())
     again = SignalEncoder.from_pretrained(saved)
     assert torch.equal(again(make_batch(2)).joint, encoder(make_batch(2)).joint)
