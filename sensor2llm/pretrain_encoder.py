@@ -7,16 +7,16 @@ sensor2llm pretrain-encoder --data stores/uci_har --finetune true --out encoders
 import json
 from pathlib import Path
 
-from sensor2llm.command import VerbParser, parse, recipe_parser, to_config
+from sensor2llm.command import PresetOption, VerbParser, parse, recipe_parser, to_config
 from sensor2llm.errors import run_verb
-from sensor2llm.pretraining.config import EncoderRecipe
+from sensor2llm.pretraining.config import PRESETS, EncoderRecipe
 
 OPTIONS = (
     *("data", "out", "config", "objective", "finetune", "pretrain", "everyone", "seed", "resume"),
     *("split.kind", "split.fold", "split.folds", "encoder.kind", "encoder.width"),
     *("pretrain-loop.epochs", "pretrain-loop.batch-size", "pretrain-loop.learning-rate"),
     *("pretrain-loop.budget-s", "finetune-loop.epochs", "finetune-loop.learning-rate"),
-    *("supervised.label-smoothing", "supervised.freeze-encoder", "pictures", "json"),
+    *("supervised.label-smoothing", "supervised.freeze-encoder", "preset", "pictures", "json"),
 )
 
 
@@ -26,6 +26,7 @@ def make_parser() -> VerbParser:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="the window store")
     add("--out", type=Path, required=True, help="the encoder's folder to write")
+    add("--preset", action=PresetOption, folder=PRESETS, help="settings as published")
     add("--pictures", type=Path | None, help="folder for the masked autoencoder's attention")
     add("--resume", action="store_true", help="go on with an interrupted run")
     add("--json", action="store_true", help="print the summary as one JSON object")

@@ -26,6 +26,7 @@ from sensor2llm.artefacts.renamed_tensors import rename_tensors
 from sensor2llm.bridge.config import ProjectorConfig
 from sensor2llm.bridge.number_head import NumberHead, Target
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.modality_encoders import load_foundation
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.llm.templates import FIELDS as TEMPLATE_FIELDS
 from sensor2llm.llm.templates import PromptTemplate
@@ -178,8 +179,10 @@ def _read_bridge(folder: Path, manifest: Mapping[str, Any]) -> Bridge:
     settings = build_settings(EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'")
     config = build_settings(ProjectorConfig, manifest["projector"], f"the projector in '{folder}'")
     width, layers = manifest["llm_width"], manifest.get("llm_layers")
+    foundation = load_foundation(settings)  # its weights are not among the stored ones
     with AllocationBudget(stored_numbers(folder / BRIDGE)):
-        encoder = SignalEncoder(SignalSpec.from_dict(manifest["spec"]), settings)
+        spec = SignalSpec.from_dict(manifest["spec"])
+        encoder = SignalEncoder(spec, settings, foundation=foundation)
         bridge = Bridge(
             encoder=encoder,
             projector=build_projector(config, encoder, width, target_std=1.0),

@@ -20,7 +20,10 @@ LARGEST = 1 << 20
 """Of a count in a manifest: widths, layers, tokens."""
 DEEPEST = 512
 """Layers and blocks of one part."""
-DEEP = ("depth", "layers", "llm_layers", "resnet_blocks", "tabular_layers", "every")
+DEEP = (
+    "depth", "layers", "llm_layers", "resnet_blocks", "inception_modules", "tabular_layers",
+    "every",
+)  # fmt: skip
 
 
 class ManifestType(NamedTuple):

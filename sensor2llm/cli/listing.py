@@ -16,7 +16,7 @@ PLUGINS = "sensor2llm.lists"
 """Entry points of packages that list a kind: a function that gives texts by name."""
 LISTS = {
     "adapters": "sensor2llm.artefacts.manifest:describe_adapters",
-    "encoders": "sensor2llm.artefacts.manifest:describe_encoders",
+    "encoders": "sensor2llm.encoders.foundation.catalogue:describe_kinds",
     "datasets": "sensor2llm.datasets.catalogue:describe_sources",
     "prompts": "sensor2llm.llm.templates:describe_templates",
     "llms": "sensor2llm.llm.catalogue.entries:describe_llms",

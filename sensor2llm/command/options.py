@@ -5,6 +5,7 @@ these subclasses say it themselves. They are the private classes behind every op
 and every group of options: there is no public place to step in.
 """
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,30 @@ class RecipeFile(ActionConfigFile):
         except TypeError:
             reason = "is a folder" if Path(values).is_dir() else "does not exist"
             raise ConfigError(f"recipe file '{one_line(values, 99)}' {reason}") from None
+
+
+class PresetOption(argparse.Action):
+    """Read a recipe of a folder by its name, as `--config` reads a file; what is typed later wins.
+
+    Args:
+        names: of the option.
+        folder: where recipes lie, each NAME.yaml.
+        settings: as argparse takes them.
+    """
+
+    def __init__(self, *names: Any, folder: Path, **settings: Any) -> None:
+        super().__init__(*names, **settings | {"default": argparse.SUPPRESS, "metavar": "NAME"})
+        self._recipes = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+        self.help = f"{self.help}: {', '.join(self._recipes)}"
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        """Read the recipe into the options."""
+        if values not in self._recipes:
+            raise ConfigError(
+                f"unknown preset '{one_line(values, 60)}'; choose from {', '.join(self._recipes)}"
+            )
+        config = parser._option_string_actions["--config"]
+        config(parser, cfg, str(self._recipes[values]), "--config")
 
 
 def name_errors(parser: ArgumentParser) -> None:

@@ -10,8 +10,13 @@ ALWAYS_NAMED = (
     "kind", "width", "kernels", "strides", "dropout", "aggregator_hidden", "aggregator_width",
     "pooled_steps",
 )  # fmt: skip
-OF_ALL = ("width", "pooled_steps", "aggregator_hidden", "aggregator_width", "shared", "by_modality")
+OF_ALL = (
+    "width", "pooled_steps", "aggregator_hidden", "aggregator_width", "shared", "weights",
+    "revision", "sha256", "by_modality",
+)  # fmt: skip
 """What all modalities have alike."""
+NEVER_NAMED = ("weights", "revision")
+"""Where weights lay; which they are, their hash says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +24,8 @@ class EncoderConfig:
     """Choose the modality encoders and the cross-modal aggregator [CroSSL, sec. 3.1]."""
 
     kind: str = "temporal_cnn"
-    """Kind of the modality encoders. A modality without an axis always gets a small MLP."""
+    """Kind of the modality encoders; `mantis` and `chronos2` are others' and stay as they are. A
+    modality without an axis always gets a small MLP."""
     width: int = 96
     """Features a step. The three convolutions have width/4, width/2 and width filters."""
     kernels: Sequence[int] = (24, 16, 8)
@@ -56,8 +62,20 @@ class EncoderConfig:
     """resnet: kernel size of its convolutions, in steps; odd."""
     resnet_blocks: int = 2
     """resnet: blocks in each of the three stages."""
+    inception_modules: int = 6
+    """inception: modules one behind the other; every three have a shortcut."""
+    inception_kernel: int = 40
+    """inception: longest kernel, in steps of the window; the others are a half and a quarter."""
+    inception_stride: int = 4
+    """inception: stride of the first module; 1 is the paper's and takes four times as long."""
     tabular_layers: int = 1
     """Hidden layers for a modality without an axis; those after the first are residual blocks."""
+    weights: str | None = None
+    """mantis, chronos2: a folder or hub name of weights other than the published ones."""
+    revision: str | None = None
+    """mantis, chronos2: the hub's revision of the weights; a commit once they are loaded."""
+    sha256: str | None = None
+    """mantis, chronos2: hash of the weights' files; any other is refused."""
     by_modality: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
     """Other settings for some modalities, by name: `{watch_bvp: {strides: [4, 4, 2]}}`."""
 
@@ -74,7 +92,8 @@ class EncoderConfig:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
         for name in (
             "aggregator_hidden", "aggregator_width", "pooled_steps", "patches", "layers", "heads",
-            "feedforward", "lstm_stride", "resnet_blocks", "tabular_layers",
+            "feedforward", "lstm_stride", "resnet_blocks", "inception_modules", "inception_kernel",
+            "inception_stride", "tabular_layers",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
@@ -127,7 +146,8 @@ class EncoderConfig:
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name in ALWAYS_NAMED or getattr(self, field.name) != _default(field)
+            if field.name in ALWAYS_NAMED
+            or (field.name not in NEVER_NAMED and getattr(self, field.name) != _default(field))
         }
 
 

@@ -25,6 +25,7 @@ from sensor2llm.artefacts.manifest import read_manifest as read_folder
 from sensor2llm.artefacts.types import BROKEN
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL
+from sensor2llm.encoders.modality_encoders import load_foundation
 from sensor2llm.errors import ArtefactError
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.training.allocation import AllocationBudget, stored_numbers
@@ -63,10 +64,14 @@ def save_encoder(folder: Path, weights: Mapping[str, Tensor], stated: Mapping[st
 
 
 def load_encoder(
-    build: Callable[[SignalSpec, EncoderConfig, Modules], Encoder], name: str | Path,
-    modules: Modules = None,
-) -> Encoder:  # fmt: skip
+    build: Callable[..., Encoder], name: str | Path, modules: Modules = None
+) -> Encoder:
     """Build what a folder describes, and give it the folder's weights.
+
+    Args:
+        build: makes it of a spec, a configuration, modules of others and a foundation encoder.
+        name: the folder, a released name or a hub name.
+        modules: of others, where it has such.
 
     Raises:
         ArtefactError: there is none, it is no encoder, is truncated, or its parts do not fit.
@@ -81,8 +86,9 @@ def load_encoder(
     try:
         spec = SignalSpec.from_dict(manifest["spec"])
         config = build_settings(EncoderConfig, manifest["encoder"], f"the encoder in '{folder}'")
+        foundation = load_foundation(config)  # its weights are not among the stored ones
         with AllocationBudget(stored_numbers(folder / WEIGHTS)):
-            encoder = build(spec, config, modules)
+            encoder = build(spec, config, modules, foundation=foundation)
         encoder.load_state_dict(load_file(folder / WEIGHTS))
     except ArtefactError:
         raise

@@ -23,7 +23,7 @@ def join_encoders(encoders: Sequence[SignalEncoder]) -> SignalEncoder:
 
     Raises:
         ConfigError: width or pooled steps differ, two hear a modality of one name, or one has parts
-            that cannot be told apart by modality (modules of others, a shared transformer).
+            that cannot be told apart by modality (modules of others, one that is shared).
     """
     _check(encoders)
     specs = {str(i): encoder.spec for i, encoder in enumerate(encoders)}
@@ -64,8 +64,8 @@ def _check(encoders: Sequence[SignalEncoder]) -> None:
             f"two of the encoders hear {twice[0]!r}; joined encoders hear different modalities"
         )
     for encoder in encoders:
-        if encoder.config.kind == EXTERNAL or encoder.config.shared:
+        if encoder.config.kind == EXTERNAL or encoder.backbone is not None:
             raise ConfigError(
                 f"an encoder of {', '.join(encoder.spec.names)} has parts that are not one "
-                "modality's; encoders with modules of others or a shared transformer are not joined"
+                "modality's; encoders with modules of others or a shared one are not joined"
             )

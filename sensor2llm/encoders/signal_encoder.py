@@ -24,7 +24,8 @@ from torch.nn import functional
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL, fit_modules
 from sensor2llm.encoders.files import load_encoder, push_encoder, read_manifest, save_encoder
-from sensor2llm.encoders.modality_encoders import build_encoders
+from sensor2llm.encoders.foundation.frozen import FrozenFoundation
+from sensor2llm.encoders.modality_encoders import build_encoders, load_foundation
 from sensor2llm.encoders.tokens import encode_some
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
@@ -89,7 +90,8 @@ class SignalEncoder(nn.Module):
     A missing modality changes nothing for the ones present; its own features are zeros.
 
     Columns of `SignalBatch.present` are the spec's modalities, in order. Raises ConfigError for an
-    unknown kind, or modules (see `from_modules`) that do not fit.
+    unknown kind, or modules (see `from_modules`) that do not fit; see `load_foundation` for an
+    encoder that others pretrained, which is loaded unless it is passed.
     """
 
     def __init__(
@@ -97,11 +99,16 @@ class SignalEncoder(nn.Module):
         spec: SignalSpec,
         config: EncoderConfig | None = None,
         modules: Mapping[str, nn.Module] | None = None,
+        *,
+        foundation: FrozenFoundation | None = None,
     ) -> None:
         super().__init__()
         self.spec, self.config = spec, config or EncoderConfig()
         if modules is None:
-            self.modalities, self.backbone = build_encoders(spec, self.config)
+            foundation = foundation or load_foundation(self.config)
+            if foundation is not None:
+                self.config = foundation.pin(self.config)
+            self.modalities, self.backbone = build_encoders(spec, self.config, foundation)
         else:
             self.config = replace(self.config, kind=EXTERNAL)
             self.modalities, self.backbone = fit_modules(spec, modules, self.config), None

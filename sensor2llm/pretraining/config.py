@@ -1,6 +1,7 @@
 """How an encoder is pretrained and fine-tuned, as torch-free dataclasses."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from sensor2llm.encoders.config import EncoderConfig
@@ -20,6 +21,8 @@ from sensor2llm.pretraining.objective_config import (
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
 
+PRESETS = Path(__file__).parent / "presets"
+"""Recipes of published pretraining, each NAME.yaml."""
 MODALITY_DROPOUT = 0.3
 """Share of a training window's modalities that encoders and adapters learn without; chosen on
 validation people (benchmarks.quality.missing_sensors)."""

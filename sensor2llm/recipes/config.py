@@ -95,9 +95,9 @@ class Recipe:
     """An adapter (folder, released name or hub name) whose encoder, bridge and learned prompt this
     one starts from. The labels are the data's."""
     encoder: str = NEW
-    """An encoder's folder or name, new or none. Released names and hub names, several joined by +
-    (each hears its own data set's sensors); `new` is made in this run, `none` gives the LLM text.
-    """
+    """An encoder's folder or name, a kind, new or none. Released names and hub names, several
+    joined by + (each hears its own data set's sensors); mantis and chronos2 are taken as others
+    made them; `new` and other kinds (inception) are made in this run; `none` gives the LLM text."""
     new_encoder: EncoderRecipe = field(default_factory=new_encoder)
     """How a new encoder is made; its split is the recipe's."""
     train_encoder: bool = False

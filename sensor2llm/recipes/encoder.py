@@ -1,4 +1,4 @@
-"""The recipe's encoder: a folder's, a released one, the hub's, several as one, or a new one."""
+"""The recipe's encoder: a folder's, a released one, the hub's, several as one, a kind's or new."""
 
 import json
 import logging
@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sensor2llm.artefacts.marks import is_marked
+from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.files import find_encoder, read_manifest
+from sensor2llm.encoders.foundation.frozen import FrozenFoundation
 from sensor2llm.encoders.joined import join_encoders
+from sensor2llm.encoders.modality_encoders import is_kind, load_foundation
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.config import EncoderRecipe
@@ -17,11 +20,12 @@ from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.windows import Windows
-from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.signals.transforms import Normaliser, fit_normaliser
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.training.checkpoint import drop_checkpoints
 from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
+from sensor2llm.training.seeding import seeded
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +41,9 @@ class LoadedEncoder:
 
 def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> LoadedEncoder:
     """Load the recipe's encoder, or make a new one on the training people."""
-    if recipe.encoder == NEW:
+    if is_kind(recipe.encoder) and (foundation := load_foundation(_config(recipe))) is not None:
+        return _by_word(recipe, store, split, foundation)
+    if recipe.encoder == NEW or is_kind(recipe.encoder):
         return load_encoder(_make(recipe, store, resume))
     folders = find_encoders(recipe.encoder)
     for folder in folders:
@@ -46,6 +52,27 @@ def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> L
     loaded = load_encoder(*folders)
     convert_store(store, loaded.encoder.spec, quiet=True)
     return loaded
+
+
+def _config(recipe: Recipe) -> EncoderConfig:
+    """Give a new encoder's settings, of the kind that the recipe names by a word."""
+    settings = recipe.new_encoder.encoder
+    return settings if recipe.encoder == NEW else replace(settings, kind=recipe.encoder)
+
+
+def _by_word(
+    recipe: Recipe, store: Windows, split: Split, foundation: FrozenFoundation
+) -> LoadedEncoder:
+    """Take a foundation encoder as it is, its features unchanged."""
+    config = replace(_config(recipe), width=foundation.features)
+    with seeded(recipe.loop.seed):  # the aggregator's weights are part of the fingerprint
+        encoder = SignalEncoder(store.spec, config, foundation=foundation).eval()
+    if recipe.train_encoder and not any(True for _ in encoder.modalities.parameters()):
+        raise ConfigError(
+            f"train_encoder has nothing to train: the encoder {recipe.encoder!r} stays as others "
+            "made it; leave train_encoder out"
+        )
+    return LoadedEncoder(encoder, fit_normaliser(store, split.train))
 
 
 def find_encoders(name: str) -> list[Path]:
@@ -75,7 +102,7 @@ def load_encoder(*folders: Path) -> LoadedEncoder:
 def _stages(recipe: Recipe) -> EncoderRecipe:
     """Give the new encoder's recipe: with the adapter's split, and licence where it has none."""
     licence = recipe.new_encoder.license or recipe.license
-    return replace(recipe.new_encoder, split=recipe.split, license=licence)
+    return replace(recipe.new_encoder, encoder=_config(recipe), split=recipe.split, license=licence)
 
 
 def _make(recipe: Recipe, store: Windows, resume: bool) -> Path:

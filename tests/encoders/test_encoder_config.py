@@ -48,12 +48,19 @@ def test_every_field_that_is_not_the_default_counts():
         "aggregator_hidden": 8, "aggregator_width": 8, "pooled_steps": 4, "patches": 5,
         "layers": 3, "heads": 1, "token_width": 64, "feedforward": 3, "lstm_stride": 1,
         "lstm_input_steps": 64,
-        "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2,
+        "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2, "inception_modules": 3,
+        "inception_kernel": 16, "inception_stride": 1, "sha256": "0f",
         "by_modality": {"bvp": {"strides": (4, 4, 2)}},
     }  # fmt: skip
-    assert {*changed, "shared", "spectrum"} == {field.name for field in fields(EncoderConfig)}
+    names = {*changed, "shared", "spectrum", "weights", "revision"}
+    assert names == {field.name for field in fields(EncoderConfig)}
     assert EncoderConfig(**changed).identity() == changed
     assert EncoderConfig(kind="patch_transformer", shared=True).identity()["shared"] is True
+
+
+def test_where_weights_lay_does_not_count_their_hash_does():
+    mantis = EncoderConfig(kind="mantis", weights="a/b", revision="main", sha256="0f")
+    assert mantis.identity() == EncoderConfig(kind="mantis", sha256="0f").identity()
 
 
 def test_what_a_manifest_says_builds_the_same_configuration():

@@ -25,6 +25,7 @@ STEPS = {
     "temporal_cnn": (10, 3),
     "patch_transformer": (5, 4),
     "resnet": (5, 2),
+    "inception": (10, 3),
     "deepconvlstm": (10, 3),
     "deepconvlstm_crossl": (10, 3),
     "shared": (5, 4),

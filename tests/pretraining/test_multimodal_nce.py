@@ -1,6 +1,7 @@
 """Multimodal NCE against its equation, pair by pair; what is dropped; what is found."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -126,6 +127,22 @@ def test_tokens_are_dropped_in_training_alone(config):
     whole = seen[-1]
     assert seen[0] == [max(1, round(0.5 * count)) for count in whole]
     assert seen[0] != whole
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_transformer_never_sees_a_dropped_token(shared):
+    objective = build(replace(PATCHES, shared=shared), token_drop=0.6)
+    encoder, tokens = objective.encoder, []
+    backbones = {id(part.backbone): part.backbone for part in list(encoder.modalities)[:3]}
+    for backbone in backbones.values():
+        first = backbone.layers[0]
+        first.register_forward_pre_hook(lambda _, inputs: tokens.append(len(inputs[0])))
+    assert len(backbones) == (1 if shared else 3)
+    objective.train()(make_batch(everything(4)), generator())
+    assert tokens == [2, 2, 1]  # of 5, 5 and 3 patches, 0.4 each
+    tokens.clear()
+    objective.eval()(make_batch(everything(4)), generator())
+    assert tokens == [5, 5, 3]
 
 
 def test_without_dropped_tokens_training_and_validation_are_alike():

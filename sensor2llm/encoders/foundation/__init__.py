@@ -1,0 +1,1 @@
+"""Foundation encoders: pretrained by others on many series, frozen, one for all modalities."""
