@@ -60,12 +60,19 @@ class GroupOption(_ActionConfigLoad):
             ) from None
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a mapping that is longer than a path may be
+        return False
+
+
 class RecipeFile(ActionConfigFile):
     """Read a recipe: a YAML file, or a YAML mapping that is typed."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         """Check the file and read it into the options."""
-        if Path(values).is_file():
+        if _is_file(values):
             content = read_yaml(Path(values), ConfigError, values)
             if not isinstance(content, Mapping):
                 raise ConfigError(f"{values}: expected a YAML mapping of option names to values")

@@ -25,6 +25,11 @@ def test_a_recipe_file_is_read(parser, tmp_path):
     assert (recipe.projector.tokens, recipe.loop.epochs, recipe.loop.budget_s) == (4, 2, None)
 
 
+def test_a_typed_mapping_may_be_longer_than_a_path(parser):
+    words = ["--config", f"{{data: {'d' * 5_000}}}"]
+    assert to_config(parser, parse(parser, words), Recipe).data.name == "d" * 5_000
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
