@@ -4,7 +4,7 @@ Rows are counted from 1, without the header.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,6 +32,7 @@ from sensor2llm.signals.tables.times import (
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LONGEST_CELL = 1000
+CHUNK_ROWS, _ROW_BYTES, _ALL = 1 << 17, 64, 1 << 62
 
 
 def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str, ...]:
@@ -55,22 +56,42 @@ def read_columns(
 
     Where a column of a text file holds anything but numbers, all of its columns are texts.
     """
+    return pa.concat_tables(column_chunks(path, names, layout, kinds, rows=None))
+
+
+def column_chunks(
+    path: Path,
+    names: Sequence[str],
+    layout: TableLayout = DEFAULT_LAYOUT,
+    kinds: Mapping[str, pa.DataType | None] = MappingProxyType({}),
+    *,
+    rows: int | None = CHUNK_ROWS,
+) -> Iterator[pa.Table]:
+    """Read the named columns about so many rows at a time; all at once where `rows` is `None`.
+
+    Workbooks and files of arrays come as a whole. Each chunk has its own types.
+    """
     wanted = list(dict.fromkeys(names))
     stored = path.suffix in (*PARQUET, *FEATHER)
+    count = 0
     try:
         if stored:
-            table = parquet.read_stored(path, wanted)
+            tables = parquet.read_stored(path, wanted, rows or _ALL)
         elif is_array_file(path):
-            table = array_rows(path, wanted, layout.axes)
+            tables = iter([array_rows(path, wanted, layout.axes)])
         elif path.is_file() and is_workbook(path):
-            table = _of_sheet(path, wanted, layout)
+            tables = iter([_of_sheet(path, wanted, layout)])
         else:
-            table = text.read_text(path, wanted, layout, kinds)
+            block_bytes = _ALL if rows is None else rows * _ROW_BYTES
+            tables = text.read_text(path, wanted, layout, kinds, block_bytes)
+        for table in tables:
+            count += len(table)
+            if len(table):
+                yield table
     except (pa.ArrowException, OSError) as error:
         raise (parquet if stored else text).unreadable(path, error) from error
-    if not len(table):
+    if not count:
         raise DataError(f"{path.name} has a header and no rows; leave it out")
-    return table
 
 
 def _of_sheet(path: Path, wanted: Sequence[str], layout: TableLayout) -> pa.Table:
