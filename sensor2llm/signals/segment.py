@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.ledger.extents import NO_VALUE, Extent, pieces, row_times
+from sensor2llm.signals.ledger.extents import NO_VALUE, CutState, Extent, pieces, row_times
 from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
 from sensor2llm.signals.resample import MAX_GAP_S, fill_short_gaps, interpolate_nan, resample
 from sensor2llm.signals.spec import Modality, SignalSpec
@@ -70,6 +70,7 @@ def segment(
     max_gap_s: float = MAX_GAP_S,
     ledger: Ledger | None = None,
     rows_unit: str = "rows",
+    state: CutState | None = None,
 ) -> Iterator[Window]:
     """Cut a recording into windows of `spec`, in order of time.
 
@@ -93,6 +94,8 @@ def segment(
         ledger: Counts windows, and rows where the recording has `row_times_s`, once all windows
             are taken.
         rows_unit: What the ledger calls the rows: "rows", "beats", "samples".
+        state: Of a recording that comes in parts: where this one goes on, and, once all its windows
+            are taken, where the next one does.
 
     Raises:
         DataError: If an option is out of range, or asks for windows without end.
@@ -111,7 +114,8 @@ def segment(
     )
     tracks = {m.name: _conform(recording.tracks[m.name], m, rules)
               for m in spec.modalities if m.name in recording.tracks}  # fmt: skip
-    return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit)
+    state = CutState() if state is None else state
+    return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit, state)
 
 
 def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
@@ -134,9 +138,12 @@ def _windows(
     rules: _Rules,
     ledger: Ledger,
     rows_unit: str,
+    state: CutState,
 ) -> Iterator[Window]:
-    labels, rows = _Labels(recording.annotations, rules), RowCoverage(recording.row_times_s)
-    for piece in pieces(tracks, _length_s(tracks, spec), rules.overlap, rules.max_gap_s):
+    labels, times = _Labels(recording.annotations, rules), recording.row_times_s
+    rows = RowCoverage(None if times is None else times[np.searchsorted(times, state.next_s) :])
+    length_s = _length_s(tracks, spec)
+    for piece in pieces(tracks, length_s, rules.overlap, rules.max_gap_s, state):
         rest = SHORT
         for extent in piece.extents:
             rest = piece.rest
@@ -151,7 +158,7 @@ def _windows(
                 rows.drop(extent.first_row_s, extent.below_row_s, outcome)
         rows.drop(piece.start_s, piece.stop_s, rest)
     rows.drop(-math.inf, math.inf, PAUSE if tracks else NO_VALUE)
-    rows.account(ledger, rows_unit)
+    rows.account(ledger, rows_unit, state.next_s)
 
 
 def _window(

@@ -173,13 +173,14 @@ class RowCoverage:
         rows = self._state[self._between(from_s, below_s)]
         rows[rows == _OUTSIDE] = self._reasons.index(reason)
 
-    def account(self, ledger: Ledger, unit: str) -> None:
-        """Write the counts down: each row is kept, or dropped for one reason."""
-        if not len(self._times):
+    def account(self, ledger: Ledger, unit: str, below_s: float = np.inf) -> None:
+        """Write down what became of the rows up to a time: each is kept, or has one reason."""
+        state = self._state[self._between(-np.inf, below_s)]
+        if not len(state):
             return
-        ledger.read(unit, len(self._times))
+        ledger.read(unit, len(state))
         for code, reason in enumerate(self._reasons):
-            n = int((self._state == code).sum())
+            n = int((state == code).sum())
             if code == _KEPT:
                 ledger.keep(unit, n)
             else:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from sensor2llm.signals.tables.formats.text import is_number
 from sensor2llm.signals.tables.formats.workbook import read_sheet
 from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, TableLayout, open_text
 from sensor2llm.signals.tables.times import (
+    ClockState,
     Place,
     as_floats,
     as_text,
@@ -102,10 +104,14 @@ def _of_sheet(path: Path, wanted: Sequence[str], layout: TableLayout) -> pa.Tabl
 
 
 def numbers(
-    table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+    table: pa.Table,
+    name: str,
+    path: Path,
+    layout: TableLayout = DEFAULT_LAYOUT,
+    first_row: int = 0,
 ) -> Float64[np.ndarray, " row"]:
-    """Give a column as float64, NaN where a cell is empty."""
-    column, place = _plain(table[name], layout), Place(path.name, name)
+    """Give a column as float64, NaN where a cell is empty; `first_row` is for messages."""
+    column, place = _plain(table[name], layout), Place(path.name, name, first_row)
     try:
         out = as_floats(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -118,14 +124,22 @@ def numbers(
 
 
 def times_s(
-    table: pa.Table, clock: TableClock, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+    table: pa.Table,
+    clock: TableClock,
+    path: Path,
+    layout: TableLayout = DEFAULT_LAYOUT,
+    first_row: int = 0,
+    state: ClockState | None = None,
 ) -> Float64[np.ndarray, " row"]:
-    """Give the time in seconds from one column, or from the date and the time in two."""
-    place, column = Place(path.name, clock.name), _plain(table[clock.columns[0]], layout)
+    """Give the time in seconds from one column, or from the date and the time in two.
+
+    `first_row` is for messages, `state` carries the clock from the rows before.
+    """
+    place, column = Place(path.name, clock.name, first_row), _plain(table[clock.columns[0]], layout)
     if len(clock.columns) > 1:
         parts = (as_text(_of_day(_plain(table[name], layout)), place) for name in clock.columns)
         column = pc.binary_join_element_wise(*parts, " ")
-    return seconds(column, clock.unit, place, clock.form, clock.zone) + clock.offset_s
+    return seconds(column, clock.unit, place, clock.form, clock.zone, state) + clock.offset_s
 
 
 def _of_day(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -138,10 +152,25 @@ def _of_day(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
+class CodedTexts(NamedTuple):
+    """Hold a column of texts: the number of each row's text; the last, `None`, is of no text."""
+
+    codes: np.ndarray
+    words: list[str | None]
+
+
 def texts(
     table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
 ) -> np.ndarray:
     """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared."""
+    codes, words = coded_texts(table, name, path, layout)
+    return np.array(words, dtype=object)[codes]
+
+
+def coded_texts(
+    table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+) -> CodedTexts:
+    """Give a column as trimmed texts, in codes."""
     column, place = table[name], Place(path.name, name)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
@@ -153,7 +182,7 @@ def texts(
     words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
     words = [None if word in layout.marks else word for word in words]
     codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
-    return np.array([*words, None], dtype=object)[codes]
+    return CodedTexts(codes, [*words, None])
 
 
 def _plain(column: pa.ChunkedArray, layout: TableLayout) -> pa.ChunkedArray:
