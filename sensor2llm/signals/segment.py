@@ -11,8 +11,10 @@ times: what is kept, and why the rest is not.
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal, get_args
 
 import numpy as np
@@ -180,8 +182,8 @@ def _window(
         return excluded(label)
     signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
     for name, track in tracks.items():
-        values = _slice_of(track, start_s, stop_s, rules)
-        share = np.isnan(values).mean(axis=1).max()
+        values, missing = _slice_of(track, start_s, stop_s, rules)
+        share = missing.mean(axis=1).max() if missing.any() else 0.0
         if share <= rules.max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
@@ -205,17 +207,25 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
     return max(timed.values(), default=0.0)
 
 
-def _slice_of(track: Track, start_s: float, stop_s: float, rules: _Rules) -> np.ndarray:
+def _slice_of(
+    track: Track, start_s: float, stop_s: float, rules: _Rules
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give what a track has from one time to another, and where it is NaN."""
     modality = track.modality
     if modality.axis == "time":
         rate_hz = float(modality.rate_hz or 1.0)
         values = _slice(track.values, round((start_s - track.start_s) * rate_hz), modality.steps)
-        return fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+        if (missing := np.isnan(values)).any():
+            values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+            missing = np.isnan(values)
+        return values, missing
     if modality.axis == "event":
         stop = int(np.searchsorted(track.times_s, stop_s + 1e-9, side="right"))
-        return _slice(track.values, stop - modality.steps, modality.steps)
-    row = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
-    return _slice(track.values, row, 1)
+        values = _slice(track.values, stop - modality.steps, modality.steps)
+    else:
+        row = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
+        values = _slice(track.values, row, 1)
+    return values, np.isnan(values)
 
 
 def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
@@ -234,33 +244,31 @@ class _Labels:
 
     def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
         used = sorted(annotations, key=lambda note: note.start_s)
-        used = used if rules.label_rule == "majority" else []
-        self._starts = np.array([note.start_s for note in used])
-        self._stops = np.array([note.stop_s for note in used])
+        self._notes = used if rules.label_rule == "majority" else []
+        self._starts = [note.start_s for note in self._notes]
         # Never going back, so that those that end before a window are found without looking.
-        self._latest = np.maximum.accumulate(self._stops)
-        self._names = [note.label for note in used]
+        self._latest = list(accumulate((note.stop_s for note in self._notes), max))
         self._rules = rules
 
     def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
         """Give the window's label, and whether it touches two of them and is left out."""
         covered: dict[str, float] = {}
-        for i, seconds in self._overlaps(start_s, stop_s):
-            covered[self._names[i]] = covered.get(self._names[i], 0.0) + seconds
+        for note in self._near(start_s, stop_s):
+            if start_s == stop_s:
+                # A row has a moment, not an extent; a label may be given for that moment alone.
+                now = note.start_s <= start_s < note.stop_s or note.start_s == start_s
+                seconds = float(now)
+            else:
+                seconds = min(note.stop_s, stop_s) - max(note.start_s, start_s)
+            # Less than a millisecond is rounding, not a label.
+            if seconds > 1e-3:
+                covered[note.label] = covered.get(note.label, 0.0) + seconds
         if len(covered) > 1 and self._rules.drop_straddling:
             return None, True
         label = max(covered, key=covered.__getitem__, default=None)
         needed = self._rules.min_label_share * (stop_s - start_s)
         return (label if label is not None and covered[label] >= needed else None), False
 
-    def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
-        first = int(np.searchsorted(self._latest, start_s))
-        last = int(np.searchsorted(self._starts, stop_s, side="right"))
-        starts, stops = self._starts[first:last], self._stops[first:last]
-        if start_s == stop_s:
-            # A row has a moment, not an extent; a label may be given for that moment alone.
-            now = (starts <= start_s) & (start_s < stops) | (starts == start_s)
-            return ((first + i, 1.0) for i in np.flatnonzero(now).tolist())
-        seconds = np.minimum(stops, stop_s) - np.maximum(starts, start_s)
-        # Less than a millisecond is rounding, not a label.
-        return ((first + i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())
+    def _near(self, start_s: float, stop_s: float) -> Sequence[Annotation]:
+        first = bisect_left(self._latest, start_s)
+        return self._notes[first : bisect_right(self._starts, stop_s)]

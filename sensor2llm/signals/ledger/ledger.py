@@ -128,7 +128,9 @@ class Ledger:
 
     def _of(self, unit: str, n: int) -> UnitCounts:
         assert n >= 0, f"a ledger counts up, got {n} {unit}"
-        return self._units.setdefault(unit, UnitCounts())
+        if unit not in self._units:
+            self._units[unit] = UnitCounts()
+        return self._units[unit]
 
 
 def _line(unit: str, counts: UnitCounts) -> str:
@@ -187,5 +189,4 @@ class RowCoverage:
                 ledger.drop(unit, n, reason)
 
     def _between(self, from_s: float, below_s: float) -> slice:
-        first, last = np.searchsorted(self._times, (from_s, below_s))
-        return slice(int(first), int(last))
+        return slice(self._times.searchsorted(from_s), self._times.searchsorted(below_s))

@@ -139,10 +139,14 @@ class MarkerSearch:
 
     def see(self, row: np.ndarray) -> None:
         """Look at the next values."""
-        finite = row[np.isfinite(row)]
+        if not row.size:
+            return
+        finite, low, high = row, float(row.min()), float(row.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            finite = row[np.isfinite(row)]
+            low, high = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
         if not finite.size:
             return
-        low, high = float(finite.min()), float(finite.max())
         for marker, (size, lowest) in self._rest.items():
             rest_low, rest_high = low, high
             if low <= marker <= high and (count := int((finite == marker).sum())):

@@ -40,17 +40,15 @@ class RateCheck:
         Raises:
             DataError: For columns of two rates, a rate that changes, or another than described.
         """
+        of_all = _rates_of(times_s)
         for entry in self._table.modalities:
             name = entry.modality.name
             if entry.rate_hz is None or name not in values:
                 continue
-            for column, row in zip(entry.columns, values[name], strict=True):
-                stamps = times_s[np.isfinite(row)]
-                if len(stamps) >= _FEWEST:
-                    parts = np.split(stamps, [len(stamps) // 2])
-                    self._rates[name, column].append(
-                        (*map(observed_rate_hz, parts), observed_rate_hz(stamps))
-                    )
+            for column, there in zip(entry.columns, np.isfinite(values[name]), strict=True):
+                seen = of_all if there.all() else _rates_of(times_s[there])
+                if seen:
+                    self._rates[name, column].append(seen)
             rates = {}
             for column in entry.columns:
                 if chunks := self._rates.get((name, column)):
@@ -61,6 +59,14 @@ class RateCheck:
                 _compare(path, name, rates)
                 seen = next(iter(rates.values()))
                 _expect(path, name, seen, entry.rate_hz, bool(self._table.files))
+
+
+def _rates_of(stamps: np.ndarray) -> tuple[float, float, float] | None:
+    """Give the rates of both halves and of all; None where there are too few to say."""
+    if len(stamps) < _FEWEST:
+        return None
+    first, second = np.split(stamps, [len(stamps) // 2])
+    return observed_rate_hz(first), observed_rate_hz(second), observed_rate_hz(stamps)
 
 
 def _halves(chunks: list[tuple[float, float, float]]) -> tuple[float, float, float]:
