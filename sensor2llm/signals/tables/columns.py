@@ -181,7 +181,8 @@ def coded_texts(
     # A CSV's cell with a blank before its quotes keeps them.
     words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
     words = [None if word in layout.marks else word for word in words]
-    codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
+    # `to_numpy` of what has nulls imports pandas.
+    codes = np.from_dlpack(pc.fill_null(coded.indices, len(words)))
     return CodedTexts(codes, [*words, None])
 
 
