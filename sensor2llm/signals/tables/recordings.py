@@ -121,8 +121,8 @@ class RecordingJoiner:
         first_s = times_s[0] if state.next_s == -np.inf else -np.inf
         counted = state.until_s if np.isfinite(state.until_s) else -np.inf, until_s
         state.until_s = until_s
-        streams = [(source.between(first_s, times_s[-1]), source.table) for source in self._sources]
-        streams = [(rows, table) for rows, table in streams if rows is not None]
+        streams = [(rows, source.table) for source in self._sources
+                   if (rows := source.between(first_s, times_s[-1])) is not None]  # fmt: skip
         tracks = {}
         for rows, table in streams:
             # Where every row is an event, an empty one is a beat that was missed.

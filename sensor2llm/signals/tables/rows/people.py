@@ -6,7 +6,7 @@ shorter than a window, all of a file's rows are sorted by person, on the disk.
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from operator import attrgetter
 
 import numpy as np
@@ -83,16 +83,15 @@ def of_each_person(rows: TableRows) -> Iterator[TableRows]:
         yield rows if len(people) == 1 else rows.part(np.flatnonzero(rows.subjects == person))
 
 
-def _sorted_by_person(rows: TableRows, chunks: Iterator[TableRows]) -> Iterator[TableRows]:
+def _sorted_by_person(first: TableRows, chunks: Iterator[TableRows]) -> Iterator[TableRows]:
     with RowSpill() as spill:
-        while rows is not None:
+        for rows in chain([first], chunks):
             for part in of_each_person(rows):
                 spill.add(part.person, part)
-            name, rows = rows.path.name, next(chunks, None)
         people = spill.keys
         logger.warning(
             "%s: the rows of %d people alternate; they are sorted by person in %s",
-            name, len(people), spill.where,
+            first.path.name, len(people), spill.where,
         )  # fmt: skip
         for person in people:
             yield from spill.rows(person)

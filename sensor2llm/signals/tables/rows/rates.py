@@ -46,9 +46,9 @@ class RateCheck:
             if entry.rate_hz is None or name not in values:
                 continue
             for column, there in zip(entry.columns, np.isfinite(values[name]), strict=True):
-                seen = of_all if there.all() else _rates_of(times_s[there])
-                if seen:
-                    self._rates[name, column].append(seen)
+                chunk = of_all if there.all() else _rates_of(times_s[there])
+                if chunk:
+                    self._rates[name, column].append(chunk)
             rates = {}
             for column in entry.columns:
                 if chunks := self._rates.get((name, column)):

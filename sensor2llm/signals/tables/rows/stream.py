@@ -31,7 +31,9 @@ class RowStream:
     @property
     def known_s(self) -> float:
         """Give the time up to which all rows are there."""
-        return np.inf if self.done or not self.held else float(self.rows.times_s[-1])
+        if self.done or self.rows is None or not self.held:
+            return np.inf
+        return float(self.rows.times_s[-1])
 
     @property
     def cells(self) -> int:
