@@ -32,11 +32,11 @@ def resample(
     """
     if not (rate_hz > 0 and new_rate_hz > 0):
         raise DataError(f"rates must be above 0 Hz, got {rate_hz:g} and {new_rate_hz:g}")
-    values = np.asarray(values, dtype=np.float64)
     ratio = Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_FACTOR)
     exact = abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE
-    if (exact and ratio == 1) or values.shape[1] == 0:
-        return values.astype(np.float32)
+    if (exact and ratio == 1) or np.shape(values)[1] == 0:
+        return np.array(values, dtype=np.float32)
+    values = np.asarray(values, dtype=np.float64)
     check_steps(values.shape[1] * new_rate_hz / rate_hz, values.shape[1])
     missing = np.isnan(values)
     whole = interpolate_nan(values)

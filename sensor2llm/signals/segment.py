@@ -180,18 +180,19 @@ def _window(
         return UNLABELLED
     if label in rules.exclude:
         return excluded(label)
-    signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
+    signals, mended = {}, False
     for name, track in tracks.items():
-        values, missing = _slice_of(track, start_s, stop_s, rules)
-        share = missing.mean(axis=1).max() if missing.any() else 0.0
+        values, share = _slice_of(track, start_s, stop_s, rules)
         if share <= rules.max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
-    if not signals:
-        return f"with more than {most} missing"
-    for name in tracks:
-        ledger.change("windows", name not in signals, f"without {name}, more than {most} missing")
-    ledger.change("windows", mended, f"with up to {most} missing filled in")
+    if mended or len(signals) < len(tracks):
+        most = f"{rules.max_nan_share:.0%}"
+        if not signals:
+            return f"with more than {most} missing"
+        for name in [name for name in tracks if name not in signals]:
+            ledger.change("windows", 1, f"without {name}, more than {most} missing")
+        ledger.change("windows", mended, f"with up to {most} missing filled in")
     return Window(signals, recording.subject, label, start_s, recording.name or None)
 
 
@@ -209,23 +210,25 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
 
 def _slice_of(
     track: Track, start_s: float, stop_s: float, rules: _Rules
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give what a track has from one time to another, and where it is NaN."""
+) -> tuple[np.ndarray, float]:
+    """Give what a track has from one time to another, and the share of its worst channel's NaN."""
     modality = track.modality
+    rate_hz = float(modality.rate_hz or 1.0)
     if modality.axis == "time":
-        rate_hz = float(modality.rate_hz or 1.0)
-        values = _slice(track.values, round((start_s - track.start_s) * rate_hz), modality.steps)
-        if (missing := np.isnan(values)).any():
-            values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
-            missing = np.isnan(values)
-        return values, missing
-    if modality.axis == "event":
+        first = round((start_s - track.start_s) * rate_hz)
+    elif modality.axis == "event":
         stop = int(np.searchsorted(track.times_s, stop_s + 1e-9, side="right"))
-        values = _slice(track.values, stop - modality.steps, modality.steps)
+        first = stop - modality.steps
     else:
-        row = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
-        values = _slice(track.values, row, 1)
-    return values, np.isnan(values)
+        first = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
+    values = _slice(track.values, first, modality.steps)
+    missing = np.isnan(values)
+    if not missing.any():
+        return values, 0.0
+    if modality.axis == "time":
+        values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+        missing = np.isnan(values)
+    return values, float(missing.mean(axis=1).max())
 
 
 def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
