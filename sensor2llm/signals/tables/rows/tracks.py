@@ -77,10 +77,8 @@ def track_of(
     if np.abs(since_s - grid_s).max() < _SAME_S and np.isfinite(values).all():
         # Regular to the last digits, so that nothing is to be interpolated.
         return Track(modality=at_rate, values=values[:, first - now :], start_s=begin_s)
-    steps_s = np.diff(times_s)
-    bridged = (steps_s > 1.5 / entry.rate_hz) & (steps_s <= entry.max_gap_s)
-    bridged &= (times_s[1:] > counted[0]) & (times_s[1:] <= counted[1])
-    ledger.change("rows", int(bridged.sum()), "after a short pause that is bridged")
+    bridged = _bridged(times_s, entry, counted)
+    ledger.change("rows", bridged, "after a short pause that is bridged")
     regular = resample_irregular(
         since_s,
         values,
@@ -91,6 +89,13 @@ def track_of(
         max_gap_s=entry.max_gap_s,
     )
     return Track(modality=at_rate, values=regular, start_s=begin_s)
+
+
+def _bridged(times_s: np.ndarray, entry: TableModality, counted: tuple[float, float]) -> int:
+    """Count the rows after pauses that are bridged, above a time and up to another."""
+    steps_s, later_s = np.diff(times_s), times_s[1:]
+    bridged = (steps_s > 1.5 / float(entry.rate_hz or 1.0)) & (steps_s <= entry.max_gap_s)
+    return int((bridged & (later_s > counted[0]) & (later_s <= counted[1])).sum())
 
 
 def _first_steps(since_s: float, rate_hz: float, new_rate_hz: float) -> tuple[int, int]:
