@@ -146,19 +146,25 @@ class RecordingJoiner:
         recording = Recording(
             subject=first.person,
             tracks=tracks,
-            annotations=(*notes, *(note for rows, _ in streams for note in _annotations(rows))),
+            annotations=(
+                *notes,
+                *(note for rows, _ in streams for note in _annotations(rows, until_s)),
+            ),
             name=first.path.stem,
             row_times_s=times_s,
         )
         return RecordingPart(recording, state)
 
 
-def _annotations(rows: TableRows) -> Iterator[Annotation]:
+def _annotations(rows: TableRows, until_s: float) -> Iterator[Annotation]:
     labels = rows.labels
     bounds = [0, *(np.flatnonzero(labels[1:] != labels[:-1]) + 1).tolist(), len(labels)]
     if len(bounds) == 2 and labels[0] == NO_TEXT:
         return
-    step = float(np.median(np.diff(rows.times_s))) if len(labels) > 1 else 1.0
+    step = 1.0
+    if len(labels) > 1 and rows.times_s[-1] <= until_s:
+        # How long the last row's label holds: behind what is cut, where more rows follow.
+        step = float(np.median(np.diff(rows.times_s)))
     ends = np.r_[rows.times_s, rows.times_s[-1] + step]
     for start, stop in pairwise(bounds):
         if labels[start] != NO_TEXT:

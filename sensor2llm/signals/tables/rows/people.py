@@ -51,21 +51,18 @@ def check_forward(rows: TableRows, last_s: float, table: Table) -> None:
 
 
 def _runs(chunks: Iterator[TableRows], table: Table) -> Iterator[TableRows]:
-    rows_seen, runs, people = 0, 0, set[str]()
-    before: str | None = None
+    rows_seen, runs, people, before = 0, 0, set[int](), -1
     for rows in chunks:
-        parts = list(split_people(rows))
-        rows_seen += len(rows.times_s)
-        runs += len(parts) - (parts[0].person == before)
-        people |= {part.person for part in parts}
-        before = parts[-1].person
+        people |= set(np.unique(rows.subjects).tolist())
+        runs += int((np.diff(rows.subjects, prepend=before) != 0).sum())
+        rows_seen, before = rows_seen + len(rows.subjects), int(rows.subjects[-1])
         if runs > 2 * len(people) and rows_seen < _window_rows(table) * runs:
             yield from _sorted_by_person(rows, chunks)
             return
-        yield from parts
+        yield from _split_people(rows)
 
 
-def split_people(rows: TableRows) -> Iterator[TableRows]:
+def _split_people(rows: TableRows) -> Iterator[TableRows]:
     """Split rows where the person changes."""
     changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
     if not changes.size:

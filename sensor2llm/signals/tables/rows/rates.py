@@ -40,13 +40,14 @@ class RateCheck:
         Raises:
             DataError: For columns of two rates, a rate that changes, or another than described.
         """
-        of_all = _rates_of(times_s)
+        begins = not self._rates
+        of_all = _rates_of(times_s, begins)
         for entry in self._table.modalities:
             name = entry.modality.name
             if entry.rate_hz is None or name not in values:
                 continue
             for column, there in zip(entry.columns, np.isfinite(values[name]), strict=True):
-                chunk = of_all if there.all() else _rates_of(times_s[there])
+                chunk = of_all if there.all() else _rates_of(times_s[there], begins)
                 if chunk:
                     self._rates[name, column].append(chunk)
             rates = {}
@@ -61,12 +62,18 @@ class RateCheck:
                 _expect(path, name, seen, entry.rate_hz, bool(self._table.files))
 
 
-def _rates_of(stamps: np.ndarray) -> tuple[float, float, float] | None:
-    """Give the rates of both halves and of all; None where there are too few to say."""
+def _rates_of(stamps: np.ndarray, begins: bool) -> tuple[float, float, float] | None:
+    """Give the rates of both halves and of all; None where there are too few to say.
+
+    Of all chunks but the first, only the last of the three is asked for.
+    """
     if len(stamps) < _FEWEST:
         return None
+    whole = observed_rate_hz(stamps)
+    if not begins:
+        return np.nan, np.nan, whole
     first, second = np.split(stamps, [len(stamps) // 2])
-    return observed_rate_hz(first), observed_rate_hz(second), observed_rate_hz(stamps)
+    return observed_rate_hz(first), observed_rate_hz(second), whole
 
 
 def _halves(chunks: list[tuple[float, float, float]]) -> tuple[float, float, float]:
