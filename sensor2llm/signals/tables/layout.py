@@ -47,6 +47,7 @@ _KINDS = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it",
 }
 _HEADER_BYTES, _MOST_COLUMNS, _LOOKED_AT, _PIECE_BYTES = 1 << 20, 10_000, 100, 1 << 21
+_LONGEST_LINE = 1 << 26
 # What little a compressed file may unpack to at least, and how many times its size it may.
 SMALLEST_BUDGET, EXPANSION = 1 << 26, 20
 
@@ -89,17 +90,21 @@ class TextFile:
     skipped: int
     """Bytes before the rows, in UTF-8."""
 
-    def blocks(self, size: int) -> Iterator[bytes]:
+    def blocks(self, size: int) -> Iterator[memoryview]:
         """Give the rows as UTF-8, about `size` bytes at a time; a block ends with a line."""
-        skip, rest = self.skipped, b""
+        skip, parts, length = self.skipped, list[bytes | memoryview](), 0
         for piece in _content(self.path, self.layout):
-            skipped, skip = piece[skip:], max(0, skip - len(piece))
-            rest += skipped
-            if len(rest) >= size and (end := _last_line(rest)):
-                yield rest[:end]
-                rest = rest[end:]
-        if rest:
-            yield rest
+            parts.append(memoryview(piece)[skip:])
+            skip, length = max(0, skip - len(piece)), length + len(parts[-1])
+            if length >= size:
+                block = b"".join(parts)
+                # A longer line is read as none: it is refused where it is parsed.
+                end = _last_line(block) or len(block) * (len(block) > _LONGEST_LINE)
+                if end:
+                    yield memoryview(block)[:end]
+                parts, length = [block[end:]], len(block) - end
+        if length:
+            yield memoryview(b"".join(parts))
 
 
 def _last_line(block: bytes) -> int:

@@ -37,14 +37,15 @@ def read_text(
     for name in wanted:
         check_name(path, name, text.names, _hint(name, text, layout))
     for i, block in enumerate(text.blocks(block_bytes)):
+        blank = bytes(block[:_LONGEST_CELL]).isspace() and bytes(block).isspace()
         # In a table of one column, an empty line is an empty cell.
-        if block.isspace() and (len(text.names) > 1 or (not i and len(block) < _LONGEST_CELL)):
+        if blank and (len(text.names) > 1 or (not i and len(block) < _LONGEST_CELL)):
             continue
         yield _read_block(block, text, wanted, layout, kinds)
 
 
 def _read_block(
-    block: bytes,
+    block: memoryview,
     text: TextFile,
     wanted: Sequence[str],
     layout: TableLayout,
@@ -62,7 +63,7 @@ def _read_block(
 
 
 def _read(
-    block: bytes,
+    block: memoryview,
     text: TextFile,
     wanted: Sequence[str],
     layout: TableLayout,
