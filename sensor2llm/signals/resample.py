@@ -32,11 +32,11 @@ def resample(
     """
     if not (rate_hz > 0 and new_rate_hz > 0):
         raise DataError(f"rates must be above 0 Hz, got {rate_hz:g} and {new_rate_hz:g}")
-    values = np.asarray(values, dtype=np.float64)
     ratio = Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_FACTOR)
     exact = abs(float(ratio) * rate_hz / new_rate_hz - 1) < _TOLERANCE
-    if (exact and ratio == 1) or values.shape[1] == 0:
-        return values.astype(np.float32)
+    if (exact and ratio == 1) or np.shape(values)[1] == 0:
+        return np.array(values, dtype=np.float32)
+    values = np.asarray(values, dtype=np.float64)
     check_steps(values.shape[1] * new_rate_hz / rate_hz, values.shape[1])
     missing = np.isnan(values)
     whole = interpolate_nan(values)
@@ -181,7 +181,11 @@ def runs(mask: Bool[np.ndarray, " step"]) -> list[tuple[int, int]]:
 
 
 def spread_stamps(
-    times_s: Float64[np.ndarray, " row"], measured: Bool[np.ndarray, "modality row"], name: str = ""
+    times_s: Float64[np.ndarray, " row"],
+    measured: Bool[np.ndarray, "modality row"],
+    name: str = "",
+    *,
+    begins: bool = True,
 ) -> tuple[Float64[np.ndarray, " row"], int]:
     """Give every row a time of its own, and how many rows shared one: packets, whole seconds.
 
@@ -192,6 +196,7 @@ def spread_stamps(
         measured: Which modalities have a value in which row; rows with a value of the same
             modality cannot be at the same time.
         name: Of the file, for messages.
+        begins: Whether the recording begins with these rows.
 
     Raises:
         DataError: If all rows have one time, so that nothing says how fast they come.
@@ -215,7 +220,7 @@ def spread_stamps(
     steps = np.r_[intervals / sizes[:-1], np.inf]
     typical = float(np.median(np.repeat(steps[:-1], sizes[:-1])))
     steps = np.where(steps > _LONG * typical, typical, steps)
-    if np.median(sizes) > 1 and intervals[0] <= _LONG * np.median(intervals):
+    if begins and np.median(sizes) > 1 and intervals[0] <= _LONG * np.median(intervals):
         # The first stamp's rows came at the end of its interval: recording began within it.
         stamps[0] = max(stamps[0], stamps[1] - sizes[0] * steps[0])
     return stamps[group] + rank * steps[group], int((sizes[group] > 1).sum())

@@ -11,14 +11,16 @@ times: what is kept, and why the rest is not.
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal, get_args
 
 import numpy as np
 
 from sensor2llm.errors import DataError, SpecError
-from sensor2llm.signals.ledger.extents import NO_VALUE, Extent, pieces, row_times
+from sensor2llm.signals.ledger.extents import NO_VALUE, CutState, Extent, pieces, row_times
 from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
 from sensor2llm.signals.resample import MAX_GAP_S, fill_short_gaps, interpolate_nan, resample
 from sensor2llm.signals.spec import Modality, SignalSpec
@@ -70,6 +72,7 @@ def segment(
     max_gap_s: float = MAX_GAP_S,
     ledger: Ledger | None = None,
     rows_unit: str = "rows",
+    state: CutState | None = None,
 ) -> Iterator[Window]:
     """Cut a recording into windows of `spec`, in order of time.
 
@@ -93,6 +96,8 @@ def segment(
         ledger: Counts windows, and rows where the recording has `row_times_s`, once all windows
             are taken.
         rows_unit: What the ledger calls the rows: "rows", "beats", "samples".
+        state: Of a recording that comes in parts: where this one goes on, and, once all its windows
+            are taken, where the next one does.
 
     Raises:
         DataError: If an option is out of range, or asks for windows without end.
@@ -111,7 +116,8 @@ def segment(
     )
     tracks = {m.name: _conform(recording.tracks[m.name], m, rules)
               for m in spec.modalities if m.name in recording.tracks}  # fmt: skip
-    return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit)
+    state = CutState() if state is None else state
+    return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit, state)
 
 
 def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
@@ -134,9 +140,12 @@ def _windows(
     rules: _Rules,
     ledger: Ledger,
     rows_unit: str,
+    state: CutState,
 ) -> Iterator[Window]:
-    labels, rows = _Labels(recording.annotations, rules), RowCoverage(recording.row_times_s)
-    for piece in pieces(tracks, _length_s(tracks, spec), rules.overlap, rules.max_gap_s):
+    labels, times = _Labels(recording.annotations, rules), recording.row_times_s
+    rows = RowCoverage(None if times is None else times[np.searchsorted(times, state.next_s) :])
+    length_s = _length_s(tracks, spec)
+    for piece in pieces(tracks, length_s, rules.overlap, rules.max_gap_s, state):
         rest = SHORT
         for extent in piece.extents:
             rest = piece.rest
@@ -151,7 +160,7 @@ def _windows(
                 rows.drop(extent.first_row_s, extent.below_row_s, outcome)
         rows.drop(piece.start_s, piece.stop_s, rest)
     rows.drop(-math.inf, math.inf, PAUSE if tracks else NO_VALUE)
-    rows.account(ledger, rows_unit)
+    rows.account(ledger, rows_unit, state.next_s)
 
 
 def _window(
@@ -171,18 +180,19 @@ def _window(
         return UNLABELLED
     if label in rules.exclude:
         return excluded(label)
-    signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
+    signals, mended = {}, False
     for name, track in tracks.items():
-        values = _slice_of(track, start_s, stop_s, rules)
-        share = np.isnan(values).mean(axis=1).max()
+        values, share = _slice_of(track, start_s, stop_s, rules)
         if share <= rules.max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
-    if not signals:
-        return f"with more than {most} missing"
-    for name in tracks:
-        ledger.change("windows", name not in signals, f"without {name}, more than {most} missing")
-    ledger.change("windows", mended, f"with up to {most} missing filled in")
+    if mended or len(signals) < len(tracks):
+        most = f"{rules.max_nan_share:.0%}"
+        if not signals:
+            return f"with more than {most} missing"
+        for name in [name for name in tracks if name not in signals]:
+            ledger.change("windows", 1, f"without {name}, more than {most} missing")
+        ledger.change("windows", mended, f"with up to {most} missing filled in")
     return Window(signals, recording.subject, label, start_s, recording.name or None)
 
 
@@ -198,17 +208,27 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
     return max(timed.values(), default=0.0)
 
 
-def _slice_of(track: Track, start_s: float, stop_s: float, rules: _Rules) -> np.ndarray:
+def _slice_of(
+    track: Track, start_s: float, stop_s: float, rules: _Rules
+) -> tuple[np.ndarray, float]:
+    """Give what a track has from one time to another, and the share of its worst channel's NaN."""
     modality = track.modality
+    rate_hz = float(modality.rate_hz or 1.0)
     if modality.axis == "time":
-        rate_hz = float(modality.rate_hz or 1.0)
-        values = _slice(track.values, round((start_s - track.start_s) * rate_hz), modality.steps)
-        return fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
-    if modality.axis == "event":
+        first = round((start_s - track.start_s) * rate_hz)
+    elif modality.axis == "event":
         stop = int(np.searchsorted(track.times_s, stop_s + 1e-9, side="right"))
-        return _slice(track.values, stop - modality.steps, modality.steps)
-    row = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
-    return _slice(track.values, row, 1)
+        first = stop - modality.steps
+    else:
+        first = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
+    values = _slice(track.values, first, modality.steps)
+    missing = np.isnan(values)
+    if not missing.any():
+        return values, 0.0
+    if modality.axis == "time":
+        values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+        missing = np.isnan(values)
+    return values, float(missing.mean(axis=1).max())
 
 
 def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
@@ -227,33 +247,31 @@ class _Labels:
 
     def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
         used = sorted(annotations, key=lambda note: note.start_s)
-        used = used if rules.label_rule == "majority" else []
-        self._starts = np.array([note.start_s for note in used])
-        self._stops = np.array([note.stop_s for note in used])
+        self._notes = used if rules.label_rule == "majority" else []
+        self._starts = [note.start_s for note in self._notes]
         # Never going back, so that those that end before a window are found without looking.
-        self._latest = np.maximum.accumulate(self._stops)
-        self._names = [note.label for note in used]
+        self._latest = list(accumulate((note.stop_s for note in self._notes), max))
         self._rules = rules
 
     def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
         """Give the window's label, and whether it touches two of them and is left out."""
         covered: dict[str, float] = {}
-        for i, seconds in self._overlaps(start_s, stop_s):
-            covered[self._names[i]] = covered.get(self._names[i], 0.0) + seconds
+        for note in self._near(start_s, stop_s):
+            if start_s == stop_s:
+                # A row has a moment, not an extent; a label may be given for that moment alone.
+                now = note.start_s <= start_s < note.stop_s or note.start_s == start_s
+                seconds = float(now)
+            else:
+                seconds = min(note.stop_s, stop_s) - max(note.start_s, start_s)
+            # Less than a millisecond is rounding, not a label.
+            if seconds > 1e-3:
+                covered[note.label] = covered.get(note.label, 0.0) + seconds
         if len(covered) > 1 and self._rules.drop_straddling:
             return None, True
         label = max(covered, key=covered.__getitem__, default=None)
         needed = self._rules.min_label_share * (stop_s - start_s)
         return (label if label is not None and covered[label] >= needed else None), False
 
-    def _overlaps(self, start_s: float, stop_s: float) -> Iterator[tuple[int, float]]:
-        first = int(np.searchsorted(self._latest, start_s))
-        last = int(np.searchsorted(self._starts, stop_s, side="right"))
-        starts, stops = self._starts[first:last], self._stops[first:last]
-        if start_s == stop_s:
-            # A row has a moment, not an extent; a label may be given for that moment alone.
-            now = (starts <= start_s) & (start_s < stops) | (starts == start_s)
-            return ((first + i, 1.0) for i in np.flatnonzero(now).tolist())
-        seconds = np.minimum(stops, stop_s) - np.maximum(starts, start_s)
-        # Less than a millisecond is rounding, not a label.
-        return ((first + i, float(seconds[i])) for i in np.flatnonzero(seconds > 1e-3).tolist())
+    def _near(self, start_s: float, stop_s: float) -> Sequence[Annotation]:
+        first = bisect_left(self._latest, start_s)
+        return self._notes[first : bisect_right(self._starts, stop_s)]

@@ -15,7 +15,7 @@ from sensor2llm.signals.tables.columns import numbers
 from sensor2llm.signals.tables.formats.kinds import PARQUET
 from sensor2llm.signals.tables.layout import EMPTY
 from sensor2llm.signals.tables.named_columns import TIMES
-from sensor2llm.signals.tables.recordings import observed_rate_hz
+from sensor2llm.signals.tables.rows.rates import observed_rate_hz
 from sensor2llm.signals.tables.times import TIME_UNITS
 from tokenization_study.config import InputConfig
 from tokenization_study.reading.cells import find_cells

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,22 @@ class Extent(NamedTuple):
     below_row_s: float
 
 
+@dataclass
+class CutState:
+    """Say where the cutting of a recording stands that comes in parts, which overlap."""
+
+    until_s: float = math.inf
+    """Windows that end later wait for the next part."""
+    next_s: float = -math.inf
+    """Rows before it are done."""
+    keep_s: float = -math.inf
+    """From when on the next part needs rows."""
+    origin_s: float | None = None
+    """Start of the piece that is being cut; None where the next part begins another."""
+    number: int = 0
+    """Of the next window in its piece."""
+
+
 class Piece(NamedTuple):
     """What is cut without a pause in between, and what happens to rows in none of its windows."""
 
@@ -41,9 +58,15 @@ class Piece(NamedTuple):
 
 
 def pieces(
-    tracks: Mapping[str, Track], length_s: float, overlap: float, max_gap_s: float
+    tracks: Mapping[str, Track],
+    length_s: float,
+    overlap: float,
+    max_gap_s: float,
+    state: CutState,
 ) -> Iterator[Piece]:
     """Give what is cut without a pause in between, and the windows in it; see `segment`.
+
+    `state` says where a part of a recording goes on, and then where the next one does.
 
     Raises:
         DataError: If an overlap gives windows without end.
@@ -52,33 +75,64 @@ def pieces(
              for axis in ("time", "event", "none")}  # fmt: skip
     size = sum(math.prod(track.modality.shape) for track in tracks.values())
     if kinds["time"]:
-        slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
-        step_s = min(1.0 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
-        for start_s, stop_s in _measured_spans(kinds["time"], max_gap_s):
-            longest_s = stop_s - start_s - length_s + slack_s
-            extents = _timed_extents(start_s, longest_s, length_s, step_s, overlap, size)
-            yield Piece(start_s - slack_s, stop_s - _EDGE_S, extents, REST)
+        yield from _timed_pieces(kinds["time"], length_s, overlap, max_gap_s, size, state)
     elif kinds["event"]:
-        yield Piece(-math.inf, math.inf, _event_extents(kinds["event"][0], overlap, size), REST)
+        extents = _event_extents(kinds["event"][0], overlap, size, state)
+        yield Piece(-math.inf, math.inf, extents, REST)
     elif kinds["none"]:
         rows = [np.maximum(row_times(track), track.start_s) for track in kinds["none"]]
-        times = np.unique(np.concatenate(rows)).tolist()
+        times = np.unique(np.concatenate(rows))
+        times = times[(times >= state.next_s) & (times <= state.until_s)].tolist()
         extents = (Extent(time, time, time, math.nextafter(time, math.inf)) for time in times)
         yield Piece(-math.inf, math.inf, extents, NO_VALUE)
+        state.next_s = state.keep_s = math.nextafter(state.until_s, math.inf)
+    else:
+        state.next_s = state.keep_s = state.until_s
+
+
+def _timed_pieces(
+    tracks: list[Track],
+    length_s: float,
+    overlap: float,
+    max_gap_s: float,
+    size: int,
+    state: CutState,
+) -> Iterator[Piece]:
+    slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in tracks)
+    step_s = min(1.0 / float(t.modality.rate_hz or 1.0) for t in tracks)
+    hop_s = length_s * (1 - overlap)
+    spans = _measured_spans(tracks, max_gap_s)
+    before = [i for i, span in enumerate(spans) if span[0] <= state.next_s + _EDGE_S]
+    if before:
+        # What was done, but for the piece that is gone on with.
+        spans = spans[before[-1] :] if state.origin_s is not None else spans[before[-1] + 1 :]
+    for start_s, stop_s in spans:
+        origin_s = start_s if state.origin_s is None else state.origin_s
+        first, state.number, state.origin_s = state.number, 0, None
+        count = math.floor((stop_s - origin_s - length_s + slack_s) / hop_s) + 1
+        goes_on = stop_s + max_gap_s >= state.until_s
+        if goes_on:
+            count = min(count, math.floor((state.until_s - origin_s - length_s) / hop_s) + 1)
+        count = max(count, first)
+        if count > 1 and hop_s < step_s * (1 - 1e-6):
+            raise DataError(
+                f"overlap {overlap!r} moves windows of {length_s:g} s by less than one step of "
+                f"{step_s:g} s; give at most {1 - step_s / length_s:.6g}"
+            )
+        _check_count(count, size, overlap)
+        extents = _timed_extents(origin_s, range(first, count), length_s, hop_s)
+        yield Piece(start_s - slack_s, stop_s - _EDGE_S, extents, REST)
+        if goes_on:
+            state.origin_s, state.number = origin_s, count
+            state.next_s = state.keep_s = origin_s + count * hop_s - _EDGE_S
+            return
+    state.next_s = state.keep_s = state.until_s
 
 
 def _timed_extents(
-    start_s: float, longest_s: float, length_s: float, step_s: float, overlap: float, size: int
+    origin_s: float, numbers: range, length_s: float, hop_s: float
 ) -> Iterator[Extent]:
-    hop_s = length_s * (1 - overlap)
-    count = math.floor(longest_s / hop_s) + 1
-    if count > 1 and hop_s < step_s * (1 - 1e-6):
-        raise DataError(
-            f"overlap {overlap!r} moves windows of {length_s:g} s by less than one step of "
-            f"{step_s:g} s; give at most {1 - step_s / length_s:.6g}"
-        )
-    _check_count(count, size, overlap)
-    for begin_s in (start_s + i * hop_s for i in range(count)):
+    for begin_s in (origin_s + i * hop_s for i in numbers):
         end_s = begin_s + length_s
         yield Extent(begin_s, end_s, begin_s - _EDGE_S, end_s - _EDGE_S)
 
@@ -92,16 +146,25 @@ def _check_count(count: int, size: int, overlap: float) -> None:
         )
 
 
-def _event_extents(track: Track, overlap: float, size: int) -> Iterator[Extent]:
+def _event_extents(track: Track, overlap: float, size: int, state: CutState) -> Iterator[Extent]:
     times, steps = track.times_s, track.modality.steps
     hop = max(1, round(steps * (1 - overlap)))
-    firsts = range(0, len(times) - steps + 1, hop)
+    certain = int(np.searchsorted(times, state.until_s, side="right"))
+    begin = int(np.searchsorted(times, state.next_s))
+    firsts = range(begin, certain - steps + 1, hop)
     _check_count(len(firsts), size, overlap)
     for first in firsts:
         # An event's time is the end of its interval, so the window starts with the one before.
         start_s = float(times[first - 1] if first else min(track.start_s, times[0]))
         stop_s = float(times[first + steps - 1])
         yield Extent(start_s, stop_s, float(times[first]), math.nextafter(stop_s, math.inf))
+    first = begin + hop * len(firsts)
+    if state.until_s == math.inf:
+        state.next_s = math.inf
+    else:
+        state.next_s = float(times[first]) if first < len(times) else math.nextafter(
+            state.until_s, math.inf)  # fmt: skip
+        state.keep_s = float(times[first - 1]) if first else state.next_s
 
 
 def _measured_spans(tracks: list[Track], max_gap_s: float) -> list[Span]:

@@ -128,7 +128,9 @@ class Ledger:
 
     def _of(self, unit: str, n: int) -> UnitCounts:
         assert n >= 0, f"a ledger counts up, got {n} {unit}"
-        return self._units.setdefault(unit, UnitCounts())
+        if unit not in self._units:
+            self._units[unit] = UnitCounts()
+        return self._units[unit]
 
 
 def _line(unit: str, counts: UnitCounts) -> str:
@@ -173,18 +175,18 @@ class RowCoverage:
         rows = self._state[self._between(from_s, below_s)]
         rows[rows == _OUTSIDE] = self._reasons.index(reason)
 
-    def account(self, ledger: Ledger, unit: str) -> None:
-        """Write the counts down: each row is kept, or dropped for one reason."""
-        if not len(self._times):
+    def account(self, ledger: Ledger, unit: str, below_s: float = np.inf) -> None:
+        """Write down what became of the rows up to a time: each is kept, or has one reason."""
+        state = self._state[self._between(-np.inf, below_s)]
+        if not len(state):
             return
-        ledger.read(unit, len(self._times))
+        ledger.read(unit, len(state))
         for code, reason in enumerate(self._reasons):
-            n = int((self._state == code).sum())
+            n = int((state == code).sum())
             if code == _KEPT:
                 ledger.keep(unit, n)
             else:
                 ledger.drop(unit, n, reason)
 
     def _between(self, from_s: float, below_s: float) -> slice:
-        first, last = np.searchsorted(self._times, (from_s, below_s))
-        return slice(int(first), int(last))
+        return slice(self._times.searchsorted(from_s), self._times.searchsorted(below_s))

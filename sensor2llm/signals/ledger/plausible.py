@@ -45,42 +45,135 @@ def measured_values(
         DataError: For values that look like a marker that is not declared.
         SpecError: For a channel with many values that cannot be in its unit.
     """
-    if missing is None:
-        for row, column in zip(values, columns, strict=True):
-            _refuse_marker(row, column)
-    numbers = [marker for marker in missing or () if not isinstance(marker, str)]
-    marks = np.isin(values, numbers)
-    if marks.any():
-        values = np.where(marks, np.nan, values)
-        shown = ", ".join(f"{number:g}" for number in numbers)
-        ledger.change(
-            unit, int(marks.any(axis=0).sum()), f"with a mark of a missing value ({shown})"
-        )
-    if scale is not None:
-        values = values * np.asarray(scale)[:, None]
-    return _possible_values(values, modality, columns, ledger, unit)
+    measured = MeasuredValues(modality, columns, missing, ledger, unit, scale)
+    values = measured.take(values)
+    measured.check()
+    return values
 
 
-def _possible_values(
-    values: np.ndarray, modality: Modality, columns: Sequence[str], ledger: Ledger, unit: str
-) -> np.ndarray:
-    beyond = np.zeros(values.shape, dtype=bool)
-    for i, (channel, column) in enumerate(zip(modality.channels, columns, strict=True)):
-        low, high = _limits(canonical_unit(channel.unit), modality, i)
-        beyond[i] = (values[i] < low) | (values[i] > high)
-        share = beyond[i].sum() / max(1, np.isfinite(values[i]).sum())
-        if share > _MOST_SHARE:
-            raise SpecError(
-                f"'{modality.name}' is said to be in {channel.unit}, but {share:.0%} of the values "
-                f"of {column!r} are not within {low:g} to {high:g} {channel.unit}; is it another "
-                "unit, or raw counts of the sensor?"
+class MeasuredValues:
+    """Take what was not measured out of values that come in chunks; see `measured_values`."""
+
+    def __init__(
+        self,
+        modality: Modality,
+        columns: Sequence[str],
+        missing: Sequence[str | float] | None,
+        ledger: Ledger,
+        unit: str = "rows",
+        scale: Sequence[float] | None = None,
+    ) -> None:
+        self._modality, self._columns, self._ledger, self._unit = modality, columns, ledger, unit
+        self._markers = [marker for marker in missing or () if not isinstance(marker, str)]
+        self._scale = None if scale is None else np.asarray(scale)[:, None]
+        self._suspects = [MarkerSearch() for _ in columns] if missing is None else []
+        self.finite = np.zeros(len(columns), dtype=np.int64)
+        """How many values of each channel were measured."""
+        self._beyond, self._all = self.finite.copy(), self.finite.copy()
+
+    def take(self, values: Float64[np.ndarray, "channel step"]) -> np.ndarray:
+        """Give a chunk with NaN for what was not measured, in the channels' units."""
+        for row, suspect in zip(values, self._suspects, strict=False):
+            suspect.see(row)
+        if self._markers and (marks := np.isin(values, self._markers)).any():
+            values = np.where(marks, np.nan, values)
+            shown = ", ".join(f"{number:g}" for number in self._markers)
+            self._change(marks, f"with a mark of a missing value ({shown})")
+        if self._scale is not None:
+            values = values * self._scale
+        return self._possible(values)
+
+    def check(self) -> None:
+        """Look at all that was taken.
+
+        Raises:
+            DataError: For values that look like a marker that is not declared.
+            SpecError: For a channel with many values that cannot be in its unit.
+        """
+        for suspect, column in zip(self._suspects, self._columns, strict=False):
+            suspect.check(column)
+        for i, column in enumerate(self._columns):
+            unit = self._modality.channels[i].unit
+            low, high = _limits(canonical_unit(unit), self._modality, i)
+            share = self._beyond[i] / max(1, self._all[i])
+            if share > _MOST_SHARE:
+                raise SpecError(
+                    f"'{self._modality.name}' is said to be in {unit}, but {share:.0%} of the "
+                    f"values of {column!r} are not within {low:g} to {high:g} {unit}; is it "
+                    "another unit, or raw counts of the sensor?"
+                )
+
+    def _possible(self, values: np.ndarray) -> np.ndarray:
+        beyond: np.ndarray | None = None
+        for i, channel in enumerate(self._modality.channels):
+            low, high = _limits(canonical_unit(channel.unit), self._modality, i)
+            row = values[i]
+            if row.size and low <= row.min() and row.max() <= high:
+                self.finite[i] += row.size
+                self._all[i] += row.size
+                continue
+            outside, finite = (row < low) | (row > high), np.isfinite(row)
+            self._all[i] += finite.sum()
+            self.finite[i] += (finite & ~outside).sum()
+            if outside.any():
+                self._beyond[i] += outside.sum()
+                beyond = np.zeros(values.shape, dtype=bool) if beyond is None else beyond
+                beyond[i] = outside
+        if beyond is None:
+            return values
+        units = "/".join(dict.fromkeys(self._modality.units))
+        self._change(beyond, f"with a value that cannot be in {units} taken as missing")
+        return np.where(beyond, np.nan, values)
+
+    def _change(self, where: np.ndarray, reason: str) -> None:
+        self._ledger.change(self._unit, int(where.any(axis=0).sum()), reason)
+
+
+class MarkerSearch:
+    """Look for a number that marks a missing value in a channel that comes in chunks."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(MARKERS, 0)
+        # Of the values that are not the marker: the largest size, and the lowest.
+        self._rest = dict.fromkeys(MARKERS, (-np.inf, np.inf))
+
+    def see(self, row: np.ndarray) -> None:
+        """Look at the next values."""
+        if not row.size:
+            return
+        finite, low, high = row, float(row.min()), float(row.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            finite = row[np.isfinite(row)]
+            low, high = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+        if not finite.size:
+            return
+        for marker, (size, lowest) in self._rest.items():
+            rest_low, rest_high = low, high
+            if low <= marker <= high and (count := int((finite == marker).sum())):
+                self._counts[marker] += count
+                rest = finite[finite != marker]
+                if not rest.size:
+                    continue
+                rest_low, rest_high = float(rest.min()), float(rest.max())
+            size = max(size, abs(rest_low), abs(rest_high))
+            self._rest[marker] = (size, min(lowest, rest_low))
+
+    def marker(self) -> float | None:
+        """Give the number that looks like a mark of a missing value; None without one."""
+        for marker, (size, lowest) in self._rest.items():
+            far = abs(marker) > _FAR * size or (marker < 0 <= lowest)
+            if self._counts[marker] and far:
+                return marker
+        return None
+
+    def check(self, column: str) -> None:
+        """Refuse a marker."""
+        if (marker := self.marker()) is not None:
+            raise DataError(
+                f"{self._counts[marker]} values of {column!r} are {marker:g}, which looks like a "
+                f"mark of a missing value; write missing: [{marker:g}] into the description "
+                "(TABLE.yaml), or missing: [] where it was measured"
             )
-    if not beyond.any():
-        return values
-    units = "/".join(dict.fromkeys(modality.units))
-    reason = f"with a value that cannot be in {units} taken as missing"
-    ledger.change(unit, int(beyond.any(axis=0).sum()), reason)
-    return np.where(beyond, np.nan, values)
 
 
 def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
@@ -92,20 +185,6 @@ def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
 
 def find_marker(row: np.ndarray) -> float | None:
     """Give the number in a channel that looks like a mark of a missing value; None without one."""
-    for marker in MARKERS:
-        marked = row == marker
-        if marked.any():
-            rest = row[np.isfinite(row) & ~marked]
-            far = not rest.size or abs(marker) > _FAR * np.abs(rest).max()
-            if far or (marker < 0 <= rest.min()):
-                return marker
-    return None
-
-
-def _refuse_marker(row: np.ndarray, column: str) -> None:
-    if (marker := find_marker(row)) is not None:
-        raise DataError(
-            f"{int((row == marker).sum())} values of {column!r} are {marker:g}, which looks like a "
-            f"mark of a missing value; write missing: [{marker:g}] into the description "
-            "(TABLE.yaml), or missing: [] where it was measured"
-        )
+    search = MarkerSearch()
+    search.see(row)
+    return search.marker()

@@ -4,9 +4,10 @@ Rows are counted from 1, without the header.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from sensor2llm.signals.tables.formats.text import is_number
 from sensor2llm.signals.tables.formats.workbook import read_sheet
 from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, TableLayout, open_text
 from sensor2llm.signals.tables.times import (
+    ClockState,
     Place,
     as_floats,
     as_text,
@@ -32,6 +34,7 @@ from sensor2llm.signals.tables.times import (
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LONGEST_CELL = 1000
+CHUNK_ROWS, _ROW_BYTES, _ALL = 1 << 17, 64, 1 << 62
 
 
 def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str, ...]:
@@ -55,22 +58,42 @@ def read_columns(
 
     Where a column of a text file holds anything but numbers, all of its columns are texts.
     """
+    return pa.concat_tables(column_chunks(path, names, layout, kinds, rows=None))
+
+
+def column_chunks(
+    path: Path,
+    names: Sequence[str],
+    layout: TableLayout = DEFAULT_LAYOUT,
+    kinds: Mapping[str, pa.DataType | None] = MappingProxyType({}),
+    *,
+    rows: int | None = CHUNK_ROWS,
+) -> Iterator[pa.Table]:
+    """Read the named columns about so many rows at a time; all at once where `rows` is `None`.
+
+    Workbooks and files of arrays come as a whole. Each chunk has its own types.
+    """
     wanted = list(dict.fromkeys(names))
     stored = path.suffix in (*PARQUET, *FEATHER)
+    count = 0
     try:
         if stored:
-            table = parquet.read_stored(path, wanted)
+            tables = parquet.read_stored(path, wanted, rows or _ALL)
         elif is_array_file(path):
-            table = array_rows(path, wanted, layout.axes)
+            tables = iter([array_rows(path, wanted, layout.axes)])
         elif path.is_file() and is_workbook(path):
-            table = _of_sheet(path, wanted, layout)
+            tables = iter([_of_sheet(path, wanted, layout)])
         else:
-            table = text.read_text(path, wanted, layout, kinds)
+            block_bytes = _ALL if rows is None else rows * _ROW_BYTES
+            tables = text.read_text(path, wanted, layout, kinds, block_bytes)
+        for table in tables:
+            count += len(table)
+            if len(table):
+                yield table
     except (pa.ArrowException, OSError) as error:
         raise (parquet if stored else text).unreadable(path, error) from error
-    if not len(table):
+    if not count:
         raise DataError(f"{path.name} has a header and no rows; leave it out")
-    return table
 
 
 def _of_sheet(path: Path, wanted: Sequence[str], layout: TableLayout) -> pa.Table:
@@ -81,10 +104,14 @@ def _of_sheet(path: Path, wanted: Sequence[str], layout: TableLayout) -> pa.Tabl
 
 
 def numbers(
-    table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+    table: pa.Table,
+    name: str,
+    path: Path,
+    layout: TableLayout = DEFAULT_LAYOUT,
+    first_row: int = 0,
 ) -> Float64[np.ndarray, " row"]:
-    """Give a column as float64, NaN where a cell is empty."""
-    column, place = _plain(table[name], layout), Place(path.name, name)
+    """Give a column as float64, NaN where a cell is empty; `first_row` is for messages."""
+    column, place = _plain(table[name], layout), Place(path.name, name, first_row)
     try:
         out = as_floats(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -97,14 +124,22 @@ def numbers(
 
 
 def times_s(
-    table: pa.Table, clock: TableClock, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+    table: pa.Table,
+    clock: TableClock,
+    path: Path,
+    layout: TableLayout = DEFAULT_LAYOUT,
+    first_row: int = 0,
+    state: ClockState | None = None,
 ) -> Float64[np.ndarray, " row"]:
-    """Give the time in seconds from one column, or from the date and the time in two."""
-    place, column = Place(path.name, clock.name), _plain(table[clock.columns[0]], layout)
+    """Give the time in seconds from one column, or from the date and the time in two.
+
+    `first_row` is for messages, `state` carries the clock from the rows before.
+    """
+    place, column = Place(path.name, clock.name, first_row), _plain(table[clock.columns[0]], layout)
     if len(clock.columns) > 1:
         parts = (as_text(_of_day(_plain(table[name], layout)), place) for name in clock.columns)
         column = pc.binary_join_element_wise(*parts, " ")
-    return seconds(column, clock.unit, place, clock.form, clock.zone) + clock.offset_s
+    return seconds(column, clock.unit, place, clock.form, clock.zone, state) + clock.offset_s
 
 
 def _of_day(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -117,10 +152,25 @@ def _of_day(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
+class CodedTexts(NamedTuple):
+    """Hold a column of texts: the number of each row's text; the last, `None`, is of no text."""
+
+    codes: np.ndarray
+    words: list[str | None]
+
+
 def texts(
     table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
 ) -> np.ndarray:
     """Give a column as trimmed texts, `None` where a cell is empty: objects, equal ones shared."""
+    codes, words = coded_texts(table, name, path, layout)
+    return np.array(words, dtype=object)[codes]
+
+
+def coded_texts(
+    table: pa.Table, name: str, path: Path, layout: TableLayout = DEFAULT_LAYOUT
+) -> CodedTexts:
+    """Give a column as trimmed texts, in codes."""
     column, place = table[name], Place(path.name, name)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
@@ -131,8 +181,20 @@ def texts(
     # A CSV's cell with a blank before its quotes keeps them.
     words = [None if cell is None else cell.strip().strip('"').strip() or None for cell in cells]
     words = [None if word in layout.marks else word for word in words]
-    codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
-    return np.array([*words, None], dtype=object)[codes]
+    codes = _numbers_of(coded.indices, len(words))
+    return CodedTexts(codes, [*words, None])
+
+
+def _numbers_of(indices: pa.Array, absent: int) -> np.ndarray:
+    """Give codes, `absent` where there is none."""
+    if not indices.null_count:
+        return np.from_dlpack(indices)
+    # `fill_null` and `to_numpy` import pandas, which takes half a second.
+    codes = np.full(len(indices), absent, dtype=np.int32)
+    codes[np.from_dlpack(pc.cast(indices.is_valid(), pa.uint8())).astype(bool)] = np.from_dlpack(
+        indices.drop_null()
+    )
+    return codes
 
 
 def _plain(column: pa.ChunkedArray, layout: TableLayout) -> pa.ChunkedArray:

@@ -64,9 +64,14 @@ def pattern(form: str) -> str:
 
 
 def parse_dates(
-    text: pa.ChunkedArray, rule: str
+    text: pa.ChunkedArray, rule: str, with_offset: bool | None = None
 ) -> tuple[Int64[np.ndarray, " row"], bool, int | None]:
     """Read dates by a regular expression of this module.
+
+    Args:
+        text: the dates.
+        rule: the regular expression.
+        with_offset: whether the rows before these have an offset; None where there are none.
 
     Returns:
         Nanoseconds since 1970, whether they are UTC's (each has an offset), and the first row that
@@ -88,7 +93,8 @@ def parse_dates(
     days = days + np.maximum(_whole(fields, "j", 1) - 1, 0)
     hour, wrong = _of_day(fields, hour)
     offset_s, zoned = _offsets(fields, len(parts))
-    bad |= wrong | (zoned != zoned[:1])
+    first = zoned[:1] if with_offset is None else with_offset
+    bad |= wrong | (zoned != first)
     seconds = days.astype(np.int64) * 86400 + hour * 3600 + minute * 60 + second - offset_s
     rows = np.flatnonzero(bad)
     ticks = seconds * _NANO + _fraction(fields, len(parts))

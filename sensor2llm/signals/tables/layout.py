@@ -21,10 +21,10 @@ import codecs
 import csv
 import gzip
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-
-import pyarrow as pa
 
 from sensor2llm.errors import DataError
 
@@ -46,7 +46,8 @@ _KINDS = {
     b"\xfd7zXZ": "compressed with xz; unpack it",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it",
 }
-_HEADER_BYTES, _MOST_COLUMNS, _LOOKED_AT = 1 << 20, 10_000, 100
+_HEADER_BYTES, _MOST_COLUMNS, _LOOKED_AT, _PIECE_BYTES = 1 << 20, 10_000, 100, 1 << 21
+_LONGEST_LINE = 1 << 26
 # What little a compressed file may unpack to at least, and how many times its size it may.
 SMALLEST_BUDGET, EXPANSION = 1 << 26, 20
 
@@ -79,12 +80,37 @@ DEFAULT_LAYOUT = TableLayout()
 
 @dataclass(frozen=True)
 class TextFile:
-    """Hold the names of a text file's columns, and its rows as UTF-8."""
+    """Hold the names of a text file's columns, and where its rows begin."""
 
+    path: Path
+    layout: TableLayout
     names: tuple[str, ...]
-    rows: pa.Buffer
     head: tuple[str, ...]
     """Its first lines, for messages."""
+    skipped: int
+    """Bytes before the rows, in UTF-8."""
+
+    def blocks(self, size: int) -> Iterator[memoryview]:
+        """Give the rows as UTF-8, about `size` bytes at a time; a block ends with a line."""
+        skip, parts, length = self.skipped, list[bytes | memoryview](), 0
+        for piece in _content(self.path, self.layout):
+            parts.append(memoryview(piece)[skip:])
+            skip, length = max(0, skip - len(piece)), length + len(parts[-1])
+            if length >= size:
+                block = b"".join(parts)
+                # A longer line is read as none: it is refused where it is parsed.
+                end = _last_line(block) or len(block) * (len(block) > _LONGEST_LINE)
+                if end:
+                    yield memoryview(block)[:end]
+                parts, length = [block[end:]], len(block) - end
+        if length:
+            yield memoryview(b"".join(parts))
+
+
+def _last_line(block: bytes) -> int:
+    """Give where the last whole line of a block ends, 0 where none does."""
+    # Lines that end with a lone carriage return: the last byte may be the first of two.
+    return block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, len(block) - 1) + 1
 
 
 def is_encoding(name: str) -> bool:
@@ -101,11 +127,15 @@ def open_text(path: Path, layout: TableLayout) -> TextFile:
         raise DataError(f"{path} does not exist")
     if not path.stat().st_size:
         raise DataError(f"{path.name} is empty; leave it out or record it again")
-    content = _content(path, layout)
-    start = bytes(memoryview(content)[:_HEADER_BYTES])
+    start = b""
+    for piece in _content(path, layout):
+        start += piece
+        if len(start) > _HEADER_BYTES:
+            break
+    longer, start = len(start) > _HEADER_BYTES, start[:_HEADER_BYTES]
     lines = start.splitlines(keepends=True)
     header = next((i for i, line in enumerate(lines) if i >= layout.skip_rows and line.strip()), -1)
-    if content.size > _HEADER_BYTES and header in (-1, len(lines) - 1):
+    if longer and header in (-1, len(lines) - 1):
         raise DataError(f"{path.name}: its header is longer than a megabyte; is it a table?")
     if header < 0:
         raise DataError(f"{path.name} has no line below the first {layout.skip_rows} (skip_rows)")
@@ -115,7 +145,7 @@ def open_text(path: Path, layout: TableLayout) -> TextFile:
         names = tuple(str(number + 1) for number in range(len(names)))
     first = header + titled + layout.units_row
     head = tuple(line.decode("utf-8", "replace").rstrip() for line in lines[:_LOOKED_AT])
-    return TextFile(names, content.slice(sum(map(len, lines[:first]))), head)
+    return TextFile(path, layout, names, head, sum(map(len, lines[:first])))
 
 
 def _cells(line: bytes, layout: TableLayout, path: Path) -> tuple[str, ...]:
@@ -129,25 +159,52 @@ def _cells(line: bytes, layout: TableLayout, path: Path) -> tuple[str, ...]:
     return tuple(cell.strip() for cell in cells)
 
 
-def _content(path: Path, layout: TableLayout) -> pa.Buffer:
-    with path.open("rb") as stream:
-        start = stream.read(4096)
-    if start.startswith(b"\x1f\x8b"):
-        content = pa.py_buffer(_unpacked(path))
-        start = bytes(memoryview(content)[:4096])
-    else:
-        with pa.memory_map(str(path)) as stream:
-            content = stream.read_buffer()
-    encoding = layout.encoding or ("utf-16" if start.startswith(_UTF16) else "utf-8")
-    _check_kind(path, start, encoding)
+def _content(path: Path, layout: TableLayout) -> Iterator[bytes]:
+    """Give a file as UTF-8, piece by piece: unpacked, decoded, without comments."""
+    pieces = _pieces(path)
+    first = next(pieces, b"")
+    encoding = layout.encoding or ("utf-16" if first.startswith(_UTF16) else "utf-8")
+    _check_kind(path, first[:4096], encoding)
+    pieces = chain([first], pieces)
     if codecs.lookup(encoding).name != "utf-8":
-        try:
-            content = pa.py_buffer(content.to_pybytes().decode(encoding).encode())
-        except (UnicodeDecodeError, UnicodeEncodeError) as error:
-            raise DataError(f"{path.name} is not in the encoding {encoding}: {error}") from error
-    if bytes(memoryview(content)[:3]) == codecs.BOM_UTF8:
-        content = content.slice(3)
-    return _without_comments(content, layout.comment) if layout.comment else content
+        pieces = _decoded(path, pieces, encoding)
+        first = next(pieces, b"")
+        pieces = chain([first], pieces)
+    if first.startswith(codecs.BOM_UTF8):
+        pieces = chain([next(pieces)[3:]], pieces)
+    return _without_comments(pieces, layout.comment.encode()) if layout.comment else pieces
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """Read a file piece by piece, unpacking it where it is packed."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    most = max(SMALLEST_BUDGET, EXPANSION * path.stat().st_size)
+    size = 0
+    try:
+        with gzip.open(path) if packed else path.open("rb", buffering=0) as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                size += len(piece)
+                if packed and size > most:
+                    raise DataError(
+                        f"{path.name} unpacks to more than {EXPANSION} times its size "
+                        f"({most >> 20} MB); unpack it yourself if that is right"
+                    )
+                yield piece
+    except (OSError, EOFError, zlib.error) as error:
+        if not packed:
+            raise
+        raise DataError(f"{path.name} cannot be unpacked, is it truncated? {error}") from error
+
+
+def _decoded(path: Path, pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for piece in pieces:
+            yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise DataError(f"{path.name} is not in the encoding {encoding}: {error}") from error
 
 
 def _check_kind(path: Path, start: bytes, encoding: str) -> None:
@@ -161,22 +218,16 @@ def _check_kind(path: Path, start: bytes, encoding: str) -> None:
         raise DataError(f"{path.name} holds bytes that are no text; CSV, Parquet and .npz are read")
 
 
-def _unpacked(path: Path) -> bytes:
-    most = max(SMALLEST_BUDGET, EXPANSION * path.stat().st_size)
-    try:
-        with gzip.open(path) as stream:
-            content = stream.read(most + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path.name} cannot be unpacked, is it truncated? {error}") from error
-    if len(content) > most:
-        raise DataError(
-            f"{path.name} unpacks to more than {EXPANSION} times its size ({most >> 20} MB); "
-            "unpack it yourself if that is right"
-        )
-    return content
+def _without_comments(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        rest += piece
+        end = _last_line(rest)
+        yield _uncommented(rest[:end], mark)
+        rest = rest[end:]
+    yield _uncommented(rest, mark)
 
 
-def _without_comments(content: pa.Buffer, mark: str) -> pa.Buffer:
-    lines = content.to_pybytes().splitlines(keepends=True)
-    sign = mark.encode()
-    return pa.py_buffer(b"".join(line for line in lines if not line.lstrip().startswith(sign)))
+def _uncommented(block: bytes, mark: bytes) -> bytes:
+    lines = block.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.lstrip().startswith(mark))

@@ -10,6 +10,7 @@ times); without one, rows come at the spec's rate. `subject` is read where it is
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,13 +24,18 @@ from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.columns import column_names, read_columns, texts
 from sensor2llm.signals.tables.description import Table, TableClock, TableModality
 from sensor2llm.signals.tables.formats.text import is_number
-from sensor2llm.signals.tables.recordings import TOLERANCE, observed_rate_hz, recordings
-from sensor2llm.signals.tables.rows import read_rows
+from sensor2llm.signals.tables.recordings import RecordingJoiner, Stream
+from sensor2llm.signals.tables.rows.file_rows import read_rows
+from sensor2llm.signals.tables.rows.people import runs_of_people
+from sensor2llm.signals.tables.rows.rates import TOLERANCE, observed_rate_hz
+from sensor2llm.signals.tables.rows.rows import TextNumbers, concat_rows
 from sensor2llm.signals.window import Window
 
 logger = logging.getLogger(__name__)
 # Further off than this, the time's unit is more likely wrong than the rate unusual.
 LARGEST_RATIO = 50.0
+# A file's rate is seen in its first chunks of rows.
+_CHUNKS_LOOKED_AT = 8
 
 SAME_NAMES: Mapping[str, str] = MappingProxyType({})
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
@@ -102,14 +108,18 @@ def _cut(
     if rate_hz:
         entries = (_at_rate(entry, rate_hz) for entry in table.modalities)
         table = replace(table, modalities=tuple(entries))
-    rows = read_rows(path, table, ledger, columns)
+    chunks = read_rows(path, table, ledger, TextNumbers(), columns)
     if table.clock.columns and not rate_hz:
-        entries = (_observed(entry, rows.times_s, rows.values) for entry in table.modalities)
+        first = concat_rows(list(islice(chunks, _CHUNKS_LOOKED_AT)))
+        entries = (_observed(entry, first.times_s, first.values) for entry in table.modalities)
         table = replace(table, modalities=tuple(entries))
-    for recording in recordings(rows, table, ledger):
-        yield from segment(
-            recording, table.spec, overlap=table.overlap, label_rule="none", ledger=ledger
-        )
+        chunks = chain([first], chunks)
+    for run in runs_of_people(chunks, table):
+        for recording, state in RecordingJoiner([Stream(run, table)], table, ledger).parts():
+            yield from segment(
+                recording, table.spec, overlap=table.overlap, label_rule="none", ledger=ledger,
+                state=state,
+            )  # fmt: skip
 
 
 def _observed(

@@ -29,7 +29,7 @@ from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.file_facts import of_path
 from sensor2llm.signals.tables.formats.described import arrays_of
 from sensor2llm.signals.tables.formats.npz_arrays import load_arrays
-from sensor2llm.signals.tables.rows import label_texts
+from sensor2llm.signals.tables.rows.texts import label_texts
 from sensor2llm.signals.window import Window
 
 EXTRAS = ("labels", "subjects", "starts")

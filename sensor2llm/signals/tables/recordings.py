@@ -1,4 +1,4 @@
-"""A file's rows become recordings, each modality on its own regular clock.
+"""A person's rows become recordings, each modality on its own regular clock.
 
 - Rows of one subject that follow each other are a recording; a pause longer than a window (and than
   `max_gap_s`) splits it. No window spans a pause that is not bridged.
@@ -10,35 +10,42 @@
 
 Streams of one person that come from several files or clocks are split where all of them pause.
 
+A recording that does not fit the budget comes in parts that overlap: a part is cut into windows as
+far as what lies around them is known, and the next one goes on from there.
+
 A ledger counts all of it: every row of every file is kept, or dropped for a reason.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.ledger.extents import CutState
 from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.resample import resample_irregular, spread_stamps
-from sensor2llm.signals.tables.description import Table, TableModality
-from sensor2llm.signals.tables.rows import TableRows
-from sensor2llm.signals.window import Annotation, Recording, Track
+from sensor2llm.signals.tables.description import Table
+from sensor2llm.signals.tables.rows.rows import NO_TEXT, TableRows
+from sensor2llm.signals.tables.rows.stream import RowStream
+from sensor2llm.signals.tables.rows.tracks import margins_s, needed_rows, track_of
+from sensor2llm.signals.window import Annotation, Recording
 
-# Rows of people who alternate more often than so many times, after fewer rows than so many.
-_MANY_CHANGES, _FEW_ROWS = 1000, 8
-TOLERANCE = 0.1
-_SAME_S = 1e-7
-_SLIPS = {1e3: "a thousand times", 1e6: "a million times", 1e9: "1e9 times"}
+# How many numbers of a person's rows are in memory at once.
+BUDGET_CELLS = 1 << 22
+
+
+class RecordingPart(NamedTuple):
+    """Hold a recording, or a part of one, and how far it is cut."""
+
+    recording: Recording
+    state: CutState
 
 
 class Stream(NamedTuple):
     """Hold the rows of one person on one clock, and their description."""
 
-    rows: TableRows
+    rows: Iterator[TableRows]
     table: Table
 
 
@@ -49,203 +56,117 @@ class Labels(Protocol):
         """Give a person's labels between two times; `first_s` is that of the first row."""
 
 
-def recordings(
-    rows: TableRows, table: Table, ledger: Ledger, labels: Labels | None = None
-) -> Iterator[Recording]:
-    """Split a file's rows into recordings and put each modality on a regular clock."""
-    changes = np.flatnonzero(rows.subjects[1:] != rows.subjects[:-1]) + 1
-    _check_sorted(rows, len(changes), table)
-    for first, end in pairwise([0, *changes.tolist(), len(rows.subjects)]):
-        check_forward(rows, slice(first, end), table)
-        person = rows.part(slice(first, end))
-        yield from join([Stream(person, table)], table, ledger, labels)
-
-
-def join(
-    streams: Sequence[Stream], table: Table, ledger: Ledger, labels: Labels | None = None
-) -> Iterator[Recording]:
+class RecordingJoiner:
     """Give the recordings of one person, whose streams are on one clock; see this module."""
-    streams = [Stream(_spread(rows, ledger), part) for rows, part in streams]
-    for rows, part in streams:
-        check_rates(rows.path, rows.times_s, rows.values, part)
-    times = np.sort(np.concatenate([rows.times_s for rows, _ in streams]))
-    longest = max([table.spec.window_s or 0.0, *(m.max_gap_s for m in table.modalities)])
-    pauses = np.flatnonzero(np.diff(times) > longest) + 1
-    if table.spec.window_s is None:
-        pauses = pauses[:0]
-    for block in np.split(times, pauses):
-        parts = [Stream(_between(rows, block[0], block[-1]), part) for rows, part in streams]
-        parts = [stream for stream in parts if len(stream.rows.times_s)]
-        notes = [] if labels is None else labels.of(
-            str(streams[0].rows.subjects[0]), float(times[0]), float(block[0]), float(block[-1])
-        )  # fmt: skip
-        yield _recording(parts, block, notes, ledger)
 
+    def __init__(
+        self, streams: Sequence[Stream], table: Table, ledger: Ledger, labels: Labels | None = None
+    ) -> None:
+        self._sources = [RowStream(rows, part, ledger) for rows, part in streams]
+        self._ledger, self._labels = ledger, labels
+        length_s = table.spec.window_s or np.inf
+        self._pause_s = max([length_s, *(m.max_gap_s for m in table.modalities)])
+        self._before_s, self._after_s = margins_s(table)
+        self._first_s: float | None = None
+        self._begin(-np.inf)
 
-def _between(rows: TableRows, first_s: float, last_s: float) -> TableRows:
-    first = np.searchsorted(rows.times_s, first_s)
-    return rows.part(slice(first, np.searchsorted(rows.times_s, last_s, side="right")))
+    def parts(self) -> Iterator[RecordingPart]:
+        """Give recordings, or their parts; each is to be cut before the next one is taken."""
+        budget, done = BUDGET_CELLS // len(self._sources), False
+        while not done:
+            for source in self._sources:
+                source.fill(budget // source.cells)
+            slowest = min(self._sources, key=lambda source: source.known_s)
+            known_s = slowest.known_s
+            done = known_s == np.inf
+            blocks = self._blocks(known_s)
+            for block in blocks if done else blocks[:-1]:
+                yield self._part(block, np.inf)
+                self._begin(np.nextafter(block[-1], np.inf))
+            if not done and len(blocks) == 1:
+                yield self._part(blocks[0], known_s - self._after_s)
+                self._drop(self._state.keep_s)
+                if slowest.held * slowest.cells > budget // 2:
+                    # Not even a window fits.
+                    budget *= 2
 
+    def _begin(self, from_s: float) -> None:
+        """Begin a recording."""
+        self._state, self._starts_s, self._from_s = CutState(), dict[str, float](), from_s
+        for source in self._sources:
+            source.drop(from_s)
 
-def _check_sorted(rows: TableRows, changes: int, table: Table) -> None:
-    """Refuse people whose rows alternate, of which no window would come."""
-    series = any(entry.modality.axis != "none" for entry in table.modalities)
-    if series and changes > _MANY_CHANGES and len(rows.subjects) < _FEW_ROWS * changes:
-        raise DataError(
-            f"{rows.path.name}: the subject changes {changes} times in {len(rows.subjects)} rows; "
-            "sort the rows by subject, then by time"
-        )
+    def _drop(self, keep_s: float) -> None:
+        """Drop the rows that the next part of the recording does not need."""
+        self._from_s = keep_s - self._before_s
+        for source in self._sources:
+            if source.rows is not None:
+                source.drop(self._from_s, needed_rows(source.rows, source.table, keep_s))
 
+    def _blocks(self, known_s: float) -> list[np.ndarray]:
+        """Give the times of all rows, split where nothing was measured for longer than a window."""
+        rows = [source.rows.times_s for source in self._sources if source.rows is not None]
+        times = np.sort(np.concatenate(rows)) if len(rows) > 1 else rows[0]
+        times = times[np.searchsorted(times, self._from_s) :]
+        if not len(times):
+            return []
+        if self._first_s is None:
+            self._first_s = float(times[0])
+        pauses = np.flatnonzero(np.diff(times) > self._pause_s) + 1
+        return np.split(times, pauses[times[pauses] <= known_s])
 
-def check_forward(rows: TableRows, part: slice, table: Table) -> None:
-    """Refuse rows of one person whose time goes back."""
-    back = np.flatnonzero(np.diff(rows.times_s[part]) < 0)
-    if back.size:
-        row = part.start + int(back[0]) + 1
-        before, after = rows.times_s[row - 1], rows.times_s[row]
-        raise DataError(
-            f"{rows.path.name}: row {row + 1}, column {table.clock.name!r}: time goes back "
-            f"from {before:.10g} to {after:.10g} s; sort the rows, or split the file there"
-        )
-
-
-def _spread(rows: TableRows, ledger: Ledger) -> TableRows:
-    measured = np.stack([np.isfinite(values).any(axis=0) for values in rows.values.values()])
-    times, shared = spread_stamps(rows.times_s, measured, rows.path.name)
-    ledger.change("rows", shared, "that share a time spread over their interval")
-    rows = replace(rows, times_s=times)
-    return rows.part(np.argsort(times, kind="stable")) if shared else rows
-
-
-def _recording(
-    streams: Sequence[Stream], times_s: np.ndarray, notes: list[Annotation], ledger: Ledger
-) -> Recording:
-    tracks = {}
-    for rows, table in streams:
-        # Where every row is an event, an empty one is a beat that was missed: its place is kept.
-        axes = [entry.modality.axis for entry in table.modalities]
-        every = "time" not in axes and axes.count("event") == 1
-        for entry in table.modalities:
-            name = entry.modality.name
-            if name in rows.values and np.isfinite(rows.values[name]).any():
+    def _part(self, times_s: np.ndarray, until_s: float) -> RecordingPart:
+        state = self._state
+        # Rows before these times are of the parts before.
+        first_s = times_s[0] if state.next_s == -np.inf else -np.inf
+        counted = state.until_s if np.isfinite(state.until_s) else -np.inf, until_s
+        state.until_s = until_s
+        streams = [(rows, source.table) for source in self._sources
+                   if (rows := source.between(first_s, times_s[-1])) is not None]  # fmt: skip
+        tracks = {}
+        for rows, table in streams:
+            # Where every row is an event, an empty one is a beat that was missed.
+            axes = [entry.modality.axis for entry in table.modalities]
+            every = "time" not in axes and axes.count("event") == 1
+            for entry in table.modalities:
+                name = entry.modality.name
+                if name not in rows.values:
+                    continue
                 keep_empty = every and entry.modality.axis == "event"
                 try:
-                    values = rows.values[name]
-                    tracks[name] = _track(rows.times_s, values, entry, keep_empty, ledger)
+                    track = track_of(rows, entry, keep_empty, self._starts_s, self._ledger, counted)
                 except DataError as error:
                     raise DataError(f"{rows.path.name}: {name!r}: {error}") from error
-    first = streams[0].rows
-    return Recording(
-        subject=str(first.subjects[0]),
-        tracks=tracks,
-        annotations=(*notes, *(note for rows, _ in streams for note in _annotations(rows))),
-        name=first.path.stem,
-        row_times_s=times_s,
-    )
+                if track is not None:
+                    tracks[name] = track
+        first = streams[0][0]
+        notes = [] if self._labels is None else self._labels.of(
+            first.person, self._first_s or 0.0, float(times_s[0]), float(times_s[-1])
+        )  # fmt: skip
+        recording = Recording(
+            subject=first.person,
+            tracks=tracks,
+            annotations=(
+                *notes,
+                *(note for rows, _ in streams for note in _annotations(rows, until_s)),
+            ),
+            name=first.path.stem,
+            row_times_s=times_s,
+        )
+        return RecordingPart(recording, state)
 
 
-def _track(
-    times_s: np.ndarray,
-    values: np.ndarray,
-    entry: TableModality,
-    keep_empty: bool,
-    ledger: Ledger,
-) -> Track:
-    modality, start_s = entry.modality, float(times_s[0])
-    measured = np.isfinite(values).any(axis=0) | keep_empty
-    if not measured.all():
-        times_s, values = times_s[measured], values[:, measured]
-    if modality.axis != "time" or entry.rate_hz is None:
-        return Track(modality=modality, values=values, start_s=start_s, stamps_s=times_s)
-    # At the rate of the rows; `segment` brings it to the spec's.
-    rows = replace(modality, rate_hz=entry.rate_hz)
-    if _on_grid(times_s - start_s, entry.rate_hz) and np.isfinite(values).all():
-        return Track(modality=rows, values=values, start_s=start_s)
-    steps_s = np.diff(times_s)
-    bridged = (steps_s > 1.5 / entry.rate_hz) & (steps_s <= entry.max_gap_s)
-    ledger.change("rows", int(bridged.sum()), "after a short pause that is bridged")
-    regular = resample_irregular(
-        times_s - start_s,
-        values,
-        entry.rate_hz,
-        0.0,
-        # Stamps written in milliseconds end up to half a step early: the last step still counts.
-        steps=round((times_s[-1] - start_s) * entry.rate_hz) + 1,
-        max_gap_s=entry.max_gap_s,
-    )
-    return Track(modality=rows, values=regular, start_s=start_s)
-
-
-def _on_grid(times_s: np.ndarray, rate_hz: float) -> bool:
-    """Say whether stamps are regular to the last digits, so that nothing is to be interpolated."""
-    return bool(np.abs(times_s - np.arange(len(times_s)) / rate_hz).max() < _SAME_S)
-
-
-def _annotations(rows: TableRows) -> Iterator[Annotation]:
+def _annotations(rows: TableRows, until_s: float) -> Iterator[Annotation]:
     labels = rows.labels
-    bounds = np.r_[0, np.flatnonzero(labels[1:] != labels[:-1]) + 1, len(labels)]
-    step = float(np.median(np.diff(rows.times_s))) if len(labels) > 1 else 1.0
+    bounds = [0, *(np.flatnonzero(labels[1:] != labels[:-1]) + 1).tolist(), len(labels)]
+    if len(bounds) == 2 and labels[0] == NO_TEXT:
+        return
+    step = 1.0
+    if len(labels) > 1 and rows.times_s[-1] <= until_s:
+        # How long the last row's label holds: behind what is cut, where more rows follow.
+        step = float(np.median(np.diff(rows.times_s)))
     ends = np.r_[rows.times_s, rows.times_s[-1] + step]
     for start, stop in pairwise(bounds):
-        if labels[start]:
-            yield Annotation(float(ends[start]), float(ends[stop]), str(labels[start]))
-
-
-def observed_rate_hz(times_s: np.ndarray) -> float:
-    """Estimate the rate of stamps, pauses left out.
-
-    A plain median would miss by a tenth where stamps are rounded to milliseconds, so steps up to
-    twice the median are averaged.
-    """
-    steps = np.diff(times_s)
-    typical = np.median(steps)
-    return float(1 / steps[steps <= 2 * typical].mean())
-
-
-def check_rates(
-    path: Path, times_s: np.ndarray, values: dict[str, np.ndarray], table: Table
-) -> None:
-    """Refuse rows that come at another rate than described."""
-    for entry in table.modalities:
-        name = entry.modality.name
-        if entry.rate_hz is None or name not in values:
-            continue
-        rates = {}
-        for column, row in zip(entry.columns, values[name], strict=True):
-            stamps = times_s[np.isfinite(row)]
-            if len(stamps) < 8:
-                continue
-            rates[f"column {column!r}"] = observed_rate_hz(stamps)
-            middle = len(stamps) // 2
-            _compare(path, name, {
-                "the first half": observed_rate_hz(stamps[:middle]),
-                "the second half": observed_rate_hz(stamps[middle:]),
-            })  # fmt: skip
-        if rates:
-            _compare(path, name, rates)
-            _expect(path, name, next(iter(rates.values())), entry.rate_hz, bool(table.files))
-
-
-def _compare(path: Path, name: str, rates: dict[str, float]) -> None:
-    slow, fast = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
-    if rates[fast] > (1 + 2 * TOLERANCE) * rates[slow]:
-        raise DataError(
-            f"{path.name}: two rates in modality '{name}': {slow} comes at {rates[slow]:.4g} Hz, "
-            f"{fast} at {rates[fast]:.4g} Hz; make two modalities or two files of them"
-        )
-
-
-def _expect(path: Path, name: str, rate_hz: float, expected: float, described: bool) -> None:
-    ratio = rate_hz / expected
-    if abs(ratio - 1) <= TOLERANCE:
-        return
-    hint = f"write rate_hz: {rate_hz:.4g}" if described else "is the time's unit right?"
-    for slip, words in _SLIPS.items():
-        if abs(ratio / slip - 1) <= TOLERANCE or abs(ratio * slip - 1) <= TOLERANCE:
-            hint = f"that is {words} off: is the time's unit right?"
-    if abs(ratio / 86400 - 1) <= TOLERANCE:
-        hint = "is the time in days, as Excel writes it? write unit: days"
-    raise DataError(
-        f"{path.name}: '{name}' comes at {rate_hz:.4g} Hz, the description says "
-        f"{expected:g} Hz; {hint}"
-    )
+        if labels[start] != NO_TEXT:
+            text = rows.numbers.texts[labels[start]]
+            yield Annotation(float(ends[start]), float(ends[stop]), text)

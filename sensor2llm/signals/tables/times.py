@@ -6,6 +6,7 @@ one's own (see `dates`). Date and time may stand in two columns. Numbers are nev
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -32,18 +33,57 @@ _SET_BACK_NS = 600_000_000_000
 
 
 class Place(NamedTuple):
-    """Name a column of a file in messages."""
+    """Name a column of a file in messages; cells are counted on from `first_row`."""
 
     file: str
     column: str
+    first_row: int = 0
 
     def error(self, row: int, why: str) -> DataError:
         """Make an error of a cell; rows are counted from 1, without the header."""
-        return DataError(f"{self.file}: row {row + 1}, column {self.column!r}: {why}")
+        return DataError(
+            f"{self.file}: row {self.first_row + row + 1}, column {self.column!r}: {why}"
+        )
+
+
+@dataclass
+class ClockState:
+    """Carry a file's clock from one chunk of its rows to the next."""
+
+    second: int | None = None
+    """The whole second of the first row, from which ticks are counted."""
+    zoned: bool | None = None
+    """Whether dates say their offset from UTC."""
+    tick: int = 0
+    """Of the last row, where it is in an hour that its zone has twice."""
+    hour: str = ""
+    """Of the last row: '', or the `first` or `second` of the two."""
+    pending: int = 0
+    """Rows of the hour that the last row is in, as long as its clock has not gone back."""
+    unsure: int = 0
+    """Rows in such hours of which nothing says which it is."""
+
+    def settle(self) -> None:
+        """Leave the hour of the last row."""
+        self.unsure, self.pending, self.hour = self.unsure + self.pending, 0, ""
+
+    def warn(self, place: Place, zone: str) -> None:
+        """Warn of rows that may be an hour off, once all rows were read."""
+        self.settle()
+        if self.unsure:
+            logger.warning(
+                "%s: %d rows of column %r are in the hour that %s has twice, and do not say which; "
+                "the first is taken", place.file, self.unsure, place.column, ZoneInfo(zone).key,
+            )  # fmt: skip
 
 
 def seconds(
-    column: pa.ChunkedArray, unit: str, place: Place, form: str = "", zone: str = ""
+    column: pa.ChunkedArray,
+    unit: str,
+    place: Place,
+    form: str = "",
+    zone: str = "",
+    state: ClockState | None = None,
 ) -> Float64[np.ndarray, " row"]:
     """Give times in seconds; dates count from 1970.
 
@@ -53,7 +93,19 @@ def seconds(
         place: of the column, for messages.
         form: how dates are written, where `unit` is `format`.
         zone: the zone of dates that do not say their offset; UTC where it is not given.
+        state: of the rows before these; None where there are none.
     """
+    whole = state is None
+    state = ClockState() if state is None else state
+    times = _seconds(column, unit, place, form, zone, state)
+    if whole:
+        state.warn(place, zone)
+    return times
+
+
+def _seconds(
+    column: pa.ChunkedArray, unit: str, place: Place, form: str, zone: str, state: ClockState
+) -> np.ndarray:
     if column.null_count:
         raise place.error(pc.index(pc.is_null(column), True).as_py(), "the time is missing")
     if pa.types.is_duration(column.type):
@@ -62,12 +114,12 @@ def seconds(
         column = pc.cast(column, pa.timestamp("ns"))
     if pa.types.is_timestamp(column.type):
         ticks = pc.cast(pc.cast(column, pa.timestamp("ns", column.type.tz)), pa.int64()).to_numpy()
-        return _scaled(_in_zone(ticks, "" if column.type.tz else zone, place), 1e-9)
+        return _scaled(_in_zone(ticks, "" if column.type.tz else zone, state), 1e-9, state)
     if unit in (*DATE_UNITS, FORMAT):
-        return _scaled(_date_times(column, unit, place, form, zone), 1e-9)
+        return _scaled(_date_times(column, unit, place, form, zone, state), 1e-9, state)
     _check_digits(column, unit, place)
     try:
-        times = _scaled(pc.cast(column, pa.int64()).to_numpy(), TIME_UNITS[unit])
+        times = _scaled(pc.cast(column, pa.int64()).to_numpy(), TIME_UNITS[unit], state)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         times = _numbers(column, place) * TIME_UNITS[unit]
     if unit == "days":
@@ -79,13 +131,14 @@ def seconds(
     return times
 
 
-def _scaled(ticks: np.ndarray, tick_s: float) -> np.ndarray:
+def _scaled(ticks: np.ndarray, tick_s: float, state: ClockState) -> np.ndarray:
     """Scale whole ticks; nanoseconds since 1970 do not fit a double, their difference does."""
     if tick_s >= 1:
         return ticks * tick_s
     per_second = round(1 / tick_s)
-    second = int(ticks[0]) // per_second
-    return (ticks - second * per_second) * tick_s + second
+    if state.second is None:
+        state.second = int(ticks[0]) // per_second
+    return (ticks - state.second * per_second) * tick_s + state.second
 
 
 def as_floats(column: pa.ChunkedArray) -> Float64[np.ndarray, " row"]:
@@ -95,6 +148,8 @@ def as_floats(column: pa.ChunkedArray) -> Float64[np.ndarray, " row"]:
         pa.ArrowInvalid: a cell is no number.
     """
     values = pc.cast(column, pa.float64()).combine_chunks()
+    if not values.null_count:
+        return np.from_dlpack(values)
     # `to_numpy` and scalars import pandas, which takes half a second.
     numbers, present = np.from_dlpack(values.drop_null()), pc.cast(values.is_valid(), pa.uint8())
     floats = np.full(len(values), np.nan)
@@ -135,19 +190,22 @@ def is_date(text: str, unit: str) -> bool:
 
 
 def _date_times(
-    column: pa.ChunkedArray, unit: str, place: Place, form: str, zone: str
+    column: pa.ChunkedArray, unit: str, place: Place, form: str, zone: str, state: ClockState
 ) -> np.ndarray:
     text = pc.utf8_trim_whitespace(as_text(column, place))
     try:
         # What arrow reads by itself: years first, and no offset.
-        ticks, zoned = pc.cast(text, pa.timestamp("ns")) if unit == "iso" else None, False
+        plain = unit == "iso" and not state.zoned
+        ticks = pc.cast(text, pa.timestamp("ns")) if plain else None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         ticks = None
     if ticks is not None:
-        return _in_zone(pc.cast(ticks, pa.int64()).to_numpy(), zone, place)
-    ticks, zoned, row = parse_dates(text, pattern(form) if unit == FORMAT else ORDERS[unit])
+        state.zoned = False
+        return _in_zone(pc.cast(ticks, pa.int64()).to_numpy(), zone, state)
+    rule = pattern(form) if unit == FORMAT else ORDERS[unit]
+    ticks, state.zoned, row = parse_dates(text, rule, state.zoned)
     if row is None:
-        return _in_zone(ticks, "" if zoned else zone, place)
+        return _in_zone(ticks, "" if state.zoned else zone, state)
     cell = cell_text(text[row])
     kind = {"iso": "ISO date time", FORMAT: f"date time of the format {form[:60]!r}"}.get(
         unit, f"date time in the order {unit}"
@@ -157,11 +215,11 @@ def _date_times(
     raise place.error(row, f"{cell!r} is no {kind}{hint}")
 
 
-def _in_zone(ticks: np.ndarray, zone: str, place: Place) -> np.ndarray:
+def _in_zone(ticks: np.ndarray, zone: str, state: ClockState) -> np.ndarray:
     """Give UTC of a wall clock; where it is set back, an hour is there twice.
 
     Rows of that hour before the clock goes back are of its first time, those after it of the
-    second; where it does not go back within the hour, the first is taken, and a warning says so.
+    second; where it does not go back within the hour, the first is taken, and counted as unsure.
     """
     if not zone:
         return ticks
@@ -173,20 +231,23 @@ def _in_zone(ticks: np.ndarray, zone: str, place: Place) -> np.ndarray:
     )  # fmt: skip
     twice = np.flatnonzero(first != second)
     if not twice.size:
+        state.settle()
         return first
     times = first.copy()
-    runs = np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1)
-    unsure = 0
-    for run in runs:
-        back = np.flatnonzero(np.diff(ticks[run]) < -_SET_BACK_NS)
-        after = run[back[0] + 1 :] if back.size else run[:0]
+    for run in np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1):
+        # The run of the chunk before may go on in this one.
+        if run[0] or not state.hour:
+            state.settle()
+        back = np.flatnonzero(
+            np.diff(ticks[run], prepend=state.tick if state.hour else ticks[run[:1]])
+            < -_SET_BACK_NS
+        )
+        after = run if state.hour == "second" else run[back[0] :] if back.size else run[:0]
         times[after] = second[after]
-        unsure += 0 if back.size else len(run)
-    if unsure:
-        logger.warning(
-            "%s: %d rows of column %r are in the hour that %s has twice, and do not say which; the "
-            "first is taken", place.file, unsure, place.column, ZoneInfo(zone).key,
-        )  # fmt: skip
+        state.pending = 0 if after.size else state.pending + len(run)
+        state.hour, state.tick = "second" if after.size else "first", int(ticks[run[-1]])
+    if twice[-1] < len(ticks) - 1:
+        state.settle()
     return times
 
 

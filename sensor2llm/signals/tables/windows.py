@@ -13,7 +13,7 @@ store, a description or a .npz says other units or rates they are converted, and
 the centre is kept.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +37,13 @@ from sensor2llm.signals.tables.named_columns import (
     table_for,
 )
 from sensor2llm.signals.tables.npz import array_windows, npz_spec, npz_windows
-from sensor2llm.signals.tables.recordings import join, recordings
-from sensor2llm.signals.tables.rows import read_rows
+from sensor2llm.signals.tables.recordings import RecordingJoiner, Stream
+from sensor2llm.signals.tables.rows.file_rows import read_rows
+from sensor2llm.signals.tables.rows.people import runs_of_people
+from sensor2llm.signals.tables.rows.rows import TextNumbers
 from sensor2llm.signals.tables.wide import wide_arrays
 from sensor2llm.signals.views.conversion import convert_store, convert_windows
-from sensor2llm.signals.window import Recording, Window
+from sensor2llm.signals.window import Window
 
 DESCRIPTIONS = (".yaml", ".yml")
 SUFFIXES = (
@@ -169,11 +171,9 @@ def _as_expected(table: Table, name: str, spec: SignalSpec) -> Table:
 def _table_windows(table: Table, ledger: Ledger) -> Iterator[Window]:
     """Cut a description's files into windows; the ledger counts what becomes of their rows."""
     labels = read_intervals(table) if table.annotations and table.labelled else None
-    cuts: Iterator[Recording]
     if table.joined:
-        cuts = (recording for streams in person_streams(table, ledger)
-                for recording in join(streams, table, ledger, labels))  # fmt: skip
-        yield from _cut(cuts, table, ledger)
+        for streams in person_streams(table, ledger):
+            yield from _cut(streams, table, ledger, labels)
     else:
         apart = SensorsApart()
         for path in find_files(table):
@@ -201,15 +201,22 @@ def _file_windows(
             table.spec.check_compatible(npz_spec(path, table.spec))
         yield from npz_windows(path, table, ledger)
     else:
-        rows = read_rows(path, table, ledger)
-        apart.see(rows)
-        yield from _cut(recordings(rows, table, ledger, labels), table, ledger)
+        chunks = apart.watch(read_rows(path, table, ledger, TextNumbers()))
+        for run in runs_of_people(chunks, table):
+            yield from _cut([Stream(run, table)], table, ledger, labels)
 
 
-def _cut(cuts: Iterator[Recording], table: Table, ledger: Ledger) -> Iterator[Window]:
-    for recording in cuts:
+def _cut(
+    streams: Sequence[Stream], table: Table, ledger: Ledger, labels: LabelIntervals | None
+) -> Iterator[Window]:
+    for recording, state in RecordingJoiner(streams, table, ledger, labels).parts():
         yield from segment(
-            recording, table.spec, overlap=table.overlap, exclude=table.exclude, ledger=ledger
+            recording,
+            table.spec,
+            overlap=table.overlap,
+            exclude=table.exclude,
+            ledger=ledger,
+            state=state,
         )
 
 

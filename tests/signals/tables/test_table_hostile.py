@@ -131,14 +131,6 @@ def test_resampling_has_a_budget():
     assert resample(np.zeros((1, 7 * 24 * 60)), 1 / 60, 1.0).shape == (1, 7 * 24 * 3600)
 
 
-def test_people_who_alternate_are_refused_with_what_to_do(tmp_path: Path):
-    cells = columns(60.0)
-    cells["who"] = [f"p{i % 2}" for i in range(3000)]
-    (tmp_path / "walk.csv").write_text(csv_text(cells))
-    with pytest.raises(DataError, match="the subject changes 2999 times in 3000 rows; sort the"):
-        windows(tmp_path)
-
-
 def test_labels_that_change_with_every_row_take_no_time(tmp_path: Path):
     cells = columns(1200.0)
     cells["what"] = [f"w{i % 2}" for i in range(60_000)]

@@ -102,7 +102,7 @@ def _read_hdf5(
 
         def visit(name: str, item: Any) -> bool | None:
             plain = name.replace("/", ".")
-            if isinstance(item, h5py.Dataset) and not name.startswith("#"):
+            if isinstance(item, h5py.Dataset):
                 names.append(plain)
                 if plain in wanted:
                     _check(path, plain, item.size * item.dtype.itemsize, budget)
@@ -110,7 +110,13 @@ def _read_hdf5(
             # Anything else than None ends the visit.
             return True if len(names) > _MOST_NAMES else None
 
-        stored.visititems(visit)
+        # MATLAB keeps each cell of its cell arrays, which may be many, below `#refs#`.
+        for top in (name for name in stored if not name.startswith("#")):
+            hard = isinstance(stored.get(top, getlink=True), h5py.HardLink)
+            if hard and len(names) <= _MOST_NAMES:
+                visit(top, item := stored[top])
+                if isinstance(item, h5py.Group):
+                    item.visititems(lambda name, item, top=top: visit(f"{top}/{name}", item))
     return names, arrays
 
 
@@ -118,14 +124,21 @@ def _dataset(stored: Any, item: Any, h5py: Any) -> np.ndarray:
     kind = item.attrs.get("MATLAB_class", b"")
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if h5py.check_ref_dtype(item.dtype):
-        cells = [_characters(stored[cell][()]) for cell in item[()].reshape(-1)]
-        return np.array(cells)
+        return np.array([_characters(_cell(stored, ref, h5py)) for ref in item[()].reshape(-1)])
     if h5py.check_string_dtype(item.dtype):
         return np.array(item.asstr()[()], dtype=str)
     values = np.asarray(item[()])
     if not kind:
         return values
     return np.array([_characters(row) for row in values.T]) if kind in _CHARACTERS else values.T
+
+
+def _cell(stored: Any, reference: Any, h5py: Any) -> np.ndarray:
+    """Read what a reference points at, without the detour of an object of its own."""
+    cell = h5py.h5r.dereference(reference, stored.id)
+    values = np.empty(cell.shape, cell.dtype)
+    cell.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
 
 
 def _characters(codes: Any) -> str:

@@ -1,6 +1,6 @@
 """The columns of Parquet and Feather files, in their own types; claims are checked beforehand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,8 +18,8 @@ def stored_names(path: Path) -> tuple[str, ...]:
     return tuple(name.strip() for name in _schema(path).names)
 
 
-def read_stored(path: Path, wanted: Sequence[str]) -> pa.Table:
-    """Read the named columns; texts of Parquet in codes."""
+def read_stored(path: Path, wanted: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Read the named columns, at most so many rows at a time; texts of Parquet in codes."""
     schema = _schema(path)
     stripped = [name.strip() for name in schema.names]
     for name in wanted:
@@ -27,13 +27,17 @@ def read_stored(path: Path, wanted: Sequence[str]) -> pa.Table:
     raw = [schema.names[stripped.index(name)] for name in wanted]
     most = max(SMALLEST_BUDGET // 8, EXPANSION // 5 * path.stat().st_size)
     if path.suffix in FEATHER:
-        return _read_feather(path, raw, most).rename_columns(list(wanted))
-    meta = pq.read_metadata(path)
-    size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-    _check_claims(path, meta.num_rows * len(wanted), size, most)
+        for table in _feather_tables(path, raw, most):
+            yield table.rename_columns(list(wanted))
+        return
     words = [name for name in raw if pa.types.is_string(schema.field(name).type)]
-    table = pq.read_table(path, columns=raw, use_threads=False, read_dictionary=words)
-    return table.select(raw).rename_columns(list(wanted))
+    with pq.ParquetFile(path, read_dictionary=words) as stored:
+        meta = stored.metadata
+        size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+        _check_claims(path, meta.num_rows * len(wanted), size, most)
+        for batch in stored.iter_batches(min(rows, max(1, meta.num_rows)), columns=raw,
+                                         use_threads=False):  # fmt: skip
+            yield pa.Table.from_batches([batch]).select(raw).rename_columns(list(wanted))
 
 
 def first_rows(path: Path, rows: int) -> pa.Table:
@@ -53,14 +57,14 @@ def first_rows(path: Path, rows: int) -> pa.Table:
     return table.rename_columns([name.strip() for name in names])
 
 
-def _read_feather(path: Path, raw: list[str], most: int) -> pa.Table:
-    batches, cells = [], 0
-    with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as reader:
+def _feather_tables(path: Path, raw: list[str], most: int) -> Iterator[pa.Table]:
+    cells = 0
+    with pa.OSFile(str(path)) as stream, pa.ipc.open_file(stream) as reader:
         for i in range(reader.num_record_batches):
-            batches.append(reader.get_batch(i).select(raw))
-            cells += batches[-1].num_rows * len(raw)
+            batch = reader.get_batch(i).select(raw)
+            cells += batch.num_rows * len(raw)
             _check_claims(path, cells, 8 * cells, most)
-        return pa.Table.from_batches(batches, schema=batches[0].schema if batches else None)
+            yield pa.Table.from_batches([batch])
 
 
 def _check_claims(path: Path, cells: int, size: int, most: int) -> None:

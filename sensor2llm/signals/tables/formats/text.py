@@ -4,7 +4,7 @@ The typed way is an order of magnitude quicker and smaller; the texts let a mess
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,26 +26,44 @@ def read_text(
     wanted: Sequence[str],
     layout: TableLayout,
     kinds: Mapping[str, pa.DataType | None],
-) -> pa.Table:
-    """Read the named columns, as numbers or as `kinds` says; `None` is a clock of whole numbers."""
+    block_bytes: int,
+) -> Iterator[pa.Table]:
+    """Read the named columns, some bytes at a time.
+
+    They are numbers, or what `kinds` says; `None` is a clock of whole numbers. Where a block has
+    anything else, all of its columns are texts.
+    """
     text = open_text(path, layout)
     for name in wanted:
         check_name(path, name, text.names, _hint(name, text, layout))
-    if text.rows.size < _LONGEST_CELL and not bytes(text.rows).strip():
-        raise DataError(f"{path.name} has a header and no rows; leave it out")
+    for i, block in enumerate(text.blocks(block_bytes)):
+        blank = bytes(block[:_LONGEST_CELL]).isspace() and bytes(block).isspace()
+        # In a table of one column, an empty line is an empty cell.
+        if blank and (len(text.names) > 1 or (not i and len(block) < _LONGEST_CELL)):
+            continue
+        yield _read_block(block, text, wanted, layout, kinds)
+
+
+def _read_block(
+    block: memoryview,
+    text: TextFile,
+    wanted: Sequence[str],
+    layout: TableLayout,
+    kinds: Mapping[str, pa.DataType | None],
+) -> pa.Table:
+    types = {name: kinds.get(name, pa.float64()) for name in wanted}
     try:
-        typed = _read(
-            text, wanted, layout, {name: kinds.get(name, pa.float64()) for name in wanted}
-        )
+        typed = _read(block, text, wanted, layout, types)
     except pa.ArrowInvalid:
         typed = None
     clocks = [typed[name].type for name in wanted if kinds.get(name, 0) is None] if typed else []
     if typed and all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in clocks):
         return typed
-    return _read(text, wanted, layout, dict.fromkeys(wanted, pa.string()))
+    return _read(block, text, wanted, layout, dict.fromkeys(wanted, pa.string()))
 
 
 def _read(
+    block: memoryview,
     text: TextFile,
     wanted: Sequence[str],
     layout: TableLayout,
@@ -55,9 +73,8 @@ def _read(
     numbers = [str(text.names.index(name)) for name in wanted]
     types = {number: kinds[name] for number, name in zip(numbers, wanted, strict=True)}
     table = csv.read_csv(
-        pa.BufferReader(text.rows),
+        pa.BufferReader(block),
         csv.ReadOptions(use_threads=False, column_names=list(map(str, range(len(text.names))))),
-        # In a table of one column, an empty line is an empty cell.
         csv.ParseOptions(delimiter=layout.delimiter, ignore_empty_lines=len(text.names) > 1),
         csv.ConvertOptions(
             include_columns=numbers,

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sensor2llm.signals.tables.dates import ORDERS, parse_dates, pattern
 from sensor2llm.signals.tables.guess.text_head import TableSample, as_number
-from sensor2llm.signals.tables.recordings import observed_rate_hz
+from sensor2llm.signals.tables.rows.rates import observed_rate_hz
 from sensor2llm.signals.tables.times import TIME_UNITS
 
 _NAMES = re.compile(r"time|stamp|date|epoch|^t$|^ts$|seconds|millis|zeit|uhr|datum|clock", re.I)

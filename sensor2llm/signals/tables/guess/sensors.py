@@ -9,7 +9,7 @@ import numpy as np
 from sensor2llm.signals.modality import canonical_unit
 from sensor2llm.signals.scale import GRAVITY
 from sensor2llm.signals.tables.guess.text_head import TableSample, as_number
-from sensor2llm.signals.tables.recordings import observed_rate_hz
+from sensor2llm.signals.tables.rows.rates import observed_rate_hz
 
 # Kind -> how its columns are called, and the unit where their size does not say another.
 _KINDS = {

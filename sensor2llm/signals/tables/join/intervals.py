@@ -15,7 +15,7 @@ from sensor2llm.signals.tables.file_facts import of_path
 from sensor2llm.signals.tables.formats.text import WORDS
 from sensor2llm.signals.tables.formats.zipped import on_disk
 from sensor2llm.signals.tables.join.files import find_files
-from sensor2llm.signals.tables.rows import label_texts, subject_texts
+from sensor2llm.signals.tables.rows.texts import label_texts, subject_texts
 from sensor2llm.signals.tables.times import TIME_UNITS, Place
 from sensor2llm.signals.window import Annotation
 

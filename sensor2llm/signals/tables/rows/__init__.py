@@ -1,0 +1,1 @@
+"""The rows of files, chunk by chunk: their numbers, times and texts."""
