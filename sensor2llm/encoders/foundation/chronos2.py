@@ -9,7 +9,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sensor2llm.encoders.foundation.weights import SETTINGS, WEIGHTS
+from sensor2llm.encoders.foundation import SETTINGS, WEIGHTS
 
 
 class Chronos2(nn.Module):

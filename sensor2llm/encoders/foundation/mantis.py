@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensor2llm.encoders.foundation.weights import SETTINGS, WEIGHTS
+from sensor2llm.encoders.foundation import SETTINGS, WEIGHTS
 
 
 class Mantis(nn.Module):

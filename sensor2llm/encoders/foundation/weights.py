@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sensor2llm.artefacts.hub import offline_if_unreachable
 from sensor2llm.artefacts.manifest import first_line, is_hub_name
+from sensor2llm.encoders.foundation import SETTINGS, WEIGHTS
 from sensor2llm.encoders.foundation.catalogue import Foundation
 from sensor2llm.errors import ArtefactError
 
-SETTINGS, WEIGHTS = "config.json", "model.safetensors"
 BLOCK_BYTES = 1 << 20
 
 
