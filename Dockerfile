@@ -24,7 +24,8 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
 
 FROM python:3.11-slim
 COPY --from=build /opt/sensor2llm /opt/sensor2llm
-RUN useradd --uid 10001 --create-home sensor2llm
+RUN useradd --uid 10001 --create-home sensor2llm \
+ && install --directory --owner sensor2llm /home/sensor2llm/.cache
 USER 10001
 WORKDIR /home/sensor2llm
 ENV PATH=/opt/sensor2llm/bin:$PATH

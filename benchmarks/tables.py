@@ -21,6 +21,7 @@ from benchmarks.chosen import CHOSEN
 from benchmarks.comparison_table import comparison
 from benchmarks.cost_table import cost
 from benchmarks.result_tables import RESULT_TABLES
+from benchmarks.serving_table import serving
 from benchmarks.study_tables import STUDY_TABLES
 from sensor2llm.evaluation.cards.adapter import repeats_text
 
@@ -248,6 +249,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "audit": audit,
     "speed": speed,
     "cost": cost,
+    "serving": serving,
     "pretraining_speed": pretraining_speed,
     **STUDY_TABLES,
     **RESULT_TABLES,

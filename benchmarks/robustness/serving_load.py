@@ -153,7 +153,7 @@ def speed(adapter: str, seconds: float, folder: Path) -> dict[str, Any]:
     """Ask by 1, 8 and 32 clients; score beside, before and after each."""
     known, server, cases = KnownWindows(adapter), ServerProcess(adapter, folder), folder / "cases"
     known.write_cases(cases)
-    answers(clients(server, cases, "--clients", 8, "--requests", 40, "--seconds", seconds))
+    answers(clients(server, cases, "--clients", 8, "--requests", 40, "--seconds", 300))
     rows = []
     for count in CLIENTS:
         scored = [known.time_score(seconds / 4)]
