@@ -35,7 +35,6 @@ def _row(adapter: str, row: Mapping[str, Any]) -> str:
         f"{row['p99_ms'] / row['median_ms']:.1f}",
         f"{row['answered']:,}, {row['wrong']}",
     )
-    # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -12,6 +12,7 @@ Each part stands under its own name in `benchmarks/results/serving_load.json`.
 """
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -55,6 +56,7 @@ class ServerProcess:
         run = [sys.executable, "-m", "sensor2llm", "serve", self.adapter, "--port", str(self.port)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(run, stderr=log)
+        atexit.register(self.process.kill)
         while True:
             with contextlib.suppress(OSError), self.connect() as there:
                 there.sendall(b"GET /health HTTP/1.0\r\n\r\n")
