@@ -18,7 +18,7 @@ import gevent
 from locust import FastHttpUser, task
 from locust.env import Environment
 
-CLOSE = 0.005
+CLOSE = 0.03
 """How far a probability may be off: a batch's rounding depends on who is in it."""
 
 
