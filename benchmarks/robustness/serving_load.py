@@ -1,7 +1,7 @@
 """The server under load, killed, and asked for what cannot be: beside `model.score` in one run.
 
 python -m benchmarks.robustness.serving_load speed --adapter uci-har-bundled
-python -m benchmarks.robustness.serving_load kills --seconds 60
+python -m benchmarks.robustness.serving_load kills --requests 2000
 python -m benchmarks.robustness.serving_load malformed --requests 10000
 python -m benchmarks.robustness.serving_load memory --requests 50000
 
@@ -12,12 +12,10 @@ Each part stands under its own name in `benchmarks/results/serving_load.json`.
 """
 
 import argparse
-import atexit
 import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -29,61 +27,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.machine import record, write
 from benchmarks.robustness.malformed_requests import MalformedRequest, malformed_requests
+from benchmarks.robustness.server_process import ServerProcess
 
 RESULT = Path("benchmarks/results/serving_load.json")
 CLIENTS = (1, 8, 32)
 WINDOWS, STEPS = 48, 128
 QUESTION = "What is the person doing?"
+KILLS = 10
 RECORDING = ("walking", "lying", "sitting", "standing")
-
-
-class ServerProcess:
-    """Hold a running server, the port that it has again after a kill, and what it logged."""
-
-    def __init__(self, adapter: str, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.adapter, self.log, self.address = adapter, folder / "log", ""
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        run = [sys.executable, "-m", "sensor2llm", "serve", self.adapter, "--port", str(self.port)]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(run, stderr=log)
-        atexit.register(self.process.kill)
-        while True:
-            with contextlib.suppress(OSError), self.connect() as there:
-                there.sendall(b"GET /health HTTP/1.0\r\n\r\n")
-                if there.recv(64):
-                    return
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.1)
-
-    def connect(self) -> socket.socket:
-        """Give a connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=120)
-
-    def kill(self) -> None:
-        """End it as a loss of power does."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    @property
-    def cpu_s(self) -> float:
-        """Give the CPU seconds that it took so far."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return times.user + times.system
-
-    @property
-    def memory_mib(self) -> float:
-        """Give its resident memory."""
-        return psutil.Process(self.process.pid).memory_info().rss / 2**20
 
 
 class KnownWindows:
@@ -176,17 +129,18 @@ def speed(adapter: str, seconds: float, folder: Path) -> dict[str, Any]:
     return {"adapter": adapter, "seconds": seconds, "rows": rows}
 
 
-def kills(adapter: str, seconds: float, folder: Path) -> dict[str, Any]:
+def kills(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
     """Kill and restart the server while 8 clients ask; who is cut off asks again."""
     known, server, cases = KnownWindows(adapter), ServerProcess(adapter, folder), folder / "cases"
     known.write_cases(cases)
-    asking = clients(server, cases, "--clients", 8, "--seconds", seconds, "--retry")
-    began, killed = time.monotonic(), 0
-    while time.monotonic() - began < 0.7 * seconds:
-        time.sleep(seconds / 12)
-        server.kill()
-        killed += 1
-        server.start()
+    words = ("--clients", 8, "--requests", requests, "--seconds", 3600, "--retry")
+    asking, killed = clients(server, cases, *words), 0
+    while asking.poll() is None:
+        if killed < KILLS and server.answered >= requests // (KILLS + 1):
+            server.kill()
+            server.start()
+            killed += 1
+        time.sleep(0.02)
     counted = answers(asking)
     server.kill()
     return {"adapter": adapter, "kills": killed, "tracebacks": _tracebacks(server), **counted}
@@ -280,7 +234,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     options, started = parser.parse_args(), os.getloadavg()
     ways: dict[str, tuple[Callable[..., dict[str, Any]], Any]] = {
-        "speed": (speed, options.seconds), "kills": (kills, options.seconds),
+        "speed": (speed, options.seconds), "kills": (kills, options.requests),
         "malformed": (malformed, options.requests), "memory": (memory, options.requests),
     }  # fmt: skip
     way, size = ways[options.what]
