@@ -57,7 +57,12 @@ class Asker(FastHttpUser):
                 self.counts["refused"] += 1
                 response.failure(response.text[:200])
                 return True
-            answer = response.json()
+            try:
+                answer = response.json()
+            except ValueError:  # the server died after the head of its answer
+                self.counts["died"] += 1
+                response.failure("cut off")
+                return not self.retry
             window = (answer.get("sensor2llm") or answer)["windows"][0]
             right = window["label"] == case["label"]
             right = right and abs(window["probability"] - case["probability"]) < CLOSE
