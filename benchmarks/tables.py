@@ -20,6 +20,7 @@ import yaml
 from benchmarks.chosen import CHOSEN
 from benchmarks.comparison_table import comparison
 from benchmarks.result_tables import RESULT_TABLES
+from benchmarks.serving_table import serving
 from benchmarks.speed_tables import SPEED_TABLES, spread
 from benchmarks.study_tables import STUDY_TABLES
 from sensor2llm.evaluation.cards.adapter import repeats_text
@@ -161,6 +162,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "repeated": repeated,
     "encoders": encoders,
     "comparison": comparison,
+    "serving": serving,
     **SPEED_TABLES,
     **STUDY_TABLES,
     **RESULT_TABLES,

@@ -18,7 +18,10 @@ _notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
 
 class _NoteHandler(logging.Handler):
-    """Give a line to the request in whose context it was written; listen while there is a block."""
+    """Give a line to the request in whose context it was written; listen while there is a block.
+
+    To begin and to end to listen makes logging forget what it remembers of every logger.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -50,6 +53,8 @@ class _NoteHandler(logging.Handler):
 
 
 _HANDLER = _NoteHandler()
+listening = _HANDLER.listening
+"""Keep listening between the blocks of `noted`, which are then cheap."""
 
 
 def is_for_the_log(record: logging.LogRecord) -> bool:

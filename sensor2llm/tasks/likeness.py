@@ -12,7 +12,7 @@ weaker: a phone that lies still looks like another one that does.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -87,7 +87,7 @@ class _Recording:
     scores: array = field(default_factory=lambda: array("f"))
     sensors: Counter[tuple[str, ...]] = field(default_factory=Counter)
     first: list[Window] = field(default_factory=list)
-    """Its windows, as long as they are few."""
+    """Its windows, as long as they are few; no evidence yet."""
 
 
 class RecordingJudge:
@@ -122,9 +122,10 @@ class RecordingJudge:
             groups.setdefault(key, []).append(window)
         for key, some in groups.items():
             own = self._recordings[key]
-            own.evidence.add(some)
-            few = len(own.scores) < FEWEST_WINDOWS
-            own.first = [*own.first, *some] if few else []
+            own.first += some
+            if len(own.scores) >= FEWEST_WINDOWS:
+                own.evidence.add(own.first)
+                own.first = []
 
     def verdict(self) -> LikenessVerdict:
         """Judge what went by."""
@@ -189,8 +190,16 @@ def _reasons(flagged: list[RecordingVerdict]) -> str:
     return "; ".join(texts)
 
 
-def judge_window(profile: TrainingProfile | None, window: Window) -> str:
-    """Say what of a single window is unlike training; '' for nothing."""
+def judge_windows(profile: TrainingProfile | None, windows: Sequence[Window]) -> list[str]:
+    """Say what of each window by itself is unlike training; '' for nothing."""
+    if profile is None:
+        return [""] * len(windows)
+    scores = profile.scores(windows).tolist()
+    pairs = zip(windows, scores, strict=True)
+    return ["" if score <= 0 else _judge_window(profile, window) for window, score in pairs]
+
+
+def _judge_window(profile: TrainingProfile, window: Window) -> str:
     judge = RecordingJudge(profile)
     for _ in judge.watch([window]):
         pass

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sensor2llm.tasks.likeness import RecordingJudge, judge_window
+from sensor2llm.tasks.likeness import RecordingJudge, judge_windows
 from tests.signals.likeness.profiles import fresh, toy_profile, turned
 
 
@@ -56,8 +56,14 @@ def test_a_single_recording_is_called_by_the_files_name():
 
 def test_what_is_alike_is_not_said():
     assert judged(recording(fresh(1, 30), "a")).lines("walk.csv") == []
-    assert judge_window(toy_profile(), fresh(1, 1)[0]) == ""
-    assert judge_window(toy_profile(), turned(fresh(1, 1))[0]).startswith("the window: 1 of 1")
+
+
+def test_windows_judged_each_by_itself_say_what_their_own_judge_does():
+    windows, profile = [*fresh(1, 3), *turned(fresh(1, 3))], toy_profile()
+    lines = judge_windows(profile, windows)
+    assert lines == ["; ".join(judged([window]).lines("the window")) for window in windows]
+    assert [line[:18] for line in lines] == ["", "", "", *["the window: 1 of 1"] * 3]
+    assert judge_windows(None, windows) == [""] * 6
 
 
 @pytest.mark.parametrize("count", [5, 30])

@@ -35,6 +35,7 @@ from sensor2llm.serving.http.labelling import (
 from sensor2llm.serving.http.messages import ChatRequest
 from sensor2llm.serving.http.metrics import CONTENT_TYPE, ServerMetrics
 from sensor2llm.serving.http.uploads import read_upload
+from sensor2llm.serving.notes import listening
 from sensor2llm.serving.served_models import ServedModel, choose_model, describe_adapter
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -50,7 +51,8 @@ def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastA
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        with listening():
+            yield
         thread.close()
 
     # Its pages about itself would load scripts from elsewhere.

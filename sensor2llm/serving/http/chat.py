@@ -10,13 +10,20 @@ from typing import Any
 from sensor2llm.serving.http.api_error import ApiError, as_api_error
 from sensor2llm.serving.http.host import ModelHost
 from sensor2llm.serving.http.messages import ChatRequest, ParsedChat, PastQuestion, parse_chat
-from sensor2llm.serving.http.sensor_part import RecordingWindows, SensorPart, read_part
+from sensor2llm.serving.http.sensor_part import (
+    RecordingWindows,
+    SensorPart,
+    read_part,
+    read_ready,
+)
 from sensor2llm.tasks.dialogue.answer import Answer
 from sensor2llm.tasks.dialogue.answerer import HeardWindow
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
 
 USUAL_TOKENS = 96
 """Tokens of an answer where a request does not say; as in `chat`."""
+SHORT = 512
+"""Characters of a question up to which others do not notice while it is read."""
 
 
 class ChatAnswer:
@@ -47,9 +54,14 @@ class ChatAnswer:
         """
         parsed = parse_chat(self.request.messages)
         dialogue = self._dialogue = await self._begin(parsed)
-        async for some in self.host.queue.stream(self._answer(dialogue, parsed.question)):
-            if some:
-                yield "".join(some)
+        pieces = self._answer(dialogue, parsed.question)
+        if len(parsed.question) <= SHORT and not dialogue.needs_llm(parsed.question):
+            # What was scored with the window has no need to wait for the next batch.
+            yield "".join(pieces)
+        else:
+            async for some in self.host.queue.stream(pieces):
+                if some:
+                    yield "".join(some)
         self.host.count_tokens(self.usage["completion_tokens"])
 
     def _answer(self, dialogue: Dialogue, question: str) -> Iterator[str]:
@@ -72,7 +84,9 @@ class ChatAnswer:
             )
         spec, shelf = self.host.served.spec, self.host.shelf
         for part in parts:
-            read = await asyncio.to_thread(read_part, part, spec, shelf, self._most_windows)
+            read = read_ready(part, spec)
+            if read is None:
+                read = await asyncio.to_thread(read_part, part, spec, shelf, self._most_windows)
             self._parts.append(read)
         windows = [window for read in self._parts for window in read.windows]
         heard = await self.host.queue.hear(windows)

@@ -16,7 +16,12 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.api_error import ApiError, JSONBody
 from sensor2llm.serving.http.files import FileShelf
 from sensor2llm.serving.http.host import ModelHost
-from sensor2llm.serving.http.sensor_part import RecordingWindows, SensorData, read_recording
+from sensor2llm.serving.http.sensor_part import (
+    RecordingWindows,
+    SensorData,
+    read_ready,
+    read_recording,
+)
 from sensor2llm.serving.http.uploads import read_upload
 
 KINDS = {
@@ -84,7 +89,9 @@ async def label_recording(
     if not host.served.answerer.labels:
         raise ConfigError("this adapter says no labels; take another")
     spec = host.served.spec
-    read = await asyncio.to_thread(read_recording, wanted, spec, shelf, most, wanted.overlap)
+    read = None if wanted.overlap else read_ready(wanted, spec)
+    if read is None:
+        read = await asyncio.to_thread(read_recording, wanted, spec, shelf, most, wanted.overlap)
     heard = await host.queue.hear(read.windows)
     labels = LabelRows(host.served.model)
     deque(labels.judge.watch(read.windows), maxlen=0)

@@ -13,7 +13,7 @@ import base64
 import binascii
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple
@@ -35,6 +35,8 @@ from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.views.converted import unit_factor
 from sensor2llm.signals.window import Window
 
+MOST_READY = 1 << 14
+"""Numbers of a request up to which others do not notice while they are read."""
 Cell = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
@@ -86,6 +88,34 @@ def read_part(part: SensorPart, spec: SignalSpec, shelf: FileShelf, most: int) -
     return RecordingWindows(some[-1:], name, ledger, notes)
 
 
+def read_ready(data: SensorData, spec: SignalSpec) -> RecordingWindows | None:
+    """Give the window that some numbers are already; None where they have to be looked at.
+
+    Most requests are one window, and cutting it anew takes longer than to hear it.
+    """
+    size = _size(data)
+    if not 0 < size <= MOST_READY or data.columns or getattr(data, "number", 1) > 1:
+        return None
+    ledger = Ledger()
+    with noted() as notes, suppress(UserError):
+        measured = _in_units(spec, data.units)
+        if window := _ready_window(_table(data), measured, data.rate_hz):
+            cut = _converted(data_windows([window], measured, ledger=ledger), measured, spec)
+            return RecordingWindows(list(cut.windows), cut.name, ledger, notes)
+    return None
+
+
+def _size(data: SensorData) -> int:
+    """Count a request's numbers; none where it is not one of columns, rows and base64."""
+    if (data.values is None) == (data.data is None) or data.file_id is not None:
+        return 0
+    if data.data is not None:
+        return len(data.data) // 5
+    assert data.values is not None
+    series = data.values.values() if isinstance(data.values, dict) else data.values
+    return len(series) * max(map(len, series), default=0)
+
+
 def read_recording(
     data: SensorData, spec: SignalSpec, shelf: FileShelf, most: int, overlap: float = 0.0
 ) -> RecordingWindows:
@@ -119,12 +149,7 @@ def _windows(
         raise ConfigError("a recording needs one of values, data and file_id, and only one")
     if data.file_id is None:
         table = _table(data)
-        ready = None if overlap or data.columns else _ready_window(table, measured, data.rate_hz)
-        if ready is None:
-            cut = data_windows(table, measured, **options)
-        else:
-            cut = data_windows([ready], measured, ledger=ledger)
-        yield _converted(cut, measured, spec)
+        yield _converted(data_windows(table, measured, **options), measured, spec)
         return
     if data.channels is not None:
         raise ConfigError("a file names its channels itself; leave channels out, or say columns")
@@ -133,10 +158,7 @@ def _windows(
 
 
 def _ready_window(table: Any, spec: SignalSpec, rate_hz: float | None) -> Window | None:
-    """Give the window that some numbers are already; None where they have to be looked at.
-
-    Most requests are one window, and cutting it anew takes longer than to hear it.
-    """
+    """Give the window that a table is; None where it is none, or not of all that was measured."""
     pairs = [(m.name, channel) for m in spec.modalities for channel in m.channel_names]
     if isinstance(table, np.ndarray):
         if table.shape[1] != len(pairs):

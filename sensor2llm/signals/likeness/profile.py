@@ -11,6 +11,7 @@ A recording's score is the median of its windows'.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -66,7 +67,7 @@ class TrainingProfile:
         """Give what the windows are."""
         return self.statistics.spec
 
-    @property
+    @cached_property
     def all_names(self) -> list[Statistic]:
         """Name every statistic, in the order of the Gaussians."""
         return _all_names(self.statistics)

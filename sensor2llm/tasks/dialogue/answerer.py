@@ -40,7 +40,7 @@ from sensor2llm.tasks.dialogue.fact_questions import (
 )
 from sensor2llm.tasks.dialogue.intent import Intent, Router
 from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
-from sensor2llm.tasks.likeness import judge_window
+from sensor2llm.tasks.likeness import judge_windows
 from sensor2llm.tasks.question_answering import Facts
 
 NOT_TRAINED = "This adapter was not trained to answer that."
@@ -134,14 +134,14 @@ class Answerer:
         for window in plain:
             spec.check(spec.without_gaps(window))
         predictions = classify(self.model, plain) if self.labels else [None] * len(plain)
-        return [self._heard(*pair) for pair in zip(plain, predictions, strict=True)]
+        unlike = judge_windows(self.model.adapter.trust.profile, plain)
+        return [self._heard(*row) for row in zip(plain, predictions, unlike, strict=True)]
 
-    def _heard(self, window: Window, prediction: Prediction | None) -> HeardWindow:
+    def _heard(self, window: Window, prediction: Prediction | None, unlike: str) -> HeardWindow:
         trust = self.model.adapter.trust
         labels: list[str] = []
         if prediction is not None and trust.calibration is not None:
             labels = trust.calibration.label_set(prediction.probabilities)
-        unlike = judge_window(trust.profile, window)
         return HeardWindow(window, prediction, self.model, tuple(labels), unlike)
 
     def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:

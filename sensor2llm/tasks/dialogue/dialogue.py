@@ -10,6 +10,8 @@ marked as such; it remembers what it was asked before, and knows nothing of the 
 """
 
 from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 from sensor2llm.llm.chat import check_plain
 from sensor2llm.model.model import SensorLanguageModel
@@ -45,9 +47,18 @@ class Dialogue(Transcript):
         self.model, self.answerer = model, answerer or Answerer(model)
         self.heard: list[HeardWindow] = []
         self.turns: list[Turn] = []
-        self._plain = Conversation(
-            model, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, plain=True
-        )
+        self._options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "seed": seed}
+        self._options["temperature"] = temperature
+
+    @cached_property
+    def _plain(self) -> Conversation:
+        """Give the plain LLM's side, which most conversations about windows never need."""
+        return Conversation(self.model, **self._options, plain=True)
+
+    def needs_llm(self, question: str) -> bool:
+        """Say whether a language model has a part in the answer, so that it takes a while."""
+        kinds = {intent.kind for intent in self.answerer.route(question, self.heard)}
+        return not kinds <= {"label", "yes_no", "unanswerable"}
 
     def attach(
         self, window: Window, name: str = "window", *, spec: SignalSpec | None = None

@@ -11,7 +11,7 @@ the labels that are named, the fact, what yes stands for.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal, cast
 
 from sensor2llm.tasks.dialogue import vocabulary as words
@@ -33,6 +33,8 @@ frequency intensity gravity vertical missing second faster slower stronger postu
 vigorous moderate doing irregular
 """
 VOCABULARY = frozenset(_MENDED.split())
+MOST_ROUTES = 256
+"""Questions of which it is remembered what they want: many windows are asked the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ class Router:
         self._unknowable = re.compile(rf"\b(?:{'|'.join(map(re.escape, names)) or '(?!)'})\b")
         self._words = VOCABULARY | self.names.vocabulary
         self._unknowable_topics = tuple(unknowable)
+        self._cached_route = lru_cache(MOST_ROUTES)(self._route)
 
     @cached_property
     def _kinds(self) -> WordingKinds:
@@ -103,6 +106,9 @@ class Router:
             question: as typed.
             windows: how many are attached; with two or more, comparisons are of the last two.
         """
+        return self._cached_route(question, windows)
+
+    def _route(self, question: str, windows: int) -> tuple[Intent, ...]:
         intents: list[Intent] = []
         for part in split_parts(question):
             intent = self._part(part, windows)

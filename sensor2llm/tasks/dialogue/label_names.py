@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 from sensor2llm.tasks.dialogue.vocabulary import LABEL_GROUPS
 
@@ -99,6 +99,7 @@ class LabelNames:
         return found
 
 
+@cache
 def _stemmed_pattern(name: str) -> str:
     words = re.findall(r"[a-z0-9]+", name.casefold())
     return r"\b" + r" ".join(_stem(word) + r"\w*" for word in words) + r"\b" if words else r"(?!)"
