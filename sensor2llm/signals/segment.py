@@ -109,12 +109,17 @@ def segment(
         max_nan_share=max_nan_share,
         max_gap_s=max_gap_s,
     )
-    tracks = {m.name: _conform(recording.tracks[m.name], m, rules)
+    tracks = {m.name: conform_track(recording.tracks[m.name], m, max_gap_s)
               for m in spec.modalities if m.name in recording.tracks}  # fmt: skip
     return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit)
 
 
-def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
+def conform_track(track: Track, modality: Modality, max_gap_s: float = MAX_GAP_S) -> Track:
+    """Give a track at a modality's rate, its short pauses filled.
+
+    Raises:
+        SpecError: If its channels, units or axis do not fit.
+    """
     source = track.modality
     # A track has any length, and is brought to the spec's rate: only the rest must fit.
     modality.check_compatible(replace(source, steps=modality.steps, rate_hz=modality.rate_hz)
@@ -122,7 +127,7 @@ def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
     if modality.axis != "time":
         return replace(track, modality=modality)
     rate_hz, new_rate_hz = float(source.rate_hz or 1.0), float(modality.rate_hz or 1.0)
-    values = fill_short_gaps(track.values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+    values = fill_short_gaps(track.values, math.floor(max_gap_s * rate_hz + 1e-9))
     values = resample(values, rate_hz, new_rate_hz)
     return replace(track, modality=modality, values=values)
 
@@ -171,11 +176,30 @@ def _window(
         return UNLABELLED
     if label in rules.exclude:
         return excluded(label)
-    signals, mended, most = {}, False, f"{rules.max_nan_share:.0%}"
+    signals = cut_signals(tracks, start_s, stop_s, ledger, rules.max_nan_share, rules.max_gap_s)
+    if isinstance(signals, str):
+        return signals
+    return Window(signals, recording.subject, label, start_s, recording.name or None)
+
+
+def cut_signals(
+    tracks: Mapping[str, Track],
+    start_s: float,
+    stop_s: float,
+    ledger: Ledger,
+    max_nan_share: float = 0.05,
+    max_gap_s: float = MAX_GAP_S,
+) -> dict[str, np.ndarray] | str:
+    """Cut one window of tracks at their spec's rates, by the rule for missing values above.
+
+    Returns:
+        Values by modality, without those that are missing; where all are, the reason in words.
+    """
+    signals, mended, most = {}, False, f"{max_nan_share:.0%}"
     for name, track in tracks.items():
-        values = _slice_of(track, start_s, stop_s, rules)
+        values = _slice_of(track, start_s, stop_s, max_gap_s)
         share = np.isnan(values).mean(axis=1).max()
-        if share <= rules.max_nan_share:
+        if share <= max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
     if not signals:
@@ -183,7 +207,7 @@ def _window(
     for name in tracks:
         ledger.change("windows", name not in signals, f"without {name}, more than {most} missing")
     ledger.change("windows", mended, f"with up to {most} missing filled in")
-    return Window(signals, recording.subject, label, start_s, recording.name or None)
+    return signals
 
 
 def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
@@ -198,12 +222,12 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
     return max(timed.values(), default=0.0)
 
 
-def _slice_of(track: Track, start_s: float, stop_s: float, rules: _Rules) -> np.ndarray:
+def _slice_of(track: Track, start_s: float, stop_s: float, max_gap_s: float) -> np.ndarray:
     modality = track.modality
     if modality.axis == "time":
         rate_hz = float(modality.rate_hz or 1.0)
         values = _slice(track.values, round((start_s - track.start_s) * rate_hz), modality.steps)
-        return fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+        return fill_short_gaps(values, math.floor(max_gap_s * rate_hz + 1e-9))
     if modality.axis == "event":
         stop = int(np.searchsorted(track.times_s, stop_s + 1e-9, side="right"))
         return _slice(track.values, stop - modality.steps, modality.steps)

@@ -54,7 +54,7 @@ def pieces(
     if kinds["time"]:
         slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
         step_s = min(1.0 / float(t.modality.rate_hz or 1.0) for t in kinds["time"])
-        for start_s, stop_s in _measured_spans(kinds["time"], max_gap_s):
+        for start_s, stop_s in measured_spans(kinds["time"], max_gap_s):
             longest_s = stop_s - start_s - length_s + slack_s
             extents = _timed_extents(start_s, longest_s, length_s, step_s, overlap, size)
             yield Piece(start_s - slack_s, stop_s - _EDGE_S, extents, REST)
@@ -104,7 +104,8 @@ def _event_extents(track: Track, overlap: float, size: int) -> Iterator[Extent]:
         yield Extent(start_s, stop_s, float(times[first]), math.nextafter(stop_s, math.inf))
 
 
-def _measured_spans(tracks: list[Track], max_gap_s: float) -> list[Span]:
+def measured_spans(tracks: Iterable[Track], max_gap_s: float) -> list[Span]:
+    """Give from when to when any of some tracks was measured, without a pause above `max_gap_s`."""
     spans: list[Span] = []
     for span in sorted(span for track in tracks for span in _track_spans(track)):
         if spans and span[0] <= spans[-1][1] + max_gap_s + 1e-9:

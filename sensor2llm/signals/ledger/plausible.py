@@ -19,7 +19,7 @@ LIMITS = {
 # Intervals between beats or breaths, in seconds.
 _SHORTEST_INTERVAL_S, _LONGEST_INTERVAL_S = 1e-3, 600.0
 # More of a channel than this is no slip of the sensor but another unit.
-_MOST_SHARE = 0.05
+MOST_SHARE = 0.05
 # What programs write for a missing value.
 MARKERS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, -32768.0)
 # A marker lies this many times further off than all other values, or below where none is negative.
@@ -66,10 +66,10 @@ def _possible_values(
 ) -> np.ndarray:
     beyond = np.zeros(values.shape, dtype=bool)
     for i, (channel, column) in enumerate(zip(modality.channels, columns, strict=True)):
-        low, high = _limits(canonical_unit(channel.unit), modality, i)
+        low, high = limits_of(canonical_unit(channel.unit), modality, i)
         beyond[i] = (values[i] < low) | (values[i] > high)
         share = beyond[i].sum() / max(1, np.isfinite(values[i]).sum())
-        if share > _MOST_SHARE:
+        if share > MOST_SHARE:
             raise SpecError(
                 f"'{modality.name}' is said to be in {channel.unit}, but {share:.0%} of the values "
                 f"of {column!r} are not within {low:g} to {high:g} {channel.unit}; is it another "
@@ -83,7 +83,8 @@ def _possible_values(
     return np.where(beyond, np.nan, values)
 
 
-def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
+def limits_of(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
+    """Give the least and the greatest value that a channel in a unit can have."""
     if modality.axis == "event" and channel == 0 and unit in ("s", "ms"):
         scale = 1.0 if unit == "s" else 1000.0
         return _SHORTEST_INTERVAL_S * scale, _LONGEST_INTERVAL_S * scale
