@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 FILTER_STEPS = 10
 """Steps of the slower rate that the filter of `resample` reaches to either side."""
 MOST_FACTOR = 1000
+SHOWN_S = 8.0
+"""Seconds of signal that are shown, or a window where that is longer."""
 _MANY = 100_000
 _FEWEST = 8
 _SAME_S = 1e-6
@@ -48,7 +50,7 @@ class ModalityBuffer:
     def restart(self) -> None:
         """Forget all samples."""
         self._times = np.zeros(0)
-        self._values = np.zeros((len(self._low), 0))
+        self._values = self._newest = np.zeros((len(self._low), 0))
         self._from_s = -np.inf
         self.mark_s = -np.inf
         """The time up to which nothing more comes, measured or not."""
@@ -57,6 +59,11 @@ class ModalityBuffer:
 
     def __len__(self) -> int:
         return len(self._times)
+
+    @property
+    def newest(self) -> np.ndarray:
+        """Give the newest values as they came, to be shown: (channel, step)."""
+        return self._newest
 
     def add(self, times_s: np.ndarray, values: np.ndarray) -> None:
         """Add samples: values of shape (channel, sample), NaN for none.
@@ -75,6 +82,8 @@ class ModalityBuffer:
                 beyond.any(0).sum()
             )
             values = np.where(beyond, np.nan, values)
+        shown = max(self.modality.steps, round(SHOWN_S * (self.modality.rate_hz or 0.0)))
+        self._newest = np.concatenate([self._newest, values], axis=1)[:, -shown:]
         wanted = np.isfinite(values).any(0) | self.keep_empty
         late = wanted & (times_s < self._from_s)
         if late.any():
@@ -139,10 +148,10 @@ class ModalityBuffer:
         """Give the newest values: (channel, at most so many)."""
         return self._values[:, -samples:]
 
-    def observe_rate(self, times_s: np.ndarray) -> float:
+    def observe_rate(self) -> float:
         """Give the samples' rate: the spec's where it is about that, else as they come."""
         rate_hz = float(self.modality.rate_hz or 1.0)
-        if self.rate_hz is None and len(times_s) >= _FEWEST:
+        if self.rate_hz is None and len(times_s := self.times(final=False)) >= _FEWEST:
             seen = observed_rate_hz(times_s)
             self.rate_hz = rate_hz if abs(seen / rate_hz - 1) <= TOLERANCE else seen
             if self.rate_hz != rate_hz:
@@ -175,14 +184,16 @@ class ModalityBuffer:
         values = self._values[:, : len(times)]
         if self.modality.axis != "time":
             return Track(self.modality, values, float(times[0]), times)
-        rate_hz = self.observe_rate(times)
+        rate_hz = self.observe_rate()
         start_s = origin_s + self._start_step(from_s - self.reach_s - origin_s, rate_hz) / rate_hz
         steps = round((times[-1] - start_s) * rate_hz) + 1
         if steps < 1:
             return None
         gap_s = max(self.entry.max_gap_s, 3 / rate_hz)
         offsets = times - start_s
-        regular = resample_irregular(offsets, values, rate_hz, 0.0, steps, max_gap_s=gap_s)
+        regular = resample_irregular(
+            offsets, values, rate_hz, 0.0, steps, max_gap_s=gap_s, step_s=1 / rate_hz
+        )
         source = Modality(name=self.modality.name, channels=self.modality.channels,
                           steps=self.modality.steps, rate_hz=rate_hz)  # fmt: skip
         return conform_track(Track(source, regular, start_s), self.modality)

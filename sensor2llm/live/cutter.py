@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sensor2llm.errors import SpecError
 from sensor2llm.live.buffer import ModalityBuffer
 from sensor2llm.live.extents import EventExtents, Extents, RowExtents, TimedExtents
 from sensor2llm.signals.ledger.ledger import Ledger
@@ -40,6 +41,8 @@ class LiveCutter:
         spec: the windows'; its other modalities are missing.
         step_s: seconds from one window's start to the next one's; None lays them side by side.
         subject: whose windows they are.
+        ledger: counts windows.
+        losses: counts samples that are left out, by reason.
     """
 
     def __init__(
@@ -48,9 +51,12 @@ class LiveCutter:
         spec: SignalSpec,
         step_s: float | None = None,
         subject: str = "unknown",
+        ledger: Ledger | None = None,
+        losses: Counter[str] | None = None,
     ) -> None:
         self.spec, self.subject = spec, subject
-        self.ledger, self.losses = Ledger(), Counter[str]()
+        self.ledger = Ledger() if ledger is None else ledger
+        self.losses = Counter[str]() if losses is None else losses
         self.restarts = 0
         axes = [entry.modality.axis for entry in entries]
         every = "time" not in axes and axes.count("event") == 1
@@ -112,7 +118,21 @@ class LiveCutter:
             if isinstance(signals, str):
                 self.ledger.drop("windows", 1, signals)
                 continue
-            for name, values in signals.items():
-                self.buffers[name].check(values)
+            if not (signals := self._checked(signals)):
+                self.ledger.drop("windows", 1, "in another unit")
+                continue
             self.ledger.keep("windows")
             yield CutWindow(Window(signals, self.subject, None, start_s), stop_s)
+
+    def _checked(self, signals: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Refuse a first window in another unit; later on, a sensor that comes so is missing."""
+        fitting = {}
+        for name, values in signals.items():
+            try:
+                self.buffers[name].check(values)
+                fitting[name] = values
+            except SpecError:
+                if not self.ledger["windows"].kept:
+                    raise
+                self.losses[f"windows without {name}, which came in another unit"] += 1
+        return fitting

@@ -94,7 +94,12 @@ class TimedExtents:
         return self._origin_s is not None
 
     def _is_awake(self) -> bool:
+        """Say whether the next window may be whole; a first one says how fast samples come."""
         end_s = max(self._wake_s, self._next_s + self._length_s)
+        if not self._is_whole(end_s):
+            return False
+        for buffer in self._timed:
+            buffer.observe_rate()
         return self._is_whole(end_s)
 
     def _is_whole(self, end_s: float) -> bool:

@@ -5,7 +5,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from sensor2llm.errors import ConfigError
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.window import Window
 
 
@@ -26,6 +28,12 @@ class WindowFeed(Protocol):
     name: str
     ledger: Ledger
     """What became of windows, and why some are none."""
+    losses: Mapping[str, int]
+    """What else was left out, by reason."""
+    step_s: float | None
+    """Seconds from one window's start to the next one's; None where they are not laid by time."""
+    heard_s: float
+    """When something came, by `time.monotonic`."""
 
     def poll(self, wait_s: float) -> list[DueWindow] | None:
         """Give the windows that became whole, after at most `wait_s` seconds; None at the end."""
@@ -35,3 +43,24 @@ class WindowFeed(Protocol):
 
     def close(self) -> None:
         """Let go of where they come from."""
+
+
+def is_other_recording(before: Window | None, window: Window) -> bool:
+    """Say whether a window is not of the recording of the one before it."""
+    return (
+        before is None
+        or (before.subject, before.recording) != (window.subject, window.recording)
+        or window.start_s < before.start_s
+    )
+
+
+def check_step(step_s: float | None, spec: SignalSpec) -> None:
+    """Refuse a step that cannot be.
+
+    Raises:
+        ConfigError: it is not above 0, or longer than a window.
+    """
+    longest_s = max(spec.lengths_s, default=float("inf"))
+    if step_s is not None and not 0 < step_s <= longest_s:
+        most = f" and at most a window's {longest_s:g} s" if spec.lengths_s else ""
+        raise ConfigError(f"step-s must be above 0{most}, got {step_s:g}")

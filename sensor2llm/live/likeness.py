@@ -3,7 +3,7 @@
 from collections import deque
 from typing import NamedTuple
 
-from sensor2llm.live.playback import is_other_recording
+from sensor2llm.live.feed import is_other_recording
 from sensor2llm.signals.likeness.profile import FEWEST_WINDOWS, TrainingProfile
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.likeness import RecordingJudge

@@ -14,13 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sensor2llm.errors import ConfigError
-from sensor2llm.live.feed import DueWindow, WindowFeed
-from sensor2llm.live.likeness import SlidingJudge, Unlike
-from sensor2llm.live.playback import is_other_recording
-from sensor2llm.live.totals import ListenTotals
 from sensor2llm.archive.bouts import clock_text
 from sensor2llm.archive.labelling import LabelRows, label_windows
+from sensor2llm.live.feed import DueWindow, WindowFeed, is_other_recording
+from sensor2llm.live.likeness import SlidingJudge, Unlike
+from sensor2llm.live.totals import ListenTotals
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.likeness import LikenessVerdict
@@ -90,9 +88,7 @@ class Listener:
         spec, lengths = model.adapter.spec, model.adapter.spec.lengths_s
         self._judge = SlidingJudge(self._labels.judge.profile, max(lengths, default=0.0))
         self.totals = ListenTotals(lengths[0] if len(lengths) == 1 else 0.0)
-        self._grid_s = max((1 / m.rate_hz for m in spec.modalities if m.rate_hz), default=0.0)
         self._last: Window | None = None
-        self._step_s: float | None = None
         self._missing: tuple[str, ...] = ()
         self._unlike = Unlike()
         self.stopped = False
@@ -115,7 +111,7 @@ class Listener:
                 yield due.window
             view.tick()
         self.totals.close()
-        self.totals.losses = {**self.feed.losses, **getattr(self.feed, "losses_of_lines", {})}
+        self.totals.losses = dict(self.feed.losses)
 
     def _is_over(self) -> bool:
         return self.stopped or (self._end_s is not None and self._clock() >= self._end_s)
@@ -142,21 +138,15 @@ class Listener:
     def _note_gap(self, window: Window) -> None:
         """Count time in which no window was whole."""
         last, self._last = self._last, window
-        if last is None or not self._grid_s:
+        usual_s, at = self.feed.step_s, clock_text(window.start_s)
+        if last is None:
             return
-        at = clock_text(window.start_s)
         if is_other_recording(last, window):
-            self.totals.gaps += 1
             logger.info("another recording begins at %s", at)
-            return
-        step_s = window.start_s - last.start_s
-        usual_s = step_s if self._step_s is None else self._step_s
-        if step_s - usual_s > max(self._grid_s / 2, _SAME_S):
+        elif usual_s is not None and (more_s := window.start_s - last.start_s - usual_s) > _SAME_S:
             self.totals.gaps += 1
-            self.totals.gap_s += step_s - usual_s
-            logger.info("a gap: %.2f s without a window before %s", step_s - usual_s, at)
-        else:
-            self._step_s = step_s
+            self.totals.gap_s += more_s
+            logger.info("a gap: %.2f s without a window before %s", more_s, at)
 
     def _tell(self, window: Window, missing: tuple[str, ...], unlike: Unlike) -> None:
         """Say what changed: sensors that went or came back, and what is unlike training."""

@@ -8,19 +8,23 @@ from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 
-from sensor2llm.archive.labelling import check_risk, no_window
-from sensor2llm.errors import ConfigError
-from sensor2llm.live.feed import WindowFeed
+from sensor2llm.archive.labelling import check_risk, label_windows, no_window
+from sensor2llm.errors import ConfigError, UserError
 from sensor2llm.live.listener import Listener, LiveView
-from sensor2llm.live.sources import open_feed
+from sensor2llm.live.sources.opening import open_feed
 from sensor2llm.live.view import JsonView, LineView, TerminalView
+from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.window import Window
 from sensor2llm.tasks.loading import load_model
 
 logger = logging.getLogger(__name__)
@@ -38,6 +42,7 @@ def listen(options: Namespace) -> None:
     model = load_model(options.adapter, options.llm, llm_accept=options.llm_accept)
     spec = model.adapter.spec
     data_map = parse_map(options.map, spec)
+    _warm_up(model)
     words = {"step_s": options.step_s, "subject": options.subject}
     with closing(open_feed(options.source, spec, data_map, **words)) as feed:
         limits = {"abstain": options.abstain, "stop_after_s": options.stop_after}
@@ -45,8 +50,16 @@ def listen(options: Namespace) -> None:
         with _stopping(listener), ExitStack() as stack:
             title = f"{options.adapter} · {feed.name}"
             windows = listener.windows(_view(listener, title, options.json, stack))
-            _take(windows, feed, options.record, listener)
+            _take(windows, options.record, listener)
         _finish(listener, as_json=options.json)
+
+
+def _warm_up(model: SensorLanguageModel) -> None:
+    """Answer a made-up window: the first answer takes longest, and no real one should wait."""
+    signals = {m.name: np.stack([np.full(m.steps, np.clip(0.0, *channel.bounds))
+                                 for channel in m.channels])
+               for m in model.adapter.spec.modalities}  # fmt: skip
+    deque(label_windows(model, [Window(signals)], 1), maxlen=0)
 
 
 def _view(listener: Listener, title: str, as_json: bool, stack: ExitStack) -> LiveView:
@@ -59,25 +72,28 @@ def _view(listener: Listener, title: str, as_json: bool, stack: ExitStack) -> Li
     return TerminalView(listener, title, stack.enter_context(live))
 
 
-def _take(windows: Iterator[Any], feed: WindowFeed, record: Any, listener: Listener) -> None:
-    """Take all windows, into a store where one is wanted: it is there, whole, at the end."""
+def _take(windows: Iterator[Window], record: Path | None, listener: Listener) -> None:
+    """Take all windows, into a store where one is wanted: what came before an error is in it."""
     if record is None:
         deque(windows, maxlen=0)
         return
-    first = next(windows, None)
-    if first is None:
-        return
-    spec = listener.model.adapter.spec
-    source = f"listened to {feed.name}"
-    store = WindowStore.write(
-        record, spec, _chain(first, windows), source=source, ledger=feed.ledger
-    )
-    logger.info("%d windows -> %s", len(store), record)
+    errors: list[UserError | OSError] = []
+    coming = _until_error(windows, errors)
+    if (first := next(coming, None)) is not None:
+        feed, spec = listener.feed, listener.model.adapter.spec
+        every = chain([first], coming)
+        source = f"listened to {feed.name}"
+        store = WindowStore.write(record, spec, every, source=source, ledger=feed.ledger)
+        logger.info("%d windows -> %s", len(store), record)
+    if errors:
+        raise errors[0]
 
 
-def _chain(first: Any, windows: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from windows
+def _until_error(windows: Iterator[Window], errors: list[UserError | OSError]) -> Iterator[Window]:
+    try:
+        yield from windows
+    except (UserError, OSError) as error:
+        errors.append(error)
 
 
 def _finish(listener: Listener, *, as_json: bool) -> None:

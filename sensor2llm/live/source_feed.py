@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.errors import ConfigError, listed
+from sensor2llm.errors import UserError, listed
 from sensor2llm.live.clock import SampleClock
 from sensor2llm.live.cutter import LiveCutter
-from sensor2llm.live.feed import DueWindow
+from sensor2llm.live.feed import DueWindow, check_step
 from sensor2llm.live.pace import Pace
-from sensor2llm.live.source import LiveSource, Samples
+from sensor2llm.live.sources.source import LiveSource, Samples
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.mapping.data_map import SAME, DataMap
 from sensor2llm.signals.spec import SignalSpec
@@ -55,13 +55,14 @@ class SourceFeed:
         self._spec, self._map, self._step_s, self._subject = spec, data_map, step_s, subject
         check_step(step_s, spec)
         self._pace, self._ended, self._polled_s = Pace(), False, time.monotonic()
-        self.ledger, self.losses = Ledger(), Counter[str]()
+        self.heard_s = time.monotonic()
+        self.ledger, self._losses = Ledger(), Counter[str]()
         self._match()
 
     @property
-    def losses_of_lines(self) -> Mapping[str, int]:
-        """Give what the source itself had to leave out, by reason."""
-        return dict(getattr(self.source, "losses", {}))
+    def losses(self) -> Mapping[str, int]:
+        """Give what was left out, by reason: samples, and lines that were none."""
+        return dict(self._losses + Counter(getattr(self.source, "losses", {})))
 
     def _match(self) -> None:
         """Find the spec's modalities among the columns."""
@@ -75,9 +76,19 @@ class SourceFeed:
         read = {column for entry in entries for column in entry.columns}
         if others := [name for name in self._columns if name not in read]:
             logger.info("%s: %s are not read", self.name, listed(others))
-        self.cutter = LiveCutter(entries, self._spec, self._step_s, self._subject)
-        self.cutter.ledger, self.cutter.losses = self.ledger, self.losses
+        counts = (self.ledger, self._losses)
+        self.cutter = LiveCutter(entries, self._spec, self._step_s, self._subject, *counts)
         self._entries, self._clock = entries, None
+        timed = [e.modality for e in entries if e.modality.axis == "time"]
+        lengths = self._spec.subset(m.name for m in timed).lengths_s if timed else (None,)
+        self.step_s: float | None = self._step_s or lengths[0]
+
+    def _match_again(self) -> None:
+        """Take up columns that came later; those that do not fit are left."""
+        try:
+            self._match()
+        except UserError as error:
+            logger.warning("new columns are not read: %s", error)
 
     def _scaled(self, entry: TableModality) -> TableModality:
         """Convert units that the source names."""
@@ -105,7 +116,7 @@ class SourceFeed:
             last = [DueWindow(self._map.turn(w), now_s, now_s) for w, _ in self.cutter.finish()]
         if samples is not None:
             if tuple(self.source.columns) != self._columns:
-                self._match()
+                self._match_again()
             last += self._windows(samples, now_s, idle)
         self._polled_s = time.monotonic()
         return last
@@ -113,6 +124,7 @@ class SourceFeed:
     def _windows(self, samples: Samples, now_s: float, idle: bool) -> Iterator[DueWindow]:
         if not len(samples):
             return
+        self.heard_s = now_s
         times_s, restarts = self._times_s(samples, now_s), self.cutter.restarts
         cut = list(self.cutter.feed(times_s, samples.values))
         if self.cutter.restarts != restarts:
@@ -133,20 +145,8 @@ class SourceFeed:
     def recent(self) -> Mapping[str, np.ndarray]:
         """Give the newest values of each modality that is there: (channel, step)."""
         return {name: values for name, buffer in self.cutter.buffers.items()
-                if (values := buffer.recent(2 * buffer.modality.steps)).size}  # fmt: skip
+                if (values := buffer.newest).size}  # fmt: skip
 
     def close(self) -> None:
         """Let go of the source."""
         self.source.close()
-
-
-def check_step(step_s: float | None, spec: SignalSpec) -> None:
-    """Refuse a step that cannot be.
-
-    Raises:
-        ConfigError: it is not above 0, or longer than a window.
-    """
-    longest_s = max(spec.lengths_s, default=float("inf"))
-    if step_s is not None and not 0 < step_s <= longest_s:
-        most = f" and at most a window's {longest_s:g} s" if spec.lengths_s else ""
-        raise ConfigError(f"step-s must be above 0{most}, got {step_s:g}")

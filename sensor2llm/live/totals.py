@@ -10,7 +10,7 @@ from typing import Any
 
 from sensor2llm.archive.bouts import day_text
 from sensor2llm.archive.labelling import summary_line
-from sensor2llm.live.playback import is_other_recording
+from sensor2llm.live.feed import is_other_recording
 from sensor2llm.signals.window import Window
 
 

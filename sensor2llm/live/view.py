@@ -6,14 +6,14 @@ from collections import deque
 from typing import TextIO
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from sensor2llm.archive.bouts import clock_text
-from sensor2llm.live.listener import LiveAnswer, Listener
+from sensor2llm.live.listener import Listener, LiveAnswer
 from sensor2llm.plots.braille import braille
 from sensor2llm.signals.modality import Modality
 from sensor2llm.tasks.likeness import UNKNOWN
@@ -107,6 +107,9 @@ class TerminalView:
         width = self._live.console.width - 4
         parts = [self._signals(width), Text(), self._timeline(width), Text(), self._now()]
         counts = Text(self._listener.totals.counts(), style="dim", overflow="ellipsis")
+        silent_s = time.monotonic() - self._listener.feed.heard_s
+        if silent_s > SILENT_S:
+            counts.append(f"; no signal for {silent_s:.0f} s", style="bold red")
         return Panel(Group(*parts, counts), title=Text(self._title), title_align="left")
 
     def _signals(self, width: int) -> RenderableType:

@@ -14,7 +14,6 @@ import math
 import os
 import select
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sensor2llm.errors import DataError, one_line
-from sensor2llm.live.source import NOTHING, Samples
+from sensor2llm.live.sources.source import NOTHING, Samples
 from sensor2llm.signals.tables.named_columns import TIMES
 from sensor2llm.signals.tables.times import TIME_UNITS
 

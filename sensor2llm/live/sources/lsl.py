@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import ConfigError, DataError, listed
-from sensor2llm.live.source import NOTHING, Samples
+from sensor2llm.live.sources.source import NOTHING, Samples
 
 FIND_S = 3.0
 """How long a stream is looked for."""
@@ -38,22 +38,14 @@ class LslSource:
         wanted = [name.strip() for name in names.split(",") if name.strip()]
         self._inlets = [self._open(name) for name in wanted]
         infos = [inlet.info(timeout=FIND_S) for inlet in self._inlets]
-        labels = [_labels(info) for info in infos]
-        flat = [label for own in labels for label in own]
-        self._columns = [
-            [label if len(label) > 1 and flat.count(label) == 1 else f"{info.name()}.{label}"
-             for label in own] if own else _numbered(info)
-            for info, own in zip(infos, labels, strict=True)
-        ]  # fmt: skip
-        units = [info.get_channel_units() or [] for info in infos]
-        self.units = {column: unit for columns, own in zip(self._columns, units, strict=True)
+        self._named = _named(infos)
+        self.columns: Sequence[str] = tuple(name for own in self._named for name in own)
+        units = (info.get_channel_units() or [] for info in infos)
+        pairs = zip(self._named, units, strict=True)
+        self.units = {column: str(unit) for columns, own in pairs
                       for column, unit in zip(columns, own, strict=False) if unit}  # fmt: skip
         self._since_1970_s = time.time() - self._lsl.local_clock()
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """Name the columns of all streams."""
-        return tuple(column for columns in self._columns for column in columns)
+        self._turn = 0
 
     def _open(self, name: str) -> Any:
         lsl = self._lsl
@@ -79,15 +71,14 @@ class LslSource:
         """Give what one of the streams sent; nothing where none did."""
         until_s = time.monotonic() + wait_s
         while True:
-            for place, (inlet, columns) in enumerate(zip(self._inlets, self._columns, strict=True)):
-                rows, stamps = self._pull(inlet)
+            for _ in self._inlets:
+                # The streams take turns: one that always has something must not hide the others.
+                self._turn = (self._turn + 1) % len(self._inlets)
+                rows, stamps = self._pull(self._inlets[self._turn])
                 if stamps:
-                    # The others come first next time.
-                    self._inlets.append(self._inlets.pop(place))
-                    self._columns.append(self._columns.pop(place))
-                    table = np.asarray(rows, np.float64)
-                    times = np.asarray(stamps) + self._since_1970_s
-                    return Samples(dict(zip(columns, table.T, strict=True)), times)
+                    table = np.asarray(rows, np.float64).T
+                    values = dict(zip(self._named[self._turn], table, strict=True))
+                    return Samples(values, np.asarray(stamps) + self._since_1970_s)
             if time.monotonic() >= until_s:
                 return NOTHING
             time.sleep(_LOOK_S)
@@ -113,9 +104,15 @@ def _pylsl() -> Any:
     return pylsl
 
 
-def _labels(info: Any) -> list[str]:
-    labels = info.get_channel_labels() or []
-    return [str(label) for label in labels] if all(labels) else []
+def _named(infos: Sequence[Any]) -> list[list[str]]:
+    """Name the columns of each stream."""
+    labels = [[str(label or "") for label in info.get_channel_labels() or []] for info in infos]
+    flat = [label for own in labels for label in own]
+    return [
+        [label if len(label) > 1 and flat.count(label) == 1 else f"{info.name()}.{label}"
+         for label in own] if own and all(own) else _numbered(info)
+        for info, own in zip(infos, labels, strict=True)
+    ]  # fmt: skip
 
 
 def _numbered(info: Any) -> list[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.live.feed import WindowFeed
-from sensor2llm.live.lines import open_standard_input
-from sensor2llm.live.lsl import LslSource
-from sensor2llm.live.playback import PlaybackFeed
 from sensor2llm.live.source_feed import SourceFeed
+from sensor2llm.live.sources.lines import open_standard_input
+from sensor2llm.live.sources.lsl import LslSource
+from sensor2llm.live.sources.playback import PlaybackFeed
 from sensor2llm.signals.mapping.data_map import DataMap
 from sensor2llm.signals.spec import SignalSpec
 

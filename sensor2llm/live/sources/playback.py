@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.live.feed import DueWindow
-from sensor2llm.live.source_feed import check_step
+from sensor2llm.live.feed import DueWindow, check_step, is_other_recording
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.mapping.data_map import SAME, DataMap
 from sensor2llm.signals.spec import SignalSpec
@@ -45,9 +44,11 @@ class PlaybackFeed:
         self.name, self.ledger, self.losses = path.name, Ledger(), Counter[str]()
         self._length_s, self._speed = max(spec.lengths_s, default=0.0), speed
         check_step(step_s, spec)
-        if step_s is not None and (path.is_dir() or path.suffix in (".npz", *DESCRIPTIONS)):
+        laid = path.is_dir() or path.suffix in (".npz", *DESCRIPTIONS)
+        if step_s is not None and laid:
             raise ConfigError(f"{path.name} says itself where its windows are; leave --step-s out")
         overlap = 1 - step_s / self._length_s if step_s and self._length_s else 0.0
+        self.step_s = None if laid or not self._length_s else step_s or self._length_s
         self._windows: Iterator[Window] = data_map.read(path, spec, overlap, self.ledger)
         self._next: Window | None = None
         self._base = (0.0, 0.0)
@@ -83,18 +84,14 @@ class PlaybackFeed:
             return time.monotonic()
         return now_s + (window.start_s + self._length_s - start_s) / self._speed
 
+    @property
+    def heard_s(self) -> float:
+        """Say that a file is never silent."""
+        return time.monotonic()
+
     def recent(self) -> Mapping[str, np.ndarray]:
         """Give the values of the last window: (channel, step)."""
         return self._recent
 
     def close(self) -> None:
         """Leave the file."""
-
-
-def is_other_recording(before: Window | None, window: Window) -> bool:
-    """Say whether a window is not of the recording of the one before it."""
-    return (
-        before is None
-        or (before.subject, before.recording) != (window.subject, window.recording)
-        or window.start_s < before.start_s
-    )
