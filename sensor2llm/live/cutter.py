@@ -6,8 +6,9 @@ recording begins anew. What memory holds is a window of each sensor, and what a 
 
 import logging
 import math
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ class LiveCutter:
         subject: whose windows they are.
         ledger: counts windows.
         losses: counts samples that are left out, by reason.
+        clock: our own seconds, for how long a sensor's stream is waited for.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class LiveCutter:
         subject: str = "unknown",
         ledger: Ledger | None = None,
         losses: Counter[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec, self.subject = spec, subject
         self.ledger = Ledger() if ledger is None else ledger
@@ -66,13 +69,13 @@ class LiveCutter:
             )
             for e in entries
         }
-        self._extents = self._lay(step_s)
+        self._extents = self._lay(step_s, clock)
 
-    def _lay(self, step_s: float | None) -> Extents:
+    def _lay(self, step_s: float | None, clock: Callable[[], float]) -> Extents:
         axes = [buffer.modality.axis for buffer in self.buffers.values()]
         if "time" in axes:
             length_s = self.spec.subset(self.buffers).lengths_s[0]
-            return TimedExtents(self.buffers, length_s, step_s or length_s)
+            return TimedExtents(self.buffers, length_s, step_s or length_s, clock)
         return EventExtents(self.buffers, step_s) if "event" in axes else RowExtents(self.buffers)
 
     def feed(self, times_s: np.ndarray, values: Mapping[str, np.ndarray]) -> Iterator[CutWindow]:

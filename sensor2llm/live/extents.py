@@ -4,7 +4,7 @@ Each gives the same windows as `segment` cuts from the whole recording, as soon 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from sensor2llm.signals.resample import MAX_GAP_S
 from sensor2llm.signals.window import Track
 
 PATIENCE_S = 1.0
-"""How much later than the others a sensor's stream may come; after that it is missing."""
+"""How much later than the others a sensor's stream may come, by our clock; then it is missing."""
 EVENT_PAUSE_S = 10.0
 """Events whose stamps lie further apart than their interval and this are not one series."""
 _EDGE_S = 1e-6
@@ -48,9 +48,13 @@ class TimedExtents:
         buffers: of every modality that may come.
         length_s: of a window.
         step_s: from one window's start to the next one's.
+        clock: our own seconds.
     """
 
-    def __init__(self, buffers: Buffers, length_s: float, step_s: float) -> None:
+    def __init__(
+        self, buffers: Buffers, length_s: float, step_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._clock = clock
         self._buffers, self._length_s, self._step_s = buffers, length_s, step_s
         self._timed = [b for b in buffers.values() if b.modality.axis == "time"]
         gaps = [b.entry.max_gap_s for b in buffers.values()]
@@ -62,6 +66,8 @@ class TimedExtents:
         self._origin_s: float | None = None
         self._piece_s: float | None = None
         self._count, self._after_s, self._wake_s = 0, -math.inf, -math.inf
+        self._since_s: float | None = None
+        self._given_up: dict[ModalityBuffer, float] = {}
 
     @property
     def _next_s(self) -> float:
@@ -104,11 +110,21 @@ class TimedExtents:
 
     def _is_whole(self, end_s: float) -> bool:
         """Say whether all samples up to a window's end are there, or late for too long."""
-        newest_s = max((b.mark_s for b in self._timed), default=-math.inf)
-        if newest_s >= end_s + PATIENCE_S:
-            return True
-        waited = [b for b in self._timed if b.mark_s > end_s - self._length_s]
-        return bool(waited) and all(b.mark_s >= end_s - self._last_step_s(b) for b in waited)
+        waited = [
+            b
+            for b in self._timed
+            if b.mark_s > end_s - self._length_s and b.mark_s != self._given_up.get(b)
+        ]
+        behind = [b for b in waited if b.mark_s < end_s - self._last_step_s(b)]  # fmt: skip
+        if not behind or len(behind) == len(waited):
+            self._since_s = None
+            return bool(waited) and not behind
+        if self._since_s is None:
+            self._since_s = self._clock()
+        if self._clock() - self._since_s < PATIENCE_S:
+            return False
+        self._given_up = {b: b.mark_s for b in behind}
+        return True
 
     @staticmethod
     def _last_step_s(buffer: ModalityBuffer) -> float:

@@ -85,7 +85,7 @@ class Listener:
     ) -> None:
         self.model, self.feed, self._clock = model, feed, clock
         self._labels = LabelRows(model, abstain)
-        spec, lengths = model.adapter.spec, model.adapter.spec.lengths_s
+        lengths = model.adapter.spec.lengths_s
         self._judge = SlidingJudge(self._labels.judge.profile, max(lengths, default=0.0))
         self.totals = ListenTotals(lengths[0] if len(lengths) == 1 else 0.0)
         self._last: Window | None = None

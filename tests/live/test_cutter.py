@@ -12,6 +12,7 @@ from sensor2llm.live.cutter import LiveCutter
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.tables.named_columns import match_columns, named_windows
+from tests.live.sources import Clock
 from tests.signals.stores import ACCEL, BEATS, ROW
 
 GYRO = Modality(
@@ -40,9 +41,9 @@ def from_file(columns, spec=SPEC, overlap=0.0):
     return list(named_windows(Path("walk.csv"), spec, overlap, ledger, columns=table)), ledger
 
 
-def cutter_for(columns, spec=SPEC, step_s=None):
+def cutter_for(columns, spec=SPEC, step_s=None, **options):
     names = [name for name in columns if name != "time_s"]
-    return LiveCutter(match_columns(names, spec, Path("live"), {}, ""), spec, step_s)
+    return LiveCutter(match_columns(names, spec, Path("live"), {}, ""), spec, step_s, **options)
 
 
 def run_live(columns, spec=SPEC, step_s=None, chunk=3, finish=True):
@@ -147,36 +148,44 @@ def test_time_without_any_sensor_is_a_gap():
     same(run_live(columns)[0], from_file(columns)[0], 1e-4)
 
 
-def streams(cutter, columns, order):
-    """Feed the sensors as streams of their own, one a chunk behind the other."""
-    cut = []
+PARTS = [slice(i, i + 4) for i in range(0, 160, 4)]
+
+
+def streams(columns, order, step_s=None):
+    """Feed the sensors as streams of their own, half a second each; give windows and lateness."""
+    clock, cut, late = Clock(), [], []
+    cutter = cutter_for(columns, step_s=step_s, clock=clock)
     for name, part in order:
+        clock.now_s = columns["time_s"][part][-1] if name == "accel" else clock.now_s
         values = {key: v[part] for key, v in columns.items() if key.startswith(f"{name}.")}
-        cut += cutter.feed(columns["time_s"][part], values)
-    return [window for window, _ in cut]
+        for window, stop_s in cutter.feed(columns["time_s"][part], values):
+            cut.append(window)
+            late.append(clock.now_s - stop_s)
+    return cut, late
 
 
 def test_a_stream_that_lags_is_waited_for():
     columns = columns_of(grid(20))
-    parts = [slice(i, i + 4) for i in range(0, 160, 4)]
-    order = [("accel", parts[0])]
-    for ahead, behind in zip(parts[1:], parts, strict=False):
+    order = [("accel", PARTS[0])]
+    for ahead, behind in zip(PARTS[1:], PARTS, strict=False):
         order += [("accel", ahead), ("gyro", behind)]
-    windows = streams(cutter_for(columns), columns, order)
+    windows, _ = streams(columns, order)
     assert len(windows) == 9
     assert all(window.signals.keys() == {"accel", "gyro"} for window in windows)
     same(windows, from_file(columns)[0][:9])
 
 
-def test_a_stream_that_is_gone_is_not_waited_for():
+@pytest.mark.parametrize("step_s", [None, 0.5])
+def test_a_stream_that_is_gone_is_waited_for_once(step_s):
     columns = columns_of(grid(20))
-    parts = [slice(i, i + 4) for i in range(0, 160, 4)]
     order = []
-    for i, part in enumerate(parts):
-        order += [("accel", part)] + [("gyro", part)] * (i < 12 or i > 28)
-    windows = streams(cutter_for(columns), columns, order)
-    there = ["gyro" in window.signals for window in windows]
-    assert there == [True] * 3 + [False] * 5 + [True] * 2
+    for i, part in enumerate(PARTS):
+        order += [("gyro", part)] * (i < 12 or i > 28) + [("accel", part)]
+    windows, late = streams(columns, order, step_s)
+    there = [w.start_s for w in windows if "gyro" in w.signals]
+    assert there == [0, 2, 4, 16, 18] if step_s is None else max(late) <= 1.5
+    assert sum(x > 1.0 for x in late) <= 2
+    assert len(windows) == (10 if step_s is None else 37)
 
 
 def test_a_clock_that_is_set_back_begins_anew():

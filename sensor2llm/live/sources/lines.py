@@ -8,6 +8,7 @@ The time stands in `time_s`, `time_ms`, `time_us`, `time_ns`, or in `time` or `t
 or ISO date times); without one, samples come at the adapter's rate.
 """
 
+import contextlib
 import csv
 import json
 import math
@@ -47,6 +48,7 @@ class LineSource:
         self.name, self.units = name, dict[str, str]()
         self.losses = Counter[str]()
         self._stream, self._rest, self._number, self._ended = stream, b"", 0, False
+        self._good = False
         self._reader: _JsonLines | _CsvLines | None = None
         self._waiting: list[str] = []
         while self._reader is None and not self._ended:
@@ -66,7 +68,8 @@ class LineSource:
         else:
             # Keys of the lines that are there already: the first may lack a sensor.
             for line in self._waiting:
-                self._reader.values(line)
+                with contextlib.suppress(ValueError):
+                    self._reader.values(line)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -107,16 +110,14 @@ class LineSource:
                 row = reader.values(line)
                 times.append(reader.time_s(row))
                 rows.append(row)
+                self._good = True
             except (ValueError, TypeError, OverflowError) as error:
                 self._refuse(line, error)
         if not rows:
             return NOTHING
-        self._good = True
         values = {name: np.array([row.get(name, math.nan) for row in rows], np.float64)
                   for name in self.columns}  # fmt: skip
         return Samples(values, None if reader.clock is None else np.array(times))
-
-    _good = False
 
     def _refuse(self, line: str, error: Exception) -> None:
         """Count a line that is no sample; raise DataError for the first one."""
