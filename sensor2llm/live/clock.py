@@ -34,7 +34,8 @@ class SampleClock:
         units = {e: canonical_unit(e.modality.channels[0].unit) for e in events}
         self._column = next((e.columns[0] for e in events if units[e] in ("s", "ms")), None)
         self._unit_s = 1e-3 if "ms" in units.values() else 1.0
-        self._next_s, self._came_s = 0.0, None
+        self._next_s = 0.0
+        self._came_s: float | None = None
 
     def times_s(self, values: Mapping[str, np.ndarray], now_s: float) -> np.ndarray:
         """Give the times of samples that came now, one after the other."""
@@ -45,10 +46,9 @@ class SampleClock:
         if self._step_s is None and self._column is not None:
             intervals = values[self._column] * self._unit_s
             usual = np.nanmedian(intervals) if np.isfinite(intervals).any() else 0.0
-            times = self._next_s + np.cumsum(np.where(np.isfinite(intervals), intervals, usual))
-            self._next_s = float(times[-1])
-            return times
+            steps = np.where(np.isfinite(intervals), intervals, usual)
+            first_s, self._next_s = self._next_s, self._next_s + float(steps.sum())
+            return np.asarray(first_s + np.cumsum(steps))
         step_s = self._step_s or 1.0
-        times = self._next_s + np.arange(count) * step_s
-        self._next_s = float(times[-1]) + step_s
-        return times
+        first_s, self._next_s = self._next_s, self._next_s + count * step_s
+        return np.asarray(first_s + np.arange(count) * step_s)

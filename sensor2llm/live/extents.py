@@ -110,12 +110,11 @@ class TimedExtents:
 
     def _is_whole(self, end_s: float) -> bool:
         """Say whether all samples up to a window's end are there, or late for too long."""
-        waited = [
-            b
-            for b in self._timed
-            if b.mark_s > end_s - self._length_s and b.mark_s != self._given_up.get(b)
-        ]
-        behind = [b for b in waited if b.mark_s < end_s - self._last_step_s(b)]  # fmt: skip
+        # A stream that never came is waited for at the beginning, as one that stopped just now is.
+        first_s = end_s - self._length_s
+        due = (b for b in self._timed if b.mark_s > first_s or b.mark_s == -math.inf)
+        waited = [b for b in due if b.mark_s != self._given_up.get(b)]
+        behind = [b for b in waited if b.mark_s < end_s - self._last_step_s(b)]
         if not behind or len(behind) == len(waited):
             self._since_s = None
             return bool(waited) and not behind
@@ -184,7 +183,8 @@ class EventExtents:
 
     def restart(self) -> None:
         """Begin anew."""
-        self._last_s, self._before_s = -math.inf, None
+        self._last_s = -math.inf
+        self._before_s: float | None = None
 
     def next(self, *, final: bool) -> Iterator[LiveExtent]:
         """Give the windows that became whole."""

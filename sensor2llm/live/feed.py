@@ -28,12 +28,16 @@ class WindowFeed(Protocol):
     name: str
     ledger: Ledger
     """What became of windows, and why some are none."""
-    losses: Mapping[str, int]
-    """What else was left out, by reason."""
     step_s: float | None
     """Seconds from one window's start to the next one's; None where they are not laid by time."""
-    heard_s: float
-    """When something came, by `time.monotonic`."""
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """Give what else was left out, by reason."""
+
+    @property
+    def heard_s(self) -> float:
+        """Give when something came, by `time.monotonic`."""
 
     def poll(self, wait_s: float) -> list[DueWindow] | None:
         """Give the windows that became whole, after at most `wait_s` seconds; None at the end."""

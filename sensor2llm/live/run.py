@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import sys
+import threading
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator
@@ -112,12 +113,15 @@ def _finish(listener: Listener, *, as_json: bool) -> None:
 @contextmanager
 def _stopping(listener: Listener) -> Iterator[None]:
     """Let Ctrl-C, and a request to end, end the listening in order; the second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
 
     def stop(number: int, frame: Any) -> None:
         listener.stop()
         signal.signal(number, before[number])
 
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

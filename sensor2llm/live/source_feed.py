@@ -78,7 +78,8 @@ class SourceFeed:
             logger.info("%s: %s are not read", self.name, listed(others))
         counts = (self.ledger, self._losses)
         self.cutter = LiveCutter(entries, self._spec, self._step_s, self._subject, *counts)
-        self._entries, self._clock = entries, None
+        self._entries = entries
+        self._clock: SampleClock | None = None
         timed = [e.modality for e in entries if e.modality.axis == "time"]
         lengths = self._spec.subset(m.name for m in timed).lengths_s if timed else (None,)
         self.step_s: float | None = self._step_s or lengths[0]

@@ -4,7 +4,7 @@ A window counts from its start to that of the next one, at most for its own leng
 `classify --summary`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +26,8 @@ class ListenTotals:
         self.answers = self.skipped = self.gaps = 0
         self.gap_s = self.latency_s = 0.0
         self.losses: Mapping[str, int] = {}
-        self._seconds, self._windows = Counter[tuple](), Counter[tuple]()
+        self._windows = Counter[tuple]()
+        self._seconds = defaultdict[tuple, float](float)
         self._last: tuple[Window, tuple] | None = None
 
     def add(self, window: Window, label: str, latency_s: float) -> None:

@@ -179,7 +179,7 @@ def test_a_source_of_another_package(given, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("source", "words", "message"),
     [
-        ("mqtt://x", [], "unknown source 'mqtt://'; write lsl://NAME, playback://FILE, or - for st"),
+        ("mqtt://x", [], "unknown source 'mqtt://'; write lsl://NAME, playback://FILE, or - for"),
         ("WALK", [], "cannot read the source 'WALK'; write lsl://NAME, playback://FILE, or - for "
                      "standard input; to play a file: playback://WALK"),
         ("lsl://", [], "cannot read the source 'lsl://'"),
@@ -187,7 +187,7 @@ def test_a_source_of_another_package(given, monkeypatch, capsys):
         ("playback://WALK?pace=2", [], "cannot read 'pace=2' behind the file; write ?speed=1"),
         ("playback://WALK?speed=0", [], "a number above 0, or inf"),
         ("playback://WALK?speed=fast", [], "a number above 0, or inf"),
-        ("playback://STORE", ["--step-s", "1"], "says itself where its windows are; leave --step-s"),
+        ("playback://STORE", ["--step-s", "1"], "says itself where its windows are; leave"),
         ("playback://WALK", ["--step-s", "0"], "step-s must be above 0 and at most a window's 2 s"),
         ("playback://WALK", ["--step-s", "3"], "at most a window's 2 s, got 3"),
         ("playback://WALK", ["--stop-after", "0"], "stop-after must be above 0 s, got 0"),

@@ -13,6 +13,7 @@ from sensor2llm.live.source_feed import SourceFeed
 from sensor2llm.live.sources.lines import open_standard_input
 from sensor2llm.live.sources.lsl import LslSource
 from sensor2llm.live.sources.playback import PlaybackFeed
+from sensor2llm.live.sources.source import LiveSource
 from sensor2llm.signals.mapping.data_map import DataMap
 from sensor2llm.signals.spec import SignalSpec
 
@@ -43,6 +44,7 @@ def open_feed(
     if scheme == "playback":
         path, speed = _speed(place)
         return PlaybackFeed(path, spec, data_map, step_s=step_s, speed=speed)
+    source: LiveSource
     if typed == STANDARD_INPUT:
         source = open_standard_input()
     elif scheme == "lsl":

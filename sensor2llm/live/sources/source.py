@@ -40,8 +40,14 @@ class LiveSource(Protocol):
     """Give samples of a device as they come."""
 
     name: str
-    columns: Sequence[str]
-    units: Mapping[str, str]
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Name the columns of the sensors, the time not among them; others may come later."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Give the units of those columns of which the device says it."""
 
     def read(self, wait_s: float) -> Samples | None:
         """Give what came since the last time, after at most `wait_s` seconds; None at the end."""
