@@ -43,7 +43,7 @@ def listen(options: Namespace) -> None:
     model = load_model(options.adapter, options.llm, llm_accept=options.llm_accept)
     spec = model.adapter.spec
     data_map = parse_map(options.map, spec)
-    _warm_up(model)
+    warm_up(model)
     words = {"step_s": options.step_s, "subject": options.subject}
     with closing(open_feed(options.source, spec, data_map, **words)) as feed:
         limits = {"abstain": options.abstain, "stop_after_s": options.stop_after}
@@ -55,7 +55,7 @@ def listen(options: Namespace) -> None:
         _finish(listener, as_json=options.json)
 
 
-def _warm_up(model: SensorLanguageModel) -> None:
+def warm_up(model: SensorLanguageModel) -> None:
     """Answer a made-up window: the first answer takes longest, and no real one should wait."""
     signals = {m.name: np.stack([np.full(m.steps, np.clip(0.0, *channel.bounds))
                                  for channel in m.channels])
