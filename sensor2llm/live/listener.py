@@ -98,26 +98,42 @@ class Listener:
         """End with the window that is being answered."""
         self.stopped = True
 
+    def answers(self) -> Iterator[LiveAnswer]:
+        """Give the answers as they come."""
+        for heard in self._hear():
+            if heard is not None and heard[1] is not None:
+                yield heard[1]
+
     def windows(self, view: LiveView) -> Iterator[Window]:
         """Show the answer of each window as it comes, and give the window; skipped ones, too."""
+        for heard in self._hear():
+            if heard is None:
+                view.tick()
+                continue
+            window, answer = heard
+            if answer is not None:
+                view.show(answer)
+            yield window
+
+    def _hear(self) -> Iterator[tuple[Window, LiveAnswer | None] | None]:
+        """Give each window with its answer, if it has one; None after each look at the feed."""
         while not self._is_over() and (coming := self.feed.poll(WAIT_S)) is not None:
             for place, due in enumerate(coming):
                 self._note_gap(due.window)
                 later = coming[place + 1] if place + 1 < len(coming) else None
                 if later is not None and later.due_s <= self._clock():
                     self._skip(due.window)
+                    yield due.window, None
                 else:
-                    view.show(self.answer(due))
-                yield due.window
-            view.tick()
+                    yield due.window, self._answer(due)
+            yield None
         self.totals.close()
         self.totals.losses = dict(self.feed.losses)
 
     def _is_over(self) -> bool:
         return self.stopped or (self._end_s is not None and self._clock() >= self._end_s)
 
-    def answer(self, due: DueWindow) -> LiveAnswer:
-        """Answer a window."""
+    def _answer(self, due: DueWindow) -> LiveAnswer:
         window = due.window
         (prediction,) = label_windows(self.model, [window], 1)
         unlike = self._judge.judge(window)

@@ -64,6 +64,7 @@ class PlaybackFeed:
             time.sleep(min(self._due_s(self._next) - now_s, wait_s))
         coming, now_s = [], time.monotonic()
         while self._next is not None and (due_s := self._due_s(self._next)) <= now_s:
+            due_s = max(due_s, now_s) if self._speed == math.inf else due_s
             coming.append(DueWindow(self._next, due_s, due_s))
             self._recent = self._next.signals
             self._advance()
@@ -81,7 +82,7 @@ class PlaybackFeed:
         """Give when a window's last sample is to be heard."""
         now_s, start_s = self._base
         if self._speed == math.inf:
-            return time.monotonic()
+            return -math.inf
         return now_s + (window.start_s + self._length_s - start_s) / self._speed
 
     @property
