@@ -97,7 +97,8 @@ def live() -> str:
         what = f"`{one['adapter']}`, {rate}, an answer every {one['step_s']:g} s"
         beyond, forward = (1000 * one[k]["median"] for k in ("beyond_forward_s", "forward_s"))
         lines += [
-            f"| {what}, {one['seconds']:g} s | {one['answers']} answers, {one['skipped']} skipped |",
+            f"| {what}, {one['seconds']:g} s | {one['answers']} answers, "
+            f"{one['skipped']} skipped |",
             f"| from a window's last sample to its answer, beyond one forward | {beyond:.0f} ms |",
             f"| one forward by the clock, beside other work | {forward:.0f} ms |",
             f"| one forward, CPU time | {1000 * one['cpu_forward_s']:.0f} ms |",

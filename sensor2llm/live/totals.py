@@ -77,6 +77,8 @@ class ListenTotals:
 
     def counts(self) -> str:
         """Write the counts in one line."""
-        gaps = f"{self.gaps} gaps" + (f" ({self.gap_s:.1f} s)" if self.gaps else "")
+        gaps = f"{self.gaps} gap{'s' * (self.gaps != 1)}" + (
+            f" ({self.gap_s:.1f} s)" if self.gaps else ""
+        )
         mean_ms = 1000 * self.latency_s / max(1, self.answers)
         return f"{self.answers} answers, {mean_ms:.0f} ms each; {self.skipped} skipped; {gaps}"

@@ -20,8 +20,9 @@ from sensor2llm.tasks.likeness import UNKNOWN
 
 REFRESH_S = 0.25
 SILENT_S = 1.0
-COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green",
-           "bright_yellow", "bright_magenta", "bright_blue", "bright_red")  # fmt: skip
+COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "white", "bright_cyan", "bright_green",
+           "bright_yellow", "bright_magenta", "bright_blue", "bright_white")  # fmt: skip
+"""Of labels; red is for what is missing or unlike."""
 _NARROWEST, _MOST_CHANNELS = 20, 12
 
 
@@ -106,7 +107,8 @@ class TerminalView:
         """Give what is drawn."""
         width = self._live.console.width - 4
         parts = [self._signals(width), Text(), self._timeline(width), Text(), self._now()]
-        counts = Text(self._listener.totals.counts(), style="dim", overflow="ellipsis")
+        counts = Text(overflow="ellipsis")
+        counts.append(self._listener.totals.counts(), style="dim")
         silent_s = time.monotonic() - self._listener.feed.heard_s
         if silent_s > SILENT_S:
             counts.append(f"; no signal for {silent_s:.0f} s", style="bold red")
@@ -146,7 +148,8 @@ class TerminalView:
         if answer is None:
             return Text("listening …", style="dim")
         row, label = answer.row, answer.row["label"]
-        line = Text(clock_text(answer.window.start_s) + "  ", style="dim")
+        line = Text()
+        line.append(clock_text(answer.window.start_s) + "  ", style="dim")
         style = "bold dim" if label == UNKNOWN else f"bold {self._colour.get(label, '')}"
         line.append(f"{label} {row['probability']:.2f}", style=style.strip())
         notes = [f"without {', '.join(answer.missing)}"] if answer.missing else []
@@ -158,11 +161,11 @@ def _curves(
     modality: Modality, values: np.ndarray, width: int, *, joined: bool
 ) -> list[tuple[str, str, str]]:
     """Draw each channel, or where there are many their size, as one line: name, curve, extent."""
-    names, unit = list(modality.channel_names), modality.units[0]
+    names, units = list(modality.channel_names), list(modality.units)
     if joined and len(names) > 1:
-        names, values = ["size"], np.linalg.norm(values, axis=0)[None]
+        names, units, values = ["size"], units[:1], np.linalg.norm(values, axis=0)[None]
     curves = []
-    for name, row in zip(names, values, strict=True):
+    for name, unit, row in zip(names, units, values, strict=True):
         finite = row[np.isfinite(row)]
         extent = f"{finite.min():.3g} … {finite.max():.3g} {unit}" if finite.size else "no value"
         curve = braille(row, width, 1)[0] if modality.axis != "none" else ""
