@@ -61,10 +61,11 @@ class Clock:
 class Device:
     """A stream of Lab Streaming Layer on this machine, which sends as soon as somebody listens."""
 
-    def __init__(self, columns, rate_hz, *, name=None, units=(), kind="float32"):
+    def __init__(self, columns, rate_hz, *, start_s=None, units=(), kind="float32"):
         self.closed = False
         labels = [column for column in columns if column != "time_s"]
-        self.columns, self.name = columns, name or f"device-{time.time_ns()}"
+        self.columns, self.name = columns, f"device-{time.time_ns()}"
+        self.start_s = start_s
         info = pylsl.StreamInfo(self.name, "IMU", len(labels), rate_hz, kind, self.name)
         info.set_channel_labels(labels)
         if units:
@@ -77,7 +78,8 @@ class Device:
         while not self.outlet.wait_for_consumers(0.02):
             if self.closed:
                 return
-        start_s, times = pylsl.local_clock(), self.columns["time_s"]
+        start_s = pylsl.local_clock() if self.start_s is None else self.start_s
+        times = self.columns["time_s"]
         rows = np.stack([v for name, v in self.columns.items() if name != "time_s"], axis=1)
         self.outlet.push_chunk(rows.tolist(), (start_s + times - times[0]).tolist())
 

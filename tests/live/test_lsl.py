@@ -4,6 +4,7 @@ import sys
 import time
 
 import numpy as np
+import pylsl
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError
@@ -46,10 +47,12 @@ def hear(source, count, looks=600):
 
 def test_windows_of_two_streams_are_those_of_a_file(device):
     columns = columns_of(grid(12))
+    start_s = pylsl.local_clock()
     devices = [
-        device({n: v for n, v in columns.items() if n == "time_s" or n.startswith(sensor)}, 8.0)
+        device({n: v for n, v in columns.items() if n == "time_s" or n.startswith(sensor)}, 8.0,
+               start_s=start_s)
         for sensor in ("accel", "gyro")
-    ]
+    ]  # fmt: skip
     source = LslSource(",".join(one.name for one in devices))
     assert source.columns == tuple(name for name in columns if name != "time_s")
     feed, windows = SourceFeed(source, SPEC), []
@@ -62,9 +65,9 @@ def test_windows_of_two_streams_are_those_of_a_file(device):
     assert len(windows) >= 5
     for window, other in zip(windows, expected, strict=True):
         assert window.signals.keys() == {"accel", "gyro"}
-        # The two streams do not start in the same millisecond.
-        np.testing.assert_allclose(window.signals["accel"], other.signals["accel"], atol=0.05)
-        np.testing.assert_allclose(window.signals["gyro"], other.signals["gyro"], atol=0.05)
+        for name in ("accel", "gyro"):
+            # Clocks of two processes are put on each other to a millisecond or so.
+            np.testing.assert_allclose(window.signals[name], other.signals[name], atol=0.02)
     assert np.diff([w.start_s for w in windows]) == pytest.approx(2.0)
 
 
