@@ -95,13 +95,15 @@ def live() -> str:
     if one := parts.get("answers"):
         rate = f"{one['channels']} channels at {one['rate_hz']:g} Hz"
         what = f"`{one['adapter']}`, {rate}, an answer every {one['step_s']:g} s"
-        beyond, forward = (1000 * one[k]["median"] for k in ("beyond_forward_s", "forward_s"))
+        keys = ("beyond_forward_s", "forward_s", "cpu_answer_s", "cpu_forward_s")
+        beyond, forward, cpu, cpu_forward = (1000 * one[key]["median"] for key in keys)
         lines += [
             f"| {what}, {one['seconds']:g} s | {one['answers']} answers, "
             f"{one['skipped']} skipped |",
-            f"| from a window's last sample to its answer, beyond one forward | {beyond:.0f} ms |",
-            f"| one forward by the clock, beside other work | {forward:.0f} ms |",
-            f"| one forward, CPU time | {1000 * one['cpu_forward_s']:.0f} ms |",
+            "| from a window's last sample to its answer, CPU time (a forward of it) "
+            f"| {cpu:.0f} ms ({cpu_forward:.0f} ms) |",
+            "| the same by the clock, beside other work, beyond one forward (a forward) "
+            f"| {beyond:.0f} ms ({forward:.0f} ms) |",
             f"| of one core, listening, CPU time | {one['cpu_share']:.0%} |",
         ]
     names = {"day": "listened to", "played": "played from a file"}

@@ -3,9 +3,10 @@
     python -m benchmarks.speed.live --out benchmarks/results/live.json
 
 - `answers`: another process sends accelerations and turn rates (6 channels, 50 Hz) as a stream of
-  Lab Streaming Layer in real time; `uci-har-bundled` on one thread answers every half second. An
-  answer's time counts from the stamp of its window's last sample. Beside it stands the time of one
-  forward, timed in turn with the listening. Wall time counts what else the machine does.
+  Lab Streaming Layer in real time; `uci-har-bundled` answers each window on one thread. An answer's
+  time counts from the stamp of its window's last sample; beside it stands the time of one forward,
+  timed in turn with the listening. Wall time counts what else the machine does, so CPU time stands
+  beside it: from when the last sample was read to the answer, and of listening as a whole.
 - `day`: a day of 6 channels at 20 Hz is listened to as fast as it is answered, by a small adapter
   on an LLM of random weights, with a pause every hour and a sensor that goes and comes back;
   `played` is the same day as a Parquet file. Memory is the process's resident size after each hour.
@@ -17,7 +18,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -46,8 +46,8 @@ from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.tasks.classification import classify
 from sensor2llm.tasks.loading import load_model
 
-STREAM, RATE_HZ, STEP_S = "sensor2llm-live", 50.0, 0.5
-HOUR_S, DAY_RATE_HZ = 3600, 20.0
+STREAM, RATE_HZ = "sensor2llm-live", 50.0
+HOUR_S, DAY_RATE_HZ, DAY_STEPS, LOOK_S = 3600, 20.0, 600, 2
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     for part in options.parts:
         started = os.getloadavg()
         if part == "answers":
-            figures = measure_answers(options.seconds)
+            figures = measure_answers(options.seconds, options.step_s)
         else:
             figures = measure_memory(FEEDS[part], options.hours)
         result[part] = record("speed.live", figures, started)
@@ -97,7 +97,22 @@ def send(seconds: float, name: str) -> None:
     time.sleep(2)
 
 
-def measure_answers(seconds: float) -> dict[str, Any]:
+class TimedSource:
+    """Note the process's CPU time whenever a source gave something."""
+
+    def __init__(self, source: LslSource) -> None:
+        self.source, self.read_at_s = source, 0.0
+        self.name, self.columns, self.units = source.name, source.columns, source.units
+        self.close = source.close
+
+    def read(self, wait_s: float) -> Samples | None:
+        """Read."""
+        samples = self.source.read(wait_s)
+        self.read_at_s = time.process_time()
+        return samples
+
+
+def measure_answers(seconds: float, step_s: float | None) -> dict[str, Any]:
     """Listen to a stream on the bundled model for some seconds."""
     model = load_model("uci-har-bundled", device="cpu", dtype="float32")
     warm_up(model)
@@ -105,14 +120,17 @@ def measure_answers(seconds: float) -> dict[str, Any]:
     device = multiprocessing.get_context("spawn").Process(target=send, args=(seconds + 5, name))
     device.start()
     spec = model.adapter.spec
-    feed = SourceFeed(_find(name), spec, step_s=STEP_S)
+    source = TimedSource(_find(name))
+    feed = SourceFeed(source, spec, step_s=step_s)
     late: list[float] = []
     forwards: list[float] = []
     cpu: list[float] = []
+    cpu_answers: list[float] = []
 
     def note(answer: LiveAnswer) -> None:
         last_s = answer.window.start_s + (spec.window_s or 0.0) - 1 / RATE_HZ
         late.append(time.time() - last_s)
+        cpu_answers.append(time.process_time() - source.read_at_s)
         begun, used = time.perf_counter(), time.process_time()
         classify(model, [answer.window])
         forwards.append(time.perf_counter() - begun)
@@ -126,12 +144,14 @@ def measure_answers(seconds: float) -> dict[str, Any]:
     device.terminate()
     after = sorted(a - b for a, b in zip(late, forwards, strict=True))
     return {
-        "adapter": "uci-har-bundled", "channels": 6, "rate_hz": RATE_HZ, "step_s": STEP_S,
+        "adapter": "uci-har-bundled", "channels": 6, "rate_hz": RATE_HZ,
+        "step_s": feed.step_s,
         "seconds": seconds, "answers": len(late), "skipped": listener.totals.skipped,
         "gaps": listener.totals.gaps,
         "answer_s": _spread(late), "forward_s": _spread(forwards),
         "beyond_forward_s": _spread(after),
-        "cpu_forward_s": statistics.median(cpu), "cpu_share": busy_s / seconds,
+        "cpu_answer_s": _spread(cpu_answers), "cpu_forward_s": _spread(cpu),
+        "cpu_share": busy_s / seconds,
     }  # fmt: skip
 
 
@@ -149,26 +169,26 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def day_spec() -> SignalSpec:
-    """Describe a watch: 10 s of accelerations and turn rates at 20 Hz."""
+    """Describe a watch: 30 s of accelerations and turn rates at 20 Hz."""
     return SignalSpec(modalities=tuple(
         Modality(name=name, channels=tuple(Channel(name=f"{name}_{c}", unit=unit) for c in "xyz"),
-                 steps=200, rate_hz=DAY_RATE_HZ)
+                 steps=DAY_STEPS, rate_hz=DAY_RATE_HZ)
         for name, unit in (("accel", "g"), ("gyro", "rad/s"))
     ))  # fmt: skip
 
 
 def seconds_of(hours: float) -> Iterator[Samples]:
-    """Give a day second by second: a pause of 5 minutes an hour, 10 without turn rates."""
-    rng, count = np.random.default_rng(0), round(DAY_RATE_HZ)
+    """Give a day two seconds a look: a pause of 5 minutes an hour, 10 without turn rates."""
+    rng, count = np.random.default_rng(0), round(DAY_RATE_HZ * LOOK_S)
     names = [f"{m.name}.{c}" for m in day_spec().modalities for c in m.channel_names]
-    for second in range(round(hours * HOUR_S)):
+    for second in range(0, round(hours * HOUR_S), LOOK_S):
         minute = second % HOUR_S // 60
         if 30 <= minute < 35:
             continue
         table = rng.normal(0, 0.2, (6, count)) + np.array([1, 0, 0, 0, 0, 0])[:, None]
         if 40 <= minute < 50:
             table[3:] = np.nan
-        yield Samples(dict(zip(names, table, strict=True)), second + np.arange(count) / count)
+        yield Samples(dict(zip(names, table, strict=True)), second + np.arange(count) / DAY_RATE_HZ)
 
 
 class DaySource:
@@ -225,7 +245,8 @@ def measure_memory(make: Callable[[float, Path], WindowFeed], hours: float) -> d
     held: list[int] = []
 
     def note(answer: LiveAnswer) -> None:
-        if answer.window.start_s + 10.0 >= HOUR_S * (len(sizes) + 1) - 10.0:
+        window_s = DAY_STEPS / DAY_RATE_HZ
+        if answer.window.start_s + 2 * window_s >= HOUR_S * (len(sizes) + 1):
             sizes.append(process.memory_info().rss / 2**20)
 
     begun, used = time.perf_counter(), time.process_time()
@@ -247,6 +268,7 @@ def measure_memory(make: Callable[[float, Path], WindowFeed], hours: float) -> d
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=120.0, help="of the stream")
+    parser.add_argument("--step-s", type=float, help="between answers; a window's length")
     parser.add_argument("--hours", type=float, default=24.0, help="of the accelerated day")
     kinds = ["answers", *FEEDS]
     parser.add_argument("--parts", nargs="+", default=kinds, choices=kinds)
