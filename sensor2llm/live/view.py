@@ -23,7 +23,7 @@ SILENT_S = 1.0
 COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "white", "bright_cyan", "bright_green",
            "bright_yellow", "bright_magenta", "bright_blue", "bright_white")  # fmt: skip
 """Of labels; red is for what is missing or unlike."""
-_NARROWEST, _MOST_CHANNELS = 20, 12
+_NARROWEST, _EXTENT, _MOST_CHANNELS = 20, 28, 12
 
 
 class JsonView:
@@ -119,7 +119,7 @@ class TerminalView:
         spec = self._listener.model.adapter.spec
         channels = sum(len(m.channels) for m in spec.modalities)
         longest = max(len(c.name) for m in spec.modalities for c in m.channels)
-        curve = max(_NARROWEST, width - max(map(len, spec.names)) - longest - 22)
+        curve = max(_NARROWEST, width - max(map(len, spec.names)) - longest - _EXTENT)
         for modality in spec.modalities:
             values = recent.get(modality.name)
             gone = self._answer is not None and modality.name in self._answer.missing
