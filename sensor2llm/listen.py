@@ -1,8 +1,8 @@
 """Label a running device: a stream, lines on standard input, or a file played as one.
 
 sensor2llm listen ADAPTER lsl://Watch --step-s 1
-cat rows.jsonl | sensor2llm listen ADAPTER - --json
 sensor2llm listen ADAPTER playback://walk.csv?speed=10 --record STORE
+cat rows.jsonl | sensor2llm listen ADAPTER - --json
 """
 
 import sys
