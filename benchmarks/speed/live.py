@@ -40,7 +40,7 @@ from sensor2llm.live.run import warm_up
 from sensor2llm.live.source_feed import SourceFeed
 from sensor2llm.live.sources.lsl import LslSource
 from sensor2llm.live.sources.playback import PlaybackFeed
-from sensor2llm.live.sources.source import Samples
+from sensor2llm.live.sources.source import LiveSamples
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.tasks.classification import classify
@@ -105,7 +105,7 @@ class TimedSource:
         self.name, self.columns, self.units = source.name, source.columns, source.units
         self.close = source.close
 
-    def read(self, wait_s: float) -> Samples | None:
+    def read(self, wait_s: float) -> LiveSamples | None:
         """Read."""
         samples = self.source.read(wait_s)
         self.read_at_s = time.process_time()
@@ -177,7 +177,7 @@ def day_spec() -> SignalSpec:
     ))  # fmt: skip
 
 
-def seconds_of(hours: float) -> Iterator[Samples]:
+def seconds_of(hours: float) -> Iterator[LiveSamples]:
     """Give a day two seconds a look: a pause of 5 minutes an hour, 10 without turn rates."""
     rng, count = np.random.default_rng(0), round(DAY_RATE_HZ * LOOK_S)
     names = [f"{m.name}.{c}" for m in day_spec().modalities for c in m.channel_names]
@@ -188,7 +188,9 @@ def seconds_of(hours: float) -> Iterator[Samples]:
         table = rng.normal(0, 0.2, (6, count)) + np.array([1, 0, 0, 0, 0, 0])[:, None]
         if 40 <= minute < 50:
             table[3:] = np.nan
-        yield Samples(dict(zip(names, table, strict=True)), second + np.arange(count) / DAY_RATE_HZ)
+        yield LiveSamples(
+            dict(zip(names, table, strict=True)), second + np.arange(count) / DAY_RATE_HZ
+        )
 
 
 class DaySource:
@@ -201,7 +203,7 @@ class DaySource:
         self.columns, self.units = tuple(names), dict[str, str]()
         self._seconds = seconds_of(hours)
 
-    def read(self, wait_s: float) -> Samples | None:
+    def read(self, wait_s: float) -> LiveSamples | None:
         """Give the next second."""
         return next(self._seconds, None)
 

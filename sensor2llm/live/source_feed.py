@@ -14,7 +14,7 @@ from sensor2llm.live.clock import SampleClock
 from sensor2llm.live.cutter import LiveCutter
 from sensor2llm.live.feed import DueWindow, check_step
 from sensor2llm.live.pace import Pace
-from sensor2llm.live.sources.source import LiveSource, Samples
+from sensor2llm.live.sources.source import LiveSamples, LiveSource
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.mapping.data_map import SAME, DataMap
 from sensor2llm.signals.spec import SignalSpec
@@ -122,7 +122,7 @@ class SourceFeed:
         self._polled_s = time.monotonic()
         return last
 
-    def _windows(self, samples: Samples, now_s: float, idle: bool) -> Iterator[DueWindow]:
+    def _windows(self, samples: LiveSamples, now_s: float, idle: bool) -> Iterator[DueWindow]:
         if not len(samples):
             return
         self.heard_s = now_s
@@ -135,7 +135,7 @@ class SourceFeed:
         for window, stop_s in cut:
             yield DueWindow(self._map.turn(window), self._pace.due(stop_s), now_s)
 
-    def _times_s(self, samples: Samples, now_s: float) -> np.ndarray:
+    def _times_s(self, samples: LiveSamples, now_s: float) -> np.ndarray:
         if samples.times_s is not None:
             return samples.times_s
         if self._clock is None:

@@ -9,7 +9,7 @@ import pytest
 
 from sensor2llm.errors import DataError
 from sensor2llm.live.sources.lines import LineSource
-from sensor2llm.live.sources.source import Samples
+from sensor2llm.live.sources.source import LiveSamples
 
 
 def read_all(text):
@@ -23,7 +23,9 @@ def only(text):
     source, chunks = read_all(text)
     values = {name: np.concatenate([c.values[name] for c in chunks]) for name in source.columns}
     timed = chunks[0].times_s is not None
-    return source, Samples(values, np.concatenate([c.times_s for c in chunks]) if timed else None)
+    return source, LiveSamples(
+        values, np.concatenate([c.times_s for c in chunks]) if timed else None
+    )
 
 
 def test_json_lines():

@@ -7,7 +7,7 @@ from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.live import clock as clock_module
 from sensor2llm.live.clock import SampleClock
 from sensor2llm.live.source_feed import SourceFeed
-from sensor2llm.live.sources.source import Samples
+from sensor2llm.live.sources.source import LiveSamples
 from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.spec import SignalSpec
 from tests.live.sources import ListSource
@@ -23,7 +23,7 @@ def chunks_of(columns, *, timed=True, size=20):
     for start in range(0, len(columns["time_s"]), size):
         part = slice(start, start + size)
         values = {name: v[part] for name, v in columns.items() if name != "time_s"}
-        chunks.append(Samples(values, columns["time_s"][part] if timed else None))
+        chunks.append(LiveSamples(values, columns["time_s"][part] if timed else None))
     return chunks
 
 

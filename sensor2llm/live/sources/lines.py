@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sensor2llm.errors import DataError, one_line
-from sensor2llm.live.sources.source import NOTHING, Samples
+from sensor2llm.live.sources.source import NOTHING, LiveSamples
 from sensor2llm.signals.tables.named_columns import TIMES
 from sensor2llm.signals.tables.times import TIME_UNITS
 
@@ -77,7 +77,7 @@ class LineSource:
         assert self._reader is not None
         return tuple(name for name in self._reader.names if name != self._reader.clock)
 
-    def read(self, wait_s: float) -> Samples | None:
+    def read(self, wait_s: float) -> LiveSamples | None:
         """Give the samples of the lines that came; None at the end."""
         lines, self._waiting = self._waiting, []
         if not lines:
@@ -99,7 +99,7 @@ class LineSource:
             raise DataError(f"{self.name}: a line is longer than a megabyte; is it text?")
         return [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
 
-    def _samples(self, lines: list[str]) -> Samples:
+    def _samples(self, lines: list[str]) -> LiveSamples:
         reader, rows, times = self._reader, [], []
         assert reader is not None
         for line in lines:
@@ -117,7 +117,7 @@ class LineSource:
             return NOTHING
         values = {name: np.array([row.get(name, math.nan) for row in rows], np.float64)
                   for name in self.columns}  # fmt: skip
-        return Samples(values, None if reader.clock is None else np.array(times))
+        return LiveSamples(values, None if reader.clock is None else np.array(times))
 
     def _refuse(self, line: str, error: Exception) -> None:
         """Count a line that is no sample; raise DataError for the first one."""

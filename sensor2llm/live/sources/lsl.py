@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sensor2llm.errors import ConfigError, DataError, listed
-from sensor2llm.live.sources.source import NOTHING, Samples
+from sensor2llm.live.sources.source import NOTHING, LiveSamples
 
 FIND_S = 3.0
 """How long a stream is looked for."""
@@ -67,7 +67,7 @@ class LslSource:
         inlet.open_stream(timeout=FIND_S)
         return inlet
 
-    def read(self, wait_s: float) -> Samples | None:
+    def read(self, wait_s: float) -> LiveSamples | None:
         """Give what one of the streams sent; nothing where none did."""
         until_s = time.monotonic() + wait_s
         while True:
@@ -78,7 +78,7 @@ class LslSource:
                 if stamps:
                     table = np.asarray(rows, np.float64).T
                     values = dict(zip(self._named[self._turn], table, strict=True))
-                    return Samples(values, np.asarray(stamps) + self._since_1970_s)
+                    return LiveSamples(values, np.asarray(stamps) + self._since_1970_s)
             if time.monotonic() >= until_s:
                 return NOTHING
             time.sleep(_LOOK_S)

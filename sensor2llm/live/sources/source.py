@@ -5,7 +5,7 @@ class MySource:
     columns = ("accel.x", "accel.y")        what there is, each named as a channel of the adapter
     units = {}                              column -> its unit, where the device says so
 
-    def read(self, wait_s): ...             Samples, none of them if nothing came; None at the end
+    def read(self, wait_s): ...             LiveSamples, none of them if nothing came; None at the end
     def close(self): ...
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class LiveSamples:
     """Hold some samples of one clock, in the order in which they came.
 
     A chunk need not have every column, as where several streams are listened to; a column that is
@@ -33,7 +33,7 @@ class Samples:
         return len(next(iter(self.values.values()), ()))
 
 
-NOTHING = Samples({})
+NOTHING = LiveSamples({})
 
 
 class LiveSource(Protocol):
@@ -49,7 +49,7 @@ class LiveSource(Protocol):
     def units(self) -> Mapping[str, str]:
         """Give the units of those columns of which the device says it."""
 
-    def read(self, wait_s: float) -> Samples | None:
+    def read(self, wait_s: float) -> LiveSamples | None:
         """Give what came since the last time, after at most `wait_s` seconds; None at the end."""
 
     def close(self) -> None:
