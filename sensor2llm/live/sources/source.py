@@ -5,7 +5,7 @@ class MySource:
     columns = ("accel.x", "accel.y")        what there is, each named as a channel of the adapter
     units = {}                              column -> its unit, where the device says so
 
-    def read(self, wait_s): ...             LiveSamples, none of them if nothing came; None at the end
+    def read(self, wait_s): ...         LiveSamples, none of them if nothing came; None at the end
     def close(self): ...
 """
 
