@@ -31,7 +31,7 @@ LIMITS = {
     "longest_file": 300,
     "longest_function": 40,
     "files_a_folder": 16,
-    "entries": 35,
+    "entries": 37,
     "class_names_twice": 0,
     "readme_lines": 200,
 }

@@ -87,11 +87,46 @@ def conversation() -> str:
     return f"{text}\n\n    {result['command']}\n"
 
 
+def live() -> str:
+    """Give how soon answers come and whether memory grows while listening; nothing before a run."""
+    path = RESULTS / "live.json"
+    parts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    lines = ["| what | measured |", "|---|---|"] if parts else []
+    if one := parts.get("answers"):
+        rate = f"{one['channels']} channels at {one['rate_hz']:g} Hz"
+        what = f"`{one['adapter']}`, {rate}, an answer every {one['step_s']:g} s"
+        keys = ("beyond_forward_s", "forward_s", "cpu_answer_s", "cpu_forward_s")
+        beyond, forward, cpu, cpu_forward = (1000 * one[key]["median"] for key in keys)
+        lines += [
+            f"| {what}, {one['seconds']:g} s | {one['answers']} answers, "
+            f"{one['skipped']} skipped |",
+            "| from a window's last sample to its answer, CPU time (a forward of it) "
+            f"| {cpu:.0f} ms ({cpu_forward:.0f} ms) |",
+            "| the same by the clock, beside other work, beyond one forward (a forward) "
+            f"| {beyond:.0f} ms ({forward:.0f} ms) |",
+            f"| of one core, listening, CPU time | {one['cpu_share']:.0%} |",
+        ]
+    names = {"day": "listened to", "played": "played from a file"}
+    for part, name in names.items():
+        if one := parts.get(part):
+            growth = f"{one['growth']:+.1%} of {one['mib_each_hour'][0]:.0f} MiB"
+            lines.append(
+                f"| memory after the first hour, and at most in {one['hours']:g} h {name} "
+                f"({one['answers']} answers) | {growth} |"
+            )
+    commands = [
+        f"    {one['command']}    # load {one['load_average_before'][0]:.0f} on "
+        f"{one['cores']} cores" for one in parts.values()
+    ]  # fmt: skip
+    return "\n".join([*lines, "", *commands]) + "\n" if parts else ""
+
+
 RESULT_TABLES: Mapping[str, Callable[[], str]] = {
     "questions": questions,
     "llm_worth": partial(worth, "table"),
     "llm_sentences": partial(worth, "sentences"),
     "conversation": conversation,
+    "live": live,
     **{name: partial(written, name) for name in NAMES},
     **{name: partial(pooled, name) for name in ("rhythm", "stress")},
 }

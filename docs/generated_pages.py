@@ -27,7 +27,7 @@ PACKAGES = ("sensor2llm", "tokenization_study")
 INTERNAL = (
     *(f"sensor2llm.{name.replace('-', '_')}" for name in VERBS),
     "sensor2llm.archive", "sensor2llm.artefacts", "sensor2llm.cli", "sensor2llm.command",
-    "sensor2llm.datasets", "sensor2llm.library_output", "sensor2llm.llm.checks",
+    "sensor2llm.datasets", "sensor2llm.library_output", "sensor2llm.live", "sensor2llm.llm.checks",
     "sensor2llm.llm.tuning", "sensor2llm.plots", "sensor2llm.recipes",
     "sensor2llm.serving.http", "sensor2llm.serving.tools", "sensor2llm.signals.ledger",
     "sensor2llm.studies", "sensor2llm.training",

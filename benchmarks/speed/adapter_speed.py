@@ -240,6 +240,7 @@ def build_model(
     signal: int | None = None,
     template: PromptTemplate | None = None,
     labels: tuple[str, ...] = LABELS,
+    spec: SignalSpec | None = None,
 ) -> SensorLanguageModel:
     """Build the adapter of a UCI HAR run: three modalities of three channels.
 
@@ -249,6 +250,7 @@ def build_model(
         signal: K; the default's where None.
         template: `activity` where None.
         labels: what it chooses from.
+        spec: of another run.
     """
     modalities = tuple(
         Modality(
@@ -259,7 +261,7 @@ def build_model(
         )
         for name in ("total_acc", "body_acc", "gyro")
     )
-    spec = SignalSpec(modalities=modalities)
+    spec = spec or SignalSpec(modalities=modalities)
     encoder = SignalEncoder(spec, EncoderConfig()).requires_grad_(False)
     config, learned = ProjectorConfig(), SoftPromptConfig()
     config = replace(config, tokens=signal or config.tokens)

@@ -159,6 +159,13 @@ def window_length_s(spec: SignalSpec) -> float:
     return spec.lengths_s[0]
 
 
+def day_text(seconds: float) -> str:
+    """Give the day of a time; '' where it is no date."""
+    if seconds < _DATES_S:
+        return ""
+    return str(np.datetime64(int(seconds // _DAY_S), "D"))
+
+
 def clock_text(seconds: float) -> str:
     """Write a time for a person: a date time where it is one, else seconds."""
     if seconds < _DATES_S:

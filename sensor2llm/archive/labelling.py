@@ -239,7 +239,8 @@ def tell(name: str, ledger: Ledger, verdict: LikenessVerdict) -> None:
         logger.warning("%s", line)
 
 
-def _summary_line(row: Mapping[str, Any]) -> str:
+def summary_line(row: Mapping[str, Any]) -> str:
+    """Write the minutes of a label, and whose and when they are, for people."""
     whose = "".join(f"{row[name]}  " for name in ("subject", "day") if row.get(name))
     return f"{whose}{row['minutes']:>10.2f} min  {row['label']}"
 
@@ -251,7 +252,7 @@ def _bout_line(row: Mapping[str, Any]) -> str:
 
 _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "windows": lambda row: f"{row['start_s']:>10.2f} s  {row['probability']:.2f}  {row['label']}",
-    "summary": _summary_line,
+    "summary": summary_line,
     "bouts": _bout_line,
 }
 

@@ -15,6 +15,7 @@ VERBS = {
     "train-adapter": "train the adapter that lets a frozen LLM hear the signals",
     "evaluate": "measure an adapter or an encoder on a store",
     "classify": "label the windows of recordings",
+    "listen": "label a running device: a stream, lines, or a file played as one",
     "fit-axes": "propose how a device's axes are to be turned for an adapter",
     "chat": "talk with the LLM about a window",
     "serve": "serve adapters over HTTP, as OpenAI's chat and more",

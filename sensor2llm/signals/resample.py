@@ -86,6 +86,7 @@ def resample_irregular(
     start_s: float,
     steps: int,
     max_gap_s: float = MAX_GAP_S,
+    step_s: float | None = None,
 ) -> Float32[np.ndarray, "channel step"]:
     """Interpolate samples at uneven times linearly onto a regular grid.
 
@@ -101,6 +102,7 @@ def resample_irregular(
         start_s: Time of the grid's first point.
         steps: Number of grid points.
         max_gap_s: Longest gap that is bridged.
+        step_s: The samples' usual step; their median where None, which of few samples tells little.
 
     Raises:
         DataError: If the times go back or repeat, lengths differ, or the grid is far too fine.
@@ -109,7 +111,8 @@ def resample_irregular(
     check_times(times_s)
     if values.ndim != 2 or values.shape[1] != len(times_s):
         raise DataError(f"values {values.shape} do not fit {len(times_s)} times; (channel, sample)")
-    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    if step_s is None:
+        step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
     # Rates within 5 % count as equal: a clock's jitter is no reason to filter.
     ratio = 1.0 / (rate_hz * step_s) - 0.05 if step_s else 1.0
     check_steps(steps * max(1.0, ratio), len(times_s))

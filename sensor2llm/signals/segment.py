@@ -114,13 +114,18 @@ def segment(
         max_nan_share=max_nan_share,
         max_gap_s=max_gap_s,
     )
-    tracks = {m.name: _conform(recording.tracks[m.name], m, rules)
+    tracks = {m.name: conform_track(recording.tracks[m.name], m, max_gap_s)
               for m in spec.modalities if m.name in recording.tracks}  # fmt: skip
     state = CutState() if state is None else state
     return _windows(recording, tracks, spec, rules, ledger or Ledger(), rows_unit, state)
 
 
-def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
+def conform_track(track: Track, modality: Modality, max_gap_s: float = MAX_GAP_S) -> Track:
+    """Give a track at a modality's rate, its short pauses filled.
+
+    Raises:
+        SpecError: If its channels, units or axis do not fit.
+    """
     source = track.modality
     # A track has any length, and is brought to the spec's rate: only the rest must fit.
     modality.check_compatible(replace(source, steps=modality.steps, rate_hz=modality.rate_hz)
@@ -128,7 +133,7 @@ def _conform(track: Track, modality: Modality, rules: _Rules) -> Track:
     if modality.axis != "time":
         return replace(track, modality=modality)
     rate_hz, new_rate_hz = float(source.rate_hz or 1.0), float(modality.rate_hz or 1.0)
-    values = fill_short_gaps(track.values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+    values = fill_short_gaps(track.values, math.floor(max_gap_s * rate_hz + 1e-9))
     values = resample(values, rate_hz, new_rate_hz)
     return replace(track, modality=modality, values=values)
 
@@ -180,20 +185,39 @@ def _window(
         return UNLABELLED
     if label in rules.exclude:
         return excluded(label)
+    signals = cut_signals(tracks, start_s, stop_s, ledger, rules.max_nan_share, rules.max_gap_s)
+    if isinstance(signals, str):
+        return signals
+    return Window(signals, recording.subject, label, start_s, recording.name or None)
+
+
+def cut_signals(
+    tracks: Mapping[str, Track],
+    start_s: float,
+    stop_s: float,
+    ledger: Ledger,
+    max_nan_share: float = 0.05,
+    max_gap_s: float = MAX_GAP_S,
+) -> dict[str, np.ndarray] | str:
+    """Cut one window of tracks at their spec's rates, by the rule for missing values above.
+
+    Returns:
+        Values by modality, without those that are missing; where all are, the reason in words.
+    """
     signals, mended = {}, False
     for name, track in tracks.items():
-        values, share = _slice_of(track, start_s, stop_s, rules)
-        if share <= rules.max_nan_share:
+        values, share = _slice_of(track, start_s, stop_s, max_gap_s)
+        if share <= max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
     if mended or len(signals) < len(tracks):
-        most = f"{rules.max_nan_share:.0%}"
+        most = f"{max_nan_share:.0%}"
         if not signals:
             return f"with more than {most} missing"
         for name in [name for name in tracks if name not in signals]:
             ledger.change("windows", 1, f"without {name}, more than {most} missing")
         ledger.change("windows", mended, f"with up to {most} missing filled in")
-    return Window(signals, recording.subject, label, start_s, recording.name or None)
+    return signals
 
 
 def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
@@ -209,7 +233,7 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
 
 
 def _slice_of(
-    track: Track, start_s: float, stop_s: float, rules: _Rules
+    track: Track, start_s: float, stop_s: float, max_gap_s: float
 ) -> tuple[np.ndarray, float]:
     """Give what a track has from one time to another, and the share of its worst channel's NaN."""
     modality = track.modality
@@ -226,7 +250,7 @@ def _slice_of(
     if not missing.any():
         return values, 0.0
     if modality.axis == "time":
-        values = fill_short_gaps(values, math.floor(rules.max_gap_s * rate_hz + 1e-9))
+        values = fill_short_gaps(values, math.floor(max_gap_s * rate_hz + 1e-9))
         missing = np.isnan(values)
     return values, float(missing.mean(axis=1).max())
 

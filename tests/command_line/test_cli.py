@@ -41,7 +41,7 @@ def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
     verbs = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
     assert verbs == [
         *("init", "prepare", "pretrain-encoder", "train-adapter", "evaluate", "classify"),
-        *("fit-axes", "chat", "serve", "mcp", "study", "get", "audit", "compare", "list"),
+        *("listen", "fit-axes", "chat", "serve", "mcp", "study", "get", "audit", "compare", "list"),
         "completion",
     ]
 

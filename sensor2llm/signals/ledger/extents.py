@@ -101,7 +101,7 @@ def _timed_pieces(
     slack_s = max(0.5 / float(t.modality.rate_hz or 1.0) for t in tracks)
     step_s = min(1.0 / float(t.modality.rate_hz or 1.0) for t in tracks)
     hop_s = length_s * (1 - overlap)
-    spans = _measured_spans(tracks, max_gap_s)
+    spans = measured_spans(tracks, max_gap_s)
     before = [i for i, span in enumerate(spans) if span[0] <= state.next_s + _EDGE_S]
     if before:
         # What was done, but for the piece that is gone on with.
@@ -167,7 +167,8 @@ def _event_extents(track: Track, overlap: float, size: int, state: CutState) -> 
         state.keep_s = float(times[first - 1]) if first else state.next_s
 
 
-def _measured_spans(tracks: list[Track], max_gap_s: float) -> list[Span]:
+def measured_spans(tracks: Iterable[Track], max_gap_s: float) -> list[Span]:
+    """Give from when to when any of some tracks was measured, without a pause above `max_gap_s`."""
     spans: list[Span] = []
     for span in sorted(span for track in tracks for span in _track_spans(track)):
         if spans and span[0] <= spans[-1][1] + max_gap_s + 1e-9:

@@ -19,7 +19,7 @@ LIMITS = {
 # Intervals between beats or breaths, in seconds.
 _SHORTEST_INTERVAL_S, _LONGEST_INTERVAL_S = 1e-3, 600.0
 # More of a channel than this is no slip of the sensor but another unit.
-_MOST_SHARE = 0.05
+MOST_SHARE = 0.05
 # What programs write for a missing value.
 MARKERS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, -32768.0)
 # A marker lies this many times further off than all other values, or below where none is negative.
@@ -94,9 +94,9 @@ class MeasuredValues:
             suspect.check(column)
         for i, column in enumerate(self._columns):
             unit = self._modality.channels[i].unit
-            low, high = _limits(canonical_unit(unit), self._modality, i)
+            low, high = limits_of(canonical_unit(unit), self._modality, i)
             share = self._beyond[i] / max(1, self._all[i])
-            if share > _MOST_SHARE:
+            if share > MOST_SHARE:
                 raise SpecError(
                     f"'{self._modality.name}' is said to be in {unit}, but {share:.0%} of the "
                     f"values of {column!r} are not within {low:g} to {high:g} {unit}; is it "
@@ -106,7 +106,7 @@ class MeasuredValues:
     def _possible(self, values: np.ndarray) -> np.ndarray:
         beyond: np.ndarray | None = None
         for i, channel in enumerate(self._modality.channels):
-            low, high = _limits(canonical_unit(channel.unit), self._modality, i)
+            low, high = limits_of(canonical_unit(channel.unit), self._modality, i)
             row = values[i]
             if row.size and low <= row.min() and row.max() <= high:
                 self.finite[i] += row.size
@@ -176,7 +176,8 @@ class MarkerSearch:
             )
 
 
-def _limits(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
+def limits_of(unit: str, modality: Modality, channel: int) -> tuple[float, float]:
+    """Give the least and the greatest value that a channel in a unit can have."""
     if modality.axis == "event" and channel == 0 and unit in ("s", "ms"):
         scale = 1.0 if unit == "s" else 1000.0
         return _SHORTEST_INTERVAL_S * scale, _LONGEST_INTERVAL_S * scale

@@ -161,19 +161,12 @@ def table_for(
     names = column_names(path) if columns is None else tuple(columns.column_names)
     if absent := [column for column in renamed.values() if column not in names]:
         raise DataError(f"{path.name}: no column {absent[0]!r}; it has {listed(names)}")
-    matches = [_match(modality, spec, names, path, renamed) for modality in spec.modalities]
-    entries = tuple(entry for entry in matches if entry is not None)
-    if not entries:
-        expected = ", ".join(_names(spec.modalities[0], spec)[0])
-        advice = "describe the file in a TABLE.yaml"
-        if proposal := _propose_map(names, spec):
-            advice = f"say --map {proposal}"
-        if columns is not None:
-            advice = f"say columns={{{channels[0]!r}: 'ITS COLUMN'}}"
-        raise DataError(
-            f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
-            f"example {expected}; rename them, or {advice}"
-        )
+    advice = "describe the file in a TABLE.yaml"
+    if proposal := propose_map(names, spec):
+        advice = f"say --map {proposal}"
+    if columns is not None:
+        advice = f"say columns={{{channels[0]!r}: 'ITS COLUMN'}}"
+    entries = match_columns(names, spec, path, renamed, advice)
     return Table(
         spec=spec.subset(entry.modality.name for entry in entries),
         modalities=entries,
@@ -184,7 +177,26 @@ def table_for(
     )
 
 
-def _propose_map(names: Sequence[str], spec: SignalSpec) -> str:
+def match_columns(
+    names: Sequence[str], spec: SignalSpec, path: Path, renamed: Mapping[str, str], advice: str
+) -> tuple[TableModality, ...]:
+    """Find the columns of the spec's modalities; those without any are left out.
+
+    Raises:
+        DataError: there are none, with the advice, or a modality lacks some.
+    """
+    matches = [_match(modality, spec, names, path, renamed) for modality in spec.modalities]
+    entries = tuple(entry for entry in matches if entry is not None)
+    if not entries:
+        expected = ", ".join(_names(spec.modalities[0], spec)[0])
+        raise DataError(
+            f"{path.name} has the columns {listed(names)}; expected the spec's channels, for "
+            f"example {expected}; rename them, or {advice}"
+        )
+    return entries
+
+
+def propose_map(names: Sequence[str], spec: SignalSpec) -> str:
     """Name a sensor of three axes in the columns, and what it may stand for; '' for none."""
     ours = [m.name for m in spec.modalities if len(m.channels) == 3]
     for name in names:
