@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -14,8 +15,10 @@ ADAPTER = "uci-har-bundled"
 
 
 @functools.cache
-def models():
-    return load_models([ADAPTER])
+def models(abstain: float | None = None):
+    if abstain is None:
+        return load_models([ADAPTER])
+    return {name: replace(served, abstain=abstain) for name, served in models().items()}
 
 
 @functools.cache
@@ -41,12 +44,12 @@ def csv_bytes() -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def client(**limits):
+def client(abstain=None, **limits):
     """Give a client of a server with these limits; errors of ours are answers, not raised."""
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
 
-    app = create_app(models(), ServerConfig(**limits))
+    app = create_app(models(abstain), ServerConfig(**limits))
     return TestClient(app, raise_server_exceptions=False)
 
 
