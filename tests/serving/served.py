@@ -2,6 +2,10 @@
 
 import functools
 import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +55,28 @@ def client(abstain=None, **limits):
 
     app = create_app(models(abstain), ServerConfig(**limits))
     return TestClient(app, raise_server_exceptions=False)
+
+
+@contextmanager
+def running(served_models=None, **limits):
+    """Serve on the loopback, and give the address."""
+    import uvicorn
+
+    from sensor2llm.serving.http.application import create_app
+    from sensor2llm.serving.http.config import ServerConfig
+
+    app = create_app(served_models or models(), ServerConfig(**limits))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def sensor(**fields):

@@ -1,4 +1,5 @@
 // Questions about the picked window, answered by the server's chat; what was asked before goes along.
+import { UNKNOWN } from "./charts.js";
 import { find, make, percent } from "./dom.js";
 import { ask, ServerError } from "./server.js";
 
@@ -10,7 +11,7 @@ const SOURCES = {
 };
 
 export class Asking {
-  // `here` gives the adapter's name, the sensor part of the picked window, and how it is called.
+  // `here` gives the adapter's name, the picked window's sensor part and label, and how it is called.
   constructor(here, onError) {
     Object.assign(this, { here, onError, turns: [], busy: false });
     find("ask").addEventListener("submit", (event) => {
@@ -34,7 +35,7 @@ export class Asking {
   async ask(question) {
     if (!question || this.busy) return;
     this.busy = true;
-    const round = this.asked, { model, part, title } = this.here();
+    const round = this.asked, { model, part, title, label } = this.here();
     const said = make("p", { class: "said", text: "…" }), from = make("p", { class: "from" });
     const item = make("li", { "aria-busy": "true" }, make("p", { class: "asked", text: `${title}: ${question}` }), said, from);
     find("answers").hidden = false;
@@ -46,7 +47,7 @@ export class Asking {
         details = chunk.sensor2llm ?? details;
         said.textContent = text;
       }
-      from.textContent = origin(details);
+      from.textContent = origin(details, label);
       if (round === this.asked) this.turns.push({ part, question, text });
       find("question").value = "";
       this.onError("");
@@ -72,8 +73,11 @@ export class Asking {
   }
 }
 
-function origin(details) {
+// A recording is judged as one, a window that is asked about by itself, which is weaker.
+function origin(details, label) {
   const share = typeof details.probability === "number" ? [percent(details.probability)] : [];
   const measured = details.measured ? [`measured from the signal: ${details.measured}`] : [];
-  return [SOURCES[details.source] ?? details.source, ...share, ...measured].join(" · ");
+  const heard = details.windows?.at(-1)?.label;
+  const alone = label === UNKNOWN && heard && heard !== UNKNOWN ? ["judged by itself; as part of its recording the window is unknown"] : [];
+  return [SOURCES[details.source] ?? details.source, ...share, ...measured, ...alone].join(" · ");
 }

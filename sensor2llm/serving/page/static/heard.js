@@ -56,7 +56,7 @@ function addValues(sensor) {
 
 function facts(list) {
   const sensors = [...new Set(list.map((fact) => fact.sensor))];
-  return sensors.map((sensor) => make("div", { class: "facts" }, make("h4", { text: sensor }),
+  return sensors.map((sensor) => make("div", { class: "facts" }, make("h3", { text: sensor }),
     make("ul", {}, ...list.filter((fact) => fact.sensor === sensor)
       .map((fact) => make("li", { text: fact.text.replace(`${sensor}: `, "").replaceAll(`${sensor}_`, "") })))));
 }

@@ -16,6 +16,7 @@ const sensorPart = (place) => ({ type: "sensor", file_id: recording.id, number: 
 const timeline = new Timeline(pickWindow, () => find("question").focus());
 const asking = new Asking(() => ({
   model: adapter().name, part: sensorPart(timeline.picked), title: `Window ${timeline.picked + 1}`,
+  label: recording.rows[timeline.picked].label,
 }), showError);
 
 function showError(text) {
@@ -60,10 +61,14 @@ function describeAdapter() {
     make("td", { text: sensor.channels.join(", ") }), make("td", { text: [...new Set(sensor.units)].join(", ") }),
     make("td", { text: sensor.rate_hz ? `${sensor.rate_hz} Hz` : `one ${sensor.axis === "event" ? "an event" : "a row"}` }))));
   table.append(body);
+  const columns = one.sensors.flatMap((sensor) => sensor.channels);
+  const timed = one.sensors.some((sensor) => sensor.rate_hz);
   const silent = one.abstain === null ? "" : ` It says unknown where more than ${+(100 * one.abstain).toFixed(2)} % of such labels would be wrong, or data are unlike training.`;
   find("about-content").replaceChildren(
     make("div", { class: "about", role: "region", "aria-label": "Sensors", tabindex: "0" }, table),
-    make("p", { text: `It hears windows${one.window ? ` of ${one.window}` : ""} with ${one.llm}, and says: ${one.labels.join(", ") || "no labels"}.${silent}` }),
+    make("p", { text: "A CSV begins with this line; columns may be missing, sensor by sensor:" }),
+    make("p", { class: "columns-line", text: [...(timed ? ["time_s"] : []), ...columns].join(",") }),
+    make("p", { text: `It hears windows${one.window ? ` of ${one.window}` : ""} with the language model ${one.llm}, and says: ${one.labels.join(", ") || "no labels"}.${silent}` }),
     make("p", { text: `${one.measured[0].toUpperCase()}${one.measured.slice(1)}.` }));
   find("limits").textContent = `${one.limits[0].toUpperCase()}${one.limits.slice(1)}.`;
   find("record").disabled = Boolean(why);
@@ -100,6 +105,7 @@ async function label(mine) {
   if (mine !== round) return;
   recording.rows = result.windows;
   document.body.classList.add("opened");
+  find("about").open = false;
   for (const part of ["result", "detail"]) find(part).hidden = false;
   showSummary(name, result, one.labels);
   showTable(result.windows, result.signals.axis, (place) => timeline.pick(place));
@@ -113,7 +119,7 @@ function showSummary(name, { windows, notes, ledger }, labels) {
   for (const { label: text } of windows) counts.set(text, (counts.get(text) ?? 0) + 1);
   const count = `${windows.length} window${windows.length === 1 ? "" : "s"}`;
   find("result-title").textContent = `${name}: ${count}`;
-  find("status").textContent = `${name} was heard: ${count}. ${[...counts].map(([text, n]) => `${text} ${n}`).join(", ")}.`;
+  find("status").textContent = `${name} was heard; the first window is picked.`;
   find("legend").replaceChildren(...[...counts].map(([text, n]) => {
     const swatch = make("span", { class: `swatch ${text === UNKNOWN ? UNKNOWN : ""}` });
     if (text !== UNKNOWN) {
@@ -123,7 +129,16 @@ function showSummary(name, { windows, notes, ledger }, labels) {
     return make("li", {}, swatch, `${text} ${n}`);
   }));
   const unlike = (text) => (/unlike|not known/.test(text) ? "unlike" : "");
-  find("notes").replaceChildren(...notes.map((text) => make("li", { class: unlike(text), text })));
+  find("notes").replaceChildren(...[...notes, ...lost(ledger)].map((text) => make("li", { class: unlike(text), text })));
+}
+
+// What became of rows that no window has, and of values that were changed.
+function lost(ledger) {
+  return Object.entries(ledger).flatMap(([unit, { read, dropped, changed }]) => {
+    const texts = [["left out", dropped], ["changed", changed]].flatMap(([what, reasons]) =>
+      Object.entries(reasons).map(([why, count]) => `${count} of ${read} ${what} (${why})`));
+    return texts.length ? [`${unit}: ${texts.join(", ")}`] : [];
+  });
 }
 
 function pickWindow(place) {
