@@ -79,7 +79,7 @@ def test_the_windows_numbers_are_those_of_the_recording(server):
     shown = server.post("/window", json=body).json()
     assert (shown["object"], shown["start_s"]) == ("window", 2.56)
     values = {signal["name"]: signal["values"] for signal in shown["signals"]}
-    expected = served.one_window(128)["total_acc_y"]
+    expected = served.one_window(128)["total_acc.total_acc_y"]
     np.testing.assert_allclose(values["total_acc"][1], expected, rtol=1e-5)
     assert any("steps a second" in fact["text"] for fact in shown["facts"])
 

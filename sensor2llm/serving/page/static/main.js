@@ -61,7 +61,9 @@ function describeAdapter() {
     make("td", { text: sensor.channels.join(", ") }), make("td", { text: [...new Set(sensor.units)].join(", ") }),
     make("td", { text: sensor.rate_hz ? `${sensor.rate_hz} Hz` : `one ${sensor.axis === "event" ? "an event" : "a row"}` }))));
   table.append(body);
-  const columns = one.sensors.flatMap((sensor) => sensor.channels);
+  const names = one.sensors.flatMap((sensor) => sensor.channels);
+  const whole = one.sensors.flatMap((sensor) => sensor.channels.map((channel) => `${sensor.name}.${channel}`));
+  const columns = new Set(names).size === names.length ? names : whole;
   const timed = one.sensors.some((sensor) => sensor.rate_hz);
   const silent = one.abstain === null ? "" : ` It says unknown where more than ${+(100 * one.abstain).toFixed(2)} % of such labels would be wrong, or data are unlike training.`;
   find("about-content").replaceChildren(
