@@ -86,7 +86,9 @@ def _thinned(
         values = np.stack([low, high], axis=2).reshape(len(values), -1)
         last = np.minimum(ends + size, len(at)) - 1
         at = np.stack([at[ends], (at[ends] + at[last]) / 2], axis=1).ravel()
-    gaps = np.flatnonzero(np.diff(at) > 3 * np.median(np.diff(at))) + 1 if len(at) > 2 else []
+    gaps = np.zeros(0, np.int64)
+    if len(at) > 2:
+        gaps = np.flatnonzero(np.diff(at) > 3 * np.median(np.diff(at))) + 1
     return np.insert(at, gaps, at[gaps] - 1e-6), np.insert(values, gaps, np.nan, axis=1)
 
 

@@ -3,7 +3,7 @@ import { Asking } from "./asking.js";
 import { labelColour, UNKNOWN } from "./charts.js";
 import { find, make } from "./dom.js";
 import { clearWindow, showChances, showHeard } from "./heard.js";
-import { record, whyNot } from "./phone.js";
+import { hearsMotion, record, whyNot } from "./phone.js";
 import { classify, forget, listModels, ServerError, showWindow, upload, useKey } from "./server.js";
 import { download, markRow, showTable } from "./table.js";
 import { Timeline } from "./timeline.js";
@@ -75,8 +75,8 @@ function describeAdapter() {
   find("limits").textContent = `${one.limits[0].toUpperCase()}${one.limits.slice(1)}.`;
   find("record").disabled = Boolean(why);
   find("record-why").textContent = why;
-  const moves = one.sensors.some(({ name }) => /acc|gyro/.test(name));
-  asking.suggest([moves ? "What is the person doing?" : "What does this window show?", "Describe the window.", ...(moves ? ["How fast are the steps?"] : [])]);
+  const first = hearsMotion(one) ? "What is the person doing?" : "Which label fits this window?";
+  asking.suggest([first, "Why do you say so?", "Describe the window."]);
 }
 
 function clearResult() {

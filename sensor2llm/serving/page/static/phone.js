@@ -16,8 +16,10 @@ function reader(sensor) {
   return { unit: "m/s^2", read: ({ [field]: a }) => a && [a.x, a.y, a.z].map((value) => value === null ? null : SIGN * value) };
 }
 
+export const hearsMotion = (adapter) => adapter.sensors.every(reader);
+
 export function whyNot(adapter) {
-  if (!adapter.sensors.every(reader)) return "This adapter hears more than motion sensors.";
+  if (!hearsMotion(adapter)) return "This adapter hears more than motion sensors.";
   if (!isSecureContext) return "Browsers give motion sensors to https pages and to this machine's own (localhost) only.";
   if (typeof DeviceMotionEvent === "undefined") return "This browser has no motion sensors.";
   return "";
