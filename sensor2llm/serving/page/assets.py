@@ -3,11 +3,17 @@
 No file is made or fetched: uPlot's built file lies beside, with its licence.
 """
 
+import asyncio
+import functools
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from fastapi import FastAPI
 from fastapi.responses import Response
+from pyarrow import csv
 
+from sensor2llm.datasets.simulation.phone import simulate_columns
 from sensor2llm.serving.http.api_error import ApiError
 
 STATIC = Path(__file__).parent / "static"
@@ -48,9 +54,24 @@ def read_assets() -> dict[str, Response]:
     }
 
 
+@functools.cache
+def example_csv() -> bytes:
+    """Simulate a phone at the waist: somebody walks, stands and lies, 16 s each."""
+    columns = simulate_columns("walking", "standing", "lying", bout_s=16)
+    rounded = {name: np.asarray(values, np.float64).round(5) for name, values in columns.items()}
+    sink = pa.BufferOutputStream()
+    csv.write_csv(pa.table(rounded), sink)
+    return sink.getvalue().to_pybytes()
+
+
 def add_page(app: FastAPI) -> None:
-    """Serve the page's files."""
+    """Serve the page's files, and a simulated recording to begin with."""
     assets = read_assets()
+
+    @app.get(FOLDER + "simulated.csv")
+    async def example() -> Response:
+        content = await asyncio.to_thread(example_csv)
+        return Response(content, media_type="text/csv", headers=HEADERS)
 
     @app.get(START)
     async def start() -> Response:

@@ -1,8 +1,10 @@
 """The page's files: all are there, none comes from elsewhere, and they need no key."""
 
+import io
 import re
 
 import pytest
+from pyarrow import csv
 
 from sensor2llm.serving.page.assets import STATIC, read_assets
 from tests.serving import served
@@ -31,6 +33,13 @@ def test_what_the_page_asks_the_server_needs_the_key(server):
     assert server.get("/v1/models").status_code == 401
     assert server.post("/window").status_code == 401
     assert server.get("/pages").status_code == 401
+
+
+def test_there_is_a_recording_to_begin_with(server):
+    response = server.get("/page/simulated.csv")
+    table = csv.read_csv(io.BytesIO(response.content))
+    assert table.column_names == list(served.recording())
+    assert table.num_rows == 3 * 16 * 50
 
 
 @pytest.mark.parametrize("name", ["", "nothing.js", "..%2Fassets.py", "uplot"])

@@ -4,11 +4,12 @@ import { labelColour, UNKNOWN } from "./charts.js";
 import { find, make } from "./dom.js";
 import { clearWindow, showChances, showHeard } from "./heard.js";
 import { hearsMotion, record, whyNot } from "./phone.js";
-import { classify, forget, listModels, ServerError, showWindow, upload, useKey } from "./server.js";
+import { classify, forget, listModels, ServerError, showWindow, simulated, upload, useKey } from "./server.js";
 import { download, markRow, showTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 
 const POINTS = 2000, PAUSE_MS = 120;
+const SIMULATED = ["body_acc", "body_gyro", "total_acc"];
 let adapters = [], recording = null, stopRecording = null, round = 0, pause;
 
 const adapter = () => adapters.find((one) => one.name === find("adapter").value);
@@ -73,6 +74,7 @@ function describeAdapter() {
     make("p", { text: `It hears windows${one.window ? ` of ${one.window}` : ""} with the language model ${one.llm}, and says: ${one.labels.join(", ") || "no labels"}.${silent}` }),
     make("p", { text: `${one.measured[0].toUpperCase()}${one.measured.slice(1)}.` }));
   find("limits").textContent = `${one.limits[0].toUpperCase()}${one.limits.slice(1)}.`;
+  find("example").hidden = !SIMULATED.every((name) => one.sensors.some((sensor) => sensor.name === name));
   find("record").disabled = Boolean(why);
   find("record-why").textContent = why;
   const first = hearsMotion(one) ? "What is the person doing?" : "Which label fits this window?";
@@ -200,6 +202,7 @@ find("file").addEventListener("change", () => {
   find("file").value = "";
   if (file) openFile(file);
 });
+find("example").addEventListener("click", () => attempt(async () => openFile(await simulated())));
 find("record").addEventListener("click", toggleRecording);
 find("download").addEventListener("click", () => download(recording.rows, recording.name));
 addEventListener("pagehide", () => recording?.id && forget(recording.id));

@@ -34,6 +34,8 @@ export async function upload(file) {
   return (await (await send("/v1/files", { method: "POST", body: form })).json()).id;
 }
 
+export const simulated = async () => new File([await (await send("/page/simulated.csv")).blob()], "simulated.csv");
+
 // `keepalive` lets it be sent while the page is being left.
 export const forget = (id) => send(`/v1/files/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
 
