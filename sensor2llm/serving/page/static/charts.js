@@ -2,7 +2,7 @@
 /* global uPlot */
 import { clock, css, make } from "./dom.js";
 
-const HUES = [212, 28, 150, 330, 265, 55, 185, 0];
+const HUES = [212, 28, 150, 330, 265, 185, 95, 0];
 export const UNKNOWN = "unknown";
 const charts = new Set();
 
@@ -26,7 +26,7 @@ export function addChart(container, { height, x, y, series, data, range, hooks =
   const chart = new uPlot({
     width: Math.max(200, container.clientWidth),
     height,
-    padding: [6, 12, 0, 0],
+    padding: [6, 12, x.show === false ? 8 : 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, ...(sync && { sync: { key: sync } }) },
     scales: { x: { time: false, ...(range && { range }) }, y: y.range ? { range: y.range } : {} },

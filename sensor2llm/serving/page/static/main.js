@@ -123,7 +123,7 @@ function showSummary(name, { windows, notes, ledger }, labels) {
   for (const { label: text } of windows) counts.set(text, (counts.get(text) ?? 0) + 1);
   const count = `${windows.length} window${windows.length === 1 ? "" : "s"}`;
   find("result-title").textContent = `${name}: ${count}`;
-  find("status").textContent = `${name} was heard; the first window is picked.`;
+  find("status").textContent = `${name} was heard.`;
   find("legend").replaceChildren(...[...counts].map(([text, n]) => {
     const swatch = make("span", { class: `swatch ${text === UNKNOWN ? UNKNOWN : ""}` });
     if (text !== UNKNOWN) {
