@@ -1,4 +1,4 @@
-"""Serve adapters over HTTP: OpenAI's chat with sensor parts, labels, files, embeddings.
+"""Serve adapters over HTTP: a page, OpenAI's chat with sensor parts, labels, files, embeddings.
 
 sensor2llm serve uci-har-bundled
 sensor2llm serve ADAPTER runs/har --host 0.0.0.0 --port 8080 --api-key-file keys.txt

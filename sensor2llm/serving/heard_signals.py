@@ -78,17 +78,18 @@ def _thinned(
     at: Float[np.ndarray, " sample"], values: Float[np.ndarray, "channel sample"], points: int
 ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, "channel point"]]:
     """Take stretches of samples for their least and their greatest value; NaN stands in gaps."""
-    size = -(-len(at) // max(1, points // 2))
-    if size > 2:
-        ends = np.arange(0, len(at), size)
-        low = np.fmin.reduceat(values, ends, axis=1)
-        high = np.fmax.reduceat(values, ends, axis=1)
-        values = np.stack([low, high], axis=2).reshape(len(values), -1)
-        last = np.minimum(ends + size, len(at)) - 1
-        at = np.stack([at[ends], (at[ends] + at[last]) / 2], axis=1).ravel()
     gaps = np.zeros(0, np.int64)
     if len(at) > 2:
-        gaps = np.flatnonzero(np.diff(at) > 3 * np.median(np.diff(at))) + 1
+        gaps = np.flatnonzero(np.diff(at) > 2 * np.median(np.diff(at))) + 1
+    size = -(-len(at) // max(1, points // 2))
+    if size > 2:
+        starts = np.union1d(np.arange(0, len(at), size), gaps)
+        low = np.fmin.reduceat(values, starts, axis=1)
+        high = np.fmax.reduceat(values, starts, axis=1)
+        values = np.stack([low, high], axis=2).reshape(len(values), -1)
+        last = np.append(starts[1:], len(at)) - 1
+        at = np.stack([at[starts], (at[starts] + at[last]) / 2], axis=1).ravel()
+        gaps = 2 * np.searchsorted(starts, gaps)
     return np.insert(at, gaps, at[gaps] - 1e-6), np.insert(values, gaps, np.nan, axis=1)
 
 

@@ -46,6 +46,13 @@ def test_where_nothing_was_recorded_no_line_is_drawn():
     assert drawn["at"][8] == pytest.approx(60.0)
 
 
+def test_no_stretch_of_samples_reaches_across_a_gap():
+    (drawn,) = outline_windows(windows(*range(0, 98, 2), *range(200, 302, 2)), SPEC, 10)["signals"]
+    gap = drawn["values"][0].index(None)
+    assert drawn["values"][0][gap - 1 : gap + 2] == [195, None, 196]
+    assert drawn["at"][gap + 1] == 200.0
+
+
 @pytest.mark.parametrize("starts", [(0.0, 1.0), (4.0, 0.0)])
 def test_windows_that_are_not_one_after_the_other_are_numbered(starts):
     outline = outline_windows(windows(*starts), SPEC, 100)

@@ -8,7 +8,7 @@ import { classify, forget, listModels, ServerError, showWindow, simulated, uploa
 import { download, markRow, showTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 
-const POINTS = 2000, PAUSE_MS = 120;
+const POINTS = 4000, PAUSE_MS = 120;
 const SIMULATED = ["body_acc", "body_gyro", "total_acc"];
 let adapters = [], recording = null, stopRecording = null, round = 0, pause;
 
