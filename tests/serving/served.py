@@ -19,10 +19,14 @@ ADAPTER = "uci-har-bundled"
 
 
 @functools.cache
-def models(abstain: float | None = None):
-    if abstain is None:
-        return load_models([ADAPTER])
-    return {name: replace(served, abstain=abstain) for name, served in models().items()}
+def models():
+    return load_models([ADAPTER])
+
+
+@functools.cache
+def abstaining_models(risk):
+    """Give the same model, whose labels may be unknown."""
+    return {name: replace(served, abstain=risk) for name, served in models().items()}
 
 
 @functools.cache
@@ -53,7 +57,9 @@ def client(abstain=None, **limits):
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
 
-    app = create_app(models(abstain), ServerConfig(**limits))
+    app = create_app(
+        models() if abstain is None else abstaining_models(abstain), ServerConfig(**limits)
+    )
     return TestClient(app, raise_server_exceptions=False)
 
 

@@ -43,7 +43,7 @@ def tools(path, abstain=0.05):
     from sensor2llm.serving.tools.toolbox import SensorToolbox
 
     toolbox = SensorToolbox([served.ADAPTER], abstain=abstain)
-    toolbox._loaded.update(served.models(abstain))
+    toolbox._loaded.update(served.abstaining_models(abstain))
 
     async def run():
         async with mcp.Client(make_server(toolbox)) as client:

@@ -14,7 +14,7 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.fixture(scope="module")
 def address():
-    both = served.models(0.05)
+    both = dict(served.abstaining_models(0.05))
     both[PLAIN] = replace(both[served.ADAPTER], name=PLAIN, abstain=None)
     with served.running(both) as address:
         yield address

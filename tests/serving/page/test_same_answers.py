@@ -30,7 +30,7 @@ def of_assistant(path):
     from sensor2llm.serving.tools.toolbox import SensorToolbox
 
     toolbox = SensorToolbox([served.ADAPTER], abstain=0.05)
-    toolbox._loaded.update(served.models(0.05))
+    toolbox._loaded.update(served.abstaining_models(0.05))
     results = []
 
     async def run():
