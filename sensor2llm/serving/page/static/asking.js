@@ -48,14 +48,15 @@ export class Asking {
         said.textContent = text;
       }
       from.textContent = origin(details, label);
-      if (round === this.asked) this.turns.push({ part, question, text });
+      if (round !== this.asked) return;
+      this.turns.push({ part, question, text });
       find("question").value = "";
       this.onError("");
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;
       item.remove();
       find("answers").hidden = !find("answers").children.length;
-      this.onError(error.message);
+      if (round === this.asked) this.onError(error.message);
     } finally {
       item.removeAttribute("aria-busy");
       this.busy = false;

@@ -206,5 +206,7 @@ find("example").addEventListener("click", () => attempt(async () => openFile(awa
 find("record").addEventListener("click", toggleRecording);
 find("download").addEventListener("click", () => download(recording.rows, recording.name));
 addEventListener("pagehide", () => recording?.id && forget(recording.id));
+// A page that the browser shows again has no file on the server any more.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 takeDrops();
 begin();
