@@ -132,13 +132,6 @@ def test_everything_is_done_by_keyboard(open_page):
     assert page.locator("#answers li").count() == 1
 
 
-def test_a_simulated_recording_is_there_to_begin_with(open_page):
-    page = open_page()
-    page.click("text=Try a simulated one")
-    page.wait_for_selector("#facts li")
-    assert page.inner_text("#result-title") == "simulated.csv: 18 windows"
-
-
 def test_windows_of_before_are_compared_with(open_page):
     page = open_page()
     choose(page)
@@ -163,10 +156,12 @@ BAD_FILES = [
 ]
 
 
-def test_a_file_that_cannot_be_read_is_one_line(open_page):
+def test_a_file_that_cannot_be_read_is_one_line_and_its_name_no_markup(open_page):
     page = open_page(wrong=True)
     for file, words in BAD_FILES:
-        choose(page)
+        choose(page, walk(NAME))
+        assert page.inner_text("#result-title") == f"{NAME}: 9 windows"
+        assert page.locator("main img").count() == 0
         assert not page.is_visible("#error")
         page.set_input_files("#file", file)
         page.wait_for_selector("#error:not([hidden])")
@@ -178,13 +173,6 @@ def test_a_file_that_cannot_be_read_is_one_line(open_page):
     assert page.get_attribute("#error", "role") == "alert"
     page.evaluate(DROP, ["walk.csv", "", "more.csv", ""])
     assert page.inner_text("#error") == "2 files were dropped; drop one."
-
-
-def test_a_file_is_called_as_it_is_and_its_name_is_no_markup(open_page):
-    page = open_page()
-    choose(page, walk(NAME))
-    assert page.inner_text("#result-title") == f"{NAME}: 9 windows"
-    assert page.locator("main img").count() == 0
 
 
 def test_without_the_server_it_says_so_and_goes_on_afterwards(open_page):
@@ -249,7 +237,9 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(open_page, scheme, viewpor
     page = open_page(viewport=viewport, color_scheme=scheme, bypass_csp=True)
     page.wait_for_selector("#start")
     faults = serious(page)
-    choose(page)
+    page.click("text=Try a simulated one")
+    page.wait_for_selector("#facts li")
+    assert page.inner_text("#result-title") == "simulated.csv: 18 windows"
     page.click(f"#suggestions >> text={QUESTION}")
     answer(page)
     page.click("text=All windows as a table")
