@@ -9,13 +9,15 @@ import sys
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import ConfigError, run_verb
 
-OPTIONS = ("llm",)
+OPTIONS = ("abstain", "llm")
 
 
 def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     add = (parser := verb_parser("mcp", __doc__, OPTIONS)).add_argument
     add("adapter", nargs="*", help="folders, released names or hub names; else all released ones")
+    risk = "say unknown where more labels would be wrong than this share, or data are unlike"
+    add("--abstain", type=float | None, nargs="?", const=0.05, metavar="RISK", help=risk)
     add("--llm", type=str | None, help="where the adapters' LLM lies, if elsewhere")
     return parser
 
@@ -30,7 +32,7 @@ def _main(argv: list[str] | None) -> None:
     from sensor2llm.serving.tools.toolbox import SensorToolbox
 
     adapters = options.adapter or released_names("adapter")
-    make_server(SensorToolbox(adapters, options.llm)).run("stdio")
+    make_server(SensorToolbox(adapters, options.llm, options.abstain)).run("stdio")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Serve adapters over HTTP: OpenAI's chat with sensor parts, labels, files, embeddings.
+"""Serve adapters over HTTP: a page, OpenAI's chat with sensor parts, labels, files, embeddings.
 
 sensor2llm serve uci-har-bundled
 sensor2llm serve ADAPTER runs/har --host 0.0.0.0 --port 8080 --api-key-file keys.txt
@@ -11,7 +11,7 @@ from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import ConfigError, run_verb
 
 OPTIONS = ("host", "port", "api-key-file", "files", "files-hours", "files-mb", "body-mb", "queue",
-           "windows", "new-tokens", "batch-size", "llm", "llm-accept")  # fmt: skip
+           "windows", "new-tokens", "batch-size", "abstain", "llm", "llm-accept")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -29,6 +29,8 @@ def make_parser() -> VerbParser:
     add("--windows", type=int, default=4096, help="windows of one request")
     add("--new_tokens", type=int, default=256, help="longest answer, in tokens")
     add("--batch_size", type=int, default=64, help="windows at a time")
+    risk = "say unknown where more labels would be wrong than this share, or data are unlike"
+    add("--abstain", type=float | None, nargs="?", const=0.05, metavar="RISK", help=risk)
     add("--llm", type=str | None, help="where the adapters' LLM lies, if elsewhere")
     add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     return parser
@@ -45,7 +47,8 @@ def _main(argv: list[str] | None) -> None:
 
     fields = (name for name in ServerConfig.__dataclass_fields__ if hasattr(options, name))
     config = ServerConfig(**{name: getattr(options, name) for name in fields})
-    run_server(load_models(options.adapter, options.llm, llm_accept=options.llm_accept), config)
+    how = {"llm_accept": options.llm_accept, "abstain": options.abstain}
+    run_server(load_models(options.adapter, options.llm, **how), config)
 
 
 def main(argv: list[str] | None = None) -> int:

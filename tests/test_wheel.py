@@ -62,6 +62,13 @@ def store(installed) -> Path:
     return installed.folder / "phone"
 
 
+def test_the_servers_page_is_whole(installed):
+    from sensor2llm.serving.page.assets import read_assets
+
+    code = "from sensor2llm.serving.page.assets import read_assets; print(*read_assets())"
+    assert installed.result("python", "-c", code).split() == list(read_assets())
+
+
 def test_it_is_imported_from_its_environment(installed):
     code = "import sensor2llm, tokenization_study as t; print(sensor2llm.__file__, t.__file__)"
     for path in installed.result("python", "-c", code).split():

@@ -56,8 +56,9 @@ from sensor2llm.evaluation.evaluation import recipe_split
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+from sensor2llm.tasks.dialogue.answerer import Answerer
 from sensor2llm.tasks.dialogue.fact_questions import knows_questions
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.loading import load_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "human_questions"

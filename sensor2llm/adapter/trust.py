@@ -5,6 +5,7 @@ neither, and `evaluate --calibrate` adds them without touching a weight.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from sensor2llm.adapter.calibration import Calibration
 from sensor2llm.adapter.check_windows import FILE
+from sensor2llm.errors import ConfigError
 from sensor2llm.signals.likeness.profile import TrainingProfile
 from sensor2llm.signals.spec import SignalSpec
 
@@ -33,6 +35,24 @@ class Trust:
     def temperature(self) -> float:
         """Give what labels' scores are divided by."""
         return 1.0 if self.calibration is None else self.calibration.temperature
+
+    def least_confidence(self, abstain: float | None) -> float:
+        """Give the probability below which a label is unknown; that of none where None.
+
+        Args:
+            abstain: the share of wrong labels that is taken.
+
+        Raises:
+            ConfigError: the adapter is not calibrated.
+        """
+        if abstain is None:
+            return -math.inf
+        if self.calibration is None:
+            raise ConfigError(
+                "this adapter is not calibrated and cannot abstain; calibrate it first: "
+                "sensor2llm evaluate ADAPTER --data STORE --calibrate"
+            )
+        return self.calibration.least_confidence(abstain)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Give what a file holds."""

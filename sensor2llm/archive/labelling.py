@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
@@ -150,15 +149,8 @@ class LabelRows:
 
     def __init__(self, model: SensorLanguageModel, abstain: float | None = None) -> None:
         trust = model.adapter.trust
-        self.judge, self._least = RecordingJudge(trust.profile), -math.inf
+        self.judge, self._least = RecordingJudge(trust.profile), trust.least_confidence(abstain)
         self.abstains = abstain is not None
-        if abstain is not None:
-            if trust.calibration is None:
-                raise ConfigError(
-                    "this adapter is not calibrated and cannot abstain; calibrate it first: "
-                    "sensor2llm evaluate ADAPTER --data STORE --calibrate"
-                )
-            self._least = trust.calibration.least_confidence(abstain)
 
     def rows(
         self, predictions: Iterable[Prediction], verdict: LikenessVerdict

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
+from sensor2llm.archive.labelling import check_risk
 from sensor2llm.artefacts.manifest import read_manifest
 from sensor2llm.errors import ConfigError, listed
 from sensor2llm.model.model import SensorLanguageModel
@@ -28,11 +29,13 @@ class ServedModel:
     name: str
     folder: Path
     model: SensorLanguageModel
+    abstain: float | None = None
+    """Share of wrong labels that is taken: what is less sure, or unlike training, is unknown."""
 
     @cached_property
     def answerer(self) -> Answerer:
         """Give what answers questions about its windows."""
-        return Answerer(self.model)
+        return Answerer(self.model, abstain=self.abstain)
 
     @cached_property
     def tokens_per_window(self) -> int:
@@ -46,22 +49,36 @@ class ServedModel:
 
 
 def load_models(
-    names: Iterable[str], llm: str | None = None, *, llm_accept: bool = False
+    names: Iterable[str],
+    llm: str | None = None,
+    *,
+    llm_accept: bool = False,
+    abstain: float | None = None,
 ) -> dict[str, ServedModel]:
     """Load adapters with their LLMs, each under the last part of its name.
 
     Raises:
-        ConfigError: two have one name.
+        ConfigError: two have one name, or one is to abstain and is not calibrated.
         ArtefactError: one cannot be loaded.
     """
+    check_risk(abstain)
     models: dict[str, ServedModel] = {}
     for place in names:
         folder = find_adapter(place)
         name = Path(place).resolve().name if Path(place).is_dir() else place.rsplit("/", 1)[-1]
         if name in models:
             raise ConfigError(f"two adapters are called {name!r}; rename one folder")
-        models[name] = ServedModel(name, folder, load_model(folder, llm, llm_accept=llm_accept))
+        model = load_model(folder, llm, llm_accept=llm_accept)
+        models[name] = ServedModel(name, folder, model, abstain)
+        _check_abstains(models[name])
     return models
+
+
+def _check_abstains(served: ServedModel) -> None:
+    try:
+        served.model.adapter.trust.least_confidence(served.abstain)
+    except ConfigError as error:
+        raise ConfigError(f"{served.name}: {error}") from None
 
 
 def choose_model(models: Mapping[str, ServedModel], name: str | None) -> ServedModel:

@@ -17,8 +17,8 @@ from sensor2llm.plots.braille import render_window
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.windows import read_windows
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.dialogue.answerer import HeardWindow
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.typed.typed_answer import answer_typed
 from sensor2llm.tasks.typed.typed_numbers import TypedNumbers, read_numbers
 

@@ -2,6 +2,11 @@
 
 import functools
 import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -16,6 +21,12 @@ ADAPTER = "uci-har-bundled"
 @functools.cache
 def models():
     return load_models([ADAPTER])
+
+
+@functools.cache
+def abstaining_models(risk):
+    """Give the same model, whose labels may be unknown."""
+    return {name: replace(served, abstain=risk) for name, served in models().items()}
 
 
 @functools.cache
@@ -41,13 +52,37 @@ def csv_bytes() -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def client(**limits):
+def client(abstain=None, **limits):
     """Give a client of a server with these limits; errors of ours are answers, not raised."""
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
 
-    app = create_app(models(), ServerConfig(**limits))
+    app = create_app(
+        models() if abstain is None else abstaining_models(abstain), ServerConfig(**limits)
+    )
     return TestClient(app, raise_server_exceptions=False)
+
+
+@contextmanager
+def running(served_models=None, **limits):
+    """Serve on the loopback, and give the address."""
+    import uvicorn
+
+    from sensor2llm.serving.http.application import create_app
+    from sensor2llm.serving.http.config import ServerConfig
+
+    app = create_app(served_models or models(), ServerConfig(**limits))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def sensor(**fields):

@@ -142,7 +142,9 @@ def test_no_more_than_two_adapters_stay_loaded(monkeypatch):
     loaded = []
     monkeypatch.setattr(module, "find_adapter", lambda name: module.Path(name))
     monkeypatch.setattr(
-        module, "load_models", lambda names, llm: loaded.append(names[0]) or {names[0]: names[0]}
+        module,
+        "load_models",
+        lambda names, llm, abstain: loaded.append(names[0]) or {names[0]: names[0]},
     )
     toolbox = module.SensorToolbox(["a", "b", "c"])
     for name in ("a", "b", "a", "c", "a", "b"):

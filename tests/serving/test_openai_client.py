@@ -1,12 +1,9 @@
 """A server on the loopback, and OpenAI's own client: the sensor part passes through unchanged."""
 
-import socket
-import threading
 import time
 
 import openai
 import pytest
-import uvicorn
 
 from tests.serving import served
 from tests.serving.served import sensor
@@ -16,20 +13,8 @@ QUESTION = "What is the person doing?"
 
 @pytest.fixture(scope="module")
 def address():
-    from sensor2llm.serving.http.application import create_app
-    from sensor2llm.serving.http.config import ServerConfig
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(served.models(), ServerConfig(queue=4))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    with served.running(queue=4) as address:
+        yield f"{address}/v1"
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_it_finishes_what_runs_and_ends_well():
     body = {"messages": [{"role": "user", "content": question}], "max_tokens": 200}
     with process() as (server, address, lines):
         assert lines == [
-            f"serving {served.ADAPTER} at {address} (Ctrl-C ends it)",
+            f"serving {served.ADAPTER} at {address} (open it in a browser; Ctrl-C ends it)",
             "warning: no API key is asked for (--api-key-file): whoever is on this machine may "
             "use it",
         ]
@@ -130,7 +130,9 @@ def test_who_may_use_it_and_where_files_stay_is_said(tmp_path):
     keys = tmp_path / "keys.txt"
     keys.write_text("a-key\n")
     lines = announcement(served.models(), ServerConfig(host="::", api_key_file=keys), 1234)
-    assert lines == [f"serving {served.ADAPTER} at http://[::]:1234 (Ctrl-C ends it)"]
+    assert lines == [
+        f"serving {served.ADAPTER} at http://[::]:1234 (open it in a browser; Ctrl-C ends it)"
+    ]
     config = ServerConfig(host="0.0.0.0", files=tmp_path, files_hours=24)
     assert announcement(served.models(), config, 80)[1:] == [
         "warning: no API key is asked for (--api-key-file): WHOEVER REACHES IT may use it",

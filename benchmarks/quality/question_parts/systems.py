@@ -25,8 +25,9 @@ from sensor2llm.signals.questions.template import Question
 from sensor2llm.signals.questions.templates import template_named
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+from sensor2llm.tasks.dialogue.answerer import Answerer
 from sensor2llm.tasks.dialogue.fact_questions import FactReading, knows_conversation
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.dialogue.wording import split_parts
 from sensor2llm.tasks.question_answering import LONGEST_ANSWER, request_of
 

@@ -36,6 +36,8 @@ from sensor2llm.serving.http.messages import ChatRequest
 from sensor2llm.serving.http.metrics import CONTENT_TYPE, ServerMetrics
 from sensor2llm.serving.http.uploads import read_upload
 from sensor2llm.serving.notes import listening
+from sensor2llm.serving.page.assets import add_page
+from sensor2llm.serving.page.windows import WindowRequest, show_window
 from sensor2llm.serving.served_models import ServedModel, choose_model, describe_adapter
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -62,6 +64,7 @@ def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastA
     _add_status(app, hosts, metrics)
     _add_answers(app, hosts, config)
     _add_files(app, shelf, config)
+    add_page(app)
     return app
 
 
@@ -102,7 +105,7 @@ def _add_status(app: FastAPI, hosts: Mapping[str, ModelHost], metrics: ServerMet
 
     def model_object(host: ModelHost) -> dict[str, Any]:
         name = host.served.name
-        about = describe_adapter(name, host.served.folder)
+        about = describe_adapter(name, host.served.folder) | {"abstain": host.served.abstain}
         return {"id": name, "object": "model", "created": started, "owned_by": "sensor2llm",
                 "sensor2llm": about}  # fmt: skip
 
@@ -144,7 +147,13 @@ def _add_answers(app: FastAPI, hosts: Mapping[str, ModelHost], config: ServerCon
         host = _choose(hosts, wanted.model)
         shelf = own_shelf or host.shelf
         rows, read = await label_recording(host, wanted, shelf, config.windows)
-        return labels_csv(rows, read) if as_csv else labels_json(host.served.name, rows, read)
+        return labels_csv(rows, read) if as_csv else labels_json(host, wanted, rows, read)
+
+    @app.post("/window")
+    async def window(request: Request) -> Response:
+        wanted = await _read(request, WindowRequest)
+        host = _choose(hosts, wanted.model)
+        return JSONBody(await show_window(host, wanted, config.windows))
 
     @app.post("/v1/prompt_embeds")
     async def embeddings(request: Request) -> Response:

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from sensor2llm.errors import UserError
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+from sensor2llm.tasks.dialogue.answerer import Answerer
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
 Result = TypeVar("Result")
 MOMENT_S = 0.02

@@ -17,8 +17,8 @@ from sensor2llm.serving.http.sensor_part import (
     read_ready,
 )
 from sensor2llm.tasks.dialogue.answer import Answer
-from sensor2llm.tasks.dialogue.answerer import HeardWindow
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
 USUAL_TOKENS = 96
 """Tokens of an answer where a request does not say; as in `chat`."""
@@ -173,7 +173,7 @@ def _of_window(heard: HeardWindow) -> dict[str, Any]:
         return {"start_s": start_s}
     return {
         "start_s": start_s,
-        "label": prediction.label,
+        "label": heard.label,
         "probability": prediction.probabilities[prediction.label],
         "probabilities": prediction.probabilities,
         "label_set": list(heard.label_set) or None,

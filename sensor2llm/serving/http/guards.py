@@ -10,11 +10,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sensor2llm.serving.http.api_error import ApiError, as_api_error
 from sensor2llm.serving.http.config import ServerConfig
 from sensor2llm.serving.http.metrics import ServerMetrics
+from sensor2llm.serving.page.assets import is_of_page
 
 OPEN = ("/health",)
-"""Paths that need no key."""
+"""Paths that need no key, beside the page's files."""
 QUIET = (*OPEN, "/metrics")
-"""Paths that neither wait nor are counted among what waits."""
+"""Paths that neither wait nor are counted among what waits, beside the page's files."""
 
 
 class Guards:
@@ -64,10 +65,10 @@ class Guards:
             self.metrics.seconds.labels(route).observe(time.monotonic() - started)
 
     def _check(self, scope: Scope) -> None:
-        headers = dict(scope["headers"])
-        if self._keys and scope["path"] not in OPEN:
+        headers, of_page = dict(scope["headers"]), is_of_page(scope["path"])
+        if self._keys and not of_page and scope["path"] not in OPEN:
             self._check_key(headers.get(b"authorization", b""))
-        if self._running > self.config.queue and scope["path"] not in QUIET:
+        if self._running > self.config.queue and not of_page and scope["path"] not in QUIET:
             raise ApiError(
                 f"{self.config.queue} requests wait already; try again in a moment",
                 status=503,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from sensor2llm.archive.labelling import LabelRows
 from sensor2llm.errors import ConfigError
+from sensor2llm.serving.heard_signals import outline_windows
 from sensor2llm.serving.http.api_error import ApiError, JSONBody
 from sensor2llm.serving.http.files import FileShelf
 from sensor2llm.serving.http.host import ModelHost
@@ -33,11 +34,16 @@ KINDS = {
 """Bodies that are a file, and what messages call it."""
 
 
+Points = Annotated[int, Field(ge=0, le=10_000)]
+"""Of each channel, with which the answer outlines what was heard; 0 for none."""
+
+
 class ClassifyRequest(SensorData):
     """Describe what is to be labelled, by which adapter, and how it is to be cut."""
 
     model: str | None = None
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    signals: Points = 0
 
 
 class ClassifyQuery(BaseModel):
@@ -47,6 +53,7 @@ class ClassifyQuery(BaseModel):
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
     rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     units: str | None = None
+    signals: Points = 0
 
 
 async def read_classify_request(
@@ -88,12 +95,14 @@ async def label_recording(
     """
     if not host.served.answerer.labels:
         raise ConfigError("this adapter says no labels; take another")
+    if wanted.signals and wanted.overlap:
+        raise ConfigError("signals are outlined where windows do not overlap; leave one out")
     spec = host.served.spec
     read = None if wanted.overlap else read_ready(wanted, spec)
     if read is None:
         read = await asyncio.to_thread(read_recording, wanted, spec, shelf, most, wanted.overlap)
     heard = await host.queue.hear(read.windows)
-    labels = LabelRows(host.served.model)
+    labels = LabelRows(host.served.model, host.served.abstain)
     deque(labels.judge.watch(read.windows), maxlen=0)
     verdict = labels.judge.verdict()
     read.notes.extend(verdict.lines(read.name))
@@ -114,10 +123,14 @@ def wants_csv(request: Request) -> bool:
     )
 
 
-def labels_json(model: str, rows: list[dict[str, Any]], read: RecordingWindows) -> Response:
-    """Write a row a window, and what became of the recording's rows."""
-    plain = {"object": "classification", "model": model, "windows": rows,
+def labels_json(
+    host: ModelHost, wanted: ClassifyRequest, rows: list[dict[str, Any]], read: RecordingWindows
+) -> Response:
+    """Write a row a window, what became of the recording's rows, and an outline of the signals."""
+    plain = {"object": "classification", "model": host.served.name, "windows": rows,
              "ledger": read.ledger.to_dict(), "notes": read.notes}  # fmt: skip
+    if wanted.signals:
+        plain["signals"] = outline_windows(read.windows, host.served.spec, wanted.signals)
     return JSONBody(plain)
 
 

@@ -63,7 +63,8 @@ def _listen(config: ServerConfig) -> socket.socket:
 def announcement(models: Mapping[str, ServedModel], config: ServerConfig, port: int) -> list[str]:
     """Say where the server is, who may use it, and where uploaded files stay."""
     host = f"[{config.host}]" if ":" in config.host else config.host
-    lines = [f"serving {', '.join(models)} at http://{host}:{port} (Ctrl-C ends it)"]
+    address = f"http://{host}:{port}"
+    lines = [f"serving {', '.join(models)} at {address} (open it in a browser; Ctrl-C ends it)"]
     if config.api_key_file is None:
         whoever = "whoever is on this machine" if config.is_local else "WHOEVER REACHES IT"
         lines.append(f"warning: no API key is asked for (--api-key-file): {whoever} may use it")

@@ -54,8 +54,8 @@ class WindowLabel(BaseModel):
 
     number: Annotated[int, Field(description="of the window in the file, from 1")]
     start_s: float
-    label: str
-    probability: Probability
+    label: Annotated[str, Field(description="`unknown` where the answer would be too unsure")]
+    probability: Annotated[Probability, Field(description="of the likeliest label")]
     unlike: Annotated[str, Field(description="what is not as in training; empty for nothing")]
 
 
@@ -65,7 +65,7 @@ class FileLabels(BaseModel):
     adapter: str
     file: str
     windows: int
-    counts: Annotated[dict[str, int], Field(description="windows of each label")]
+    counts: Annotated[dict[str, int], Field(description="windows of each label, or `unknown`")]
     unlike: Annotated[int, Field(description="windows unlike training, whose labels mean little")]
     mean_probability: Probability
     labels: Annotated[list[WindowLabel], Field(description="the first windows")]

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
-from sensor2llm.archive.labelling import label_file
+from sensor2llm.archive.labelling import LabelRows, check_risk, label_file, prediction_row
 from sensor2llm.artefacts.manifest import read_manifest
 from sensor2llm.errors import ConfigError, DataError, UserError, listed
 from sensor2llm.serving.measured import measured_line
@@ -25,9 +26,8 @@ from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.data import data_windows
-from sensor2llm.tasks.classification import Prediction
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
-from sensor2llm.tasks.likeness import RecordingJudge
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
 MOST_LABELS, MOST_LOADED = 200, 2
 """Windows that are listed one by one, and adapters that stay loaded."""
@@ -40,11 +40,18 @@ class SensorToolbox:
     Args:
         adapters: names of those that may be used.
         llm: another place of their LLM.
+        abstain: the share of wrong labels that is taken; see `LabelRows`.
+
+    Raises:
+        ConfigError: the share is none.
     """
 
-    def __init__(self, adapters: Sequence[str], llm: str | None = None) -> None:
+    def __init__(
+        self, adapters: Sequence[str], llm: str | None = None, abstain: float | None = None
+    ) -> None:
+        check_risk(abstain)
         self._places = {Path(place).name: find_adapter(place) for place in adapters}
-        self._llm, self._loaded = llm, dict[str, ServedModel]()
+        self._llm, self._abstain, self._loaded = llm, abstain, dict[str, ServedModel]()
         self._lock = threading.Lock()
 
     def list_adapters(self) -> list[AdapterSummary]:
@@ -88,19 +95,20 @@ class SensorToolbox:
         file, ledger = _file(path), Ledger()
         with self._lock, noted() as notes:
             model = self._load(adapter).model
-            judge = RecordingJudge(model.adapter.trust.profile)
-            coming = label_file(model, file, overlap=overlap, ledger=ledger, judge=judge)
+            rows = LabelRows(model, self._abstain)
+            coming = label_file(model, file, overlap=overlap, ledger=ledger, judge=rows.judge)
             predictions = list(coming)
-        verdict = judge.verdict()
-        checks = verdict.columns or [""] * len(predictions)
-        pairs = zip(predictions, checks, strict=True)
-        labels = [_label(number, *pair) for number, pair in enumerate(pairs, 1)]
+        verdict = rows.judge.verdict()
+        labels = [
+            WindowLabel(number=number, unlike=row.get("unlike", ""), **_certainty(row))
+            for number, row in enumerate(rows.rows(predictions, verdict), 1)
+        ]
         return FileLabels(
             adapter=adapter,
             file=file.name,
             windows=len(labels),
             counts=dict(Counter(one.label for one in labels)),
-            unlike=sum(bool(check) for check in checks),
+            unlike=sum(bool(one.unlike) for one in labels),
             mean_probability=min(1.0, sum(one.probability for one in labels) / len(labels)),
             labels=labels[:MOST_LABELS],
             left_off=max(0, len(labels) - MOST_LABELS),
@@ -136,7 +144,7 @@ class SensorToolbox:
             probability=answer.probability,
             probabilities=dict(answer.probabilities),
             from_signal=answer.measured,
-            label=heard.prediction and _label(number, heard.prediction, heard.unlike),
+            label=_label(number, heard),
             notes=notes,
             measured=measured_line(self._places[adapter]),
             limits=LIMITS,
@@ -149,7 +157,8 @@ class SensorToolbox:
         if name not in self._loaded:
             while len(self._loaded) >= MOST_LOADED:
                 del self._loaded[next(iter(self._loaded))]
-            self._loaded |= load_models([str(self._places[name])], self._llm)
+            place = str(self._places[name])
+            self._loaded |= load_models([place], self._llm, abstain=self._abstain)
         served = self._loaded.pop(name)
         self._loaded[name] = served
         return served
@@ -166,11 +175,13 @@ def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _label(number: int, prediction: Prediction, unlike: str) -> WindowLabel:
-    return WindowLabel(
-        number=number,
-        start_s=prediction.start_s,
-        label=prediction.label,
-        probability=min(1.0, prediction.probabilities[prediction.label]),
-        unlike=unlike,
-    )
+def _label(number: int, heard: HeardWindow) -> WindowLabel | None:
+    if heard.prediction is None:
+        return None
+    row = prediction_row(heard.prediction) | {"label": heard.label}
+    return WindowLabel(number=number, unlike=heard.unlike, **_certainty(row))
+
+
+def _certainty(row: dict[str, Any]) -> dict[str, Any]:
+    probability = min(1.0, row["probability"])
+    return {"start_s": row["start_s"], "label": row["label"], "probability": probability}

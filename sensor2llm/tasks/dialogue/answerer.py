@@ -12,12 +12,10 @@ never in place of what is said.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
-from sensor2llm.adapter.batches import CLASSIFICATION, FeatureBatch
+from sensor2llm.adapter.batches import CLASSIFICATION
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.questions.answers import Value
 from sensor2llm.signals.questions.captions import describe_values, noun_with
 from sensor2llm.signals.questions.forms import reasons, verdict
@@ -38,51 +36,20 @@ from sensor2llm.tasks.dialogue.fact_questions import (
     measured_text,
     sensor_of,
 )
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.dialogue.intent import Intent, Router
 from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
-from sensor2llm.tasks.likeness import judge_windows
-from sensor2llm.tasks.question_answering import Facts
+from sensor2llm.tasks.likeness import UNKNOWN, judge_windows
 
 NOT_TRAINED = "This adapter was not trained to answer that."
 NOT_THERE = "No sensor of this window shows that."
 NO_WINDOW = "No window is attached yet."
 BEYOND = "That is not about the window."
+UNLIKE, UNSURE = "unlike what the adapter learned from", "not sure enough"
+"""Why a label is unknown."""
 REASONS = ("step_rate", "intensity", "orientation", "heart_rate", "irregularity")
 SURE = 0.9
 """How likely a reason is to be right that is given beside others."""
-
-
-@dataclass(frozen=True)
-class HeardWindow:
-    """Hold a window, its label, and its features and computed facts once they are asked for.
-
-    `label_set` are the labels of which one is right nine times in ten, the likeliest first, where
-    the adapter is calibrated; `unlike` says what of the window is not as in training.
-    """
-
-    window: Window
-    prediction: Prediction | None
-    model: SensorLanguageModel
-    label_set: tuple[str, ...] = ()
-    unlike: str = ""
-
-    @cached_property
-    def features(self) -> FeatureBatch:
-        """Give what the adapter makes of the window."""
-        return self.model.features([self.window])
-
-    @cached_property
-    def facts(self) -> Facts:
-        """Give what is computed from the window's signals."""
-        return extract_facts(self.window, self.model.adapter.spec)
-
-    @property
-    def likely_text(self) -> str:
-        """Name the labels that it may be: "walking 62 %, or walking upstairs 31 %"."""
-        if self.prediction is None:
-            return ""
-        labels, shares = self.label_set or (self.prediction.label,), self.prediction.probabilities
-        return ", or ".join(f"{label} {shares[label]:.0%}".replace("%", " %") for label in labels)
 
 
 ReadFact = Callable[[HeardWindow, str, str], FactReading]
@@ -95,11 +62,22 @@ class Answerer:
     Args:
         model: adapter and LLM.
         read: what says the facts of windows instead of the adapter (a control); None for none.
+        abstain: the share of wrong labels that is taken: a label that is less sure, or of a window
+            that is unlike training, is unknown.
+
+    Raises:
+        ConfigError: it is to abstain, and the adapter is not calibrated.
     """
 
-    def __init__(self, model: SensorLanguageModel, read: ReadFact | None = None) -> None:
-        self.model, self._reader = model.eval(), read
+    def __init__(
+        self,
+        model: SensorLanguageModel,
+        read: ReadFact | None = None,
+        abstain: float | None = None,
+    ) -> None:
+        self.model, self._reader, self._abstain = model.eval(), read, abstain
         adapter = model.adapter
+        self._least = adapter.trust.least_confidence(abstain)
         self.labels = adapter.label_names if CLASSIFICATION in adapter.templates else ()
         self.router = Router(
             self.labels,
@@ -142,7 +120,11 @@ class Answerer:
         labels: list[str] = []
         if prediction is not None and trust.calibration is not None:
             labels = trust.calibration.label_set(prediction.probabilities)
-        return HeardWindow(window, prediction, self.model, tuple(labels), unlike)
+        why = ""
+        if prediction is not None and self._abstain is not None:
+            is_sure = prediction.probabilities[prediction.label] >= self._least
+            why = UNLIKE if unlike else "" if is_sure else UNSURE
+        return HeardWindow(window, prediction, self.model, tuple(labels), unlike, why)
 
     def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:
         """Answer a question about windows; what is beyond them is not answered here."""
@@ -165,6 +147,8 @@ class Answerer:
         prediction = one.prediction
         if prediction is None:
             return Answer(NOT_TRAINED, kind=intent.kind, source="rules")
+        if one.unknown:
+            return _unknown(one, intent)
         share = prediction.probabilities[prediction.label]
         text = f"{prediction.label} ({share:.2f})."
         if len(one.label_set) > 1:
@@ -172,8 +156,11 @@ class Answerer:
         return Answer(text, share, prediction.probabilities, intent.kind, "scores")
 
     def _yes_no(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
-        prediction = _one(intent, heard).prediction
+        one = _one(intent, heard)
+        prediction = one.prediction
         assert prediction is not None  # without labels none is named
+        if one.unknown:
+            return _unknown(one, intent)
         label, shares = prediction.label, prediction.probabilities
         names = {self.labels[number] for number in intent.labels}
         holds = (label in names) != intent.negated
@@ -220,6 +207,8 @@ class Answerer:
         if not intent.fact:
             if first.prediction is None or second.prediction is None:
                 return Answer(NOT_TRAINED, kind=intent.kind, source="rules")
+            if first.unknown or second.unknown:
+                return _unknown(first if first.unknown else second, intent)
             named = {self.labels[number] for number in intent.labels}
             return comparing.compare_labels(intent, first.prediction, second.prediction, named)
         sensor = sensor_of(intent.fact, intent.plain, first.facts)
@@ -236,7 +225,7 @@ class Answerer:
     def _why(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:
         one = _one(intent, heard)
         values = self._surest(one)
-        if one.prediction is None or not values:
+        if one.prediction is None or one.unknown or not values:
             return replace(self._label(intent, heard), measured=_measured(one))
         parts = [noun_with(name, value) for (name, _), value in values.items()]
         text = reasons(one.prediction.label, parts)
@@ -287,6 +276,11 @@ def _explaining(one: HeardWindow) -> list[tuple[str, str]]:
 def _measured(one: HeardWindow) -> str:
     texts = [measured_text(name, [sensor], one.facts) for name, sensor in _explaining(one)]
     return "; ".join(filter(None, dict.fromkeys(texts)))
+
+
+def _unknown(one: HeardWindow, intent: Intent) -> Answer:
+    shares = one.prediction.probabilities if one.prediction else {}
+    return Answer(f"{UNKNOWN}: {one.unknown}.", None, shares, intent.kind, "scores")
 
 
 def _one(intent: Intent, heard: Sequence[HeardWindow]) -> HeardWindow:

@@ -20,7 +20,8 @@ from sensor2llm.signals.views.conversion import convert_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.conversation import Conversation
 from sensor2llm.tasks.dialogue.answer import NOT_FROM_WINDOW, Answer, join_answers
-from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+from sensor2llm.tasks.dialogue.answerer import Answerer
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.dialogue.transcript import Transcript, Turn
 
 
@@ -82,9 +83,8 @@ class Dialogue(Transcript):
     def add(self, heard: HeardWindow, name: str = "window") -> None:
         """Take a window that the answerer has heard already, as `attach` takes one."""
         self.heard.append(heard)
-        label = "" if heard.prediction is None else heard.prediction.label
         self.turns.append(
-            Turn("window", name, label, heard.prediction, None, heard.label_set, heard.unlike)
+            Turn("window", name, heard.label, heard.prediction, None, heard.label_set, heard.unlike)
         )
 
     def recall(self, question: str, answer: str) -> None:

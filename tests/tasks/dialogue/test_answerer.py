@@ -5,8 +5,9 @@ import pytest
 from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions.claims import judge
 from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.dialogue.answerer import Answerer, HeardWindow
+from sensor2llm.tasks.dialogue.answerer import Answerer
 from sensor2llm.tasks.dialogue.fact_questions import FactReading, chances_right
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from tests.models import LABELS, small_model, windows
 
 FACTS = (
