@@ -50,6 +50,7 @@ demo: setup
 	printf '%s\n' "What is the person doing?" "Is the person lying down?" "What does an accelerometer measure?" | \
 	  $(BIN)/python -m sensor2llm.chat $$adapter --window $(DEMO)/phone
 	@echo "picture: $(DEMO)/window.png   results: $(DEMO)/adapter/README.md   transcript: $(DEMO)/chat.md"
+	@echo "a page for recordings: $(BIN)/sensor2llm serve uci-har-bundled --abstain   then open http://127.0.0.1:8000"
 
 lint: setup
 	@$(BIN)/ruff check .
