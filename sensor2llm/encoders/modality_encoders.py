@@ -11,6 +11,7 @@ from sensor2llm.encoders.deepconvlstm import (
     JointConvolutions,
 )
 from sensor2llm.encoders.external import EXTERNAL
+from sensor2llm.encoders.orientation import TurnFree, turn_free_modality, turn_free_names
 from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer
 from sensor2llm.encoders.resnet import ResNet
 from sensor2llm.encoders.tabular import RowMLP
@@ -60,10 +61,14 @@ def build_encoders(
             raise ConfigError(f"unknown encoder {kind!r}; choose from {choices}")
     backbone = Backbone(config) if config.shared else None
 
+    turn_free = turn_free_names(spec, config)
+
     def build(modality: Modality) -> nn.Module:
         own = config.of(modality.name)
         if modality.axis == "none":
             return RowMLP(modality, own)
+        if modality.name in turn_free:
+            return TurnFree(MODALITY_ENCODERS[own.kind](turn_free_modality(modality), own))
         if backbone is not None:
             return PatchTransformer(modality, config, backbone)
         return MODALITY_ENCODERS[own.kind](modality, own)

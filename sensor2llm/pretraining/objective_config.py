@@ -78,6 +78,9 @@ class AugmentConfig:
     """Standard deviation of the logarithm of a change of pace."""
     noise: float = 0.0
     """Standard deviation of added noise, in units of each channel's own deviation."""
+    gravity_loss: float = 0.0
+    """Share of windows whose accelerations lose their mean, as devices give them that take gravity
+    out."""
     modality_dropout: float = 0.0
     """Share of present modalities taken away, never a window's last one."""
 
@@ -85,6 +88,8 @@ class AugmentConfig:
         for name, value in vars(self).items():
             if value < 0:
                 raise ConfigError(f"{name} must not be negative, got {value}")
+        if self.gravity_loss > 1:
+            raise ConfigError(f"gravity_loss must be at most 1, got {self.gravity_loss}")
         if self.modality_dropout >= 1:
             raise ConfigError(f"modality_dropout must be below 1, got {self.modality_dropout}")
 
