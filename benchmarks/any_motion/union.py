@@ -1,6 +1,6 @@
 """Write data sets of motion as one store: two sensors, one rate, labels united by meaning.
 
-    python -m benchmarks.quality.any_motion --out stores/any_motion
+    python -m benchmarks.any_motion.union --out stores/any_motion
         uci_har=stores/uci_har motionsense=stores/motionsense_5s
         wisdm_phone=stores/wisdm_phone_5s wisdm_watch=stores/wisdm_watch_5s
 
@@ -8,13 +8,12 @@ A device is named as in benchmarks/data/any_motion.yaml, which says its sensors,
 where it is worn. Stores have windows of 5.12 s (`prepare … --window-s 5.12`), UCI HAR's are of
 2.56 s: two that follow each other are put together. Each window is turned at random, its two
 sensors alike, so that nothing can be learnt of how a data set's device was held. What has a label
-of no meaning here is left out and counted. `--labels` takes some of the labels, `--most` at most so
-many windows of a device and label, drawn alike of all its people.
+of no meaning here is left out and counted.
 """
 
 import argparse
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -144,47 +143,25 @@ def turned(window: Window, generator: np.random.Generator) -> Window:
     return replace(window, signals=signals)
 
 
-def thinned(windows: Sequence[Window], most: int, generator: np.random.Generator) -> list[Window]:
-    """Draw at most so many windows of a label; everybody's first come before anybody's second."""
-    groups: dict[str | None, list[int]] = defaultdict(list)
-    for row, window in enumerate(windows):
-        groups[window.label].append(row)
-    chosen: list[int] = []
-    for rows in groups.values():
-        seen: Counter[str | None] = Counter()
-        turns = []
-        for row in generator.permutation(rows).tolist():
-            turns.append((seen[windows[row].subject], row))
-            seen[windows[row].subject] += 1
-        chosen += [row for _, row in sorted(turns, key=lambda pair: pair[0])[:most]]
-    return [windows[row] for row in sorted(chosen)]
-
-
 def write_union(
     out: Path,
     stores: Mapping[str, Windows],
     *,
-    labels: Sequence[str] = (),
-    most: int | None = None,
     seed: int = 0,
     union: Mapping[str, Any] | None = None,
 ) -> WindowStore:
     """Write devices' stores as one; see this module.
 
     Raises:
-        DataError: a device or a label is in no line of the union.
+        DataError: the union does not name a device.
     """
     union = union or read_yaml(UNION, DataError, str(UNION))
-    wanted = list(labels) or list(union["labels"])
     _check_names(stores, union["devices"])
-    _check_names(wanted, union["labels"])
     spec, generator = common_spec(union["rate_hz"], union["window_s"]), np.random.default_rng(seed)
     dropped: Counter[str] = Counter()
     windows: list[Window] = []
     for name, store in stores.items():
-        own = [w for w in united(name, store, union, spec, dropped) if w.label in wanted]
-        own = own if most is None else thinned(own, most, generator)
-        windows += [turned(window, generator) for window in own]
+        windows += [turned(w, generator) for w in united(name, store, union, spec, dropped)]
     for what, count in sorted(dropped.items()):
         logger.info("%d windows are left out: %s", count, what)
     sources = {union["devices"][name]["data_set"]: store.source for name, store in stores.items()}
@@ -192,7 +169,7 @@ def write_union(
     # People of one data set lie together, whatever device they wore.
     windows.sort(key=lambda window: str(window.subject))
     return WindowStore.write(
-        out, spec, windows, label_names=wanted, source=source, parts=sources
+        out, spec, windows, label_names=list(union["labels"]), source=source, parts=sources
     )  # fmt: skip
 
 
@@ -214,12 +191,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stores", nargs="+", metavar="DEVICE=FOLDER")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--labels", nargs="+", default=[])
-    parser.add_argument("--most", type=int)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     stores = open_stores(options.stores)
-    store = write_union(options.out, stores, labels=options.labels, most=options.most)
+    store = write_union(options.out, stores)
     counts = np.bincount(store.labels, minlength=len(store.label_names))
     each = ", ".join(f"{n} {c}" for n, c in zip(store.label_names, counts, strict=True))
     print(f"{store.path}: {len(store)} windows, {len(store.subject_names)} people: {each}")
