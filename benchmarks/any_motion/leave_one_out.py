@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import record, write
 from benchmarks.any_motion.forest import TurnFreeForest
+from benchmarks.machine import record, write
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import DataError, run_verb
 from sensor2llm.recipes.config import Recipe
