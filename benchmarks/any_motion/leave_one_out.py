@@ -19,7 +19,7 @@ import argparse
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,16 @@ import torch
 
 from benchmarks.any_motion.forest import TurnFreeForest
 from benchmarks.machine import record, write
+from sensor2llm.artefacts.marks import is_marked
 from sensor2llm.command import read_recipe
 from sensor2llm.errors import DataError, run_verb
-from sensor2llm.recipes.config import Recipe
+from sensor2llm.recipes.config import Recipe, to_plain
 from sensor2llm.recipes.train import train_adapter
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.tasks.classification import predictions
 from sensor2llm.tasks.metrics import Predictions, bootstrap_interval, measure, paired_difference
+from sensor2llm.training.record import write_json
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "leave_one_out"
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "leave_one_out.yaml"
@@ -85,6 +87,34 @@ def thinned(store: Windows, rows: Sequence[int], most: int, seed: int) -> list[i
     return sorted(chosen)
 
 
+@dataclass(frozen=True)
+class SourceRun:
+    """Hold what an adapter and a forest of some data sets say, and the adapter's validation."""
+
+    adapter: Judged
+    forest: Judged
+    validation: float = 0.0
+
+    @classmethod
+    def of(cls, store: Windows, arrays: Mapping[str, np.ndarray]) -> "SourceRun":
+        """Divide answers of a store's rows by the device of their windows."""
+        rows = arrays["rows"]
+        devices = np.array([device_of(store, row) for row in rows.tolist()])
+        judged = {
+            kind: {
+                name: Predictions(
+                    labels=store.label_names,
+                    true=np.asarray(store.labels)[rows][devices == name],
+                    predicted=arrays[kind][devices == name],
+                    subjects=store.subjects[rows][devices == name],
+                )
+                for name in dict.fromkeys(devices.tolist())
+            }
+            for kind in ("adapter", "forest")
+        }
+        return cls(judged["adapter"], judged["forest"], float(arrays["validation"]))
+
+
 class Protocol:
     """Write the store of each run, train on it and judge its test people, device by device."""
 
@@ -115,32 +145,31 @@ class Protocol:
             published=people, source=self.store.source, parts=self.store.parts,
         )  # fmt: skip
 
-    def train(self, sources: Sequence[str]) -> tuple[Judged, Judged, float]:
-        """Train adapter and forest on some data sets; give what each says, and the validation."""
-        store = self.write_store(sources)
-        out = self.out / "adapters" / "+".join(sources)
-        trained = train_adapter(replace(self.recipe, data=store.path, out=out))
+    def judge(self, sources: Sequence[str]) -> SourceRun:
+        """Train adapter and forest on some data sets and judge them; a finished run is read."""
+        store, name = self.write_store(sources), "+".join(sources)
+        recipe = replace(self.recipe, data=store.path, out=self.out / "adapters" / name)
+        file, mark = (self.out / "judged" / f"{name}.{end}" for end in ("npz", "json"))
+        key = {"data": store.fingerprint, "recipe": to_plain(recipe)}
+        if not is_marked(mark, key, f"the run of {name}"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(file, **self._train(store, recipe))
+            write_json(mark, key)
+        with np.load(file) as arrays:
+            return SourceRun.of(store, dict(arrays))
+
+    def _train(self, store: WindowStore, recipe: Recipe) -> dict[str, np.ndarray]:
+        trained = train_adapter(recipe)
         split = trained.split
         answers = predictions(trained.model.eval(), trained.store, split.test)
         teach = np.sort(np.concatenate([split.train, split.validation]))
         forest = TurnFreeForest(store, teach, seed=self.seed)
-        guessed = replace(answers, predicted=forest.predict(split.test), probabilities=None)
-        devices = np.array([device_of(store, row) for row in split.test.tolist()])
-        score = float(trained.result.best_score or 0.0)
-        return by_device(answers, devices), by_device(guessed, devices), score
-
-
-def by_device(answers: Predictions, devices: np.ndarray) -> Judged:
-    """Divide answers by the device of their windows."""
-    return {
-        name: Predictions(
-            labels=answers.labels,
-            true=answers.true[devices == name],
-            predicted=answers.predicted[devices == name],
-            subjects=answers.subjects[devices == name],
-        )
-        for name in dict.fromkeys(devices.tolist())
-    }
+        return {
+            "rows": split.test,
+            "adapter": answers.predicted,
+            "forest": forest.predict(split.test),
+            "validation": np.array(trained.result.best_score or 0.0),
+        }
 
 
 def runs(data_sets: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -149,14 +178,12 @@ def runs(data_sets: Sequence[str]) -> Iterator[tuple[str, ...]]:
     yield from (tuple(n for n in data_sets if n != left_out) for left_out in data_sets)
 
 
-def compare(
-    device: str, own: str, said: Mapping[tuple[str, ...], tuple[Judged, Judged, float]]
-) -> dict[str, Any]:
+def compare(device: str, own: str, said: Mapping[tuple[str, ...], SourceRun]) -> dict[str, Any]:
     """Give a device's figures: who was taught by what, and all others against the best of each."""
-    sources = {key: judged for key, judged in said.items() if key == (own,) or own not in key}
+    sources = {key: run for key, run in said.items() if key == (own,) or own not in key}
     figures: dict[str, Any] = {"device": device, "adapters": {}, "forests": {}}
-    for key, (adapter, forest, _) in sources.items():
-        for kind, judged in (("adapters", adapter), ("forests", forest)):
+    for key, run in sources.items():
+        for kind, judged in (("adapters", run.adapter), ("forests", run.forest)):
             answers = judged[device]
             figures[kind]["+".join(key)] = {
                 "macro_f1": measure(answers).macro_f1, "interval": bootstrap_interval(answers),
@@ -165,7 +192,7 @@ def compare(
     singles = [key for key in sources if own not in key and key != others]
     scores = {key: figures["adapters"]["+".join(key)]["macro_f1"] for key in sources}
     best = max(singles, key=scores.__getitem__)
-    mine = said[others][0][device]
+    mine = said[others].adapter[device]
     figures |= {
         "own": own,
         "others": "+".join(others),
@@ -174,8 +201,8 @@ def compare(
         "best_single": "+".join(best),
         "above_singles_mean": scores[others] - float(np.mean([scores[key] for key in singles])),
         "gap_to_own": scores[others] - scores[(own,)],
-        "against_best_single": paired_difference(mine, said[best][0][device]),
-        "against_forest": paired_difference(mine, said[others][1][device]),
+        "against_best_single": paired_difference(mine, said[best].adapter[device]),
+        "against_forest": paired_difference(mine, said[others].forest[device]),
     }
     return figures
 
@@ -187,13 +214,13 @@ def study(protocol: Protocol) -> dict[str, Any]:
         raise DataError(f"leaving one out needs three data sets, got {', '.join(data_sets)}")
     said = {}
     for sources in runs(data_sets):
-        said[sources] = protocol.train(sources)
-        scores = {name: round(measure(p).macro_f1, 3) for name, p in said[sources][0].items()}
+        said[sources] = protocol.judge(sources)
+        scores = {n: round(measure(p).macro_f1, 3) for n, p in said[sources].adapter.items()}
         print(f"{'+'.join(sources)}: {scores}", flush=True)
-    owners = {d: str(p.subjects[0]).split("/")[0] for d, p in said[(data_sets[0],)][0].items()}
+    owners = {d: str(p.subjects[0]).split("/")[0] for d, p in said[(data_sets[0],)].adapter.items()}
     return {
         "labels": protocol.labels,
-        "validation": {"+".join(key): score for key, (_, _, score) in said.items()},
+        "validation": {"+".join(key): run.validation for key, run in said.items()},
         "devices": [compare(device, own, said) for device, own in owners.items()],
     }
 

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.any_motion.forest import TurnFreeForest, turn_free_features
 from benchmarks.any_motion.leave_one_out import (
     Protocol,
+    SourceRun,
     compare,
     device_of,
     runs,
@@ -201,9 +202,9 @@ def test_all_others_are_compared_with_each_alone_the_forest_and_the_ceiling():
         }  # fmt: skip
 
     said = {
-        ("a",): (right(1.0), right(0.9), 0.0), ("b",): (right(0.4), right(0.4), 0.0),
-        ("c",): (right(0.6), right(0.6), 0.0), ("b", "c"): (right(0.8), right(0.7), 0.0),
-        ("a", "c"): (right(0.9), right(0.9), 0.0),
+        ("a",): SourceRun(right(1.0), right(0.9)), ("b",): SourceRun(right(0.4), right(0.4)),
+        ("c",): SourceRun(right(0.6), right(0.6)), ("b", "c"): SourceRun(right(0.8), right(0.7)),
+        ("a", "c"): SourceRun(right(0.9), right(0.9)),
     }  # fmt: skip
     figures = compare("phone", "a", said)
     assert set(figures["adapters"]) == {"a", "b", "c", "b+c"}
