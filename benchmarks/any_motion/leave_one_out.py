@@ -47,7 +47,7 @@ Judged = dict[str, Predictions]
 
 
 def device_of(store: Windows, row: int) -> str:
-    """Name the device of a window, as its recording does: "wisdm_watch wrist"."""
+    """Name the device of a window, as its recording does: "wisdm_watch"."""
     return str(store.recording_of(row)).partition(":")[0]
 
 

@@ -127,7 +127,7 @@ def united(
             window,
             subject=f"{device['data_set']}/{window.subject}",
             label=labels[window.label],
-            recording=f"{name} {device['placement']}: {window.label}",
+            recording=f"{name}: {window.label}",
         )
 
 
@@ -165,11 +165,16 @@ def write_union(
     for what, count in sorted(dropped.items()):
         logger.info("%d windows are left out: %s", count, what)
     sources = {union["devices"][name]["data_set"]: store.source for name, store in stores.items()}
+    placements = {
+        str(w.recording): union["devices"][str(w.recording).partition(":")[0]]["placement"]
+        for w in windows
+    }
     source = "; ".join(dict.fromkeys(sources.values()))
     # People of one data set lie together, whatever device they wore.
     windows.sort(key=lambda window: str(window.subject))
     return WindowStore.write(
-        out, spec, windows, label_names=list(union["labels"]), source=source, parts=sources
+        out, spec, windows, label_names=list(union["labels"]), source=source, parts=sources,
+        placements=placements,
     )  # fmt: skip
 
 

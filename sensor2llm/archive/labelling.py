@@ -38,7 +38,7 @@ class Labelling:
     `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time;
     with `llm_accept`, so does another LLM that labels the adapter's check windows alike. `abstain`
     is the share of wrong labels that is taken; see `LabelRows`. `map` says what of the device
-    stands for what; see `parse_map`.
+    stands for what; see `parse_map`. `placement` is where the device is worn.
     """
 
     adapter: str
@@ -50,6 +50,7 @@ class Labelling:
     bouts: bool = False
     abstain: float | None = None
     map: Sequence[str] = ()
+    placement: str | None = None
 
     def __post_init__(self) -> None:
         check_risk(self.abstain)
@@ -70,7 +71,8 @@ class Labelling:
 
     def load(self) -> SensorLanguageModel:
         """Load the adapter with its LLM; see `load_model`."""
-        return load_model(self.adapter, self.llm, llm_accept=self.llm_accept)
+        own = {"llm_accept": self.llm_accept, "placement": self.placement}
+        return load_model(self.adapter, self.llm, **own)
 
 
 def label_file(

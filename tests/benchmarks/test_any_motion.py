@@ -92,8 +92,11 @@ def test_devices_have_one_spec_and_labels_by_meaning(union):
     assert union.spec["accel"].shape == (3, 20)
     assert union.label_names == ("walking", "stairs")
     assert Counter(device_of(union, row) for row in range(len(union))) == {
-        "waist waist": 24, "phone pocket": 24, "watch wrist": 24,
+        "waist": 24, "phone": 24, "watch": 24,
     }  # fmt: skip
+    worn = {"waist": "waist", "phone": "pocket", "watch": "wrist"}
+    rows = range(len(union))
+    assert all(union.placement_of(row) == worn[device_of(union, row)] for row in rows)
 
 
 def test_people_of_two_devices_are_one_and_data_sets_stay_apart(union):
@@ -102,7 +105,7 @@ def test_people_of_two_devices_are_one_and_data_sets_stay_apart(union):
 
 
 def test_windows_that_follow_each_other_are_put_together_and_turned(stores, union):
-    first = union[min(r for r in range(len(union)) if device_of(union, r) == "waist waist")]
+    first = union[min(r for r in range(len(union)) if device_of(union, r) == "waist")]
     person = first.subject.partition("/")[2]
     own = [w for w in stores["waist"] if w.subject == person and w.label == "walking"]
     both = np.concatenate([own[0].signals["total"], own[2].signals["total"]], 1)
