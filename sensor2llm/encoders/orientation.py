@@ -1,6 +1,6 @@
 """Hear a three-axis sensor by what no turn of the device changes.
 
-    turn_free(torch.zeros(1, 3, 100)).shape     (1, 5, 100)
+    turn_free(torch.zeros(1, 3, 100)).shape     (1, 8, 100)
 
 Of every window, from the values of its three axes alone:
 
@@ -10,8 +10,10 @@ Of every window, from the values of its three axes alone:
     size       size of the movement: the values less their mean
     mean       size of the mean vector, a constant: 1 g where an accelerometer bears gravity
     main       movement along the axis that it is largest on; its sign is that of its skewness
+    faint_…    along, size and main as inverse hyperbolic sines: sitting and standing still differ
+               in movements that are a hundredth of a step's
 
-A rotation of the device turns all three axes alike and leaves these five as they are. So a phone
+A rotation of the device turns all three axes alike and leaves these as they are. So a phone
 may lie in a pocket any way round, and a sensor without gravity says so by its mean.
 """
 
@@ -24,7 +26,9 @@ from torch import Tensor, nn
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 
-CHANNELS = ("along", "across", "size", "mean", "main")
+CHANNELS = ("along", "across", "size", "mean", "main", "faint_along", "faint_size", "faint_main")
+FAINT = 0.02
+"""Of the normalisation's scale: what lies below is spread out by the channels of faint movement."""
 _TINY = 1e-6
 
 
@@ -59,8 +63,8 @@ def turn_free_modality(modality: Modality) -> Modality:
 
 
 @torch.no_grad()
-def turn_free(values: Float[Tensor, "batch 3 step"]) -> Float[Tensor, "batch 5 step"]:
-    """Give the five channels of this module; no gradient goes to the values."""
+def turn_free(values: Float[Tensor, "batch 3 step"]) -> Float[Tensor, "batch heard step"]:
+    """Give the channels of this module; no gradient goes to the values."""
     mean = values.mean(-1, keepdim=True)
     movement, level = values - mean, mean.norm(dim=1, keepdim=True)
     up = mean / level.clamp(min=_TINY)
@@ -72,4 +76,5 @@ def turn_free(values: Float[Tensor, "batch 3 step"]) -> Float[Tensor, "batch 5 s
     main = axis.transpose(1, 2) @ movement
     backward = (main**3).mean(-1, keepdim=True) < 0
     main = torch.where(backward, -main, main)
-    return torch.cat([along, across, size, level.expand_as(along), main], dim=1)
+    faint = torch.asinh(torch.cat([along, size, main], dim=1) / FAINT) / 4
+    return torch.cat([along, across, size, level.expand_as(along), main, faint], dim=1)
