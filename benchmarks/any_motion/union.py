@@ -8,12 +8,13 @@ A device is named as in benchmarks/data/any_motion.yaml, which says its sensors,
 where it is worn. Stores have windows of 5.12 s (`prepare … --window-s 5.12`), UCI HAR's are of
 2.56 s: two that follow each other are put together. Each window is turned at random, its two
 sensors alike, so that nothing can be learnt of how a data set's device was held. What has a label
-of no meaning here is left out and counted.
+of no meaning here is left out and counted. `--most` takes at most so many windows of a person,
+device and activity.
 """
 
 import argparse
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -143,10 +144,22 @@ def turned(window: Window, generator: np.random.Generator) -> Window:
     return replace(window, signals=signals)
 
 
+def thinned(windows: Iterable[Window], most: int) -> list[Window]:
+    """Take at most so many windows of a person, device and activity, spread evenly."""
+    groups: dict[tuple[str | None, str | None], list[Window]] = defaultdict(list)
+    for window in windows:
+        groups[window.subject, window.recording].append(window)
+    places = {
+        key: np.linspace(0, len(some) - 1, min(most, len(some))) for key, some in groups.items()
+    }
+    return [groups[key][round(place)] for key, rows in places.items() for place in rows.tolist()]
+
+
 def write_union(
     out: Path,
     stores: Mapping[str, Windows],
     *,
+    most: int | None = None,
     seed: int = 0,
     union: Mapping[str, Any] | None = None,
 ) -> WindowStore:
@@ -161,7 +174,9 @@ def write_union(
     dropped: Counter[str] = Counter()
     windows: list[Window] = []
     for name, store in stores.items():
-        windows += [turned(w, generator) for w in united(name, store, union, spec, dropped)]
+        own: Iterable[Window] = united(name, store, union, spec, dropped)
+        own = own if most is None else thinned(own, most)
+        windows += [turned(window, generator) for window in own]
     for what, count in sorted(dropped.items()):
         logger.info("%d windows are left out: %s", count, what)
     sources = {union["devices"][name]["data_set"]: store.source for name, store in stores.items()}
@@ -196,10 +211,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stores", nargs="+", metavar="DEVICE=FOLDER")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--most", type=int)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     stores = open_stores(options.stores)
-    store = write_union(options.out, stores)
+    store = write_union(options.out, stores, most=options.most)
     counts = np.bincount(store.labels, minlength=len(store.label_names))
     each = ", ".join(f"{n} {c}" for n, c in zip(store.label_names, counts, strict=True))
     print(f"{store.path}: {len(store)} windows, {len(store.subject_names)} people: {each}")

@@ -71,8 +71,8 @@ class Labelling:
 
     def load(self) -> SensorLanguageModel:
         """Load the adapter with its LLM; see `load_model`."""
-        own = {"llm_accept": self.llm_accept, "placement": self.placement}
-        return load_model(self.adapter, self.llm, **own)
+        accept, place = self.llm_accept, self.placement
+        return load_model(self.adapter, self.llm, llm_accept=accept, placement=place)
 
 
 def label_file(

@@ -129,6 +129,15 @@ def test_accelerations_of_two_parts_are_added_and_units_are_converted(stores, un
     np.testing.assert_allclose(np.linalg.norm(pocket.signals["accel"], axis=0), expected, rtol=1e-4)
 
 
+def test_at_most_so_many_windows_of_a_person_device_and_activity_are_taken(stores, union, tmp_path):
+    few = write_union(tmp_path / "store", stores, most=2, union=UNION)
+    counts = Counter((few.recording_of(r), int(few.subject_ids[r])) for r in range(len(few)))
+    assert set(counts.values()) == {2}
+    assert len(counts) == 18
+    starts = sorted(few.starts[r] for r in range(len(few)) if few.subjects[r] == "lab/0")
+    assert starts == [0.0, 0.0, 1.5, 1.5]
+
+
 def test_an_unknown_device_and_a_word_without_a_folder_are_errors(stores, tmp_path):
     with pytest.raises(DataError, match="does not name 'ring'; it names waist, phone, watch"):
         write_union(tmp_path / "store", {"ring": stores["watch"]}, union=UNION)
