@@ -42,7 +42,7 @@ class Augmenter:
     def __call__(self, batch: SignalBatch, generator: Generator = None) -> SignalBatch:
         """Give a varied copy; absent modalities stay zeros."""
         signals = self._in_time(dict(batch.signals), generator)
-        signals = self._without_gravity(signals, generator)
+        signals = self._without_gravity(self._slower(signals, generator), generator)
         signals = self._in_space(signals, generator)
         if self.config.noise:
             signals = {
@@ -69,6 +69,15 @@ class Augmenter:
             name: resample_at(values, pace.to(like), shift.to(like)) if name in timed else values
             for name, values in signals.items()
         }
+
+    def _slower(self, signals: Signals, generator: Generator) -> Signals:
+        """Take what half the rate does not measure out of some windows' time axes."""
+        if not self.config.rate_loss:
+            return signals
+        like = next(iter(signals.values()))
+        lost = torch.rand(len(like), 1, 1, generator=generator) < self.config.rate_loss
+        lost, timed = lost.to(like.device), [m.name for m in self.spec.modalities if m.rate_hz]
+        return signals | {n: torch.where(lost, half_band(signals[n]), signals[n]) for n in timed}
 
     def _without_gravity(self, signals: Signals, generator: Generator) -> Signals:
         """Take the mean of some windows' accelerations out, in their own units."""
@@ -166,6 +175,19 @@ def resample_at(
     below = values.gather(2, low.unsqueeze(1).expand_as(values))
     above = values.gather(2, (low + 1).clamp(max=steps - 1).unsqueeze(1).expand_as(values))
     return torch.lerp(below, above, share)
+
+
+def half_band(values: Float[Tensor, "batch channel step"]) -> Float[Tensor, "batch channel step"]:
+    """Take out what is faster than a quarter of the rate.
+
+    The line through a window's ends is left alone: a step from end to start would ring.
+    """
+    steps = values.shape[-1]
+    share = torch.linspace(0, 1, steps, device=values.device)
+    line = values[..., :1] + share * (values[..., -1:] - values[..., :1])
+    spectrum = torch.fft.rfft((values - line).float())
+    spectrum[..., steps // 4 + 1 :] = 0
+    return torch.fft.irfft(spectrum, n=steps).to(values) + line
 
 
 def _statistics(modality: Modality, normaliser: Normaliser | None) -> tuple[Tensor, Tensor]:
