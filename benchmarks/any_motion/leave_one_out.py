@@ -150,7 +150,7 @@ class Protocol:
         store, name = self.write_store(sources), "+".join(sources)
         recipe = replace(self.recipe, data=store.path, out=self.out / "adapters" / name)
         file, mark = (self.out / "judged" / f"{name}.{end}" for end in ("npz", "json"))
-        key = {"data": store.fingerprint, "recipe": to_plain(recipe)}
+        key = {"data": store.fingerprint, "recipe": to_plain(self.recipe)}
         if not is_marked(mark, key, f"the run of {name}"):
             file.parent.mkdir(parents=True, exist_ok=True)
             np.savez(file, **self._train(store, recipe))
