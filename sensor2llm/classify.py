@@ -13,7 +13,8 @@ from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
 OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept",
-           "engine", "workers", "address", "resume", "abstain", "map", "json")  # fmt: skip
+           "engine", "workers", "address", "resume", "abstain", "map", "placement",
+           "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -35,6 +36,7 @@ def make_parser() -> VerbParser:
     add("--resume", action="store_true", help="go on with what is in --out")
     add("--summary", action="store_true", help="minutes a label, a day where times are dates")
     add("--map", type=str, nargs="+", default=[], help="total_acc=wrist_accel, total_acc.x=-y …")
+    add("--placement", type=str | None, metavar="WORD", help="where the device is worn: wrist …")
     add("--bouts", action="store_true", help="neighbouring windows of one label as one row")
     risk = "say unknown where more labels would be wrong than this share, or data are unlike"
     add("--abstain", type=float | None, nargs="?", const=0.05, metavar="RISK", help=risk)

@@ -37,7 +37,7 @@ class Labelling:
     `overlap` is the share of a window that the next one repeats; `batch_size` windows go at a time;
     with `llm_accept`, so does another LLM that labels the adapter's check windows alike. `abstain`
     is the share of wrong labels that is taken; see `LabelRows`. `map` says what of the device
-    stands for what; see `parse_map`.
+    stands for what; see `parse_map`. `placement` is where the device is worn.
     """
 
     adapter: str
@@ -49,6 +49,7 @@ class Labelling:
     bouts: bool = False
     abstain: float | None = None
     map: Sequence[str] = ()
+    placement: str | None = None
 
     def __post_init__(self) -> None:
         check_risk(self.abstain)
@@ -69,7 +70,8 @@ class Labelling:
 
     def load(self) -> SensorLanguageModel:
         """Load the adapter with its LLM; see `load_model`."""
-        return load_model(self.adapter, self.llm, llm_accept=self.llm_accept)
+        accept, place = self.llm_accept, self.placement
+        return load_model(self.adapter, self.llm, llm_accept=accept, placement=place)
 
 
 def label_file(

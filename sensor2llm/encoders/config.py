@@ -6,6 +6,7 @@ from typing import Any
 
 from sensor2llm.errors import ConfigError
 
+ORIENTATIONS = ("as_recorded", "turn_free")
 ALWAYS_NAMED = (
     "kind", "width", "kernels", "strides", "dropout", "aggregator_hidden", "aggregator_width",
     "pooled_steps",
@@ -76,6 +77,9 @@ class EncoderConfig:
     """mantis, chronos2: the hub's revision of the weights; a commit once they are loaded."""
     sha256: str | None = None
     """mantis, chronos2: hash of the weights' files; any other is refused."""
+    orientation: str = "as_recorded"
+    """How three-axis sensors are heard: as_recorded, or turn_free, by what no turn of the device
+    changes. Its normalisation has no mean and one scale for all three axes."""
     by_modality: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
     """Other settings for some modalities, by name: `{watch_bvp: {strides: [4, 4, 2]}}`."""
 
@@ -99,6 +103,9 @@ class EncoderConfig:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
         if self.lstm_input_steps < 0:
             raise ConfigError(f"lstm_input_steps must not be negative, got {self.lstm_input_steps}")
+        if self.orientation not in ORIENTATIONS:
+            choices = ", ".join(ORIENTATIONS)
+            raise ConfigError(f"unknown orientation {self.orientation!r}; choose from {choices}")
         self._check_kinds()
         self._check_modalities()
 
@@ -131,6 +138,8 @@ class EncoderConfig:
             raise ConfigError(
                 f"resnet_kernel must be a positive odd number, got {self.resnet_kernel}"
             )
+        if self.shared and self.orientation != "as_recorded":
+            raise ConfigError("a shared encoder hears sensors as_recorded; leave orientation out")
         if self.shared and self.kind != "patch_transformer":
             raise ConfigError(
                 f"shared needs the encoder patch_transformer, got {self.kind!r}; no other kind "

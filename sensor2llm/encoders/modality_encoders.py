@@ -20,6 +20,7 @@ from sensor2llm.encoders.foundation.catalogue import (
 )
 from sensor2llm.encoders.foundation.frozen import FrozenFoundation, load_frozen
 from sensor2llm.encoders.inception import InceptionTime
+from sensor2llm.encoders.orientation import TurnFree, turn_free_modality, turn_free_names
 from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer
 from sensor2llm.encoders.resnet import ResNet
 from sensor2llm.encoders.tabular import RowMLP
@@ -90,8 +91,14 @@ def build_encoders(
     """
     _check_kinds(spec, config)
     shared = foundation or (Backbone(config) if config.shared else None)
+    turn_free = turn_free_names(spec, config)
 
     def build(modality: Modality) -> nn.Module:
+        if modality.name in turn_free:
+            return TurnFree(build_as_heard(turn_free_modality(modality)))
+        return build_as_heard(modality)
+
+    def build_as_heard(modality: Modality) -> nn.Module:
         own = config.of(modality.name)
         if modality.axis == "none":
             return RowMLP(modality, own)

@@ -46,6 +46,7 @@ VARIABLES = {
     "window_s": "seconds a window",
     "modalities": "names of the sensors, a list",
     "missing": "names of the sensors that are not there, a list",
+    "placement": "where the device is worn, a word",
     "examples": "solved windows, a list of {numbers, label}",
     "question": "what the person asks",
     "windows": "how many windows are asked about: 1 or 2",
@@ -140,6 +141,11 @@ class PromptTemplate:
         parts = self._form(form)
         texts = [*_ways(parts["user"]), parts.get("system", "")]
         return set().union(*(used(text) for text in texts))
+
+    @property
+    def takes_placement(self) -> bool:
+        """Say whether a prompt for encoded windows may name where the device is worn."""
+        return "encoded" in self.forms and "placement" in self.uses("encoded")
 
     def messages(self, form: str, *, paraphrase: int = 0, **variables: Any) -> list[dict[str, str]]:
         """Render a form into chat messages: the system's where there is one, and the user's.

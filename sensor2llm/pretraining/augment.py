@@ -14,6 +14,7 @@ from sensor2llm.pretraining.objective_config import AugmentConfig
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.transforms import Normaliser
+from sensor2llm.signals.views.converted import unit_factor
 
 _SENSOR_WORD = re.compile(r"(body|total|linear|gravity|acc\w*|gyr\w*|mag\w*)\d*", re.IGNORECASE)
 
@@ -35,11 +36,13 @@ class Augmenter:
     ) -> None:
         self.spec, self.config = spec, config
         self.sites = {m.name: body_site(m.name) for m in spec.modalities if is_vector(m)}
+        self.accelerations = {n for n in self.sites if _is_acceleration(spec[n])}
         self.statistics = {m.name: _statistics(m, normaliser) for m in spec.modalities}
 
     def __call__(self, batch: SignalBatch, generator: Generator = None) -> SignalBatch:
         """Give a varied copy; absent modalities stay zeros."""
         signals = self._in_time(dict(batch.signals), generator)
+        signals = self._without_gravity(self._slower(signals, generator), generator)
         signals = self._in_space(signals, generator)
         if self.config.noise:
             signals = {
@@ -66,6 +69,28 @@ class Augmenter:
             name: resample_at(values, pace.to(like), shift.to(like)) if name in timed else values
             for name, values in signals.items()
         }
+
+    def _slower(self, signals: Signals, generator: Generator) -> Signals:
+        """Take what half the rate does not measure out of some windows' time axes."""
+        if not self.config.rate_loss:
+            return signals
+        like = next(iter(signals.values()))
+        lost = torch.rand(len(like), 1, 1, generator=generator) < self.config.rate_loss
+        lost, timed = lost.to(like.device), [m.name for m in self.spec.modalities if m.rate_hz]
+        return signals | {n: torch.where(lost, half_band(signals[n]), signals[n]) for n in timed}
+
+    def _without_gravity(self, signals: Signals, generator: Generator) -> Signals:
+        """Take the mean of some windows' accelerations out, in their own units."""
+        if not self.config.gravity_loss:
+            return signals
+        like = next(iter(signals.values()))
+        lost = torch.rand(len(like), 1, 1, generator=generator) < self.config.gravity_loss
+        lost, signals = lost.to(like.device), dict(signals)
+        for name in sorted(self.accelerations):
+            values, (mean, scale) = signals[name], (s.to(like) for s in self.statistics[name])
+            centred = values - values.mean(-1, keepdim=True) - (mean / scale)[:, None]
+            signals[name] = torch.where(lost, centred, values)
+        return signals
 
     def _in_space(self, signals: Signals, generator: Generator) -> Signals:
         """Rotate each site and scale each modality: one affine map a window and modality."""
@@ -109,6 +134,11 @@ def is_vector(modality: Modality) -> bool:
     return [channel.name[-1].lower() for channel in modality.channels] == ["x", "y", "z"]
 
 
+def _is_acceleration(modality: Modality) -> bool:
+    """Say whether a modality is an acceleration, with gravity or without."""
+    return unit_factor(modality.units[0], "g") is not None
+
+
 def body_site(name: str) -> str:
     """Give where on the body a modality is, by its name: "watch_gyro" gives "watch"."""
     return "_".join(word for word in re.split(r"[_-]", name) if not _SENSOR_WORD.fullmatch(word))
@@ -145,6 +175,19 @@ def resample_at(
     below = values.gather(2, low.unsqueeze(1).expand_as(values))
     above = values.gather(2, (low + 1).clamp(max=steps - 1).unsqueeze(1).expand_as(values))
     return torch.lerp(below, above, share)
+
+
+def half_band(values: Float[Tensor, "batch channel step"]) -> Float[Tensor, "batch channel step"]:
+    """Take out what is faster than a quarter of the rate.
+
+    The line through a window's ends is left alone: a step from end to start would ring.
+    """
+    steps = values.shape[-1]
+    share = torch.linspace(0, 1, steps, device=values.device)
+    line = values[..., :1] + share * (values[..., -1:] - values[..., :1])
+    spectrum = torch.fft.rfft((values - line).float())
+    spectrum[..., steps // 4 + 1 :] = 0
+    return torch.fft.irfft(spectrum, n=steps).to(values) + line
 
 
 def _statistics(modality: Modality, normaliser: Normaliser | None) -> tuple[Tensor, Tensor]:

@@ -78,6 +78,11 @@ class AugmentConfig:
     """Standard deviation of the logarithm of a change of pace."""
     noise: float = 0.0
     """Standard deviation of added noise, in units of each channel's own deviation."""
+    gravity_loss: float = 0.0
+    """Share of windows whose accelerations lose their mean, as devices give them that take gravity
+    out."""
+    rate_loss: float = 0.0
+    """Share of windows that lose what a device of half the rate does not measure."""
     modality_dropout: float = 0.0
     """Share of present modalities taken away, never a window's last one."""
 
@@ -85,6 +90,9 @@ class AugmentConfig:
         for name, value in vars(self).items():
             if value < 0:
                 raise ConfigError(f"{name} must not be negative, got {value}")
+        for name in ("gravity_loss", "rate_loss"):
+            if getattr(self, name) > 1:
+                raise ConfigError(f"{name} must be at most 1, got {getattr(self, name)}")
         if self.modality_dropout >= 1:
             raise ConfigError(f"modality_dropout must be below 1, got {self.modality_dropout}")
 

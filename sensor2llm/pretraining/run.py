@@ -19,6 +19,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from sensor2llm.encoders.config import EncoderConfig
+from sensor2llm.encoders.orientation import turn_free_names
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import DataError
 from sensor2llm.pretraining.augment import Augmenter
@@ -120,10 +121,10 @@ def pretrain(
     """
     check_leak(store, split)
     loop = config_for_rows(loop_config or pretrain_loop(), len(split.train))
-    normaliser = fit_normaliser(store, split.train)
     chosen = objective_config or CroSSLConfig()
     with seeded(loop.seed):
         made = encoder if isinstance(encoder, SignalEncoder) else SignalEncoder(store.spec, encoder)
+        normaliser = fit_normaliser(store, split.train, turn_free_names(made.spec, made.config))
         objective = build_objective(made, chosen, normaliser)
     held_out = WindowDataset(store, split.validation, normaliser)
 
@@ -182,7 +183,8 @@ def finetune(
         raise DataError(f"without {', '.join(without)} there is no modality left; leave one in")
     config = config or FinetuneConfig()
     rows = np.concatenate([split.train, split.validation]) if everyone else split.train
-    normaliser = normaliser or fit_normaliser(store, rows)
+    turn_free = turn_free_names(encoder.spec, encoder.config)
+    normaliser = normaliser or fit_normaliser(store, rows, turn_free)
     train = WindowDataset(store, labelled(store, rows), normaliser, without)
     held_out = WindowDataset(store, labelled(store, split.validation), normaliser, without)
     loop = config_for_rows(loop_config or finetune_loop(), len(train))

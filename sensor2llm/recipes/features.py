@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,34 @@ class FeatureStore:
                 present.append(features.present.cpu().numpy())
                 shape = (steps.shape[2], steps.shape[3])
                 scale += [] if features.scale is None else [features.scale.cpu().numpy()]
-                values += features.template_values or []
+                values += _with_placements(adapter, dataset, rows, features.template_values)
         np.save(folder / "present.npy", np.concatenate(present))
         np.save(folder / "shape.npy", np.array(shape))
         if scale:
             np.save(folder / "scale.npy", np.concatenate(scale))
         if values:
             write_json(folder / "given.json", values)
+
+
+def takes_placement(adapter: SensorAdapter) -> bool:
+    """Say whether any of an adapter's prompts may name where the device is worn."""
+    return any(template.takes_placement for template in adapter.templates.values())
+
+
+def _with_placements(
+    adapter: SensorAdapter,
+    dataset: WindowDataset,
+    rows: NDArray[np.int64],
+    values: Sequence[Mapping[str, Any]] | None,
+) -> Sequence[Mapping[str, Any]]:
+    """Add where the device is worn, of every other window: in use the word may be left out."""
+    if not takes_placement(adapter):
+        return values or []
+    places = dataset.indices[rows].tolist()
+    words = [(dataset.store.placement_of(row) or "") * (row % 2) for row in places]
+    return [
+        {**own, "placement": word} for own, word in zip(values or repeat({}), words, strict=False)
+    ]
 
 
 def keep_check_windows(

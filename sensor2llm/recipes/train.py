@@ -19,7 +19,7 @@ from sensor2llm.recipes.asking import TaskPart, make_head, make_source
 from sensor2llm.recipes.baselines import LabelBaselines, measure_baselines
 from sensor2llm.recipes.build import build_adapter, check_prompt, load_llm, open_data
 from sensor2llm.recipes.config import CAPTIONING, CLASSIFICATION, REGRESSION, Recipe, TaskMix
-from sensor2llm.recipes.features import FeatureStore, keep_check_windows
+from sensor2llm.recipes.features import FeatureStore, keep_check_windows, takes_placement
 from sensor2llm.recipes.sources import BatchSource, TrainingRows
 from sensor2llm.recipes.start import choose_encoder, load_start, start_recipe, take_over
 from sensor2llm.recipes.task import AdapterTask
@@ -221,7 +221,7 @@ def _rows(
         "encoder": adapter.encoder.fingerprint(),
         "normaliser": adapter.normaliser.to_dict() if adapter.normaliser else None,
         "scale": recipe.projector.scale,
-        "given": sorted(adapter.window_variables),
+        "given": [*sorted(adapter.window_variables), *["placement"] * takes_placement(adapter)],
     }
     with process_state().main_process_first():
         return FeatureStore.write(recipe.run / "features" / name, adapter, dataset, key)

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from sensor2llm.errors import ConfigError
 
-SplitKind = Literal["published", "subject", "fold", "loso"]
+SplitKind = Literal["published", "subject", "fold", "loso", "data_set"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,11 +13,12 @@ class SplitConfig:
     """Choose how people are divided into training, validation and test."""
 
     kind: SplitKind = "subject"
-    """Who is tested: subject, fold, loso or published. These are people drawn at random, one of
-    `folds` groups of people, a single person, or the data set's own test people."""
+    """Who is tested: subject, fold, loso, published or data_set. These are people drawn at random,
+    one of `folds` groups of people, a single person, the data set's own test people, or all people
+    of one data set of several that stand side by side."""
 
     fold: int = 0
-    """Which fold is tested, or which person in order (loso)."""
+    """Which fold is tested, or which person (loso) or data set in order."""
 
     folds: int = 5
     """How many groups of people there are (kind fold)."""

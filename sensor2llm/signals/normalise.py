@@ -1,6 +1,6 @@
 """Channel means and scales: fitted on training windows, or on each person's own, and undone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,11 +102,17 @@ class Normaliser:
             ) from None
 
 
-def fit_normaliser(store: Windows, indices: Indices) -> Normaliser:
+def fit_normaliser(store: Windows, indices: Indices, turn_free: Collection[str] = ()) -> Normaliser:
     """Fit means and standard deviations on these windows, over windows and steps.
 
     Only rows where a modality is present count. A channel that never varies gets the scale 1, a
     modality that is never present mean 0 and scale 1. Memory does not grow with the store.
+
+    Args:
+        store: the windows.
+        indices: which of them.
+        turn_free: modalities that keep their zero and have one scale, the root mean square of all
+            axes, so that a turn of the device is a turn afterwards, too.
 
     Raises:
         DataError: If there is no window to fit on.
@@ -118,7 +124,10 @@ def fit_normaliser(store: Windows, indices: Indices) -> Normaliser:
     scale: dict[str, np.ndarray] = {}
     for column, modality in enumerate(store.spec.modalities):
         there = rows[np.asarray(store.present)[rows, column]]
-        mean[modality.name], scale[modality.name] = _moments(store, modality.name, there)
+        moments = _moments(store, modality.name, there)
+        if modality.name in turn_free:
+            moments = _without_direction(*moments)
+        mean[modality.name], scale[modality.name] = moments
     return Normaliser(mean=mean, scale=scale)
 
 
@@ -138,6 +147,10 @@ def _moments(store: Windows, name: str, rows: np.ndarray) -> Statistics:
     # float32 rounding of a constant is not variance; a tiny unit (volts of EEG) is.
     constant = deviation <= 1e-6 * np.abs(mean)
     return mean, np.where(constant | (deviation == 0), 1.0, deviation)
+
+
+def _without_direction(mean: np.ndarray, scale: np.ndarray) -> Statistics:
+    return np.zeros_like(mean), np.full_like(scale, np.sqrt(np.mean(mean**2 + scale**2)))
 
 
 def merge(normalisers: Sequence[Normaliser]) -> Normaliser:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from sensor2llm.encoders.orientation import turn_free_names
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.evaluation.probe import FeatureSet, mlp_probe, modality_embeddings, probe_metrics
 from sensor2llm.pretraining.augment import body_site
@@ -108,13 +109,17 @@ def make_encoder(study: StudyConfig, cell: Cell, store: Windows, split: Split) -
     if objective is None:
         encoder = fresh_encoder(store, config, loop).eval()
         return InitialEncoder(
-            encoder=encoder, normaliser=fit_normaliser(store, split.train), result=None
+            encoder=encoder,
+            normaliser=fit_normaliser(store, split.train, turn_free_names(store.spec, config)),
+            result=None,
         )
     seen, taught = store, split
     if method.pretrain_on:
         seen, taught = joined_for(study, cell, store, split)
     trained = pretrain(seen, taught, config, objective, loop, progress_bar=False)
-    normaliser = fit_normaliser(store, split.train) if method.pretrain_on else trained.normaliser
+    normaliser = trained.normaliser
+    if method.pretrain_on:
+        normaliser = fit_normaliser(store, split.train, turn_free_names(store.spec, config))
     recall = None
     if isinstance(trained.objective, MultimodalNCE):
         held_out = WindowDataset(seen, taught.validation[:RECALL_WINDOWS], trained.normaliser)

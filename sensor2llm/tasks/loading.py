@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 
 from sensor2llm.adapter.adapter import SensorAdapter
+from sensor2llm.errors import ConfigError
+from sensor2llm.llm.chat import check_plain
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.acceptance import accept_llm
 from sensor2llm.model.model import SensorLanguageModel
@@ -18,6 +20,7 @@ def load_model(
     device: str | None = None,
     dtype: str | None = None,
     llm_accept: bool = False,
+    placement: str | None = None,
 ) -> SensorLanguageModel:
     """Load an adapter with its LLM as the recipe loaded it: number format, random weights.
 
@@ -28,11 +31,14 @@ def load_model(
         dtype: another number format of the LLM's weights than the recipe's.
         llm_accept: go on with another LLM than the adapter's where it labels the adapter's check
             windows alike; `accepted` of the model then says so.
+        placement: where the device is worn, a word for the adapter's prompt.
 
     Raises:
         ArtefactError: the adapter is broken, or made for another LLM, which was not accepted.
+        ConfigError: no prompt of the adapter has a place for the placement.
     """
     adapter = SensorAdapter.load(name)
+    values = _placed(adapter, placement)
     recipe = adapter.recipe
     loop = recipe.get("loop")
     frozen = FrozenLLM.load(
@@ -45,13 +51,24 @@ def load_model(
         seed=loop.get("seed", 0) if isinstance(loop, dict) else 0,
     )
     if not llm_accept or frozen.matches(adapter.llm_identity):
-        return SensorLanguageModel(adapter, frozen).eval()
+        return SensorLanguageModel(adapter, frozen, template_values=values).eval()
     accepted = accept_llm(adapter, frozen)
     logger.warning(
         "'%s' (%s) is accepted in the place of '%s': %.1f %% of %d check windows labelled alike",
         accepted.name, accepted.identity[:19], adapter.llm_name, 100 * accepted.same_labels,
         accepted.windows,
     )  # fmt: skip
-    model = SensorLanguageModel(adapter, frozen, check=False).eval()
+    model = SensorLanguageModel(adapter, frozen, check=False, template_values=values).eval()
     model.accepted = accepted.to_dict()
     return model
+
+
+def _placed(adapter: SensorAdapter, placement: str | None) -> dict[str, str]:
+    if placement is None:
+        return {}
+    if not any(template.takes_placement for template in adapter.templates.values()):
+        raise ConfigError(
+            "this adapter was not trained to be told where a device is worn; leave --placement out"
+        )
+    check_plain(placement, "the placement")
+    return {"placement": placement}

@@ -3,7 +3,13 @@ import pytest
 import torch
 
 from sensor2llm.errors import ConfigError
-from sensor2llm.pretraining.augment import Augmenter, body_site, random_rotations, resample_at
+from sensor2llm.pretraining.augment import (
+    Augmenter,
+    body_site,
+    half_band,
+    random_rotations,
+    resample_at,
+)
 from sensor2llm.pretraining.config import AugmentConfig
 from sensor2llm.signals.transforms import Normaliser
 from tests.toy_store import SPEC, make_batch, without
@@ -90,6 +96,35 @@ def test_shift_and_pace_move_time_axes_alone():
     torch.testing.assert_close(varied.signals["beats"], batch.signals["beats"])
 
 
+def test_gravity_is_lost_in_the_stated_share_of_windows_and_turn_rates_keep_their_mean():
+    augment = Augmenter(SPEC, normaliser(), AugmentConfig(**STILL, gravity_loss=0.4))
+    batch = make_batch(1000)
+    varied = augment(batch, generator())
+    before, after = (in_units(b.signals, "watch_accel") for b in (batch, varied))
+    lost = np.abs(after.mean(-1)).max(1) < 1e-3
+    assert lost.mean() == pytest.approx(0.4, abs=0.05)
+    np.testing.assert_allclose(after[~lost], before[~lost], rtol=1e-5)
+    centred = before[lost] - before[lost].mean(-1, keepdims=True)
+    np.testing.assert_allclose(after[lost], centred, atol=1e-3)
+    torch.testing.assert_close(varied.signals["watch_gyro"], batch.signals["watch_gyro"])
+
+
+def test_what_half_the_rate_does_not_measure_is_taken_out():
+    time = torch.arange(40) / 20
+    slow, fast = torch.sin(2 * torch.pi * 2 * time), torch.sin(2 * torch.pi * 8 * time)
+    values = (slow + fast + 3 * time).expand(1, 3, 40)
+    torch.testing.assert_close(half_band(values)[0, 0], slow + 3 * time, atol=0.35, rtol=0)
+    torch.testing.assert_close(
+        half_band(values)[0, 0, 8:32], (slow + 3 * time)[8:32], atol=0.1, rtol=0
+    )
+    augment = Augmenter(SPEC, normaliser(), AugmentConfig(**STILL, rate_loss=0.4))
+    batch = make_batch(500)
+    varied = augment(batch, generator())
+    changed = (varied.signals["watch_gyro"] != batch.signals["watch_gyro"]).flatten(1).any(1)
+    assert float(changed.float().mean()) == pytest.approx(0.4, abs=0.06)
+    torch.testing.assert_close(varied.signals["beats"], batch.signals["beats"])
+
+
 def test_absent_modalities_stay_zero():
     config = AugmentConfig(shift=0.1, warp=0.1, noise=0.1)
     varied = Augmenter(SPEC, normaliser(), config)(
@@ -118,5 +153,7 @@ def test_the_same_generator_gives_the_same_variation():
 def test_negative_strengths_are_refused():
     with pytest.raises(ConfigError, match="noise must not be negative, got -1"):
         AugmentConfig(noise=-1)
+    with pytest.raises(ConfigError, match="gravity_loss must be at most 1, got 2"):
+        AugmentConfig(gravity_loss=2)
     with pytest.raises(ConfigError, match="modality_dropout must be below 1, got 1"):
         AugmentConfig(modality_dropout=1)

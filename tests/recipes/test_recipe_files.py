@@ -78,7 +78,7 @@ def test_a_recipe_file_trains_a_few_steps(name, made, long_llm, tmp_path):
         split=SplitConfig(),
         encoder=NEW if given.encoder == NEW else base.encoder,
         new_encoder=ENCODER,
-        llm=long_llm if name.startswith("conversation") else base.llm,
+        llm=long_llm if any(mix.conversation for mix in tasks.values()) else base.llm,
         llm_dtype="float32",
         llm_quantization=None,
         tasks=tasks,

@@ -117,6 +117,19 @@ def subject_folds(
     ]
 
 
+def leave_data_set_out(store: Windows, number: int, seed: int, share: float) -> Split:
+    """Make one data set of several side by side, in the store's order, the test."""
+    names, people = list(store.parts), _people(store)
+    if number >= len(names) or len(names) < 2:
+        raise DataError(
+            f"'{store.path}' is of {len(names) or 1} data sets side by side; to leave out number "
+            f"{number}, counted from 0, join more"
+        )
+    test = [person for person in people if person.partition("/")[0] == names[number]]
+    rest = [person for person in people if person not in test]
+    return _split_off_validation(store, rest, test, share, seed)
+
+
 def make_split(store: Windows, config: SplitConfig) -> Split:
     """Make the split that the config names, and check it for leaks.
 
@@ -132,6 +145,8 @@ def make_split(store: Windows, config: SplitConfig) -> Split:
         people = _people(store)
         _need(len(people), max(3, config.fold + 1), f"leaving out person number {config.fold}")
         split = _loso(store, people, config.fold, seed, share)
+    elif config.kind == "data_set":
+        split = leave_data_set_out(store, config.fold, seed, share)
     else:
         split = split_by_subject(store, seed, share, config.test_share)
     check_leak(store, split)

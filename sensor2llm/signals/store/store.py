@@ -33,7 +33,7 @@ from sensor2llm.signals.window import Window
 
 FORMAT_VERSION = 1
 KEYS = {"version", "spec", "label_names", "subjects", "published", "source", "parts", "n",
-        "fingerprint", "ledger", "recordings"}  # fmt: skip
+        "fingerprint", "ledger", "recordings", "placements"}  # fmt: skip
 
 
 class WindowStore(Windows):
@@ -60,6 +60,7 @@ class WindowStore(Windows):
             self.parts = dict(meta.get("parts", {}))
             self.ledger = Ledger.from_dict(meta.get("ledger", {}))
             self.recording_names = tuple(meta.get("recordings", ()))
+            self.placements = dict(meta.get("placements", {}))
             self._n = int(meta["n"])
             self._fingerprint: str | None = meta.get("fingerprint")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -130,6 +131,13 @@ class WindowStore(Windows):
         number = int(self.recording_ids[row])
         return self.recording_names[number] if self.names_recordings else None
 
+    def placement_of(self, row: int) -> str | None:
+        """Name where a window's device was worn; None where the store does not say."""
+        return self.placements.get(str(self.recording_of(row)))
+
+    def _origin(self) -> Mapping[str, Any]:
+        return {"placements": self.placements} if self.placements else {}
+
     @cached_property
     def digests(self) -> np.ndarray:
         """Give a hash of each window's signals, uint64 (n,); a store without them is read once."""
@@ -139,7 +147,7 @@ class WindowStore(Windows):
     @cached_property
     def fingerprint(self) -> str:
         """Give a hash of all that the store holds, as it was made when the store was written."""
-        return self._fingerprint or fingerprint(self)
+        return self._fingerprint or fingerprint(self, self._origin())
 
     def modality(self, name: str) -> np.ndarray:
         """Give one modality of all windows, memory-mapped: (n, channel, step)."""
@@ -161,6 +169,7 @@ class WindowStore(Windows):
         source: str = "",
         parts: Mapping[str, str] | None = None,
         ledger: Ledger | None = None,
+        placements: Mapping[str, str] | None = None,
     ) -> "WindowStore":
         """Write windows one by one into a new store and open it.
 
@@ -175,6 +184,7 @@ class WindowStore(Windows):
             source: Where the data come from, in words.
             parts: Of data sets side by side, name -> source; people are named `name/person`.
             ledger: What became of what was read, filled while the windows are taken.
+            placements: Of recordings, by name, where the device was worn: a word.
 
         Raises:
             DataError: If something else is at `path`, a label is unknown, a window has no subject
@@ -191,6 +201,7 @@ class WindowStore(Windows):
             splits = {name: list(people) for name, people in (published or {}).items()}
             meta |= {"version": FORMAT_VERSION, "published": splits, "source": source}
             meta |= {"parts": dict(parts)} if parts else {}
+            meta |= {"placements": dict(placements)} if placements else {}
             meta |= {"ledger": _counted(ledger, meta["n"]).to_dict()}
             file = part / "store.json"
             file.write_text(json.dumps(meta, indent=1), encoding="utf-8")

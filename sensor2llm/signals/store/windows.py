@@ -67,6 +67,10 @@ class Windows(ABC):
         """Name a window's recording; None where none is named."""
         return None
 
+    def placement_of(self, row: int) -> str | None:
+        """Name where a window's device was worn (waist, pocket, wrist); None where none is told."""
+        return None
+
     @property
     def names_recordings(self) -> bool:
         """Say whether the data tell a person's recordings apart."""
@@ -142,6 +146,10 @@ class SelectedWindows(Windows):
     def recording_of(self, row: int) -> str | None:
         """Name a window's recording as the store does."""
         return self.store.recording_of(int(self._rows[row]))
+
+    def placement_of(self, row: int) -> str | None:
+        """Name where a window's device was worn as the store does."""
+        return self.store.placement_of(int(self._rows[row]))
 
     @property
     def digests(self) -> np.ndarray:

@@ -107,6 +107,10 @@ class JoinedStores(Windows):
         """Name a window's recording as its store does."""
         return self.stores[self._store_of[row]].recording_of(int(self._row_of[row]))
 
+    def placement_of(self, row: int) -> str | None:
+        """Name where a window's device was worn as its store does."""
+        return self.stores[self._store_of[row]].placement_of(int(self._row_of[row]))
+
     @property
     def digests(self) -> np.ndarray:
         """Give the stores' hashes one after the other."""

@@ -117,6 +117,25 @@ def test_make_split_hands_on_seed_fold_and_shares(store, share):
         assert people(store, found) == people(store, expected)
 
 
+def test_one_data_set_of_several_is_left_out(tmp_path):
+    names = ("home/1", "home/2", "lab/1", "lab/2", "lab/3", "street/1")
+    windows = [
+        replace(window, subject=names[int(str(window.subject)[1:]) - 1])
+        for window in make_windows(people=len(names))
+    ]
+    sources = {"home": "Home 2020", "lab": "Lab 2021", "street": "Street 2022"}
+    joined = WindowStore.write(tmp_path / "store", SPEC, windows, parts=sources)
+    parts = people(joined, make_split(joined, SplitConfig(kind="data_set", fold=1)))
+    assert parts["test"] == {"lab/1", "lab/2", "lab/3"}
+    assert parts["train"] | parts["validation"] == {"home/1", "home/2", "street/1"}
+    assert len(parts["validation"]) == 1
+    with pytest.raises(DataError, match="is of 3 data sets side by side; to leave out number 3"):
+        make_split(joined, SplitConfig(kind="data_set", fold=3))
+    alone = WindowStore.write(tmp_path / "alone", SPEC, make_windows())
+    with pytest.raises(DataError, match="is of 1 data sets side by side; to leave out number 0"):
+        make_split(alone, SplitConfig(kind="data_set"))
+
+
 def test_a_person_in_two_parts_is_a_leak(store):
     split = Split(train=np.arange(0, 30), validation=np.arange(40, 60), test=np.arange(30, 40))
     with pytest.raises(DataError, match="leak: subject s2 has windows in both train and test"):
