@@ -13,7 +13,7 @@ from sensor2llm.signals.resample import resample_irregular, spread_stamps
 from sensor2llm.signals.scale import check_track_scale
 from sensor2llm.signals.segment import conform_track
 from sensor2llm.signals.tables.description import TableModality
-from sensor2llm.signals.tables.recordings import TOLERANCE, observed_rate_hz
+from sensor2llm.signals.tables.rows.rates import TOLERANCE, observed_rate_hz
 from sensor2llm.signals.window import Track
 
 logger = logging.getLogger(__name__)
