@@ -12,17 +12,15 @@ from typing import Literal
 from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
-OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept",
-           "engine", "workers", "address", "resume", "abstain", "map", "placement",
-           "json")  # fmt: skip
+OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept", "map",
+           "engine", "workers", "address", "resume", "abstain", "placement", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     add = (parser := verb_parser("classify", __doc__, OPTIONS)).add_argument
     add("adapter", nargs="?", help="folder, released name or hub name; with --text may be left out")
-    files = "CSV or Parquet with the adapter's channels as columns (accel.x, or x; time_s), .npz, "
-    files += "TABLE.yaml, window stores, or folders of these; units and rates are converted"
+    files = "CSV or Parquet (columns accel.x, or x; time_s), .npz, TABLE.yaml, stores, or folders"
     add("file", type=Path, nargs="*", help=files)
     add("--out", type=Path | None, help="a .csv, .parquet or .json for one; a folder for several")
     add("--text", type=str | None, help="a sentence with sensor values in it, instead of files")

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
-from sensor2llm.pretraining.config import EncoderRecipe, probe_loop
+from sensor2llm.pretraining.config import EncoderRecipe, FinetuneConfig, probe_loop
 from sensor2llm.pretraining.objective_config import ObjectiveConfig
 from sensor2llm.studies.config import LabelsBy, Missing, Settings, StudyConfig, Use
 from sensor2llm.training.config import LoopConfig
@@ -243,7 +243,7 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
         "split": asdict(store.split),
         "encoder": encoder_config(study, cell).identity(),
         "loops": [_loop(pretraining), _loop(finetuning), study.finetune_min_steps],
-        "finetune": asdict(study.finetune),
+        "finetune": _finetune(study.finetune),
         "features": study.features,
         "labels": asdict(study.labels),
         "missing": asdict(study.missing),
@@ -254,6 +254,17 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
 def _loop(loop: LoopConfig) -> Settings:
     """Give a loop's settings; no floor under its steps is as it was before there were floors."""
     return {name: value for name, value in asdict(loop).items() if name != "min_steps" or value}
+
+
+def _finetune(config: FinetuneConfig) -> Settings:
+    """Give the settings of labels' training; what augments nothing is as before it was there."""
+    settings = asdict(config)
+    settings["augment"] = {
+        name: value
+        for name, value in settings["augment"].items()
+        if name not in ("gravity_loss", "rate_loss") or value
+    }
+    return settings
 
 
 def _later(study: StudyConfig, cell: Cell) -> Settings:

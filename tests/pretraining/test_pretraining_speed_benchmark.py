@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import tables
+from benchmarks import speed_tables
 from benchmarks.speed.pretraining_speed import (
     RATIOS,
     VARIANTS,
@@ -63,15 +63,15 @@ def test_the_table_holds_rates_scores_ratios_and_commands(tmp_path, monkeypatch)
     speed = {"command": "the first", "stores": [store]}
     found = {"speed": speed, "probe": {"command": "the second", "summary": scores}}
     path = tmp_path / "pretraining_speed.json"
-    monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    assert tables.pretraining_speed() == ""
+    monkeypatch.setattr(speed_tables, "RESULTS", tmp_path)
+    assert speed_tables.pretraining_speed() == ""
     path.write_text(json.dumps(found))
-    text = tables.pretraining_speed()
+    text = speed_tables.pretraining_speed()
     assert "| mine | an encoder, bf16 | 128 | 1,234 | 0.875 ± 0.500, 3 seeds |" in text
     assert "| x / y | 5.2 |" in text
     assert "    the first\n    the second\n" in text
     path.write_text(json.dumps({"speed": speed}))
-    assert "| 1,234 | – |" in tables.pretraining_speed()
+    assert "| 1,234 | – |" in speed_tables.pretraining_speed()
 
 
 def test_a_probe_run_names_both_parts_scores(tmp_path) -> None:
