@@ -34,6 +34,7 @@ myst_links_external_new_tab = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_mock_imports = ["mantis", "mcp"]  # not in the lock; fails when Sphinx imports it
 # Types of other libraries and of modules whose members are not listed have no page here; a broken
 # link between pages is an error all the same.
 nitpicky = True
