@@ -6,8 +6,7 @@ any channel of a modality loses that modality, and what little remains is filled
 that has lost everything is not given. Where all timed modalities pause for longer than
 `max_gap_s`, the recording is cut: windows start afresh after the gap.
 
-A ledger that is passed is told of every window, and of every row where the recording has their
-times: what is kept, and why the rest is not.
+A ledger is told of every window, and of rows that have times: what is kept, why the rest is not.
 """
 
 import math
@@ -186,9 +185,9 @@ def _window(
     if label in rules.exclude:
         return excluded(label)
     signals = cut_signals(tracks, start_s, stop_s, ledger, rules.max_nan_share, rules.max_gap_s)
-    if isinstance(signals, str):
-        return signals
-    return Window(signals, recording.subject, label, start_s, recording.name or None)
+    if isinstance(signals, dict):
+        return Window(signals, recording.subject, label, start_s, recording.name or None)
+    return signals
 
 
 def cut_signals(
@@ -210,8 +209,8 @@ def cut_signals(
         if share <= max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
+    most = f"{max_nan_share:.0%}"
     if mended or len(signals) < len(tracks):
-        most = f"{max_nan_share:.0%}"
         if not signals:
             return f"with more than {most} missing"
         for name in [name for name in tracks if name not in signals]:
