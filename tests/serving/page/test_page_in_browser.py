@@ -113,7 +113,7 @@ def test_everything_is_done_by_keyboard(open_page):
     page.wait_for_selector("#start")
     tab_to(page, "file")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Space")
+        page.locator("#file").press("Space")
     chooser.value.set_files(walk())
     page.wait_for_selector("#result-title:focus")
     tab_to(page, "timeline")
@@ -190,6 +190,7 @@ def test_without_the_server_it_says_so_and_goes_on_afterwards(open_page):
 
 def test_another_adapter_labels_the_same_file(open_page):
     page = open_page()
+    page.wait_for_selector("#start")
     assert page.locator("#adapter option").all_inner_texts() == [served.ADAPTER, PLAIN]
     assert "It says unknown where more than 5 % of such labels" in page.inner_text("#about")
     choose(page)
