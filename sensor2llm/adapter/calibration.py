@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize_scalar
 
 from sensor2llm.errors import DataError
 
@@ -152,6 +151,8 @@ def _best_temperature(scores: Probabilities, true: Int[np.ndarray, " window"]) -
         scaled = scores / math.exp(log_temperature)
         whole = np.logaddexp.reduce(scaled, axis=1, keepdims=True)
         return float(-(targets * (scaled - whole)).sum() / windows)
+
+    from scipy.optimize import minimize_scalar  # half a second, that use need not wait for
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     return math.exp(float(minimize_scalar(loss, bounds=bounds, method="bounded").x))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from sensor2llm.tasks.dialogue.vocabulary import LABEL_GROUPS
 
@@ -10,6 +10,8 @@ ENDING = re.compile(r"(?:ing|ed|es|s|e)$")
 _SMALL = "a an the of in on at to and or no not play playing ball rhythm level"
 SMALL_WORDS = frozenset(_SMALL.split())
 LEAST_STEM = 3
+LAST_TEXTS = 8
+"""Texts whose names are remembered: one text is looked through for several ends."""
 
 Span = tuple[int, int, frozenset[int]]
 """Where a name begins and ends in a text, and the labels that it stands for."""
@@ -33,6 +35,7 @@ class LabelNames:
             for field in LABEL_GROUPS.values()
             for phrases, labels in self._of_field(field)
         ]
+        self._spans = lru_cache(LAST_TEXTS)(self._find_spans)
 
     def _of_field(self, field: Sequence[tuple[str, str]]) -> list[tuple[str, frozenset[int]]]:
         """Give the phrases of a field; none where no label is of it."""
@@ -63,7 +66,7 @@ class LabelNames:
             text = f"{text[:start]}<label>{text[end:]}"
         return text
 
-    def _spans(self, text: str) -> list[Span]:
+    def _find_spans(self, text: str) -> list[Span]:
         spans: list[Span] = [
             (match.start(), match.end(), labels)
             for pattern, labels in self._groups
@@ -71,9 +74,11 @@ class LabelNames:
         ]
         for number, label in enumerate(self.texts):
             for name in (label, *self._words.get(label, ())):
-                if match := re.search(_stemmed_pattern(name), text):
+                if match := _stemmed_pattern(name).search(text):
                     spans.append((match.start(), match.end(), frozenset([number])))
-        spans += self._distinctive(text)
+        for pattern, number in self._distinctive:
+            if match := pattern.search(text):
+                spans.append((match.start(), match.end(), frozenset([number])))
         return _longest(spans)
 
     def exact(self, text: str) -> frozenset[int]:
@@ -85,24 +90,23 @@ class LabelNames:
         ]
         return frozenset().union(*(labels for _, _, labels in _longest(spans)))
 
-    def _distinctive(self, text: str) -> list[Span]:
-        """Find words that belong to one label only: `soup` of `eating soup`."""
+    @cached_property
+    def _distinctive(self) -> list[tuple[re.Pattern[str], int]]:
+        """Find words that belong to one label of several words only: `soup` of `eating soup`."""
         owners: dict[str, set[int]] = {}
         for number, label in enumerate(self.texts):
             for word in set(re.findall(r"[a-z]+", label)) - SMALL_WORDS:
                 owners.setdefault(word, set()).add(number)
-        found = []
-        for word, labels in owners.items():
-            alone = len(self.texts[min(labels)].split()) > 1 and len(labels) == 1
-            if alone and (match := re.search(_stemmed_pattern(word), text)):
-                found.append((match.start(), match.end(), frozenset(labels)))
-        return found
+        alone = [(word, min(labels)) for word, labels in owners.items() if len(labels) == 1]
+        several = [(word, label) for word, label in alone if len(self.texts[label].split()) > 1]
+        return [(_stemmed_pattern(word), label) for word, label in several]
 
 
 @cache
-def _stemmed_pattern(name: str) -> str:
+def _stemmed_pattern(name: str) -> re.Pattern[str]:
     words = re.findall(r"[a-z0-9]+", name.casefold())
-    return r"\b" + r" ".join(_stem(word) + r"\w*" for word in words) + r"\b" if words else r"(?!)"
+    stems = " ".join(_stem(word) + r"\w*" for word in words)
+    return re.compile(rf"\b{stems}\b" if words else r"(?!)")
 
 
 def _stem(word: str) -> str:

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 LETTERS, WORDS = (3, 4, 5), (1, 2, 3)
 """How many letters, and words, are compared as one."""
 RIDGE = 0.3
 Wording = tuple[str, str, Collection[str]]
 """A kind, a text in plain words that is of it, and the cues of that text."""
+Weights = tuple[Int[np.ndarray, " piece"], Float[np.ndarray, " piece"]]
 
 
 class WordingKinds:
@@ -37,30 +38,47 @@ class WordingKinds:
         self._rarity = {p: 1 + math.log(len(pieces) / count) for p, count in common.items()}
         cues = sorted({cue for _, _, of_text in wordings for cue in of_text})
         self._cue_place = {cue: number for number, cue in enumerate(cues)}
-        words = np.stack([self._words(one) for one in pieces])
         self._cues = np.stack([self._marks(of_text) for _, _, of_text in wordings])
-        alike = words @ words.T + _shared(self._cues, self._cues)
+        rows = [self._words(one) for one in pieces]
+        alike = self._alike(rows) + _shared(self._cues, self._cues)
         rare = np.array([math.sqrt(counts[kind]) for kind, _, _ in wordings])
         alike[np.diag_indices_from(alike)] += RIDGE * rare / rare.mean()
         is_kind = np.array([[kind == one for one in self.kinds] for kind, _, _ in wordings])
         self._votes = np.linalg.solve(alike, is_kind.astype(np.float32))
-        self._word_votes = words.T @ self._votes
+        self._word_votes = np.zeros((len(self._place), len(self.kinds)), dtype=np.float32)
+        for (places, weights), votes in zip(rows, self._votes, strict=True):
+            self._word_votes[places] += weights[:, None] * votes
+
+    def _alike(self, rows: Sequence[Weights]) -> Float[np.ndarray, "wording wording"]:
+        """Give the cosines of wordings; a piece that one alone has only tells it from the rest."""
+        counts = np.bincount(np.concatenate([places for places, _ in rows]))
+        column = np.cumsum(counts > 1) - 1
+        dense = np.zeros((len(rows), int(column[-1]) + 1), dtype=np.float32)
+        for row, (places, weights) in zip(dense, rows, strict=True):
+            shared = counts[places] > 1
+            row[column[places[shared]]] = weights[shared]
+        alike = dense @ dense.T
+        np.fill_diagonal(alike, 1)
+        return alike
 
     def likeliest(
         self, text: str, cues: Collection[str], among: Collection[str] | None = None
     ) -> str:
         """Give the kind of a text in plain words, of some where they are named."""
-        score = self._words(_pieces(text)) @ self._word_votes
+        places, weights = self._words(_pieces(text))
+        score = weights @ self._word_votes[places]
         score += (_shared(self._marks(cues)[None], self._cues) @ self._votes)[0]
         order = [self.kinds[i] for i in np.argsort(-score)]
         return next(kind for kind in order if among is None or kind in among)
 
-    def _words(self, pieces: Counter[str]) -> Float[np.ndarray, " piece"]:
-        vector = np.zeros(len(self._place), dtype=np.float32)
-        for piece, count in pieces.items():
-            if piece in self._place:
-                vector[self._place[piece]] = (1 + math.log(count)) * self._rarity[piece]
-        return vector / max(float(np.linalg.norm(vector)), 1e-6)
+    def _words(self, pieces: Counter[str]) -> Weights:
+        """Give the places and weights of the pieces that are known; their squares sum to 1."""
+        known = [
+            (self._place[p], n, self._rarity[p]) for p, n in pieces.items() if p in self._place
+        ]
+        places = np.array([place for place, _, _ in known], dtype=np.intp)
+        weights = np.array([(1 + math.log(n)) * rarity for _, n, rarity in known], dtype=np.float32)
+        return places, weights / max(float(np.linalg.norm(weights)), 1e-6)
 
     def _marks(self, cues: Collection[str]) -> Float[np.ndarray, " cue"]:
         vector = np.zeros(len(self._cue_place), dtype=np.float32)
