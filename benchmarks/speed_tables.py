@@ -20,13 +20,17 @@ RATIOS = {
 
 
 def speed() -> str:
-    """Give the ratios that `benchmarks.speed.adapter_speed` measured on the bundled model."""
-    path = RESULTS / "speed.json"
+    """Give the ratios that `benchmarks.speed.adapter_speed` measured, an LLM at a time."""
+    return "\n".join(_speed(llm) for llm in ("bundled", "smollm2"))
+
+
+def _speed(llm: str) -> str:
+    path = RESULTS / "speed" / f"{llm}.json"
     if not path.is_file():
         return ""
     result = json.loads(path.read_text(encoding="utf-8"))
     measured = result.get("auto") or result["sdpa"]
-    lines = ["| ratio within one run | measured | windows/s |", "|---|---|---|"]
+    lines = [f"| `{llm}`: ratio within one run | measured | windows/s |", "|---|---|---|"]
     for name, title in RATIOS.items():
         if (row := measured.get(name)) is None:
             continue
