@@ -403,6 +403,7 @@ def test_a_ready_encoder_hears_sensors_in_any_order(recipe, trained, tmp_path, t
             torch.testing.assert_close(other[name], weights[0][name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_an_adapter_is_the_same_with_the_llms_layers_compiled(
     recipe, trained, tmp_path, monkeypatch
 ):

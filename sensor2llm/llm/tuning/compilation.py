@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from sensor2llm.errors import ConfigError, one_line
-from sensor2llm.llm.checkpoint import quiet
 from sensor2llm.llm.tuning.hooks import decoder_layers
 
 BACKEND = "inductor"
@@ -32,8 +31,7 @@ def compile_layers(model: nn.Module, device: torch.device) -> None:
         ModelError: the model has no list of decoder layers.
     """
     modules = [part for layer in decoder_layers(model) for part in _parts(layer)]
-    with quiet():
-        _try(device)
+    _try(device)
     for module in modules:
         compiled = torch.compile(module.forward, backend=BACKEND, dynamic=True)
         module.forward = _in_training(module.forward, compiled)

@@ -11,6 +11,12 @@ from sensor2llm.model.model import SensorLanguageModel
 from tests.llm.tiny import tiny_folder
 from tests.models import small_adapter, windows
 
+# Torch's compiler says it of torch's own code.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated"),
+]
+
 
 @pytest.fixture(autouse=True)
 def forget():
@@ -37,7 +43,7 @@ def model_on(family: str, *, compiled: bool) -> SensorLanguageModel:
     llm = FrozenLLM.load(str(tiny_folder(family)), dtype="float32", device="cpu")
     if compiled:
         compile_layers(llm.model, llm.device)
-    return SensorLanguageModel(small_adapter(llm), llm, objective="both")
+    return SensorLanguageModel(small_adapter(llm), llm, objective="both").eval()
 
 
 def loss_and_gradients(model: SensorLanguageModel, count: int):
