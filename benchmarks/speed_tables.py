@@ -106,6 +106,24 @@ def exported() -> str:
     return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
 
 
+def compiled(path: Path = RESULTS / "compiled.json") -> str:
+    """Give what compiling costs and wins in training, and when that pays; nothing before a run."""
+    if not path.is_file():
+        return ""
+    result = json.loads(path.read_text(encoding="utf-8"))
+    head = ("LLM", "batch", "compiling, s", "another batch size, s", "times as fast", "pays after")
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in result["rows"]:
+        steps = row["pays_after_steps"]
+        cells = [row["llm"], row["batch_size"], row["compiling_s"], row["another_batch_size_s"]]
+        cells += [
+            f"{row['training']['ratio']:.2f}",
+            "never" if steps is None else f"{steps:,} steps",
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
+
+
 def cost(path: Path = RESULTS / "bench.json") -> str:
     """Give how cost grows along each axis, and what is aimed at; nothing before a run."""
     if not path.is_file():
@@ -157,4 +175,5 @@ SPEED_TABLES: Mapping[str, Callable[[], str]] = {
     "cost": cost,
     "pretraining_speed": pretraining_speed,
     "exported": exported,
+    "compiled": compiled,
 }
