@@ -191,6 +191,19 @@ def test_a_run_is_written_and_a_busy_machine_named(tmp_path, monkeypatch, capsys
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_page_says_after_how_many_steps_compiling_pays(tmp_path):
+    assert speed_tables.compiled(tmp_path / "none.json") == ""
+    row = {"llm": "bundled", "batch_size": 32, "compiling_s": 6.5, "another_batch_size_s": 0.1}
+    row |= {"training": {"ratio": 1.052}, "pays_after_steps": 1040}
+    never = row | {"training": {"ratio": 0.99}, "pays_after_steps": None}
+    path = tmp_path / "compiled.json"
+    path.write_text(json.dumps({"command": "compiled", "rows": [row, never]}), encoding="utf-8")
+    text = speed_tables.compiled(path)
+    assert "| bundled | 32 | 6.5 | 0.1 | 1.05 | 1,040 steps |" in text
+    assert "| bundled | 32 | 6.5 | 0.1 | 0.99 | never |" in text
+    assert text.endswith("\n\n    compiled\n")
+
+
 def test_the_page_shows_growth_aims_and_the_rest_and_copes_with_no_run(tmp_path):
     assert speed_tables.cost(tmp_path / "none.json") == ""
     path = tmp_path / "bench.json"
