@@ -439,6 +439,7 @@ def test_ray_gives_what_one_process_gives_though_a_worker_is_killed(
     assert ours == theirs
 
 
+@pytest.mark.slow
 @quiet
 def test_a_worker_that_has_no_room_anywhere_is_one_line(cluster, given, tmp_path):
     engine = choose_engine("ray", worker_cpus=64.0, worker_gpus=0.5)
