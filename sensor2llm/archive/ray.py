@@ -38,7 +38,7 @@ def choose_engine(
     Raises:
         ConfigError: what is ray's without ray, or what is no positive number.
     """
-    of_ray = {"workers": workers, "address": address}
+    of_ray: dict[str, Any] = {"workers": workers, "address": address}
     of_ray |= {"worker_cpus": worker_cpus, "worker_gpus": worker_gpus}
     if name != "ray":
         for option, value in of_ray.items():
