@@ -18,8 +18,7 @@ OPTIONS = (
     *("data", "llm", "encoder", "from", "out", "config", "resume", "prompt", "objective", "shots"),
     *("split.kind", "train-encoder", "projector.kind", "projector.tokens"),
     *("soft-prompt.tokens", "lora.rank", "modality-dropout", "llm-dtype", "llm-quantization"),
-    *("loop.epochs", "loop.batch-size", "loop.learning-rate", "loop.seed", "compile"),
-    *("show-prompt", "json"),
+    *("loop.epochs", "loop.batch-size", "loop.learning-rate", "loop.seed", "show-prompt", "json"),
 )
 
 
@@ -27,10 +26,10 @@ def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     parser = recipe_parser("train_adapter", __doc__, Recipe, OPTIONS)
     parser.add_argument("--from", dest="start", metavar="ADAPTER", help="short for --start-from")
-    faster = "short for --llm-compile true, which pays in long runs"
+    faster = "short for --llm-compile true: compile the LLM's layers; pays in long runs"
     parser.add_argument("--compile", action="store_true", help=faster)
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
-    forms = "print what the LLM reads, and end: encoded, zero_shot, few_shot"
+    forms = "print what the LLM reads for a window, and end: encoded, zero_shot or few_shot"
     parser.add_argument("--show_prompt", nargs="?", const="encoded", metavar="FORM", help=forms)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
