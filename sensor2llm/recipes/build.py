@@ -63,7 +63,10 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
     )
     if recipe.llm_compile:
         compile_layers(llm.model, llm.device)
-        logger.info("the language model's layers are compiled in the first steps")
+        logger.info(
+            "the language model's layers are compiled in the first step, which takes some seconds "
+            "longer; docs/results/speed.md says after how many steps that pays"
+        )
     return llm
 
 
