@@ -110,8 +110,26 @@ def exported() -> str:
     return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
 
 
+def compiled(path: Path = RESULTS / "compiled.json") -> str:
+    """Give what compiling costs and wins in training, and when that pays; nothing before a run."""
+    if not path.is_file():
+        return ""
+    result = json.loads(path.read_text(encoding="utf-8"))
+    head = ("LLM", "batch", "compiling, s", "another batch size, s", "times as fast", "pays after")
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in result["rows"]:
+        steps = row["pays_after_steps"]
+        cells = [row["llm"], row["batch_size"], row["compiling_s"], row["another_batch_size_s"]]
+        cells += [
+            f"{row['training']['ratio']:.2f}",
+            "never" if steps is None else f"{steps:,} steps",
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, "", f"    {result['command']}"]) + "\n"
+
+
 def cost(path: Path = RESULTS / "bench.json") -> str:
-    """Give how cost grows along each axis, and what stands beside it; nothing before a run."""
+    """Give how cost grows along each axis, and what is aimed at; nothing before a run."""
     if not path.is_file():
         return ""
     result = json.loads(path.read_text(encoding="utf-8"))
@@ -122,13 +140,26 @@ def cost(path: Path = RESULTS / "bench.json") -> str:
     for axis, value in points:
         cells = (_shown(figures.get(f"{verb}, {axis} {value}")) for verb in ("label", "train"))
         lines.append(f"| {axis.replace('_', ' ')} | {value} | {' | '.join(cells)} |")
-    lines += ["", "| cost within one run | median (least to greatest) |", "|---|---|"]
+    if path.with_suffix(".png").is_file():
+        picture = f"../../benchmarks/results/{path.stem}.png"
+        lines += ["", f"![Cost of a window over the base's, along each axis]({picture})"]
+    lines += ["", "| cost within one run | median (least to greatest) | aim, at most | |"]
+    lines.append("|---|---|---|---|")
     others = {name: f for name, f in figures.items() if not GROWTH.fullmatch(name)}
-    lines += [f"| {name} | {_shown(figure)} |" for name, figure in others.items()]
+    lines += [f"| {name} | {_shown(figure)} | {_aim(figure)} |" for name, figure in others.items()]
+    for missing in result.get("left_out", ()):
+        lines += ["", f"Left out: {missing}."]
     kind = "a quick run, no record; " if result["quick"] else ""
     busy = "busy" if result["busy"] else "idle"
     ran = f"{kind}{busy} machine, {result['cores']} cores, {result['seconds'] / 60:.0f} minutes"
     return "\n".join([*lines, "", f"    {result['command']}    # {ran}"]) + "\n"
+
+
+def _aim(figure: Mapping[str, Any]) -> str:
+    most = figure.get("aim")
+    if most is None:
+        return "– | "
+    return f"{most:.2f} | {'reached' if figure['median'] <= most else 'missed'}"
 
 
 def _shown(figure: Mapping[str, Any] | None) -> str:
@@ -148,4 +179,5 @@ SPEED_TABLES: Mapping[str, Callable[[], str]] = {
     "cost": cost,
     "pretraining_speed": pretraining_speed,
     "exported": exported,
+    "compiled": compiled,
 }

@@ -13,7 +13,8 @@ from sensor2llm.command import VerbParser, parse, verb_parser
 from sensor2llm.errors import run_verb
 
 OPTIONS = ("out", "text", "overlap", "summary", "bouts", "batch-size", "llm", "llm-accept", "map",
-           "engine", "workers", "address", "resume", "abstain", "placement", "json")  # fmt: skip
+           "engine", "workers", "worker-cpus", "worker-gpus", "address", "resume", "abstain",
+           "placement", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:
@@ -30,6 +31,8 @@ def make_parser() -> VerbParser:
     add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--engine", type=Literal["local", "ray"], default="local", help="what labels several")
     add("--workers", type=int | None, help="ray's processes; else one a GPU, or one a core")
+    add("--worker_cpus", type=float | None, help="cores, and threads, of each of ray's processes")
+    add("--worker_gpus", type=float | None, help="GPUs of each; half a GPU is 0.5")
     add("--address", type=str | None, help="address of the ray cluster; else one starts here")
     add("--resume", action="store_true", help="go on with what is in --out")
     add("--summary", action="store_true", help="minutes a label, a day where times are dates")

@@ -18,7 +18,7 @@ from sensor2llm.studies.config import StudyConfig
 
 OPTIONS = ("config", "out", "report", "folds", "seeds", "baseline", "features", "labels.shares",
            "labels.by", "labels.draws", "missing.inference", "missing.finetuning", "engine",
-           "workers", "address", "report-only", "json")  # fmt: skip
+           "workers", "worker-cpus", "worker-gpus", "address", "report-only", "json")  # fmt: skip
 
 
 def make_parser() -> VerbParser:

@@ -26,6 +26,8 @@ def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     parser = recipe_parser("train_adapter", __doc__, Recipe, OPTIONS)
     parser.add_argument("--from", dest="start", metavar="ADAPTER", help="short for --start-from")
+    faster = "short for --llm-compile true: compile the LLM's layers; pays in long runs"
+    parser.add_argument("--compile", action="store_true", help=faster)
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
     forms = "print what the LLM reads for a window, and end: encoded, zero_shot or few_shot"
     parser.add_argument("--show_prompt", nargs="?", const="encoded", metavar="FORM", help=forms)
@@ -38,6 +40,7 @@ def train(argv: list[str] | None) -> None:
     options = parse(parser := make_parser(), argv)
     recipe = to_config(parser, options, Recipe)
     recipe = replace(recipe, start_from=options.start or recipe.start_from)
+    recipe = replace(recipe, llm_compile=options.compile or recipe.llm_compile)
     if options.show_prompt:
         from sensor2llm.recipes.prompt import prompt_of
 

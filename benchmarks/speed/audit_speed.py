@@ -2,6 +2,7 @@
 
 python -m benchmarks.speed.audit_speed ratio --tokenizers bundled cl100k=FILE --values 1000000
 python -m benchmarks.speed.audit_speed text --tokenizers r50k=FILE --values 1000000
+python -m benchmarks.speed.audit_speed alone --tokenizers A B C --values 300000 1000000
 python -m benchmarks.speed.audit_speed memory --tokenizers A B C D E --values 1000000
 python -m benchmarks.speed.audit_speed stream --tokenizers bundled --lines 10000000
 python -m benchmarks.speed.audit_speed all --tokenizers A B C --out audit_speed.json
@@ -12,7 +13,8 @@ same values with the same tokenizers. `text` does the same with a file of raw li
 is written as text. The figure is the quotient of CPU times of this process, one thread: other
 work on the machine does not count, and both sides are timed in one process. `ratio_with_writing`
 counts the writing of numbers as text, which the bare tokenizer needs as well, on both sides.
-`all` measures both for each tokenizer alone and for all together.
+`all` measures both for each tokenizer alone and for all together, `alone` for each tokenizer alone
+at each number of values.
 `memory` and `stream` run the command in a process of its own and read its peak. One JSON object on
 stdout, and in the file `--out`.
 """
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,15 @@ def every_case(names: list[str], forms: list[str], values: int) -> dict[str, obj
     }
 
 
+def alone(names: list[str], forms: list[str], sizes: list[int]) -> dict[str, object]:
+    """Measure numbers and raw lines of each tokenizer alone, at each number of values."""
+    cases = [(name, values) for values in sizes for name in names]
+    return {
+        "numbers": [ratio([name], forms, values) for name, values in cases],
+        "raw_lines": [text_ratio([name], values) for name, values in cases],
+    }
+
+
 def _peak(arguments: list[str]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, "audit", *arguments],
@@ -168,23 +180,23 @@ def stream(names: list[str], lines: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("ratio", "text", "all", "memory", "stream"))
+    parser.add_argument("what", choices=("ratio", "text", "all", "alone", "memory", "stream"))
     parser.add_argument("--tokenizers", nargs="+", default=["bundled"])
     parser.add_argument("--serialisers", nargs="+", default=list(FORMS))
-    parser.add_argument("--values", type=int, default=1_000_000)
+    parser.add_argument("--values", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--lines", type=int, default=10_000_000)
     parser.add_argument("--out", type=Path, help="JSON file")
     options, started = parser.parse_args(), os.getloadavg()
-    if options.what == "ratio":
-        figures = ratio(options.tokenizers, options.serialisers, options.values)
-    elif options.what == "text":
-        figures = text_ratio(options.tokenizers, options.values)
-    elif options.what == "all":
-        figures = every_case(options.tokenizers, options.serialisers, options.values)
-    elif options.what == "memory":
-        figures = memory(options.tokenizers, options.serialisers, options.values)
-    else:
-        figures = stream(options.tokenizers, options.lines)
+    names, forms, (values, *_) = options.tokenizers, options.serialisers, options.values
+    measures: dict[str, Callable[[], dict[str, object]]] = {
+        "ratio": lambda: ratio(names, forms, values),
+        "text": lambda: text_ratio(names, values),
+        "all": lambda: every_case(names, forms, values),
+        "alone": lambda: alone(names, forms, options.values),
+        "memory": lambda: memory(names, forms, values),
+        "stream": lambda: stream(names, options.lines),
+    }
+    figures = measures[options.what]()
     result = record("speed.audit_speed", figures, started)
     write(result, options.out)
     print(json.dumps(result, indent=2))

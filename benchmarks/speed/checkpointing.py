@@ -41,15 +41,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     )
     positions, tail = torch.arange(length)[None], torch.full((1, 3), llm.pad_id)
     before = psutil.Process().memory_info()
-    peak, seconds = PeakMemory(), []
-    peak.start()
-    for _ in range(options.steps):
-        started = time.process_time()
-        inputs = vectors.clone().requires_grad_()
-        tail_logits(llm, Prompt(inputs, positions), tail).float().square().mean().backward()
-        seconds.append(time.process_time() - started)
-    peak.stopped.set()
-    peak.join()
+    seconds = []
+    with PeakMemory() as peak:
+        for _ in range(options.steps):
+            started = time.process_time()
+            inputs = vectors.clone().requires_grad_()
+            tail_logits(llm, Prompt(inputs, positions), tail).float().square().mean().backward()
+            seconds.append(time.process_time() - started)
     assert inputs.grad is not None
     return {
         "length": length,

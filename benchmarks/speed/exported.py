@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import record, write
-from sensor2llm.llm import forward
+from sensor2llm.llm.forward import tail_mask
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.store.store import WindowStore
 
@@ -53,7 +53,7 @@ def inputs_of(model: SensorLanguageModel, store: WindowStore, windows: int) -> I
     vectors = torch.cat([prompt.vectors, nodes.to(prompt.vectors.dtype)], 1).float()
     places = prompt.positions[:, -1:] + 1 + torch.tensor(tree.depths)
     positions = torch.cat([prompt.positions, places], 1).expand(windows, -1).contiguous()
-    return vectors, forward._mask(prompt, len(tree), tree, torch.float32).contiguous(), positions
+    return vectors, tail_mask(prompt, len(tree), tree, torch.float32).contiguous(), positions
 
 
 def engines(model: SensorLanguageModel, inputs: Inputs, places: Tensor) -> dict[str, Run]:

@@ -98,11 +98,13 @@ def save_recording(path: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--answers", action="store_true", help="first answers alone, no help")
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     started = os.getloadavg()
     helps = {verb: ["-m", *words, "--help"] for verb, words in commands().items()}
-    verbs, answers = measure(helps, options.runs), first_answers(options.runs)
+    verbs = {} if options.answers else measure(helps, options.runs)
+    answers = first_answers(options.runs)
     figures = {"runs": options.runs, "verbs": verbs, "first_answer": answers}
     result = record("speed.help_time", figures, started)
     write(result, options.out)

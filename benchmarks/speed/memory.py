@@ -1,10 +1,11 @@
-"""Measure the memory of adapter training on a store and on one eight times its size.
+"""Measure the memory of training and of use on a store and on one 64 times its size.
 
     python -m benchmarks.speed.memory --llm bundled --out benchmarks/results/memory.json
 
-Each training is a process of its own; a thread samples its anonymous resident memory (what it
-holds beside mapped files: resident less shared, psutil). The encoder is untrained: what it says
-costs as much.
+An adapter is trained for some steps, and a store is labelled into a folder by the one that was
+trained on the smaller store. Each is a process of its own; a thread samples its anonymous resident
+memory (what it holds beside mapped files: resident less shared, psutil). The encoder is untrained:
+what it says costs as much.
 """
 
 import argparse
@@ -21,14 +22,15 @@ from typing import Any
 from benchmarks.machine import record, write
 
 MIB = 2**20
-TIMES = 8
+TIMES = 64
 # Allocators and threads are not the same to the page in two processes.
 SAME_MIB = 32
 SAMPLE_S = 0.02
+LABELS, PEOPLE = ("walking", "sitting", "standing", "lying"), 10
 
 
 class PeakMemory(threading.Thread):
-    """Sample this process's memory until it is told to stop."""
+    """Sample this process's memory for as long as it is entered."""
 
     def __init__(self) -> None:
         import psutil
@@ -44,36 +46,53 @@ class PeakMemory(threading.Thread):
             self.anonymous = max(self.anonymous, memory.rss - memory.shared)
             self.resident = max(self.resident, memory.rss)
 
+    def __enter__(self) -> "PeakMemory":
+        self.start()
+        return self
 
-def train(base: Path, store: Path, llm: str, steps: int) -> dict[str, float]:
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        self.join()
+
+    def mib(self) -> dict[str, float]:
+        """Give the highest values in MiB."""
+        values = {"anonymous_mib": self.anonymous, "resident_mib": self.resident}
+        return {name: round(value / MIB, 1) for name, value in values.items()}
+
+
+def train(base: Path, store: Path, options: argparse.Namespace) -> dict[str, float]:
     """Train an adapter for some steps in this process and give its memory in MiB."""
-    import torch
+    from dataclasses import replace
 
     from sensor2llm.recipes.config import Recipe, adapter_loop
     from sensor2llm.recipes.train import train_adapter
 
-    torch.set_num_threads(1)
-    loop = adapter_loop()
-    fields = {name: getattr(loop, name) for name in loop.__dataclass_fields__} | {"steps": steps}
     recipe = Recipe(
         data=store,
-        llm=llm,
+        llm=options.llm,
         encoder=str(base / "encoder"),
-        loop=type(loop)(**fields),
+        loop=replace(adapter_loop(), steps=options.steps),
         out=base / f"{store.name}-adapter",
     )
-    peak = PeakMemory()
-    peak.start()
-    trained = train_adapter(recipe)
-    peak.stopped.set()
-    peak.join()
+    with PeakMemory() as peak:
+        trained = train_adapter(recipe)
     tensors = [*trained.model.llm.model.parameters(), *trained.model.llm.model.buffers()]
-    return {
-        "windows": len(trained.store),
-        "anonymous_mib": round(peak.anonymous / MIB, 1),
-        "resident_mib": round(peak.resident / MIB, 1),
-        "llm_mib": round(sum(t.numel() * t.element_size() for t in tensors) / MIB, 1),
-    }
+    llm_mib = sum(t.numel() * t.element_size() for t in tensors) / MIB
+    return {"windows": len(trained.store), **peak.mib(), "llm_mib": round(llm_mib, 1)}
+
+
+def use(base: Path, store: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Label a store by the adapter of the smaller one, and give this process's memory in MiB."""
+    from sensor2llm.archive.archive import label_archive
+    from sensor2llm.archive.labelling import Labelling
+
+    labelling = Labelling(adapter=str(base / f"store{options.windows}-adapter"))
+    with PeakMemory() as peak:
+        result = label_archive([store], base / f"{store.name}-labels", labelling)
+    return {"windows": result.windows, **peak.mib()}
+
+
+VERBS = {"train": train, "use": use}
 
 
 def make_inputs(base: Path, windows: int) -> list[Path]:
@@ -81,7 +100,6 @@ def make_inputs(base: Path, windows: int) -> list[Path]:
     from sensor2llm.encoders.config import EncoderConfig
     from sensor2llm.encoders.signal_encoder import SignalEncoder
     from sensor2llm.signals.spec import Channel, Modality, SignalSpec
-    from sensor2llm.signals.store.store import WindowStore
 
     axes = tuple(Channel(name=axis, unit="g") for axis in "xyz")
     spec = SignalSpec(
@@ -91,73 +109,81 @@ def make_inputs(base: Path, windows: int) -> list[Path]:
         )
     )
     SignalEncoder(spec, EncoderConfig()).save_pretrained(base / "encoder")
-    stores = []
-    for n in (windows, TIMES * windows):
-        stores.append(base / f"store{n}")
-        WindowStore.write(stores[-1], spec, _noise(spec, n))
-    return stores
+    return [write_noise(base / f"store{n}", spec, n) for n in (windows, TIMES * windows)]
 
 
-def _noise(spec: Any, n: int) -> Iterator[Any]:
+def write_noise(path: Path, spec: Any, count: int) -> Path:
+    """Write a store of labelled noise."""
+    from sensor2llm.signals.store.store import WindowStore
+
+    WindowStore.write(path, spec, _noise(spec, count))
+    return path
+
+
+def _noise(spec: Any, count: int) -> Iterator[Any]:
     import numpy as np
 
     from sensor2llm.signals.window import Window
 
-    generator, labels = np.random.default_rng(0), ("walking", "sitting", "standing", "lying")
-    for i in range(n):
+    generator = np.random.default_rng(0)
+    for i in range(count):
         signals = {m.name: generator.normal(0, 1, m.shape) for m in spec.modalities}
-        yield Window(signals, subject=f"p{i * 10 // n}", label=labels[i % 4], start_s=2.56 * i)
+        person, label = f"p{i * PEOPLE // count}", LABELS[i % len(LABELS)]
+        yield Window(signals, subject=person, label=label, start_s=2.56 * i)
 
 
-def measure(windows: int, llm: str, steps: int) -> dict[str, Any]:
-    """Train on both stores, each in a process of its own, and compare."""
+def measure(options: argparse.Namespace, words: list[str]) -> dict[str, Any]:
+    """Train on both stores and label them, each in a process of its own, and compare."""
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        runs = []
-        for store in make_inputs(Path(folder), windows):
-            child = [
-                sys.executable,
-                "-m",
-                "benchmarks.speed.memory",
-                "--llm",
-                llm,
-                f"--steps={steps}",
-            ]
-            done = subprocess.run(
-                [*child, "--train", folder, str(store)], check=True, stdout=subprocess.PIPE
-            )
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
-    small, large = runs
-    limit = 2 * large["llm_mib"] + 1.5 * 1024
-    growth = large["anonymous_mib"] - small["anonymous_mib"]
-    return {
-        "store": small,
-        f"store_of_{TIMES}_times_the_size": large,
-        "growth_mib": round(growth, 1),
-        "same": growth < SAME_MIB,
-        "limit_mib": round(limit, 1),
-        "under_limit": max(run["anonymous_mib"] for run in runs) < limit,
-    }
+        stores = make_inputs(Path(folder), options.windows)
+        for verb in VERBS:
+            small, large = (_child(words, verb, folder, store) for store in stores)
+            growth = large["anonymous_mib"] - small["anonymous_mib"]
+            figures[verb] = {
+                "store": small,
+                f"store_of_{TIMES}_times_the_size": large,
+                "growth_mib": round(growth, 1),
+                "times": round(large["anonymous_mib"] / small["anonymous_mib"], 3),
+                "same": growth < SAME_MIB,
+            }
+    runs = [run for verb in figures.values() for run in verb.values() if isinstance(run, dict)]
+    limit = 2 * max(run.get("llm_mib", 0) for run in runs) + 1.5 * 1024
+    under = max(run["anonymous_mib"] for run in runs) < limit
+    return figures | {"limit_mib": round(limit, 1), "under_limit": under}
+
+
+def _child(words: list[str], verb: str, folder: str, store: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.speed.memory", *words]
+    command += ["--child", verb, folder, str(store)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--llm", default="bundled", help="folder or name of the LLM")
-    parser.add_argument("--windows", type=int, default=2048, help="windows of the smaller store")
+    parser.add_argument("--windows", type=int, default=512, help="windows of the smaller store")
     parser.add_argument("--steps", type=int, default=20, help="optimiser steps")
     parser.add_argument("--out", type=Path, help="JSON file")
-    parser.add_argument("--train", nargs=2, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.train:
-        print(json.dumps(train(*options.train, options.llm, options.steps)))
+    if options.child:
+        import torch
+
+        torch.set_num_threads(1)
+        verb, base, store = options.child
+        print(json.dumps(VERBS[verb](Path(base), Path(store), options)))
         return
     started = os.getloadavg()
-    figures = measure(options.windows, options.llm, options.steps)
+    figures = measure(options, sys.argv[1:])
     write(record("speed.memory", figures, started), options.out)
-    print(f"{'windows':>8}{'anonymous MiB':>15}{'resident MiB':>14}{'LLM MiB':>9}")
-    for run in (figures["store"], figures[f"store_of_{TIMES}_times_the_size"]):
-        values = run["windows"], run["anonymous_mib"], run["resident_mib"], run["llm_mib"]
-        print("{:>8}{:>15}{:>14}{:>9}".format(*values))
-    print(f"growth {figures['growth_mib']} MiB; limit {figures['limit_mib']} MiB")
+    print(f"{'':8}{'windows':>8}{'anonymous MiB':>15}{'resident MiB':>14}")
+    for verb in VERBS:
+        for run in (figures[verb]["store"], figures[verb][f"store_of_{TIMES}_times_the_size"]):
+            values = run["windows"], run["anonymous_mib"], run["resident_mib"]
+            print("{:8}{:>8}{:>15}{:>14}".format(verb, *values))
+        print(f"{verb}: growth {figures[verb]['growth_mib']} MiB")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from sensor2llm.archive import parts as archive_parts
 from sensor2llm.archive.bouts import sums_of, window_length_s, write_sums
 from sensor2llm.archive.labelling import SUFFIXES, Labelling, tell_rows
 from sensor2llm.archive.parts import (
-    STORE_ROWS,
     ArchivePart,
     Engine,
     Outcomes,
@@ -180,7 +179,8 @@ def _settings(labelling: Labelling) -> dict[str, Any]:
     """Give what must be equal to go on: the adapter's own words and hashes, not where it lies."""
     folder = find_adapter(labelling.adapter)
     files = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("files", {})
-    settings = {"adapter": files, "overlap": labelling.overlap, "store_rows": STORE_ROWS}
+    settings = {"adapter": files, "overlap": labelling.overlap}
+    settings |= {"store_rows": archive_parts.STORE_ROWS}
     return settings | {"abstain": labelling.abstain, "map": list(labelling.map)}
 
 
@@ -200,6 +200,8 @@ class _Index:
                 f"'{out}' holds results; go on with --resume, or choose another --out"
             )
         content = self._read()
+        # Earlier releases cut stores into other ranges: they are gone on with.
+        settings["store_rows"] = content["settings"]["store_rows"]
         for name, value in settings.items():
             if (content["settings"].get(name) or None) != (value or None):
                 raise ConfigError(
@@ -210,7 +212,8 @@ class _Index:
     def _read(self) -> dict[str, Any]:
         try:
             content = json.loads((self.out / INDEX).read_text(encoding="utf-8"))
-            if content["format_version"] == FORMAT_VERSION and content["settings"].keys():
+            rows = content["settings"]["store_rows"]
+            if content["format_version"] == FORMAT_VERSION and range(0, 1, rows).step > 0:
                 return dict(content)
         except (ValueError, TypeError, KeyError, AttributeError):
             pass
@@ -234,7 +237,7 @@ class _Index:
                 entry = self.recordings[name] = {"mark": mark, "parts": {}}
             entry.pop("failed", None)
             try:
-                wanted = parts_of(name, path)
+                wanted = parts_of(name, path, self.settings["store_rows"])
             except UserError as error:
                 entry |= {"finished": False, "failed": " ".join(str(error).split())}
                 continue

@@ -35,7 +35,8 @@ from sensor2llm.tasks.likeness import LikenessVerdict, RecordingJudge
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
 """Files that are recordings wherever they lie; a TABLE.yaml is read where it is named."""
-STORE_ROWS = 4096
+STORE_ROWS = 2048
+"""A store's rows in a part: few enough that workers end together, many enough to judge alike."""
 ATTEMPTS = 3
 _ROW_GROUP = 8192
 logger = logging.getLogger(__name__)
@@ -140,13 +141,13 @@ def _inside(
                 yield from _inside(inner, f"{name}/{inner.name}", out, others, top=False)
 
 
-def parts_of(name: str, path: Path) -> list[ArchivePart]:
-    """Cut a store into ranges of rows; a file is one part."""
+def parts_of(name: str, path: Path, store_rows: int) -> list[ArchivePart]:
+    """Cut a store into ranges of so many rows; a file is one part."""
     if not path.is_dir():
         return [ArchivePart(name, str(path))]
     count = len(WindowStore.open(path))
-    starts = range(0, count, STORE_ROWS)
-    return [ArchivePart(name, str(path), (i, min(i + STORE_ROWS, count))) for i in starts]
+    starts = range(0, count, store_rows)
+    return [ArchivePart(name, str(path), (i, min(i + store_rows, count))) for i in starts]
 
 
 def label_part(

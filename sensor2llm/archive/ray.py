@@ -6,6 +6,7 @@ labelled again, so that a repeated part changes nothing.
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,25 +20,35 @@ from sensor2llm.archive import parts as archive_parts
 from sensor2llm.archive.labelling import Labelling
 from sensor2llm.archive.parts import ArchivePart, Engine, LabelPart, Outcomes, PartResult
 from sensor2llm.errors import ConfigError, UserError
-from sensor2llm.training.ray_cluster import ray_cluster
+from sensor2llm.training.ray_cluster import check_request, count_workers, ray_cluster
 
 # More blocks than this cost ray more than the parts that are repeated after a kill.
 MOST_BLOCKS = 4096
 
 
-def choose_engine(name: str, workers: int | None, address: str | None) -> Engine | None:
+def choose_engine(
+    name: str,
+    workers: int | None = None,
+    address: str | None = None,
+    worker_cpus: float | None = None,
+    worker_gpus: float | None = None,
+) -> Engine | None:
     """Give what spreads an archive's parts, or None for this process alone.
 
     Raises:
-        ConfigError: workers or an address without ray, or no positive number of workers.
+        ConfigError: what is ray's without ray, or what is no positive number.
     """
+    of_ray: dict[str, Any] = {"workers": workers, "address": address}
+    of_ray |= {"worker_cpus": worker_cpus, "worker_gpus": worker_gpus}
     if name != "ray":
-        if workers is not None or address is not None:
-            raise ConfigError("--workers and --address are ray's; add --engine ray")
+        for option, value in of_ray.items():
+            if value is not None:
+                raise ConfigError(f"--{option.replace('_', '-')} is ray's; add --engine ray")
         return None
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be positive, got {workers}")
-    return partial(on_ray, workers=workers, address=address)
+    check_request(worker_cpus, worker_gpus)
+    return partial(on_ray, **of_ray)
 
 
 def on_ray(
@@ -47,20 +58,25 @@ def on_ray(
     *,
     workers: int | None = None,
     address: str | None = None,
+    worker_cpus: float | None = None,
+    worker_gpus: float | None = None,
 ) -> Outcomes:
     """Label parts on a cluster whose machines see the same files.
 
-    Workers are one a GPU by default, or one a core where there is none. Without the address of a
-    cluster, one of our own is started on this machine.
+    Workers are as many as the machines have room for. Each has a GPU to itself by default, or a
+    core where there is no GPU, and computes with as many threads as cores. Without the address of
+    a cluster, one of our own is started on this machine.
 
     Raises:
         DataError: ray is not installed, or there is no cluster at the address.
+        ConfigError: no machine has room for a worker.
     """
     if not parts:
         return
-    with ray_cluster(workers, address) as ray:
-        gpus, cores = (int(ray.cluster_resources().get(kind, 0)) for kind in ("GPU", "CPU"))
-        most = gpus or max(cores, 1)
+    cores = None if workers is None else math.ceil(workers * (worker_cpus or 1))
+    with ray_cluster(cores, address) as ray:
+        request = worker_request(ray.cluster_resources(), worker_cpus, worker_gpus)
+        most = count_workers(ray, request)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # the driver has one
         logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -71,11 +87,26 @@ def on_ray(
             fn_constructor_args=[places, list(parts), archive_parts.label_part],
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=min(workers or most, most, len(parts))),
-            num_gpus=1 if gpus else None,
-            num_cpus=None if gpus else 1,
+            num_gpus=request.get("GPU"),
+            num_cpus=request.get("CPU"),
         )
         for row in done.iter_rows():
             yield parts[row["part"]], PartResult(**json.loads(row["outcome"]))
+
+
+def worker_request(
+    resources: Mapping[str, float], cpus: float | None, gpus: float | None
+) -> dict[str, float]:
+    """Say what a worker has for itself: what is wanted, or a GPU, or a core where there is none.
+
+    Args:
+        resources: of the whole cluster.
+        cpus: cores that are wanted.
+        gpus: GPUs that are wanted.
+    """
+    if cpus is None and gpus is None:
+        return {"GPU": 1} if resources.get("GPU") else {"CPU": 1}
+    return {kind: number for kind, number in (("CPU", cpus), ("GPU", gpus)) if number is not None}
 
 
 class _Worker:

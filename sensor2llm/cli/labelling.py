@@ -26,6 +26,7 @@ def label(options: Namespace) -> tuple[str, Callable[[], None]]:
         raise ConfigError("missing adapter or file: sensor2llm classify ADAPTER walk.csv")
     fields = Labelling.__dataclass_fields__
     labelling = Labelling(**{name: getattr(options, name) for name in fields})
-    engine = choose_engine(options.engine, options.workers, options.address)
+    of_ray = (options.workers, options.address, options.worker_cpus, options.worker_gpus)
+    engine = choose_engine(options.engine, *of_ray)
     where = (options.file, options.out, labelling, engine)
     return label_recordings(*where, resume=options.resume, as_json=options.json)

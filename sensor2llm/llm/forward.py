@@ -252,7 +252,7 @@ def _run_together(
         output = llm.run(
             vectors,
             ids,
-            mask=_mask(prompt, tail, tree, vectors.dtype),
+            mask=tail_mask(prompt, tail, tree, vectors.dtype),
             positions=positions.expand(batch, -1),
             cache=prompt.prefix.cache(batch) if prompt.prefix else None,
             places=torch.arange(rest - tail - 1, rest, device=vectors.device),
@@ -271,8 +271,17 @@ def join_ids(
     return torch.cat([before.expand(rows, -1), after.to(before).expand(rows, -1)], dim=1)
 
 
-def _mask(prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype) -> Tensor | None:
-    """Give no mask, a mask of the padding, or an additive mask (row, 1, rest + tail, all)."""
+def tail_mask(
+    prompt: Prompt, tail: int, tree: LabelTree | None, dtype: torch.dtype
+) -> Tensor | None:
+    """Give no mask, a mask of the padding, or an additive mask (row, 1, rest + tail, all).
+
+    Args:
+        prompt: of `assemble`.
+        tail: positions that follow it.
+        tree: whose nodes they are; None where they are plain text.
+        dtype: of an additive mask, which a tree needs.
+    """
     batch, device = len(prompt), prompt.vectors.device
     padding = prompt.mask
     if padding is not None:

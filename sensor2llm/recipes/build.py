@@ -1,6 +1,7 @@
 """Build what a recipe says: its windows, the frozen LLM, an adapter with untrained weights."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import TemplateError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.templates import PromptTemplate
+from sensor2llm.llm.tuning.compilation import compile_layers
 from sensor2llm.llm.tuning.lora import LoraWeights
 from sensor2llm.llm.tuning.prefix_tuning import LearnedPrefix
 from sensor2llm.llm.tuning.soft_prompt import SoftPrompt
@@ -49,8 +51,8 @@ logger = logging.getLogger(__name__)
 
 
 def load_llm(recipe: Recipe) -> FrozenLLM:
-    """Load the recipe's frozen language model."""
-    return FrozenLLM.load(
+    """Load the recipe's frozen language model, its layers compiled for training where wanted."""
+    llm = FrozenLLM.load(
         recipe.llm,
         dtype=recipe.llm_dtype,
         quantization=recipe.llm_quantization,
@@ -59,6 +61,13 @@ def load_llm(recipe: Recipe) -> FrozenLLM:
         seed=recipe.loop.seed,
         checkpointing=recipe.llm_checkpointing,
     )
+    if recipe.llm_compile:
+        compile_layers(llm.model, llm.device)
+        logger.info(
+            "the language model's layers are compiled in the first step, which takes some seconds "
+            "longer; docs/results/speed.md says after how many steps that pays"
+        )
+    return llm
 
 
 def check_prompt(recipe: Recipe, store: Windows, llm: FrozenLLM) -> None:
@@ -99,6 +108,7 @@ def build_adapter(
     drawn after them.
     """
     encoder, seed = heard.encoder if heard else None, recipe.loop.seed
+    stated = replace(recipe, llm_compile=False)  # how fast it was trained is nothing of it
     prompt, prefix, lora = recipe.soft_prompt, recipe.prefix, recipe.lora
     templates = load_templates(recipe)
     if recipe.align_epochs:
@@ -118,8 +128,8 @@ def build_adapter(
             lora=LoraWeights.start(lora, llm, seed=seed) if lora.rank else None,
         ),
         provenance=Provenance(
-            recipe=to_plain(recipe),
-            recipe_changes=changes_of(recipe),
+            recipe=to_plain(stated),
+            recipe_changes=changes_of(stated),
             taught=_taught(store, split, heard),
         ),
     )

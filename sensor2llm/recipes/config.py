@@ -110,6 +110,9 @@ class Recipe:
     """Load the language model in 8 or 4 bit (bitsandbytes)."""
     llm_checkpointing: bool = False
     """Recompute the language model's layers in the backward pass: less memory, more time."""
+    llm_compile: bool = False
+    """Compile the language model's layers for training (torch.compile): the first steps take longer
+    and the others less, which pays in long runs. The adapter is the same, but for rounding."""
     llm_device_map: Literal["auto"] | None = None
     """`auto` spreads the language model over all GPUs, the CPU's memory and the disk (accelerate):
     for one that no GPU holds. Its layers run one after the other; that is not faster."""
@@ -179,8 +182,20 @@ class Recipe:
                 "llm_device_map spreads the LLM's layers over devices, and lora, prefix and the "
                 "projector cross_attention reach into them; leave one of both out"
             )
+        self._check_compile()
         if self.encoder == NONE and set(self.tasks) != {CLASSIFICATION}:
             raise ConfigError("tasks other than classification need an encoder; encoder is none")
+
+    def _check_compile(self) -> None:
+        others = {"llm_checkpointing": self.llm_checkpointing, "lora": self.lora.rank,
+                  "llm_quantization": self.llm_quantization,
+                  "llm_device_map": self.llm_device_map}  # fmt: skip
+        if self.llm_compile and any(others.values()):
+            names = ", ".join(name for name, value in others.items() if value)
+            raise ConfigError(
+                f"llm_compile takes the language model's layers as they are, and {names} changes "
+                "them; leave one of both out"
+            )
 
     @property
     def classifies(self) -> bool:

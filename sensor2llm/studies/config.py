@@ -17,6 +17,7 @@ from sensor2llm.pretraining.config import (
 from sensor2llm.pretraining.objective_config import Objective, check_choice
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.training.config import LoopConfig
+from sensor2llm.training.ray_cluster import check_request
 
 Use = Literal["fixed", "finetuned"]
 LabelsBy = Literal["block", "subject"]
@@ -202,6 +203,10 @@ class StudyConfig:
     """Processes at a time; by default one a core."""
     address: str | None = None
     """Address of the ray cluster; by default one starts here."""
+    worker_cpus: float = 1
+    """Cores that a cell has for itself on ray; its one thread takes no more, its memory may."""
+    worker_gpus: float | None = None
+    """GPUs that a cell has for itself on ray; half a GPU is 0.5, and without it there is none."""
     out: Path = Path("runs/study")
     """Folder of finished cells. Those that are there and still fit are not run again."""
     report: Path | None = None
@@ -219,6 +224,7 @@ class StudyConfig:
         check_choice("engine", self.engine, ("local", "ray"))
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"workers must be at least 1, got {self.workers}")
+        check_request(self.worker_cpus, self.worker_gpus)
         for name, method in self.methods.items():
             self._check_stores(name, method.pretrain_on)
         for name, store in self.stores.items():

@@ -7,6 +7,7 @@ made by the same settings, is not run again: an interrupted study goes on where 
 import io
 import json
 import logging
+import math
 import multiprocessing
 import os
 import zipfile
@@ -27,7 +28,7 @@ from sensor2llm.studies.config import StudyConfig
 from sensor2llm.studies.data import mark, open_data
 from sensor2llm.studies.grid import Cell, cells, check_cells, digest, stores_of
 from sensor2llm.training.bar import counting_bar
-from sensor2llm.training.ray_cluster import ray_cluster
+from sensor2llm.training.ray_cluster import count_workers, ray_cluster
 from sensor2llm.training.record import write_bytes, write_json
 
 CELLS = "cells"
@@ -215,9 +216,15 @@ def _on_ray(study: StudyConfig, left: Sequence[Cell]) -> Answers:
     """Fan cells out; results come back here; a lost machine's cells start again elsewhere."""
     # Processes elsewhere start in another folder.
     stores = {k: replace(v, path=v.path.resolve()) for k, v in study.stores.items()}
-    with ray_cluster(study.workers, study.address) as ray:
+    cores = None if study.workers is None else math.ceil(study.workers * study.worker_cpus)
+    request = {"CPU": study.worker_cpus}
+    if study.worker_gpus is not None:
+        request["GPU"] = study.worker_gpus
+    with ray_cluster(cores, study.address) as ray:
+        count_workers(ray, request)
         sent = ray.put(replace(study, stores=stores))
-        run = ray.remote(num_cpus=1, max_retries=3)(answer_of)
+        asked = {"num_cpus": study.worker_cpus, "num_gpus": study.worker_gpus}
+        run = ray.remote(**asked, max_retries=3)(answer_of)
         waiting = {run.remote(sent, cell): cell for cell in left}
         try:
             while waiting:

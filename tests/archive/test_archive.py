@@ -19,7 +19,7 @@ from sensor2llm.archive import parts as archive_parts
 from sensor2llm.archive.archive import label_archive, needs_folder
 from sensor2llm.archive.labelling import Labelling, label_file, prediction_row
 from sensor2llm.archive.parts import find_recordings, label_part
-from sensor2llm.archive.ray import choose_engine, on_ray
+from sensor2llm.archive.ray import choose_engine, on_ray, worker_request
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.classification import classify
@@ -235,6 +235,20 @@ def test_a_store_is_labelled_by_ranges_of_rows(given, tmp_path, monkeypatch):
         assert found["store", row]["start_s"] == store[row].start_s
 
 
+def test_ranges_of_rows_are_those_that_an_archive_was_begun_with(given, tmp_path, monkeypatch):
+    """Earlier releases cut stores into more rows a part."""
+    store = WindowStore.open(save_store(tmp_path / "store"))
+    monkeypatch.setattr(archive_parts, "STORE_ROWS", 20)
+    label_archive([store.path], tmp_path / "out", given[0])
+    first, *_ = (tmp_path / "out" / "parts").iterdir()
+    first.unlink()
+    monkeypatch.setattr(archive_parts, "STORE_ROWS", 10)
+    result = label_archive([store.path], tmp_path / "out", given[0], resume=True)
+    assert result.windows == 48
+    assert sorted(index(tmp_path / "out")["store"]["parts"].values()) == [8, 20, 20]
+    assert {row for _, row in results(tmp_path / "out")} == set(range(48))
+
+
 def test_a_store_of_another_spec_has_a_row_a_window_and_is_told_of_once(
     given, tmp_path, monkeypatch, caplog
 ):
@@ -347,9 +361,12 @@ def test_a_folder_that_cannot_take_the_results(given, tmp_path):
     other = Labelling(adapter=labelling.adapter, llm=labelling.llm, overlap=0.5)
     with pytest.raises(ConfigError, match="out' was begun with another overlap; use the same"):
         label_archive([folder], out, other, resume=True)
-    (out / "index.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"index\.json' is broken or of another release"):
-        label_archive([folder], out, labelling, resume=True)
+    content = json.loads((out / "index.json").read_text())
+    broken = [content | {"settings": content["settings"] | {"store_rows": n}} for n in (0, -1, "x")]
+    for content in ({}, *broken):
+        (out / "index.json").write_text(json.dumps(content))
+        with pytest.raises(ConfigError, match=r"index\.json' is broken or of another release"):
+            label_archive([folder], out, labelling, resume=True)
 
 
 def test_options_that_cannot_be():
@@ -357,11 +374,14 @@ def test_options_that_cannot_be():
         Labelling(adapter="a", overlap=1.0)
     with pytest.raises(ConfigError, match="batch_size must be positive, got 0"):
         Labelling(adapter="a", batch_size=0)
-    with pytest.raises(ConfigError, match="--workers and --address are ray's; add --engine ray"):
-        choose_engine("local", 2, None)
-    with pytest.raises(ConfigError, match="workers must be positive, got 0"):
-        choose_engine("ray", 0, None)
-    assert choose_engine("local", None, None) is None
+    for option, value in {"workers": 2, "address": "here", "worker_gpus": 0.5}.items():
+        name = option.replace("_", "-")
+        with pytest.raises(ConfigError, match=f"--{name} is ray's; add --engine ray"):
+            choose_engine("local", **{option: value})
+    for option, value in {"workers": 0, "worker_cpus": -1.0, "worker_gpus": float("inf")}.items():
+        with pytest.raises(ConfigError, match=f"{option} must be positive, got {value:g}"):
+            choose_engine("ray", **{option: value})
+    assert choose_engine("local") is None
 
 
 def copied(given, tmp_path) -> tuple[Labelling, Path]:
@@ -405,7 +425,7 @@ def test_ray_gives_what_one_process_gives_though_a_worker_is_killed(
     monkeypatch.setattr(archive_parts, "label_part", kill_at(NAMES[2], tmp_path / "mark", 1))
     monkeypatch.chdir(tmp_path)
     result = label_archive(
-        [Path("archive")], Path("ray"), labelling, engine=partial(on_ray, workers=2)
+        [Path("archive")], Path("ray"), labelling, engine=choose_engine("ray", 2, worker_cpus=1.0)
     )
     assert (tmp_path / "mark0").exists()
     assert list(result.failed) == ["archive/bad.csv"]
@@ -417,6 +437,27 @@ def test_ray_gives_what_one_process_gives_though_a_worker_is_killed(
     assert index(tmp_path / "ray") == index(tmp_path / "local")
     ours, theirs = ({p.name for p in (tmp_path / o / "parts").iterdir()} for o in ("ray", "local"))
     assert ours == theirs
+
+
+@pytest.mark.slow
+@quiet
+def test_a_worker_that_has_no_room_anywhere_is_one_line(cluster, given, tmp_path):
+    engine = choose_engine("ray", worker_cpus=64.0, worker_gpus=0.5)
+    with pytest.raises(ConfigError, match=r"a worker asks for 64 CPU, 0\.5 GPU and no machine"):
+        label_archive([given[1]], tmp_path / "out", given[0], engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "request_"),
+    [
+        ({"CPU": 8.0}, (None, None), {"CPU": 1}),
+        ({"CPU": 8.0, "GPU": 2.0}, (None, None), {"GPU": 1}),
+        ({"CPU": 8.0, "GPU": 2.0}, (2.0, None), {"CPU": 2}),
+        ({"CPU": 8.0}, (2.0, 0.5), {"CPU": 2, "GPU": 0.5}),
+    ],
+)
+def test_a_worker_asks_for_a_gpu_where_there_is_one_or_what_is_wanted(own, options, request_):
+    assert worker_request(own, *options) == request_
 
 
 @pytest.mark.slow

@@ -60,10 +60,14 @@ def test_the_shortcuts_of_a_model_on_the_disk_are_taken(dtype):
     assert (able.prefix, able.padding, able.tree, able.steps) == (True, True, True, True)
 
 
-def test_four_bits_are_spread_too():
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_four_bits_are_spread_too(checkpointing):
     options = {"quantization": "4bit", "dtype": "bfloat16"}
-    expected, spread = (results(load(way, **options)) for way in (None, "auto"))
+    expected = results(load(None, **options))
+    spread = results(load("auto", checkpointing=checkpointing, **options))
     torch.testing.assert_close(spread[0], expected[0])
+    assert spread[1] == expected[1]
+    torch.testing.assert_close(spread[2], expected[2], atol=1e-5, rtol=1e-4)
 
 
 def test_a_changed_weight_on_the_disk_changes_the_fingerprint():

@@ -222,7 +222,7 @@ def test_the_llm_is_told_the_tokens_and_where_logits_are_wanted(llm, vectors, mo
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_trees_mask_has_the_type_of_the_vectors(llm, vectors, dtype):
     tree = LabelTree.build(LABELS, end_id=2)
-    mask = forward._mask(prompt_of(llm, vectors, PADDED), len(tree), tree, dtype)
+    mask = forward.tail_mask(prompt_of(llm, vectors, PADDED), len(tree), tree, dtype)
     assert mask.dtype == dtype
     assert mask.min() == torch.finfo(dtype).min
 

@@ -19,7 +19,9 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, TemplateError
 from sensor2llm.evaluation.evaluation import evaluate_adapter
+from sensor2llm.llm.config import LowRankConfig
 from sensor2llm.llm.frozen import FrozenLLM
+from sensor2llm.llm.tuning import compilation
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
@@ -399,3 +401,37 @@ def test_a_ready_encoder_hears_sensors_in_any_order(recipe, trained, tmp_path, t
     for other in weights[1:]:
         for name in other:
             torch.testing.assert_close(other[name], weights[0][name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_an_adapter_is_the_same_with_the_llms_layers_compiled(
+    recipe, trained, tmp_path, monkeypatch
+):
+    """Traced, not compiled: that takes a compiler and half a minute."""
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    few = replace(recipe, encoder=str(recipe.run / "encoder"), loop=replace(SHORT, steps=3))
+    plain = train_adapter(replace(few, out=tmp_path / "plain"))
+    fast = train_adapter(replace(few, out=tmp_path / "fast", llm_compile=True))
+    torch.compiler.reset()
+    losses = [[line["loss"] for line in t.result.history if "loss" in line] for t in (plain, fast)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert fast.fingerprint == fast.model.llm.fingerprint()
+    assert "llm_compile" not in (tmp_path / "fast" / "recipe.yaml").read_text()
+    assert SensorAdapter.load(tmp_path / "fast").recipe["llm_compile"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"llm_checkpointing": True}, "llm_checkpointing"),
+        ({"llm_quantization": "4bit", "lora": LowRankConfig(rank=2)}, "lora, llm_quantization"),
+        ({"llm_device_map": "auto"}, "llm_device_map"),
+    ],
+)
+def test_layers_that_something_else_changes_are_not_compiled(recipe, changes, names):
+    with pytest.raises(ConfigError) as caught:
+        replace(recipe, llm_compile=True, **changes)
+    assert str(caught.value) == (
+        f"llm_compile takes the language model's layers as they are, and {names} changes them; "
+        "leave one of both out"
+    )

@@ -224,7 +224,7 @@ DOES_NOT_MATTER = {
     "workers": make(workers=7),
     "out": make(out=Path("elsewhere")),
     "report": make(report=Path("elsewhere")),
-    "engine": make(engine="ray", address="here"),
+    "engine": make(engine="ray", address="here", worker_cpus=2, worker_gpus=0.5),
     "name": make(name="Another"),
     "baseline": make(baseline="crossl"),
     "published": make(published={"crossl fixed": {"toy": ".5"}}),

@@ -331,6 +331,13 @@ def test_ray_gives_what_one_process_gives(cluster, study, path, tmp_path, monkey
     assert_same(study, other)
 
 
+@quiet
+def test_a_cell_that_has_room_on_no_machine_is_not_waited_for(cluster, study):
+    other = replace(study, engine="ray", folds=(2,), worker_gpus=3)
+    with pytest.raises(ConfigError, match="a worker asks for 1 CPU, 3 GPU and no machine of the"):
+        run_study(other)
+
+
 @pytest.mark.parametrize("kind", [ConnectionError, RuntimeError])
 def test_without_a_cluster_at_the_address_there_is_a_line(study, monkeypatch, kind):
     ray = pytest.importorskip("ray")

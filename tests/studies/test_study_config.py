@@ -116,6 +116,8 @@ def test_a_store_has_folds_of_its_own():
         ({"stores": {}}, "a study needs stores, got none"),
         ({"methods": {}}, "a study needs methods, got none"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
+        ({"worker_cpus": 0}, "worker_cpus must be positive, got 0"),
+        ({"worker_gpus": -0.5}, "worker_gpus must be positive, got -0.5"),
         ({"engine": "spark"}, "unknown engine 'spark'; choose from local, ray"),
         ({"features": "both"}, "unknown features 'both'; choose from concatenated, aggregator"),
         ({"baseline": "crossl"}, "baseline 'crossl' is no method; supervised are"),
