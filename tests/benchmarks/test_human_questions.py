@@ -178,6 +178,16 @@ def test_as_many_windows_of_each_truth_are_drawn():
     assert truths.count(True) == truths.count(False) == 5
 
 
+def test_two_windows_a_question_show_every_label_in_the_long_run():
+    facts = [facts_of(label) for label in LABELS]
+    draws = [
+        tuple(draw_windows(question("label"), facts, 2, np.random.default_rng(seed)))
+        for seed in range(30)
+    ]
+    assert {place for drawn in draws for (place,) in drawn} == set(range(len(LABELS)))
+    assert all(len(set(drawn)) == 2 for drawn in draws)
+
+
 def test_the_parts_of_a_question_have_their_own_kinds():
     asked = question("two_part", parts=[{"kind": "label"}, {"fact": "step_rate", "above": 2.0}])
     assert [part.kind for part in parts_of(asked)] == ["label", "fact_yes_no"]

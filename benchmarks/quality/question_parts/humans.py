@@ -184,7 +184,9 @@ def draw_windows(
         else:
             key = label_of(one)
         groups.setdefault(key, []).append(place)
-    order = sorted(groups, key=str)
+    groups_by_name = sorted(groups, key=str)
+    # Not in their order: of six labels two windows would always show the first two.
+    order = [groups_by_name[place] for place in rng.permutation(len(groups_by_name))]
     for turn in range(number):
         if order:
             group = groups[order[turn % len(order)]]
