@@ -138,6 +138,8 @@ def test_the_truth_about_two_windows(truth, expected):
         (question("label"), "walking (0.93).", True),
         (question("label"), "The person is strolling.", True),
         (question("label"), "walking or sitting", False),
+        (question("label"), "walking 62 %, or sitting 31 %.", True),
+        (question("label"), "sitting 52 %, or walking 25 %, or standing 18 %.", False),
         (question("yes_no", true_of=["sitting"]), "No: walking (0.93).", True),
         (question("yes_no", true_of=["sitting"]), "walking, so no.", True),
         (question("yes_no", true_of=["sitting"]), "I would say it might be.", False),
