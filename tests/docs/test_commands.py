@@ -1,4 +1,4 @@
-"""Every command on README and the site is one that its program reads: options, values, files."""
+"""Every command on README, the site and cards is one that its program reads: options and files."""
 
 import argparse
 import importlib
@@ -19,6 +19,8 @@ PAGES = [
     REPOSITORY / "CONTRIBUTING.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
     *sorted((REPOSITORY / "docs" / "results").glob("*.md")),
+    *sorted((REPOSITORY / "adapters").glob("*/README.md")),
+    *sorted((REPOSITORY / "benchmarks" / "results").glob("*/README.md")),
 ]
 PLACES = {
     "RECIPE.yaml": "adapters/uci-har/recipe.yaml",
@@ -63,9 +65,10 @@ def verb_of(words: list[str]) -> str:
 
 
 def all_commands() -> list[tuple[str, str]]:
-    """Give each page's commands once, those that have words behind their program or verb."""
-    read_once = {(page.name, " ".join(words_of(c))): c for page in PAGES for c in commands(page)}
-    return [(name, command) for (name, words), command in read_once.items() if " " in words]
+    """Give each page's commands once, those that have words behind their program."""
+    pages = {page.relative_to(REPOSITORY).as_posix(): page for page in PAGES}
+    once = {(name, *words_of(c)): c for name, page in pages.items() for c in commands(page)}
+    return [(words[0], command) for words, command in once.items() if len(words) > 2]
 
 
 def read(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
