@@ -190,6 +190,14 @@ def test_two_windows_a_question_show_every_label_in_the_long_run():
     assert all(len(set(drawn)) == 2 for drawn in draws)
 
 
+def test_two_parts_are_asked_where_both_can_be_judged():
+    parts = [{"true_of": ["sitting"], "unclear": ["walking"]}, {"fact": "step_rate"}]
+    facts = [facts_of(label) for label in LABELS]
+    asked = question("two_part", parts=parts)
+    places = {p for (p,) in draw_windows(asked, facts, 30, np.random.default_rng(0))}
+    assert places == set(range(1, len(LABELS)))
+
+
 def test_the_parts_of_a_question_have_their_own_kinds():
     asked = question("two_part", parts=[{"kind": "label"}, {"fact": "step_rate", "above": 2.0}])
     assert [part.kind for part in parts_of(asked)] == ["label", "fact_yes_no"]
