@@ -30,7 +30,7 @@ CHOSEN: Mapping[str, str] = {
     "questions": STEPS,
     "human_questions": (
         f"{STEPS} The router: on the validation half of the questions. The test half was asked "
-        "twice, of an earlier router and of this one."
+        "twice, of two earlier routers."
     ),
     "llm_worth": EXTENDED,
     "llm_sentences": EXTENDED,

@@ -27,6 +27,7 @@ from tests.toy_store import make_store
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 QUICKSTART, OWN_DATA = ROOT / "docs" / "quickstart.md", ROOT / "docs" / "own_data.md"
+CONVERSATION = ROOT / "docs" / "conversation.md"
 COMMAND = re.compile(r"(?:python -m sensor2llm\.|sensor2llm )([a-z_-]+) (?=[\w.<-])[^`\n]*")
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -43,12 +44,16 @@ def test_readme_is_a_page_and_ones_own_data_come_early():
     assert first < 60
 
 
-@pytest.mark.parametrize("page", [README, QUICKSTART], ids=["README", "quickstart"])
-def test_its_python_runs_without_a_download(page, capsys):
-    exec(compile(block(page, "python"), page.name, "exec"), {})
+@pytest.mark.parametrize("pages", [(README, CONVERSATION), (QUICKSTART,)], ids=["README", "quick"])
+def test_its_python_runs_without_a_download(pages, capsys):
+    names: dict[str, object] = {}
+    for page in pages:
+        exec(compile(block(page, "python"), page.name, "exec"), names)
     shown = capsys.readouterr().out
     assert re.search(r"walking .*\n.*lying ", shown)
     assert "(25, " in shown
+    if CONVERSATION in pages:
+        assert re.search(r"No: walking .* yes_no scores .*\nfirst: walking, second: lying", shown)
 
 
 def test_the_parts_below_the_door_run(tmp_path, capsys):
@@ -91,6 +96,15 @@ def test_the_table_description_is_one_that_is_read(tmp_path, page):
     (tmp_path / "mine.yaml").write_text(block(page, "yaml"), encoding="utf-8")
     table = load(tmp_path / "mine.yaml")
     assert table.spec.names == ("wrist_accel", "heart")
+
+
+def test_an_array_of_windows_is_read_as_it_is_written_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block(OWN_DATA, "python"), "own_data.md", "exec"), {})
+    axes = tuple(Channel(name=axis, unit="m/s^2") for axis in "xyz")
+    accel = Modality(name="accel", channels=axes, steps=250, rate_hz=100.0)
+    windows = list(read_windows(tmp_path / "walk.npz", SignalSpec(modalities=(accel,))))
+    assert [window.signals["accel"].shape for window in windows] == [(3, 250)] * 4
 
 
 def test_ones_own_data_become_a_store_and_a_new_file_of_the_kind_is_read(tmp_path, capsys):

@@ -8,8 +8,8 @@ validation people) and a half for measuring (`--half test`, on test people). The
 from the data. Beside the adapter's dialogue: its question task given every question as typed,
 another person's window, the most frequent answer, the same LLM told the truth in words, zero-shot
 and with a soft prompt tuned on the training questions (`--told-steps`), a linear probe with the
-facts of the nearest training window, the computed truth through the same rules (what the rules
-lose), and further adapters (`--also NAME=FOLDER`: random weights retrained).
+facts of the nearest training window, the computed truth through the same router (what it loses),
+and further adapters (`--also NAME=FOLDER`: random weights retrained).
 """
 
 import argparse
@@ -115,7 +115,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
             ),
             None,
         ),
-        "computed truth by the same rules": (
+        "computed truth by the same router": (
             DialogueSystem(
                 Answerer(model, truth_read),
                 lambda p: _with_truth(heard(p), asked.labels[p], labels),

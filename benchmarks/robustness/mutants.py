@@ -1,4 +1,4 @@
-"""Change one place of ten modules at a time and see whether the tests nearest to them notice.
+"""Change one place at a time of eleven modules, and see whether the tests nearest to them notice.
 
 python -m benchmarks.robustness.mutants            runs mutmut on, and writes the result
 python -m benchmarks.robustness.mutants --report   writes the result of what has run, anew

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sensor2llm.artefacts.hub import offline_if_unreachable
-from sensor2llm.llm.catalogue.location import locate
+from sensor2llm.llm.catalogue.location import is_gguf, locate
 from sensor2llm.llm.chat import Chat, Message
 from sensor2llm.llm.checkpoint import (
     cached_folder,
@@ -145,9 +145,9 @@ class FrozenLLM:
         """
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         kind = choose_dtype(dtype, place)
-        location = locate(name, weights=not random_weights)
-        gguf_as = quantization if location.is_gguf else None
+        gguf_as = quantization if quantization and is_gguf(name) else None
         check_options(name, gguf_as, spreads_random=random_weights and device_map is not None)
+        location = locate(name, weights=not random_weights)
         source = location.source
         offline = offline_if_unreachable() if isinstance(source, str) else nullcontext()
         with explained(name), quiet(), offline:

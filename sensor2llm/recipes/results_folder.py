@@ -37,17 +37,27 @@ def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
 
 def _not_ours(name: str, folder: Path) -> str:
     """Say why a folder is not written to; empty where it is the user's own."""
-    if folder.resolve().is_relative_to(manifest.released_folder().resolve()):
+    if _is_released(folder):
         return "a released one"
     if not Path(name).expanduser().is_dir():
         return "of the hub"
     if not os.access(folder, os.W_OK):
         return "read-only"
-    return "tracked by git" if _is_tracked(folder) else ""
+    return "tracked by git" if _tracked(folder, manifest.MANIFEST) else ""
 
 
-def _is_tracked(folder: Path) -> bool:
-    command = ["git", "-C", str(folder), "ls-files", manifest.MANIFEST]
+def _is_released(folder: Path) -> bool:
+    """Say whether it lies among the released ones; in a clone what git does not track is ours."""
+    released = manifest.released_folder().resolve()
+    if not folder.resolve().is_relative_to(released):
+        return False
+    is_clone = _tracked(released, f"*/{manifest.MANIFEST}")
+    return not is_clone or _tracked(folder, manifest.MANIFEST)
+
+
+def _tracked(folder: Path, files: str) -> bool:
+    """Say whether git tracks any of these files below a folder."""
+    command = ["git", "-C", str(folder), "ls-files", "--", files]
     try:
         return bool(subprocess.run(command, capture_output=True, timeout=10).stdout)
     except (OSError, subprocess.TimeoutExpired):  # no git here: nothing is tracked

@@ -3,19 +3,21 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, get_args, get_origin
 
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
-from sensor2llm.pretraining.config import EncoderRecipe, FinetuneConfig, probe_loop
+from sensor2llm.pretraining.config import EncoderRecipe, probe_loop
 from sensor2llm.pretraining.objective_config import ObjectiveConfig
 from sensor2llm.studies.config import LabelsBy, Missing, Settings, StudyConfig, Use
 from sensor2llm.training.config import LoopConfig
 
 FORMAT = 1
+LATER = ("min_steps", "gravity_loss", "rate_loss")
+"""Settings of loops and augmentation that came after the first studies; 0 is as it was before."""
 NUMBERS: dict[Any, tuple[type, str]] = {int: (int, "a whole number"), float: (float, "a number")}
 
 
@@ -242,8 +244,9 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
                    "too": method.pretrain_too, "use": method.use},
         "split": asdict(store.split),
         "encoder": encoder_config(study, cell).identity(),
-        "loops": [_loop(pretraining), _loop(finetuning), study.finetune_min_steps],
-        "finetune": _finetune(study.finetune),
+        "loops": [asdict(pretraining, dict_factory=_settings),
+                  asdict(finetuning, dict_factory=_settings), study.finetune_min_steps],
+        "finetune": asdict(study.finetune, dict_factory=_settings),
         "features": study.features,
         "labels": asdict(study.labels),
         "missing": asdict(study.missing),
@@ -251,20 +254,9 @@ def digested(study: StudyConfig, cell: Cell) -> Settings:
     return settings | _later(study, cell)
 
 
-def _loop(loop: LoopConfig) -> Settings:
-    """Give a loop's settings; no floor under its steps is as it was before there were floors."""
-    return {name: value for name, value in asdict(loop).items() if name != "min_steps" or value}
-
-
-def _finetune(config: FinetuneConfig) -> Settings:
-    """Give the settings of labels' training; what augments nothing is as before it was there."""
-    settings = asdict(config)
-    settings["augment"] = {
-        name: value
-        for name, value in settings["augment"].items()
-        if name not in ("gravity_loss", "rate_loss") or value
-    }
-    return settings
+def _settings(pairs: Iterable[tuple[str, Any]]) -> Settings:
+    """Give a configuration's settings, as `asdict` names them, without later ones that are 0."""
+    return {name: value for name, value in pairs if value or name not in LATER}
 
 
 def _later(study: StudyConfig, cell: Cell) -> Settings:

@@ -138,6 +138,8 @@ def test_the_truth_about_two_windows(truth, expected):
         (question("label"), "walking (0.93).", True),
         (question("label"), "The person is strolling.", True),
         (question("label"), "walking or sitting", False),
+        (question("label"), "walking 62 %, or sitting 31 %.", True),
+        (question("label"), "sitting 52 %, or walking 25 %, or standing 18 %.", False),
         (question("yes_no", true_of=["sitting"]), "No: walking (0.93).", True),
         (question("yes_no", true_of=["sitting"]), "walking, so no.", True),
         (question("yes_no", true_of=["sitting"]), "I would say it might be.", False),
@@ -176,6 +178,24 @@ def test_as_many_windows_of_each_truth_are_drawn():
     drawn = list(draw_windows(asked, facts, 10, np.random.default_rng(0)))
     truths = [holds(asked, facts[place]) for (place,) in drawn]
     assert truths.count(True) == truths.count(False) == 5
+
+
+def test_two_windows_a_question_show_every_label_in_the_long_run():
+    facts = [facts_of(label) for label in LABELS]
+    draws = [
+        tuple(draw_windows(question("label"), facts, 2, np.random.default_rng(seed)))
+        for seed in range(30)
+    ]
+    assert {place for drawn in draws for (place,) in drawn} == set(range(len(LABELS)))
+    assert all(len(set(drawn)) == 2 for drawn in draws)
+
+
+def test_two_parts_are_asked_where_both_can_be_judged():
+    parts = [{"true_of": ["sitting"], "unclear": ["walking"]}, {"fact": "step_rate"}]
+    facts = [facts_of(label) for label in LABELS]
+    asked = question("two_part", parts=parts)
+    places = {p for (p,) in draw_windows(asked, facts, 30, np.random.default_rng(0))}
+    assert places == set(range(1, len(LABELS)))
 
 
 def test_the_parts_of_a_question_have_their_own_kinds():

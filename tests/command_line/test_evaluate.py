@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ from sensor2llm.artefacts import manifest
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.evaluate import main
+from sensor2llm.recipes.results_folder import results_folder
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.tasks.config import EvaluationConfig
 from tests.models import normaliser, text_adapter, tiny_llm
 from tests.signals.stores import SPEC
 from tests.verbs import llm_folder, save_adapter, save_store
@@ -165,6 +168,23 @@ def test_a_released_encoder_is_measured_by_name_and_stays_as_it_is(
         )
         (tmp_path / "runs" / "evaluation" / "mine" / "metrics.json").unlink()
     assert sorted(path.name for path in (released / "mine").iterdir()) == before
+
+
+def test_ones_own_folder_beside_the_released_ones_of_a_clone_is_written_to(tmp_path, monkeypatch):
+    for name in ("released", "mine"):
+        (tmp_path / "adapters" / name).mkdir(parents=True)
+        (tmp_path / "adapters" / name / manifest.MANIFEST).write_text("{}")
+    monkeypatch.setattr(manifest, "released_folder", lambda: tmp_path / "adapters")
+    monkeypatch.chdir(tmp_path)
+    for words in (["init", "-q"], ["add", "adapters/released"]):
+        subprocess.run(["git", *words], check=True)
+
+    def results(name):
+        config = EvaluationConfig(adapter=name, data=tmp_path)
+        return results_folder(config, Path(name))
+
+    assert results("adapters/mine") == Path("adapters/mine")
+    assert results("adapters/released") == Path("runs/evaluation/released")
 
 
 def test_a_folder_that_git_tracks_stays_as_it_is(folders, caplog, tmp_path, monkeypatch):

@@ -171,24 +171,27 @@ def draw_windows(
     """
     groups: dict[Any, list[tuple[int, ...]]] = {}
     for place in _candidates(question, facts, rng):
-        one = facts[place[0]]
-        other = facts[place[1]] if len(place) > 1 else None
-        if question.kind in ("yes_no", "fact_yes_no", "comparison"):
-            key: Any = holds(question, one, other)
-            if key is None:
-                continue
-        elif question.kind == "fact":
-            if not _facts_named(str(question.truth["fact"]), one):
-                continue
-            key = 0
-        else:
-            key = label_of(one)
-        groups.setdefault(key, []).append(place)
-    order = sorted(groups, key=str)
-    for turn in range(number):
-        if order:
-            group = groups[order[turn % len(order)]]
-            yield group[int(rng.integers(len(group)))]
+        group = _group(question, *(facts[one] for one in place))
+        if group is not None:
+            groups.setdefault(group, []).append(place)
+    # As they came, which is at random: in their names' order two windows of six labels would
+    # always be of the first two.
+    order = list(groups.values())
+    for turn in range(number if order else 0):
+        group = order[turn % len(order)]
+        yield group[int(rng.integers(len(group)))]
+
+
+def _group(question: HumanQuestion, one: Facts, second: Facts | None = None) -> Any:
+    """Give what is drawn alike often: truths, or labels; None where it cannot be asked."""
+    if question.kind in ("yes_no", "fact_yes_no", "comparison"):
+        return holds(question, one, second)
+    if question.kind == "fact":
+        return 0 if _facts_named(str(question.truth["fact"]), one) else None
+    parts = parts_of(question) if question.kind == "two_part" else ()
+    if any(_group(part, one, second) is None for part in parts):
+        return None
+    return label_of(one)
 
 
 def _candidates(

@@ -42,21 +42,27 @@ def is_refusal(answer: str) -> bool:
 def is_right(item: AskedItem, answer: str, labels: Sequence[str]) -> bool:
     """Judge an answer.
 
-    A label is right where it is named and no other; yes and no, `first` and `second` where they are
-    the answer's verdict; a fact within the tolerance of its template; reasons where the label is
-    right and every reason is true; what no sensor tells where it is refused.
+    A label is right where it is named and no other, or as the likeliest; yes and no, `first` and
+    `second` where they are the answer's verdict; a fact within the tolerance of its template;
+    reasons where the label is right and every reason is true; what no sensor tells where it is
+    refused.
     """
     kind, facts = item.question.kind, item.facts[0]
     if kind == "unanswerable":
         return is_refusal(answer)
     if kind == "label":
-        return labels_in(answer, labels) == {label_of(facts)}
+        return labels_in(likeliest(answer), labels) == {label_of(facts)}
     if kind == "why":
         return check(Question("why"), answer, facts) == Verdict.TRUE
     if kind == "fact":
         return _fact_is_right(str(item.question.truth["fact"]), answer, facts)
     said = read_which(answer) if isinstance(item.truth, str) else read_yes_no(answer)
     return said is not None and said == item.truth
+
+
+def likeliest(answer: str) -> str:
+    """Leave out what an answer calls less likely: `sitting 62 %, or standing 31 %`."""
+    return re.sub(r"(\d+ %)(?:, or .+? \d+ %)+", r"\1", answer)
 
 
 def labels_in(answer: str, labels: Sequence[str]) -> set[str | None]:

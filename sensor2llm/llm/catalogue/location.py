@@ -24,12 +24,20 @@ class LLMLocation:
     Args:
         source: its folder, or a hub name.
         name: what an adapter calls it; never a path.
-        is_gguf: whether the folder was made from a GGUF file.
     """
 
     source: Path | str
     name: str
-    is_gguf: bool = False
+
+
+def is_gguf(name: str) -> bool:
+    """Say whether a name is of a GGUF file, or of what was made from one; nothing is got."""
+    path = Path(name).expanduser()
+    if name in CATALOGUE or not path.is_dir():
+        return name in CATALOGUE or (path.is_file() and path.suffix.lower() == ".gguf")
+    if (path / "config.json").is_file():
+        return read_origin(path) is not None
+    return any(path.glob("*.gguf"))
 
 
 def locate(name: str, weights: bool = True) -> LLMLocation:
@@ -41,7 +49,7 @@ def locate(name: str, weights: bool = True) -> LLMLocation:
     """
     if name in CATALOGUE:
         entry = CATALOGUE[name]
-        return LLMLocation(dequantised(entry.sha256, lambda: get_llm(entry), name), name, True)
+        return LLMLocation(dequantised(entry.sha256, lambda: get_llm(entry), name), name)
     path = BUNDLED if name == "bundled" else Path(name).expanduser()
     if name and path.is_dir():
         return _in_folder(path, name, weights)
@@ -68,7 +76,7 @@ def _in_folder(folder: Path, name: str, weights: bool) -> LLMLocation:
         return _in_file(files[0], str(files[0]))
     _check_folder(folder, name, weights)
     if origin := read_origin(folder):
-        return LLMLocation(folder, _gguf_name(*origin), True)
+        return LLMLocation(folder, _gguf_name(*origin))
     return LLMLocation(folder, name if name == "bundled" else folder.resolve().name)
 
 
@@ -80,7 +88,7 @@ def _in_file(path: Path, name: str) -> LLMLocation:
     _refuse_pointers([path], str(path.parent))
     sha256 = hash_file(path)
     label = _gguf_name(path.stem, sha256)
-    return LLMLocation(dequantised(sha256, lambda: path, path.stem), label, True)
+    return LLMLocation(dequantised(sha256, lambda: path, path.stem), label)
 
 
 def _gguf_name(stem: str, sha256: str) -> str:

@@ -79,12 +79,7 @@ class Answerer:
         adapter = model.adapter
         self._least = adapter.trust.least_confidence(abstain)
         self.labels = adapter.label_names if CLASSIFICATION in adapter.templates else ()
-        self.router = Router(
-            self.labels,
-            fact_names(adapter.spec),
-            {label: label_words(label) for label in self.labels},
-            _unknowable(adapter.spec, self.labels),
-        )
+        self.router = make_router(adapter.spec, self.labels)
         self._ways: dict[str, Callable[[Intent, Sequence[HeardWindow]], Answer]] = {
             "label": self._label,
             "yes_no": self._yes_no,
@@ -259,6 +254,12 @@ class Answerer:
         sensors = ", ".join(spoken_names(self.model.adapter.spec.names).values())
         text = f"These sensors ({sensors}) cannot tell that."
         return Answer(text, kind=intent.kind, source="rules")
+
+
+def make_router(spec: SignalSpec, labels: Sequence[str]) -> Router:
+    """Make what tells questions apart that are about windows of a spec, with these labels."""
+    words = {label: label_words(label) for label in labels}
+    return Router(labels, fact_names(spec), words, _unknowable(spec, labels))
 
 
 def _unknowable(spec: SignalSpec, labels: Sequence[str]) -> list[str]:

@@ -14,7 +14,11 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 STEPS_A_SECOND_AT_MOST = 10.0
 """A larger limit of a step rate is one a minute, whether or not the question says so."""
 WORDS = {
-    "still": ("still", r"\b(?:still|motionless|no movement|not moving|immobile)\b"),
+    "still": (
+        "still",
+        r"\b(?:still|motionless|(?:no|hardly any|almost no|very little) movement|"
+        r"(?:not|hardly|barely) moving|immobile|standstill)\b",
+    ),
     "light": ("light", r"\b(?:light|gentle|slight|weak|easy|calm|quiet)\b"),
     "moderate": ("moderate", r"\b(?:moderate|medium)\b"),
     "vigorous": ("vigorous", r"\b(?:vigorous|violent|wild|intense|tough|hard)\b"),

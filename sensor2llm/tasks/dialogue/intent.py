@@ -134,11 +134,14 @@ class Router:
         """Read whether a fact or label of one window is asked for, or claimed."""
         text, chosen = bare.plain, _is_choice(bare.plain)
         if bare.kind in ("fact", "fact_yes_no"):
-            yes_no = bare.kind == "fact_yes_no" or _limit(text) or _wants_yes_no(text)
+            asked_for = words.ASKS_WHICH.match(_bare(text)) and not _limit(text)
+            yes_no = not asked_for and (
+                bare.kind == "fact_yes_no" or _limit(text) or _wants_yes_no(text)
+            )
             claimed = yes_no and not chosen and claims_something(text, bare.fact)
             return replace(bare, kind="fact_yes_no" if claimed else "fact")
         if bare.kind == "yes_no" or (bare.kind == "label" and _wants_yes_no(text)):
-            return self._claimed(bare)
+            return replace(bare, kind="label") if chosen else self._claimed(bare)
         return bare
 
     def _compared(self, bare: Intent, place: re.Match[str] | None) -> Intent:
@@ -180,6 +183,7 @@ class Router:
             "yes or no": _wants_yes_no(text),
             "opens": _opens(text),
             "or": OR.search(text),
+            "why": words.ASKS_WHY.search(text),
             "which": words.ASKS_WHICH.search(_bare(text)),
             "compares": words.COMPARING.search(text),
             "more": words.COMPARATIVE.search(text),

@@ -20,7 +20,8 @@ LABEL_GROUPS: Mapping[str, tuple[tuple[str, str], ...]] = {"activity": (
     (r"mov(?:e|es|ing) (?:about|around|along)|on the move|in motion|moving|not (?:sitting|staying) "
      r"still|up and about|on foot|getting (?:about|around)|under way",
      r"walk|stairs|jog|run|ascend|descend|cycl|climb"),
-    (r"rest(?:s|ed|ing)?|inactive|idle|relaxing|lazing|taking a break|stay(?:s|ing)? (?:put|where)",
+    (r"rest(?:s|ed|ing)?|inactive|stationary|idle|relaxing|lazing|taking a break|"
+     r"stay(?:s|ing)? (?:put|where)",
      r"sitting|lying|standing|\brest"),
     (r"upright|on (?:his|her|their|my) (?:feet|legs)|vertical posture",
      r"standing|walk|stairs|jog|run|ascend|descend"),
@@ -70,7 +71,7 @@ FACTS: Mapping[str, re.Pattern[str]] = {
         "missing": r"missing|absent|(?:all|every|which|what|any|no)(?: the| of the)? "
                    r"(?:sensor|channel|signal|modalit|stream)\w*(?: \w+){0,3}|"
                    r"(?:sensor|channel)s? (?:is |are )?(?:off|gone|lost|dead)|broken|"
-                   r"not (?:recorded|there|be measured)|lack\w*|complete|los[et] a sensor|"
+                   r"not (?:recorded|there|be measured)|lack\w*|complete(?! \w)|los[et] a sensor|"
                    r"everything (?:recorded|there)|gaps",
         "heart_rate": r"heart ?rate|pulse|bpm|heart (?:\w+ ){0,2}(?:going|beat\w*)|"
                       r"beats? (?:fast\w*|"
@@ -136,6 +137,9 @@ NEGATED = re.compile(r"\b(?:not|never|no|without|neither)\b")
 ASKS_WHICH = re.compile(
     r"\b(?:what|which|how|who|whom|where|when|name|tell me (?:the|what|which))\b"
 )
+ASKS_WHY = re.compile(
+    r"\b(?:why|how come|how so|reasons?|reasoning|explain|justify|evidence|grounds|because)\b"
+)
 POLITE = re.compile(
     r"^(?:(?:please|sorry|hey|hi|ok|okay|well|so|but|and|now|quick question|in this window|"
     r"i (?:want|would like|d like) to know|i was wondering about|do you (?:happen to )?know|"
@@ -155,10 +159,12 @@ UNSENSED = re.compile(
     r"heavy|height|tall|calories|happy|sad|mood|emotion\w*|thinking|song|music|color|colour|brand|"
     r"battery|floors|job|salary|married|pregnant|diabetes|medication|surgery|stroke|tomorrow|"
     r"yesterday|last night|alcohol|shoes|shirt|handed|talking to|hurt|pain|hot|emails?|boss|"
-    r"breakfast|lunch|dinner|bmi|body fat|diagnos\w+|disease|ill|sick)\b"
+    r"breakfast|lunch|dinner|(?:what|which) (?:time|date|day|year)|time of day|when (?:was|did)|"
+    r"how far|bmi|body fat|diagnos\w+|disease|ill|sick)\b"
 )
 GENERAL = re.compile(
-    r"^(?:hello|hi|hey|thanks?|good (?:morning|evening)|bye)(?: (?:there|you|so much|all|again))*$|"
+    r"^(?:hello|hi|hey|thanks?|good (?:morning|evening)|bye)"
+    r"(?: (?:there|you|so much|a lot|very much|all|again))*$|"
     r"\bjoke\b|"
     r"\bwho are you\b|\bare you (?:able|a|an)\b|\byou able\b|\btranslate\b|\bcapital of\b|"
     r"\bshould (?:one|people|you|we|i)\b|\bstand for\b|\bwhat does (?:an? )?\w+ (?:mean|"

@@ -31,7 +31,7 @@ LIKENESS = 0.84
 _REAL_WORDS = """
 talking waking working string stating started states standard signing singing still staying lines
 lively living ruining wearing steeps shaking climate sleep sleeping setting seeing saying stopping
-sensing stuff staff sting stand lying laying
+sensing stuff staff sting stand lying laying strong
 """
 REAL_WORDS = frozenset(_REAL_WORDS.split())
 """Words that are near to one that is looked for, and are no misspelling of it."""

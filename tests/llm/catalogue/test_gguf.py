@@ -160,9 +160,16 @@ def test_several_files_in_a_folder_are_named(file):
 
 
 def test_a_quantised_file_is_not_quantised_again(file):
-    line = r"tiny-Q4_1\.gguf' comes quantised, as a GGUF file; leave out the quantization '4bit'"
-    with pytest.raises(ModelError, match=line):
-        load(file, quantization="4bit")
+    line = r"' comes quantised, as a GGUF file; leave out the quantization '4bit'"
+    for name in (file, file.parent, locate(str(file)).source):
+        with pytest.raises(ModelError, match=line):
+            load(name, quantization="4bit")
+
+
+def test_what_cannot_be_quantised_again_is_refused_before_it_is_got(cache):
+    with pytest.raises(ModelError, match=r"'smollm2' comes quantised, as a GGUF file; leave out"):
+        load("smollm2", quantization="8bit")
+    assert not list(cache.rglob("*"))
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

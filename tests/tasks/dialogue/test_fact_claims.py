@@ -15,6 +15,8 @@ from sensor2llm.tasks.dialogue.fact_claims import read_claim
         ("is it vigorous", "intensity", "vigorous", True),
         ("is it strong", "intensity", "moderate", True),
         ("is he motionless", "intensity", "light", False),
+        ("hardly any movement right", "intensity", "still", True),
+        ("he is barely moving", "intensity", "vigorous", False),
         ("does gravity go along x", "orientation", "-x", True),
         ("is the z axis vertical", "orientation", "+x", False),
         ("any footsteps", "step_rate", 0.0, False),
