@@ -31,7 +31,8 @@ from sensor2llm.errors import DataError
 AXES = ("window", "channel", "step")
 WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "pipe": "|", "\\t": "\t"}
 # Cells that are empty in every file.
-EMPTY = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None")
+EMPTY = ("", "NA", "N/A", "n/a", "#NA", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "null",
+         "NULL", "Null", "None", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND")  # fmt: skip
 # Of how a codec calls itself: those that people's files are in, none that runs for long.
 _ENCODINGS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp", "gb", "big5", "shift_jis",
               "euc", "koi8", "mac")  # fmt: skip
@@ -144,6 +145,10 @@ def open_text(path: Path, layout: TableLayout) -> TextFile:
     if not layout.header and not layout.names:
         names = tuple(str(number + 1) for number in range(len(names)))
     first = header + titled + layout.units_row
+    below = next((line for line in lines[first:] if line.strip()), b"")
+    if len(cells := _cells(below, layout, path)) == len(names) + 1 and not cells[-1]:
+        # Each row ends with a delimiter, but for the header.
+        names += ("",)
     head = tuple(line.decode("utf-8", "replace").rstrip() for line in lines[:_LOOKED_AT])
     return TextFile(path, layout, names, head, sum(map(len, lines[:first])))
 
