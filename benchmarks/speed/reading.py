@@ -52,7 +52,7 @@ modalities:
   acc: {columns: {x: m/s^2, y: m/s^2, z: m/s^2}, rate_hz: 50}
 """
 WINDOWS = """
-files: "[dX].*"
+files: FILE
 subject: {value: p0}
 window_s: 2.56
 KEYS
@@ -145,7 +145,7 @@ def window_file(folder: Path, megabytes: float, kind: str) -> Path:
     folder.mkdir()
     random = np.random.default_rng(0)
     windows = round(megabytes * 1e6 / (8 * 3 * STEPS))
-    path, table = folder / f"d.{kind}", WIDE if kind == "csv" else ARRAYS
+    path, table = folder / f"X.{kind}", WIDE if kind == "csv" else ARRAYS
     if kind == "csv":
         blocks = (random.normal(0, 2, (min(BLOCK, windows - first), 3 * STEPS)).round(4)
                   for first in range(0, windows, BLOCK))  # fmt: skip
@@ -158,7 +158,7 @@ def window_file(folder: Path, megabytes: float, kind: str) -> Path:
         array = random.normal(0, 2, (windows, 3, STEPS)).round(4)
         WINDOW_WRITERS[kind](path, array)
     description = folder / "windows.yaml"
-    description.write_text(table, encoding="utf-8")
+    description.write_text(table.replace("FILE", path.name), encoding="utf-8")
     return description
 
 
@@ -180,7 +180,7 @@ def write_ts(path: Path, array: np.ndarray) -> None:
 
 WINDOW_WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
     "npz": lambda path, array: np.savez(path, X=array),
-    "npy": lambda path, array: np.save(path.with_stem("X"), array),
+    "npy": lambda path, array: np.save(path, array),
     "h5": write_hdf5, "ts": write_ts,
 }  # fmt: skip
 
