@@ -148,21 +148,24 @@ def _windows(
 ) -> Iterator[Window]:
     labels, times = _Labels(recording.annotations, rules), recording.row_times_s
     rows = RowCoverage(None if times is None else times[np.searchsorted(times, state.next_s) :])
-    length_s = _length_s(tracks, spec)
+    length_s, cut, kept = _length_s(tracks, spec), 0, 0
     for piece in pieces(tracks, length_s, rules.overlap, rules.max_gap_s, state):
         rest = SHORT
         for extent in piece.extents:
             rest = piece.rest
             outcome = _window(recording, tracks, labels, extent, rules, ledger)
-            ledger.read("windows")
+            cut += 1
             if isinstance(outcome, Window):
-                ledger.keep("windows")
+                kept += 1
                 rows.keep(extent.first_row_s, extent.below_row_s)
                 yield outcome
             else:
                 ledger.drop("windows", 1, outcome)
                 rows.drop(extent.first_row_s, extent.below_row_s, outcome)
         rows.drop(piece.start_s, piece.stop_s, rest)
+    # Window by window, these counts would take a tenth of the time of cutting.
+    ledger.read("windows", cut)
+    ledger.keep("windows", kept)
     rows.drop(-math.inf, math.inf, PAUSE if tracks else NO_VALUE)
     rows.account(ledger, rows_unit, state.next_s)
 
@@ -209,8 +212,8 @@ def cut_signals(
         if share <= max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
-    most = f"{max_nan_share:.0%}"
     if mended or len(signals) < len(tracks):
+        most = f"{max_nan_share:.0%}"
         if not signals:
             return f"with more than {most} missing"
         for name in [name for name in tracks if name not in signals]:
@@ -245,8 +248,8 @@ def _slice_of(
     else:
         first = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
     values = _slice(track.values, first, modality.steps)
-    missing = np.isnan(values)
-    if not missing.any():
+    # A sum is NaN where any value is, and quicker than a look at each.
+    if math.isfinite(values.sum()) or not (missing := np.isnan(values)).any():
         return values, 0.0
     if modality.axis == "time":
         values = fill_short_gaps(values, math.floor(max_gap_s * rate_hz + 1e-9))
@@ -279,7 +282,10 @@ class _Labels:
     def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
         """Give the window's label, and whether it touches two of them and is left out."""
         covered: dict[str, float] = {}
-        for note in self._near(start_s, stop_s):
+        near = self._near(start_s, stop_s)
+        if len(near) == 1 and near[0].start_s <= start_s < stop_s <= near[0].stop_s:
+            return near[0].label, False
+        for note in near:
             if start_s == stop_s:
                 # A row has a moment, not an extent; a label may be given for that moment alone.
                 now = note.start_s <= start_s < note.stop_s or note.start_s == start_s

@@ -1,5 +1,6 @@
 """From a device's export to minutes a label a day: two commands, no code, a released adapter."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,9 @@ def phone(tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_a_phones_export_becomes_minutes_with_the_map_that_the_error_proposes(phone: Path, capsys):
+def test_a_phones_export_becomes_minutes_with_the_map_that_the_error_proposes(
+    phone: Path, capsys, caplog
+):
     words = ["phyphox", "--from", "anna", "--window-s", "2.56", "--out", "phone"]
     assert prepare([*words, "--picture", "none"]) == 0
     assert classify(["uci-har-bundled", "phone", "--summary"]) == 2
@@ -49,12 +52,12 @@ def test_a_phones_export_becomes_minutes_with_the_map_that_the_error_proposes(ph
     assert "'phone' has accel, linear_acc, gyro, magnetic, and the adapter hears none of" in line
     proposed = line.strip().partition("classify --map ")[2].split()
     assert sorted(proposed) == sorted(WALK.split())
+    caplog.set_level(logging.INFO)
     assert classify(["uci-har-bundled", "phone", "--summary", "--map", *proposed]) == 0
-    out, err = capsys.readouterr()
-    minutes = [row.split() for row in out.splitlines()]
+    minutes = [row.split() for row in capsys.readouterr().out.splitlines()]
     assert {(row[0], row[1]) for row in minutes} == {("anna", "2025-10-05")}
     assert sum(float(row[2]) for row in minutes) == pytest.approx(8 * 2.56 / 60, abs=0.02)
-    assert "phone: the adapter does not hear magnetic" in err
+    assert "phone: the adapter does not hear magnetic" in caplog.text
 
 
 def test_a_watchs_export_becomes_minutes_a_label_a_day(tmp_path: Path, monkeypatch, capsys):
