@@ -11,7 +11,7 @@ A ledger is told of every window, and of rows that have times: what is kept, why
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, get_args
@@ -149,11 +149,12 @@ def _windows(
     labels, times = _Labels(recording.annotations, rules), recording.row_times_s
     rows = RowCoverage(None if times is None else times[np.searchsorted(times, state.next_s) :])
     length_s, cut, kept = _length_s(tracks, spec), 0, 0
+    complete = {name for name, track in tracks.items() if not np.isnan(track.values).any()}
     for piece in pieces(tracks, length_s, rules.overlap, rules.max_gap_s, state):
         rest = SHORT
         for extent in piece.extents:
             rest = piece.rest
-            outcome = _window(recording, tracks, labels, extent, rules, ledger)
+            outcome = _window(recording, tracks, complete, labels, extent, rules, ledger)
             cut += 1
             if isinstance(outcome, Window):
                 kept += 1
@@ -173,6 +174,7 @@ def _windows(
 def _window(
     recording: Recording,
     tracks: Mapping[str, Track],
+    complete: Collection[str],
     labels: "_Labels",
     extent: Extent,
     rules: _Rules,
@@ -187,7 +189,8 @@ def _window(
         return UNLABELLED
     if label in rules.exclude:
         return excluded(label)
-    signals = cut_signals(tracks, start_s, stop_s, ledger, rules.max_nan_share, rules.max_gap_s)
+    missing = rules.max_nan_share, rules.max_gap_s
+    signals = cut_signals(tracks, start_s, stop_s, ledger, *missing, complete)
     if isinstance(signals, dict):
         return Window(signals, recording.subject, label, start_s, recording.name or None)
     return signals
@@ -200,15 +203,18 @@ def cut_signals(
     ledger: Ledger,
     max_nan_share: float = 0.05,
     max_gap_s: float = MAX_GAP_S,
+    complete: Collection[str] = (),
 ) -> dict[str, np.ndarray] | str:
     """Cut one window of tracks at their spec's rates, by the rule for missing values above.
+
+    `complete` are tracks without a NaN, which are not looked at for any.
 
     Returns:
         Values by modality, without those that are missing; where all are, the reason in words.
     """
     signals, mended = {}, False
     for name, track in tracks.items():
-        values, share = _slice_of(track, start_s, stop_s, max_gap_s)
+        values, share = _slice_of(track, start_s, stop_s, max_gap_s, name in complete)
         if share <= max_nan_share:
             signals[name] = interpolate_nan(values) if share else values.copy()
             mended = mended or share > 0
@@ -235,7 +241,7 @@ def _length_s(tracks: Mapping[str, Track], spec: SignalSpec) -> float:
 
 
 def _slice_of(
-    track: Track, start_s: float, stop_s: float, max_gap_s: float
+    track: Track, start_s: float, stop_s: float, max_gap_s: float, complete: bool
 ) -> tuple[np.ndarray, float]:
     """Give what a track has from one time to another, and the share of its worst channel's NaN."""
     modality = track.modality
@@ -248,8 +254,11 @@ def _slice_of(
     else:
         first = int(np.searchsorted(row_times(track), stop_s + 1e-9, side="right")) - 1
     values = _slice(track.values, first, modality.steps)
-    # A sum is NaN where any value is, and quicker than a look at each.
-    if math.isfinite(values.sum()) or not (missing := np.isnan(values)).any():
+    # Outside of the track there is nothing but NaN.
+    if complete and 0 <= first <= track.values.shape[1] - modality.steps:
+        return values, 0.0
+    missing = np.isnan(values)
+    if not missing.any():
         return values, 0.0
     if modality.axis == "time":
         values = fill_short_gaps(values, math.floor(max_gap_s * rate_hz + 1e-9))
