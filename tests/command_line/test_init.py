@@ -56,11 +56,12 @@ def test_files_of_two_devices_and_labels_become_an_adapter_without_an_edit(
 ):
     monkeypatch.chdir(tmp_path)
     start_ms, notes = 1_694_000_000_000, ["person,start,end,label"]
+    random = np.random.default_rng(0)
     for i, person in enumerate(("p1", "p2", "p3")):
         begin = start_ms + i * 86_400_000
         for device, rate, offset in (("acc", 50, 9.81), ("gyro", 25, 0.0)):
             times = np.arange(60 * rate) / rate
-            wave = np.sin(2 * np.pi * times) * (times < 30)
+            wave = np.sin(2 * np.pi * times) * (times < 30) + random.normal(0, 0.01, len(times))
             rows = [f"{begin + round(1000 * t)},{w:.4f},{-w:.4f},{offset + w:.4f}"
                     for t, w in zip(times, wave, strict=True)]  # fmt: skip
             Path(f"{person}_{device}.csv").write_text("\n".join(["timestamp,x,y,z", *rows]) + "\n")

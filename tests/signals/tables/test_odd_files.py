@@ -77,6 +77,8 @@ PLAIN = {
                                                                               second=55))),
     "labels called otherwise": lines(names=("time", "x", "y", "z", "Tätigkeit")),
     "zeros behind the last line": "\n".join(WHOLE) + "\n" + "\0" * 300,
+    "columns that are aligned": ["   ".join(f"{cell:>9}" for cell in line.split(","))
+                                 for line in WHOLE],
     "a second copy of a line": replaced(500, WHOLE[500]),
 }  # fmt: skip
 

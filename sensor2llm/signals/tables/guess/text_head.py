@@ -60,6 +60,8 @@ def read_text_head(path: Path, place: Path) -> TableSample:
         layout["comment"] = mark
         lines = [line for line in lines if not line.lstrip().startswith(mark)]
     delimiter = _delimiter(lines)
+    if delimiter == " ":
+        lines = list(map(_single_blanks, lines))
     if delimiter != ",":
         layout["delimiter"] = _DELIMITERS[delimiter]
     rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
@@ -99,11 +101,17 @@ def _delimiter(lines: list[str]) -> str:
     """Give the mark that cuts the last lines into the same number of cells, rarer marks first."""
     last = [line for line in lines[-_LAST:] if line.strip()]
     for mark in _DELIMITERS:
-        counts = Counter(len(next(csv.reader([line], delimiter=mark), [])) for line in last)
+        cut = map(_single_blanks, last) if mark == " " else last
+        counts = Counter(len(next(csv.reader([line], delimiter=mark), [])) for line in cut)
         cells, share = counts.most_common(1)[0] if counts else (1, 0)
         if cells > 1 and share >= 0.9 * len(last):
             return mark
     return ","
+
+
+def _single_blanks(line: str) -> str:
+    """Write a line whose columns are aligned by several blanks with one."""
+    return re.sub(" +", " ", line.strip(" "))
 
 
 def _decimal_comma(rows: list[list[str]]) -> bool:
