@@ -118,6 +118,8 @@ def test_cells_that_are_no_numbers_make_no_sensor_vanish(tmp_path: Path, mark: s
     [
         (replaced(700, WHOLE[700] + ",oops"),
          r"row 700 has 6 cells and there are 5 columns: '13\.98,.*oops'; mend the line"),
+        ("\n".join([*replaced(700, "13.98,0.0"), WHOLE[-1]]),
+         r"row 700 has 2 cells and there are 5 columns: '13\.98,0\.0'; mend the line"),
         ([*WHOLE, "# end of the recording"],
          r"row 1001 has 1 cells and there are 5 columns: .*; if such lines are remarks, write com"),
         ([*WHOLE, "Sum,1000,samples,,"], "row 1001, column 'y': 'samples' is not a number"),

@@ -4,6 +4,7 @@ The typed way is an order of magnitude quicker and smaller; the texts let a mess
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -100,15 +101,15 @@ class _OddLines:
 
     def __init__(self, block: memoryview) -> None:
         # Where a recorder stopped, the last line of a file is not whole, or zeros follow.
-        last = bytes(block[-_LONGEST_CELL:])
-        self._cut = "" if last.endswith((b"\n", b"\r")) else last.decode("utf-8", "replace")
+        last = bytes(block[-_LONGEST_CELL:]).decode("utf-8", "replace")
+        self._cut = re.split("[\r\n]", last)[-1]
         self._odd: csv.InvalidRow | None = None
         self.cut: str | None = None
 
     def __call__(self, row: csv.InvalidRow) -> str:
         """Leave out a last line that is cut short; any other is an error."""
         short = row.actual_columns < row.expected_columns
-        if short and self._cut and self._cut.endswith(row.text[-_LONGEST_CELL:]):
+        if short and self._cut and row.text[-_LONGEST_CELL:] == self._cut:
             self.cut = row.text.strip("\0")
             return "skip"
         self._odd = row
