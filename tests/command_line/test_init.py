@@ -51,9 +51,9 @@ def test_a_description_is_written_shown_and_prepared(folder, capsys):
     assert {window.subject for window in store} == {"p1", "p2", "p3"}
 
 
-def test_files_of_two_devices_and_labels_become_an_adapter_without_an_edit(
-    tmp_path: Path, monkeypatch
-):
+@pytest.fixture
+def devices(tmp_path: Path, monkeypatch) -> Path:
+    """Write files of three people, two devices each, and a file of labels."""
     monkeypatch.chdir(tmp_path)
     start_ms, notes = 1_694_000_000_000, ["person,start,end,label"]
     random = np.random.default_rng(0)
@@ -68,6 +68,10 @@ def test_files_of_two_devices_and_labels_become_an_adapter_without_an_edit(
         notes += [f"{person},{begin},{begin + 30_000},walking",
                   f"{person},{begin + 30_000},{begin + 60_000},resting"]  # fmt: skip
     Path("labels.csv").write_text("\n".join(notes) + "\n")
+    return tmp_path
+
+
+def test_files_of_two_devices_and_labels_become_a_store_without_an_edit(devices):
     assert main([".", "--out", "mine.yaml"]) == 0
     assert prepare(["mine.yaml", "--out", "store", "--picture", "none"]) == 0
     windows = list(WindowStore.open(Path("store")))
@@ -75,6 +79,11 @@ def test_files_of_two_devices_and_labels_become_an_adapter_without_an_edit(
         (person, label): 6 for person in ("p1", "p2", "p3") for label in ("walking", "resting")
     }
     assert {tuple(sorted(w.signals)) for w in windows} == {("accel", "gyro")}
+
+
+@pytest.mark.slow
+def test_and_an_adapter(devices):
+    test_files_of_two_devices_and_labels_become_a_store_without_an_edit(devices)
     words = ["--data", "store", "--llm", llm_folder(), "--out", "mine"]
     assert train_adapter([*words, "--loop.epochs", "1"]) == 0
     assert Path("mine/sensor2llm.json").is_file()

@@ -35,6 +35,8 @@ from sensor2llm.signals.tables.times import (
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LONGEST_CELL = 1000
 CHUNK_ROWS, _CHUNK_CELLS, _ROW_BYTES = 1 << 17, 1 << 20, 64
+# A sheet's cells are Python objects before they are a column.
+_SHEET_ROWS = 1 << 13
 
 
 def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ def column_chunks(
         elif is_array_file(path):
             tables = array_rows(path, wanted, layout.axes, rows)
         elif path.is_file() and is_workbook(path):
-            tables = _of_sheet(path, wanted, layout, rows)
+            tables = _of_sheet(path, wanted, layout, min(rows, _SHEET_ROWS))
         else:
             tables = text.read_text(path, wanted, layout, kinds, block_bytes)
         for table in tables:

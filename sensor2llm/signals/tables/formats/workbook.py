@@ -64,7 +64,7 @@ def _rows(path: Path, layout: TableLayout) -> Iterator[list[Any]]:
 
 
 def _sheet(path: Path, layout: TableLayout) -> Any:
-    """Give a sheet, which its reader holds in memory, 32 bytes a cell."""
+    """Give a sheet, which its reader holds in memory."""
     try:
         from python_calamine import CalamineWorkbook
     except ImportError as error:
