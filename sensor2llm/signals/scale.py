@@ -15,6 +15,8 @@ _STRONGEST_PULL = 4.0
 _FASTEST_RAD_S = 40.0
 # Inter-beat intervals: 0.25 s is 240 beats a minute, 3 s is 20.
 _INTERVAL_S = (0.25, 3.0)
+# Of values in several chunks, every so many are looked at.
+_SAMPLED = 256
 
 
 def check_scale(
@@ -51,6 +53,25 @@ def check_track_scale(modality: Modality, values: Float[np.ndarray, "channel ste
     for unit in dict.fromkeys(modality.units):
         rows = [i for i, other in enumerate(modality.units) if other == unit]
         check_scale(np.asarray(values)[rows], unit, modality.name, modality.axis)
+
+
+class ScaleSample:
+    """Keep some of a modality's values that come in chunks, and look at their unit at the end."""
+
+    def __init__(self, modality: Modality) -> None:
+        self._modality = modality
+        self._parts: list[np.ndarray] = []
+
+    def see(self, values: Float[np.ndarray, "channel step"]) -> None:
+        """Keep all values of the first chunk until there is a second."""
+        if len(self._parts) == 1:
+            self._parts[0] = self._parts[0][:, ::_SAMPLED].copy()
+        self._parts.append(values[:, ::_SAMPLED].copy() if self._parts else values)
+
+    def check(self) -> None:
+        """Raise SpecError if the values look like another unit than the channels name."""
+        if self._parts:
+            check_track_scale(self._modality, np.concatenate(self._parts, axis=1))
 
 
 def _acceleration(norm: np.ndarray, unit: str) -> tuple[str | None, str]:

@@ -1,6 +1,7 @@
 """From a folder of files to a store: `init` writes what `prepare` reads, and draws the sensors."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from sensor2llm.init import main
 from sensor2llm.prepare import main as prepare
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.train_adapter import main as train_adapter
+from tests.verbs import llm_folder
 
 RATE = 50
 
@@ -46,6 +49,44 @@ def test_a_description_is_written_shown_and_prepared(folder, capsys):
     store = WindowStore.open(Path("store"))
     assert {window.label for window in store} == {"walking", "resting"}
     assert {window.subject for window in store} == {"p1", "p2", "p3"}
+
+
+@pytest.fixture
+def devices(tmp_path: Path, monkeypatch) -> Path:
+    """Write files of three people, two devices each, and a file of labels."""
+    monkeypatch.chdir(tmp_path)
+    start_ms, notes = 1_694_000_000_000, ["person,start,end,label"]
+    random = np.random.default_rng(0)
+    for i, person in enumerate(("p1", "p2", "p3")):
+        begin = start_ms + i * 86_400_000
+        for device, rate, offset in (("acc", 50, 9.81), ("gyro", 25, 0.0)):
+            times = np.arange(60 * rate) / rate
+            wave = np.sin(2 * np.pi * times) * (times < 30) + random.normal(0, 0.01, len(times))
+            rows = [f"{begin + round(1000 * t)},{w:.4f},{-w:.4f},{offset + w:.4f}"
+                    for t, w in zip(times, wave, strict=True)]  # fmt: skip
+            Path(f"{person}_{device}.csv").write_text("\n".join(["timestamp,x,y,z", *rows]) + "\n")
+        notes += [f"{person},{begin},{begin + 30_000},walking",
+                  f"{person},{begin + 30_000},{begin + 60_000},resting"]  # fmt: skip
+    Path("labels.csv").write_text("\n".join(notes) + "\n")
+    return tmp_path
+
+
+def test_files_of_two_devices_and_labels_become_a_store_without_an_edit(devices):
+    assert main([".", "--out", "mine.yaml"]) == 0
+    assert prepare(["mine.yaml", "--out", "store", "--picture", "none"]) == 0
+    windows = list(WindowStore.open(Path("store")))
+    assert Counter((w.subject, w.label) for w in windows) == {
+        (person, label): 6 for person in ("p1", "p2", "p3") for label in ("walking", "resting")
+    }
+    assert {tuple(sorted(w.signals)) for w in windows} == {("accel", "gyro")}
+
+
+@pytest.mark.slow
+def test_and_an_adapter(devices):
+    test_files_of_two_devices_and_labels_become_a_store_without_an_edit(devices)
+    words = ["--data", "store", "--llm", llm_folder(), "--out", "mine"]
+    assert train_adapter([*words, "--loop.epochs", "1"]) == 0
+    assert Path("mine/sensor2llm.json").is_file()
 
 
 def test_what_was_guessed_as_json(folder, capsys):

@@ -163,10 +163,12 @@ class RowCoverage:
         self._times = np.zeros(0) if times_s is None else np.asarray(times_s, dtype=np.float64)
         self._state = np.full(len(self._times), _OUTSIDE, dtype=np.int16)
         self._reasons: list[str] = [""]
+        self._kept: list[float] = []
 
     def keep(self, from_s: float, below_s: float) -> None:
         """Take the rows from one time up to below another as kept."""
-        self._state[self._between(from_s, below_s)] = _KEPT
+        # All are looked for at once in the end: kept rows stay so, whatever else covers them.
+        self._kept += (from_s, below_s)
 
     def drop(self, from_s: float, below_s: float, reason: str) -> None:
         """Give a reason to those of these rows that have none yet."""
@@ -177,6 +179,9 @@ class RowCoverage:
 
     def account(self, ledger: Ledger, unit: str, below_s: float = np.inf) -> None:
         """Write down what became of the rows up to a time: each is kept, or has one reason."""
+        ends = self._times.searchsorted(self._kept).tolist()
+        for first, end in zip(ends[::2], ends[1::2], strict=True):
+            self._state[first:end] = _KEPT
         state = self._state[self._between(-np.inf, below_s)]
         if not len(state):
             return

@@ -8,6 +8,7 @@ On the left stands the adapter's sensor or channel, on the right the device's: a
 the same sensor, or a column, the latter two with a minus where it points the other way.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from jaxtyping import Float
 
 from sensor2llm.errors import ConfigError, DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.proposal import propose_sensors
 from sensor2llm.signals.modality import Modality
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.store.store import WindowStore
@@ -27,6 +29,7 @@ from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.signals.window import Window
 
+logger = logging.getLogger(__name__)
 _BETWEEN = (".", "_", "")
 
 
@@ -90,7 +93,7 @@ class DataMap:
             ConfigError: sensors are mapped of what names its own.
         """
         mapped = bool(self.sensors or self.named)
-        if rows is None and not mapped:
+        if not (mapped or path.is_dir()):
             return self.turned(read_windows(path, spec, overlap, ledger).windows)
         if path.suffix in (".npz", *DESCRIPTIONS):
             raise ConfigError(f"{path.name} names its sensors itself; write the adapter's there")
@@ -105,18 +108,41 @@ class DataMap:
     ) -> Iterator[Window]:
         rows = range(len(store)) if rows is None else rows
         # A store is told of once, with its first part.
-        view = self._view(store, spec, quiet=bool(rows and rows[0]))
+        view, places = self._view(store, spec, rows, quiet=bool(rows and rows[0]))
         ledger.read("windows", len(rows))
-        ledger.keep("windows", len(rows))
-        return self.turned(view.windows(rows))
+        ledger.keep("windows", len(places))
+        ledger.drop("windows", len(rows) - len(places), "without a sensor that the adapter hears")
+        return self.turned(view.windows(places))
 
-    def _view(self, store: WindowStore, spec: SignalSpec, *, quiet: bool) -> Windows:
-        if not self.sensors:
-            return convert_store(store, spec, quiet=quiet)
+    def _view(
+        self, store: WindowStore, spec: SignalSpec, rows: Sequence[int], *, quiet: bool
+    ) -> tuple[Windows, Sequence[int]]:
+        """Give the windows with the sensors that the adapter hears, and where these rows are."""
         taken = {*self.sensors, *self.sensors.values()}
         names = {name: name for name in store.spec.names if name in spec and name not in taken}
         names |= {theirs: ours for ours, theirs in self.sensors.items()}
-        return ConvertedView(store, names, spec.subset(names.values()))
+        others = [name for name in store.spec.names if name not in names]
+        if not (others or self.sensors):
+            return convert_store(store, spec, quiet=quiet), rows
+        unmapped = [name for name in spec.names if name not in names.values()]
+        words = []
+        if others and unmapped:
+            words = propose_sensors(store.spec.subset(others), spec.subset(unmapped))
+        if not names:
+            advice = "train an adapter on such windows"
+            advice += f", or map it: classify --map {' '.join(words)}" * bool(words)
+            raise SpecError(
+                f"'{store.path}' has {listed(store.spec.names)}, and the adapter hears none of "
+                f"these, but {listed(spec.names)}; {advice}"
+            )
+        if others and not quiet:
+            advice = f"; if they are its own, say --map {' '.join(words)}" * bool(words)
+            logger.info("%s: the adapter does not hear %s%s", store.path, listed(others), advice)
+        if self.sensors:
+            view = ConvertedView(store, names, spec.subset(names.values()))
+            return view, view.places_of(rows)
+        view = ConvertedView(store, names, store.spec.subset(names))
+        return convert_store(view, spec, quiet=quiet), view.places_of(rows)
 
     def words(self, spec: SignalSpec, named: Mapping[str, str]) -> list[str]:
         """Write the turns as they are typed: total_acc.x=-y, or a column in place of y."""

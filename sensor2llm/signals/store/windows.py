@@ -133,6 +133,12 @@ class SelectedWindows(Windows):
     store: Windows
     _rows: np.ndarray
 
+    def places_of(self, rows: Sequence[int]) -> list[int]:
+        """Give where these rows of the store are, without those that are not there."""
+        first = np.searchsorted(self._rows, rows)
+        there = np.append(self._rows, -1)[first] == np.asarray(rows)
+        return first[there].tolist()
+
     @property
     def recording_ids(self) -> np.ndarray:
         """Give the windows' recordings as the store numbers them."""

@@ -20,7 +20,7 @@ from sensor2llm.signals.tables.formats import parquet, text
 from sensor2llm.signals.tables.formats.arrays import array_rows, open_arrays
 from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, is_array_file, is_workbook
 from sensor2llm.signals.tables.formats.text import is_number
-from sensor2llm.signals.tables.formats.workbook import read_sheet
+from sensor2llm.signals.tables.formats.workbook import open_sheet
 from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, TableLayout, open_text
 from sensor2llm.signals.tables.times import (
     ClockState,
@@ -34,7 +34,9 @@ from sensor2llm.signals.tables.times import (
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LONGEST_CELL = 1000
-CHUNK_ROWS, _ROW_BYTES, _ALL = 1 << 17, 64, 1 << 62
+CHUNK_ROWS, _CHUNK_CELLS, _ROW_BYTES = 1 << 17, 1 << 20, 64
+# A sheet's cells are Python objects before they are a column.
+_SHEET_ROWS = 1 << 13
 
 
 def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str, ...]:
@@ -42,23 +44,11 @@ def column_names(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[str,
     if path.suffix in (*PARQUET, *FEATHER):
         return parquet.stored_names(path)
     if is_array_file(path):
-        return tuple(open_arrays(path, ())[0])
+        with open_arrays(path, ()) as (names, _):
+            return tuple(names)
     if path.is_file() and is_workbook(path):
-        return tuple(read_sheet(path, layout).column_names)
+        return open_sheet(path, layout).names
     return open_text(path, layout).names
-
-
-def read_columns(
-    path: Path,
-    names: Sequence[str],
-    layout: TableLayout = DEFAULT_LAYOUT,
-    kinds: Mapping[str, pa.DataType | None] = MappingProxyType({}),
-) -> pa.Table:
-    """Read the named columns in their own types; of a text file as numbers, or as `kinds` says.
-
-    Where a column of a text file holds anything but numbers, all of its columns are texts.
-    """
-    return pa.concat_tables(column_chunks(path, names, layout, kinds, rows=None))
 
 
 def column_chunks(
@@ -67,24 +57,25 @@ def column_chunks(
     layout: TableLayout = DEFAULT_LAYOUT,
     kinds: Mapping[str, pa.DataType | None] = MappingProxyType({}),
     *,
-    rows: int | None = CHUNK_ROWS,
+    rows: int = CHUNK_ROWS,
 ) -> Iterator[pa.Table]:
-    """Read the named columns about so many rows at a time; all at once where `rows` is `None`.
+    """Read the named columns about so many rows at a time, fewer of many columns.
 
-    Workbooks and files of arrays come as a whole. Each chunk has its own types.
+    They come in their own types; of a text file as numbers, or as `kinds` says. Where a chunk of a
+    text file holds anything else, all of its columns are texts.
     """
     wanted = list(dict.fromkeys(names))
     stored = path.suffix in (*PARQUET, *FEATHER)
-    count = 0
+    block_bytes, count = rows * _ROW_BYTES, 0
+    rows = max(1, min(rows, _CHUNK_CELLS // max(1, len(wanted))))
     try:
         if stored:
-            tables = parquet.read_stored(path, wanted, rows or _ALL)
+            tables = parquet.read_stored(path, wanted, rows)
         elif is_array_file(path):
-            tables = iter([array_rows(path, wanted, layout.axes)])
+            tables = array_rows(path, wanted, layout.axes, rows)
         elif path.is_file() and is_workbook(path):
-            tables = iter([_of_sheet(path, wanted, layout)])
+            tables = _of_sheet(path, wanted, layout, min(rows, _SHEET_ROWS))
         else:
-            block_bytes = _ALL if rows is None else rows * _ROW_BYTES
             tables = text.read_text(path, wanted, layout, kinds, block_bytes)
         for table in tables:
             count += len(table)
@@ -96,11 +87,13 @@ def column_chunks(
         raise DataError(f"{path.name} has a header and no rows; leave it out")
 
 
-def _of_sheet(path: Path, wanted: Sequence[str], layout: TableLayout) -> pa.Table:
-    sheet = read_sheet(path, layout)
-    for name in wanted:
-        text.check_name(path, name, sheet.column_names)
-    return sheet.select(list(wanted))
+def _of_sheet(
+    path: Path, wanted: Sequence[str], layout: TableLayout, rows: int
+) -> Iterator[pa.Table]:
+    sheet = open_sheet(path, layout)
+    text.check_names(path, wanted, sheet.names)
+    for table in sheet.tables(rows):
+        yield table.select(list(wanted))
 
 
 def numbers(

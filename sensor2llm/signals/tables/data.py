@@ -151,7 +151,7 @@ def _ready_arrays(
         raise DataError(
             f"{ARRAY} gives every sensor {steps} steps, which does not fit ({error}); give Windows"
         ) from error
-    windows = array_windows(Path(ARRAY), parts, Table(spec=spec, modalities=()), ledger, stated)
+    windows = array_windows(Path(ARRAY), [parts], Table(spec=spec, modalities=()), ledger, stated)
     return convert_windows(windows, stated, spec, ARRAY)
 
 

@@ -36,6 +36,7 @@ _SIGNS = {
 }  # fmt: skip
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NANO = 1_000_000_000
+_HOUR, _DAY_LONG = 3600 * _NANO, 86400 * _NANO
 
 
 def pattern(form: str) -> str:
@@ -61,6 +62,29 @@ def pattern(form: str) -> str:
     if ("f" in seen and "S" not in seen) or not seen & {"d", "H", "j"}:
         raise SpecError(f"format {form[:60]!r} has neither a day nor an hour")
     return f"^{''.join(words)}$"
+
+
+def has_date(form: str) -> bool:
+    """Say whether dates of an order, or of a strptime pattern, have a day."""
+    return form in ORDERS or re.search("%[dj]", form) is not None
+
+
+def over_midnight(
+    ticks: Int64[np.ndarray, " row"], last: int | None = None, days: int = 0
+) -> tuple[Int64[np.ndarray, " row"], int]:
+    """Let times of day go on at midnight, where the next is within an hour; see `ClockState`.
+
+    Args:
+        ticks: nanoseconds of the day.
+        last: those of the row before; None where there is none.
+        days: how many midnights were before it.
+
+    Returns:
+        Nanoseconds from the first day's begin, and how many midnights there were.
+    """
+    steps = np.diff(ticks, prepend=ticks[:1] if last is None else last)
+    passed = days + np.cumsum((steps < _HOUR - _DAY_LONG) & (steps > -_DAY_LONG))
+    return ticks + passed * _DAY_LONG, int(passed[-1]) if len(passed) else days
 
 
 def parse_dates(

@@ -2,7 +2,7 @@
 
 Keys of a description (see `config`), all of them optional:
 
-    delimiter: tab        # comma, semicolon, tab, space, pipe, or the character itself
+    delimiter: tab        # comma, semicolon, tab, space (one or several), pipe, or the character
     decimal: ","          # of numbers such as 0,25
     encoding: latin-1     # where it is not UTF-8; UTF-16 with its mark is recognised
     skip_rows: 10         # lines before the header
@@ -20,9 +20,11 @@ A file that is compressed with gzip is read as if it were not.
 import codecs
 import csv
 import gzip
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -31,7 +33,8 @@ from sensor2llm.errors import DataError
 AXES = ("window", "channel", "step")
 WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "pipe": "|", "\\t": "\t"}
 # Cells that are empty in every file.
-EMPTY = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None")
+EMPTY = ("", "NA", "N/A", "n/a", "#NA", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "null",
+         "NULL", "Null", "None", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND")  # fmt: skip
 # Of how a codec calls itself: those that people's files are in, none that runs for long.
 _ENCODINGS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp", "gb", "big5", "shift_jis",
               "euc", "koi8", "mac")  # fmt: skip
@@ -144,6 +147,10 @@ def open_text(path: Path, layout: TableLayout) -> TextFile:
     if not layout.header and not layout.names:
         names = tuple(str(number + 1) for number in range(len(names)))
     first = header + titled + layout.units_row
+    below = next((line for line in lines[first:] if line.strip()), b"")
+    if len(cells := _cells(below, layout, path)) == len(names) + 1 and not cells[-1]:
+        # Each row ends with a delimiter, but for the header.
+        names += ("",)
     head = tuple(line.decode("utf-8", "replace").rstrip() for line in lines[:_LOOKED_AT])
     return TextFile(path, layout, names, head, sum(map(len, lines[:first])))
 
@@ -172,7 +179,9 @@ def _content(path: Path, layout: TableLayout) -> Iterator[bytes]:
         pieces = chain([first], pieces)
     if first.startswith(codecs.BOM_UTF8):
         pieces = chain([next(pieces)[3:]], pieces)
-    return _without_comments(pieces, layout.comment.encode()) if layout.comment else pieces
+    if layout.comment:
+        pieces = _by_lines(pieces, partial(_uncommented, mark=layout.comment.encode()))
+    return _by_lines(pieces, _single_blanks) if layout.delimiter == " " else pieces
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -218,14 +227,20 @@ def _check_kind(path: Path, start: bytes, encoding: str) -> None:
         raise DataError(f"{path.name} holds bytes that are no text; CSV, Parquet and .npz are read")
 
 
-def _without_comments(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
+def _by_lines(pieces: Iterator[bytes], change: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    """Change pieces of whole lines."""
     rest = b""
     for piece in pieces:
         rest += piece
         end = _last_line(rest)
-        yield _uncommented(rest[:end], mark)
+        yield change(rest[:end])
         rest = rest[end:]
-    yield _uncommented(rest, mark)
+    yield change(rest)
+
+
+def _single_blanks(block: bytes) -> bytes:
+    """Leave one blank between cells, where columns are aligned by several."""
+    return re.sub(rb"(?m)^ +| +(?=[\r\n]|\Z)", b"", re.sub(rb" {2,}", b" ", block))
 
 
 def _uncommented(block: bytes, mark: bytes) -> bytes:

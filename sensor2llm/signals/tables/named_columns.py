@@ -21,7 +21,7 @@ from sensor2llm.errors import ConfigError, DataError, SpecError, listed
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.segment import segment
 from sensor2llm.signals.spec import Modality, SignalSpec
-from sensor2llm.signals.tables.columns import column_names, read_columns, texts
+from sensor2llm.signals.tables.columns import column_chunks, column_names, texts
 from sensor2llm.signals.tables.description import Table, TableClock, TableModality
 from sensor2llm.signals.tables.formats.text import is_number
 from sensor2llm.signals.tables.recordings import RecordingJoiner, Stream
@@ -247,7 +247,7 @@ def _clock(path: Path, names: Sequence[str], columns: pa.Table | None) -> TableC
             return TableClock(columns=(name,), unit=unit)
     for name in ("time", "timestamp"):
         if name in names:
-            data = read_columns(path, [name]) if columns is None else columns.slice(0, 1)
-            first = texts(data, name, path)[0] or ""
+            start = columns or next(column_chunks(path, [name], rows=1000))
+            first = texts(start.slice(0, 1), name, path)[0] or ""
             return TableClock(columns=(name,), unit="s" if is_number(first) else "iso")
     return TableClock()

@@ -13,169 +13,176 @@ Windows that are not of the expected rate, unit or length say what they are:
     np.savez("walk.npz", **{"accel": values, "accel.rate_hz": 100.0, "accel.unit": "m/s^2"})
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from sensor2llm.errors import DataError, SpecError, listed
+from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.ledger.plausible import measured_values
-from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.ledger.plausible import MeasuredValues
+from sensor2llm.signals.scale import ScaleSample
 from sensor2llm.signals.segment import excluded
 from sensor2llm.signals.spec import Modality, SignalSpec
 from sensor2llm.signals.tables.description import Table
 from sensor2llm.signals.tables.file_facts import of_path
-from sensor2llm.signals.tables.formats.described import arrays_of
-from sensor2llm.signals.tables.formats.npz_arrays import load_arrays
+from sensor2llm.signals.tables.formats.described import open_windows
 from sensor2llm.signals.tables.rows.texts import label_texts
 from sensor2llm.signals.window import Window
 
 EXTRAS = ("labels", "subjects", "starts")
-STATED = ("rate_hz", "unit")
-_LOOKED_AT = 1_000_000
 
 
 def npz_windows(
     path: Path, table: Table, ledger: Ledger, spec: SignalSpec | None = None
 ) -> Iterator[Window]:
     """Give a file's windows."""
-    yield from array_windows(path, arrays_of(path, table), table, ledger, spec)
+    with open_windows(path, table) as (windows, blocks):
+        yield from array_windows(path, blocks, table, ledger, spec, windows)
 
 
 def array_windows(
     path: Path,
-    arrays: dict[str, np.ndarray],
+    blocks: Iterable[dict[str, np.ndarray]],
     table: Table,
     ledger: Ledger,
     spec: SignalSpec | None = None,
+    windows: int | None = None,
 ) -> Iterator[Window]:
-    """Give the windows of arrays in memory, as of a file's; `path` is what messages call them."""
-    n = len(next(iter(arrays.values())))
-    signals = {
-        name: _checked(path, (spec or table.spec)[name], arrays[name], table, ledger)
-        for name in table.spec.names
-        if name in arrays
-    }
-    labels = _labels(path, arrays, table, n)
-    subjects = _subjects(path, table, arrays, n)
-    starts = _starts(path, arrays, n)
-    ledger.read("windows", n)
-    for i in range(n):
-        there = {
-            name: values[i] for name, values in signals.items() if not np.isnan(values[i]).any()
-        }
-        if not there:
-            ledger.drop("windows", 1, "with NaN in every sensor")
-            continue
-        if labels[i] is not None and labels[i] in table.exclude:
-            ledger.drop("windows", 1, excluded(labels[i]))
-            continue
-        for name in signals.keys() - there.keys():
-            ledger.change("windows", 1, f"without {name}, which holds NaN")
-        ledger.keep("windows")
-        yield Window(
-            signals=there,
-            subject=subjects[i],
-            label=labels[i],
-            start_s=float(starts[i]),
-        )
+    """Give the windows of arrays, some windows at a time, the last once all were looked at.
 
-
-def npz_spec(path: Path, spec: SignalSpec) -> SignalSpec:
-    """Give what a file says of its windows; `spec` itself where it says nothing.
-
-    What is not said of a modality is as in `spec`; its steps are those of its array.
+    Args:
+        path: what messages call them.
+        blocks: arrays by modality, and labels, subjects and starts.
+        table: their description.
+        ledger: counts what becomes of windows.
+        spec: what they say that they are, where that is not the table's.
+        windows: how many there are, where that is known before they are read.
     """
-    keys = {f"{name}.{what}" for name in spec.names for what in STATED}
-    names, arrays = load_arrays(path, keys)
-    if not arrays:
-        return spec
-    shapes = {name: array.shape for name, array in load_arrays(path, spec.names)[1].items()}
-    modalities = tuple(
-        _stated(path, spec[name], spec.length_s(name), shapes[name], arrays)
-        for name in spec.names
-        if name in names
-    )
-    if not modalities:
-        return spec
-    return SignalSpec(modalities=modalities).subset(m.name for m in modalities)
+    reader = _BlockReader(path, table, ledger, spec or table.spec, windows)
+    before: Iterable[Window] = ()
+    for arrays in blocks:
+        yield from before
+        before = reader.windows(arrays)
+    reader.finish()
+    yield from before
 
 
-def _stated(
-    path: Path,
-    ours: Modality,
-    length_s: float | None,
-    shape: tuple[int, ...],
-    arrays: dict[str, np.ndarray],
-) -> Modality:
-    channels = ours.channels
-    units = _words(path, f"{ours.name}.unit", np.ravel(arrays.get(f"{ours.name}.unit", ours.units)))
-    rate = np.asarray(arrays.get(f"{ours.name}.rate_hz", ours.rate_hz or np.nan))
-    if len(shape) != 3:
-        raise SpecError(
-            f"{path.name}: {ours.name!r} has shape {shape}; expected (window, channel, step)"
+class _BlockReader:
+    """Turn blocks of arrays into windows, and look at all values at the end."""
+
+    def __init__(
+        self, path: Path, table: Table, ledger: Ledger, spec: SignalSpec, windows: int | None
+    ) -> None:
+        self.path, self.table, self.ledger, self.total = path, table, ledger, windows
+        self._checks = {m.name: _ArrayCheck(path, m, table, ledger) for m in spec.modalities}
+        self._first = 0
+
+    def windows(self, arrays: dict[str, np.ndarray]) -> Iterator[Window]:
+        """Check a block, and give its windows as they are asked for."""
+        n = len(next(iter(arrays.values())))
+        signals = {name: check.take(arrays[name])
+                   for name, check in self._checks.items() if name in arrays}  # fmt: skip
+        labels, subjects = self._labels(arrays, n), self._subjects(arrays, n)
+        starts = _starts(self.path, arrays, n)
+        self._first += n
+        self.ledger.read("windows", n)
+        return self._present(signals, labels, subjects, starts)
+
+    def finish(self) -> None:
+        """Look at all values."""
+        for check in self._checks.values():
+            check.finish()
+
+    def _present(
+        self,
+        signals: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        subjects: np.ndarray,
+        starts: np.ndarray,
+    ) -> Iterator[Window]:
+        """Leave out what is missing or excluded, and count it."""
+        ledger = self.ledger
+        for i in range(len(labels)):
+            there = {
+                name: values[i] for name, values in signals.items() if not np.isnan(values[i]).any()
+            }
+            if not there:
+                ledger.drop("windows", 1, "with NaN in every sensor")
+                continue
+            if labels[i] is not None and labels[i] in self.table.exclude:
+                ledger.drop("windows", 1, excluded(labels[i]))
+                continue
+            for name in signals.keys() - there.keys():
+                ledger.change("windows", 1, f"without {name}, which holds NaN")
+            ledger.keep("windows")
+            yield Window(
+                signals=there, subject=subjects[i], label=labels[i], start_s=float(starts[i])
+            )
+
+    def _labels(self, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
+        table, path = self.table, self.path
+        rule = table.label if table.labelled else None
+        if rule and rule[0] != "column":
+            cells = np.full(n, of_path(rule, table.root, path, "label"), dtype=object)
+        else:
+            cells = _texts(path, _from_one_hot(arrays, table), "labels", n, self.total)
+        name = rule[1] if rule and rule[0] == "column" else "labels"
+        return label_texts(cells, table.labels, name, path, table.exclude, self._first)
+
+    def _subjects(self, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
+        table, path = self.table, self.path
+        if "subjects" not in arrays:
+            kind, name = table.subject
+            if kind == "column":
+                raise DataError(
+                    f"{path.name} has no array {name[:60]!r} and none 'subjects'; splits are by "
+                    "subject: add one, or write subject: {value: NAME} or {file: REGEX}"
+                )
+            return np.full(n, of_path(table.subject, table.root, path, "subject"), dtype=object)
+        subjects = _texts(path, arrays, "subjects", n, self.total)
+        if None in (people := subjects.tolist()):
+            nobody = self._first + people.index(None) + 1
+            raise DataError(f"{path.name}: window {nobody} has no subject")
+        return subjects
+
+
+class _ArrayCheck:
+    """Take out what was not measured; refuse what is no number, and another unit at the end."""
+
+    def __init__(self, path: Path, modality: Modality, table: Table, ledger: Ledger) -> None:
+        self._path, self._modality = path, modality
+        names = [f"{modality.name}.{name}" for name in modality.channel_names]
+        scales = {entry.modality.name: entry.scale for entry in table.modalities}
+        self._measured = MeasuredValues(
+            modality, names, table.layout.missing, ledger, "steps", scales.get(modality.name)
         )
-    if len(units) not in (1, len(channels)):
-        raise SpecError(
-            f"{path.name}: '{ours.name}.unit' holds {len(units)} units; give one, or one for each "
-            f"of {', '.join(ours.channel_names)}"
-        )
-    if rate.size != 1 or rate.dtype.kind not in "iuf":
-        raise SpecError(
-            f"{path.name}: '{ours.name}.rate_hz' must be one number, got {listed([str(rate)])}"
-        )
-    written = zip(channels, np.broadcast_to(units, len(channels)).tolist(), strict=True)
-    rate_hz = None if np.isnan(rate).all() else float(rate.item())
-    if length_s and rate_hz and abs(length_s * rate_hz - shape[2]) > 0.5:
-        # Half a step off is rounding; more is another length.
-        length_s = shape[2] / rate_hz
-    return replace(
-        ours,
-        # Bounds are in the expected unit; they are looked at when the values are.
-        channels=tuple(replace(c, unit=str(unit), low=None, high=None) for c, unit in written),
-        steps=shape[2],
-        rate_hz=rate_hz,
-        window_s=length_s,
-    )
+        self._sample = ScaleSample(modality)
 
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """Give windows with NaN for what was not measured."""
+        modality = self._modality
+        if values.dtype.kind not in "iuf":
+            raise DataError(
+                f"{self._path.name}: {modality.name!r} holds {values.dtype}; expected numbers "
+                "(window, channel, step)"
+            )
+        if values.ndim != 3 or values.shape[1] != len(modality.channels):
+            # Windows are checked one by one, and say which shape they should have.
+            return values
+        values = values.astype(np.float32) if values.dtype.kind != "f" else values
+        steps = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+        steps = self._measured.take(steps)
+        self._sample.see(steps)
+        return np.moveaxis(steps.reshape(values.shape[1], len(values), values.shape[2]), 0, 1)
 
-def _checked(
-    path: Path, modality: Modality, values: np.ndarray, table: Table, ledger: Ledger
-) -> np.ndarray:
-    """Give an array with NaN for what was not measured; refuse no numbers, or another unit."""
-    if values.dtype.kind not in "iuf":
-        raise DataError(
-            f"{path.name}: {modality.name!r} holds {values.dtype}; expected numbers "
-            "(window, channel, step)"
-        )
-    if values.ndim != 3 or values.shape[1] != len(modality.channels):
-        # Windows are checked one by one, and say which shape they should have.
-        return values
-    values = values.astype(np.float32) if values.dtype.kind != "f" else values
-    steps = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
-    names = [f"{modality.name}.{name}" for name in modality.channel_names]
-    scales = {entry.modality.name: entry.scale for entry in table.modalities}
-    options = {"scale": scales.get(modality.name)}
-    try:
-        steps = measured_values(
-            steps, modality, names, table.layout.missing, ledger, "steps", **options
-        )
-        check_track_scale(modality, steps[:, :: max(1, steps.shape[1] // _LOOKED_AT)])
-    except (DataError, SpecError) as error:
-        raise type(error)(f"{path.name}: {error}") from error
-    return np.moveaxis(steps.reshape(values.shape[1], len(values), values.shape[2]), 0, 1)
-
-
-def _labels(path: Path, arrays: dict[str, np.ndarray], table: Table, n: int) -> np.ndarray:
-    rule = table.label if table.labelled else None
-    if rule and rule[0] != "column":
-        cells = np.full(n, of_path(rule, table.root, path, "label"), dtype=object)
-    else:
-        cells = _texts(path, _from_one_hot(arrays, table), "labels", n)
-    name = rule[1] if rule and rule[0] == "column" else "labels"
-    return label_texts(cells, table.labels, name, path, table.exclude)
+    def finish(self) -> None:
+        """Look at all that was taken."""
+        try:
+            self._measured.check()
+            self._sample.check()
+        except (DataError, SpecError) as error:
+            raise type(error)(f"{self._path.name}: {error}") from error
 
 
 def _from_one_hot(arrays: dict[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
@@ -191,35 +198,25 @@ def _from_one_hot(arrays: dict[str, np.ndarray], table: Table) -> dict[str, np.n
     return arrays | {"labels": np.array(classes)[labels.argmax(axis=1)]}
 
 
-def _subjects(path: Path, table: Table, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
-    if "subjects" not in arrays:
-        kind, name = table.subject
-        if kind == "column":
-            raise DataError(
-                f"{path.name} has no array {name[:60]!r} and none 'subjects'; splits are by "
-                "subject: add one, or write subject: {value: NAME} or {file: REGEX}"
-            )
-        return np.full(n, of_path(table.subject, table.root, path, "subject"), dtype=object)
-    subjects = _texts(path, arrays, "subjects", n)
-    if None in (people := subjects.tolist()):
-        raise DataError(f"{path.name}: window {people.index(None) + 1} has no subject")
-    return subjects
-
-
-def _texts(path: Path, arrays: dict[str, np.ndarray], name: str, n: int) -> np.ndarray:
+def _texts(
+    path: Path, arrays: dict[str, np.ndarray], name: str, n: int, total: int | None
+) -> np.ndarray:
     """Give one text a window, None where there is none: objects, shape (window,)."""
     array = arrays.get(name)
     if array is None:
         return np.full(n, None, dtype=object)
     if array.ndim > 1 and array.size != max(array.shape):
+        total = total or n
         raise DataError(
-            f"{path.name}: {name!r} has shape {array.shape}, expected ({n},): one a window; of "
-            "one-hot rows take the argmax, and name the classes by labels: {0: NAME, ...}"
+            f"{path.name}: {name!r} has shape {(total, *array.shape[1:])}, expected ({total},): "
+            "one a window; of one-hot rows take the argmax, and name the classes by labels: "
+            "{0: NAME, ...}"
         )
-    return _words(path, name, array.reshape(n))
+    return word_cells(path, name, array.reshape(n))
 
 
-def _words(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+def word_cells(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """Give texts, whole numbers or truth values as texts, None where there is none."""
     if array.dtype.kind == "S":
         try:
             array = np.char.decode(array, "utf-8")

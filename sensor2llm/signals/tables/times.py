@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float64
 
 from sensor2llm.errors import DataError
-from sensor2llm.signals.tables.dates import ORDERS, parse_dates, pattern
+from sensor2llm.signals.tables.dates import ORDERS, has_date, over_midnight, parse_dates, pattern
 
 logger = logging.getLogger(__name__)
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "days": 86400.0}
@@ -60,6 +60,10 @@ class ClockState:
     """Of the last row: '', or the `first` or `second` of the two."""
     pending: int = 0
     """Rows of the hour that the last row is in, as long as its clock has not gone back."""
+    of_day: int | None = None
+    """The last row's nanoseconds of the day, where dates have no day."""
+    days: int = 0
+    """How many midnights have passed since the first row."""
     unsure: int = 0
     """Rows in such hours of which nothing says which it is."""
 
@@ -204,6 +208,10 @@ def _date_times(
         return _in_zone(pc.cast(ticks, pa.int64()).to_numpy(), zone, state)
     rule = pattern(form) if unit == FORMAT else ORDERS[unit]
     ticks, state.zoned, row = parse_dates(text, rule, state.zoned)
+    if row is None and unit == FORMAT and not has_date(form) and len(ticks):
+        last = int(ticks[-1])
+        ticks, state.days = over_midnight(ticks, state.of_day, state.days)
+        state.of_day = last
     if row is None:
         return _in_zone(ticks, "" if state.zoned else zone, state)
     cell = cell_text(text[row])

@@ -36,12 +36,13 @@ from sensor2llm.signals.tables.named_columns import (
     named_windows,
     table_for,
 )
-from sensor2llm.signals.tables.npz import array_windows, npz_spec, npz_windows
+from sensor2llm.signals.tables.npz import array_windows, npz_windows
+from sensor2llm.signals.tables.npz_spec import npz_spec
 from sensor2llm.signals.tables.recordings import RecordingJoiner, Stream
 from sensor2llm.signals.tables.rows.file_rows import read_rows
 from sensor2llm.signals.tables.rows.people import runs_of_people
 from sensor2llm.signals.tables.rows.rows import TextNumbers
-from sensor2llm.signals.tables.wide import wide_arrays
+from sensor2llm.signals.tables.wide import wide_blocks
 from sensor2llm.signals.views.conversion import convert_store, convert_windows
 from sensor2llm.signals.window import Window
 
@@ -190,7 +191,7 @@ def _file_windows(
     apart: SensorsApart,
 ) -> Iterator[Window]:
     if table.rows_are_windows:
-        yield from array_windows(path, wide_arrays(path, table), table, ledger)
+        yield from array_windows(path, wide_blocks(path, table), table, ledger)
     elif is_array_file(path) and holds_windows(path, table):
         if labels is not None:
             raise DataError(

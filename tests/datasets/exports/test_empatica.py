@@ -169,14 +169,14 @@ def test_intervals_of_a_person_are_theirs_alone(tmp_path: Path, open_export):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], r"intervals\.csv has no interval; expected rows such as"),
-        (["1,2"], r"intervals\.csv: row 2 is '1,2', expected start,end,label"),
-        (["1,2,"], r"row 2 is '1,2,', expected"),
-        (["yesterday,2,rest"], r"row 2: 'yesterday' is no time; write it like 2024-05-01T08:00:00"),
-        (["2018-12-05T16:28:57,2018-12-05T16:29:57,rest"], r"row 2: '2018-.*' has no zone; write"),
-        ([f"{START + 5},{START + 5},rest"], r"row 2: it ends at '\d+', not after its start"),
+        ([], r"intervals\.csv has a header and no rows"),
+        (["1,2", "3,4,rest"], r"intervals\.csv: row 1 has 2 cells and there are 3 columns: '1,2'"),
+        (["1,2,"], r"row 1 has no label; expected start,end,label"),
+        (["yesterday,2,rest"], r"row 1: 'yesterday' is no time; write it like 2024-05-01T08:00:00"),
+        (["2018-12-05T16:28:57,2018-12-05T16:29:57,rest"], r"row 1: '2018-.*' has no zone; write"),
+        ([f"{START + 5},{START + 5},rest"], r"row 1: it ends at '\d+', not after its start"),
         ([f"{START},{START + 20},a", f"{START + 10},{START + 30},b"],
-         r"rows 2 \('a'\) and 3 \('b'\) overlap; a moment has one label"),
+         r"rows 1 \('a'\) and 2 \('b'\) overlap; a moment has one label"),
         ([f"{START + 9000},{START + 9900},rest"],
          r"no window lies in an interval of intervals\.csv: anna was recorded from 2018-12-05T16"),
     ],
@@ -185,6 +185,18 @@ def test_labels_that_cannot_be_are_refused(tmp_path: Path, open_export, rows, me
     folder = write_session(tmp_path / "anna", seconds=40)
     with pytest.raises(DataError, match=message):
         open_export("empatica", folder, labels=labels_csv(tmp_path, *rows))
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(",", "utf-8-sig"), (";", "utf-8"), ("\t", "utf-16")]
+)
+def test_labels_are_read_as_spreadsheets_write_them(tmp_path, open_export, delimiter, encoding):
+    folder = write_session(tmp_path / "anna", seconds=40)
+    rows = ["start,end,label", f"{START},{START + 40},rest"]
+    path = tmp_path / "intervals.csv"
+    path.write_bytes("\r\n".join(rows).replace(",", delimiter).encode(encoding))
+    _, windows = open_export("empatica", folder, labels=path)
+    assert [w.label for w in windows] == ["rest"]
 
 
 def test_labels_of_strangers_and_without_a_header_are_refused(tmp_path: Path, open_export):

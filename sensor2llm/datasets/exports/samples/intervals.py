@@ -7,19 +7,23 @@
 Times are date times with their zone, or numbers: seconds since 1970 in UTC, from 1e11 on
 milliseconds. Where the device's clock has no zone, date times are taken as that clock showed them.
 `stop` is another word for `end`, `subject` for `person`; without that column the intervals are
-everyone's.
+everyone's. Cells are between commas, semicolons or tabs, or in a workbook.
 """
 
-import csv
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+
 from sensor2llm.datasets.exports.samples.device import Clock
 from sensor2llm.datasets.exports.samples.text import wall_seconds
-from sensor2llm.datasets.heart.beat_lists import read_text
 from sensor2llm.errors import DataError, listed
+from sensor2llm.signals.tables.columns import column_chunks, column_names, texts
+from sensor2llm.signals.tables.formats.kinds import is_workbook
+from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT, TableLayout, open_text
 from sensor2llm.signals.window import Annotation
 
 EXAMPLE = "2024-05-01T08:00:00+02:00"
@@ -117,34 +121,45 @@ class ExportLabels:
 
 
 def read_intervals(path: Path) -> ExportLabels:
-    """Read a table of intervals.
+    """Read a table of intervals: text, or whatever else `signals.tables` reads.
 
     Raises:
         DataError: For a missing file or column, a time that is none, or a row without a label.
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist; expected a CSV with start, end and label")
-    lines = [line for line in csv.reader(read_text(path).splitlines()) if any(line)]
-    header = (
-        [_ALIASES.get(cell.strip().lower(), cell.strip().lower()) for cell in lines[0]]
-        if lines
-        else []
-    )
+    layout = _layout(path)
+    header = [_ALIASES.get(name.lower(), name.lower()) for name in column_names(path, layout)]
     if not {"start", "end", "label"} <= set(header):
         shown = ",".join(header)[:60]
         raise DataError(f"{path.name}: its first line is {shown!r}, expected 'start,end,label'")
-    intervals = []
-    for row, line in enumerate(lines[1:], 2):
-        cells = dict(zip(header, (cell.strip() for cell in line), strict=False))
-        where = f"{path.name}: row {row}"
-        if len(line) != len(header) or not cells["label"]:
-            raise DataError(f"{where} is {','.join(line)[:60]!r}, expected {','.join(header)}")
-        start, end = (_moment(cells[name], where) for name in ("start", "end"))
-        person = cells.get("person") or None
-        intervals.append(LabelInterval(row, start, end, cells["label"], person))
-    if not intervals:
-        raise DataError(f"{path.name} has no interval; expected rows such as '{EXAMPLE},…,walking'")
+    intervals = list(_rows(path, layout, header))
     return ExportLabels(path.name, intervals)
+
+
+def _layout(path: Path) -> TableLayout:
+    """Say what stands between cells: a spreadsheet's program writes a semicolon in some places."""
+    if is_workbook(path):
+        return DEFAULT_LAYOUT
+    first = open_text(path, DEFAULT_LAYOUT).head[0]
+    return replace(DEFAULT_LAYOUT, delimiter=next((mark for mark in "\t;" if mark in first), ","))
+
+
+def _rows(path: Path, layout: TableLayout, header: list[str]) -> Iterator[LabelInterval]:
+    names = column_names(path, layout)
+    roles = {role: names[header.index(role)] for role in ("start", "end", "label", "person")
+             if role in header}  # fmt: skip
+    kinds = dict.fromkeys(roles.values(), pa.string())
+    row = 0
+    for data in column_chunks(path, list(roles.values()), layout, kinds):
+        columns = {role: texts(data, name, path, layout).tolist() for role, name in roles.items()}
+        for cells in zip(*columns.values(), strict=True):
+            row, cell = row + 1, dict(zip(columns, cells, strict=True))
+            where = f"{path.name}: row {row}"
+            if empty := [role for role in ("start", "end", "label") if cell[role] is None]:
+                raise DataError(f"{where} has no {empty[0]}; expected {','.join(header)}")
+            start, end = (_moment(cell[name], where) for name in ("start", "end"))
+            yield LabelInterval(row, start, end, cell["label"], cell.get("person"))
 
 
 def _moment(text: str, where: str) -> Moment:

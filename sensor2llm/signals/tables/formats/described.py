@@ -1,67 +1,135 @@
 """The arrays that a description names, called as its modalities, `labels`, `subjects`, `starts`."""
 
 import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from sensor2llm.errors import DataError, listed
 from sensor2llm.signals.tables.description import Table
-from sensor2llm.signals.tables.formats.arrays import open_arrays, to_windows
+from sensor2llm.signals.tables.formats.arrays import WindowArray, open_arrays
+from sensor2llm.signals.tables.formats.stored_array import StoredArray, take
 from sensor2llm.signals.tables.formats.zipped import on_disk
 from sensor2llm.signals.tables.times import TIME_UNITS
 
 logger = logging.getLogger(__name__)
+# How many numbers of the sensors are read at once.
+_BLOCK_CELLS = 1 << 20
+
+
+class WindowBlocks(NamedTuple):
+    """Hold how many windows there are, and their arrays, some windows at a time."""
+
+    windows: int
+    blocks: Iterator[dict[str, np.ndarray]]
 
 
 def holds_windows(path: Path, table: Table) -> bool:
     """Say whether the arrays of a file are ready windows, or columns of rows."""
+    if path.suffix == ".ts":
+        # It holds nothing else, and is read to its end before its arrays can be looked at.
+        return True
     arrays_of = {entry.modality.name: entry.array for entry in table.modalities}
-    with on_disk(path) as place:
-        names, arrays = open_arrays(place, {array or name for name, array in arrays_of.items()})
-    if not arrays:
-        return not all(set(entry.columns) <= set(names) for entry in table.modalities)
-    flat = all(array is not None for array in arrays_of.values()) and all(
-        array.ndim <= 2 for array in arrays.values()
-    )
+    wanted = {array or name for name, array in arrays_of.items()}
+    with on_disk(path) as place, open_arrays(place, wanted) as (names, arrays):
+        if not arrays:
+            return not all(set(entry.columns) <= set(names) for entry in table.modalities)
+        flat = all(array is not None for array in arrays_of.values()) and all(
+            len(array.shape) <= 2 for array in arrays.values()
+        )
     return not flat or "window" in table.layout.axes
 
 
-def arrays_of(path: Path, table: Table) -> dict[str, np.ndarray]:
-    """Give a file's arrays by modality, and its labels, subjects and starts by these names."""
-    expected = {name: name for name in table.spec.names}
-    expected |= {e.modality.name: e.array for e in table.modalities if e.array is not None}
+@contextmanager
+def open_windows(path: Path, table: Table) -> Iterator[WindowBlocks]:
+    """Open a file's arrays: by modality, and its labels, subjects and starts by these names."""
+    array_names = {name: name for name in table.spec.names}
+    array_names |= {e.modality.name: e.array for e in table.modalities if e.array is not None}
     extras = _extras(table)
-    with on_disk(path) as place:
-        wanted = {*expected.values(), *(name for names in extras.values() for name in names)}
-        names, stored = open_arrays(place, wanted)
-    arrays = {name: to_windows(stored[array], table.layout.axes)
-              for name, array in expected.items() if array in stored}  # fmt: skip
-    if not arrays:
-        first = next(iter(expected))
-        raise DataError(
-            f"{path.name} has the arrays {listed(names)}; expected one a modality: "
-            f"{', '.join(expected.values())}; write array: NAME into the modality, or name them so "
-            f"with numpy.savez({first}=...)"
-        )
-    for entry in table.modalities:
-        name = entry.modality.name
-        if entry.channels is not None and name in arrays:
-            arrays[name] = _channels(path, entry.array or name, arrays[name], entry.channels)
-    windows = len(next(iter(arrays.values()))) if all(a.ndim for a in arrays.values()) else 0
+    wanted = {*array_names.values(), *(name for names in extras.values() for name in names)}
+    with on_disk(path) as place, open_arrays(place, wanted) as (names, stored):
+        sensors = _sensors(path, table, stored, array_names)
+        if not sensors:
+            first = next(iter(array_names))
+            raise DataError(
+                f"{path.name} has the arrays {listed(names)}; expected one a modality: "
+                f"{', '.join(array_names.values())}; write array: NAME into the modality, or name "
+                f"them so with numpy.savez({first}=...)"
+            )
+        shapes = {name: array.shape for name, array in sensors.items()}
+        windows = next(iter(shapes.values()))[0] if all(shapes.values()) else 0
+        vectors = _present(extras, stored, windows)
+        column = table.label[1] if table.label and table.label[0] == "column" else None
+        if table.labelled and column is not None and "labels" not in vectors:
+            logger.warning("%s has no array %r: its windows have no labels", path.name, column)
+        _check_lengths(path, shapes | {what: stored[name].shape for what, name in vectors.items()})
+        if vectors.get("starts", "starts") == "starts":
+            unit_s = 1.0
+        else:
+            unit_s = TIME_UNITS.get(table.clock.unit, 1.0)
+        arrays = {what: stored[name] for what, name in vectors.items()}
+        yield WindowBlocks(windows, _blocks(sensors, arrays, windows, unit_s))
+
+
+def _sensors(
+    path: Path,
+    table: Table,
+    stored: Mapping[str, StoredArray],
+    array_names: Mapping[str, str],
+) -> dict[str, WindowArray]:
+    """Give the arrays of the modalities that are there."""
+    channels = {entry.modality.name: entry.channels for entry in table.modalities}
+    sensors = {}
+    for name, array in array_names.items():
+        if array in stored:
+            sensor = WindowArray(stored[array], table.layout.axes, channels.get(name))
+            if not sensor.has_channels:
+                raise DataError(
+                    f"{path.name}: {array!r} has shape {sensor.whole_shape} (window, channel, "
+                    f"step), and no channel {max(channels[name] or (0,))}; is axes right?"
+                )
+            sensors[name] = sensor
+    return sensors
+
+
+def _blocks(
+    sensors: Mapping[str, WindowArray],
+    vectors: Mapping[str, StoredArray],
+    windows: int,
+    unit_s: float,
+) -> Iterator[dict[str, np.ndarray]]:
+    cells = sum(math.prod(array.whole_shape[1:]) for array in sensors.values())
+    step = max(1, _BLOCK_CELLS // max(1, cells))
+    # Where there is no window, the arrays are looked at too.
+    for first in range(0, max(1, windows), step):
+        rows = slice(first, first + step)
+        block = {name: array.windows(rows) for name, array in sensors.items()}
+        for what, vector in vectors.items():
+            # MATLAB's vectors are rows or columns.
+            axis = 1 if len(vector.shape) == 2 and vector.shape[0] == 1 != windows else 0
+            block[what] = take(vector, axis, rows)
+        if unit_s != 1.0:
+            block["starts"] = block["starts"] * unit_s
+        yield block
+
+
+def _present(
+    extras: Mapping[str, list[str]], stored: Mapping[str, StoredArray], windows: int
+) -> dict[str, str]:
+    """Give the arrays that hold labels, subjects and starts."""
+    sources = {}
     for what, choices in extras.items():
         there = [name for name in choices if name in stored]
         if what == "starts":
             # A clock's array of another length holds the times of steps.
-            there = [name for name in there if name == what or stored[name].size == windows]
+            there = [n for n in there if n == what or math.prod(stored[n].shape) == windows]
         if there:
-            arrays[what] = stored[there[0]]
-            if what == "starts" and there[0] != what:
-                arrays[what] = arrays[what] * TIME_UNITS.get(table.clock.unit, 1.0)
-    if table.labelled and table.label and table.label[0] == "column" and "labels" not in arrays:
-        logger.warning("%s has no array %r: its windows have no labels", path.name, table.label[1])
-    _check_lengths(path, arrays)
-    return arrays
+            sources[what] = there[0]
+    return sources
 
 
 def _extras(table: Table) -> dict[str, list[str]]:
@@ -75,21 +143,12 @@ def _extras(table: Table) -> dict[str, list[str]]:
     }
 
 
-def _channels(path: Path, name: str, array: np.ndarray, chosen: tuple[int, ...]) -> np.ndarray:
-    if array.ndim != 3 or max(chosen) >= array.shape[1]:
-        raise DataError(
-            f"{path.name}: {name!r} has shape {array.shape} (window, channel, step), and no "
-            f"channel {max(chosen)}; is axes right?"
-        )
-    return array[:, list(chosen)]
-
-
-def _check_lengths(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    if single := [name for name, array in arrays.items() if not array.ndim]:
+def _check_lengths(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    if single := [name for name, shape in shapes.items() if not shape]:
         raise DataError(f"{path.name}: {single[0]!r} is a single value; expected one a window")
     # MATLAB's vectors are rows or columns.
-    lengths = {name: array.size if 1 in array.shape and array.ndim == 2 else len(array)
-               for name, array in arrays.items()}  # fmt: skip
+    lengths = {name: math.prod(shape) if 1 in shape and len(shape) == 2 else shape[0]
+               for name, shape in shapes.items()}  # fmt: skip
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise DataError(f"{path.name}: its arrays have different numbers of windows: {counts}")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.tables.formats.kinds import FEATHER
-from sensor2llm.signals.tables.formats.text import check_name
+from sensor2llm.signals.tables.formats.text import check_names
 from sensor2llm.signals.tables.layout import EXPANSION, SMALLEST_BUDGET
 
 
@@ -22,13 +22,13 @@ def read_stored(path: Path, wanted: Sequence[str], rows: int) -> Iterator[pa.Tab
     """Read the named columns, at most so many rows at a time; texts of Parquet in codes."""
     schema = _schema(path)
     stripped = [name.strip() for name in schema.names]
-    for name in wanted:
-        check_name(path, name, stripped)
+    check_names(path, wanted, stripped)
     raw = [schema.names[stripped.index(name)] for name in wanted]
     most = max(SMALLEST_BUDGET // 8, EXPANSION // 5 * path.stat().st_size)
     if path.suffix in FEATHER:
         for table in _feather_tables(path, raw, most):
-            yield table.rename_columns(list(wanted))
+            for first in range(0, len(table), rows):
+                yield table.slice(first, rows).rename_columns(list(wanted))
         return
     words = [name for name in raw if pa.types.is_string(schema.field(name).type)]
     with pq.ParquetFile(path, read_dictionary=words) as stored:

@@ -5,48 +5,83 @@ is a window, its channels between colons, its steps between commas, its class la
 """
 
 import itertools
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from sensor2llm.errors import DataError
+from sensor2llm.signals.tables.formats.stored_array import MappedArray, StoredArray
 
 # What one line of a file may be.
 _LONGEST_LINE = 1 << 26
 
 
-def read_ts(path: Path) -> dict[str, np.ndarray]:
-    """Give the windows, shape (window, channel, step), and their classes where there are any."""
-    head: dict[str, str] = {}
-    windows, labels = [], []
+def open_ts(
+    path: Path, wanted: Collection[str], folder: Path
+) -> tuple[list[str], dict[str, StoredArray]]:
+    """Give the names, and where any is wanted the windows and classes.
+
+    Windows, shape (window, channel, step), wait in a file of `folder`.
+    """
     with path.open(encoding="utf-8", errors="replace") as stream:
-        lines = iter(lambda: stream.readline(_LONGEST_LINE), "")
-        for number, raw in enumerate(lines, start=1):
-            line = raw.strip()
-            if not line or line.startswith("#"):
-                continue
-            if "data" not in head:
-                if not line.startswith("@"):
-                    raise DataError(
-                        f"{path.name}: line {number}: a line before @data begins with @"
-                    )
-                key, _, value = line[1:].partition(" ")
-                head[key.lower()] = value.strip().lower()
-                _check_head(path, head)
-                continue
+        lines = enumerate(iter(lambda: stream.readline(_LONGEST_LINE), ""), start=1)
+        names = ["X", "y"] if _has_classes(path, lines) else ["X"]
+        if not wanted:
+            return names, {}
+        place, labels = folder / "X", list[str]()
+        shape = _copy_windows(path, lines, place, labels if "y" in names else None)
+    arrays: dict[str, StoredArray] = {
+        "X": MappedArray(partial(np.memmap, place, np.float64, "r", 0, shape)),
+        "y": np.array(labels),
+    }
+    return names, {name: arrays[name] for name in names if name in wanted}
+
+
+def _copy_windows(
+    path: Path, lines: Iterator[tuple[int, str]], place: Path, labels: list[str] | None
+) -> tuple[int, ...]:
+    """Write the windows as numbers, take their classes, and give the windows' shape."""
+    count, shape = 0, (0, 0)
+    with place.open("wb") as out:
+        for number, line in _content(lines):
             parts = line.split(":")
-            if head.get("classlabel", "false").startswith("true"):
+            if labels is not None:
                 labels.append(parts.pop().strip())
-            windows.append(_window(path, number, parts))
-            if windows[-1].shape != windows[0].shape:
+            window = _window(path, number, parts)
+            shape = shape if count else window.shape
+            if window.shape != shape:
                 raise DataError(
-                    f"{path.name}: line {number}: a window of shape {windows[-1].shape} below one "
-                    f"of {windows[0].shape}; windows of one length are read: cut or pad them"
+                    f"{path.name}: line {number}: a window of shape {window.shape} below one "
+                    f"of {shape}; windows of one length are read: cut or pad them"
                 )
-    if not windows:
+            out.write(window.tobytes())
+            count += 1
+    if not count:
         raise DataError(f"{path.name} has no window below @data")
-    arrays = {"X": np.stack(windows)}
-    return arrays | ({"y": np.array(labels)} if labels else {})
+    return count, *shape
+
+
+def _content(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Leave out comments and empty lines."""
+    for number, raw in lines:
+        if (line := raw.strip()) and not line.startswith("#"):
+            yield number, line
+
+
+def _has_classes(path: Path, lines: Iterator[tuple[int, str]]) -> bool:
+    """Read the lines up to @data, and say whether windows have classes."""
+    head: dict[str, str] = {}
+    for number, line in _content(lines):
+        if not line.startswith("@"):
+            raise DataError(f"{path.name}: line {number}: a line before @data begins with @")
+        key, _, value = line[1:].partition(" ")
+        head[key.lower()] = value.strip().lower()
+        _check_head(path, head)
+        if "data" in head:
+            break
+    return head.get("classlabel", "false").startswith("true")
 
 
 def _check_head(path: Path, head: dict[str, str]) -> None:

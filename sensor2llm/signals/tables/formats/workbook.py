@@ -2,9 +2,10 @@
 
 import datetime
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,23 +17,54 @@ from sensor2llm.signals.tables.layout import EXPANSION, SMALLEST_BUDGET, TableLa
 _MORE = 5
 
 
-def read_sheet(path: Path, layout: TableLayout) -> pa.Table:
-    """Read a sheet; its names may be there twice, and cells of several kinds become texts."""
+class Sheet(NamedTuple):
+    """Hold the names of a sheet's columns, which may be there twice, and its rows below them."""
+
+    names: tuple[str, ...]
+    rows: Iterator[list[Any]]
+
+    def tables(self, rows: int) -> Iterator[pa.Table]:
+        """Give so many rows at a time; in each, cells of several kinds become texts."""
+        while part := list(islice(self.rows, rows)):
+            cells = [[row[i] if i < len(row) else None for row in part]
+                     for i in range(len(self.names))]  # fmt: skip
+            yield pa.Table.from_arrays(list(map(_column, cells)), names=list(self.names))
+
+
+def open_sheet(path: Path, layout: TableLayout) -> Sheet:
+    """Open a sheet, below the rows that are skipped."""
     rows = _rows(path, layout)
     names = layout.names
-    if not names and layout.header and rows:
-        names = tuple("" if cell is None else str(cell).strip() for cell in rows.pop(0))
+    if not names and layout.header:
+        names = tuple("" if cell is None else str(cell).strip() for cell in next(rows, ()))
     if layout.units_row:
-        rows = rows[1:]
-    width = max((len(row) for row in rows), default=0)
+        next(rows, None)
+    first = next(rows, None)
     if not names:
-        names = tuple(str(i + 1) for i in range(width))
-    cells = [[row[i] if i < len(row) else None for row in rows] for i in range(len(names))]
-    return pa.Table.from_arrays([_column(column) for column in cells], names=list(names))
+        names = tuple(str(i + 1) for i in range(len(first or ())))
+    return Sheet(names, rows if first is None else chain([first], rows))
 
 
-def _rows(path: Path, layout: TableLayout) -> list[list[Any]]:
+def _rows(path: Path, layout: TableLayout) -> Iterator[list[Any]]:
     """Give the rows below those that are skipped, without comments and empty ones."""
+    sheet = _sheet(path, layout)
+    if sheet.total_height <= layout.skip_rows:
+        raise DataError(f"{path.name} has no line below the first {layout.skip_rows} (skip_rows)")
+    # The reader leaves out empty columns before the first that is none.
+    before = [None] * (sheet.start[1] if sheet.start else 0)
+    rows = ([None if cell == "" else cell for cell in row]
+            for row in islice(sheet.iter_rows(), layout.skip_rows, None))  # fmt: skip
+    mark = layout.comment
+    return (
+        [*before, *row]
+        for row in rows
+        if any(cell is not None for cell in row)
+        and not (mark and str([*before, *row][0]).lstrip().startswith(mark))
+    )
+
+
+def _sheet(path: Path, layout: TableLayout) -> Any:
+    """Give a sheet, which its reader holds in memory."""
     try:
         from python_calamine import CalamineWorkbook
     except ImportError as error:
@@ -47,20 +79,13 @@ def _rows(path: Path, layout: TableLayout) -> list[list[Any]]:
             names = book.sheet_names
             name = layout.sheet or names[0]
             if name in names:
-                rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+                return book.get_sheet_by_name(name)
     except Exception as error:
         # Broken workbooks make the reader raise whatever there is, panics among it.
         raise DataError(
             f"{path.name} cannot be read as a workbook: {one_line(error, 150)}"
         ) from error
-    if name not in names:
-        raise DataError(f"{path.name} has no sheet {name!r}; it has {listed(names)}")
-    if len(rows) <= layout.skip_rows:
-        raise DataError(f"{path.name} has no line below the first {layout.skip_rows} (skip_rows)")
-    rows = [[None if cell == "" else cell for cell in row] for row in rows[layout.skip_rows :]]
-    rows = [row for row in rows if any(cell is not None for cell in row)]
-    mark = layout.comment
-    return [row for row in rows if not (mark and str(row[0]).lstrip().startswith(mark))]
+    raise DataError(f"{path.name} has no sheet {name!r}; it has {listed(names)}")
 
 
 def _check_size(path: Path) -> None:

@@ -1,13 +1,13 @@
 """Which column is the clock of a sample, and its unit, guessed by name, order and size."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from sensor2llm.signals.tables.dates import ORDERS, parse_dates, pattern
+from sensor2llm.signals.tables.dates import ORDERS, has_date, over_midnight, parse_dates, pattern
 from sensor2llm.signals.tables.guess.text_head import TableSample, as_number
 from sensor2llm.signals.tables.rows.rates import observed_rate_hz
 from sensor2llm.signals.tables.times import TIME_UNITS
@@ -43,16 +43,38 @@ class ClockGuess:
 
 
 def guess_clock(sample: TableSample) -> ClockGuess | None:
-    """Guess the clock of a sample; None where no column goes forward as one does."""
+    """Guess the clock of a sample, dates first; None where no column is one.
+
+    A column that goes back is the clock only where it is called so and no other goes forward.
+    """
+    guesses: list[ClockGuess] = []
     for names in _candidates(sample):
         cells = [" ".join(parts) for parts in zip(*(sample.columns[n] for n in names), strict=True)]
         column: Any = names[0] if len(names) == 1 else list(names)
         guess = _dates(column, cells) or (
             _numbers(sample, column, cells) if len(names) == 1 else None
         )
-        if guess and not (np.diff(guess.times_s) < 0).any() and np.ptp(guess.times_s) > 0:
-            return guess
-    return None
+        if guess and np.ptp(guess.times_s) > 0:
+            guesses.append(guess)
+    forward = [guess for guess in guesses if not (np.diff(guess.times_s) < 0).any()]
+    if forward:
+        return max(forward, key=lambda guess: guess.times_s[0] > _EPOCH[0])
+    named = [guess for guess in guesses if all(map(is_time, guess.columns))]
+    return _going_back(named[0]) if named else None
+
+
+def is_time(name: str) -> bool:
+    """Say whether a column is called as times are."""
+    return _NAMES.search(name) is not None
+
+
+def _going_back(guess: ClockGuess) -> ClockGuess:
+    steps = np.diff(guess.times_s)
+    row = int(np.flatnonzero(steps < 0)[0])
+    why = f"it goes back below row {row + 1}: sort the rows, or split the file there"
+    if len(back := steps[steps < 0]) == 1 and abs(back[0] + 3600) < 60 and "unit" in guess.key:
+        why = "it goes back by an hour: if a zone's clock was set back, write zone: Europe/Berlin"
+    return replace(guess, sure=False, why=why)
 
 
 def clock_of(sample: TableSample, column: str) -> ClockGuess | None:
@@ -83,20 +105,25 @@ def _candidates(sample: TableSample) -> list[tuple[str, ...]]:
 
 def _dates(column: Any, cells: list[str]) -> ClockGuess | None:
     text = pa.chunked_array([pa.array(cells, pa.string())])
-    rules = {unit: {"unit": unit} for unit in ORDERS} | {
-        form: {"format": form} for form in _FORMATS
-    }
-    fits = []
+    rules: dict[str, dict[str, Any]] = {unit: {"unit": unit} for unit in ORDERS}
+    rules |= {form: {"format": form} for form in _FORMATS}
+    fits: list[tuple[dict[str, Any], np.ndarray]] = []
     for name, key in rules.items():
         if not re.match(ORDERS.get(name) or pattern(name), cells[0]):
             continue
         ticks, _, bad = parse_dates(text, ORDERS.get(name) or pattern(name))
-        if bad is None and not (np.diff(ticks) < 0).any():
-            fits.append((key, ticks * 1e-9))
+        if bad is None:
+            times = (over_midnight(ticks)[0] if not has_date(name) else ticks) * 1e-9
+            fits.append((key, times))
+    forward = [(key, times) for key, times in fits if not (np.diff(times) < 0).any()]
+    fits = forward or fits
     if not fits:
         return None
+    if re.search("[AaPp][Mm]", cells[0]):
+        # Clocks of twelve hours are American.
+        fits.sort(key=lambda fit: fit[0].get("unit") != "mdy")
     key, times = fits[0]
-    if len(fits) > 1:
+    if len(fits) > 1 and "." not in cells[0].partition(" ")[0]:
         return ClockGuess({"column": column, **key}, times, False, "day or month may be first")
     return ClockGuess({"column": column, **key}, times, True, "it holds dates")
 
@@ -128,7 +155,6 @@ def _unit(name: str, values: np.ndarray) -> tuple[str, bool, str]:
         return "s", False, "it does not move"
     if (steps == 1).mean() > 0.9:
         return "samples", False, "it counts up by one: a counter of rows, or a time"
-    stamps, units = np.unique(values), ("s", "ms", "us", "ns")
     stamps, units = np.unique(values), ("s", "ms", "us", "ns")
     rates = {unit: observed_rate_hz(stamps * TIME_UNITS[unit]) for unit in units}
     likely = [unit for unit, rate in rates.items() if _RATES[0] <= rate <= _RATES[1]]

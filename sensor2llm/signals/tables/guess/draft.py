@@ -17,7 +17,7 @@ from sensor2llm.signals.tables.guess.sensors import SensorGuess
 MARK = "CHECK"
 _STEPS, _DAY_S = 60, 86400.0
 _DEFAULT_RATE_HZ = 50.0
-_FAST_HZ, _SHORT_S, _LONG_S = 10.0, 5, 60
+_FAST_HZ, _SHORT_S, _LONG_S, _LEAST = 10.0, 5, 60, 20
 
 
 @dataclass
@@ -63,9 +63,11 @@ def draft_description(inputs: Sequence[Path], root: Path) -> Draft:
     notes = [group for group in groups if group.annotations]
     devices = [group for group in groups if group.sensors]
     if not devices:
+        unread = "".join(f" ({column!r}: {why})"
+                         for column, why in list(groups[0].unread.items())[:1])  # fmt: skip
         raise DataError(
-            f"no column of {groups[0].sample.path.name} looks like a sensor's; write a description "
-            "by hand: docs/own_data.md has every key"
+            f"no column of {groups[0].sample.path.name} looks like a sensor's{unread}; write a "
+            "description by hand: docs/own_data.md has every key"
         )
     alone = all(len(group.paths) == 1 for group in devices)
     person = guess_person([path for group in devices for path in group.paths], root, alone=alone)
@@ -98,10 +100,10 @@ def _add_source(
     draft.add("files", files[0] if len(files) == 1 else files, indent=indent)
     for key, value in group.sample.layout.items():
         draft.add(key, value, "as its rows are", sure=key != "encoding", indent=indent)
-    marks = {find_marker(row) for sensor in group.sensors for row in sensor.values} - {None}
-    if marks:
-        missing = sorted(int(mark) for mark in marks if mark is not None)
-        draft.add("missing", missing, "far from all others", sure=False, indent=indent)
+    _add_missing(draft, group, indent)
+    for column, why in group.unread.items():
+        mark = f"{MARK}: " * ("no number" in why)
+        draft.lines.append(f"{' ' * indent}# {column!r} is not read   # {mark}{why}")
     events = all(sensor.event for sensor in group.sensors)
     if any(sensor.array for sensor in group.sensors) or (events and not group.clock):
         return
@@ -110,6 +112,15 @@ def _add_source(
         draft.add("time", {"rate_hz": _rate(group)}, why, sure=False, indent=indent)
     else:
         draft.add("time", group.clock.key, group.clock.why, sure=group.clock.sure, indent=indent)
+
+
+def _add_missing(draft: Draft, group: GroupGuess, indent: int) -> None:
+    marks = {find_marker(row) for sensor in group.sensors for row in sensor.values} - {None}
+    missing: list[Any] = sorted(int(mark) for mark in marks if mark is not None)
+    words = list(dict.fromkeys(mark for sensor in group.sensors for mark in sensor.marks))
+    if missing or words:
+        why = "no numbers" if words else "far from all others"
+        draft.add("missing", [*missing, *words], why, sure=False, indent=indent)
 
 
 def _rate(group: GroupGuess) -> float:
@@ -132,8 +143,10 @@ def _add_labels(
     root: Path,
     person: PersonGuess,
 ) -> None:
-    if label := next((group.label for group in devices if group.label), None):
-        draft.add("label", label, "by its name")
+    if labelled := next((group for group in devices if group.label), None):
+        named = labelled.label_named
+        why = "by its name" if named else "its cells are a few words"
+        draft.add("label", labelled.label, why, sure=named)
     elif notes:
         group = notes[0]
         own = patterns(group.paths, [path for path in paths if path not in group.paths], root)
@@ -191,7 +204,7 @@ def _add_windows(draft: Draft, devices: Sequence[GroupGuess]) -> None:
             "window_s", steps / _DEFAULT_RATE_HZ, "the arrays' steps at that rate", sure=False
         )
     elif rates:
-        length = _SHORT_S if max(rates) >= _FAST_HZ else _LONG_S
+        length = _SHORT_S if max(rates) >= _FAST_HZ else max(_LONG_S, round(_LEAST / max(rates)))
         draft.add("window_s", length, "what a label is of: 5 s of movement, minutes of a heart")
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sensor2llm.errors import DataError
 from sensor2llm.signals.tables.description import SAMPLES
 from sensor2llm.signals.tables.formats.arrays import open_arrays
 from sensor2llm.signals.tables.formats.kinds import FEATHER, PARQUET, is_array_file, is_workbook
 from sensor2llm.signals.tables.formats.parquet import first_rows
-from sensor2llm.signals.tables.formats.workbook import read_sheet
+from sensor2llm.signals.tables.formats.stored_array import is_vector, take
+from sensor2llm.signals.tables.formats.workbook import open_sheet
 from sensor2llm.signals.tables.formats.zipped import on_disk
-from sensor2llm.signals.tables.guess.clock import ClockGuess, clock_of, guess_clock
+from sensor2llm.signals.tables.guess.clock import ClockGuess, clock_of, guess_clock, is_time
 from sensor2llm.signals.tables.guess.paths import PLACES
-from sensor2llm.signals.tables.guess.sensors import SensorGuess, guess_sensors, sensor_of
+from sensor2llm.signals.tables.guess.sensors import (
+    SensorGuess,
+    guess_sensors,
+    not_measured,
+    sensor_of,
+)
 from sensor2llm.signals.tables.guess.text_head import TableSample, read_text_head
 from sensor2llm.signals.tables.layout import DEFAULT_LAYOUT
 
@@ -39,7 +46,8 @@ _DURATION = re.compile("duration|length|lasts", re.I)
 _DEVICE = re.compile(
     "(acc|gyr|mag|ecg|eeg|ppg|bvp|eda|gsr|temp|heart|hr|ibi|rr|imu|spo2|resp)", re.I
 )
-_MOST_ROWS, _MOST_CLASSES, _FEWEST_ROWS = 20_000, 50, 5
+_DEVICES = re.compile("accelerom|gyroscop|magnetom|accelerat", re.I)
+_MOST_ROWS, _MOST_CLASSES, _FEWEST_ROWS, _MOST_WINDOWS = 20_000, 50, 5, 200
 # Empatica's E4: what its files are called, and what one count is.
 _E4 = {"ACC": ("g", 1 / 64), "BVP": ("1", 1.0), "EDA": ("uS", 1.0), "TEMP": ("degC", 1.0),
        "HR": ("bpm", 1.0)}  # fmt: skip
@@ -57,6 +65,10 @@ class GroupGuess:
     sensors: tuple[SensorGuess, ...]
     annotations: dict[str, str] | None = None
     """The keys of labels that have a file of their own."""
+    label_named: bool = True
+    """Whether the label's column is called as labels are."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Columns that are not read, and why."""
 
 
 def group_files(paths: Sequence[Path]) -> list[GroupGuess]:
@@ -81,10 +93,14 @@ def group_files(paths: Sequence[Path]) -> list[GroupGuess]:
 def guess_arrays(paths: tuple[Path, ...]) -> GroupGuess:
     """Guess which arrays of a file are windows, labels and people."""
     with on_disk(paths[0]) as place:
-        names, _ = open_arrays(place, ())
-        _, arrays = open_arrays(place, names[:_MOST_CLASSES])
-    windows = {n: a for n, a in arrays.items() if a.ndim == 3 and a.dtype.kind in "iuf"}
-    ones = [n for n, a in arrays.items() if n not in windows and a.size == max(a.shape, default=0)]
+        with open_arrays(place, ()) as (names, _):
+            wanted = names[:_MOST_CLASSES]
+        with open_arrays(place, wanted) as (_, arrays):
+            shapes = {name: array.shape for name, array in arrays.items()}
+            windows = {name: take(array, 0, slice(0, _MOST_WINDOWS))
+                       for name, array in arrays.items()
+                       if len(array.shape) == 3 and array.dtype.kind in "iuf"}  # fmt: skip
+    ones = [name for name in arrays if name not in windows and is_vector(shapes[name])]
     turned = any(array.shape[1] > array.shape[2] for array in windows.values())
     layout = {"axes": ["window", "step", "channel"]} if turned else {}
     sensors = []
@@ -106,7 +122,10 @@ def read_sample(path: Path) -> TableSample:
         if path.suffix in (*PARQUET, *FEATHER):
             table = first_rows(place, _MOST_ROWS)
         elif is_workbook(place):
-            table = read_sheet(place, DEFAULT_LAYOUT).slice(0, _MOST_ROWS)
+            sheet = open_sheet(place, DEFAULT_LAYOUT)
+            table = next(sheet.tables(_MOST_ROWS), None)
+            if table is None:
+                raise DataError(f"{path.name} has a header and no rows; leave it out")
         else:
             return read_text_head(path, place)
     names = tuple(dict.fromkeys(table.column_names))
@@ -124,25 +143,53 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
 def _guess(paths: tuple[Path, ...], sample: TableSample) -> GroupGuess:
     if (e4 := _empatica(paths, sample)) is not None:
         return e4
+    whole, label = sample, None
+    person = next((n for n in whole.names if _PERSON.search(n) and _few(whole.columns[n])), None)
+    if person:
+        # Rows of several people may alternate; rates are those of one.
+        first = next(filter(None, whole.columns[person]))
+        sample = whole.rows([cell == first for cell in whole.columns[person]])
     clock = guess_clock(sample)
-    rest = [name for name in sample.names if not clock or name not in clock.columns]
-    label = next(
-        (name for name in rest if _LABEL.search(name) and _few(sample.columns[name])), None
-    )
-    person = next(
-        (name for name in rest if _PERSON.search(name) and _few(sample.columns[name])), None
-    )
-    rest = [name for name in rest if name not in (label, person)]
+    rest = [n for n in sample.names if n != person and not (clock and n in clock.columns)]
+    label = next((n for n in rest if _LABEL.search(n) and _few(whole.columns[n])), None)
+    comma = sample.layout.get("decimal") == ","
+    others = {n: why for n in rest if n != label
+              and (why := _unread(n, whole.columns[n], comma, clock is not None))}  # fmt: skip
+    words = [n for n in others if _few(whole.columns[n]) and _is_word(whole.columns[n])]
+    if apart := next((n for n in words if _DEVICES.search(" ".join(whole.columns[n]))), None):
+        raise DataError(
+            f"{sample.path.name}: each row is of the sensor that {apart!r} names; rows of several "
+            "sensors are not read: write a file a sensor"
+        )
+    named = label is not None
+    if not named and words:
+        label = words[0]
+        del others[label]
+    rest = [n for n in rest if n != label and n not in others]
     timed = clock is not None and clock.key.get("unit") != SAMPLES
     sensors = tuple(guess_sensors(sample, rest, clock.times_s if clock and timed else None))
     ends = {"stop": _named(_STOP, sample.names), "duration": _named(_DURATION, sample.names)}
     start = _named(_START, sample.names) or (clock.columns[0] if clock else None)
     times = {start, *ends.values()}
-    if label and start and not any(set(sensor.units) - times for sensor in sensors):
+    if named and start and not any(set(sensor.units) - times for sensor in sensors):
         keys = {"start": start, **{key: name for key, name in ends.items() if name}}
-        keys = dict(list(keys.items())[:2]) | {"label": label}
-        return GroupGuess(paths, sample, clock_of(sample, start), label, person, (), keys)
-    return GroupGuess(paths, sample, clock, label, person, sensors)
+        keys = dict(list(keys.items())[:2]) | {"label": str(label)}
+        return GroupGuess(paths, whole, clock_of(whole, start), label, person, (), keys)
+    return GroupGuess(
+        paths, sample, clock, label, person, sensors, label_named=named, unread=others
+    )
+
+
+def _unread(name: str, cells: Sequence[str], comma: bool, timed: bool) -> str:
+    """Say why a column is no sensor's; '' where it may be one, and where it is empty."""
+    if not any(cells):
+        return ""
+    clock = "it is another clock" if timed else "it is called as a clock is, and is none"
+    return not_measured(name, cells, comma) or (clock if is_time(name) else "")
+
+
+def _is_word(cells: Sequence[str]) -> bool:
+    return all(re.search(r"[^\W\d]", cell) for cell in set(cells) - {""})
 
 
 def _named(rule: re.Pattern[str], names: Sequence[str]) -> str | None:

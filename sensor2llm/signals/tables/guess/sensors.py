@@ -1,14 +1,14 @@
 """Which columns of a sample are sensors, in which units and at which rates, by name and size."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sensor2llm.signals.modality import canonical_unit
 from sensor2llm.signals.scale import GRAVITY
-from sensor2llm.signals.tables.guess.text_head import TableSample, as_number
+from sensor2llm.signals.tables.guess.text_head import TableSample, numbers_of
 from sensor2llm.signals.tables.rows.rates import observed_rate_hz
 
 # Kind -> how its columns are called, and the unit where their size does not say another.
@@ -24,6 +24,9 @@ _IN_NAME = re.compile(r"[\[(]\s*([^\])]+?)\s*[\])]\s*$")
 _AXIS = re.compile(
     r"[ _.\-]*(?<![A-Za-z])[xyz]$|(?<=[a-z_ ])[XYZ]$|(?<=^[agmw])[xyz]$|(?<=_[agmw])[xyz]$", re.I
 )
+# Which share of a column is numbers, and how many other cells it may have: marks of missing values.
+_MEASURED, _MOST_MARKS = 0.9, 5
+_NUMBERED, _LARGE = re.compile(r"(^|[_ ])(id|nr|no|number|serial|index)$", re.I), 1e6
 _NICE = (1, 2, 4, 5, 8, 10, 12.5, 16, 20, 25, 26, 30, 32, 40, 50, 52, 60, 64, 75, 80, 100, 104, 120,
          125, 128, 130, 200, 208, 250, 256, 300, 400, 416, 500, 512, 700, 800, 1000, 1024,
          2000)  # fmt: skip
@@ -42,6 +45,8 @@ class SensorGuess:
     sure_units: bool
     why: str
     scale: float = 1.0
+    marks: tuple[str, ...] = ()
+    """Cells that are no numbers, and stand for a missing value."""
     array: str | None = None
     steps: int = 0
     """Steps of a window, where the file holds windows."""
@@ -53,24 +58,48 @@ def guess_sensors(
     """Group the columns of a sample into modalities."""
     comma = sample.layout.get("decimal") == ","
     groups: dict[tuple[str, str, int], dict[str, np.ndarray]] = {}
+    marks: dict[str, None] = {}
     for i, name in enumerate(columns):
-        try:
-            values = np.array([as_number(cell, comma) for cell in sample.columns[name]])
-        except ValueError:
+        values, others = numbers_of(sample.columns[name], comma)
+        if not np.isfinite(values).any() or not_measured(name, sample.columns[name], comma):
             continue
-        if not np.isfinite(values).any():
-            continue
+        marks |= dict.fromkeys(others)
         stem, kind = stem_of(name), _kind(name) or _kind(sample.path.stem)
         if stem.isdigit():
             # Columns without names: three beside each other are a sensor's axes.
             stem = f"columns_{i // 3 + 1}" if len(columns) % 3 == 0 else "columns"
         rows = int(np.isfinite(values).sum())
         # Channels of one sensor are measured at the same rows.
-        same = (key for key in groups if key[:2] == (kind, stem) and abs(key[2] - rows) < 3)
+        near = max(2.0, (1 - _MEASURED) * rows)
+        same = (key for key in groups if key[:2] == (kind, stem) and abs(key[2] - rows) <= near)
         groups.setdefault(next(same, (kind, stem, rows)), {})[name] = values
     return [
-        _sensor(stem, kind, sample, values, times_s) for (kind, stem, _), values in groups.items()
+        replace(_sensor(stem, kind, sample, values, times_s), marks=tuple(marks))
+        for (kind, stem, _), values in groups.items()
     ]
+
+
+def not_measured(name: str, cells: Sequence[str], comma: bool) -> str:
+    """Say why a column holds no measured numbers; '' where it does.
+
+    A few cells that are no numbers, and have no digit, stand for missing values.
+    """
+    values, others = numbers_of(cells, comma)
+    finite = values[np.isfinite(values)]
+    if others and (
+        len(others) > _MOST_MARKS
+        or any(re.search(r"\d", cell) for cell in others)
+        or len(finite) < _MEASURED * sum(cell != "" for cell in cells)
+    ):
+        return f"{others[0][:40]!r} is no number"
+    steps, whole = np.diff(finite), bool((finite % 1 == 0).all())
+    if len(finite) > _MOST_MARKS and whole:
+        counts = not _kind(name) and len(finite) == len(cells)
+        if counts and (steps == 1).mean() > _MEASURED:
+            return "it counts its rows"
+        if (_NUMBERED.search(name) or abs(finite[0]) > _LARGE) and not steps.any():
+            return "it is the same number in each row"
+    return ""
 
 
 def sensor_of(name: str, sample: TableSample, columns: dict[str, np.ndarray]) -> SensorGuess:

@@ -120,11 +120,13 @@ def _start_clock(plain: Mapping[str, Any], table: TableSource) -> Any:
 def _people(plain: Any, table: TableSource) -> Rule:
     """Give whose labels they are: as is said, or as the table's files say.
 
-    A file without the table's column of people is `any`'s, as long as there is one person.
+    A file without the table's column of people, or whose name does not say whose it is, is
+    anyone's, as long as there is one person.
     """
     if plain is not None:
         return rule(plain, "subject")
-    return table.subject if table.subject[0] != "column" else ("any", table.subject[1])
+    kind, value = table.subject
+    return ({"column": "any", "file": "any_file"}.get(kind, kind), value)
 
 
 def _with_layout(layout: Any, plain: Mapping[str, Any]) -> Any:

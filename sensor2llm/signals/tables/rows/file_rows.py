@@ -13,7 +13,7 @@ import pyarrow as pa
 from sensor2llm.errors import DataError, SpecError
 from sensor2llm.signals.ledger.ledger import Ledger
 from sensor2llm.signals.ledger.plausible import MeasuredValues
-from sensor2llm.signals.scale import check_track_scale
+from sensor2llm.signals.scale import ScaleSample
 from sensor2llm.signals.tables.columns import (
     CodedTexts,
     coded_texts,
@@ -29,9 +29,6 @@ from sensor2llm.signals.tables.rows.file_clock import FileClock
 from sensor2llm.signals.tables.rows.rows import NO_TEXT, TableRows, TextNumbers
 from sensor2llm.signals.tables.rows.texts import label_words, subject_words
 from sensor2llm.signals.tables.times import DATE_UNITS, FORMAT
-
-# Of a file in several chunks, every so many rows are looked at for another unit.
-_SAMPLED = 256
 
 
 def read_rows(
@@ -171,14 +168,12 @@ class _ModalityCheck:
         self._measured = MeasuredValues(
             entry.modality, entry.columns, missing, ledger, scale=entry.scale
         )
-        self._sample: list[np.ndarray] = []
+        self._sample = ScaleSample(entry.modality)
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """Give a chunk of what was measured."""
         values = self._measured.take(values)
-        if len(self._sample) == 1:
-            self._sample[0] = self._sample[0][:, ::_SAMPLED].copy()
-        self._sample.append(values[:, ::_SAMPLED].copy() if self._sample else values)
+        self._sample.see(values)
         return values
 
     def finish(self) -> bool:
@@ -187,7 +182,7 @@ class _ModalityCheck:
         try:
             self._measured.check()
             if finite.any():
-                check_track_scale(modality, np.concatenate(self._sample, axis=1))
+                self._sample.check()
         except (DataError, SpecError) as error:
             raise type(error)(f"{self.path.name}: {error}") from error
         if finite.any() and not finite.all():

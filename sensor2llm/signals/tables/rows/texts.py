@@ -16,12 +16,13 @@ def label_texts(
     column: str,
     path: Path,
     exclude: Sequence[str] = (),
+    first_row: int = 0,
 ) -> np.ndarray:
     """Give the label text of each cell of the label column; an empty cell has none.
 
     A cell that is to be left out needs no text.
     """
-    codes, words = label_words(_coded(cells), labels, column, path, exclude)
+    codes, words = label_words(_coded(cells), labels, column, path, exclude, first_row)
     return np.array(words, dtype=object)[codes]
 
 
@@ -51,14 +52,8 @@ def label_words(
     return CodedTexts(cells.codes, [None if key is None else labels.get(key, key) for key in keys])
 
 
-def subject_texts(cells: np.ndarray, path: Path) -> np.ndarray:
-    """Check that every row has a subject; 1.0 and 1 are one person."""
-    codes, words = subject_words(_coded(cells), path)
-    return np.array(words, dtype=object)[codes]
-
-
 def subject_words(cells: CodedTexts, path: Path, first_row: int = 0) -> CodedTexts:
-    """Give the people of cells in codes; see `subject_texts`."""
+    """Give the people of cells in codes: every row has a subject; 1.0 and 1 are one person."""
     nobody = [code for code, word in enumerate(cells.words) if word is None]
     if (rows := np.flatnonzero(np.isin(cells.codes, nobody))).size:
         raise DataError(f"{path.name}: row {first_row + int(rows[0]) + 1} has no subject")
