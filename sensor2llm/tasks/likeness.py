@@ -107,13 +107,21 @@ class RecordingJudge:
         coming = iter(windows)
         while part := list(islice(coming, _CHUNK)):
             if self.profile is not None:
-                self._add(part, self.profile)
+                self._add(part, self.profile.scores(part).tolist(), self.profile)
             yield from part
 
-    def _add(self, windows: list[Window], profile: TrainingProfile) -> None:
+    def add(self, windows: Sequence[Window], scores: Sequence[float]) -> None:
+        """Remember windows whose scores by the profile are there already."""
+        if self.profile is not None:
+            for start in range(0, len(windows), _CHUNK):
+                some = slice(start, start + _CHUNK)
+                self._add(windows[some], scores[some], self.profile)
+
+    def _add(
+        self, windows: Sequence[Window], scores: Sequence[float], profile: TrainingProfile
+    ) -> None:
         groups: dict[tuple[str | None, str | None], list[Window]] = {}
-        scores = profile.scores(windows)
-        for window, score in zip(windows, scores.tolist(), strict=True):
+        for window, score in zip(windows, scores, strict=True):
             key = (window.subject, window.recording)
             own = self._recordings.setdefault(key, _Recording(DeviationEvidence(profile)))
             self._order.append((own, len(own.scores)))
@@ -190,17 +198,15 @@ def _reasons(flagged: list[RecordingVerdict]) -> str:
     return "; ".join(texts)
 
 
-def judge_windows(profile: TrainingProfile | None, windows: Sequence[Window]) -> list[str]:
-    """Say what of each window by itself is unlike training; '' for nothing."""
-    if profile is None:
-        return [""] * len(windows)
-    scores = profile.scores(windows).tolist()
-    pairs = zip(windows, scores, strict=True)
-    return ["" if score <= 0 else _judge_window(profile, window) for window, score in pairs]
+def score_windows(profile: TrainingProfile | None, windows: Sequence[Window]) -> list[float]:
+    """Say how unlike training each window is: above 0 it is; NaN where that is not known."""
+    return [0.0] * len(windows) if profile is None else profile.scores(windows).tolist()
 
 
-def _judge_window(profile: TrainingProfile, window: Window) -> str:
+def describe_unlike(profile: TrainingProfile | None, window: Window, score: float) -> str:
+    """Say what of a window by itself is unlike training; '' for nothing."""
+    if score <= 0:
+        return ""
     judge = RecordingJudge(profile)
-    for _ in judge.watch([window]):
-        pass
+    judge.add([window], [score])
     return "; ".join(judge.verdict().lines("the window"))

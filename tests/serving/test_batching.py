@@ -59,6 +59,22 @@ def test_what_waits_meanwhile_is_the_next_batch(thread, answerer):
         assert one.prediction.probabilities == pytest.approx(alone, abs=1e-5)
 
 
+def test_a_long_recording_holds_nobody_up(thread, answerer):
+    queue, ended = BatchQueue(thread, answerer, 4), []
+
+    async def ask(name, count):
+        await queue.hear(windows(count))
+        ended.append(name)
+
+    async def ask_all():
+        await asyncio.gather(ask("long", 16), ask("short", 2), ask("none", 0))
+
+    answerer.batches.clear()
+    asyncio.run(ask_all())
+    assert ended == ["none", "short", "long"]
+    assert answerer.batches == [4, 4, 4, 4, 2]
+
+
 def test_one_wrong_window_fails_alone(thread, answerer):
     good = windows(3)
     wrong = replace(good[0], signals={"legs": good[0].signals["accel"]})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sensor2llm.tasks.likeness import RecordingJudge, judge_windows
+from sensor2llm.tasks.likeness import RecordingJudge, describe_unlike, score_windows
 from tests.signals.likeness.profiles import fresh, toy_profile, turned
 
 
@@ -60,10 +60,18 @@ def test_what_is_alike_is_not_said():
 
 def test_windows_judged_each_by_itself_say_what_their_own_judge_does():
     windows, profile = [*fresh(1, 3), *turned(fresh(1, 3))], toy_profile()
-    lines = judge_windows(profile, windows)
+    scores = score_windows(profile, windows)
+    lines = [describe_unlike(profile, *row) for row in zip(windows, scores, strict=True)]
     assert lines == ["; ".join(judged([window]).lines("the window")) for window in windows]
     assert [line[:18] for line in lines] == ["", "", "", *["the window: 1 of 1"] * 3]
-    assert judge_windows(None, windows) == [""] * 6
+    assert score_windows(None, windows) == [0.0] * 6
+
+
+def test_scores_that_are_there_already_are_not_computed_again():
+    windows, profile = recording(turned(fresh(1, 24)), "a"), toy_profile()
+    judge = RecordingJudge(profile)
+    judge.add(windows, score_windows(profile, windows))
+    assert judge.verdict() == judged(windows)
 
 
 @pytest.mark.parametrize("count", [5, 30])
