@@ -123,7 +123,7 @@ class SensorToolbox:
     def _labels(
         self, adapter: str, name: str, windows: Iterable[Window], ledger: Ledger
     ) -> tuple[dict[str, Any], list[str]]:
-        """Label a recording's windows, and say what became of them; raises DataError without one."""
+        """Label a recording's windows; raises DataError where there is none."""
         model = self._load(adapter).model
         rows = LabelRows(model, self._abstain)
         predictions = list(label_recording(model, rows.judge.watch(windows), name, ledger))
