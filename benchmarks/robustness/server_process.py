@@ -22,7 +22,7 @@ class ServerProcess:
     def __init__(self, adapter: str, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.adapter, self.log, self.address = adapter, folder / "log", ""
+        self.adapter, self.log = adapter, folder / "log"
         self.address = f"http://127.0.0.1:{self.port}"
         self.start()
 
@@ -40,9 +40,9 @@ class ServerProcess:
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.1)
 
-    def connect(self) -> socket.socket:
-        """Give a connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=120)
+    def connect(self, patience_s: float = 120.0) -> socket.socket:
+        """Give a connection, and how long each answer may take."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=patience_s)
 
     def kill(self) -> None:
         """End it as a loss of power does."""
