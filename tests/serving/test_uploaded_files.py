@@ -170,9 +170,14 @@ def test_of_several_who_delete_a_file_one_did(tmp_path, folder):
 def test_a_file_that_is_deleted_while_it_is_read_is_not_found(tmp_path):
     shelf = FileShelf(tmp_path, 60, 1000)
     entry = shelf.add("a.csv", CSV, "")
-    with pytest.raises(ApiError, match="there is no file"), shelf.reading(entry.id) as path:
-        shelf.delete(entry.id)
-        path.read_bytes()
+
+    def read_what_is_gone():
+        with shelf.reading(entry.id) as path:
+            shelf.delete(entry.id)
+            path.read_bytes()
+
+    with pytest.raises(ApiError, match="there is no file"):
+        read_what_is_gone()
 
 
 def test_while_it_is_read_a_file_has_a_path_and_then_no_more():
