@@ -1,5 +1,6 @@
 """Keys, sizes and queues: who may ask, how much, and what is counted."""
 
+import gzip
 import json
 import socket
 import threading
@@ -164,14 +165,29 @@ def test_what_is_answered_is_counted_by_route():
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/v1/chat/completions", 405), ("PUT", "/classify", 405)],
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/nowhere", 404, "there is no /nowhere here; /openapi.json lists what there is"),
+        ("GET", "/v1/models/", 404, "there is no model ''; choose from uci-har-bundled"),
+        ("GET", "/v1/files/a/b", 404, "there is no /v1/files/a/b here"),
+        ("GET", "/v1/chat/completions", 405, "/v1/chat/completions takes POST, got GET"),
+        ("PUT", "/classify", 405, "/classify takes POST, got PUT"),
+    ],
 )
-def test_what_is_not_there_is_an_error_object(method, path, status):
+def test_what_is_not_there_is_an_error_object(method, path, status, words):
     with served.client() as server:
         response = server.request(method, path)
         assert response.status_code == status
-        assert response.json()["error"]["type"] == "invalid_request_error"
+        error = response.json()["error"]
+        assert (error["type"], error["message"][: len(words)]) == ("invalid_request_error", words)
+
+
+def test_a_compressed_body_is_refused_and_not_guessed_at():
+    body, head = gzip.compress(b'{"values": {}}'), {"content-encoding": "gzip"}
+    with served.client() as server:
+        response = server.post("/classify", content=body, headers=head)
+        assert response.status_code == 415
+        assert response.json()["error"]["message"].startswith("cannot read a body in 'gzip'")
 
 
 def test_a_bug_is_an_error_object_and_stands_in_the_log(monkeypatch, caplog):

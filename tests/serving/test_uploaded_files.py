@@ -63,6 +63,9 @@ def test_a_form_without_a_file_is_refused(server):
     head = {"content-type": "multipart/form-data"}
     response = server.post("/v1/files", content=b"x", headers=head)
     assert response.json()["error"]["code"] == "bad_form"
+    head = {"content-type": f"multipart/form-data; boundary={'b' * 400}"}
+    response = server.post("/v1/files", content=b"x", headers=head)
+    assert response.json()["error"]["message"].startswith("the form cannot be read: Boundary")
     two = [("file", ("a.csv", CSV)), ("file", ("b.csv", CSV))]
     response = server.post("/v1/files", files=two)
     assert "the form has 2 files" in response.json()["error"]["message"]

@@ -51,7 +51,8 @@ def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastA
         thread.close()
 
     # Its pages about itself would load scripts from elsewhere.
-    app = FastAPI(title="sensor2llm", lifespan=lifespan, docs_url=None, redoc_url=None)
+    hidden = {"docs_url": None, "redoc_url": None}
+    app = FastAPI(title="sensor2llm", lifespan=lifespan, redirect_slashes=False, **hidden)
     handle_errors(app)
     app.add_middleware(Guards, config=config, keys=config.read_keys(), metrics=metrics)
     _add_status(app, hosts, metrics)

@@ -68,8 +68,9 @@ def _parse(body: bytes, boundary: bytes, most_bytes: int) -> tuple[list[Any], li
 
     # Above its size in memory a file would be written to disk.
     limits = {"MAX_MEMORY_FILE_SIZE": most_bytes + 1}
-    parser = FormParser("multipart/form-data", take, files.append, boundary=boundary, config=limits)
+    kind = "multipart/form-data"
     try:
+        parser = FormParser(kind, take, files.append, boundary=boundary, config=limits)
         parser.write(body)
         parser.finalize()
     except FormParserError as error:

@@ -76,6 +76,13 @@ class Guards:
                 code="overloaded",
                 headers={"retry-after": "1"},
             )
+        if (coding := headers.get(b"content-encoding", b"")).lower() not in (b"", b"identity"):
+            raise ApiError(
+                f"cannot read a body in {coding.decode('latin-1')!r}; send it as it is, without "
+                "content-encoding",
+                status=415,
+                code="unknown_kind",
+            )
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.config.body_bytes:
             raise self._too_large()

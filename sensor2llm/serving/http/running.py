@@ -31,6 +31,7 @@ def run_server(models: Mapping[str, ServedModel], config: ServerConfig) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                ws="none",
                 log_config=None,
                 log_level="warning",
                 access_log=False,

@@ -37,7 +37,7 @@ from sensor2llm.signals.window import Window
 
 MOST_READY = 1 << 14
 """Numbers of a request up to which others do not notice while they are read."""
-Cell = Annotated[float | None, Field(allow_inf_nan=False)]
+Cell = Annotated[float | None, Field(strict=True, allow_inf_nan=False)]
 
 
 class SensorData(BaseModel):
