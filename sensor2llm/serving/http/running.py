@@ -25,6 +25,8 @@ def run_server(models: Mapping[str, ServedModel], config: ServerConfig) -> None:
     app = create_app(models, config)
     for handler in logging.getLogger().handlers:
         handler.addFilter(is_for_the_log)
+    # What is wrong about a form is said to whoever sent it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     with _listen(config) as listener:
         for line in announcement(models, config, listener.getsockname()[1]):
             logger.info("%s", line)

@@ -190,10 +190,12 @@ def _are_plain(values: np.ndarray, modality: Modality) -> bool:
         return False
     try:
         measured = measured_values(values, modality, modality.channel_names, None, Ledger())
-        check_track_scale(modality, values)
+        if not np.isfinite(measured).all():
+            return False
+        check_track_scale(modality, measured)
     except UserError:
         return False
-    return bool(np.isfinite(measured).all())
+    return True
 
 
 def _converted(cut: DataWindows, measured: SignalSpec, spec: SignalSpec) -> DataWindows:
