@@ -14,7 +14,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.serving.measured import measured_line
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.tasks.dialogue.answerer import Answerer
-from sensor2llm.tasks.loading import load_model
+from sensor2llm.tasks.loading import blank_window, load_model
 
 LIMITS = (
     "not a medical device; it knows its labels only, and a window of anything else still gets one "
@@ -41,6 +41,14 @@ class ServedModel:
     def tokens_per_window(self) -> int:
         """Count the positions that a window takes in a prompt."""
         return self.model.tokens_per_window
+
+    def warm_up(self, batch_size: int) -> None:
+        """Hear a whole batch of nothing, and read a question.
+
+        The first person who asks does not wait for it, and memory is taken before it is counted on.
+        """
+        self.answerer.hear_all([blank_window(self.spec)] * batch_size)
+        self.answerer.route("What is it?", [])
 
     @property
     def spec(self) -> SignalSpec:

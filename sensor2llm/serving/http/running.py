@@ -28,6 +28,8 @@ def run_server(models: Mapping[str, ServedModel], config: ServerConfig) -> None:
     # What is wrong about a form is said to whoever sent it.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     with _listen(config) as listener:
+        for served in models.values():
+            served.warm_up(config.batch_size)
         for line in announcement(models, config, listener.getsockname()[1]):
             logger.info("%s", line)
         server = uvicorn.Server(
