@@ -45,7 +45,7 @@ class ServedModel:
     def warm_up(self, batch_size: int) -> None:
         """Hear a whole batch of nothing, and read a question.
 
-        The first person who asks does not wait for it, and memory is taken before it is counted on.
+        The first person who asks does not wait for it, and what memory a batch takes is taken.
         """
         self.answerer.hear_all([blank_window(self.spec)] * batch_size)
         self.answerer.route("What is it?", [])

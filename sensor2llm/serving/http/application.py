@@ -38,8 +38,16 @@ from sensor2llm.serving.page.windows import WindowRequest, show_window
 from sensor2llm.serving.served_models import ServedModel, choose_model, describe_adapter
 
 
-def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastAPI:
-    """Build the server of some adapters."""
+def create_app(
+    models: Mapping[str, ServedModel], config: ServerConfig, *, warm_up: bool = False
+) -> FastAPI:
+    """Build the server of some adapters.
+
+    Args:
+        models: by the name that requests say.
+        config: what it allows.
+        warm_up: hear a whole batch of nothing before the first request is answered.
+    """
     metrics, thread = ServerMetrics(), WorkerThread()
     shelf = FileShelf(config.files, config.files_hours * 3600, config.files_bytes)
     hosts = {name: _host(thread, served, shelf, config, metrics) for name, served in models.items()}
@@ -47,6 +55,9 @@ def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with listening():
+            # Where it will be computed: memory belongs to the thread that took it.
+            for served in models.values() if warm_up else ():
+                await thread.do(served.warm_up, config.batch_size)
             yield
         thread.close()
 
