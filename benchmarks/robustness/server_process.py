@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from sensor2llm.serving.memory import EVERY_S
+
 COUNT = r'^sensor2llm_requests_total{route="/v1/chat/completions",status="200"} (\S+)$'
 
 
@@ -62,7 +64,7 @@ class ServerProcess:
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
-    @property
-    def memory_mib(self) -> float:
-        """Give its resident memory."""
+    def settled_memory_mib(self) -> float:
+        """Give its resident memory, once it gave back what it does not need."""
+        time.sleep(1.5 * EVERY_S)
         return psutil.Process(self.process.pid).memory_info().rss / 2**20

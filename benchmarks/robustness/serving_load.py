@@ -149,7 +149,7 @@ def kills(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
 
 
 def malformed(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
-    """Send what cannot be; memory is that after each tenth."""
+    """Send what cannot be; memory is that after a tenth of the requests, and after all."""
     known, server = KnownWindows(adapter), ServerProcess(adapter, folder)
     rows = zip(*known.columns.values(), strict=True)
     csv = "\n".join([",".join(known.columns), *(",".join(map(str, row)) for row in rows)]).encode()
@@ -162,8 +162,8 @@ def malformed(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
         status = send(server, request, number)
         statuses[status] += 1
         wrong += status == HUNG or (status.startswith("5") and status != "503")
-        if number % (requests // 10) == 0:
-            memory.append(server.memory_mib)
+        if number in (requests // 10, requests):
+            memory.append(server.settled_memory_mib())
     alive = server.process.poll() is None
     server.kill()
     return {"adapter": adapter, "requests": requests, "statuses": dict(sorted(statuses.items())),
@@ -216,7 +216,7 @@ def memory(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
     for count in (requests // 50, requests - requests // 50):
         words = ("--clients", 32, "--requests", count, "--seconds", 900)
         answers(clients(server, cases, *words))
-        used.append(server.memory_mib)
+        used.append(server.settled_memory_mib())
     server.kill()
     return {"adapter": adapter, "requests": requests, "memory_mib": used,
             "growth": used[1] / used[0] - 1}  # fmt: skip

@@ -43,10 +43,7 @@ class ServedModel:
         return self.model.tokens_per_window
 
     def warm_up(self, batch_size: int) -> None:
-        """Hear a whole batch of nothing, and read a question.
-
-        The first person who asks does not wait for it, and what memory a batch takes is taken.
-        """
+        """Hear a whole batch of nothing, and read a question: who asks first need not wait."""
         self.answerer.hear_all([blank_window(self.spec)] * batch_size)
         self.answerer.route("What is it?", [])
 

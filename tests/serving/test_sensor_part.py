@@ -188,6 +188,7 @@ SHORT = {"total_acc_x": [0.1] * 8, "total_acc_y": [0.1] * 8, "total_acc_z": [0.9
         ({"values": {"a": ["one"]}}, "Input should be a valid number"),
         ({"values": {"a": ["1.0"]}}, "Input should be a valid number"),
         ({"values": {"a": [True]}}, "Input should be a valid number"),
+        ({"values": SHORT, "rate_hz": True}, "rate_hz: Input should be a valid number"),
         ({"values": {"": [1.0]}, "rate_hz": 50}, "the table has the columns ''; expected"),
     ],
 )  # fmt: skip

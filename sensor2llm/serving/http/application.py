@@ -32,6 +32,7 @@ from sensor2llm.serving.http.labelling import (
 )
 from sensor2llm.serving.http.messages import ChatRequest
 from sensor2llm.serving.http.metrics import CONTENT_TYPE, ServerMetrics
+from sensor2llm.serving.memory import keep_returning_memory
 from sensor2llm.serving.notes import listening
 from sensor2llm.serving.page.assets import add_page
 from sensor2llm.serving.page.windows import WindowRequest, show_window
@@ -55,10 +56,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with listening():
-            # Where it will be computed: memory belongs to the thread that took it.
             for served in models.values() if warm_up else ():
                 await thread.do(served.warm_up, config.batch_size)
+            returning = asyncio.create_task(keep_returning_memory())
             yield
+            returning.cancel()
         thread.close()
 
     # Its pages about itself would load scripts from elsewhere.
