@@ -168,7 +168,7 @@ def test_what_is_answered_is_counted_by_route():
     ("method", "path", "status", "words"),
     [
         ("GET", "/nowhere", 404, "there is no /nowhere here; /openapi.json lists what there is"),
-        ("GET", "/v1/models/", 404, "there is no model ''; choose from uci-har-bundled"),
+        ("GET", "/v1/models/", 404, "there is no /v1/models/ here"),
         ("GET", "/v1/files/a/b", 404, "there is no /v1/files/a/b here"),
         ("GET", "/v1/chat/completions", 405, "/v1/chat/completions takes POST, got GET"),
         ("PUT", "/classify", 405, "/classify takes POST, got PUT"),
