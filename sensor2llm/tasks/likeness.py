@@ -167,15 +167,19 @@ class RecordingJudge:
             name = checks[0].name if checks else ""
             return RecordingVerdict(count, 0 if alike else count, checks), [name] * count
         names, checks = [""] * count, ()
-        for place in np.flatnonzero(scores > 0).tolist():
-            evidence = DeviationEvidence(profile)
-            evidence.add([own.first[place]])
-            names[place] = evidence.checks()[0].name
-        if any(names):
-            evidence = DeviationEvidence(profile)
-            evidence.add([w for w, name in zip(own.first, names, strict=True) if name])
-            checks = tuple(evidence.checks())
-        return RecordingVerdict(count, sum(map(bool, names)), checks), names
+        unlike = np.flatnonzero(scores > 0).tolist()
+        for place in unlike:
+            checks = _failed(profile, [own.first[place]])
+            names[place] = checks[0].name
+        if len(unlike) > 1:
+            checks = _failed(profile, [own.first[place] for place in unlike])
+        return RecordingVerdict(count, len(unlike), checks), names
+
+
+def _failed(profile: TrainingProfile, windows: Sequence[Window]) -> tuple[FailedCheck, ...]:
+    evidence = DeviationEvidence(profile)
+    evidence.add(windows)
+    return tuple(evidence.checks())
 
 
 def _subject(name: str, some: list[RecordingVerdict], flagged: list[RecordingVerdict]) -> str:

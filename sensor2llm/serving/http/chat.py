@@ -69,9 +69,9 @@ class ChatAnswer:
     def _answer(self, dialogue: Dialogue, question: str) -> Iterator[str]:
         """Answer, then count: the question's tokens with its windows' positions, the answer's."""
         yield from dialogue.stream(question)
-        llm, windows = self.host.served.model.llm, len(dialogue.heard)
-        prompt_tokens = len(llm.encode(question)) + windows * self.host.served.tokens_per_window
-        completion_tokens = len(llm.encode(self.answer.text))
+        served, windows = self.host.served, len(dialogue.heard)
+        prompt_tokens = served.count_tokens(question) + windows * served.tokens_per_window
+        completion_tokens = served.count_tokens(self.answer.text)
         self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
                       "total_tokens": prompt_tokens + completion_tokens}  # fmt: skip
 
