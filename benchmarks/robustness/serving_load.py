@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -131,14 +132,14 @@ def speed(adapter: str, seconds: float, folder: Path) -> dict[str, Any]:
     return {"adapter": adapter, "seconds": seconds, "rows": rows}
 
 
-def kills(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
+def kills(adapter: str, requests: int, folder: Path, times: int = KILLS) -> dict[str, Any]:
     """Kill and restart the server while 8 clients ask; who is cut off asks again."""
     known, server, cases = KnownWindows(adapter), ServerProcess(adapter, folder), folder / "cases"
     known.write_cases(cases)
     words = ("--clients", 8, "--requests", requests, "--seconds", 900, "--retry")
     asking, killed = clients(server, cases, *words), 0
     while asking.poll() is None:
-        if killed < KILLS and server.answered >= requests // (KILLS + 1):
+        if killed < times and server.answered >= requests // (times + 1):
             server.kill()
             server.start()
             killed += 1
@@ -239,10 +240,12 @@ def main() -> None:
     parser.add_argument("--adapter", default="uci-har-bundled")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--out", type=Path, default=RESULT)
     options, started = parser.parse_args(), os.getloadavg()
     ways: dict[str, tuple[Callable[..., dict[str, Any]], Any]] = {
-        "speed": (speed, options.seconds), "kills": (kills, options.requests),
+        "speed": (speed, options.seconds),
+        "kills": (partial(kills, times=options.kills), options.requests),
         "malformed": (malformed, options.requests), "memory": (memory, options.requests),
     }  # fmt: skip
     way, size = ways[options.what]

@@ -89,6 +89,12 @@ class _Recording:
     first: list[Window] = field(default_factory=list)
     """Its windows, as long as they are few; no evidence yet."""
 
+    def look_at_first(self) -> None:
+        """Take the windows for evidence that were not yet."""
+        if self.first:
+            self.evidence.add(self.first)
+            self.first = []
+
 
 class RecordingJudge:
     """Watch windows go by, and judge their recordings afterwards.
@@ -131,9 +137,8 @@ class RecordingJudge:
         for key, some in groups.items():
             own = self._recordings[key]
             own.first += some
-            if len(own.scores) >= FEWEST_WINDOWS:
-                own.evidence.add(own.first)
-                own.first = []
+            if len(own.scores) > FEWEST_WINDOWS:
+                own.look_at_first()
 
     def verdict(self) -> LikenessVerdict:
         """Judge what went by."""
@@ -163,6 +168,8 @@ class RecordingJudge:
             judgeable = [sensors for sensors, _ in own.sensors.most_common()
                      if sensors in profile.thresholds]  # fmt: skip
             alike = not judgeable or profile.recording_score(judged, judgeable[0]) <= 0
+            if not alike:
+                own.look_at_first()
             checks = () if alike else tuple(own.evidence.checks())
             name = checks[0].name if checks else ""
             return RecordingVerdict(count, 0 if alike else count, checks), [name] * count

@@ -74,6 +74,21 @@ def test_scores_that_are_there_already_are_not_computed_again():
     assert judge.verdict() == judged(windows)
 
 
+@pytest.mark.parametrize("count", [19, 20, 21, 41, 150])
+def test_of_every_length_a_recording_is_judged_alike(count):
+    for windows, unlike in ((fresh(1, count), 0), (turned(fresh(1, count)), count)):
+        judge = RecordingJudge(toy_profile())
+        list(judge.watch(recording(windows, "a")))
+        first, again = judge.verdict(), judge.verdict()
+        assert first == again
+        (one,) = first.recordings
+        assert (one.windows, one.whole) == (count, count >= 20)
+        assert bool(one.unlike) is bool(unlike)
+        assert {check.name for check in one.checks} == {"gravity of watch_accel"} & set(
+            first.columns
+        )
+
+
 @pytest.mark.parametrize("count", [5, 30])
 def test_sensors_that_never_were_together_are_not_judged(count):
     profile = replace(toy_profile(), thresholds={})
