@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sensor2llm.signals.likeness.evidence import DeviationEvidence
 from sensor2llm.tasks.likeness import RecordingJudge, describe_unlike, score_windows
 from tests.signals.likeness.profiles import fresh, toy_profile, turned
 
@@ -75,18 +76,16 @@ def test_scores_that_are_there_already_are_not_computed_again():
 
 
 @pytest.mark.parametrize("count", [19, 20, 21, 41, 150])
-def test_of_every_length_a_recording_is_judged_alike(count):
+def test_of_every_length_a_recording_is_judged_by_all_its_windows(count):
+    profile = toy_profile()
     for windows, unlike in ((fresh(1, count), 0), (turned(fresh(1, count)), count)):
-        judge = RecordingJudge(toy_profile())
+        judge, evidence = RecordingJudge(profile), DeviationEvidence(profile)
         list(judge.watch(recording(windows, "a")))
-        first, again = judge.verdict(), judge.verdict()
-        assert first == again
-        (one,) = first.recordings
-        assert (one.windows, one.whole) == (count, count >= 20)
-        assert bool(one.unlike) is bool(unlike)
-        assert {check.name for check in one.checks} == {"gravity of watch_accel"} & set(
-            first.columns
-        )
+        evidence.add(windows)
+        expected = tuple(evidence.checks()) if unlike else ()
+        for verdict in (judge.verdict(), judge.verdict()):
+            (one,) = verdict.recordings
+            assert (one.windows, one.unlike, one.checks) == (count, unlike, expected)
 
 
 @pytest.mark.parametrize("count", [5, 30])
