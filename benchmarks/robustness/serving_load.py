@@ -213,14 +213,15 @@ def memory(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
     """Ask by 32 clients; memory is that after a fiftieth of the requests, and after all."""
     known, server, cases = KnownWindows(adapter), ServerProcess(adapter, folder), folder / "cases"
     known.write_cases(cases)
-    used = []
+    used, answered = [], Counter[str]()
     for count in (requests // 50, requests - requests // 50):
         words = ("--clients", 32, "--requests", count, "--seconds", 900)
-        answers(clients(server, cases, *words))
+        counted = answers(clients(server, cases, *words))
+        answered.update({name: counted[name] for name in ("answered", "wrong")})
         used.append(server.settled_memory_mib())
     server.kill()
     return {"adapter": adapter, "requests": requests, "memory_mib": used,
-            "growth": used[1] / used[0] - 1}  # fmt: skip
+            "growth": used[1] / used[0] - 1, **answered}  # fmt: skip
 
 
 def _tracebacks(server: ServerProcess) -> int:
