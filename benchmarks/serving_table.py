@@ -54,7 +54,7 @@ def _malformed(part: Mapping[str, Any]) -> str:
     statuses = ", ".join(f"{count:,} {status}" for status, count in part["statuses"].items())
     return (
         f"{part['requests']:,} malformed requests: {statuses}; {part['tracebacks']} tracebacks; "
-        f"memory grew by {part['growth']:.1%} from a tenth of them to all."
+        f"memory from a tenth of them to all {part['growth']:+.1%}."
     )
 
 
@@ -62,7 +62,8 @@ def _memory(part: Mapping[str, Any]) -> str:
     first, last = part["memory_mib"]
     return (
         f"Memory after {part['requests'] // 50:,} requests {first:.0f} MiB, after "
-        f"{part['requests']:,} {last:.0f} MiB ({part['growth']:+.1%})."
+        f"{part['requests']:,} {last:.0f} MiB ({part['growth']:+.1%}); {part['wrong']} answers "
+        "were wrong."
     )
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from sensor2llm.serving.memory import EVERY_S
+
 COUNT = r'^sensor2llm_requests_total{route="/v1/chat/completions",status="200"} (\S+)$'
 
 
@@ -22,7 +24,7 @@ class ServerProcess:
     def __init__(self, adapter: str, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.adapter, self.log, self.address = adapter, folder / "log", ""
+        self.adapter, self.log = adapter, folder / "log"
         self.address = f"http://127.0.0.1:{self.port}"
         self.start()
 
@@ -40,9 +42,9 @@ class ServerProcess:
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.1)
 
-    def connect(self) -> socket.socket:
-        """Give a connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=120)
+    def connect(self, patience_s: float = 120.0) -> socket.socket:
+        """Give a connection, and how long each answer may take."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=patience_s)
 
     def kill(self) -> None:
         """End it as a loss of power does."""
@@ -62,7 +64,7 @@ class ServerProcess:
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
-    @property
-    def memory_mib(self) -> float:
-        """Give its resident memory."""
+    def settled_memory_mib(self) -> float:
+        """Give its resident memory, once it gave back what it does not need."""
+        time.sleep(1.5 * EVERY_S)
         return psutil.Process(self.process.pid).memory_info().rss / 2**20

@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ CLIENTS = (1, 8, 32)
 WINDOWS, STEPS = 48, 128
 QUESTION = "What is the person doing?"
 KILLS = 10
+PATIENCE_S, HUNG = 20.0, "no answer"
+"""How long an answer to a malformed request may take, and what one is that takes longer."""
 RECORDING = ("walking", "lying", "sitting", "standing")
 
 
@@ -129,14 +132,14 @@ def speed(adapter: str, seconds: float, folder: Path) -> dict[str, Any]:
     return {"adapter": adapter, "seconds": seconds, "rows": rows}
 
 
-def kills(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
+def kills(adapter: str, requests: int, folder: Path, times: int = KILLS) -> dict[str, Any]:
     """Kill and restart the server while 8 clients ask; who is cut off asks again."""
     known, server, cases = KnownWindows(adapter), ServerProcess(adapter, folder), folder / "cases"
     known.write_cases(cases)
-    words = ("--clients", 8, "--requests", requests, "--seconds", 3600, "--retry")
+    words = ("--clients", 8, "--requests", requests, "--seconds", 900, "--retry")
     asking, killed = clients(server, cases, *words), 0
     while asking.poll() is None:
-        if killed < KILLS and server.answered >= requests // (KILLS + 1):
+        if killed < times and server.answered >= requests // (times + 1):
             server.kill()
             server.start()
             killed += 1
@@ -147,7 +150,7 @@ def kills(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
 
 
 def malformed(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
-    """Send what cannot be; memory is that after each tenth."""
+    """Send what cannot be; memory is that after a tenth of the requests, and after all."""
     known, server = KnownWindows(adapter), ServerProcess(adapter, folder)
     rows = zip(*known.columns.values(), strict=True)
     csv = "\n".join([",".join(known.columns), *(",".join(map(str, row)) for row in rows)]).encode()
@@ -159,9 +162,9 @@ def malformed(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
     ):
         status = send(server, request, number)
         statuses[status] += 1
-        wrong += status.startswith("5") and status != "503"
-        if number % (requests // 10) == 0:
-            memory.append(server.memory_mib)
+        wrong += status == HUNG or (status.startswith("5") and status != "503")
+        if number in (requests // 10, requests):
+            memory.append(server.settled_memory_mib())
     alive = server.process.poll() is None
     server.kill()
     return {"adapter": adapter, "requests": requests, "statuses": dict(sorted(statuses.items())),
@@ -188,30 +191,37 @@ def send(server: ServerProcess, request: MalformedRequest, number: int) -> str:
     else:
         lines.append(b"content-length: %d" % length)
     head = b"\r\n".join([*lines, b"connection: close", b"", b""])
-    with server.connect() as there, contextlib.suppress(OSError):
-        there.sendall(head + request.body)
-        if number % 20 == 0:
-            there.shutdown(socket.SHUT_WR)  # it may wait for more
-        first = there.recv(1 << 16)
-        while there.recv(1 << 16):
+    first = b""
+    with server.connect(PATIENCE_S) as there:
+        with contextlib.suppress(OSError):  # it may have answered and closed before the end
+            there.sendall(head + request.body)
+            if number % 20 == 0:
+                there.shutdown(socket.SHUT_WR)  # it may wait for more
+        try:
+            first = there.recv(1 << 16)
+            while there.recv(1 << 16):
+                pass
+        except TimeoutError:
+            return HUNG
+        except OSError:
             pass
-        if match := re.match(rb"HTTP/1.1 (\d{3})", first):
-            return match[1].decode()
-    return "closed"
+    match = re.match(rb"HTTP/1.1 (\d{3})", first)
+    return match[1].decode() if match else "closed"
 
 
 def memory(adapter: str, requests: int, folder: Path) -> dict[str, Any]:
     """Ask by 32 clients; memory is that after a fiftieth of the requests, and after all."""
     known, server, cases = KnownWindows(adapter), ServerProcess(adapter, folder), folder / "cases"
     known.write_cases(cases)
-    used = []
+    used, answered = [], Counter[str]()
     for count in (requests // 50, requests - requests // 50):
-        words = ("--clients", 32, "--requests", count, "--seconds", 3600)
-        answers(clients(server, cases, *words))
-        used.append(server.memory_mib)
+        words = ("--clients", 32, "--requests", count, "--seconds", 900)
+        counted = answers(clients(server, cases, *words))
+        answered.update({name: counted[name] for name in ("answered", "wrong")})
+        used.append(server.settled_memory_mib())
     server.kill()
     return {"adapter": adapter, "requests": requests, "memory_mib": used,
-            "growth": used[1] / used[0] - 1}  # fmt: skip
+            "growth": used[1] / used[0] - 1, **answered}  # fmt: skip
 
 
 def _tracebacks(server: ServerProcess) -> int:
@@ -231,10 +241,12 @@ def main() -> None:
     parser.add_argument("--adapter", default="uci-har-bundled")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--out", type=Path, default=RESULT)
     options, started = parser.parse_args(), os.getloadavg()
     ways: dict[str, tuple[Callable[..., dict[str, Any]], Any]] = {
-        "speed": (speed, options.seconds), "kills": (kills, options.requests),
+        "speed": (speed, options.seconds),
+        "kills": (partial(kills, times=options.kills), options.requests),
         "malformed": (malformed, options.requests), "memory": (memory, options.requests),
     }  # fmt: skip
     way, size = ways[options.what]

@@ -28,22 +28,22 @@ class SlidingJudge:
 
     def __init__(self, profile: TrainingProfile | None, length_s: float) -> None:
         self.profile, self._length_s = profile, length_s
-        self._recent: deque[Window] = deque(maxlen=FEWEST_WINDOWS - 1)
+        self._recent: deque[tuple[Window, float]] = deque(maxlen=FEWEST_WINDOWS - 1)
 
     def judge(self, window: Window) -> Unlike:
         """Say what is unlike."""
         if self.profile is None:
             return Unlike()
-        last = self._recent[-1] if self._recent else None
+        last = self._recent[-1][0] if self._recent else None
         if is_other_recording(last, window):
             self._recent.clear()
             last = None
-        together = [*self._recent, window]
+        (score,) = self.profile.scores([window]).tolist()
+        together = [*self._recent, (window, score)]
         if last is None or window.start_s >= last.start_s + self._length_s * (1 - 1e-6):
-            self._recent.append(window)
+            self._recent.append((window, score))
         judge = RecordingJudge(self.profile)
-        for _ in judge.watch(together):
-            pass
+        judge.add(*zip(*together, strict=True))
         verdict = judge.verdict()
         check = verdict.columns[-1]
         texts = (c.text for one in verdict.recordings for c in one.checks if c.name == check)

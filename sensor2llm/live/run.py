@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 
@@ -26,7 +25,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.mapping.data_map import parse_map
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.window import Window
-from sensor2llm.tasks.loading import load_model
+from sensor2llm.tasks.loading import blank_window, load_model
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +55,8 @@ def listen(options: Namespace) -> None:
 
 
 def warm_up(model: SensorLanguageModel) -> None:
-    """Answer a made-up window: the first answer takes longest, and no real one should wait."""
-    signals = {m.name: np.stack([np.full(m.steps, np.clip(0.0, *channel.bounds))
-                                 for channel in m.channels])
-               for m in model.adapter.spec.modalities}  # fmt: skip
-    deque(label_windows(model, [Window(signals)], 1), maxlen=0)
+    """Answer a made-up window before a real one comes."""
+    deque(label_windows(model, [blank_window(model.adapter.spec)], 1), maxlen=0)
 
 
 def _view(listener: Listener, title: str, as_json: bool, stack: ExitStack) -> LiveView:

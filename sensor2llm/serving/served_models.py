@@ -1,8 +1,8 @@
 """The adapters that a server or an assistant's tools hold: loaded once, found by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.serving.measured import measured_line
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.tasks.dialogue.answerer import Answerer
-from sensor2llm.tasks.loading import load_model
+from sensor2llm.tasks.loading import blank_window, load_model
 
 LIMITS = (
     "not a medical device; it knows its labels only, and a window of anything else still gets one "
     "of them"
 )
+
+LONGEST = 512
+"""Characters of texts whose tokens are remembered: whoever asks chooses them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,21 @@ class ServedModel:
     def tokens_per_window(self) -> int:
         """Count the positions that a window takes in a prompt."""
         return self.model.tokens_per_window
+
+    @cached_property
+    def count_tokens(self) -> Callable[[str], int]:
+        """Count a text's tokens; short ones, which are asked of many windows, are remembered."""
+
+        def count(text: str) -> int:
+            return len(self.model.llm.encode(text))
+
+        remembered = lru_cache(256)(count)
+        return lambda text: (remembered if len(text) <= LONGEST else count)(text)
+
+    def warm_up(self, batch_size: int) -> None:
+        """Hear a whole batch of nothing, and read a question: who asks first need not wait."""
+        self.answerer.hear_all([blank_window(self.spec)] * batch_size)
+        self.answerer.route("What is it?", [])
 
     @property
     def spec(self) -> SignalSpec:

@@ -36,8 +36,9 @@ def check_scale(
     if unit in _GRAVITY and len(values) == 3:
         guess, why = _acceleration(np.linalg.norm(measured, axis=0), unit)
     elif unit == "rad/s":
-        fastest = float(np.quantile(np.abs(measured), 0.99))
-        guess, why = ("deg/s" if fastest > _FASTEST_RAD_S else None), f"values of {fastest:.3g}"
+        if np.abs(measured).max() > _FASTEST_RAD_S:
+            fastest = float(np.quantile(np.abs(measured), 0.99))
+            guess, why = ("deg/s" if fastest > _FASTEST_RAD_S else None), f"values of {fastest:.3g}"
     elif unit in ("s", "ms") and axis == "event":
         guess, why = _interval(float(np.median(measured)))
     if guess not in (None, unit):
@@ -75,15 +76,17 @@ class ScaleSample:
 
 
 def _acceleration(norm: np.ndarray, unit: str) -> tuple[str | None, str]:
-    low, middle, high = np.quantile(norm, (0.25, 0.5, 0.75)).tolist()
+    middle = float(np.median(norm))
+    pulls = [name for name, pull in _GRAVITY.items() if 0.75 * pull <= middle <= 1.4 * pull]
+    guess = pulls[0] if pulls else None
+    if guess is None and middle > _STRONGEST_PULL * _GRAVITY[unit]:
+        guess = COUNTS
     why = f"a median norm of {middle:.3g}"
+    if guess in (None, unit):
+        return guess, why
     # Body acceleration (gravity taken out) has no steady norm, and any size: nothing to recognise.
-    if middle <= 0 or (high - low) / middle > 0.4:
-        return None, why
-    for other, gravity in _GRAVITY.items():
-        if 0.75 * gravity <= middle <= 1.4 * gravity:
-            return other, why
-    return (COUNTS if middle > _STRONGEST_PULL * _GRAVITY[unit] else None), why
+    low, high = np.quantile(norm, (0.25, 0.75)).tolist()
+    return (None if (high - low) / middle > 0.4 else guess), why
 
 
 def _interval(median: float) -> tuple[str | None, str]:

@@ -89,6 +89,12 @@ class _Recording:
     first: list[Window] = field(default_factory=list)
     """Its windows, as long as they are few; no evidence yet."""
 
+    def look_at_first(self) -> None:
+        """Take the windows for evidence that were not yet."""
+        if self.first:
+            self.evidence.add(self.first)
+            self.first = []
+
 
 class RecordingJudge:
     """Watch windows go by, and judge their recordings afterwards.
@@ -107,13 +113,21 @@ class RecordingJudge:
         coming = iter(windows)
         while part := list(islice(coming, _CHUNK)):
             if self.profile is not None:
-                self._add(part, self.profile)
+                self._add(part, self.profile.scores(part).tolist(), self.profile)
             yield from part
 
-    def _add(self, windows: list[Window], profile: TrainingProfile) -> None:
+    def add(self, windows: Sequence[Window], scores: Sequence[float]) -> None:
+        """Remember windows whose scores by the profile are there already."""
+        if self.profile is not None:
+            for start in range(0, len(windows), _CHUNK):
+                some = slice(start, start + _CHUNK)
+                self._add(windows[some], scores[some], self.profile)
+
+    def _add(
+        self, windows: Sequence[Window], scores: Sequence[float], profile: TrainingProfile
+    ) -> None:
         groups: dict[tuple[str | None, str | None], list[Window]] = {}
-        scores = profile.scores(windows)
-        for window, score in zip(windows, scores.tolist(), strict=True):
+        for window, score in zip(windows, scores, strict=True):
             key = (window.subject, window.recording)
             own = self._recordings.setdefault(key, _Recording(DeviationEvidence(profile)))
             self._order.append((own, len(own.scores)))
@@ -123,9 +137,8 @@ class RecordingJudge:
         for key, some in groups.items():
             own = self._recordings[key]
             own.first += some
-            if len(own.scores) >= FEWEST_WINDOWS:
-                own.evidence.add(own.first)
-                own.first = []
+            if len(own.scores) > FEWEST_WINDOWS:
+                own.look_at_first()
 
     def verdict(self) -> LikenessVerdict:
         """Judge what went by."""
@@ -155,19 +168,25 @@ class RecordingJudge:
             judgeable = [sensors for sensors, _ in own.sensors.most_common()
                      if sensors in profile.thresholds]  # fmt: skip
             alike = not judgeable or profile.recording_score(judged, judgeable[0]) <= 0
+            if not alike:
+                own.look_at_first()
             checks = () if alike else tuple(own.evidence.checks())
             name = checks[0].name if checks else ""
             return RecordingVerdict(count, 0 if alike else count, checks), [name] * count
         names, checks = [""] * count, ()
-        for place in np.flatnonzero(scores > 0).tolist():
-            evidence = DeviationEvidence(profile)
-            evidence.add([own.first[place]])
-            names[place] = evidence.checks()[0].name
-        if any(names):
-            evidence = DeviationEvidence(profile)
-            evidence.add([w for w, name in zip(own.first, names, strict=True) if name])
-            checks = tuple(evidence.checks())
-        return RecordingVerdict(count, sum(map(bool, names)), checks), names
+        unlike = np.flatnonzero(scores > 0).tolist()
+        for place in unlike:
+            checks = _failed(profile, [own.first[place]])
+            names[place] = checks[0].name
+        if len(unlike) > 1:
+            checks = _failed(profile, [own.first[place] for place in unlike])
+        return RecordingVerdict(count, len(unlike), checks), names
+
+
+def _failed(profile: TrainingProfile, windows: Sequence[Window]) -> tuple[FailedCheck, ...]:
+    evidence = DeviationEvidence(profile)
+    evidence.add(windows)
+    return tuple(evidence.checks())
 
 
 def _subject(name: str, some: list[RecordingVerdict], flagged: list[RecordingVerdict]) -> str:
@@ -190,17 +209,15 @@ def _reasons(flagged: list[RecordingVerdict]) -> str:
     return "; ".join(texts)
 
 
-def judge_windows(profile: TrainingProfile | None, windows: Sequence[Window]) -> list[str]:
-    """Say what of each window by itself is unlike training; '' for nothing."""
-    if profile is None:
-        return [""] * len(windows)
-    scores = profile.scores(windows).tolist()
-    pairs = zip(windows, scores, strict=True)
-    return ["" if score <= 0 else _judge_window(profile, window) for window, score in pairs]
+def score_windows(profile: TrainingProfile | None, windows: Sequence[Window]) -> list[float]:
+    """Say how unlike training each window is: above 0 it is; NaN where that is not known."""
+    return [0.0] * len(windows) if profile is None else profile.scores(windows).tolist()
 
 
-def _judge_window(profile: TrainingProfile, window: Window) -> str:
+def describe_unlike(profile: TrainingProfile | None, window: Window, score: float) -> str:
+    """Say what of a window by itself is unlike training; '' for nothing."""
+    if score <= 0:
+        return ""
     judge = RecordingJudge(profile)
-    for _ in judge.watch([window]):
-        pass
+    judge.add([window], [score])
     return "; ".join(judge.verdict().lines("the window"))

@@ -3,12 +3,16 @@
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.errors import ConfigError
 from sensor2llm.llm.chat import check_plain
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.model.acceptance import accept_llm
 from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.signals.spec import SignalSpec
+from sensor2llm.signals.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,18 @@ def load_model(
     model = SensorLanguageModel(adapter, frozen, check=False, template_values=values).eval()
     model.accepted = accepted.to_dict()
     return model
+
+
+def blank_window(spec: SignalSpec) -> Window:
+    """Make a window in which nothing happens: a model's first answer takes longest.
+
+    No person's should wait for that.
+    """
+    signals = {
+        m.name: np.stack([np.full(m.steps, np.clip(0.0, *one.bounds)) for one in m.channels])
+        for m in spec.modalities
+    }
+    return Window(signals)
 
 
 def _placed(adapter: SensorAdapter, placement: str | None) -> dict[str, str]:

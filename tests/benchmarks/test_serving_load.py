@@ -29,7 +29,11 @@ def test_the_table_says_ratios_and_what_became_of_kills(tmp_path):
            "median_ms": 100.0, "p99_ms": 250.0, "answered": 1500, "wrong": 0}  # fmt: skip
     ran = {"command": "python -m x", "cores": 2, "load_average_before": [1.0, 1.0, 1.0]}
     kills = {"kills": 3, "answered": 90, "wrong": 0, "ids_twice": 0, "died": 12, **ran}
-    parts = {"speed, a": {"adapter": "a", "rows": [row], **ran}, "kills": kills}
+    malformed = {"requests": 500, "statuses": {"400": 480, "no answer": 20}, "tracebacks": 0,
+                 "growth": 0.001, **ran}  # fmt: skip
+    used = {"requests": 1000, "memory_mib": [600.2, 606.3], "growth": 0.0102, "wrong": 0, **ran}
+    parts = {"speed, a": {"adapter": "a", "rows": [row], **ran}, "kills": kills,
+             "malformed": malformed, "memory": used}  # fmt: skip
     path = tmp_path / "load.json"
     assert serving(path) == ""
     path.write_text(json.dumps(parts))
@@ -38,5 +42,12 @@ def test_the_table_says_ratios_and_what_became_of_kills(tmp_path):
     assert lines[4] == (
         "Killed and started again 3 times under 8 clients: 90 answers, 0 wrong, 0 twice; 12 "
         "requests died with the server and were asked again."
+    )
+    assert lines[5] == (
+        "500 malformed requests: 480 400, 20 no answer; 0 tracebacks; memory from a tenth of them "
+        "to all +0.1%."
+    )
+    assert lines[6] == (
+        "Memory after 20 requests 600 MiB, after 1,000 606 MiB (+1.0%); 0 answers were wrong."
     )
     assert lines[-1] == "    python -m x    # 2 cores, load 1.0"

@@ -174,9 +174,14 @@ def test_what_makes_another_recording():
 
 
 class Profile:
-    """Say what is asked of it, in place of a profile."""
+    """Note which windows are scored, in place of a profile."""
 
-    groups = []
+    def __init__(self):
+        self.scored = []
+
+    def scores(self, windows):
+        self.scored += [window.start_s for window in windows]
+        return np.array([window.start_s for window in windows])
 
 
 def test_windows_are_judged_together_with_those_before(monkeypatch):
@@ -186,9 +191,9 @@ def test_windows_are_judged_together_with_those_before(monkeypatch):
         def __init__(self, profile):
             pass
 
-        def watch(self, some):
+        def add(self, some, scores):
             seen.append([w.start_s for w in some])
-            return iter(some)
+            assert list(scores) == seen[-1]
 
         def verdict(self):
             return Verdict()
@@ -197,9 +202,11 @@ def test_windows_are_judged_together_with_those_before(monkeypatch):
         columns, recordings = ("",), ()
 
     monkeypatch.setattr("sensor2llm.live.likeness.RecordingJudge", Judge)
-    judge = SlidingJudge(Profile(), 2.0)
-    for start_s in np.arange(0, 60, 0.5).tolist():
+    profile, starts_s = Profile(), np.arange(0, 60, 0.5).tolist()
+    judge = SlidingJudge(profile, 2.0)
+    for start_s in starts_s:
         judge.judge(Window({}, "anna", None, start_s))
+    assert profile.scored == starts_s
     assert max(map(len, seen)) == FEWEST_WINDOWS
     assert seen[0] == [0.0]
     assert seen[3] == [0.0, 1.5]

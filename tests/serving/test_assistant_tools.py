@@ -47,7 +47,9 @@ def test_every_tool_says_what_it_takes_and_gives(server):
             return (await client.list_tools()).tools
 
     tools = {tool.name: tool for tool in asyncio.run(run())}
-    assert list(tools) == ["list_adapters", "look_at_file", "classify_file", "ask_about_window"]
+    assert list(tools) == [
+        "list_adapters", "look_at_file", "classify_file", "classify_stream", "ask_about_window",
+    ]  # fmt: skip
     for tool in tools.values():
         assert tool.description
         assert tool.output_schema["properties"]
@@ -166,7 +168,7 @@ def test_the_verb_speaks_the_protocol_and_nothing_else(recording):
             return names, await client.call_tool("ask_about_window", wanted)
 
     names, result = asyncio.run(run())
-    assert len(names) == 4
+    assert len(names) == 5
     assert result.structured_content["answer"] == "walking (1.00)."
 
 

@@ -6,11 +6,15 @@ import time
 from dataclasses import replace
 
 import pytest
+from fastapi.testclient import TestClient
 
 from sensor2llm.errors import SpecError
+from sensor2llm.serving.http.application import create_app
 from sensor2llm.serving.http.batching import BatchQueue, WorkerThread
+from sensor2llm.serving.http.config import ServerConfig
 from sensor2llm.tasks.dialogue.answerer import Answerer
 from tests.models import small_model, windows
+from tests.serving import served
 
 
 @pytest.fixture
@@ -57,6 +61,22 @@ def test_what_waits_meanwhile_is_the_next_batch(thread, answerer):
         assert one.window.signals == window.signals
         alone = answerer.hear(window).prediction.probabilities
         assert one.prediction.probabilities == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_long_recording_holds_nobody_up(thread, answerer):
+    queue, ended = BatchQueue(thread, answerer, 4), []
+
+    async def ask(name, count):
+        await queue.hear(windows(count))
+        ended.append(name)
+
+    async def ask_all():
+        await asyncio.gather(ask("long", 16), ask("short", 2), ask("none", 0))
+
+    answerer.batches.clear()
+    asyncio.run(ask_all())
+    assert ended == ["none", "short", "long"]
+    assert answerer.batches == [4, 4, 4, 4, 2]
 
 
 def test_one_wrong_window_fails_alone(thread, answerer):
@@ -122,3 +142,15 @@ def test_an_error_of_a_stream_reaches_who_listens(thread, answerer):
 
     with pytest.raises(SpecError, match="no more"):
         asyncio.run(listen())
+
+
+def test_a_server_is_warm_before_it_answers(monkeypatch):
+    heard, answerer = [], served.models()[served.ADAPTER].answerer
+    hear_all = answerer.hear_all
+    monkeypatch.setattr(answerer, "hear_all", lambda some: heard.append(hear_all(some)))
+    app = create_app(served.models(), ServerConfig(batch_size=8), warm_up=True)
+    with TestClient(app) as client:
+        assert client.get("/health").status_code == 200
+        (batch,) = heard
+    assert len(batch) == 8
+    assert all(one.prediction for one in batch)

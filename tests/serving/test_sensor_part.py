@@ -186,6 +186,10 @@ SHORT = {"total_acc_x": [0.1] * 8, "total_acc_y": [0.1] * 8, "total_acc_z": [0.9
         ({"values": SHORT, "number": 0}, "number"),
         ({"values": SHORT, "rate": 50}, "rate: Extra inputs are not permitted"),
         ({"values": {"a": ["one"]}}, "Input should be a valid number"),
+        ({"values": {"a": ["1.0"]}}, "Input should be a valid number"),
+        ({"values": {"a": [True]}}, "Input should be a valid number"),
+        ({"values": SHORT, "rate_hz": True}, "rate_hz: Input should be a valid number"),
+        ({"values": {"": [1.0]}, "rate_hz": 50}, "the table has the columns ''; expected"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_heard_is_refused(server, fields, words):

@@ -1,13 +1,17 @@
 """Keys, sizes and queues: who may ask, how much, and what is counted."""
 
+import gzip
+import json
+import socket
 import threading
+import time
 
 import pytest
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.config import ServerConfig
 from tests.serving import served
-from tests.serving.served import ask, sensor
+from tests.serving.served import ask, events, sensor
 
 
 @pytest.fixture
@@ -72,6 +76,39 @@ def test_a_large_body_is_not_read():
             assert "larger than 0.01 MB" in response.json()["error"]["message"]
 
 
+def test_a_body_that_does_not_come_is_not_waited_for():
+    with served.running(body_s=0.2) as address:
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as there:
+            there.sendall(b"POST /classify HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n{")
+            answer = b""
+            while block := there.recv(4096):
+                answer += block
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == {
+        "message": "the request did not arrive within 0.2 s; send it in pieces, or over a faster "
+        "network",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "too_slow",
+    }
+
+
+def test_an_answer_may_take_longer_than_its_question(monkeypatch):
+    answerer = served.models()[served.ADAPTER].answerer
+    hear_all = answerer.hear_all
+
+    def wait_and_hear(windows):
+        time.sleep(0.5)
+        return hear_all(windows)
+
+    monkeypatch.setattr(answerer, "hear_all", wait_and_hear)
+    part = sensor(values=served.one_window(), rate_hz=50)
+    with served.client(body_s=0.3) as server:
+        assert ask(server, "What is it?", part).status_code == 200
+        assert events(ask(server, "What is it?", part, stream=True))
+
+
 def test_no_more_than_so_many_requests_wait(monkeypatch):
     begun, go_on = threading.Event(), threading.Event()
     answerer = served.models()[served.ADAPTER].answerer
@@ -128,14 +165,29 @@ def test_what_is_answered_is_counted_by_route():
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/v1/chat/completions", 405), ("PUT", "/classify", 405)],
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/nowhere", 404, "there is no /nowhere here; /openapi.json lists what there is"),
+        ("GET", "/v1/models/", 404, "there is no /v1/models/ here"),
+        ("GET", "/v1/files/a/b", 404, "there is no /v1/files/a/b here"),
+        ("GET", "/v1/chat/completions", 405, "/v1/chat/completions takes POST, got GET"),
+        ("PUT", "/classify", 405, "/classify takes POST, got PUT"),
+    ],
 )
-def test_what_is_not_there_is_an_error_object(method, path, status):
+def test_what_is_not_there_is_an_error_object(method, path, status, words):
     with served.client() as server:
         response = server.request(method, path)
         assert response.status_code == status
-        assert response.json()["error"]["type"] == "invalid_request_error"
+        error = response.json()["error"]
+        assert (error["type"], error["message"][: len(words)]) == ("invalid_request_error", words)
+
+
+def test_a_compressed_body_is_refused_and_not_guessed_at():
+    body, head = gzip.compress(b'{"values": {}}'), {"content-encoding": "gzip"}
+    with served.client() as server:
+        response = server.post("/classify", content=body, headers=head)
+        assert response.status_code == 415
+        assert response.json()["error"]["message"].startswith("cannot read a body in 'gzip'")
 
 
 def test_a_bug_is_an_error_object_and_stands_in_the_log(monkeypatch, caplog):
@@ -153,7 +205,9 @@ def test_a_bug_is_an_error_object_and_stands_in_the_log(monkeypatch, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.parametrize("limit", ["queue", "windows", "new_tokens", "body_mb", "files_hours"])
+@pytest.mark.parametrize(
+    "limit", ["queue", "windows", "new_tokens", "body_mb", "body_s", "files_hours"]
+)
 def test_a_limit_is_positive(limit):
     with pytest.raises(ConfigError, match=f"{limit} must be positive, got 0"):
         ServerConfig(**{limit: 0})

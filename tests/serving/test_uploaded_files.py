@@ -1,10 +1,12 @@
 """Uploaded files: in memory or in a folder, for a while, and no more of them than there is room."""
 
 import tempfile
+import threading
 import time
 
 import pytest
 
+from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.api_error import ApiError
 from sensor2llm.serving.http.files import FileShelf, safe_name
 from tests.serving import served
@@ -61,6 +63,9 @@ def test_a_form_without_a_file_is_refused(server):
     head = {"content-type": "multipart/form-data"}
     response = server.post("/v1/files", content=b"x", headers=head)
     assert response.json()["error"]["code"] == "bad_form"
+    head = {"content-type": f"multipart/form-data; boundary={'b' * 400}"}
+    response = server.post("/v1/files", content=b"x", headers=head)
+    assert response.json()["error"]["message"].startswith("the form cannot be read: Boundary")
     two = [("file", ("a.csv", CSV)), ("file", ("b.csv", CSV))]
     response = server.post("/v1/files", files=two)
     assert "the form has 2 files" in response.json()["error"]["message"]
@@ -123,8 +128,59 @@ def test_a_folder_outlives_the_server(tmp_path):
     assert again.content(entry.id) == CSV
     with again.reading(entry.id) as path:
         assert path.read_bytes() == CSV
-    (tmp_path / entry.id / "file.json").unlink()  # as where the upload was cut off
+
+
+def test_what_is_left_of_an_upload_that_was_cut_off_is_deleted_in_its_time(tmp_path, monkeypatch):
+    entry = FileShelf(tmp_path, 60, 1000).add("a.csv", CSV, "user_data")
+    (tmp_path / entry.id / "file.json").unlink()
+    (tmp_path / "file-of-somebody").mkdir()
     assert FileShelf(tmp_path, 60, 1000).entries() == []
+    assert (tmp_path / entry.id).exists()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    assert FileShelf(tmp_path, 60, 1000).entries() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file-of-somebody"]
+
+
+def test_a_description_that_no_server_wrote_is_one_line(tmp_path):
+    place = tmp_path / "file-1"
+    place.mkdir()
+    for text in ("{", "[1]", '{"id": "file-1"}'):
+        (place / "file.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"file\.json describes no uploaded file"):
+            FileShelf(tmp_path, 60, 1000)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_of_several_who_delete_a_file_one_did(tmp_path, folder):
+    shelf = FileShelf(tmp_path if folder else None, 60, 1000)
+    entry, outcomes = shelf.add("a.csv", CSV, ""), []
+
+    def delete():
+        try:
+            outcomes.append(shelf.delete(entry.id))
+        except ApiError as error:
+            outcomes.append(error.status)
+
+    threads = [threading.Thread(target=delete) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, outcomes)) == [*["404"] * 7, str(entry)]
+
+
+def test_a_file_that_is_deleted_while_it_is_read_is_not_found(tmp_path):
+    shelf = FileShelf(tmp_path, 60, 1000)
+    entry = shelf.add("a.csv", CSV, "")
+
+    def read_what_is_gone():
+        with shelf.reading(entry.id) as path:
+            shelf.delete(entry.id)
+            path.read_bytes()
+
+    with pytest.raises(ApiError, match="there is no file"):
+        read_what_is_gone()
 
 
 def test_while_it_is_read_a_file_has_a_path_and_then_no_more():

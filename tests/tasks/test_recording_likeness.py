@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from sensor2llm.tasks.likeness import RecordingJudge, judge_windows
+from sensor2llm.signals.likeness.evidence import DeviationEvidence
+from sensor2llm.tasks.likeness import RecordingJudge, describe_unlike, score_windows
 from tests.signals.likeness.profiles import fresh, toy_profile, turned
 
 
@@ -60,10 +61,31 @@ def test_what_is_alike_is_not_said():
 
 def test_windows_judged_each_by_itself_say_what_their_own_judge_does():
     windows, profile = [*fresh(1, 3), *turned(fresh(1, 3))], toy_profile()
-    lines = judge_windows(profile, windows)
+    scores = score_windows(profile, windows)
+    lines = [describe_unlike(profile, *row) for row in zip(windows, scores, strict=True)]
     assert lines == ["; ".join(judged([window]).lines("the window")) for window in windows]
     assert [line[:18] for line in lines] == ["", "", "", *["the window: 1 of 1"] * 3]
-    assert judge_windows(None, windows) == [""] * 6
+    assert score_windows(None, windows) == [0.0] * 6
+
+
+def test_scores_that_are_there_already_are_not_computed_again():
+    windows, profile = recording(turned(fresh(1, 24)), "a"), toy_profile()
+    judge = RecordingJudge(profile)
+    judge.add(windows, score_windows(profile, windows))
+    assert judge.verdict() == judged(windows)
+
+
+@pytest.mark.parametrize("count", [19, 20, 21, 41, 150])
+def test_of_every_length_a_recording_is_judged_by_all_its_windows(count):
+    profile = toy_profile()
+    for windows, unlike in ((fresh(1, count), 0), (turned(fresh(1, count)), count)):
+        judge, evidence = RecordingJudge(profile), DeviationEvidence(profile)
+        list(judge.watch(recording(windows, "a")))
+        evidence.add(windows)
+        expected = tuple(evidence.checks()) if unlike else ()
+        for verdict in (judge.verdict(), judge.verdict()):
+            (one,) = verdict.recordings
+            assert (one.windows, one.unlike, one.checks) == (count, unlike, expected)
 
 
 @pytest.mark.parametrize("count", [5, 30])

@@ -90,11 +90,26 @@ def _of_validation(error: ValidationError) -> ApiError:
                     param=place or None)  # fmt: skip
 
 
+def _of_address(request: Request, error: HTTPException) -> ApiError:
+    """Say which address is none, or what it takes."""
+    method, path, headers = request.method, request.url.path, dict(error.headers or {})
+    text = f"there is no {path} here; /openapi.json lists what there is"
+    if error.status_code == 405:
+        text = f"{path} takes {headers.get('Allow', 'other methods')}, got {method}"
+    return ApiError(text, status=error.status_code, code="no_such_address", headers=headers)
+
+
 def handle_errors(app: FastAPI) -> None:
     """Let every error of a route become OpenAI's object."""
 
     async def handle(request: Request, error: Exception) -> Response:
         return as_api_error(error).response()
 
+    async def handle_address(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _of_address(request, error).response()
+
     for kind in (ApiError, UserError, ValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
+    for status in (404, 405):
+        app.add_exception_handler(status, handle_address)

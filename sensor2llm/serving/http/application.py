@@ -10,15 +10,15 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel
 
 from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.api_error import ApiError, JSONBody, handle_errors
 from sensor2llm.serving.http.batching import BatchQueue, WorkerThread
+from sensor2llm.serving.http.bodies import read_json, read_upload
 from sensor2llm.serving.http.chat import ChatAnswer
 from sensor2llm.serving.http.config import ServerConfig
 from sensor2llm.serving.http.embeddings import EmbeddingsRequest, embed_prompt
@@ -27,26 +27,28 @@ from sensor2llm.serving.http.guards import Guards
 from sensor2llm.serving.http.host import ModelHost
 from sensor2llm.serving.http.labelling import (
     label_recording,
-    labels_csv,
-    labels_json,
     read_classify_request,
     wants_csv,
 )
 from sensor2llm.serving.http.messages import ChatRequest
 from sensor2llm.serving.http.metrics import CONTENT_TYPE, ServerMetrics
-from sensor2llm.serving.http.uploads import read_upload
+from sensor2llm.serving.memory import keep_returning_memory
 from sensor2llm.serving.notes import listening
 from sensor2llm.serving.page.assets import add_page
 from sensor2llm.serving.page.windows import WindowRequest, show_window
 from sensor2llm.serving.served_models import ServedModel, choose_model, describe_adapter
 
-Body = TypeVar("Body", bound=BaseModel)
-LARGE = 64 * 1024
-"""Bytes of JSON above which others are served while it is read."""
 
+def create_app(
+    models: Mapping[str, ServedModel], config: ServerConfig, *, warm_up: bool = False
+) -> FastAPI:
+    """Build the server of some adapters.
 
-def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastAPI:
-    """Build the server of some adapters."""
+    Args:
+        models: by the name that requests say.
+        config: what it allows.
+        warm_up: hear a whole batch of nothing before the first request is answered.
+    """
     metrics, thread = ServerMetrics(), WorkerThread()
     shelf = FileShelf(config.files, config.files_hours * 3600, config.files_bytes)
     hosts = {name: _host(thread, served, shelf, config, metrics) for name, served in models.items()}
@@ -54,11 +56,16 @@ def create_app(models: Mapping[str, ServedModel], config: ServerConfig) -> FastA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with listening():
+            for served in models.values() if warm_up else ():
+                await thread.do(served.warm_up, config.batch_size)
+            returning = asyncio.create_task(keep_returning_memory())
             yield
+            returning.cancel()
         thread.close()
 
     # Its pages about itself would load scripts from elsewhere.
-    app = FastAPI(title="sensor2llm", lifespan=lifespan, docs_url=None, redoc_url=None)
+    hidden = {"docs_url": None, "redoc_url": None}
+    app = FastAPI(title="sensor2llm", lifespan=lifespan, redirect_slashes=False, **hidden)
     handle_errors(app)
     app.add_middleware(Guards, config=config, keys=config.read_keys(), metrics=metrics)
     _add_status(app, hosts, metrics)
@@ -92,14 +99,6 @@ def _choose(hosts: Mapping[str, ModelHost], name: str | None) -> ModelHost:
         raise ApiError(str(error), status=404, code="model_not_found", param="model") from None
 
 
-async def _read(request: Request, kind: type[Body]) -> Body:
-    """Read a JSON body."""
-    body = await request.body()
-    if len(body) > LARGE:
-        return await asyncio.to_thread(kind.model_validate_json, body)
-    return kind.model_validate_json(body)
-
-
 def _add_status(app: FastAPI, hosts: Mapping[str, ModelHost], metrics: ServerMetrics) -> None:
     started = int(time.time())
 
@@ -129,7 +128,7 @@ def _add_status(app: FastAPI, hosts: Mapping[str, ModelHost], metrics: ServerMet
 def _add_answers(app: FastAPI, hosts: Mapping[str, ModelHost], config: ServerConfig) -> None:
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        wanted = await _read(request, ChatRequest)
+        wanted = await read_json(request, ChatRequest)
         host = _choose(hosts, wanted.model)
         answer = ChatAnswer(host, wanted, config.new_tokens, config.windows)
         pieces = answer.pieces()
@@ -146,18 +145,17 @@ def _add_answers(app: FastAPI, hosts: Mapping[str, ModelHost], config: ServerCon
         wanted, own_shelf = await read_classify_request(request, config.body_bytes)
         host = _choose(hosts, wanted.model)
         shelf = own_shelf or host.shelf
-        rows, read = await label_recording(host, wanted, shelf, config.windows)
-        return labels_csv(rows, read) if as_csv else labels_json(host, wanted, rows, read)
+        return await label_recording(host, wanted, shelf, config.windows, as_csv=as_csv)
 
     @app.post("/window")
     async def window(request: Request) -> Response:
-        wanted = await _read(request, WindowRequest)
+        wanted = await read_json(request, WindowRequest)
         host = _choose(hosts, wanted.model)
         return JSONBody(await show_window(host, wanted, config.windows))
 
     @app.post("/v1/prompt_embeds")
     async def embeddings(request: Request) -> Response:
-        wanted = await _read(request, EmbeddingsRequest)
+        wanted = await read_json(request, EmbeddingsRequest)
         host = _choose(hosts, wanted.model)
         return JSONBody(await embed_prompt(host, wanted, config.windows))
 

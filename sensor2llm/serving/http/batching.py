@@ -5,11 +5,13 @@
     async for pieces in queue.stream(dialogue.stream(question)): ...
 
 While a batch is computed, further windows wait and become the next one; nothing waits for a batch
-to fill. What streams is taken up for a moment at a time, so that a long answer holds nobody up.
+to fill. Requests take turns in it, a window each, and what streams is taken up for a moment at a
+time: neither a long recording nor a long answer holds anybody up.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -20,6 +22,7 @@ from sensor2llm.tasks.dialogue.answerer import Answerer
 from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
 Result = TypeVar("Result")
+_Waiting = tuple[Window, asyncio.Future[HeardWindow]]
 MOMENT_S = 0.02
 """How long a stream holds the thread before others have their turn."""
 
@@ -58,7 +61,7 @@ class BatchQueue:
     ) -> None:
         self._thread, self._answerer, self._size = thread, answerer, batch_size
         self._on_batch = on_batch
-        self._waiting: list[tuple[Window, asyncio.Future[HeardWindow]]] = []
+        self._waiting: deque[deque[_Waiting]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def hear(self, windows: Sequence[Window]) -> list[HeardWindow]:
@@ -69,7 +72,8 @@ class BatchQueue:
         """
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in windows]
-        self._waiting += zip(windows, futures, strict=True)
+        if futures:
+            self._waiting.append(deque(zip(windows, futures, strict=True)))
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._work())
         return await asyncio.gather(*futures)
@@ -86,12 +90,7 @@ class BatchQueue:
         return await self._thread.do(work, *arguments)
 
     async def _work(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
-            # Who is gone needs no answer.
-            batch = [(window, future) for window, future in batch if not future.done()]
-            if not batch:
-                continue
+        while batch := self._next_batch():
             results = await self._thread.do(self._hear, [window for window, _ in batch])
             self._on_batch(len(batch))
             for (_, future), result in zip(batch, results, strict=True):
@@ -101,6 +100,18 @@ class BatchQueue:
                     future.set_exception(result)
                 else:
                     future.set_result(result)
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Take a window of each request in turn; who is gone needs no answer."""
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < self._size:
+            request = self._waiting.popleft()
+            window, future = request.popleft()
+            if not future.done():
+                batch.append((window, future))
+            if request:
+                self._waiting.append(request)
+        return batch
 
     def _hear(self, windows: list[Window]) -> Sequence[HeardWindow | Exception]:
         """Hear a batch; where that fails, each window alone, so that only the wrong one fails."""

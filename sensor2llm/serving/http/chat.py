@@ -24,6 +24,8 @@ USUAL_TOKENS = 96
 """Tokens of an answer where a request does not say; as in `chat`."""
 SHORT = 512
 """Characters of a question up to which others do not notice while it is read."""
+FEW = 4
+"""Windows of which others do not notice while it is said what of them is unlike training."""
 
 
 class ChatAnswer:
@@ -67,9 +69,9 @@ class ChatAnswer:
     def _answer(self, dialogue: Dialogue, question: str) -> Iterator[str]:
         """Answer, then count: the question's tokens with its windows' positions, the answer's."""
         yield from dialogue.stream(question)
-        llm, windows = self.host.served.model.llm, len(dialogue.heard)
-        prompt_tokens = len(llm.encode(question)) + windows * self.host.served.tokens_per_window
-        completion_tokens = len(llm.encode(self.answer.text))
+        served, windows = self.host.served, len(dialogue.heard)
+        prompt_tokens = served.count_tokens(question) + windows * served.tokens_per_window
+        completion_tokens = served.count_tokens(self.answer.text)
         self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
                       "total_tokens": prompt_tokens + completion_tokens}  # fmt: skip
 
@@ -90,9 +92,9 @@ class ChatAnswer:
             self._parts.append(read)
         windows = [window for read in self._parts for window in read.windows]
         heard = await self.host.queue.hear(windows)
-        if len(parsed.steps) == len(parts):
+        if len(parsed.steps) == len(parts) <= FEW:
             return self._remember(parsed, heard)
-        # What every question of before wanted is found out once more: that takes a while.
+        # What every question of before wanted is found out once more: that takes a while, too.
         return await asyncio.to_thread(self._remember, parsed, heard)
 
     def _remember(self, parsed: ParsedChat, heard: Sequence[HeardWindow]) -> Dialogue:

@@ -31,6 +31,8 @@ class ServerConfig:
     """Megabytes of all uploaded files together."""
     body_mb: float = 16.0
     """Megabytes of one request."""
+    body_s: float = 120.0
+    """Seconds that one request may take to arrive."""
     queue: int = 128
     """Requests that may wait or run at a time."""
     windows: int = 4096
@@ -43,8 +45,8 @@ class ServerConfig:
     """Seconds that running requests have once the server is told to end."""
 
     def __post_init__(self) -> None:
-        limits = ("files_hours", "files_mb", "body_mb", "queue", "windows", "new_tokens",
-                  "batch_size", "finish_s")  # fmt: skip
+        limits = ("files_hours", "files_mb", "body_mb", "body_s", "queue", "windows",
+                  "new_tokens", "batch_size", "finish_s")  # fmt: skip
         for name in limits:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")

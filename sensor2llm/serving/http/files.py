@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sensor2llm.artefacts.atomic_write import replace_file
+from sensor2llm.errors import ConfigError, UserError
 from sensor2llm.serving.http.api_error import ApiError
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz")
@@ -58,9 +59,9 @@ class FileShelf:
         self._lock = threading.Lock()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for path in folder.glob("file-*/file.json"):
-                entry = UploadedFile(**json.loads(path.read_text(encoding="utf-8")))
-                self._files[entry.id] = entry
+            entries = map(_read_entry, folder.glob("file-*/file.json"))
+            self._files = {entry.id: entry for entry in entries}
+            _delete_cut_off(folder, time.time() - seconds)
         self.entries()
 
     def add(self, filename: str, content: bytes, purpose: str) -> UploadedFile:
@@ -98,8 +99,11 @@ class FileShelf:
             ApiError: there is none of that id, or not any more.
         """
         with self._lock:
-            self._forget()
-            entry = self._files.get(file_id)
+            return self._entry(file_id)
+
+    def _entry(self, file_id: str) -> UploadedFile:
+        self._forget()
+        entry = self._files.get(file_id)
         if entry is None:
             raise ApiError(
                 f"there is no file {file_id!r}; upload it (POST /v1/files), or again if it expired",
@@ -117,29 +121,34 @@ class FileShelf:
 
     def delete(self, file_id: str) -> UploadedFile:
         """Delete a file; raises ApiError where there is none of that id."""
-        entry = self.get(file_id)
         with self._lock:
+            entry = self._entry(file_id)
             self._remove(entry)
         return entry
 
     def content(self, file_id: str) -> bytes:
         """Give what a file holds; raises ApiError where there is none of that id."""
-        entry = self.get(file_id)
-        if self.folder is None:
-            return self._contents[file_id]
-        return (self.folder / file_id / entry.filename).read_bytes()
+        with self._lock:
+            entry = self._entry(file_id)
+            if self.folder is None:
+                return self._contents[file_id]
+            return (self.folder / file_id / entry.filename).read_bytes()
 
     @contextmanager
     def reading(self, file_id: str) -> Iterator[Path]:
         """Give a path at which a file can be read for a while."""
-        entry = self.get(file_id)
         if self.folder is not None:
-            yield self.folder / file_id / entry.filename
+            try:
+                yield self.folder / file_id / self.get(file_id).filename
+            except (UserError, OSError):
+                self.get(file_id)  # somebody may have deleted it meanwhile
+                raise
             return
+        name, content = self.get(file_id).filename, self.content(file_id)
         place = _MEMORY if _MEMORY.is_dir() else None
         with tempfile.TemporaryDirectory(prefix="sensor2llm-", dir=place) as folder:
-            path = Path(folder) / entry.filename
-            path.write_bytes(self._contents[file_id])
+            path = Path(folder) / name
+            path.write_bytes(content)
             yield path
 
     def _write(self, entry: UploadedFile, content: bytes) -> None:
@@ -163,6 +172,24 @@ class FileShelf:
         self._contents.pop(entry.id, None)
         if self.folder is not None and _ID.fullmatch(entry.id):
             shutil.rmtree(self.folder / entry.id, ignore_errors=True)
+
+
+def _read_entry(path: Path) -> UploadedFile:
+    """Read what describes a file; raises ConfigError for what no server wrote."""
+    try:
+        return UploadedFile(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{path} describes no uploaded file ({error}); delete its folder, or name another one"
+        ) from None
+
+
+def _delete_cut_off(folder: Path, before: float) -> None:
+    """Delete what was left of uploads that were not taken whole."""
+    for place in folder.glob("file-*"):
+        cut_off = _ID.fullmatch(place.name) and not (place / "file.json").exists()
+        if cut_off and place.stat().st_mtime < before:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def safe_name(filename: str) -> str:

@@ -1,5 +1,6 @@
 """What stands before every route: the key, the size of a body, how many requests there are."""
 
+import asyncio
 import hmac
 import time
 from collections.abc import Sequence
@@ -75,6 +76,13 @@ class Guards:
                 code="overloaded",
                 headers={"retry-after": "1"},
             )
+        if (coding := headers.get(b"content-encoding", b"")).lower() not in (b"", b"identity"):
+            raise ApiError(
+                f"cannot read a body in {coding.decode('latin-1')!r}; send it as it is, without "
+                "content-encoding",
+                status=415,
+                code="unknown_kind",
+            )
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.config.body_bytes:
             raise self._too_large()
@@ -91,13 +99,25 @@ class Guards:
             )
 
     def _limited(self, receive: Receive) -> Receive:
-        """Stop to read where a body without a stated length grows too large."""
-        taken = 0
+        """Stop to read where a body without a stated length grows too large, or does not come."""
+        taken, whole = 0, False
+        until_s = asyncio.get_running_loop().time() + self.config.body_s
 
         async def limited() -> Any:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
+            nonlocal taken, whole
+            if whole:  # what is waited for is that the client goes away
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until_s):
+                    message = await receive()
+            except TimeoutError:
+                raise ApiError(
+                    f"the request did not arrive within {self.config.body_s:g} s; send it in "
+                    "pieces, or over a faster network",
+                    status=408,
+                    code="too_slow",
+                ) from None
+            taken, whole = taken + len(message.get("body", b"")), not message.get("more_body")
             if taken > self.config.body_bytes:
                 raise self._too_large()
             return message

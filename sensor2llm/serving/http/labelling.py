@@ -1,7 +1,7 @@
 """Label a whole recording: JSON, CSV or Parquet in, JSON or CSV out."""
 
 import asyncio
-from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from sensor2llm.archive.labelling import LabelRows
 from sensor2llm.errors import ConfigError
 from sensor2llm.serving.heard_signals import outline_windows
 from sensor2llm.serving.http.api_error import ApiError, JSONBody
+from sensor2llm.serving.http.bodies import read_json, read_upload
 from sensor2llm.serving.http.files import FileShelf
 from sensor2llm.serving.http.host import ModelHost
 from sensor2llm.serving.http.sensor_part import (
@@ -23,7 +24,7 @@ from sensor2llm.serving.http.sensor_part import (
     read_ready,
     read_recording,
 )
-from sensor2llm.serving.http.uploads import read_upload
+from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
 KINDS = {
     "text/csv": "recording.csv",
@@ -34,6 +35,8 @@ KINDS = {
 """Bodies that are a file, and what messages call it."""
 
 
+FEW = 16
+"""Windows of which others do not notice while their rows are written."""
 Points = Annotated[int, Field(ge=0, le=10_000)]
 """Of each channel, with which the answer outlines what was heard; 0 for none."""
 
@@ -71,7 +74,7 @@ async def read_classify_request(
     elif kind in KINDS:
         name, content, fields = KINDS[kind], await request.body(), {}
     elif kind in ("application/json", ""):
-        return ClassifyRequest.model_validate_json(await request.body()), None
+        return await read_json(request, ClassifyRequest), None
     else:
         raise ApiError(
             f"cannot read a body of {kind!r}; send application/json, multipart/form-data, or one "
@@ -86,9 +89,9 @@ async def read_classify_request(
 
 
 async def label_recording(
-    host: ModelHost, wanted: ClassifyRequest, shelf: FileShelf, most: int
-) -> tuple[list[dict[str, Any]], RecordingWindows]:
-    """Give a row a window.
+    host: ModelHost, wanted: ClassifyRequest, shelf: FileShelf, most: int, *, as_csv: bool
+) -> Response:
+    """Label all windows of a recording, and write a row a window.
 
     Raises:
         UserError: the recording cannot be read, or the adapter says no labels.
@@ -102,11 +105,23 @@ async def label_recording(
     if read is None:
         read = await asyncio.to_thread(read_recording, wanted, spec, shelf, most, wanted.overlap)
     heard = await host.queue.hear(read.windows)
+
+    def write() -> Response:
+        rows = _rows(host, read, heard)
+        return _labels_csv(rows, read) if as_csv else _labels_json(host, wanted, rows, read)
+
+    return write() if len(heard) <= FEW else await asyncio.to_thread(write)
+
+
+def _rows(
+    host: ModelHost, read: RecordingWindows, heard: Sequence[HeardWindow]
+) -> list[dict[str, Any]]:
+    """Give a row a window; what of them is unlike training goes to the notes."""
     labels = LabelRows(host.served.model, host.served.abstain)
-    deque(labels.judge.watch(read.windows), maxlen=0)
+    labels.judge.add([one.window for one in heard], [one.unlike_score for one in heard])
     verdict = labels.judge.verdict()
     read.notes.extend(verdict.lines(read.name))
-    return list(labels.rows([one.prediction for one in heard if one.prediction], verdict)), read
+    return list(labels.rows([one.prediction for one in heard if one.prediction], verdict))
 
 
 def wants_csv(request: Request) -> bool:
@@ -123,7 +138,7 @@ def wants_csv(request: Request) -> bool:
     )
 
 
-def labels_json(
+def _labels_json(
     host: ModelHost, wanted: ClassifyRequest, rows: list[dict[str, Any]], read: RecordingWindows
 ) -> Response:
     """Write a row a window, what became of the recording's rows, and an outline of the signals."""
@@ -134,7 +149,7 @@ def labels_json(
     return JSONBody(plain)
 
 
-def labels_csv(rows: list[dict[str, Any]], read: RecordingWindows) -> Response:
+def _labels_csv(rows: list[dict[str, Any]], read: RecordingWindows) -> Response:
     """Write a row a window as CSV."""
     sink = pa.BufferOutputStream()
     csv.write_csv(pa.Table.from_pylist(rows), sink)

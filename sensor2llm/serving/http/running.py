@@ -22,15 +22,18 @@ def run_server(models: Mapping[str, ServedModel], config: ServerConfig) -> None:
     Raises:
         ConfigError: the address cannot be had, or the keys cannot be read.
     """
-    app = create_app(models, config)
+    app = create_app(models, config, warm_up=True)
     for handler in logging.getLogger().handlers:
         handler.addFilter(is_for_the_log)
+    # What is wrong about a form is said to whoever sent it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     with _listen(config) as listener:
         for line in announcement(models, config, listener.getsockname()[1]):
             logger.info("%s", line)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                ws="none",
                 log_config=None,
                 log_level="warning",
                 access_log=False,

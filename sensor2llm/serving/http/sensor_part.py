@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from sensor2llm.archive.labelling import no_window
 from sensor2llm.errors import ConfigError, DataError, SpecError, UserError, listed
@@ -37,7 +37,7 @@ from sensor2llm.signals.window import Window
 
 MOST_READY = 1 << 14
 """Numbers of a request up to which others do not notice while they are read."""
-Cell = Annotated[float | None, Field(allow_inf_nan=False)]
+Number = Annotated[float | None, Field(strict=True, allow_inf_nan=False)]
 
 
 class SensorData(BaseModel):
@@ -45,11 +45,11 @@ class SensorData(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    values: dict[str, list[Cell]] | list[list[Cell]] | None = None
+    values: dict[str, list[Number]] | list[list[Number]] | None = None
     data: str | None = None
     file_id: str | None = None
     channels: list[str] | None = None
-    rate_hz: FiniteFloat | None = None
+    rate_hz: Number = None
     units: str | dict[str, str] | None = None
     columns: dict[str, str] = Field(default_factory=dict)
 
@@ -190,10 +190,12 @@ def _are_plain(values: np.ndarray, modality: Modality) -> bool:
         return False
     try:
         measured = measured_values(values, modality, modality.channel_names, None, Ledger())
-        check_track_scale(modality, values)
+        if not np.isfinite(measured).all():
+            return False
+        check_track_scale(modality, measured)
     except UserError:
         return False
-    return bool(np.isfinite(measured).all())
+    return True
 
 
 def _converted(cut: DataWindows, measured: SignalSpec, spec: SignalSpec) -> DataWindows:

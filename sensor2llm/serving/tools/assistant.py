@@ -17,8 +17,9 @@ from sensor2llm.errors import UserError, one_line
 from sensor2llm.serving.tools.toolbox import SensorToolbox
 
 INSTRUCTIONS = (
-    "Sensor recordings (motion, heart, …) in local files, labelled and explained by a frozen "
-    "language model that hears them through an adapter. Start with list_adapters and look_at_file. "
+    "Sensor recordings (motion, heart, …) in local files and live streams, labelled and explained "
+    "by a frozen language model that hears them through an adapter. Start with list_adapters and "
+    "look_at_file. "
     "Every label has a probability; say it, and say the limits, when you pass an answer on."
 )
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True,
@@ -31,7 +32,7 @@ def make_server(toolbox: SensorToolbox) -> MCPServer:
     """Offer a toolbox to assistants."""
     server = MCPServer("sensor2llm", instructions=INSTRUCTIONS)
     tools = (toolbox.list_adapters, toolbox.look_at_file, toolbox.classify_file,
-             toolbox.ask_about_window)  # fmt: skip
+             toolbox.classify_stream, toolbox.ask_about_window)  # fmt: skip
     for tool in tools:
         add = server.tool(annotations=READS, structured_output=True)
         add(_with_tool_errors(tool))

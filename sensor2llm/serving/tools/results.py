@@ -59,11 +59,10 @@ class WindowLabel(BaseModel):
     unlike: Annotated[str, Field(description="what is not as in training; empty for nothing")]
 
 
-class FileLabels(BaseModel):
-    """Hold the labels of a file's windows, and how much can be made of them."""
+class RecordingLabels(BaseModel):
+    """Hold the labels of a recording's windows, and how much can be made of them."""
 
     adapter: str
-    file: str
     windows: int
     counts: Annotated[dict[str, int], Field(description="windows of each label, or `unknown`")]
     unlike: Annotated[int, Field(description="windows unlike training, whose labels mean little")]
@@ -73,6 +72,19 @@ class FileLabels(BaseModel):
     notes: list[str]
     measured: str
     limits: str
+
+
+class FileLabels(RecordingLabels):
+    """Hold the labels of a file."""
+
+    file: str
+
+
+class StreamLabels(RecordingLabels):
+    """Hold the labels of the newest windows of a live stream."""
+
+    source: str
+    age_s: Annotated[float, Field(description="seconds since the newest window came")]
 
 
 class WindowAnswer(BaseModel):

@@ -2,13 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
-from sensor2llm.archive.labelling import LabelRows, check_risk, label_file, prediction_row
+from sensor2llm.archive.labelling import LabelRows, check_risk, label_recording, prediction_row
 from sensor2llm.artefacts.manifest import read_manifest
 from sensor2llm.errors import ConfigError, DataError, UserError, listed
 from sensor2llm.serving.measured import measured_line
@@ -19,13 +19,17 @@ from sensor2llm.serving.tools.results import (
     AdapterSummary,
     FileLabels,
     FileSummary,
+    StreamLabels,
     WindowAnswer,
     WindowLabel,
 )
+from sensor2llm.serving.tools.streams import StreamShelf
 from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import SAME
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.columns import column_names
 from sensor2llm.signals.tables.data import data_windows
+from sensor2llm.signals.window import Window
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
 from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
@@ -35,7 +39,7 @@ TABLES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
 
 
 class SensorToolbox:
-    """Look at files, label them, and answer about their windows.
+    """Look at files, label them and live streams, and answer about windows.
 
     Args:
         adapters: names of those that may be used.
@@ -52,7 +56,7 @@ class SensorToolbox:
         check_risk(abstain)
         self._places = {Path(place).name: find_adapter(place) for place in adapters}
         self._llm, self._abstain, self._loaded = llm, abstain, dict[str, ServedModel]()
-        self._lock = threading.Lock()
+        self._lock, self._streams = threading.Lock(), StreamShelf()
 
     def list_adapters(self) -> list[AdapterSummary]:
         """Describe every adapter; no weight is read."""
@@ -94,28 +98,52 @@ class SensorToolbox:
         """
         file, ledger = _file(path), Ledger()
         with self._lock, noted() as notes:
-            model = self._load(adapter).model
-            rows = LabelRows(model, self._abstain)
-            coming = label_file(model, file, overlap=overlap, ledger=ledger, judge=rows.judge)
-            predictions = list(coming)
+            windows = SAME.read(file, self._load(adapter).spec, overlap, ledger)
+            fields, lines = self._labels(adapter, file.name, windows, ledger)
+        return FileLabels(file=file.name, notes=[*notes, *lines], **fields)
+
+    def classify_stream(self, source: str, adapter: str, seconds: float = 15.0) -> StreamLabels:
+        """Label the last seconds of a live stream such as lsl://NAME (Lab Streaming Layer).
+
+        The first call begins to listen, and waits for so many seconds; later ones answer at once.
+
+        Raises:
+            UserError: there is no such stream, or no whole window came.
+        """
+        with self._lock:
+            spec = self._load(adapter).spec
+        tail = self._streams.open(source, adapter, spec)
+        windows, age_s = tail.last(seconds)
+        ledger = Ledger() if windows else tail.feed.ledger
+        with self._lock, noted() as notes:
+            fields, lines = self._labels(adapter, source, windows, ledger)
+        notes = [*tail.notes, *notes, *lines]
+        return StreamLabels(source=source, age_s=age_s, notes=notes, **fields)
+
+    def _labels(
+        self, adapter: str, name: str, windows: Iterable[Window], ledger: Ledger
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Label a recording's windows; raises DataError where there is none."""
+        model = self._load(adapter).model
+        rows = LabelRows(model, self._abstain)
+        predictions = list(label_recording(model, rows.judge.watch(windows), name, ledger))
         verdict = rows.judge.verdict()
         labels = [
             WindowLabel(number=number, unlike=row.get("unlike", ""), **_certainty(row))
             for number, row in enumerate(rows.rows(predictions, verdict), 1)
         ]
-        return FileLabels(
-            adapter=adapter,
-            file=file.name,
-            windows=len(labels),
-            counts=dict(Counter(one.label for one in labels)),
-            unlike=sum(bool(one.unlike) for one in labels),
-            mean_probability=min(1.0, sum(one.probability for one in labels) / len(labels)),
-            labels=labels[:MOST_LABELS],
-            left_off=max(0, len(labels) - MOST_LABELS),
-            notes=[*notes, *verdict.lines(file.name), *ledger.lines()],
-            measured=measured_line(self._places[adapter]),
-            limits=LIMITS,
-        )
+        fields = {
+            "adapter": adapter,
+            "windows": len(labels),
+            "counts": dict(Counter(one.label for one in labels)),
+            "unlike": sum(bool(one.unlike) for one in labels),
+            "mean_probability": min(1.0, sum(one.probability for one in labels) / len(labels)),
+            "labels": labels[:MOST_LABELS],
+            "left_off": max(0, len(labels) - MOST_LABELS),
+            "measured": measured_line(self._places[adapter]),
+            "limits": LIMITS,
+        }
+        return fields, [*verdict.lines(name), *ledger.lines()]
 
     def ask_about_window(
         self, path: str, adapter: str, question: str, number: int = 1

@@ -12,6 +12,7 @@ ready window anywhere, is missing. A table's index is its time where it is one o
 column is.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def _arrow_table(data: Any) -> pa.Table:
     if not len(table):
         raise DataError(f"{TABLE} has no rows; give some")
     names = [name.strip() for name in table.column_names]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise DataError(f"{TABLE} has several columns called {twice[0]!r}; give each its own name")
     if not {*TIMES, "time", "timestamp"} & set(names):
         for index in (table.schema.pandas_metadata or {}).get("index_columns", ()):

@@ -39,7 +39,7 @@ from sensor2llm.tasks.dialogue.fact_questions import (
 from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.dialogue.intent import Intent, Router
 from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
-from sensor2llm.tasks.likeness import UNKNOWN, judge_windows
+from sensor2llm.tasks.likeness import UNKNOWN, score_windows
 
 NOT_TRAINED = "This adapter was not trained to answer that."
 NOT_THERE = "No sensor of this window shows that."
@@ -107,10 +107,10 @@ class Answerer:
         for window in plain:
             spec.check(spec.without_gaps(window))
         predictions = classify(self.model, plain) if self.labels else [None] * len(plain)
-        unlike = judge_windows(self.model.adapter.trust.profile, plain)
-        return [self._heard(*row) for row in zip(plain, predictions, unlike, strict=True)]
+        scores = score_windows(self.model.adapter.trust.profile, plain)
+        return [self._heard(*row) for row in zip(plain, predictions, scores, strict=True)]
 
-    def _heard(self, window: Window, prediction: Prediction | None, unlike: str) -> HeardWindow:
+    def _heard(self, window: Window, prediction: Prediction | None, score: float) -> HeardWindow:
         trust = self.model.adapter.trust
         labels: list[str] = []
         if prediction is not None and trust.calibration is not None:
@@ -118,8 +118,8 @@ class Answerer:
         why = ""
         if prediction is not None and self._abstain is not None:
             is_sure = prediction.probabilities[prediction.label] >= self._least
-            why = UNLIKE if unlike else "" if is_sure else UNSURE
-        return HeardWindow(window, prediction, self.model, tuple(labels), unlike, why)
+            why = ("" if is_sure else UNSURE) if score <= 0 else UNLIKE
+        return HeardWindow(window, prediction, self.model, tuple(labels), score, why)
 
     def answer(self, question: str, heard: Sequence[HeardWindow]) -> Answer:
         """Answer a question about windows; what is beyond them is not answered here."""

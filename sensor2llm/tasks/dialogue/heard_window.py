@@ -8,7 +8,7 @@ from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.signals.facts.facts import extract_facts
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.likeness import UNKNOWN
+from sensor2llm.tasks.likeness import UNKNOWN, describe_unlike
 from sensor2llm.tasks.question_answering import Facts
 
 
@@ -17,15 +17,16 @@ class HeardWindow:
     """Hold a window, its label, and its features and computed facts once they are asked for.
 
     `label_set` are the labels of which one is right nine times in ten, the likeliest first, where
-    the adapter is calibrated; `unlike` says what of the window is not as in training, and `unknown`
-    why its label is not to be said, where answers abstain.
+    the adapter is calibrated; `unlike_score` is above 0 where the window is not as in training, and
+    NaN where that is not known; `unknown` says why its label is not to be said, where answers
+    abstain.
     """
 
     window: Window
     prediction: Prediction | None
     model: SensorLanguageModel
     label_set: tuple[str, ...] = ()
-    unlike: str = ""
+    unlike_score: float = 0.0
     unknown: str = ""
 
     @property
@@ -34,6 +35,12 @@ class HeardWindow:
         if self.prediction is None:
             return ""
         return UNKNOWN if self.unknown else self.prediction.label
+
+    @cached_property
+    def unlike(self) -> str:
+        """Say what of the window is not as in training; '' for nothing."""
+        profile = self.model.adapter.trust.profile
+        return describe_unlike(profile, self.window, self.unlike_score)
 
     @cached_property
     def features(self) -> FeatureBatch:

@@ -33,8 +33,9 @@ frequency intensity gravity vertical missing second faster slower stronger postu
 vigorous moderate doing irregular
 """
 VOCABULARY = frozenset(_MENDED.split())
-MOST_ROUTES = 256
-"""Questions of which it is remembered what they want: many windows are asked the same."""
+MOST_ROUTES, LONGEST_ROUTE = 256, 512
+"""Questions of which it is remembered what they want: many windows are asked the same; and the
+characters of the longest, since whoever asks chooses what is remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,8 @@ class Router:
             question: as typed.
             windows: how many are attached; with two or more, comparisons are of the last two.
         """
-        return self._cached_route(question, windows)
+        route = self._cached_route if len(question) <= LONGEST_ROUTE else self._route
+        return route(question, windows)
 
     def _route(self, question: str, windows: int) -> tuple[Intent, ...]:
         intents: list[Intent] = []

@@ -1,16 +1,20 @@
-"""One file of a form, read into memory."""
+"""Bodies of requests: JSON, or a form with one file, read into memory."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from sensor2llm.serving.http.api_error import ApiError
 
+LARGE = 64 * 1024
+"""Bytes of JSON above which others are served while it is read."""
 MOST_FIELDS = 16
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class FormUpload(NamedTuple):
@@ -19,6 +23,14 @@ class FormUpload(NamedTuple):
     filename: str
     content: bytes
     fields: dict[str, str]
+
+
+async def read_json(request: Request, kind: type[Body]) -> Body:
+    """Read a JSON body."""
+    body = await request.body()
+    if len(body) > LARGE:
+        return await asyncio.to_thread(kind.model_validate_json, body)
+    return kind.model_validate_json(body)
 
 
 async def read_upload(request: Request, most_bytes: int) -> FormUpload:
@@ -56,8 +68,9 @@ def _parse(body: bytes, boundary: bytes, most_bytes: int) -> tuple[list[Any], li
 
     # Above its size in memory a file would be written to disk.
     limits = {"MAX_MEMORY_FILE_SIZE": most_bytes + 1}
-    parser = FormParser("multipart/form-data", take, files.append, boundary=boundary, config=limits)
+    kind = "multipart/form-data"
     try:
+        parser = FormParser(kind, take, files.append, boundary=boundary, config=limits)
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
