@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM ?= false
 TORCH := torch>=2.11,<2.14
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
-.PHONY: setup demo test test-slow test-newest lint lock docs house notebooks tables bench coverage mutants kill-test fuzz
+.PHONY: setup demo container test test-slow test-newest lint lock docs house notebooks tables bench coverage mutants kill-test fuzz
 setup: .venv/.installed
 
 # torch comes first and by its range: with hashes pip would fetch the CUDA build of several gigabytes.
@@ -87,6 +87,10 @@ test-slow: setup
 # The suite with branch coverage of both packages; fails below what pyproject.toml asks for.
 coverage: setup
 	@$(BIN)/python -m pytest -q --cov --cov-report=term
+
+# The Dockerfile's own steps, in a folder, where no image can be built.
+container: setup
+	@$(BIN)/python -m benchmarks.robustness.container_steps $${TMPDIR:-/tmp}/sensor2llm-image
 
 # About an hour on two cores; goes on where it was stopped. See benchmarks/robustness/mutants.py.
 mutants: setup
