@@ -54,8 +54,11 @@ CHOSEN: Mapping[str, str] = {
     "missing_finetuning": PROBES,
     "against_random": PROBES,
     "reconstruction_parts": PROBES,
+    "joint": PROBES,
     "masking": PROBES,
+    "aggregator": PROBES,
     "others": PROBES,
+    "inception": PROBES,
     "transfer": PROBES,
     "uci_har_study": PROBES,
 }

@@ -53,10 +53,11 @@ def test_every_field_that_is_not_the_default_counts():
         "orientation": "turn_free",
         "by_modality": {"bvp": {"strides": (4, 4, 2)}},
     }  # fmt: skip
-    names = {*changed, "shared", "spectrum", "weights", "revision"}
+    names = {*changed, "shared", "fusion", "spectrum", "weights", "revision"}
     assert names == {field.name for field in fields(EncoderConfig)}
     assert EncoderConfig(**changed).identity() == changed
-    assert EncoderConfig(kind="patch_transformer", shared=True).identity()["shared"] is True
+    joint = EncoderConfig(kind="patch_transformer", shared=True, fusion="joint").identity()
+    assert (joint["shared"], joint["fusion"]) == (True, "joint")
 
 
 def test_where_weights_lay_does_not_count_their_hash_does():
