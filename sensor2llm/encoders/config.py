@@ -84,6 +84,9 @@ class EncoderConfig:
     orientation: str = "as_recorded"
     """How three-axis sensors are heard: as_recorded, or turn_free, by what no turn of the device
     changes. Its normalisation has no mean and one scale for all three axes."""
+    faint: bool = False
+    """Beside each channel in time, its movement as inverse hyperbolic sine: sitting and standing
+    still differ in what is a hundredth of a step's. turn_free has such channels of its own."""
     by_modality: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
     """Other settings for some modalities, by name: `{watch_bvp: {strides: [4, 4, 2]}}`."""
 

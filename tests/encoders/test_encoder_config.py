@@ -50,7 +50,7 @@ def test_every_field_that_is_not_the_default_counts():
         "lstm_input_steps": 64,
         "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2, "inception_modules": 3,
         "inception_kernel": 16, "inception_stride": 1, "sha256": "0f",
-        "orientation": "turn_free",
+        "orientation": "turn_free", "faint": True,
         "by_modality": {"bvp": {"strides": (4, 4, 2)}},
     }  # fmt: skip
     names = {*changed, "shared", "fusion", "spectrum", "weights", "revision"}
