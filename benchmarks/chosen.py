@@ -48,7 +48,7 @@ CHOSEN: Mapping[str, str] = {
     ),
     "unlike": f"{VALIDATION}: thresholds and temperature, on training and validation people.",
     "few_people": (
-        f"{STEPS} The default encoder: on validation people of these sets, none of them tested."
+        f"{STEPS} The default encoder: on some of these people, who are not judged in this table."
     ),
     "calibration": f"{FIXED}; who calibrates is what is compared, on test people.",
     "missing_sensors": "All are validation people: the default was chosen by this table.",

@@ -65,9 +65,7 @@ def new_encoder() -> EncoderRecipe:
     Few people's faint movements are told apart by these settings as well as by a random forest;
     they were chosen on validation people (benchmarks.quality.few_people).
     """
-    return EncoderRecipe(
-        encoder=EncoderConfig(kind="patch_transformer", faint=True), finetune=True
-    )
+    return EncoderRecipe(encoder=EncoderConfig(kind="patch_transformer", faint=True), finetune=True)
 
 
 def adapter_loop() -> LoopConfig:
