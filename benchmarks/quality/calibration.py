@@ -88,7 +88,11 @@ def judge(name: str, store: WindowStore) -> list[dict[str, Any]]:
     for way, calibration in calibrations(parts).items():
         scaled = with_temperature(probabilities, calibration.temperature)
         predictions = Predictions(
-            store.label_names, y, scaled.argmax(1), people, probabilities=scaled
+            labels=store.label_names,
+            true=y,
+            predicted=scaled.argmax(1),
+            subjects=people,
+            probabilities=scaled,
         )
         error = calibration_error(predictions)
         rows += [
