@@ -69,7 +69,7 @@ def listed(names: Iterable[str], most: int = 10) -> str:
     """Write names one after the other, the first few of very many."""
     some = list(names)
     more = len(some) - most
-    shown = ", ".join(one_line(name, 60) for name in some[: most + (more == 1)])
+    shown = ", ".join(one_line(name, 60) if name else "''" for name in some[: most + (more == 1)])
     return f"{shown}, … ({more} more)" if more > 1 else shown
 
 
