@@ -52,6 +52,7 @@ def test_no_line_is_longer_than_the_limit(length):
 
 def test_the_first_names_of_very_many_are_listed():
     assert listed("abc") == "a, b, c"
+    assert listed(["", "x"]) == "'', x"
     assert listed(map(str, range(11))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
     assert listed(map(str, range(12))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (2 more)"
     assert len(listed("x" * 900 for _ in range(900))) < 650

@@ -27,7 +27,6 @@ from sensor2llm.errors import run_verb
 from sensor2llm.evaluation.probe import probe
 from sensor2llm.pretraining.config import EncoderRecipe, ProbeConfig
 from sensor2llm.pretraining.recipe import make_encoder
-from sensor2llm.recipes.config import Recipe
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.normalise import Normaliser
 from sensor2llm.signals.splits.splits import make_split
@@ -42,7 +41,7 @@ logger = logging.getLogger(__name__)
 def run_one(data: Path, kind: str, seed: int, fold: int, out: Path) -> dict[str, Any]:
     """Make one encoder and judge it on its fold's test people."""
     split_config = SplitConfig(kind="fold", fold=fold)
-    base = Recipe().new_encoder
+    base = EncoderRecipe(finetune=True)
     recipe: EncoderRecipe = replace(base, pretrain=KINDS[kind], split=split_config, seed=seed)
     folder = out / f"{kind}-seed{seed}-fold{fold}"
     if not (folder / "sensor2llm.json").is_file():

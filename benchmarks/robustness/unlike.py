@@ -151,10 +151,13 @@ def table(figures: Mapping[str, Any], command: str) -> str:
             f"{one['windows_unlike']:.1%}",
         )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    head = ("labels of", "macro-F1", "mean confidence", "answered with --abstain", "wrong answers")
+    head = (
+        "labels of", "macro-F1", "mean confidence", "right", "answered with --abstain",
+        "wrong answers",
+    )  # fmt: skip
     lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, one in figures["labels"].items():
-        shares = [f"{one[key]:.1%}" for key in ("answered", "wrong_and_answered")]
+        shares = [f"{one[key]:.1%}" for key in ("accuracy", "answered", "wrong_and_answered")]
         cells = (name, f"{one['macro_f1']:.3f}", f"{one['mean_confidence']:.2f}", *shares)
         lines.append("| " + " | ".join(cells) + " |")
     about = (

@@ -7,13 +7,14 @@ from typing import Any
 from sensor2llm.errors import ConfigError
 
 ORIENTATIONS = ("as_recorded", "turn_free")
+FUSIONS = ("late", "joint")
 ALWAYS_NAMED = (
     "kind", "width", "kernels", "strides", "dropout", "aggregator_hidden", "aggregator_width",
     "pooled_steps",
 )  # fmt: skip
 OF_ALL = (
-    "width", "pooled_steps", "aggregator_hidden", "aggregator_width", "shared", "weights",
-    "revision", "sha256", "by_modality",
+    "width", "pooled_steps", "aggregator_hidden", "aggregator_width", "shared", "fusion",
+    "weights", "revision", "sha256", "by_modality",
 )  # fmt: skip
 """What all modalities have alike."""
 NEVER_NAMED = ("weights", "revision")
@@ -55,6 +56,9 @@ class EncoderConfig:
     """patch_transformer: a token also sees the magnitude spectrum of its patch."""
     shared: bool = False
     """patch_transformer: one transformer for all modalities, each with its own patch embedding."""
+    fusion: str = "late"
+    """late hears each modality alone; joint lets the shared transformer look at the patches of all,
+    so that what is known of one depends on the others. Adapters take late."""
     lstm_stride: int = 4
     """deepconvlstm: steps averaged to one before the LSTM, which is slow; 1 is the papers'."""
     lstm_input_steps: int = 0
@@ -80,6 +84,9 @@ class EncoderConfig:
     orientation: str = "as_recorded"
     """How three-axis sensors are heard: as_recorded, or turn_free, by what no turn of the device
     changes. Its normalisation has no mean and one scale for all three axes."""
+    faint: bool = False
+    """Beside each channel in time, its movement as inverse hyperbolic sine: sitting and standing
+    still differ in what is a hundredth of a step's. turn_free has such channels of its own."""
     by_modality: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
     """Other settings for some modalities, by name: `{watch_bvp: {strides: [4, 4, 2]}}`."""
 
@@ -103,9 +110,9 @@ class EncoderConfig:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
         if self.lstm_input_steps < 0:
             raise ConfigError(f"lstm_input_steps must not be negative, got {self.lstm_input_steps}")
-        if self.orientation not in ORIENTATIONS:
-            choices = ", ".join(ORIENTATIONS)
-            raise ConfigError(f"unknown orientation {self.orientation!r}; choose from {choices}")
+        for name, choices in (("orientation", ORIENTATIONS), ("fusion", FUSIONS)):
+            if (value := getattr(self, name)) not in choices:
+                raise ConfigError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
         self._check_kinds()
         self._check_modalities()
 
@@ -144,6 +151,10 @@ class EncoderConfig:
             raise ConfigError(
                 f"shared needs the encoder patch_transformer, got {self.kind!r}; no other kind "
                 "has a part that all modalities can share"
+            )
+        if self.fusion == "joint" and not self.shared:
+            raise ConfigError(
+                "fusion joint is one patch_transformer over all modalities; set shared to true"
             )
 
     def identity(self) -> dict[str, Any]:

@@ -20,7 +20,13 @@ from sensor2llm.encoders.foundation.catalogue import (
 )
 from sensor2llm.encoders.foundation.frozen import FrozenFoundation, load_frozen
 from sensor2llm.encoders.inception import InceptionTime
-from sensor2llm.encoders.orientation import TurnFree, turn_free_modality, turn_free_names
+from sensor2llm.encoders.orientation import (
+    TurnFree,
+    faint_modality,
+    faint_names,
+    turn_free_modality,
+    turn_free_names,
+)
 from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer
 from sensor2llm.encoders.resnet import ResNet
 from sensor2llm.encoders.tabular import RowMLP
@@ -91,11 +97,13 @@ def build_encoders(
     """
     _check_kinds(spec, config)
     shared = foundation or (Backbone(config) if config.shared else None)
-    turn_free = turn_free_names(spec, config)
+    turn_free, faint = turn_free_names(spec, config), faint_names(spec, config)
 
     def build(modality: Modality) -> nn.Module:
         if modality.name in turn_free:
             return TurnFree(build_as_heard(turn_free_modality(modality)))
+        if modality.name in faint:  # `encode_steps` adds these channels
+            return build_as_heard(faint_modality(modality))
         return build_as_heard(modality)
 
     def build_as_heard(modality: Modality) -> nn.Module:

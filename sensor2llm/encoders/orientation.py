@@ -15,6 +15,10 @@ Of every window, from the values of its three axes alone:
 
 A rotation of the device turns all three axes alike and leaves these as they are. So a phone
 may lie in a pocket any way round, and a sensor without gravity says so by its mean.
+
+With `faint`, channels of any sensor in time are heard as recorded and, beside them, as faint ones:
+
+    with_faint(torch.zeros(1, 3, 100)).shape    (1, 6, 100)
 """
 
 from dataclasses import replace
@@ -56,6 +60,23 @@ def turn_free_names(spec: SignalSpec, config: EncoderConfig) -> frozenset[str]:
     )
 
 
+def faint_names(spec: SignalSpec, config: EncoderConfig) -> frozenset[str]:
+    """Name the modalities whose channels are also heard as faint movement."""
+    timed = (m.name for m in spec.modalities if m.axis == "time" and config.of(m.name).faint)
+    return frozenset(timed) - turn_free_names(spec, config)
+
+
+def faint_modality(modality: Modality) -> Modality:
+    """Give the modality that an encoder behind `with_faint` hears."""
+    faint = tuple(replace(c, name=f"faint_{c.name}") for c in modality.channels)
+    return replace(modality, channels=(*modality.channels, *faint))
+
+
+def with_faint(values: Float[Tensor, "batch channel step"]) -> Float[Tensor, "batch heard step"]:
+    """Give the channels, and each one's movement with what is faint spread out."""
+    return torch.cat([values, _spread(values - values.mean(-1, keepdim=True))], dim=1)
+
+
 def turn_free_modality(modality: Modality) -> Modality:
     """Give the modality that an encoder behind `turn_free` hears."""
     unit = modality.channels[0].unit
@@ -76,5 +97,9 @@ def turn_free(values: Float[Tensor, "batch 3 step"]) -> Float[Tensor, "batch hea
     main = axis.transpose(1, 2) @ movement
     backward = (main**3).mean(-1, keepdim=True) < 0
     main = torch.where(backward, -main, main)
-    faint = torch.asinh(torch.cat([along, size, main], dim=1) / FAINT) / 4
+    faint = _spread(torch.cat([along, size, main], dim=1))
     return torch.cat([along, across, size, level.expand_as(along), main, faint], dim=1)
+
+
+def _spread(movement: Tensor) -> Tensor:
+    return torch.asinh(movement / FAINT) / 4

@@ -15,6 +15,8 @@ from torch.nn import functional
 from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.signals.spec import Modality
 
+Absent = Bool[Tensor, "token batch"] | None
+
 
 class TransformerLayer(nn.Module):
     """Attend, then feed forward, each after a LayerNorm and added to its input.
@@ -41,7 +43,7 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Float[Tensor, "token batch width"]
+        self, x: Float[Tensor, "token batch width"], absent: Absent = None
     ) -> tuple[Float[Tensor, "token batch width"], Float[Tensor, "row key query"]]:
         """Give the layer's output and its attention, a row for each (window, head)."""
         tokens, batch, width = x.shape
@@ -51,6 +53,9 @@ class TransformerLayer(nn.Module):
         scores = torch.baddbmm(
             query.new_empty(1, 1, 1), key, query.transpose(1, 2), beta=0, alpha=size**-0.5
         )
+        if absent is not None:
+            hidden = absent.T.repeat_interleave(self.heads, dim=0).unsqueeze(2)
+            scores = scores.masked_fill(hidden, -1e4)
         # Keys stand in the middle, and sums are float32: softmax over a last dimension of few
         # tokens is four times as slow on a CPU, and in bfloat16 again four times.
         weights = scores.softmax(1, dtype=torch.float32)
@@ -70,12 +75,12 @@ class Backbone(nn.Module):
         self.outputs = nn.Linear(config.token_width, config.width)
 
     def forward(
-        self, x: Float[Tensor, "token batch inside"]
+        self, x: Float[Tensor, "token batch inside"], absent: Absent = None
     ) -> tuple[Float[Tensor, "batch token width"], list[Float[Tensor, "row key query"]]]:
-        """Give every token's features, and each layer's attention."""
+        """Give every token's features and each layer's attention; nobody looks at `absent` ones."""
         attention = []
         for layer in self.layers:
-            x, weights = layer(x)
+            x, weights = layer(x, absent)
             attention.append(weights)
         return self.outputs(self.norm(x)).transpose(0, 1), attention
 
@@ -139,21 +144,19 @@ class PatchTransformer(nn.Module):
         visible: Bool[Tensor, "batch patch"] | None = None,
     ) -> Float[Tensor, "batch patch width"]:
         """Give one feature vector a patch; a learned mask token stands where not `visible`."""
-        return self.backbone(self._embed(values, visible))[0]
+        return self.backbone(self.embed(values, visible))[0]
 
     def encode_kept(
         self, values: Float[Tensor, "batch channel step"], keep: Int[Tensor, "batch kept"]
     ) -> Float[Tensor, "batch kept width"]:
         """Encode only the patches with these numbers; the others cost nothing [VATT, DropToken]."""
-        tokens = self._embed(values)
-        index = keep.T.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
-        return self.backbone(tokens.gather(0, index))[0]
+        return self.backbone(take_tokens(self.embed(values), keep))[0]
 
     def attention(
         self, values: Float[Tensor, "batch channel step"]
     ) -> list[Float[Tensor, "batch head query key"]]:
         """Give each layer's attention weights; they sum to 1 over the last dimension."""
-        _, layers = self.backbone(self._embed(values))
+        _, layers = self.backbone(self.embed(values))
         return [rows.unflatten(0, (len(values), -1)).transpose(2, 3) for rows in layers]
 
     def cut(
@@ -175,11 +178,12 @@ class PatchTransformer(nn.Module):
         magnitudes = torch.fft.rfft(parts).abs().log1p()
         return torch.cat((patches, magnitudes.flatten(2).to(patches.dtype)), dim=2)
 
-    def _embed(
+    def embed(
         self,
         values: Float[Tensor, "batch channel step"],
         visible: Bool[Tensor, "batch patch"] | None = None,
     ) -> Float[Tensor, "patch batch inside"]:
+        """Give the tokens that the transformer gets, one a patch."""
         tokens = self.embedding(self._described(self.cut(values)))
         if visible is not None:
             shown = visible.T.unsqueeze(-1)
@@ -191,6 +195,13 @@ class PatchTransformer(nn.Module):
             places = places + self.modality_embedding
         # Data-parallel training wants every parameter in every pass, hidden patches or not.
         return tokens + (places + 0.0 * self.mask_token).unsqueeze(1)
+
+
+def take_tokens(
+    tokens: Float[Tensor, "token batch inside"], keep: Int[Tensor, "batch kept"]
+) -> Float[Tensor, "kept batch inside"]:
+    """Give each window's tokens of these numbers."""
+    return tokens.gather(0, keep.T.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def sinusoids(count: int, width: int) -> Float[Tensor, "position width"]:

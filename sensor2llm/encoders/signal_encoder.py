@@ -25,7 +25,10 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.encoders.external import EXTERNAL, fit_modules
 from sensor2llm.encoders.files import load_encoder, push_encoder, read_manifest, save_encoder
 from sensor2llm.encoders.foundation.frozen import FrozenFoundation
+from sensor2llm.encoders.joint import encode_jointly
 from sensor2llm.encoders.modality_encoders import build_encoders, load_foundation
+from sensor2llm.encoders.orientation import faint_names, with_faint
+from sensor2llm.encoders.patch_transformer import Backbone, PatchTransformer
 from sensor2llm.encoders.tokens import encode_some
 from sensor2llm.signals.dataset import SignalBatch
 from sensor2llm.signals.spec import SignalSpec
@@ -87,7 +90,8 @@ class Aggregator(nn.Module):
 class SignalEncoder(nn.Module):
     """Encode windows of any subset of a spec's modalities.
 
-    A missing modality changes nothing for the ones present; its own features are zeros.
+    A missing modality changes nothing for the ones present, but in a joint encoder; its own
+    features are zeros.
 
     Columns of `SignalBatch.present` are the spec's modalities, in order. Raises ConfigError for an
     unknown kind, or modules (see `from_modules`) that do not fit; see `load_foundation` for an
@@ -110,9 +114,10 @@ class SignalEncoder(nn.Module):
                 self.config = foundation.pin(self.config)
             self.modalities, self.backbone = build_encoders(spec, self.config, foundation)
         else:
-            self.config = replace(self.config, kind=EXTERNAL)
+            self.config = replace(self.config, kind=EXTERNAL, faint=False)
             self.modalities, self.backbone = fit_modules(spec, modules, self.config), None
         self.aggregator = Aggregator(len(spec.modalities), self.config)
+        self._faint = faint_names(spec, self.config)
 
     @classmethod
     def from_modules(
@@ -133,6 +138,11 @@ class SignalEncoder(nn.Module):
             ConfigError: a module is missing or too many, or does not give the width.
         """
         return cls(spec, config, modules)
+
+    @property
+    def is_joint(self) -> bool:
+        """Say whether what is known of one modality depends on the others."""
+        return self.config.fusion == "joint"
 
     @property
     def width(self) -> int:
@@ -158,12 +168,37 @@ class SignalEncoder(nn.Module):
         patches) is left out at random, in pretraining; every window keeps as many. Raises
         ConfigError unless it is at least 0 and below 1.
         """
+        batch = self._heard(batch)
         encode = partial(encode_some, drop=token_drop, generator=generator)
+        joint = self._encode_jointly(batch, token_drop, generator)
         present = zip(self.spec.names, self.modalities, batch.present.T, strict=True)
         return {
-            name: _encode_present(partial(encode, encoder), batch.signals[name], there)
+            name: joint[name]
+            if name in joint
+            else _encode_present(partial(encode, encoder), batch.signals[name], there)
             for name, encoder, there in present
         }
+
+    def _heard(self, batch: SignalBatch) -> SignalBatch:
+        """Add the channels of faint movement."""
+        faint = {name: with_faint(batch.signals[name]) for name in self._faint}
+        return replace(batch, signals=batch.signals | faint)
+
+    def _encode_jointly(
+        self, batch: SignalBatch, token_drop: float, generator: torch.Generator | None
+    ) -> dict[str, Float[Tensor, "batch _step width"]]:
+        """Encode what is heard jointly: every modality that has patches, or none."""
+        pairs = zip(self.spec.names, self.modalities, strict=True)
+        heard = {name: one for name, one in pairs if isinstance(one, PatchTransformer)}
+        if not (self.is_joint and heard):
+            return {}
+        assert isinstance(self.backbone, Backbone)
+        columns = [self.spec.names.index(name) for name in heard]
+        steps = encode_jointly(
+            list(heard.values()), self.backbone, [batch.signals[name] for name in heard],
+            batch.present[:, columns], token_drop=token_drop, generator=generator,
+        )  # fmt: skip
+        return dict(zip(heard, steps, strict=True))
 
     def pool(
         self, steps: Mapping[str, Float[Tensor, "batch _step width"]]

@@ -6,6 +6,7 @@ shares = modality_shares(*modality_changes(encoder, dataset))    (unit, modality
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,8 +132,9 @@ def modality_changes(
     """Give how the joint embedding changes when each modality is taken away, and what was there.
 
     A missing modality's pooled embedding is zeros and changes nothing for the others, so the
-    windows are encoded once and only the aggregator runs again. It is the aggregator that is
-    judged: training that goes past it (fine-tuning, a masked autoencoder) leaves it as it was.
+    windows are encoded once and only the aggregator runs again; a joint encoder hears them again.
+    It is the aggregator that is judged: training that goes past it (fine-tuning, a masked
+    autoencoder) leaves it as it was.
     """
     encoder.eval()
     changes, present = [], []
@@ -140,8 +142,11 @@ def modality_changes(
         pooled = encoder.pool(encoder.encode_steps(batch))
         joint, without = encoder.aggregator(pooled), []
         for modality in range(pooled.shape[1]):
-            hidden = pooled.clone()
-            hidden[:, modality] = 0.0
+            left = batch.present.clone()
+            left[:, modality] = False
+            hidden = pooled * left.unsqueeze(2)
+            if encoder.is_joint:
+                hidden = encoder.pool(encoder.encode_steps(replace(batch, present=left)))
             without.append(joint - encoder.aggregator(hidden))
         changes.append(torch.stack(without).cpu())
         present.append(batch.present.cpu())

@@ -54,7 +54,7 @@ def calibration_metrics(calibration: Calibration, predictions: Predictions) -> d
             "windows": len(calibration.true),
             "people": len(np.unique(calibration.people)),
         },
-        "sets": [_set_metrics(calibration, predictions, level) for level in LEVELS],
+        "sets": [set_metrics(calibration, predictions, level) for level in LEVELS],
         "risk_coverage": [
             {"answered": share, "wrong": float(wrong[:count].mean())}
             for share, count in counts.items()
@@ -62,9 +62,10 @@ def calibration_metrics(calibration: Calibration, predictions: Predictions) -> d
     }
 
 
-def _set_metrics(
+def set_metrics(
     calibration: Calibration, predictions: Predictions, level: float
 ) -> dict[str, float]:
+    """Give how often sets asked so sure held the truth, over all and by person, and their size."""
     probabilities, people = predictions.probabilities, predictions.subjects
     assert probabilities is not None
     members = calibration.label_sets(probabilities, level)

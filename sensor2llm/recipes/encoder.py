@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
-from sensor2llm.recipes.config import NEW, Recipe
+from sensor2llm.recipes.config import NEW, Recipe, changes_of
 from sensor2llm.signals.normalise import merge
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
@@ -27,6 +28,13 @@ from sensor2llm.training.devices import process_state
 from sensor2llm.training.record import write_json
 from sensor2llm.training.seeding import seeded
 
+SHOWN = 4
+BEHIND_A_WORD = frozenset(
+    f"encoder.{name}"
+    for name in ("pooled_steps", "aggregator_hidden", "aggregator_width", "tabular_layers",
+                 "weights", "revision", "sha256", "by_modality")
+)  # fmt: skip
+"""Settings of what stands around a foundation encoder that is taken by a word."""
 logger = logging.getLogger(__name__)
 
 
@@ -42,9 +50,13 @@ class LoadedEncoder:
 def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> LoadedEncoder:
     """Load the recipe's encoder, or make a new one on the training people."""
     if is_kind(recipe.encoder) and (foundation := load_foundation(_config(recipe))) is not None:
+        _warn_unused(recipe, BEHIND_A_WORD.__contains__)
         return _by_word(recipe, store, split, foundation)
     if recipe.encoder == NEW or is_kind(recipe.encoder):
+        _warn_unused(recipe, lambda name: name != "encoder.kind" or recipe.encoder == NEW)
+        _refuse_joint(_config(recipe))
         return load_encoder(_make(recipe, store, resume))
+    _warn_unused(recipe, lambda name: False)
     folders = find_encoders(recipe.encoder)
     for folder in folders:
         taught = Taught.from_manifest(read_manifest(folder))
@@ -52,6 +64,28 @@ def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> L
     loaded = load_encoder(*folders)
     convert_store(store, loaded.encoder.spec, quiet=True)
     return loaded
+
+
+def _warn_unused(recipe: Recipe, takes: Callable[[str], bool]) -> None:
+    """Name the settings of a new encoder that were changed and that this one does not take."""
+    changes = changes_of(recipe).get("new_encoder", {})
+    own = changes.pop("encoder", {})
+    if own.get("kind") == recipe.encoder:
+        del own["kind"]
+    names = [*(f"encoder.{name}" for name in own), *changes]
+    if unused := [f"new_encoder.{name}" for name in names if not takes(name)]:
+        more = f" and {len(unused) - SHOWN} more" if len(unused) > SHOWN else ""
+        shown = ", ".join(unused[:SHOWN]) + more
+        logger.warning("the encoder %r does not take %s", recipe.encoder, shown)
+
+
+def _refuse_joint(config: EncoderConfig) -> None:
+    """Refuse an encoder whose features still tell of a sensor after it was taken away."""
+    if config.fusion == "joint":
+        raise ConfigError(
+            "a joint encoder mixes its sensors, and an adapter takes sensors away one by one; "
+            "make the encoder with fusion late"
+        )
 
 
 def _config(recipe: Recipe) -> EncoderConfig:
@@ -87,6 +121,8 @@ def load_encoder(*folders: Path) -> LoadedEncoder:
     manifests = [read_manifest(folder) for folder in folders]
     stated = [manifest.get("normaliser") for manifest in manifests]
     encoders = [SignalEncoder.from_pretrained(folder) for folder in folders]
+    for encoder in encoders:
+        _refuse_joint(encoder.config)
     normalisers = []
     for encoder, plain in zip(encoders, stated, strict=True):
         if plain:

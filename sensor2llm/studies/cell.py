@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from sensor2llm.encoders.orientation import turn_free_names
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.evaluation.probe import FeatureSet, mlp_probe, modality_embeddings, probe_metrics
+from sensor2llm.evaluation.probe import FIXED_PROBES, FeatureSet, modality_embeddings, probe_metrics
 from sensor2llm.pretraining.augment import body_site
 from sensor2llm.pretraining.config import ProbeConfig
 from sensor2llm.pretraining.multimodal_nce import MultimodalNCE
@@ -192,7 +192,7 @@ class _Judge:
     def _fixed(
         self, judgement: EvaluationProtocol, teach: Split
     ) -> tuple[Classify, Pooled, dict[str, Any]]:
-        """Train the released head on the frozen encoder's features."""
+        """Train the study's probe, the released head by default, on a frozen encoder's features."""
         rows = labelled(self.store, self.split.train)
         if "fixed" not in self.kept:
             parts = (rows, labelled(self.store, teach.validation), self.test)
@@ -201,7 +201,7 @@ class _Judge:
         train, validation, test = self.kept["fixed"]
         some = np.isin(rows, teach.train)
         config = ProbeConfig(loop=replace(self.study.probe_loop, seed=self.cell.seed))
-        classify, chosen = mlp_probe(
+        classify, chosen = FIXED_PROBES[self.study.probe](
             self._features(self._cover(train[some], judgement.without), rows[some]),
             self._features(
                 self._cover(validation, judgement.without),

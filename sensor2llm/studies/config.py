@@ -23,6 +23,7 @@ Use = Literal["fixed", "finetuned"]
 LabelsBy = Literal["block", "subject"]
 Missing = Literal["none", "each", "all"]
 Validation = Literal["drawn", "previous"]
+FixedProbe = Literal["mlp", "linear", "knn"]
 Settings = dict[str, Any]
 SUPERVISED = "supervised"
 
@@ -195,6 +196,9 @@ class StudyConfig:
     """How the head on a fixed encoder's standardised features is trained."""
     features: Literal["concatenated", "aggregator"] = "concatenated"
     """A fixed encoder's head reads all embeddings, or the aggregator's output."""
+    probe: FixedProbe = "mlp"
+    """What is trained on a fixed encoder's features: the released head (mlp), logistic regression
+    (linear) or nearest neighbours (knn)."""
     published: dict[str, dict[str, str]] = field(default_factory=dict)
     """Published cells to stand beside ours: method (and use) to store to what the paper says."""
     engine: Literal["local", "ray"] = "local"
@@ -221,6 +225,7 @@ class StudyConfig:
             if not getattr(self, name):
                 raise ConfigError(f"a study needs {name}, got none")
         check_choice("features", self.features, ("concatenated", "aggregator"))
+        check_choice("probe", self.probe, get_args(FixedProbe))
         check_choice("engine", self.engine, ("local", "ray"))
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"workers must be at least 1, got {self.workers}")

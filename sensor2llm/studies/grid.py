@@ -12,7 +12,14 @@ from sensor2llm.encoders.config import EncoderConfig
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.config import EncoderRecipe, probe_loop
 from sensor2llm.pretraining.objective_config import ObjectiveConfig
-from sensor2llm.studies.config import LabelsBy, Missing, Settings, StudyConfig, Use
+from sensor2llm.studies.config import (
+    LabelsBy,
+    Missing,
+    MissingConfig,
+    Settings,
+    StudyConfig,
+    Use,
+)
 from sensor2llm.training.config import LoopConfig
 
 FORMAT = 1
@@ -154,7 +161,13 @@ def missing_subsets(
 def encoder_config(study: StudyConfig, cell: Cell) -> EncoderConfig:
     """Give a cell's encoder: the study's, changed by its store, then by its method."""
     changes = {**study.stores[cell.store].encoder, **study.methods[cell.method].encoder}
-    return changed(study.encoder, changes, f"encoder of {cell.title}")
+    config: EncoderConfig = changed(study.encoder, changes, f"encoder of {cell.title}")
+    if config.fusion == "joint" and study.missing != MissingConfig():
+        raise ConfigError(
+            f"{cell.title}: missing takes embeddings away, and those of a joint encoder tell of "
+            "each other's sensors; leave missing out"
+        )
+    return config
 
 
 def loops(study: StudyConfig, cell: Cell) -> tuple[LoopConfig, LoopConfig]:
@@ -264,6 +277,8 @@ def _later(study: StudyConfig, cell: Cell) -> Settings:
     settings: Settings = {}
     if study.probe_loop != probe_loop():
         settings["probe_loop"] = asdict(study.probe_loop)
+    if study.probe != "mlp":
+        settings["probe"] = study.probe
     if study.stores[cell.store].validation != "drawn":
         settings["validation"] = study.stores[cell.store].validation
     for name in stores_of(study, cell):

@@ -50,13 +50,14 @@ def test_every_field_that_is_not_the_default_counts():
         "lstm_input_steps": 64,
         "resnet_kernel": 15, "resnet_blocks": 1, "tabular_layers": 2, "inception_modules": 3,
         "inception_kernel": 16, "inception_stride": 1, "sha256": "0f",
-        "orientation": "turn_free",
+        "orientation": "turn_free", "faint": True,
         "by_modality": {"bvp": {"strides": (4, 4, 2)}},
     }  # fmt: skip
-    names = {*changed, "shared", "spectrum", "weights", "revision"}
+    names = {*changed, "shared", "fusion", "spectrum", "weights", "revision"}
     assert names == {field.name for field in fields(EncoderConfig)}
     assert EncoderConfig(**changed).identity() == changed
-    assert EncoderConfig(kind="patch_transformer", shared=True).identity()["shared"] is True
+    joint = EncoderConfig(kind="patch_transformer", shared=True, fusion="joint").identity()
+    assert (joint["shared"], joint["fusion"]) == (True, "joint")
 
 
 def test_where_weights_lay_does_not_count_their_hash_does():

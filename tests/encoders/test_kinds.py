@@ -19,6 +19,7 @@ SMALL = {"width": 16, "patches": 5, "token_width": 16, "heads": 2, "pooled_steps
 CONFIGS = {kind: EncoderConfig(kind=kind, **SMALL) for kind in MODALITY_ENCODERS} | {
     "shared": EncoderConfig(kind="patch_transformer", shared=True, **SMALL),
     "tabular_layers": EncoderConfig(tabular_layers=3, **SMALL),
+    "faint": EncoderConfig(kind="patch_transformer", faint=True, **SMALL),
 }
 # The step counts of watch_accel (40 steps) and beats (12 steps).
 STEPS = {
@@ -30,6 +31,7 @@ STEPS = {
     "deepconvlstm_crossl": (10, 3),
     "shared": (5, 4),
     "tabular_layers": (10, 3),
+    "faint": (5, 4),
 }
 
 

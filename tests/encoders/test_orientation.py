@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from sensor2llm.encoders.config import EncoderConfig
-from sensor2llm.encoders.orientation import turn_free, turn_free_names
+from sensor2llm.encoders.orientation import (
+    faint_names,
+    turn_free,
+    turn_free_names,
+    with_faint,
+)
 from sensor2llm.encoders.signal_encoder import SignalEncoder
 from sensor2llm.errors import ConfigError
 from sensor2llm.pretraining.augment import random_rotations
@@ -61,6 +66,41 @@ def test_sensors_without_three_axes_in_time_are_heard_as_recorded():
 
 def test_windows_without_movement_have_finite_features():
     assert torch.isfinite(turn_free(torch.zeros(2, 3, 10))).all()
+
+
+def test_faint_movement_stands_beside_each_channel():
+    values = 3 + torch.tensor([[[0.001, -0.001], [1.0, -1.0]]])
+    heard = with_faint(values)
+    assert torch.equal(heard[:, :2], values)
+    ratio = heard[0, 3, 0] / heard[0, 2, 0]  # of movements one to a thousand
+    assert 80 < ratio < 100
+    torch.testing.assert_close(torch.sinh(4 * heard[:, 2:]) * 0.02, values - 3, atol=1e-5, rtol=0)
+
+
+def test_faint_channels_are_those_of_sensors_in_time_that_are_heard_as_recorded():
+    faint = EncoderConfig(width=8, faint=True)
+    assert faint_names(SPEC, faint) == {"watch_accel", "watch_gyro"}
+    assert faint_names(SPEC, EncoderConfig()) == frozenset()
+    assert faint_names(SPEC, replace(faint, orientation="turn_free")) == frozenset()
+    one = EncoderConfig(width=8, by_modality={"watch_gyro": {"faint": True}})
+    assert faint_names(SPEC, one) == {"watch_gyro"}
+    encoder = SignalEncoder(SPEC, one)
+    first = [encoder.modalities[i].blocks[0].convolution.in_channels for i in range(2)]
+    assert first == [3, 6]
+
+
+def test_what_an_encoder_makes_of_faint_movement_depends_on_it():
+    torch.manual_seed(0)
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, faint=True)).eval()
+    still, trembling = make_batch(1), make_batch(1)
+    still.signals["watch_gyro"] = torch.zeros(1, 3, 40)
+    trembling.signals["watch_gyro"] = 0.01 * torch.sin(torch.arange(40.0)).expand(1, 3, 40)
+    plain = SignalEncoder(SPEC, EncoderConfig(width=8)).eval()
+    with torch.no_grad():
+        change, less = (
+            (one(trembling).pooled - one(still).pooled)[:, 1].norm() for one in (encoder, plain)
+        )
+    assert change > 2 * less
 
 
 def test_saved_and_loaded_it_is_the_same_and_older_encoders_keep_their_fingerprint(tmp_path):

@@ -141,7 +141,7 @@ def test_without_the_spectrum_a_token_sees_its_values_alone():
     plain = PatchTransformer(modality(20), config)
     values = torch.randn(3, 2, 20)
     expected = plain.embedding(plain.cut(values)) + plain.places[:, None]
-    torch.testing.assert_close(plain._embed(values), expected)
+    torch.testing.assert_close(plain.embed(values), expected)
     assert plain.embedding.in_features == 2 * 4
 
 

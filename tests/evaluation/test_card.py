@@ -77,6 +77,7 @@ def test_a_card_has_data_results_controls_and_limits(folder):
     assert "| signal set to its mean | 0.100 | +0.400 (+0.300 to +0.500) | 80% |" in text
     assert "| accel | 0.100 | 80% |" in text
     assert "Not a medical device" in text
+    assert "- It does not say no: it keeps nothing of what training windows look like" in text
     assert "base_model" not in text  # `bundled` is no name on the hub
     assert "Trained parameters: 12,345" in text
 

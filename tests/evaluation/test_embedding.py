@@ -280,10 +280,20 @@ def test_a_modality_that_is_never_there_has_no_share(tmp_path):
     assert shares.tolist() == [[1.0, 0.0]]
 
 
-def test_changes_are_those_of_hiding_the_modality_from_the_encoder(tmp_path):
+@pytest.mark.parametrize(
+    "config",
+    [
+        EncoderConfig(width=8, kernels=(4, 3, 3)),
+        EncoderConfig(
+            kind="patch_transformer", width=8, token_width=8, patches=4, shared=True, fusion="joint"
+        ),
+    ],
+    ids=["late", "joint"],
+)
+def test_changes_are_those_of_hiding_the_modality_from_the_encoder(config, tmp_path):
     store = write(tmp_path)
     torch.manual_seed(0)
-    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, kernels=(4, 3, 3))).eval()
+    encoder = SignalEncoder(SPEC, config).eval()
     dataset = WindowDataset(store, all_rows(store), fit_normaliser(store, all_rows(store)))
     changes, _ = modality_changes(encoder, dataset)
     batch, generator = dataset.batch(all_rows(store)), torch.Generator()

@@ -5,6 +5,7 @@ step, differ by a step, or have nothing but one; with 8 patches more of them hav
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from tests.pretraining.mixed import (
 )
 
 WIDTH = SMALL.width
+JOINT = replace(PATCHES, shared=True, fusion="joint")
 
 
 def build(config=SMALL, patches: int = 4, **options) -> MaskedAutoencoder:
@@ -137,7 +139,7 @@ def test_dropout_takes_present_modalities_and_never_the_last_one(dropout):
         assert taken == pytest.approx(expected, abs=0.06)
 
 
-@pytest.mark.parametrize("config", [SMALL, PATCHES], ids=["cnn", "transformer"])
+@pytest.mark.parametrize("config", [SMALL, PATCHES, JOINT], ids=["cnn", "transformer", "joint"])
 @pytest.mark.parametrize("name", SPEC.names)
 def test_hidden_values_change_nothing_but_the_target(name, config):
     objective, batch = build(config).eval(), make_batch(everything(6))
@@ -361,12 +363,15 @@ def test_nobody_looks_at_what_is_dropped_or_absent():
         assert (weights[b, :, :, :, ~unseen[b]] > 0).all()
 
 
-def test_every_part_but_the_aggregator_learns():
-    objective = build(decoder_layers=2)
+@pytest.mark.parametrize("config", [SMALL, JOINT], ids=["late", "joint"])
+def test_every_part_but_the_aggregator_learns(config):
+    objective = build(config, decoder_layers=2)
     objective(make_batch(), generator()).total.backward()
     for name, parameter in objective.named_parameters():
         if name.startswith("encoder.aggregator"):
             assert not parameter.requires_grad
+        elif name.endswith("mask_token"):  # of encoders that hide patches themselves
+            assert not parameter.grad.any()
         else:
             assert parameter.grad.any(), name
 

@@ -94,6 +94,44 @@ def test_what_a_word_cannot_do_is_one_line(store, tmp_path, capsys):
     assert not out.exists()
 
 
+def test_settings_that_an_encoder_does_not_take_are_named_in_one_line(store, tmp_path, caplog):
+    weights = str(save_tiny(tmp_path / "weights"))
+    typed = ["--new-encoder.encoder.weights", weights, "--new-encoder.encoder.width", "8"]
+    typed += ["--new-encoder.encoder.kernels", "[5, 3, 3]", "--new-encoder.pretrain", "false"]
+    assert train(store, tmp_path / "word", "tiny", *typed) == 0
+    assert _unused(caplog) == [
+        "the encoder 'tiny' does not take new_encoder.encoder.width, new_encoder.encoder.kernels, "
+        "new_encoder.pretrain"
+    ]
+    small = ["--new-encoder.encoder.inception-modules", "1"]
+    assert train(store, tmp_path / "ours", "inception", *QUICK, *small) == 0
+    assert _unused(caplog) == []
+    both = [*QUICK, "--new-encoder.encoder.kind", "deepconvlstm"]
+    assert train(store, tmp_path / "both", "resnet", *both) == 0
+    assert _unused(caplog) == ["the encoder 'resnet' does not take new_encoder.encoder.kind"]
+    ready = tmp_path / "ours-run" / "encoder"
+    assert train(store, tmp_path / "ready", str(ready), "--new-encoder.objective", "simclr") == 0
+    assert _unused(caplog) == [
+        f"the encoder '{ready}' does not take new_encoder.encoder.pooled_steps, "
+        "new_encoder.objective"
+    ]
+
+
+def test_a_joint_encoder_is_refused(store, tmp_path, capsys):
+    typed = ["--encoder.kind", "patch_transformer", "--encoder.shared", "true"]
+    typed += ["--encoder.fusion", "joint"]
+    options = [word.replace("--", "--new-encoder.") for word in typed]
+    assert train(store, tmp_path / "adapter", "new", *options) == 2
+    refused = "a joint encoder mixes its sensors, and an adapter takes sensors away one by one; "
+    assert refused in _line(capsys)
+    encoder = tmp_path / "encoder"
+    loop = ["--pretrain-loop.epochs", "1", "--objective", "masked_autoencoder"]
+    assert pretrain_encoder(["--data", str(store), "--out", str(encoder), *typed, *loop]) == 0
+    assert train(store, tmp_path / "adapter", str(encoder)) == 2
+    assert refused in _line(capsys)
+    assert not (tmp_path / "adapter").exists()
+
+
 def test_nothing_of_a_foundation_encoder_is_trained_with_the_bridge(store, tmp_path):
     weights = str(save_tiny(tmp_path / "weights"))
     words = ["--new-encoder.encoder.weights", weights, "--train-encoder", "true"]
@@ -121,6 +159,12 @@ def test_the_list_of_encoders_names_the_words():
     assert texts["mantis"].endswith("paris-noah/Mantis-8M; pip install 'sensor2llm[mantis]'")
     assert texts["tiny"] == "registered by a package"
     assert "uci-har-encoder" in texts
+
+
+def _unused(caplog) -> list[str]:
+    messages = [message for message in caplog.messages if "does not take" in message]
+    caplog.clear()
+    return messages
 
 
 def _line(capsys) -> str:

@@ -8,7 +8,13 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from sensor2llm.evaluation.probe import FeatureSet, encoder_features, mlp_probe, probe_metrics
+from sensor2llm.evaluation.probe import (
+    FeatureSet,
+    encoder_features,
+    linear_probe,
+    mlp_probe,
+    probe_metrics,
+)
 from sensor2llm.pretraining.config import ProbeConfig, probe_loop
 from sensor2llm.pretraining.run import finetune, labelled, predict, windows
 from sensor2llm.signals.config import SplitConfig
@@ -214,6 +220,24 @@ def test_the_aggregators_output_can_be_what_the_head_reads(path, tmp_path):
     _, said = one.said(use="fixed")
     assert joint(train).features.shape[1] == ENCODER.aggregator_width
     np.testing.assert_array_equal(said, classify(joint(one.result.rows).features).argmax(1))
+
+
+def test_the_studys_probe_reads_a_fixed_encoder(path, tmp_path):
+    method = replace(CROSSL, use=("fixed",))
+    one = Made(make_study(tmp_path, path, probe="linear", methods={"crossl": method}))
+
+    def features(rows) -> FeatureSet:
+        return encoder_features(
+            one.made.encoder, WindowDataset(one.store, rows, one.made.normaliser)
+        )
+
+    train, validation = (labelled(one.store, one.split[p]) for p in ("train", "validation"))
+    classify, chosen = linear_probe(
+        features(train), features(validation), len(LABELS), ProbeConfig()
+    )
+    line, said = one.said(use="fixed")
+    np.testing.assert_array_equal(said, classify(features(one.result.rows).features).argmax(1))
+    assert line["chosen"] == chosen
 
 
 # Learning.

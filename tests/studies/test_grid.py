@@ -31,6 +31,7 @@ from sensor2llm.training.config import LoopConfig
 from tests.studies.toy_study import CROSSL, make_study
 
 PATH = Path("toy")
+JOINT = EncoderConfig(kind="patch_transformer", shared=True, fusion="joint")
 
 
 def make(**changes):
@@ -92,6 +93,11 @@ def test_options_reach_the_objective_nested_ones_too():
     ("study", "message"),
     [
         (with_method(encoder={"widht": 8}), "encoder of crossl: unknown field 'widht'; fields are"),
+        (
+            make(missing=MissingConfig(inference="each"), encoder=JOINT),
+            "supervised: missing takes embeddings away, and those of a joint encoder tell of each "
+            "other's sensors; leave missing out",
+        ),
         (with_store(encoder={"depth": 8}), "encoder of supervised: unknown field 'depth'"),
         (with_store(pretrain_loop={"epoch": 1}), "pretrain_loop: unknown field 'epoch'; fields"),
         (with_store(finetune_loop={"epoch": 1}), "finetune_loop: unknown field 'epoch'"),
@@ -215,6 +221,7 @@ MATTERS = {
     "steps": make(finetune_min_steps=7),
     "head": make(finetune=FinetuneConfig(head=HeadConfig(width=9))),
     "features": make(features="aggregator"),
+    "probe": make(probe="linear"),
     "labels": make(labels=LabelsConfig(draws=2)),
     "missing": make(missing=MissingConfig(inference="each")),
     "seed": make(seeds=(1,)),

@@ -120,6 +120,7 @@ def test_a_store_has_folds_of_its_own():
         ({"worker_gpus": -0.5}, "worker_gpus must be positive, got -0.5"),
         ({"engine": "spark"}, "unknown engine 'spark'; choose from local, ray"),
         ({"features": "both"}, "unknown features 'both'; choose from concatenated, aggregator"),
+        ({"probe": "forest"}, "unknown probe 'forest'; choose from mlp, linear, knn"),
         ({"baseline": "crossl"}, "baseline 'crossl' is no method; supervised are"),
         ({"folds": (5,)}, "toy: folds must be 0 to 4, got 5"),
         ({"published": {"x": {"y": ".9"}}}, "unknown store in published 'y'; choose from toy"),

@@ -4,14 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 SET_HEAD = ("asked", "held the truth", "worst and best person", "labels a set")
+ALIKE = "devices that are worn and turned as in training"
+CANNOT = (
+    "It does not say no: it keeps nothing of what training windows look like, and answers whatever "
+    "it gets (`evaluate ADAPTER --data STORE --calibrate` mends it where labels are scored)"
+)
 RISK_HEAD = ("answered, the surest", "wrong of these")
 
 
-def trust_section(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give the lines and tables of the section; None where none of it was measured."""
+def trust_section(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the lines and tables of the section; where nothing was measured, that it cannot."""
     trust = metrics.get("trust")
     if not trust:
-        return None
+        return {"command": "", "lines": [f"It may be used on {ALIKE}", CANNOT], "sets": []}
     sets = [
         [f"{one['asked']:.0%}", f"{one['covered']:.1%}",
          f"{one['worst_person']:.1%}, {one['best_person']:.1%}", f"{one['labels']:.2f}"]
@@ -48,9 +53,9 @@ def _likeness_lines(trust: Mapping[str, Any]) -> list[str]:
         return []
     unit = "recordings" if like["recordings_named"] else "people, whose windows count as one each"
     return [
-        "It may be used on devices that are worn and turned as in training: what those windows "
-        "look like is kept, and a recording of 20 windows or more that is unlike them is said to "
-        "be, with the reason (`unlike`); `--abstain` then says unknown throughout",
+        f"It may be used on {ALIKE}: what those windows look like is kept, and a recording of 20 "
+        "windows or more that is unlike them is said to be, with the reason (`unlike`); "
+        "`--abstain` then says unknown throughout",
         f"Unseen people wrongly called unlike: {like['recordings_unlike']} of "
         f"{like['recordings']} {unit}; {like['windows_unlike']:.1%} of single windows",
         "`fit-axes ADAPTER FILE` proposes how a device's axes are to be turned",

@@ -8,6 +8,7 @@ times); without one, rows come at the spec's rate. `subject` is read where it is
 """
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
@@ -34,6 +35,9 @@ from sensor2llm.signals.window import Window
 logger = logging.getLogger(__name__)
 # Further off than this, the time's unit is more likely wrong than the rate unusual.
 LARGEST_RATIO = 50.0
+# What a sensor of three axes measures, by its name, and whether gravity is taken out.
+KINDS = tuple(re.compile(words, re.IGNORECASE) for words in ("acc", "gyr|rot"))
+WITHOUT_GRAVITY = re.compile("body|user|linear", re.IGNORECASE)
 # A file's rate is seen in its first chunks of rows.
 _CHUNKS_LOOKED_AT = 8
 
@@ -197,14 +201,36 @@ def match_columns(
 
 
 def propose_map(names: Sequence[str], spec: SignalSpec) -> str:
-    """Name a sensor of three axes in the columns, and what it may stand for; '' for none."""
+    """Name sensors of three axes in the columns, and what each may stand for; '' for none."""
     ours = [m.name for m in spec.modalities if len(m.channels) == 3]
-    for name in names:
-        theirs = name.removesuffix("x").rstrip("._")
-        others = {name[:-1] + axis for axis in "yz"}
-        if ours and theirs and name.endswith("x") and others <= set(names):
-            return f"{ours[0]}={theirs}" if len(ours) == 1 else f"S={theirs}, S of {listed(ours)}"
-    return ""
+    theirs = [
+        name[:-1].rstrip("._")
+        for name in names
+        if name.endswith("x") and {name[:-1] + axis for axis in "yz"} <= set(names)
+    ]
+    theirs = [name for name in theirs if name]
+    if not (ours and theirs):
+        return ""
+    pairs = [pair for kind in KINDS for pair in _pairs_of(kind, ours, theirs)]
+    if not pairs and len(ours) == 1:
+        pairs = [(ours[0], theirs[0])]
+    if pairs:
+        return " ".join(f"{mine}={other}" for mine, other in pairs)
+    return f"S={theirs[0]}, S of {listed(ours)}"
+
+
+def _pairs_of(
+    kind: re.Pattern[str], ours: Sequence[str], theirs: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Pair sensors of one kind, with gravity and without apart where there are both."""
+    mine, others = ([n for n in names if kind.search(n)] for names in (ours, theirs))
+    for name in mine:
+        free = bool(WITHOUT_GRAVITY.search(name))
+        like = [other for other in others if bool(WITHOUT_GRAVITY.search(other)) == free]
+        if chosen := like or (others if len(mine) == 1 else []):
+            other = chosen[0]
+            others.remove(other)
+            yield name, other
 
 
 def _match(

@@ -9,6 +9,7 @@ from sensor2llm.errors import ConfigError, DataError, SpecError
 from sensor2llm.signals.mapping.data_map import SAME, parse_map
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.tables.named_columns import propose_map
 from sensor2llm.signals.window import Window
 
 
@@ -18,6 +19,7 @@ def spec_of(name: str, prefix: str = "") -> SignalSpec:
 
 
 SPEC = spec_of("total_acc", "total_acc_")
+UCI_HAR = ("body_acc", "body_gyro", "total_acc")
 VALUES = np.arange(24, dtype=np.float32).reshape(3, 8) / 24
 
 
@@ -96,12 +98,29 @@ def test_what_names_its_sensors_itself_is_not_renamed(tmp_path):
         parse_map(["total_acc=w"], SPEC).read(tmp_path / "w.npz", SPEC)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "proposal"),
+    [
+        (("gravity", "rotationRate", "userAcceleration"),
+         "body_acc=userAcceleration body_gyro=rotationRate"),
+        (("accelerometer", "gyroscope"), "total_acc=accelerometer body_gyro=gyroscope"),
+        (("linear_acc", "accel"), "body_acc=linear_acc total_acc=accel"),
+        (("a", "b"), "S=a, S of body_acc, body_gyro, total_acc"),
+        ((), ""),
+    ],
+)  # fmt: skip
+def test_the_proposed_map_pairs_sensors_of_one_kind(theirs, proposal):
+    sensors = [spec_of(name, f"{name}_").modalities[0] for name in UCI_HAR]
+    columns = ["", *(f"{name}.{axis}" for name in theirs for axis in "xyz"), "x", "y", "z"]
+    assert propose_map(columns, SignalSpec(modalities=tuple(sensors))) == proposal
+
+
 def test_where_names_do_not_match_the_error_proposes_the_map(tmp_path):
     file = table(tmp_path / "walk.csv", ("wrist_accel.x", "wrist_accel.y", "wrist_accel.z"))
     with pytest.raises(DataError, match="say --map total_acc=wrist_accel"):
         list(SAME.read(file, SPEC))
     both = SignalSpec(modalities=(*SPEC.modalities, *spec_of("gyro", "gyro_").modalities))
-    with pytest.raises(DataError, match="say --map S=wrist_accel, S of total_acc, gyro"):
+    with pytest.raises(DataError, match=r"say --map total_acc=wrist_accel$"):
         list(SAME.read(file, both))
     store = WindowStore.write(
         tmp_path / "store", spec_of("wrist"), [Window({"wrist": VALUES}, "s")]
