@@ -26,8 +26,7 @@ def make_parser() -> VerbParser:
     """Describe the words that can be typed."""
     parser = recipe_parser("train_adapter", __doc__, Recipe, OPTIONS)
     parser.add_argument("--from", dest="start", metavar="ADAPTER", help="short for --start-from")
-    faster = "short for --llm-compile true: compile the LLM's layers; pays in long runs"
-    parser.add_argument("--compile", action="store_true", help=faster)
+    parser.add_argument("--compile", action="store_true", help="short for --llm-compile true")
     parser.add_argument("--resume", action="store_true", help="go on from OUT-run's checkpoint")
     forms = "print what the LLM reads for a window, and end: encoded, zero_shot or few_shot"
     parser.add_argument("--show_prompt", nargs="?", const="encoded", metavar="FORM", help=forms)

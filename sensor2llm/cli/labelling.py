@@ -1,7 +1,6 @@
 """What `classify` labels: recordings, or the numbers in a sentence."""
 
 from argparse import Namespace
-from collections.abc import Callable
 
 from sensor2llm.archive.archive import label_recordings
 from sensor2llm.archive.labelling import Labelling
@@ -10,18 +9,16 @@ from sensor2llm.errors import ConfigError
 from sensor2llm.serving.typed_text import answer_text
 
 
-def label(options: Namespace) -> tuple[str, Callable[[], None]]:
-    """Label what the words of a command line name.
-
-    Returns:
-        What came out, and what raises DataError where some recordings could not be read.
+def label(options: Namespace) -> None:
+    """Label what the words of a command line name, and print what came out.
 
     Raises:
         ConfigError: there is neither a file nor a text.
+        DataError: some recordings could not be read; the others are labelled.
     """
     if options.text is not None:
-        text = answer_text(options.text, options.adapter, options.llm, as_json=options.json)
-        return text, lambda: None
+        print(answer_text(options.text, options.adapter, options.llm, as_json=options.json))
+        return
     if not options.file:
         raise ConfigError("missing adapter or file: sensor2llm classify ADAPTER walk.csv")
     fields = Labelling.__dataclass_fields__
@@ -29,4 +26,6 @@ def label(options: Namespace) -> tuple[str, Callable[[], None]]:
     of_ray = (options.workers, options.address, options.worker_cpus, options.worker_gpus)
     engine = choose_engine(options.engine, *of_ray)
     where = (options.file, options.out, labelling, engine)
-    return label_recordings(*where, resume=options.resume, as_json=options.json)
+    text, check = label_recordings(*where, resume=options.resume, as_json=options.json)
+    print(text)
+    check()

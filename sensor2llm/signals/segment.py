@@ -165,8 +165,9 @@ def _windows(
                 rows.drop(extent.first_row_s, extent.below_row_s, outcome)
         rows.drop(piece.start_s, piece.stop_s, rest)
     # Window by window, these counts would take a tenth of the time of cutting.
-    ledger.read("windows", cut)
-    ledger.keep("windows", kept)
+    if cut:
+        ledger.read("windows", cut)
+        ledger.keep("windows", kept)
     rows.drop(-math.inf, math.inf, PAUSE if tracks else NO_VALUE)
     rows.account(ledger, rows_unit, state.next_s)
 

@@ -285,7 +285,7 @@ def test_a_bug_does_not_keep_the_others_from_being_done(given, tmp_path, monkeyp
 
 def test_a_part_that_ends_its_process_each_time_is_given_up(given, tmp_path):
     labelling, folder = given
-    (part,) = archive_parts.parts_of(NAMES[0], folder.parent / NAMES[0])
+    (part,) = archive_parts.parts_of(NAMES[0], folder.parent / NAMES[0], 2048)
     for i in (1, 2, 3):
         (tmp_path / f"{part.file}.try{i}").touch()
     outcome = label_part(small_model(), part, labelling, tmp_path)
@@ -297,7 +297,7 @@ def test_a_part_that_ends_its_process_each_time_is_given_up(given, tmp_path):
 
 def test_a_part_that_is_there_is_not_labelled_again(given, tmp_path):
     labelling, folder = given
-    (part,) = archive_parts.parts_of(NAMES[0], folder.parent / NAMES[0])
+    (part,) = archive_parts.parts_of(NAMES[0], folder.parent / NAMES[0], 2048)
     assert label_part(small_model(), part, labelling, tmp_path).windows == 2
     assert label_part(None, part, labelling, tmp_path).windows == 2
 

@@ -250,7 +250,7 @@ def test_a_modality_that_does_not_fit_says_what_is_expected(tmp_path: Path, chan
     [
         ("", "walk.csv is empty"),
         ("t,ax,ay,az,who,what\n", "has a header and no rows"),
-        ("t,ax,ay,az,who,what\n0,1,2,3,a,b\n0,1,2\n", "cannot be read as CSV.*Expected 6 columns"),
+        ("t,ax,ay,az,who,what\n0,1,2,3,a,b\n0,1,2\n", "row 2 has 3 cells and there are 6 col"),
     ],
 )
 def test_an_empty_or_ragged_file_is_an_error(tmp_path: Path, content, message):

@@ -96,6 +96,14 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
+def _is_text(block: memoryview) -> bool:
+    try:
+        str(block, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class _OddLines:
     """Say what becomes of a line with more or fewer cells than there are columns."""
 
@@ -147,7 +155,8 @@ def _read(
         csv.ParseOptions(
             delimiter=layout.delimiter,
             ignore_empty_lines=len(text.names) > 1,
-            invalid_row_handler=lines,
+            # pyarrow decodes a line before it is shown, and prints what it cannot decode.
+            invalid_row_handler=lines if _is_text(block) else None,
         ),
         csv.ConvertOptions(
             include_columns=numbers,
