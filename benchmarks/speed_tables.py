@@ -168,6 +168,26 @@ def _shown(figure: Mapping[str, Any] | None) -> str:
     return f"{figure['median']:.2f} ({figure['least']:.2f} to {figure['most']:.2f})"
 
 
+def reading() -> str:
+    """Give what large files cost to prepare, as `benchmarks.speed.reading` measured it."""
+    lines = [
+        "| file | MB | CPU s | of a typed read and the writing | peak, MB |",
+        "|---|" + "---|" * 4,
+    ]
+    commands = []
+    for path in (RESULTS / "reading.json", RESULTS / "reading_formats.json"):
+        if not path.is_file():
+            continue
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for row in (*result["files"], *result["formats"]):
+            times = f"{row['prepare_s']:.1f} | {row['ratio']:.2f}" if "ratio" in row else "– | –"
+            name, size = row.get("format", "csv"), f"{row['megabytes']:,.0f}"
+            lines.append(f"| {name} | {size} | {times} | {row['peak_mb']:.0f} |")
+        load = result["load_average_before"][0]
+        commands.append(f"    {result['command']}    # {result['cores']} cores, load {load:.1f}")
+    return "\n".join([*lines, "", *commands]) + "\n" if commands else ""
+
+
 def spread(figures: Mapping[str, Any]) -> str:
     """Give a mean and its deviation over runs."""
     return f"{figures['macro_f1']:.3f} ± {figures['sd']:.3f}"
@@ -180,4 +200,5 @@ SPEED_TABLES: Mapping[str, Callable[[], str]] = {
     "pretraining_speed": pretraining_speed,
     "exported": exported,
     "compiled": compiled,
+    "reading": reading,
 }
