@@ -10,11 +10,13 @@ import argparse
 import itertools
 import json
 import math
+import socket
 import time
 from pathlib import Path
 from typing import ClassVar
 
 import gevent
+from geventhttpclient.connectionpool import ConnectionPool
 from locust import FastHttpUser, task
 from locust.env import Environment
 
@@ -22,6 +24,12 @@ CLOSE = 0.03
 """How far a probability may be off: a batch's rounding depends on who is in it."""
 
 
+def send_at_once(pool: ConnectionPool, to: socket.socket) -> None:
+    """Let a request's body follow its head: else the system waits 40 ms for the head's receipt."""
+    to.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+ConnectionPool.after_connect = send_at_once
 COUNTS = ("answered", "wrong", "refused", "died", "repeated")
 
 
