@@ -30,8 +30,8 @@ def make_parser() -> VerbParser:
     add("--llm_accept", action="store_true", help="take another LLM that labels alike")
     add("--engine", type=Literal["local", "ray"], default="local", help="what labels several")
     add("--workers", type=int | None, help="ray's processes; else one a GPU, or one a core")
-    for one, what in ("cpus", "cores, and threads,"), ("gpus", "GPUs, or a share of one,"):
-        add(f"--worker_{one}", type=float | None, help=f"{what} of each of ray's processes")
+    add("--worker_cpus", type=float | None, help="cores, and threads, of each of ray's processes")
+    add("--worker_gpus", type=float | None, help="GPUs of each; half a GPU is 0.5")
     add("--address", type=str | None, help="address of the ray cluster; else one starts here")
     add("--resume", action="store_true", help="go on with what is in --out")
     add("--summary", action="store_true", help="minutes a label, a day where times are dates")
