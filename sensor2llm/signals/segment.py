@@ -10,10 +10,8 @@ A ledger is told of every window, and of rows that have times: what is kept, why
 """
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,7 +21,8 @@ from sensor2llm.signals.ledger.extents import NO_VALUE, CutState, Extent, pieces
 from sensor2llm.signals.ledger.ledger import Ledger, RowCoverage
 from sensor2llm.signals.resample import MAX_GAP_S, fill_short_gaps, interpolate_nan, resample
 from sensor2llm.signals.spec import Modality, SignalSpec
-from sensor2llm.signals.window import Annotation, Recording, Track, Window
+from sensor2llm.signals.window import Recording, Track, Window
+from sensor2llm.signals.window_labels import WindowLabels
 
 LabelRule = Literal["majority", "none"]
 
@@ -146,7 +145,10 @@ def _windows(
     rows_unit: str,
     state: CutState,
 ) -> Iterator[Window]:
-    labels, times = _Labels(recording.annotations, rules), recording.row_times_s
+    notes = recording.annotations if rules.label_rule == "majority" else ()
+    straddling, share = rules.drop_straddling, rules.min_label_share
+    labels = WindowLabels(notes, drop_straddling=straddling, min_share=share)
+    times = recording.row_times_s
     rows = RowCoverage(None if times is None else times[np.searchsorted(times, state.next_s) :])
     length_s, cut, kept = _length_s(tracks, spec), 0, 0
     complete = {name for name, track in tracks.items() if not np.isnan(track.values).any()}
@@ -176,7 +178,7 @@ def _window(
     recording: Recording,
     tracks: Mapping[str, Track],
     complete: Collection[str],
-    labels: "_Labels",
+    labels: WindowLabels,
     extent: Extent,
     rules: _Rules,
     ledger: Ledger,
@@ -276,41 +278,3 @@ def _slice(values: np.ndarray, start: int, steps: int) -> np.ndarray:
     padded = np.full((len(values), steps), np.nan, values.dtype)
     padded[:, before : before + inside.shape[1]] = inside
     return padded
-
-
-class _Labels:
-    """Find the label of an extent among a recording's annotations."""
-
-    def __init__(self, annotations: Sequence[Annotation], rules: _Rules) -> None:
-        used = sorted(annotations, key=lambda note: note.start_s)
-        self._notes = used if rules.label_rule == "majority" else []
-        self._starts = [note.start_s for note in self._notes]
-        # Never going back, so that those that end before a window are found without looking.
-        self._latest = list(accumulate((note.stop_s for note in self._notes), max))
-        self._rules = rules
-
-    def find(self, start_s: float, stop_s: float) -> tuple[str | None, bool]:
-        """Give the window's label, and whether it touches two of them and is left out."""
-        covered: dict[str, float] = {}
-        near = self._near(start_s, stop_s)
-        if len(near) == 1 and near[0].start_s <= start_s < stop_s <= near[0].stop_s:
-            return near[0].label, False
-        for note in near:
-            if start_s == stop_s:
-                # A row has a moment, not an extent; a label may be given for that moment alone.
-                now = note.start_s <= start_s < note.stop_s or note.start_s == start_s
-                seconds = float(now)
-            else:
-                seconds = min(note.stop_s, stop_s) - max(note.start_s, start_s)
-            # Less than a millisecond is rounding, not a label.
-            if seconds > 1e-3:
-                covered[note.label] = covered.get(note.label, 0.0) + seconds
-        if len(covered) > 1 and self._rules.drop_straddling:
-            return None, True
-        label = max(covered, key=covered.__getitem__, default=None)
-        needed = self._rules.min_label_share * (stop_s - start_s)
-        return (label if label is not None and covered[label] >= needed else None), False
-
-    def _near(self, start_s: float, stop_s: float) -> Sequence[Annotation]:
-        first = bisect_left(self._latest, start_s)
-        return self._notes[first : bisect_right(self._starts, stop_s)]
