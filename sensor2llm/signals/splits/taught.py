@@ -117,8 +117,11 @@ class Taught:
                 f"leak: {what} was made with people who are tested here "
                 f"({listed(sorted(leaked))}); use the same split for both"
             )
-        alike = {name for _, name in taught}
-        if others := sorted(name for name, (_, key) in people.items() if key in alike):
+        sources, alike = {source for source, _ in taught}, {name for _, name in taught}
+        others = sorted(
+            name for name, (source, key) in people.items() if key in alike and source not in sources
+        )
+        if others:
             logger.warning(
                 "%s was made with people of the same names (%s) from another source (%s, here %s); "
                 "they are taken for others", what, listed(others), _short(self.source),

@@ -73,6 +73,20 @@ def test_the_same_names_from_another_source_are_said(taught, tmp_path, caplog):
     ]
 
 
+def test_the_same_name_in_two_data_sets_that_taught_is_two_people(tmp_path, caplog):
+    parts = {"home": "a study at home", "ward": "a study on a ward"}
+    windows = [
+        replace(w, subject=f"{part}/{w.subject}")
+        for part, seed in (("home", 0), ("ward", 1))
+        for w in make_windows(people=3, seed=seed)
+    ]
+    path = tmp_path / "store"
+    store = WindowStore.write(path, SPEC, windows, source="two studies", parts=parts)
+    taught = Taught.of(store, rows(store, "home/s1", "ward/s2"))
+    taught.check(store, rows(store, "ward/s1", "home/s2"), WHAT)
+    assert not caplog.messages
+
+
 def test_windows_that_stand_still_are_not_kept(tmp_path):
     flat = {"accel": np.zeros((3, 16)), "person": np.array([[40.0], [70.0]])}
     windows = [replace(w, signals=flat) for w in make_windows(people=3)]
