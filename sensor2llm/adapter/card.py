@@ -110,9 +110,11 @@ def people_text(count: int) -> str:
     return f"{count} person" if count == 1 else f"{count} people"
 
 
-def dataset_of(source: str) -> str | None:
-    """Give the name of the published data set that a store's source tells of; None for others."""
-    return next((name for name, one in SOURCES.items() if one.download in source), None)
+def datasets_of(source: str) -> list[str]:
+    """Name the published data sets that a store's source tells of; one page counts once."""
+    pages = {one.download: name for name, one in reversed(SOURCES.items())}
+    return [name for name, one in SOURCES.items()
+            if one.download in source and pages[one.download] == name]  # fmt: skip
 
 
 def data_lines(data: Mapping[str, Any]) -> list[str]:
@@ -122,8 +124,12 @@ def data_lines(data: Mapping[str, Any]) -> list[str]:
         data: what metrics say of their data: source, and people by part.
     """
     source = data.get("source") or "not stated"
-    name = dataset_of(source)
-    licence = SOURCES[name].licence if name else "see the source"
+    names = datasets_of(source)
+    licences = {name: SOURCES[name].licence for name in names}
+    if len(names) > 1:
+        licence = "; ".join(f"{name}: {text}" for name, text in licences.items())
+    else:
+        licence = next(iter(licences.values()), "see the source")
     parts = data.get("people", {}).items()
     people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
     lines = [f"Source: {source}", f"Licence of the data: {licence}"]

@@ -190,6 +190,27 @@ def test_the_licence_of_the_weights_is_the_manifests(folder):
     assert "Licence of the adapter's weights: mit" in text
 
 
+@pytest.mark.parametrize(
+    ("orientation", "where", "turned"),
+    [
+        ("as_recorded", "devices that are worn and turned as in training: what", True),
+        ("turn_free", "devices that are worn as in training, any way round: what", False),
+    ],
+)
+def test_where_an_adapter_may_be_used_is_said_as_its_encoder_hears(
+    folder, orientation, where, turned
+):
+    likeness = {"recordings_named": True, "recordings_unlike": 1, "recordings": 30,
+                "windows_unlike": 0.03}  # fmt: skip
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"trust": {"likeness": likeness}}))
+    manifest = MANIFEST | {"encoder": {"orientation": orientation}}
+    (folder / "sensor2llm.json").write_text(json.dumps(manifest))
+    text = write_card(folder).read_text()
+    assert f"- It may be used on {where} those windows look like is kept" in text
+    assert ("fit-axes" in text) == turned
+
+
 def test_questions_that_any_window_answers_enter_no_mean():
     def kind(true: float, swapped: float, questions: int) -> dict[str, float]:
         return {"true": true, "swapped_true": swapped, "frequent_true": 0.5, "questions": questions}

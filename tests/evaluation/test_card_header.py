@@ -139,3 +139,18 @@ def test_a_template_gets_all_that_it_names(tmp_path):
     (tmp_path / "x.md.j2").write_text("{{ card_data }} {{ title }}")
     with pytest.raises(UndefinedError, match="'title' is undefined"):
         render_card(tmp_path / "x.md.j2", ModelCardData(license="mit"))
+
+
+def test_several_data_sets_side_by_side_are_all_named_each_with_its_licence():
+    source = "; ".join(SOURCES[name].download for name in ("uci_har", "motionsense", "wisdm"))
+    text = card_text(MANIFEST, SCORES | {"data": {"source": source, "store": "any"}}, "Three")
+    assert header(text)["datasets"] == ["uci_har", "wisdm", "motionsense"]
+    assert header(text)["model-index"][0]["results"][0]["dataset"]["type"] == "any"
+    assert f"motionsense: {SOURCES['motionsense'].licence}" in text
+    assert f"wisdm: {SOURCES['wisdm'].licence}; " in text
+
+
+def test_one_download_under_two_names_is_one_data_set():
+    source = f"afdb as two rhythms, {SOURCES['afdb'].download}"
+    text = card_text(MANIFEST, SCORES | {"data": {"source": source}}, "Rhythm")
+    assert header(text)["datasets"] == ["afdb"]

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sensor2llm.adapter.card import between_text, data_lines, dataset_of, people_text
+from sensor2llm.adapter.card import between_text, data_lines, datasets_of, people_text
 from sensor2llm.adapter.card import card_text as base_card
 from sensor2llm.artefacts.card import table
 from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.errors import ArtefactError
 from sensor2llm.evaluation.cards.results import label_results, task_results
 from sensor2llm.evaluation.cards.task import read_tasks, task_section
-from sensor2llm.evaluation.cards.trust import trust_section
+from sensor2llm.evaluation.cards.trust import is_turn_free, trust_section
 from sensor2llm.evaluation.missing import summary_lines
 from sensor2llm.training.record import write_bytes
 
@@ -92,7 +92,6 @@ def card_text(
     tasks = tasks or {}
     measured = [metrics, *tasks.values()]
     data: Mapping[str, Any] = next((one["data"] for one in measured if one.get("data")), {})
-    published = dataset_of(data.get("source") or "")
     results = [
         *(label_results(metrics) if metrics else ()),
         *(label_results(by_text, "read from free answers") if by_text else ()),
@@ -103,14 +102,14 @@ def card_text(
         title=title,
         data=data_lines(data),
         template=TEMPLATE,
-        datasets=[published] if published else [],
+        datasets=datasets_of(data.get("source") or ""),
         results=results,
         tasks=[task_section(scores) for scores in tasks.values()],
         by_text=by_text,
         text_scores=_text_scores(by_text) if by_text else (),
         runs=runs,
         chosen=chosen_text(metrics) if metrics else "",
-        trust=trust_section(metrics),
+        trust=trust_section(metrics, turn_free=is_turn_free(manifest)),
         **_label_sections(metrics),
     )
 

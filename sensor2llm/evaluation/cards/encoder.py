@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sensor2llm.adapter.card import (
     between_text,
     data_lines,
-    dataset_of,
+    datasets_of,
     licence_line,
     people_text,
     signals_table,
@@ -118,7 +118,7 @@ def _card_data(
     tags = ["sensors", "time-series", "signal-encoder"]
     if recipe.get("pretrain"):
         tags += ["self-supervised-learning", _objective(recipe).replace("_", "-")]
-    published = dataset_of((metrics.get("data") or {}).get("source") or "")
+    published = datasets_of((metrics.get("data") or {}).get("source") or "")
     facts = {key: metrics.get(key) for key in ("data", "split")}
     results = [
         result
@@ -129,7 +129,7 @@ def _card_data(
         manifest.get("license"),
         results,
         name=name,
-        datasets=[published] if published else None,
+        datasets=published or None,
         pipeline_tag="feature-extraction",
         tags=tags,
     )

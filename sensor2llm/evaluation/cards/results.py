@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sensor2llm.adapter.card import dataset_of
+from sensor2llm.adapter.card import datasets_of
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -52,10 +52,11 @@ def _result(
 
     data = metrics.get("data") or {}
     source = data.get("source") or "not stated"
+    published = datasets_of(source)
     return EvalResult(
         task_type=task[0],
         task_name=task[1] or None,
-        dataset_type=dataset_of(source) or data.get("store") or "own",
+        dataset_type=published[0] if len(published) == 1 else data.get("store") or "own",
         dataset_name=source,
         dataset_split=metrics.get("split"),
         metric_type=kind,
