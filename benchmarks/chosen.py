@@ -47,6 +47,10 @@ CHOSEN: Mapping[str, str] = {
         "and stronger augmentation were tried on one fold, after a look at its teaching people."
     ),
     "unlike": f"{VALIDATION}: thresholds and temperature, on training and validation people.",
+    "few_people": (
+        f"{STEPS} The default encoder: on some of these people, who are not judged in this table."
+    ),
+    "calibration": f"{FIXED}; who calibrates is what is compared, on test people.",
     "missing_sensors": "All are validation people: the default was chosen by this table.",
     "headline": PROBES,
     "few_labels": PROBES,
@@ -54,8 +58,11 @@ CHOSEN: Mapping[str, str] = {
     "missing_finetuning": PROBES,
     "against_random": PROBES,
     "reconstruction_parts": PROBES,
+    "joint": PROBES,
     "masking": PROBES,
+    "aggregator": PROBES,
     "others": PROBES,
+    "inception": PROBES,
     "transfer": PROBES,
     "uci_har_study": PROBES,
 }

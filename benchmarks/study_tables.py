@@ -164,8 +164,11 @@ STUDY_TABLES: Mapping[str, Callable[[], str]] = {
     "missing_finetuning": by_missing("missing_finetuning", taught=True),
     "against_random": against_random,
     "reconstruction_parts": by_store("reconstruction_against_neither"),
+    "joint": by_store("joint"),
     "masking": by_store("masking"),
+    "aggregator": by_store("aggregator"),
     "others": by_store("others"),
+    "inception": by_store("inception"),
     "transfer": by_share("transfer"),
     "uci_har_study": by_store("uci_har_study"),
 }
