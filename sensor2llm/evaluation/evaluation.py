@@ -11,7 +11,7 @@ memory, batches are halved once for the rest of the run.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,20 +155,17 @@ def _evaluated(
 
 
 def by_data_set(predictions: Predictions, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Measure each of several data sets side by side, whose people are named `data set/person`."""
+    """Measure each of several data sets side by side, whose people are named `data set/person`.
+
+    Only labels that a data set has enter its mean; another's label is a wrong answer there.
+    """
     owners = np.array([str(person).split("/", 1)[0] for person in predictions.subjects])
     metrics = {}
     for name in dict.fromkeys(owners.tolist()):
-        here = owners == name
-        own = measure(
-            Predictions(
-                labels=predictions.labels,
-                true=predictions.true[here],
-                predicted=predictions.predicted[here],
-                subjects=predictions.subjects[here],
-            ),
-            seed=seed,
-        ).to_dict()
+        one = predictions.take(np.flatnonzero(owners == name))
+        known = np.isin(one.predicted, one.true)
+        one = replace(one, predicted=np.where(known, one.predicted, -1), probabilities=None)
+        own = measure(one, seed=seed).to_dict()
         keys = ("macro_f1", "interval", "balanced_accuracy", "accuracy", "windows", "subjects")
         metrics[name] = {key: own[key] for key in keys}
     return metrics

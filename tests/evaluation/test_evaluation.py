@@ -15,13 +15,14 @@ from sensor2llm.evaluation.encoder_evaluation import (
     measure_encoder,
     read_encoder,
 )
-from sensor2llm.evaluation.evaluation import evaluate_adapter, recipe_split
+from sensor2llm.evaluation.evaluation import by_data_set, evaluate_adapter, recipe_split
 from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.classification import classify_store
+from sensor2llm.tasks.metrics import Predictions
 from tests.models import LABELS, normaliser, small_model, text_adapter, tiny_llm
 from tests.signals.stores import FOREIGN, SPEC, make_foreign, make_windows
 
@@ -83,6 +84,19 @@ def test_saved_files(whole, store, split, tmp_path):
         "metrics.json",
         "predictions.parquet",
     }
+
+
+def test_a_label_that_a_data_set_lacks_is_a_wrong_answer_there_and_none_of_its_mean():
+    said = Predictions(
+        labels=("walk", "rest", "row"),
+        true=np.array([0, 0, 1, 1, 2]),
+        predicted=np.array([0, 2, 1, 1, 2]),
+        subjects=np.array(["home/a", "home/a", "home/b", "home/b", "sea/a"]),
+    )
+    parts = by_data_set(said)
+    assert parts["home"]["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert parts["home"]["accuracy"] == pytest.approx(3 / 4)
+    assert parts["sea"]["macro_f1"] == pytest.approx(1.0)
 
 
 def test_read_from_text_has_no_probabilities(model, store, split, tmp_path):
