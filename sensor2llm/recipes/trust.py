@@ -1,19 +1,27 @@
 """Add to an adapter what its training windows look like, and calibrate its labels."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from pyarrow import parquet
 
+from sensor2llm.adapter.adapter import SensorAdapter
 from sensor2llm.adapter.batches import CLASSIFICATION
 from sensor2llm.adapter.calibration import Calibration, calibrate
 from sensor2llm.adapter.trust import Trust
+from sensor2llm.encoders.orientation import turn_free_names
 from sensor2llm.errors import DataError, one_line
 from sensor2llm.model.model import SensorLanguageModel
-from sensor2llm.signals.likeness.profile import TrainingProfile, fit_profile
+from sensor2llm.pretraining.augment import half_band
+from sensor2llm.recipes.config import NEW
+from sensor2llm.signals.likeness.profile import Signals, TrainingProfile, Variant, fit_profile
+from sensor2llm.signals.likeness.statistics import is_acceleration
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.views.conversion import convert_store
@@ -43,24 +51,55 @@ def measure_trust(
     converted = convert_store(store, model.adapter.spec, quiet=True)
     taught = np.sort(np.concatenate([split.train, split.validation]))
     return Trust(
-        _profile(model.adapter.spec.names, converted, taught),
+        _profile(model.adapter, converted, taught),
         _fold_calibration(folds, model.adapter.label_names, store, split)
         if folds
         else _calibration(model, converted, split, batch_size),
     )
 
 
-def _profile(names: tuple[str, ...], store: Windows, taught: np.ndarray) -> TrainingProfile | None:
+def _profile(adapter: SensorAdapter, store: Windows, taught: np.ndarray) -> TrainingProfile | None:
+    spec, encoder = adapter.spec, adapter.encoder
     try:
-        if store.spec.names != names:
-            raise DataError(f"'{store.path}' does not have all of {', '.join(names)}")
-        profile = fit_profile(store, taught, np.asarray(store.labels)[taught])
+        if store.spec.names != spec.names:
+            raise DataError(f"'{store.path}' does not have all of {', '.join(spec.names)}")
+        profile = fit_profile(
+            store,
+            taught,
+            np.asarray(store.labels)[taught],
+            turn_free=turn_free_names(spec, encoder.config) if encoder else (),
+            variants=heard_variants(adapter.recipe, spec),
+        )
     except DataError as error:
         logger.warning("what training windows look like is not kept: %s", error)
         return None
     if not profile.recordings:
         logger.info("the store names no recordings: a person's windows count as one")
     return profile
+
+
+def heard_variants(recipe: Mapping[str, Any], spec: SignalSpec) -> list[Variant]:
+    """Give what a recipe's training did to windows that another device does: losses, and both.
+
+    Only of an encoder that was made in the same run: of another its recipe says nothing.
+    """
+    supervised = (recipe.get("new_encoder") or {}).get("supervised") or {}
+    augment = (supervised.get("augment") or {}) if recipe.get("encoder") == NEW else {}
+    accelerations = [m.name for m in spec.modalities if is_acceleration(m)]
+    timed = [m.name for m in spec.modalities if m.rate_hz]
+
+    def without_gravity(signals: Signals) -> Signals:
+        moved = {n: signals[n] - signals[n].mean(-1, keepdims=True) for n in accelerations}
+        return {**signals, **moved}
+
+    def at_half_rate(signals: Signals) -> Signals:
+        slow = {n: half_band(torch.from_numpy(signals[n])).numpy() for n in timed}
+        return {**signals, **slow}
+
+    losses = [loss for key, loss in (("gravity_loss", without_gravity), ("rate_loss", at_half_rate))
+              if augment.get(key)]  # fmt: skip
+    both = [lambda signals: at_half_rate(without_gravity(signals))] if len(losses) > 1 else []
+    return [*losses, *both]
 
 
 def _calibration(

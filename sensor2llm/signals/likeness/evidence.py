@@ -142,7 +142,8 @@ class DeviationEvidence:
         modality = self.profile.spec[name]
         own, usual = sums.numbers / sums.windows, sums.expected / sums.windows
         first = worst - places[0]
-        channel = modality.channel_names[first // (BANDS if kind == "spectrum" else 1)]
+        number = first // (BANDS if kind == "spectrum" else 1)
+        channel = self.profile.statistics.channel_name(name, number)
         if kind == "level":
             lies = f"{channel} lies at {own[worst]:.3g} {modality.units[0]}"
             return f"{lies}; in training it lay at {usual[worst]:.3g}"
@@ -174,9 +175,9 @@ def alike_classes(profile: TrainingProfile, columns: np.ndarray, numbers: np.nda
 
 
 def bears_gravity(profile: TrainingProfile, name: str) -> bool:
-    """Say whether a sensor is an accelerometer whose training windows bear gravity."""
+    """Say whether gravity tells how a sensor lay: in an accelerometer not heard any way round."""
     modality = profile.spec[name]
-    if not is_acceleration(modality):
+    if not is_acceleration(modality) or name in profile.statistics.turn_free:
         return False
     size = np.linalg.norm(training_levels(profile, name), axis=1).mean()
     return bool(size > LEAST_GRAVITY * _SIZES[canonical_unit(modality.units[0])])

@@ -9,7 +9,7 @@ the scores of people who did not make the Gaussians: each person's by Gaussians 
 A recording's score is the median of its windows'.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -34,6 +34,9 @@ MOST_SENSORS = 5
 """Of more sensors not every subset has thresholds: each alone, all, and all but one."""
 _CHUNK = 1024
 Rows = Int[np.ndarray, " window"]
+Signals = Mapping[str, np.ndarray]
+Variant = Callable[[Signals], Signals]
+"""Signals as another device gives them: without gravity, at half the rate."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class TrainingProfile:
         """Give the rest as plain JSON; the spec is the adapter's."""
         return {
             "floors": self.statistics.to_dict(),
+            "turn_free": sorted(self.statistics.turn_free),
             "people": self.people,
             "recordings": self.recordings,
             "thresholds": [
@@ -138,7 +142,7 @@ class TrainingProfile:
             for one in plain["thresholds"]
         }
         return cls(
-            WindowStatistics(spec, floors),
+            WindowStatistics(spec, floors, frozenset(plain.get("turn_free", ()))),
             ClassGaussians(*(np.asarray(arrays[name], np.float64) for name in _ARRAYS)),
             thresholds,
             plain["people"],
@@ -149,7 +153,14 @@ class TrainingProfile:
 _ARRAYS = ("center", "scale", "means", "covariances")
 
 
-def fit_profile(store: Windows, rows: Rows, classes: Rows) -> TrainingProfile:
+def fit_profile(
+    store: Windows,
+    rows: Rows,
+    classes: Rows,
+    *,
+    turn_free: Collection[str] = (),
+    variants: Sequence[Variant] = (),
+) -> TrainingProfile:
     """Measure windows that taught, and set the thresholds on each person's by the others.
 
     Windows that lack a sensor make no Gaussian.
@@ -158,6 +169,9 @@ def fit_profile(store: Windows, rows: Rows, classes: Rows) -> TrainingProfile:
         store: of the adapter's spec.
         rows: which of its windows, nobody's who is tested.
         classes: a number a row, -1 for none.
+        turn_free: modalities that are heard by what no turn of the device changes.
+        variants: what training did to some windows; each counts beside the windows as they are,
+            as classes of its own.
 
     Raises:
         DataError: no window has all sensors.
@@ -166,18 +180,30 @@ def fit_profile(store: Windows, rows: Rows, classes: Rows) -> TrainingProfile:
     rows, classes = rows[whole], classes[whole]
     if len(rows) < 2:
         raise DataError("no two training windows have all sensors; what they look like is not kept")
-    scale = fit_normaliser(store, rows).scale
-    statistics = WindowStatistics(store.spec, {n: STILL * values for n, values in scale.items()})
+    scale = fit_normaliser(store, rows, turn_free).scale
+    statistics = WindowStatistics(
+        store.spec, {n: STILL * values for n, values in scale.items()}, frozenset(turn_free)
+    )
+    kinds: list[Variant] = [dict, *variants]
     numbers = np.concatenate([
-        _measured(store, rows[start : start + _CHUNK], statistics)
+        _measured(store, rows[start : start + _CHUNK], statistics, variant)
+        for variant in kinds
         for start in range(0, len(rows), _CHUNK)
     ])  # fmt: skip
-    people = np.asarray(store.subject_ids)[rows]
+    people, known = np.asarray(store.subject_ids)[rows], classes >= 0
     pieces = _pieces(np.asarray(store.recording_ids)[rows])
+    many = int(classes.max(initial=0)) + 1
+    classes = np.concatenate([np.where(known, classes + k * many, -1) for k in range(len(kinds))])
     return TrainingProfile(
         statistics,
         fit_gaussians(numbers, classes),
-        _thresholds(statistics, numbers, classes, people, pieces),
+        _thresholds(
+            statistics,
+            numbers,
+            classes,
+            np.tile(people, len(kinds)),
+            [piece + k * len(rows) for k in range(len(kinds)) for piece in pieces],
+        ),
         len(np.unique(people)),
         store.names_recordings,
     )
@@ -188,9 +214,9 @@ def _all_names(statistics: WindowStatistics) -> list[Statistic]:
 
 
 def _measured(
-    store: Windows, rows: Rows, statistics: WindowStatistics
+    store: Windows, rows: Rows, statistics: WindowStatistics, variant: Variant
 ) -> Float[np.ndarray, "some statistic"]:
-    values = store.read(rows)
+    values = variant(store.read(rows))
     return np.concatenate([statistics.of(name, values[name]) for name in store.spec.names], 1)
 
 

@@ -53,13 +53,18 @@ def fit_axes(profile: TrainingProfile, windows: Sequence[Window]) -> AxesFit:
         windows: of one device that lay one way; moving ones say most.
 
     Raises:
-        DataError: none of the sensors bears gravity.
+        DataError: none of the sensors bears gravity, or any turn is heard alike.
     """
     spread = np.linspace(0, len(windows) - 1, min(len(windows), MOST_WINDOWS)).astype(int)
     windows = [windows[i] for i in spread]
     turns: dict[str, Turn] = {}
     present = {name for window in windows for name in window.signals}
     bearing = [n for n in profile.spec.names if n in present and bears_gravity(profile, n)]
+    if not bearing and profile.statistics.turn_free:
+        raise DataError(
+            "this adapter hears its sensors any way round: there are no axes to fit, label the "
+            "file as it is"
+        )
     if not bearing:
         raise DataError("no sensor of these windows bears gravity; axes cannot be told from it")
     for name in bearing:

@@ -18,6 +18,22 @@ def toy_profile() -> TrainingProfile:
     return fit_profile(store, np.arange(len(store)), np.asarray(store.labels))
 
 
+TURNABLE = ("watch_accel", "watch_gyro")
+
+
+def without_gravity(signals):
+    values = signals["watch_accel"]
+    return {**signals, "watch_accel": values - values.mean(-1, keepdims=True)}
+
+
+@cache
+def turn_free_profile() -> TrainingProfile:
+    """Give the profile of an adapter that hears any turn, with gravity and without."""
+    store = InMemoryWindows(windows(people=8, each=40), SPEC)
+    rows, classes = np.arange(len(store)), np.asarray(store.labels)
+    return fit_profile(store, rows, classes, turn_free=TURNABLE, variants=[without_gravity])
+
+
 def fresh(people: int = 3, each: int = 30) -> list[Window]:
     """Give windows of other people, made as the profile's were."""
     return [

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from sensor2llm.signals.likeness.evidence import DeviationEvidence
-from tests.signals.likeness.profiles import changed, fresh, toy_profile, turned
+from tests.signals.likeness.profiles import (
+    changed,
+    fresh,
+    toy_profile,
+    turn_free_profile,
+    turned,
+)
 
 
-def checks(windows):
-    evidence = DeviationEvidence(toy_profile())
+def checks(windows, profile=None):
+    evidence = DeviationEvidence(profile or toy_profile())
     evidence.add(windows[: len(windows) // 2])
     evidence.add(windows[len(windows) // 2 :])
     return evidence.checks()
@@ -47,6 +53,14 @@ def test_another_rhythm_is_named_by_its_frequencies():
         changed(fresh(), "watch_gyro", lambda v: v * 0 + noise.normal(0, v.std() + 0.1, v.shape))
     )
     assert first.name in ("spectrum of watch_gyro", "together of watch_gyro")
+
+
+def test_a_sensor_that_is_heard_any_way_round_is_told_by_what_no_turn_changes():
+    fast = changed(turned(fresh()), "watch_accel", lambda v: 9.81 * v)
+    names = {check.name: check.text for check in checks(fast, turn_free_profile())}
+    assert not [name for name in names if name.startswith("gravity")]
+    pattern = r"watch_accel along its mean lies at 9\.\d+ g; in training it lay at \d"
+    assert re.fullmatch(pattern, names["level of watch_accel"])
 
 
 def test_without_windows_there_is_nothing_to_say():

@@ -10,7 +10,14 @@ from sensor2llm.errors import DataError
 from sensor2llm.signals.likeness.gaussians import fit_gaussians
 from sensor2llm.signals.likeness.profile import TrainingProfile, fit_profile
 from sensor2llm.signals.views.in_memory import InMemoryWindows
-from tests.signals.likeness.profiles import changed, fresh, toy_profile, turned
+from tests.signals.likeness.profiles import (
+    changed,
+    fresh,
+    toy_profile,
+    turn_free_profile,
+    turned,
+    without_gravity,
+)
 from tests.toy_store import SPEC, windows
 
 
@@ -45,6 +52,28 @@ def test_what_is_turned_or_in_another_unit_is_flagged(unlike):
     assert toy_profile().recording_score(scores, SPEC.names) > 0
 
 
+@pytest.mark.parametrize(
+    "like",
+    [
+        list,
+        turned,
+        lambda some: [replace(w, signals=without_gravity(w.signals)) for w in some],
+        lambda some: [replace(w, signals=without_gravity(w.signals)) for w in turned(some)],
+    ],
+    ids=["as it lay", "turned", "no gravity", "both"],
+)
+def test_what_a_turn_free_encoder_was_taught_to_hear_is_like_training(like):
+    scores = turn_free_profile().scores(like(fresh()))
+    assert np.mean(scores > 0) < 0.15
+    assert turn_free_profile().recording_score(scores, SPEC.names) < 0
+
+
+@pytest.mark.parametrize(("name", "factor"), [("watch_accel", 9.8), ("watch_gyro", 5.0)])
+def test_another_unit_is_unlike_any_way_round(name, factor):
+    scores = turn_free_profile().scores(changed(turned(fresh()), name, lambda v: factor * v))
+    assert np.mean(scores > 0) > 0.9
+
+
 def test_scores_are_those_of_the_part_of_the_gaussians():
     rng = np.random.default_rng(0)
     numbers, classes = rng.normal(size=(90, 4)), np.arange(90) % 3
@@ -60,8 +89,8 @@ def test_scores_are_those_of_the_part_of_the_gaussians():
     np.testing.assert_allclose(own[:, label], expected)
 
 
-def test_it_comes_back_from_arrays_and_json():
-    profile = toy_profile()
+@pytest.mark.parametrize("profile", [toy_profile(), turn_free_profile()], ids=["axes", "turns"])
+def test_it_comes_back_from_arrays_and_json(profile):
     again = TrainingProfile.restore(SPEC, profile.to_tensors(), profile.to_dict())
     assert again.thresholds == profile.thresholds
     np.testing.assert_allclose(again.scores(fresh()), profile.scores(fresh()), atol=1e-3)

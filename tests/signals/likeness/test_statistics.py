@@ -1,5 +1,7 @@
 """Windows in numbers: what they measure, that they do not depend on the rate, and stillness."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tests.toy_store import SPEC
 
 FLOORS = {m.name: np.full(len(m.channels), 1e-3) for m in SPEC.modalities}
 STATISTICS = WindowStatistics(SPEC, FLOORS)
+TURN_FREE = replace(STATISTICS, turn_free=frozenset({"watch_accel"}))
 
 
 def accelerometer(rate_hz: float) -> SignalSpec:
@@ -60,6 +63,20 @@ def test_movement_is_the_same_at_any_rate(rate_hz):
         assert theirs[key] == pytest.approx(value, abs=0.12), key
 
 
-def test_stillness_has_numbers():
+@pytest.mark.parametrize("statistics", [STATISTICS, TURN_FREE], ids=["axes", "turns"])
+def test_stillness_has_numbers(statistics):
     still = np.zeros((2, *SPEC["watch_accel"].shape))
-    assert np.isfinite(STATISTICS.of("watch_accel", still)).all()
+    numbers = statistics.of("watch_accel", still)
+    assert np.isfinite(numbers).all()
+    assert numbers.shape[1] == len(statistics.names("watch_accel"))
+
+
+def test_no_turn_changes_what_is_turn_free():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(4, 3, 40)) + rng.normal(size=(4, 3, 1))
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    ours, theirs = (TURN_FREE.of("watch_accel", v) for v in (values, turn @ values))
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    assert not np.allclose(*(STATISTICS.of("watch_accel", v) for v in (values, turn @ values)))
+    level = np.linalg.norm(values.mean(-1), axis=1)
+    np.testing.assert_allclose(ours[:, 0], level)

@@ -5,7 +5,7 @@ import pytest
 
 from sensor2llm.errors import DataError
 from sensor2llm.signals.mapping.fitting import fit_axes, quarter_turns
-from tests.signals.likeness.profiles import changed, fresh, toy_profile, turned
+from tests.signals.likeness.profiles import changed, fresh, toy_profile, turn_free_profile, turned
 
 
 def test_there_are_24_turns_and_the_first_changes_nothing():
@@ -37,3 +37,8 @@ def test_without_gravity_nothing_can_be_told():
         del window.signals["watch_accel"]
     with pytest.raises(DataError, match="no sensor of these windows bears gravity"):
         fit_axes(toy_profile(), windows)
+
+
+def test_what_is_heard_any_way_round_has_nothing_to_fit():
+    with pytest.raises(DataError, match="hears its sensors any way round: there are no axes to"):
+        fit_axes(turn_free_profile(), fresh())
