@@ -46,6 +46,7 @@ CHOSEN: Mapping[str, str] = {
         f"{STEPS} How orientation is heard, and the steps: on validation people, too. Two patches "
         "and stronger augmentation were tried on one fold, after a look at its teaching people."
     ),
+    "devices": f"{STEPS} Thresholds of what is unlike: training and validation people.",
     "unlike": f"{VALIDATION}: thresholds and temperature, on training and validation people.",
     "few_people": (
         f"{STEPS} The default encoder: on some of these people, who are not judged in this table."

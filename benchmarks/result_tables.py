@@ -14,7 +14,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 QUESTIONS = ROOT / "adapters" / "uci-har-questions-bundled" / "metrics_question_answering.json"
 TITLE = "# What the language model is worth"
 NAMES = ("missing_sensors", "bridges", "asthma", "quantised", "rhythm_numbers", "outputs",
-         "human_questions", "unlike", "leave_one_out", "few_people", "calibration")  # fmt: skip
+         "human_questions", "unlike", "leave_one_out", "devices", "few_people",
+         "calibration")  # fmt: skip
 
 
 def written(name: str) -> str:
