@@ -14,7 +14,9 @@ def fail(error):
     [
         (DataError("walk.csv is empty;\n  record it again"),
          "error: walk.csv is empty; record it again"),
-        (FileNotFoundError(2, "No such file", "a.csv"), "error: [Errno 2] No such file: 'a.csv'"),
+        (FileNotFoundError(2, "No such file", "a.csv"), "error: cannot use a.csv: No such file"),
+        (OSError(5, "Input/output error"), "error: Input/output error"),
+        (OSError("no device"), "error: no device"),
         (DataError("a\x1b[2Jb\udcffc"), "error: a\\x1b[2Jb\\udcffc"),
         (MemoryError("Unable to allocate 9 GiB"),
          "error: not enough memory (Unable to allocate 9 GiB)"),

@@ -224,7 +224,10 @@ def _predictions(
         options: dict[str, Any] = {"overlap": labelling.overlap, "batch_size": size}
         options |= {"ledger": ledger, "data_map": data_map, "judge": judge}
         return itertools.count(), label_file(model, part.path, **options)
-    numbers, windows = data_map.read_rows(Path(part.path), spec, ledger, range(*part.rows))
+    # A store is told of once, with its first part.
+    numbers, windows = data_map.read_rows(
+        Path(part.path), spec, ledger, range(*part.rows), quiet=part.rows[0] > 0
+    )
     return numbers, label_windows(model, judge.watch(windows), size)
 
 

@@ -103,17 +103,22 @@ class DataMap:
         return self.turned(read_windows(path, spec, overlap, ledger, renamed=columns).windows)
 
     def read_rows(
-        self, path: Path, spec: SignalSpec, ledger: Ledger, rows: Sequence[int] | None = None
+        self,
+        path: Path,
+        spec: SignalSpec,
+        ledger: Ledger,
+        rows: Sequence[int] | None = None,
+        *,
+        quiet: bool = False,
     ) -> tuple[Sequence[int], Iterator[Window]]:
-        """Read some rows of a store, or all, mapped.
+        """Read some rows of a store, or all, mapped; unless `quiet`, log what is not heard.
 
         Returns:
             The rows that have a sensor that the adapter hears, and their windows.
         """
         store = WindowStore.open(path)
         rows = range(len(store)) if rows is None else rows
-        # A store is told of once, with its first part.
-        view, heard, places = self._view(store, spec, rows, quiet=bool(rows and rows[0]))
+        view, heard, places = self._view(store, spec, rows, quiet=quiet)
         ledger.read("windows", len(rows))
         ledger.keep("windows", len(heard))
         ledger.drop("windows", len(rows) - len(heard), "without a sensor that the adapter hears")
