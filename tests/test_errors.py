@@ -1,8 +1,11 @@
 """What a verb says where something cannot be: one short line, whole at both ends."""
 
+import logging
+
 import pytest
 
 from sensor2llm.errors import LONGEST_LINE, DataError, listed, one_line, run_verb
+from sensor2llm.library_output import StderrHandler
 
 
 def fail(error):
@@ -62,3 +65,13 @@ def test_the_first_names_of_very_many_are_listed():
 
 def test_an_error_without_words_is_called_by_its_kind():
     assert one_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("rank", "lines"), [("", "told\nbroken\n"), ("0", "told\nbroken\n"), ("1", "broken\n")]
+)
+def test_of_processes_launched_together_the_first_one_speaks(rank, lines, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", rank)
+    for level, text in ((logging.WARNING, "told"), (logging.ERROR, "broken")):
+        StderrHandler().handle(logging.LogRecord("sensor2llm", level, "", 0, text, None, None))
+    assert capsys.readouterr().err == lines
