@@ -30,11 +30,17 @@ RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
+def adapter_files(pattern: str) -> list[Path]:
+    """Find files of released adapters: README has people train `adapters/mine`, which is none."""
+    files = sorted((ROOT / "adapters").glob(f"*/{pattern}"))
+    return [file for file in files if not file.parent.name.startswith("mine")]
+
+
 def summary() -> str:
     """Give README's table: what each released adapter reaches, beside the probe without an LLM."""
     head = ("what is recognised", "data, test people", "adapter, macro-F1 (95 % over people)")
     lines = ["| " + " | ".join((*head, "no LLM")) + " |", "|---" * 4 + "|"]
-    for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
+    for path in adapter_files("metrics.json"):
         name, metrics = path.parent.name, json.loads(path.read_text(encoding="utf-8"))
         replaced = (ROOT / "adapters" / name.removesuffix("-bundled") / "metrics.json").is_file()
         if "controls" in metrics and not (name.endswith("-bundled") and replaced):
@@ -69,7 +75,7 @@ def adapters() -> str:
     head = ("adapter", "data, test people", score, "mean of its recipe's runs", "by free text")
     head = (*head, "no LLM", "text only")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for path in sorted((ROOT / "adapters").glob("*/metrics.json")):
+    for path in adapter_files("metrics.json"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if "controls" in metrics:
             text = path.with_name("metrics_text.json")
@@ -77,7 +83,7 @@ def adapters() -> str:
             lines.append(_adapter_row(path.parent.name, metrics, read))
     commands = [
         f"    {json.loads(p.read_text(encoding='utf-8'))['command']}"
-        for p in sorted((ROOT / "adapters").glob("*/metrics*.json"))
+        for p in adapter_files("metrics*.json")
     ]
     return "\n".join([*lines, "", *commands]) + "\n"
 

@@ -84,8 +84,12 @@ def run_verb(main: Callable[[], int | None]) -> int:
     try:
         with library_output():
             return main() or 0
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(one_line(f"error: {error}"), file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f"cannot use {error.filename}: " if error.filename and error.strerror else ""
+        print(one_line(f"error: {place}{error.strerror or error}"), file=sys.stderr)
         return 2
     except MemoryError as error:
         print(one_line(f"error: not enough memory ({error})"), file=sys.stderr)

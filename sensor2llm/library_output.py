@@ -26,8 +26,21 @@ STDERR = 2
 logger = logging.getLogger(__name__)
 
 
+def is_first_process() -> bool:
+    """Say whether this process speaks for those that a launcher started together."""
+    return os.environ.get("RANK", "") in ("", "0")
+
+
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Write log lines to what is standard error now, not when the handler was made."""
+    """Write log lines to what is standard error now, not when the handler was made.
+
+    Of processes that were launched together the first one speaks; the others write errors only.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless the first process writes it."""
+        if is_first_process() or record.levelno >= logging.ERROR:
+            super().emit(record)
 
     @property
     def stream(self) -> TextIO:

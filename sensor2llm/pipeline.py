@@ -204,10 +204,8 @@ class SensorPipeline:
         numbers = [number] if isinstance(number, int) else list(number)
         first = list(islice(windows, max(0, *numbers)))
         for wrong in (n for n in numbers if n < 1 or len(first) < n):
-            raise DataError(
-                f"{name} has {len(first) if wrong > 0 else 'its'} windows; there is no number "
-                f"{wrong}"
-            )
+            has = f"{name} has {len(first)} windows" if wrong > 0 else "windows are numbered from 1"
+            raise DataError(f"{has}; there is no number {wrong}")
         chosen = [first[n - 1] for n in numbers]
         return answer_question(self.model, chosen, question, max_new_tokens=max_new_tokens)
 

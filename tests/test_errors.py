@@ -1,8 +1,11 @@
 """What a verb says where something cannot be: one short line, whole at both ends."""
 
+import logging
+
 import pytest
 
 from sensor2llm.errors import LONGEST_LINE, DataError, listed, one_line, run_verb
+from sensor2llm.library_output import StderrHandler
 
 
 def fail(error):
@@ -14,7 +17,9 @@ def fail(error):
     [
         (DataError("walk.csv is empty;\n  record it again"),
          "error: walk.csv is empty; record it again"),
-        (FileNotFoundError(2, "No such file", "a.csv"), "error: [Errno 2] No such file: 'a.csv'"),
+        (FileNotFoundError(2, "No such file", "a.csv"), "error: cannot use a.csv: No such file"),
+        (OSError(5, "Input/output error"), "error: Input/output error"),
+        (OSError("no device"), "error: no device"),
         (DataError("a\x1b[2Jb\udcffc"), "error: a\\x1b[2Jb\\udcffc"),
         (MemoryError("Unable to allocate 9 GiB"),
          "error: not enough memory (Unable to allocate 9 GiB)"),
@@ -60,3 +65,13 @@ def test_the_first_names_of_very_many_are_listed():
 
 def test_an_error_without_words_is_called_by_its_kind():
     assert one_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("rank", "lines"), [("", "told\nbroken\n"), ("0", "told\nbroken\n"), ("1", "broken\n")]
+)
+def test_of_processes_launched_together_the_first_one_speaks(rank, lines, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", rank)
+    for level, text in ((logging.WARNING, "told"), (logging.ERROR, "broken")):
+        StderrHandler().handle(logging.LogRecord("sensor2llm", level, "", 0, text, None, None))
+    assert capsys.readouterr().err == lines

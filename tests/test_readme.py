@@ -128,6 +128,15 @@ def test_ones_own_data_become_a_store_and_a_new_file_of_the_kind_is_read(tmp_pat
     assert all(set(window.signals) == {"wrist_accel", "heart"} for window in windows)
 
 
+def test_what_people_train_as_readme_shows_is_in_no_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    files = [tmp_path / "adapters" / name / "metrics.json" for name in ("mine", "uci-har")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
+    assert tables.adapter_files("metrics*.json") == files[1:]
+
+
 @pytest.mark.parametrize("page", tables.pages(), ids=lambda page: page.stem)
 def test_tables_are_what_was_measured(page):
     text = page.read_text(encoding="utf-8")

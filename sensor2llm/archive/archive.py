@@ -2,8 +2,8 @@
 
     OUT/index.json        settings; each recording's windows by part, or why it cannot be read, and
                           what became of its rows and windows (ledgers)
-    OUT/parts/*.parquet   a row a window: file, window (its number there), start_s, subject, label,
-                          probability, and p_LABEL of all
+    OUT/parts/*.parquet   a row a window: file, window (its number there, from 0; of a store its
+                          row), start_s, subject, label, probability, and p_LABEL of all
     OUT/summary.csv, OUT/bouts.csv    where they are wanted
 
 A part that the index does not name is labelled again, into the same file: every window is there

@@ -4,13 +4,13 @@ A part is a file, or a range of a store's rows. Its Parquet file appears whole o
 """
 
 import hashlib
+import itertools
 import logging
 import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -192,15 +192,15 @@ def _write_part(
 ) -> int:
     """Write a row a window, and say of each what its recording turned out to be."""
     labels = LabelRows(model, labelling.abstain)
-    predictions = _predictions(model, part, labelling, ledger, labels.judge)
+    numbers, predictions = _predictions(model, part, labelling, ledger, labels.judge)
     judged, names = labels.judge.profile is not None, model.adapter.label_names
     if not judged:
-        rows = _numbered(part, labels.rows(predictions, LikenessVerdict()))
+        rows = _numbered(part, numbers, labels.rows(predictions, LikenessVerdict()))
         return _write(file, _schema(names), rows)
     # What a recording is like is known at its end: rows wait in a file that a kill takes away.
     with tempfile.TemporaryFile(dir=folder) as draft:
         plain = (prediction_row(prediction) for prediction in predictions)
-        _write(draft, _schema(names), _numbered(part, plain))
+        _write(draft, _schema(names), _numbered(part, numbers, plain))
         columns = labels.judge.verdict().columns
         for check, count in Counter(check for check in columns if check).items():
             ledger.change("windows", count, f"unlike what the adapter learned from ({check})")
@@ -216,22 +216,25 @@ def _predictions(
     labelling: Labelling,
     ledger: Ledger,
     judge: RecordingJudge,
-) -> Iterator[Prediction]:
+) -> tuple[Iterable[int], Iterator[Prediction]]:
+    """Give the windows' numbers in their recording, and what the model says of each."""
     spec, size = model.adapter.spec, labelling.batch_size
     data_map = parse_map(labelling.map, spec)
     if part.rows is None:
         options: dict[str, Any] = {"overlap": labelling.overlap, "batch_size": size}
         options |= {"ledger": ledger, "data_map": data_map, "judge": judge}
-        return label_file(model, part.path, **options)
-    windows = data_map.read(Path(part.path), spec, ledger=ledger, rows=range(*part.rows))
-    return label_windows(model, judge.watch(windows), size)
+        return itertools.count(), label_file(model, part.path, **options)
+    # A store is told of once, with its first part.
+    numbers, windows = data_map.read_rows(
+        Path(part.path), spec, ledger, range(*part.rows), quiet=part.rows[0] > 0
+    )
+    return numbers, label_windows(model, judge.watch(windows), size)
 
 
 def _numbered(
-    part: ArchivePart, rows: Iterable[Mapping[str, object]]
+    part: ArchivePart, numbers: Iterable[int], rows: Iterable[Mapping[str, object]]
 ) -> Iterator[Mapping[str, object]]:
-    first = part.rows[0] if part.rows else 0
-    for number, row in enumerate(rows, first):
+    for row, number in zip(rows, numbers, strict=False):
         yield {"file": part.name, "window": number, **row}
 
 
@@ -246,7 +249,7 @@ def _write(file: IO[bytes], schema: pa.Schema, rows: Iterator[Mapping[str, objec
     """Write rows as they come."""
     count = 0
     with parquet.ParquetWriter(file, schema) as writer:
-        while some := list(islice(rows, _ROW_GROUP)):
+        while some := list(itertools.islice(rows, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(some, schema))
             count += len(some)
     return count

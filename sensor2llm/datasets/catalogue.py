@@ -163,6 +163,11 @@ def open_source(name: str, path: Path | None, options: SourceOptions) -> Reading
     if name in EXPORTS:
         return open_export(name, path, options)
     if name not in SOURCES:
+        if Path(name).exists():
+            raise ConfigError(
+                f"{name} has to be described first: sensor2llm init {name} --out mine.yaml writes "
+                "it, then sensor2llm prepare mine.yaml"
+            )
         names = ", ".join([*SOURCES, *EXPORTS, "simulated", "joined"])
         raise ConfigError(f"unknown data set {name!r}; choose from {names}, or give a TABLE.yaml")
     source = SOURCES[name]

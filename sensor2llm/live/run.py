@@ -18,6 +18,7 @@ from rich.live import Live
 
 from sensor2llm.archive.labelling import check_risk, label_windows, no_window
 from sensor2llm.errors import ConfigError, UserError
+from sensor2llm.live.feed import check_step
 from sensor2llm.live.listener import Listener, LiveView
 from sensor2llm.live.sources.opening import open_feed
 from sensor2llm.live.view import JsonView, LineView, TerminalView
@@ -42,6 +43,7 @@ def listen(options: Namespace) -> None:
     model = load_model(options.adapter, options.llm, llm_accept=options.llm_accept)
     spec = model.adapter.spec
     data_map = parse_map(options.map, spec)
+    check_step(options.step_s, spec)
     warm_up(model)
     words = {"step_s": options.step_s, "subject": options.subject}
     with closing(open_feed(options.source, spec, data_map, **words)) as feed:

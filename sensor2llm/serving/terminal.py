@@ -5,18 +5,15 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from sensor2llm.errors import ConfigError, DataError, UserError
+from sensor2llm.errors import ConfigError, UserError
 from sensor2llm.plots.braille import render_window
-from sensor2llm.signals.spec import SignalSpec
-from sensor2llm.signals.tables.windows import read_windows
-from sensor2llm.signals.window import Window
+from sensor2llm.signals.mapping.numbered import find_window
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
 from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from sensor2llm.tasks.typed.typed_answer import answer_typed
@@ -111,7 +108,7 @@ class ChatTerminal:
         Raises:
             DataError: the file has not so many windows.
         """
-        window = _window(file, self.dialogue.model.adapter.spec, number)
+        window = find_window(Path(file), self.dialogue.model.adapter.spec, number)
         heard = self.dialogue.attach(window, f"{Path(file).name}, window {number}")
         if self.as_json:
             self._json(self.dialogue.turns[-1].to_dict())
@@ -247,18 +244,3 @@ def _by_modality(texts: Iterable[str]) -> list[str]:
         name, colon, fact = text.partition(": ")
         lines.setdefault(name + colon, []).append(fact)
     return [name + "; ".join(facts) for name, facts in lines.items()]
-
-
-def _window(file: str | Path, spec: SignalSpec, number: int) -> Window:
-    """Give a file's window by its number, from 1.
-
-    Raises:
-        DataError: the file has not so many windows.
-    """
-    windows = list(islice(read_windows(file, spec), max(number, 0)))
-    if not 1 <= number <= len(windows):
-        raise DataError(
-            f"{Path(file).name} has {len(windows) if number > 0 else 'its'} windows of "
-            f"{spec.length_text}; there is no number {number}"
-        )
-    return windows[-1]

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,10 +23,11 @@ from sensor2llm.archive.labelling import Labelling, label_file, prediction_row
 from sensor2llm.archive.parts import find_recordings, label_part
 from sensor2llm.archive.ray import choose_engine, on_ray, worker_request
 from sensor2llm.errors import ArtefactError, ConfigError, DataError, DiskFullError
+from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.classification import classify
 from tests.models import small_model
-from tests.signals.stores import FOREIGN, make_foreign
+from tests.signals.stores import FOREIGN, SPEC, make_foreign, make_windows
 from tests.verbs import llm_folder, save_adapter, save_recording, save_store
 
 NAMES = [f"archive/p{i // 3}/walk{i}.csv" for i in range(6)]
@@ -266,6 +269,27 @@ def test_a_store_of_another_spec_has_a_row_a_window_and_is_told_of_once(
         assert found["store", row]["subject"] == plain["subject"]
         assert found["store", row]["start_s"] == plain["start_s"] == store.starts[row] + 0.5
         assert found["store", row]["probability"] == pytest.approx(plain["probability"], abs=1e-5)
+
+
+def test_a_window_has_the_number_of_its_row_where_others_are_not_heard(
+    given, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(archive_parts, "STORE_ROWS", 20)
+    skin = Modality(name="skin", channels=(Channel(name="t", unit="C"),), steps=8, rate_hz=4.0)
+    windows = list(make_windows(labels=None, drop=False))
+    unheard = {0, 7, 8, 21, 47}
+    for row in unheard:
+        windows[row] = replace(windows[row], signals={"skin": np.ones(skin.shape)})
+    spec = SignalSpec(modalities=(*SPEC.modalities, skin), window_s=2.0)
+    store = WindowStore.write(tmp_path / "store", spec, windows)
+    result = label_archive([store.path], tmp_path / "out", given[0])
+    assert "43 kept, 5 dropped: 5 without a sensor that the adapter hears" in str(
+        result.ledger.lines()
+    )
+    found = results(tmp_path / "out")
+    assert {row for _, row in found} == set(range(48)) - unheard
+    for (_, row), entry in found.items():
+        assert (entry["subject"], entry["start_s"]) == (store[row].subject, store[row].start_s)
 
 
 def test_a_bug_does_not_keep_the_others_from_being_done(given, tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def test_a_file_that_breaks_its_reader_does_not_end_the_conversation(chat, monke
     def broken(*_):
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("sensor2llm.serving.terminal.read_windows", broken)
+    monkeypatch.setattr("sensor2llm.serving.terminal.find_window", broken)
     assert chat("/window deep.csv\n/labels\n") == 0
     out = capsys.readouterr().out
     assert "too deep" in out

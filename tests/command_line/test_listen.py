@@ -190,6 +190,7 @@ def test_a_source_of_another_package(given, monkeypatch, capsys):
         ("playback://STORE", ["--step-s", "1"], "says itself where its windows are; leave"),
         ("playback://WALK", ["--step-s", "0"], "step-s must be above 0 and at most a window's 2 s"),
         ("playback://WALK", ["--step-s", "3"], "at most a window's 2 s, got 3"),
+        ("-", ["--step-s", "-1"], "step-s must be above 0 and at most a window's 2 s, got -1"),
         ("playback://WALK", ["--stop-after", "0"], "stop-after must be above 0 s, got 0"),
         ("playback://WALK", ["--abstain", "2"], "abstain is a share of wrong labels"),
         ("playback://WALK", ["--abstain", "0.1"], "this adapter is not calibrated and cannot"),

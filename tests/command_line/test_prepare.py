@@ -73,6 +73,7 @@ def test_a_picture_of_the_classes_lies_in_the_store_and_goes_with_it(own: Path, 
     ("words", "message"),
     [
         (["uci"], "unknown data set 'uci'; choose from uci_har, wisdm"),
+        (["."], ". has to be described first: sensor2llm init . --out mine.yaml writes it"),
         (["uci_har"], "no --from was given; download it from https://archive.ics.uci.edu"),
         (["wisdm", "--from", "nowhere"], "nowhere is no folder; download it from"),
         (["simulated", "--from", "x"], "simulated makes its own data"),

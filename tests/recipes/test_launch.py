@@ -104,6 +104,7 @@ def test_two_processes_train_the_adapter_of_one_and_go_on_where_they_were_stoppe
         ([*broken, "--resume"], None),
     ])  # fmt: skip
     assert done.returncode == 0, done.stderr[-6000:].decode()
+    assert done.stdout.count(b"llm unchanged: True") == 2  # once a run that came to its end
     for name in ("two", "resumed"):
         trained = weights(base / name)
         assert trained.keys() == expected.keys()

@@ -7,6 +7,7 @@ import sys
 import mcp
 import pytest
 
+from sensor2llm.errors import ArtefactError
 from tests.conftest import REPOSITORY
 from tests.serving import served
 
@@ -124,8 +125,8 @@ def test_a_question_is_answered_as_ask_does(server, recording, question):
         ("look_at_file", {"path": "nowhere.csv"}, "nowhere.csv does not exist"),
         ("classify_file", {"adapter": "gpt"}, "there is no adapter 'gpt'; choose from uci-har-"),
         ("classify_file", {"overlap": 1.0}, "overlap must be at least 0 and below 1"),
-        ("ask_about_window", {"number": 99}, "walk.csv has 9 windows; there is no 99"),
-        ("ask_about_window", {"number": 0}, "there is no 0"),
+        ("ask_about_window", {"number": 99}, "9 windows of 2.56 s; there is no number 99"),
+        ("ask_about_window", {"number": 0}, "there is no number 0"),
         ("ask_about_window", {"question": "<|signal|>"}, "stands for learned vectors"),
     ],
 )
@@ -138,11 +139,19 @@ def test_what_cannot_be_is_the_tools_error(server, recording, tool, changes, wor
     assert len(text) < 400
 
 
+def test_what_is_no_adapter_is_refused_before_anybody_asks(tmp_path):
+    from sensor2llm.serving.tools.toolbox import SensorToolbox
+
+    with pytest.raises(ArtefactError, match=f"'{tmp_path}' is no adapter"):
+        SensorToolbox([served.ADAPTER, str(tmp_path)])
+
+
 def test_no_more_than_two_adapters_stay_loaded(monkeypatch):
     from sensor2llm.serving.tools import toolbox as module
 
     loaded = []
     monkeypatch.setattr(module, "find_adapter", lambda name: module.Path(name))
+    monkeypatch.setattr(module, "read_manifest", lambda *words: {})
     monkeypatch.setattr(
         module,
         "load_models",

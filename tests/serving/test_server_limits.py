@@ -63,8 +63,9 @@ def test_a_file_of_keys_is_looked_at(tmp_path, text, words):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=words):
         ServerConfig(api_key_file=path).read_keys()
-    with pytest.raises(FileNotFoundError):
-        ServerConfig(api_key_file=tmp_path / "none").read_keys()
+    for wrong in (tmp_path / "none", tmp_path):
+        with pytest.raises(ConfigError, match=f"{wrong} is no file; write one with an API key"):
+            ServerConfig(api_key_file=wrong).read_keys()
 
 
 def test_a_large_body_is_not_read():

@@ -75,10 +75,13 @@ class ServerConfig:
         """Read the API keys; none where no file is named.
 
         Raises:
-            ConfigError: the file holds no key, or one that cannot be sent in a header.
+            ConfigError: there is no such file, or it holds no key, or one that cannot be sent in a
+                header.
         """
         if self.api_key_file is None:
             return ()
+        if not self.api_key_file.is_file():
+            raise ConfigError(f"{self.api_key_file} is no file; write one with an API key a line")
         lines = self.api_key_file.read_text(encoding="utf-8", errors="replace").splitlines()
         keys = tuple(key for line in lines if (key := line.strip()) and not key.startswith("#"))
         if not keys:

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,9 @@ from sensor2llm.serving.tools.results import (
 )
 from sensor2llm.serving.tools.streams import StreamShelf
 from sensor2llm.signals.ledger.ledger import Ledger
-from sensor2llm.signals.mapping.data_map import SAME
+from sensor2llm.signals.mapping.numbered import find_window, numbered_windows
 from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.signals.tables.columns import column_names
-from sensor2llm.signals.tables.data import data_windows
 from sensor2llm.signals.window import Window
 from sensor2llm.tasks.dialogue.dialogue import Dialogue
 from sensor2llm.tasks.dialogue.heard_window import HeardWindow
@@ -48,6 +47,7 @@ class SensorToolbox:
 
     Raises:
         ConfigError: the share is none.
+        ArtefactError: one of the names is no adapter.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class SensorToolbox:
     ) -> None:
         check_risk(abstain)
         self._places = {Path(place).name: find_adapter(place) for place in adapters}
+        for place in self._places.values():
+            read_manifest(place, "adapter", "train_adapter")
         self._llm, self._abstain, self._loaded = llm, abstain, dict[str, ServedModel]()
         self._lock, self._streams = threading.Lock(), StreamShelf()
 
@@ -81,7 +83,7 @@ class SensorToolbox:
         count, why = 0, ""
         with noted() as notes:
             try:
-                for window in data_windows(file, spec, ledger=ledger).windows:
+                for window in numbered_windows(file, spec, ledger=ledger)[1]:
                     heard, count = heard | set(window.signals), count + 1
                 why = "" if count else "it holds no whole window"
             except UserError as error:
@@ -98,8 +100,8 @@ class SensorToolbox:
         """
         file, ledger = _file(path), Ledger()
         with self._lock, noted() as notes:
-            windows = SAME.read(file, self._load(adapter).spec, overlap, ledger)
-            fields, lines = self._labels(adapter, file.name, windows, ledger)
+            numbered = numbered_windows(file, self._load(adapter).spec, overlap, ledger)
+            fields, lines = self._labels(adapter, file.name, *numbered, ledger)
         return FileLabels(file=file.name, notes=[*notes, *lines], **fields)
 
     def classify_stream(self, source: str, adapter: str, seconds: float = 15.0) -> StreamLabels:
@@ -116,12 +118,17 @@ class SensorToolbox:
         windows, age_s = tail.last(seconds)
         ledger = Ledger() if windows else tail.feed.ledger
         with self._lock, noted() as notes:
-            fields, lines = self._labels(adapter, source, windows, ledger)
+            fields, lines = self._labels(adapter, source, count(1), windows, ledger)
         notes = [*tail.notes, *notes, *lines]
         return StreamLabels(source=source, age_s=age_s, notes=notes, **fields)
 
     def _labels(
-        self, adapter: str, name: str, windows: Iterable[Window], ledger: Ledger
+        self,
+        adapter: str,
+        name: str,
+        numbers: Iterable[int],
+        windows: Iterable[Window],
+        ledger: Ledger,
     ) -> tuple[dict[str, Any], list[str]]:
         """Label a recording's windows; raises DataError where there is none."""
         model = self._load(adapter).model
@@ -130,7 +137,7 @@ class SensorToolbox:
         verdict = rows.judge.verdict()
         labels = [
             WindowLabel(number=number, unlike=row.get("unlike", ""), **_certainty(row))
-            for number, row in enumerate(rows.rows(predictions, verdict), 1)
+            for row, number in zip(rows.rows(predictions, verdict), numbers, strict=False)
         ]
         fields = {
             "adapter": adapter,
@@ -156,11 +163,8 @@ class SensorToolbox:
         file = _file(path)
         with self._lock, noted() as notes:
             served = self._load(adapter)
-            windows = list(islice(data_windows(file, served.spec).windows, max(0, number)))
-            if not 1 <= number <= len(windows):
-                raise DataError(f"{file.name} has {len(windows)} windows; there is no {number}")
             dialogue = Dialogue(served.model, answerer=served.answerer)
-            heard = dialogue.attach(windows[-1], file.name)
+            heard = dialogue.attach(find_window(file, served.spec, number), file.name)
             answer = dialogue.ask(question)
         return WindowAnswer(
             adapter=adapter,

@@ -145,8 +145,8 @@ class DeviationEvidence:
         number = first // (BANDS if kind == "spectrum" else 1)
         channel = self.profile.statistics.channel_name(name, number)
         if kind == "level":
-            lies = f"{channel} lies at {own[worst]:.3g} {modality.units[0]}"
-            return f"{lies}; in training it lay at {usual[worst]:.3g}"
+            here, there = distinct_texts(own[worst], usual[worst])
+            return f"{channel} lies at {here} {modality.units[0]}; in training it lay at {there}"
         if kind in ("spread", "norm_spread"):
             what = channel if kind == "spread" else name
             ratio = float(np.exp(own[worst] - usual[worst]))
@@ -200,6 +200,20 @@ def main_direction(level: np.ndarray) -> Direction:
     """Give the axis that most of a level lies along, and its sign."""
     axis = int(np.abs(level).argmax())
     return axis, 1 if level[axis] >= 0 else -1
+
+
+def distinct_texts(*levels: float) -> list[str]:
+    """Write two levels in as many digits as tell them apart, in three at least.
+
+    Example:
+        >>> distinct_texts(9.8071, 9.8112), distinct_texts(1233.7, 800.0)
+        (['9.807', '9.811'], ['1230', '800'])
+    """
+    for digits in range(3, 9):
+        texts = [f"{float(f'{level:.{digits}g}'):.8g}" for level in levels]
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _axis(modality: Modality, direction: Direction) -> str:

@@ -55,6 +55,7 @@ class DataMap:
             for channel in spec[ours].channel_names:
                 axis = axis_name(spec[ours], channel)
                 fits = [f"{theirs}{between}{axis}" for between in _BETWEEN]
+                fits += [f"{theirs}.{channel}", f"{theirs}.{theirs}_{axis}"]
                 fits += [theirs] * (len(spec[ours].channels) == 1)
                 column = next((name for name in fits if name in names), None)
                 if column is None:
@@ -85,45 +86,54 @@ class DataMap:
         spec: SignalSpec,
         overlap: float = 0.0,
         ledger: Ledger | None = None,
-        rows: Sequence[int] | None = None,
     ) -> Iterator[Window]:
-        """Read a file or a store as `read_windows` does, mapped; of a store only some rows.
+        """Read a file or a store as `read_windows` does, mapped.
 
         Raises:
             ConfigError: sensors are mapped of what names its own.
         """
         mapped = bool(self.sensors or self.named)
-        if not (mapped or path.is_dir()):
+        if path.is_dir():
+            return self.read_rows(path, spec, ledger or Ledger())[1]
+        if not mapped:
             return self.turned(read_windows(path, spec, overlap, ledger).windows)
         if path.suffix in (".npz", *DESCRIPTIONS):
             raise ConfigError(f"{path.name} names its sensors itself; write the adapter's there")
-        if not path.is_dir():
-            columns = self.columns(spec, column_names(path))
-            reading = read_windows(path, spec, overlap, ledger, renamed=columns)
-            return self.turned(reading.windows)
-        return self._stored(WindowStore.open(path), spec, ledger or Ledger(), rows)
+        columns = self.columns(spec, column_names(path))
+        return self.turned(read_windows(path, spec, overlap, ledger, renamed=columns).windows)
 
-    def _stored(
-        self, store: WindowStore, spec: SignalSpec, ledger: Ledger, rows: Sequence[int] | None
-    ) -> Iterator[Window]:
+    def read_rows(
+        self,
+        path: Path,
+        spec: SignalSpec,
+        ledger: Ledger,
+        rows: Sequence[int] | None = None,
+        *,
+        quiet: bool = False,
+    ) -> tuple[Sequence[int], Iterator[Window]]:
+        """Read some rows of a store, or all, mapped; unless `quiet`, log what is not heard.
+
+        Returns:
+            The rows that have a sensor that the adapter hears, and their windows.
+        """
+        store = WindowStore.open(path)
         rows = range(len(store)) if rows is None else rows
-        # A store is told of once, with its first part.
-        view, places = self._view(store, spec, rows, quiet=bool(rows and rows[0]))
+        view, heard, places = self._view(store, spec, rows, quiet=quiet)
         ledger.read("windows", len(rows))
-        ledger.keep("windows", len(places))
-        ledger.drop("windows", len(rows) - len(places), "without a sensor that the adapter hears")
-        return self.turned(view.windows(places))
+        ledger.keep("windows", len(heard))
+        ledger.drop("windows", len(rows) - len(heard), "without a sensor that the adapter hears")
+        return heard, self.turned(view.windows(places))
 
     def _view(
         self, store: WindowStore, spec: SignalSpec, rows: Sequence[int], *, quiet: bool
-    ) -> tuple[Windows, Sequence[int]]:
-        """Give the windows with the sensors that the adapter hears, and where these rows are."""
+    ) -> tuple[Windows, Sequence[int], Sequence[int]]:
+        """Give the windows with heard sensors, which of the rows those are, and their places."""
         taken = {*self.sensors, *self.sensors.values()}
         names = {name: name for name in store.spec.names if name in spec and name not in taken}
         names |= {theirs: ours for ours, theirs in self.sensors.items()}
         others = [name for name in store.spec.names if name not in names]
         if not (others or self.sensors):
-            return convert_store(store, spec, quiet=quiet), rows
+            return convert_store(store, spec, quiet=quiet), rows, rows
         unmapped = [name for name in spec.names if name not in names.values()]
         words = []
         if others and unmapped:
@@ -140,9 +150,9 @@ class DataMap:
             logger.info("%s: the adapter does not hear %s%s", store.path, listed(others), advice)
         if self.sensors:
             view = ConvertedView(store, names, spec.subset(names.values()))
-            return view, view.places_of(rows)
+            return view, *view.places_of(rows)
         view = ConvertedView(store, names, store.spec.subset(names))
-        return convert_store(view, spec, quiet=quiet), view.places_of(rows)
+        return convert_store(view, spec, quiet=quiet), *view.places_of(rows)
 
     def words(self, spec: SignalSpec, named: Mapping[str, str]) -> list[str]:
         """Write the turns as they are typed: total_acc.x=-y, or a column in place of y."""
@@ -195,7 +205,10 @@ def parse_map(words: Sequence[str], spec: SignalSpec) -> DataMap:
 
 
 def axis_name(modality: Modality, channel: str) -> str:
-    """Give a channel's name without its sensor's: x of total_acc_x."""
+    """Give a channel's name without its sensor's: x of total_acc_x, and of ax among ay and az."""
+    names = modality.channel_names
+    if len(names) > 1 and len({name[:-1] for name in names}) == 1:
+        return channel[-1]
     return channel.removeprefix(f"{modality.name}_") or channel
 
 

@@ -133,11 +133,12 @@ class SelectedWindows(Windows):
     store: Windows
     _rows: np.ndarray
 
-    def places_of(self, rows: Sequence[int]) -> list[int]:
-        """Give where these rows of the store are, without those that are not there."""
-        first = np.searchsorted(self._rows, rows)
-        there = np.append(self._rows, -1)[first] == np.asarray(rows)
-        return first[there].tolist()
+    def places_of(self, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Give which of these rows of the store are here, and where."""
+        wanted = np.asarray(rows)
+        first = np.searchsorted(self._rows, wanted)
+        there = np.append(self._rows, -1)[first] == wanted
+        return wanted[there].tolist(), first[there].tolist()
 
     @property
     def recording_ids(self) -> np.ndarray:

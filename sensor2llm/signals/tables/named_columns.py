@@ -70,7 +70,7 @@ def named_windows(
     check_rate_hz(rate_hz)
     table = table_for(path, spec, overlap, renamed, columns)
     names = column_names(path) if columns is None else tuple(columns.column_names)
-    _log_ignored_columns(path, table, names)
+    _log_ignored_columns(path, table, names, spec if columns is None else None)
     if not (table.clock.columns or rate_hz):
         _tell_untimed(path, table, file=columns is None)
     return _cut(path, table, ledger, rate_hz, columns)
@@ -82,12 +82,17 @@ def check_rate_hz(rate_hz: float | None) -> None:
         raise ConfigError(f"rate_hz must be samples a second, above 0, got {rate_hz!r}")
 
 
-def _log_ignored_columns(path: Path, table: Table, names: tuple[str, ...]) -> None:
-    """Tell which columns are not read: a clock of another name among them would be missed."""
+def _log_ignored_columns(
+    path: Path, table: Table, names: tuple[str, ...], mappable: SignalSpec | None
+) -> None:
+    """Tell which columns are not read: a clock or sensor of another name would be missed."""
     read = {column for entry in table.modalities for column in entry.columns}
     read |= {*table.clock.columns, "subject", "label"}
     if others := [name for name in names if name not in read]:
-        logger.info("%s: the columns %s are not read", path.name, listed(others))
+        absent = [n for n in mappable.names if n not in table.spec.names] if mappable else ()
+        words = propose_map(others, mappable.subset(absent)) if mappable and absent else ""
+        advice = f"; if they are its sensors, say --map {words}" * (words[:2] not in ("", "S="))
+        logger.info("%s: the columns %s are not read%s", path.name, listed(others), advice)
 
 
 def _tell_untimed(path: Path, table: Table, *, file: bool) -> None:

@@ -6,7 +6,8 @@ import pyarrow.csv
 import pytest
 
 from sensor2llm.errors import ConfigError, DataError, SpecError
-from sensor2llm.signals.mapping.data_map import SAME, parse_map
+from sensor2llm.signals.ledger.ledger import Ledger
+from sensor2llm.signals.mapping.data_map import SAME, axis_name, parse_map
 from sensor2llm.signals.spec import Channel, Modality, SignalSpec
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.signals.tables.named_columns import propose_map
@@ -30,12 +31,28 @@ def table(path, names):
 
 
 @pytest.mark.parametrize(
-    "names", [("w.x", "w.y", "w.z"), ("w_x", "w_y", "w_z"), ("wx", "wy", "wz")]
+    "names",
+    [
+        ("w.x", "w.y", "w.z"),
+        ("w_x", "w_y", "w_z"),
+        ("wx", "wy", "wz"),
+        ("w.w_x", "w.w_y", "w.w_z"),
+        ("w.total_acc_x", "w.total_acc_y", "w.total_acc_z"),
+    ],
 )
-def test_a_sensor_of_another_name_is_read_from_its_columns(tmp_path, names):
+@pytest.mark.parametrize("prefix", ["total_acc_", "a", ""])
+def test_a_sensor_of_another_name_is_read_from_its_columns(tmp_path, names, prefix):
+    spec = spec_of("total_acc", prefix)
+    names = [name.replace("total_acc_", prefix) for name in names]
     file = table(tmp_path / "walk.csv", names)
-    (window,) = parse_map(["total_acc=w"], SPEC).read(file, SPEC)
-    np.testing.assert_allclose(window.signals["total_acc"], VALUES)
+    (window,) = parse_map(["total_acc=w", "total_acc.x=y", "total_acc.y=x"], spec).read(file, spec)
+    np.testing.assert_allclose(window.signals["total_acc"], VALUES[[1, 0, 2]])
+
+
+def test_channels_that_are_no_axes_keep_their_names():
+    channels = tuple(Channel(name=name, unit="1") for name in ("steps", "speed", "s"))
+    own = Modality(name="s", channels=channels, steps=8, rate_hz=4.0)
+    assert [axis_name(own, name) for name in own.channel_names] == ["steps", "speed", "s"]
 
 
 def test_axes_are_turned_and_columns_named_one_by_one(tmp_path):
@@ -60,7 +77,11 @@ def test_a_stores_sensor_is_mapped_and_its_unit_converted(tmp_path):
     theirs = spec_of("wrist")
     windows = [Window({"wrist": VALUES + i}, "s1", None, float(i)) for i in range(3)]
     store = WindowStore.write(tmp_path / "store", theirs, windows)
-    read = list(parse_map(["total_acc=wrist"], SPEC).read(store.path, SPEC, rows=[1, 2]))
+    rows, windows = parse_map(["total_acc=wrist"], SPEC).read_rows(
+        store.path, SPEC, Ledger(), [1, 2]
+    )
+    read = list(windows)
+    assert rows == [1, 2]
     np.testing.assert_allclose(read[0].signals["total_acc"], VALUES + 1)
     assert len(read) == 2
 
@@ -127,3 +148,21 @@ def test_where_names_do_not_match_the_error_proposes_the_map(tmp_path):
     )
     with pytest.raises(SpecError, match="or map it: classify --map total_acc=wrist"):
         list(SAME.read(store.path, SPEC))
+
+
+def test_a_sensor_that_is_not_read_beside_one_that_is_has_its_map_proposed(tmp_path, caplog):
+    both = SignalSpec(modalities=(*SPEC.modalities, *spec_of("gyro", "gyro_").modalities))
+    columns = {"time_s": np.arange(8) / 4.0}
+    for sensor in ("total_acc.total_acc_", "rotation.", "pressure."):
+        columns |= {f"{sensor}{axis}": VALUES[0] for axis in "xyz"}
+    pyarrow.csv.write_csv(pa.table(columns), tmp_path / "walk.csv")
+    with caplog.at_level("INFO"):
+        list(SAME.read(tmp_path / "walk.csv", both))
+    assert (
+        "pressure.z are not read; if they are its sensors, say --map gyro=rotation" in caplog.text
+    )
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        list(SAME.read(tmp_path / "walk.csv", SPEC))
+    assert "pressure.z are not read" in caplog.text
+    assert "--map" not in caplog.text
