@@ -44,9 +44,9 @@ CHOSEN: Mapping[str, str] = {
     "stress": f"{STEPS} The trees' size and weights, too.",
     "leave_one_out": (
         f"{STEPS} How orientation is heard, and the steps: on validation people, too. Two patches "
-        "and stronger augmentation were tried on one fold, after a look at its teaching people. This "
-        "is the second run: the first (150 windows, 250 steps of the encoder) was behind the forest "
-        "on two devices; this one has the settings of `any-motion` and more windows."
+        "and stronger augmentation were tried on one fold, after a look at its teaching people. "
+        "This is the second run: the first (150 windows, 250 steps of the encoder) was behind the "
+        "forest on two devices; this one has the settings of `any-motion` and more windows."
     ),
     "devices": f"{STEPS} Thresholds of what is unlike: training and validation people.",
     "unlike": f"{VALIDATION}: thresholds and temperature, on training and validation people.",
