@@ -70,7 +70,7 @@ def running(served_models=None, **limits):
 
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
-    from sensor2llm.serving.http.limited_http import LimitedHttp
+    from sensor2llm.serving.limited_http import LimitedHttp
 
     app = create_app(served_models or models(), ServerConfig(**limits))
     options = {"http": LimitedHttp, "log_config": None, "log_level": "warning"}

@@ -9,8 +9,8 @@ import socket
 import pytest
 
 from sensor2llm.serving.http.config import ServerConfig
-from sensor2llm.serving.http.limited_http import MOST_HEAD
 from sensor2llm.serving.http.running import _listen
+from sensor2llm.serving.limited_http import MOST_HEAD
 from tests.serving import served
 
 HEAD = b"POST /classify HTTP/1.1\r\nhost: here\r\nconnection: close\r\n"

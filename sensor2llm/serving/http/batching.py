@@ -4,9 +4,10 @@
     heard = await queue.hear(windows)
     async for pieces in queue.stream(dialogue.stream(question)): ...
 
-While a batch is computed, further windows wait and become the next one; nothing waits for a batch
-to fill. Requests take turns in it, a window each, and what streams is taken up for a moment at a
-time: neither a long recording nor a long answer holds anybody up.
+While a batch is computed, further windows wait and become the next one. It does not wait to fill:
+it waits a moment for those who were answered together and ask again, and for nobody else. Requests
+take turns in it, a window each, and what streams is taken up for a moment at a time: neither a long
+recording nor a long answer holds anybody up.
 """
 
 import asyncio

@@ -5,6 +5,8 @@
 Unlike h11, httptools collects a head, and what follows a body's last chunk, without end.
 """
 
+from http import HTTPStatus
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sensor2llm.serving.http.api_error import ApiError
@@ -74,7 +76,8 @@ class LimitedHttp(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Answer, and close."""
         answer = error.response()
-        lines = [b"HTTP/1.1 %d Refused" % error.status, b"connection: close"]
+        phrase = HTTPStatus(error.status).phrase.encode()
+        lines = [b"HTTP/1.1 %d %s" % (error.status, phrase), b"connection: close"]
         lines += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
         self.transport.close()
