@@ -70,9 +70,11 @@ def running(served_models=None, **limits):
 
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
+    from sensor2llm.serving.limited_http import LimitedHttp
 
     app = create_app(served_models or models(), ServerConfig(**limits))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
+    options = {"http": LimitedHttp, "log_config": None, "log_level": "warning"}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

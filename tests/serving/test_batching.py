@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from sensor2llm.errors import SpecError
+from sensor2llm.serving.http import batching
 from sensor2llm.serving.http.application import create_app
 from sensor2llm.serving.http.batching import BatchQueue, WorkerThread
 from sensor2llm.serving.http.config import ServerConfig
@@ -61,6 +62,41 @@ def test_what_waits_meanwhile_is_the_next_batch(thread, answerer):
         assert one.window.signals == window.signals
         alone = answerer.hear(window).prediction.probabilities
         assert one.prediction.probabilities == pytest.approx(alone, abs=1e-5)
+
+
+def test_who_was_answered_together_is_waited_for(thread, answerer, monkeypatch):
+    monkeypatch.setattr(batching, "PAUSE_S", 0.3)
+    monkeypatch.setattr(answerer, "hear_all", lambda batch: time.sleep(1) or batch)
+    sizes = []
+    queue = BatchQueue(thread, answerer, 8, sizes.append)
+
+    async def ask(number, window):
+        await asyncio.sleep(0.02 * number)
+        await queue.hear([window])
+
+    async def ask_all(*numbers):
+        await asyncio.gather(*(ask(number, windows(1)[0]) for number in numbers))
+
+    async def ask_twice():
+        await ask_all(0, 0, 0)
+        await ask_all(0, 1, 2)
+        await ask_all(0, 1)
+
+    asyncio.run(ask_twice())
+    assert sizes == [3, 3, 2]
+
+
+def test_a_client_alone_waits_for_nobody(thread, answerer, monkeypatch):
+    monkeypatch.setattr(batching, "PAUSE_S", 1000)
+    sizes = []
+    queue = BatchQueue(thread, answerer, 4, sizes.append)
+
+    async def ask_all():
+        for count in (1, 1, 8, 1):
+            await queue.hear(windows(count))
+
+    asyncio.run(asyncio.wait_for(ask_all(), 100))
+    assert sizes == [1, 1, 4, 4, 1]
 
 
 def test_a_long_recording_holds_nobody_up(thread, answerer):

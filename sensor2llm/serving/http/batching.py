@@ -4,9 +4,10 @@
     heard = await queue.hear(windows)
     async for pieces in queue.stream(dialogue.stream(question)): ...
 
-While a batch is computed, further windows wait and become the next one; nothing waits for a batch
-to fill. Requests take turns in it, a window each, and what streams is taken up for a moment at a
-time: neither a long recording nor a long answer holds anybody up.
+While a batch is computed, further windows wait and become the next one. It does not wait to fill:
+it waits a moment for those who were answered together and ask again, and for nobody else. Requests
+take turns in it, a window each, and what streams is taken up for a moment at a time: neither a long
+recording nor a long answer holds anybody up.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 
 Result = TypeVar("Result")
 _Waiting = tuple[Window, asyncio.Future[HeardWindow]]
+PAUSE_S = 0.004
+"""How long nobody may come while those are waited for who were answered together."""
 MOMENT_S = 0.02
 """How long a stream holds the thread before others have their turn."""
 
@@ -63,6 +66,7 @@ class BatchQueue:
         self._on_batch = on_batch
         self._waiting: deque[deque[_Waiting]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._last_requests, self._last_s = 0, 0.0
 
     async def hear(self, windows: Sequence[Window]) -> list[HeardWindow]:
         """Hear windows, in a batch with those of other requests.
@@ -90,8 +94,15 @@ class BatchQueue:
         return await self._thread.do(work, *arguments)
 
     async def _work(self) -> None:
-        while batch := self._next_batch():
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            await self._gather(loop)
+            self._last_requests, began_s = min(len(self._waiting), self._size), loop.time()
+            batch = self._next_batch()
+            if not batch:
+                break
             results = await self._thread.do(self._hear, [window for window, _ in batch])
+            self._last_s = loop.time() - began_s
             self._on_batch(len(batch))
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():
@@ -100,6 +111,16 @@ class BatchQueue:
                     future.set_exception(result)
                 else:
                     future.set_result(result)
+
+    async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let those ask again who were answered together: a batch costs more than its windows.
+
+        It ends where nobody came for a moment, or after as long as the last batch took.
+        """
+        before, until_s = 0, loop.time() + self._last_s
+        while before < len(self._waiting) < self._last_requests and loop.time() < until_s:
+            before = len(self._waiting)
+            await asyncio.sleep(PAUSE_S)
 
     def _next_batch(self) -> list[_Waiting]:
         """Take a window of each request in turn; who is gone needs no answer."""

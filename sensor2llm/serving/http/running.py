@@ -10,6 +10,7 @@ import uvicorn
 from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.application import create_app
 from sensor2llm.serving.http.config import ServerConfig
+from sensor2llm.serving.limited_http import LimitedHttp
 from sensor2llm.serving.notes import is_for_the_log
 from sensor2llm.serving.served_models import ServedModel
 
@@ -33,6 +34,7 @@ def run_server(models: Mapping[str, ServedModel], config: ServerConfig) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=LimitedHttp,
                 ws="none",
                 log_config=None,
                 log_level="warning",
@@ -54,13 +56,16 @@ def _listen(config: ServerConfig) -> socket.socket:
     """Take the address before anything is said about it."""
     try:
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-        return socket.create_server((config.host, config.port), family=family, backlog=2048)
+        listener = socket.create_server((config.host, config.port), family=family, backlog=2048)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
             f"cannot listen on {config.host} port {config.port} ({why}); choose another --host or "
             "--port"
         ) from None
+    # asyncio sends an answer's body without waiting for the receipt of its head, which takes the
+    # other side 40 ms, where a socket says that it is of TCP; those of `create_server` do not.
+    return socket.socket(family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
 def announcement(models: Mapping[str, ServedModel], config: ServerConfig, port: int) -> list[str]:

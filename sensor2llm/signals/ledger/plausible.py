@@ -1,5 +1,6 @@
 """Take out of a table's values what stands for none and what cannot be, and count it."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -133,36 +134,33 @@ class MarkerSearch:
     """Look for a number that marks a missing value in a channel that comes in chunks."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(MARKERS, 0)
-        # Of the values that are not the marker: the largest size, and the lowest.
-        self._rest = dict.fromkeys(MARKERS, (-np.inf, np.inf))
+        self._low, self._high = np.inf, -np.inf
+        self._seen: dict[float, tuple[int, float, float]] = {}
+        """Of each marker among the values: how often, and the range of all others."""
 
     def see(self, row: np.ndarray) -> None:
         """Look at the next values."""
         if not row.size:
             return
         finite, low, high = row, float(row.min()), float(row.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
+        if not (math.isfinite(low) and math.isfinite(high)):
             finite = row[np.isfinite(row)]
             low, high = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
-        if not finite.size:
-            return
-        for marker, (size, lowest) in self._rest.items():
-            rest_low, rest_high = low, high
-            if low <= marker <= high and (count := int((finite == marker).sum())):
-                self._counts[marker] += count
-                rest = finite[finite != marker]
-                if not rest.size:
-                    continue
-                rest_low, rest_high = float(rest.min()), float(rest.max())
-            size = max(size, abs(rest_low), abs(rest_high))
-            self._rest[marker] = (size, min(lowest, rest_low))
+        for marker in MARKERS:
+            count = int((finite == marker).sum()) if low <= marker <= high else 0
+            if not count and marker not in self._seen:
+                continue
+            before, rest_low, rest_high = self._seen.get(marker, (0, self._low, self._high))
+            rest = finite[finite != marker] if count else finite
+            rest_low = float(rest.min(initial=rest_low))
+            self._seen[marker] = before + count, rest_low, float(rest.max(initial=rest_high))
+        self._low, self._high = min(self._low, low), max(self._high, high)
 
     def marker(self) -> float | None:
         """Give the number that looks like a mark of a missing value; None without one."""
-        for marker, (size, lowest) in self._rest.items():
-            far = abs(marker) > _FAR * size or (marker < 0 <= lowest)
-            if self._counts[marker] and far:
+        for marker in filter(self._seen.__contains__, MARKERS):
+            _, low, high = self._seen[marker]
+            if abs(marker) > _FAR * max(-low, high) or marker < 0 <= low:
                 return marker
         return None
 
@@ -170,7 +168,7 @@ class MarkerSearch:
         """Refuse a marker."""
         if (marker := self.marker()) is not None:
             raise DataError(
-                f"{self._counts[marker]} values of {column!r} are {marker:g}, which looks like a "
+                f"{self._seen[marker][0]} values of {column!r} are {marker:g}, which looks like a "
                 f"mark of a missing value; write missing: [{marker:g}] into the description "
                 "(TABLE.yaml), or missing: [] where it was measured"
             )
