@@ -68,8 +68,8 @@ def score_likely_labels(
         prior: what is taken off each label's score before labels are compared.
         temperature: what their difference is divided by before they become probabilities.
     """
-    # Of a small tree nobody waits for the trial of steps.
-    if len(tree) < LARGE_TREE or not _takes_steps(llm, prompt, tree):
+    large = len(tree) >= LARGE_TREE and prompt.layer_hooks.cross_attention is None
+    if not (large and _takes_tree(llm, prompt, tree) and llm.shortcuts().steps):  # tried last
         return score_labels(llm, prompt, tree, answers)
     scores = torch.empty(len(prompt), len(prior), device=llm.device)
     for group in prompt.groups(llm, len(tree)):
@@ -86,11 +86,6 @@ def score_likely_labels(
 def _takes_tree(llm: LanguageModel, prompt: Prompt, tree: LabelTree) -> bool:
     able = llm.shortcuts(prompt.length + len(tree))
     return able.tree if prompt.mask is None else able.padded_tree
-
-
-def _takes_steps(llm: LanguageModel, prompt: Prompt, tree: LabelTree) -> bool:
-    plain = prompt.layer_hooks.cross_attention is None
-    return plain and _takes_tree(llm, prompt, tree) and llm.shortcuts().steps
 
 
 def score_answers(
