@@ -4,13 +4,13 @@ A part is a file, or a range of a store's rows. Its Parquet file appears whole o
 """
 
 import hashlib
-import itertools
 import logging
 import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -38,7 +38,7 @@ SUFFIXES = (".csv", ".parquet", ".pq", ".npz")
 STORE_ROWS = 2048
 """A store's rows in a part: few enough that workers end together, many enough to judge alike."""
 ATTEMPTS = 3
-_ROW_GROUP = 8192
+_ROW_GROUP, _ROWS_AS_DICTS = 8192, 256
 logger = logging.getLogger(__name__)
 
 
@@ -145,9 +145,9 @@ def parts_of(name: str, path: Path, store_rows: int) -> list[ArchivePart]:
     """Cut a store into ranges of so many rows; a file is one part."""
     if not path.is_dir():
         return [ArchivePart(name, str(path))]
-    count = len(WindowStore.open(path))
-    starts = range(0, count, store_rows)
-    return [ArchivePart(name, str(path), (i, min(i + store_rows, count))) for i in starts]
+    total = len(WindowStore.open(path))
+    starts = range(0, total, store_rows)
+    return [ArchivePart(name, str(path), (i, min(i + store_rows, total))) for i in starts]
 
 
 def label_part(
@@ -202,9 +202,9 @@ def _write_part(
         plain = (prediction_row(prediction) for prediction in predictions)
         _write(draft, _schema(names), _numbered(part, numbers, plain))
         columns = labels.judge.verdict().columns
-        for check, count in Counter(check for check in columns if check).items():
-            ledger.change("windows", count, f"unlike what the adapter learned from ({check})")
-        batches = parquet.ParquetFile(draft).iter_batches(_ROW_GROUP)
+        for check, some in Counter(check for check in columns if check).items():
+            ledger.change("windows", some, f"unlike what the adapter learned from ({check})")
+        batches = parquet.ParquetFile(draft).iter_batches(_ROWS_AS_DICTS)
         stored: Iterator[dict[str, Any]] = (row for b in batches for row in b.to_pylist())
         finished = map(labels.finish, stored, columns)
         return _write(file, _schema(names).append(pa.field("unlike", pa.string())), finished)
@@ -223,7 +223,7 @@ def _predictions(
     if part.rows is None:
         options: dict[str, Any] = {"overlap": labelling.overlap, "batch_size": size}
         options |= {"ledger": ledger, "data_map": data_map, "judge": judge}
-        return itertools.count(), label_file(model, part.path, **options)
+        return count(), label_file(model, part.path, **options)
     # A store is told of once, with its first part.
     numbers, windows = data_map.read_rows(
         Path(part.path), spec, ledger, range(*part.rows), quiet=part.rows[0] > 0
@@ -246,10 +246,11 @@ def _schema(labels: Sequence[str]) -> pa.Schema:
 
 
 def _write(file: IO[bytes], schema: pa.Schema, rows: Iterator[Mapping[str, object]]) -> int:
-    """Write rows as they come."""
-    count = 0
+    """Write rows as they come; those that wait for their group are Arrow's, a tenth as large."""
+    written, few = 0, iter(lambda: list(islice(rows, _ROWS_AS_DICTS)), [])
+    batches = (pa.RecordBatch.from_pylist(some, schema) for some in few)
     with parquet.ParquetWriter(file, schema) as writer:
-        while some := list(itertools.islice(rows, _ROW_GROUP)):
-            writer.write_table(pa.Table.from_pylist(some, schema))
-            count += len(some)
-    return count
+        while group := list(islice(batches, _ROW_GROUP // _ROWS_AS_DICTS)):
+            writer.write_table(table := pa.Table.from_batches(group))
+            written += len(table)
+    return written

@@ -5,15 +5,13 @@ labelled again, so that a repeated part changes nothing.
 """
 
 import json
-import logging
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sensor2llm.adapter.files import find_adapter
 from sensor2llm.archive import parts as archive_parts
@@ -21,9 +19,6 @@ from sensor2llm.archive.labelling import Labelling
 from sensor2llm.archive.parts import ArchivePart, Engine, LabelPart, Outcomes, PartResult
 from sensor2llm.errors import ConfigError, UserError
 from sensor2llm.training.ray_cluster import check_request, count_workers, ray_cluster
-
-# More blocks than this cost ray more than the parts that are repeated after a kill.
-MOST_BLOCKS = 4096
 
 
 def choose_engine(
@@ -76,22 +71,23 @@ def on_ray(
     cores = None if workers is None else math.ceil(workers * (worker_cpus or 1))
     with ray_cluster(cores, address) as ray:
         request = worker_request(ray.cluster_resources(), worker_cpus, worker_gpus)
-        most = count_workers(ray, request)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False  # the driver has one
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        count = min(workers or len(parts), count_workers(ray, request), len(parts))
+        # A worker that was ended is started again, and so is what it was at.
+        worker = ray.remote(
+            num_cpus=request.get("CPU", 0), num_gpus=request.get("GPU", 0),
+            max_restarts=-1, max_task_retries=-1,
+        )(_Worker)  # fmt: skip
         places = json.dumps([asdict(_placed(labelling)), str(folder.resolve())])
-        blocks = min(len(parts), MOST_BLOCKS)
-        done = ray.data.from_items(list(range(len(parts))), override_num_blocks=blocks).map_batches(
-            _Worker,
-            fn_constructor_args=[places, list(parts), archive_parts.label_part],
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=min(workers or most, most, len(parts))),
-            num_gpus=request.get("GPU"),
-            num_cpus=request.get("CPU"),
-        )
-        for row in done.iter_rows():
-            yield parts[row["part"]], PartResult(**json.loads(row["outcome"]))
+        idle = [worker.remote(places, archive_parts.label_part) for _ in range(count)]
+        left, running = deque(parts), dict[Any, tuple[Any, ArchivePart]]()
+        while left or running:
+            while left and idle:
+                one, part = idle.pop(), left.popleft()
+                running[one.label.remote(part)] = one, part
+            (done,), _ = ray.wait(list(running))
+            one, part = running.pop(done)
+            idle.append(one)
+            yield part, ray.get(done)
 
 
 def worker_request(
@@ -110,12 +106,11 @@ def worker_request(
 
 
 class _Worker:
-    """Hold the model in a process of the cluster; `ray.data` calls it with a part's number."""
+    """Hold the model in a process of the cluster, and label parts there."""
 
-    def __init__(self, places: str, parts: list[ArchivePart], label: LabelPart):
+    def __init__(self, places: str, label: LabelPart):
         labelling, folder = json.loads(places)
-        self.labelling, self.folder = Labelling(**labelling), Path(folder)
-        self.parts, self.label = parts, label
+        self.labelling, self.folder, self.write = Labelling(**labelling), Path(folder), label
         self.fault: PartResult | None = None
         try:
             self.model = self.labelling.load()
@@ -123,12 +118,9 @@ class _Worker:
             # An error here would be taken for a lost process, and tried for ever.
             self.fault = PartResult(reason=" ".join(str(error).split()), kind="model")
 
-    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        number = int(batch["item"][0])
-        outcome = self.fault or self.label(
-            self.model, self.parts[number], self.labelling, self.folder
-        )
-        return {"part": [number], "outcome": [json.dumps(asdict(outcome))]}
+    def label(self, part: ArchivePart) -> PartResult:
+        """Label a part, or say why the model is not there."""
+        return self.fault or self.write(self.model, part, self.labelling, self.folder)
 
 
 def _placed(labelling: Labelling) -> Labelling:

@@ -6,7 +6,6 @@ from sensor2llm.archive.archive import label_recordings
 from sensor2llm.archive.labelling import Labelling
 from sensor2llm.archive.ray import choose_engine
 from sensor2llm.errors import ConfigError
-from sensor2llm.serving.typed_text import answer_text
 
 
 def label(options: Namespace) -> None:
@@ -17,6 +16,8 @@ def label(options: Namespace) -> None:
         DataError: some recordings could not be read; the others are labelled.
     """
     if options.text is not None:
+        from sensor2llm.serving.typed_text import answer_text  # files need none of it
+
         print(answer_text(options.text, options.adapter, options.llm, as_json=options.json))
         return
     if not options.file:

@@ -8,6 +8,8 @@ runner.logits(states)                   the same, where `runner.splits_head`
 """
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,15 +21,17 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_outputs import ModelOutput
 
-from sensor2llm.llm.tuning.hooks import input_device
+from sensor2llm.llm.short_attention import FAMILIES
+from sensor2llm.llm.tuning.hooks import decoder_layers, input_device
 from sensor2llm.llm.tuning.recomputation import replaced
 
 MOST_LOGITS = 2**25
 """Logits that are computed at once; of more places, in parts."""
 MOST_TRAINED_LOGITS = 2**27
 """The same where gradients are taken: the backward pass computes parts once more."""
-MOST_FLOATS = 2**22
-"""Logits that are held as float32 at once beside their own type."""
+MOST_FLOATS = {"cpu": 2**19, "cuda": 2**22}
+"""Logits that are held as float32 at once beside their own type; on a CPU as many as its cache
+holds: four times as fast as 2**22, of which the system has to give and take the pages each time."""
 
 
 class ModelRunner:
@@ -63,9 +67,9 @@ class ModelRunner:
             cache: what is computed already; it is appended to.
             places: where logits are wanted; an index tensor, because what a count gives is a slice
                 that is not contiguous, and the output head is many times slower on it.
-            states: whether hidden states are wanted.
+            states: whether hidden states are wanted; the last ones are right at the places alone.
             head: whether the output head is run; without it the output has in `logits` what
-                `logits` takes. For models whose head can be split off.
+                `logits` takes. For models whose head can be split off, and with `places`.
         """
         options: dict[str, Any] = {} if cache is None else {self.cache_argument: cache}
         if self.embeds_by_layer:
@@ -75,14 +79,38 @@ class ModelRunner:
         options |= {"inputs_embeds": vectors.clone(), "attention_mask": mask}
         options |= {"position_ids": positions, "use_cache": cache is not None}
         options |= {"output_hidden_states": states}
-        if not head:
-            assert places is not None, "without its head a model is run for some places"
-            return self._run_decoder(options, places)
-        if places is None or "logits_to_keep" not in self._arguments:
+        if places is None:
+            assert head, "without its head a model is run for some places"
+            return self.model(**options)
+        with self._last_layer_at(places, vectors.shape[1]):
+            if not head:
+                return self._run_decoder(options, places)
+            if "logits_to_keep" in self._arguments:
+                return self.model(**options, logits_to_keep=places)
             output = self.model(**options)
-            output.logits = output.logits if places is None else output.logits[:, places]
+            output.logits = output.logits[:, places]
             return output
-        return self.model(**options, logits_to_keep=places)
+
+    @contextmanager
+    def _last_layer_at(self, places: Int[Tensor, " place"], length: int) -> Iterator[None]:
+        """Let the last layer's feed-forward run where it is read: no layer looks at the others.
+
+        Not where gradients are taken, since a layer that is computed once more is computed whole.
+        """
+        known = self.model.config.model_type in FAMILIES
+        if not known or torch.is_grad_enabled() or len(places) == length:
+            yield
+            return
+        mlp: Any = decoder_layers(self.model)[-1].mlp
+        whole = mlp.forward
+
+        def at_places(states: Float[Tensor, "batch length hidden"]) -> Tensor:
+            at = places.to(states.device)
+            part = whole(states[:, at])
+            return part.new_zeros(states.shape).index_copy(1, at, part)
+
+        with replaced(mlp, at_places):
+            yield
 
     def _run_decoder(self, options: dict[str, Any], places: Int[Tensor, " place"]) -> Any:
         decoded: list[ModelOutput] = []
@@ -219,6 +247,7 @@ def _log_probs(
     """Give log-probabilities of tokens at places, 0 at places that are none of these."""
     inside, at = (places >= 0) & (places < logits.shape[1]), places.clamp(0, logits.shape[1] - 1)
     rows = torch.arange(len(logits), device=logits.device)[:, None]
-    parts = logits.flatten(0, 1).split(max(1, MOST_FLOATS // logits.shape[-1]))
+    most = MOST_FLOATS.get(logits.device.type, MOST_FLOATS["cuda"])
+    parts = logits.flatten(0, 1).split(max(1, most // logits.shape[-1]))
     sums = torch.cat([part.float().logsumexp(-1) for part in parts]).view(logits.shape[:2])
     return (logits[rows, at, tokens].float() - sums.gather(1, at)) * inside

@@ -68,8 +68,8 @@ def score_likely_labels(
         prior: what is taken off each label's score before labels are compared.
         temperature: what their difference is divided by before they become probabilities.
     """
-    able = _takes_tree(llm, prompt, tree) and llm.shortcuts().steps
-    if len(tree) < LARGE_TREE or not able or prompt.layer_hooks.cross_attention is not None:
+    large = len(tree) >= LARGE_TREE and prompt.layer_hooks.cross_attention is None
+    if not (large and _takes_tree(llm, prompt, tree) and llm.shortcuts().steps):  # tried last
         return score_labels(llm, prompt, tree, answers)
     scores = torch.empty(len(prompt), len(prior), device=llm.device)
     for group in prompt.groups(llm, len(tree)):

@@ -54,7 +54,6 @@ def ray_cluster(cores: int | None, address: str | None) -> Iterator[Any]:
     """
     try:
         import ray
-        import ray.data
     except ImportError as error:
         raise DataError('engine ray needs ray: pip install "sensor2llm[ray]"') from error
     if ray.is_initialized():

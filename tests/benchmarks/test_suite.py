@@ -69,11 +69,13 @@ def test_parts_give_costs_of_which_less_is_better():
         "label, 200 labels over 6": [3.5], "label, 200 labels, MiB more than 6": [81.5],
         "label, 200 labels, share of windows unlike the whole tree": [0.25],
     }  # fmt: skip
-    used = {"llm": "smollm2", "scoring": {"ratio": 0.8}, "ray": {"ratio": 2.0, "differing": 3}}
+    ray = {"windows": 4096, "workers": 2, "ratio": 2.0, "differing": 3}
+    used = {"adapter": "uci-har", "llm": "smollm2", "scoring": {"ratio": 0.8}, "ray": ray}
     assert suite.in_use(used) == {
         "label with the encoder over a bare forward, smollm2": [1.25],
-        "classify on ray, 2 workers over one process": [0.5], "rows that differ on ray": [3],
-    }  # fmt: skip
+        "classify on ray, uci-har, 4,096 windows, 2 workers over one": [0.5],
+        "rows that differ on ray, uci-har, 4,096 windows": [3],
+    }
     row = {"values": 20_000, "ratio": 1.4, "bare": [{"tokenizer": "t5"}]}
     assert suite.audit({"numbers": [row], "raw_lines": [row | {"ratio": 1.2}]}) == {
         "audit by t5, 20,000 numbers": [1.4], "audit by t5, 20,000 raw lines": [1.2],
@@ -89,7 +91,8 @@ def test_parts_give_costs_of_which_less_is_better():
         ("label with the encoder over a bare forward, bundled", 1 / 0.85),
         ("label with the encoder over a bare forward, smollm2", 1 / 0.95),
         ("classify a store over scoring alone", 1 / 0.9),
-        ("classify on ray, 2 workers over one process", 1 / 1.6),
+        ("classify on ray, uci-har, 4,096 windows, 2 workers over one", 1 / 1.6),
+        ("rows that differ on ray, uci-har, 4,096 windows", 0),
         ("memory of use, 64 times the store", 1.05),
         ("first answer of chat", 1.3),
         ("audit by t5, 999,936 numbers", 1.6),

@@ -28,7 +28,7 @@ def in_parts(monkeypatch):
     """Let the logits of two places of three rows be all that is computed at once."""
     monkeypatch.setattr(runner, "MOST_LOGITS", 6 * 300)
     monkeypatch.setattr(runner, "MOST_TRAINED_LOGITS", 6 * 300)
-    monkeypatch.setattr(runner, "MOST_FLOATS", 400)
+    monkeypatch.setitem(runner.MOST_FLOATS, "cpu", 400)
 
 
 # --- the output head in parts

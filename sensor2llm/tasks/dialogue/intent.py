@@ -94,11 +94,30 @@ class Router:
         self._cached_route = lru_cache(MOST_ROUTES)(self._route)
 
     @cached_property
-    def _kinds(self) -> WordingKinds:
-        """Learn the known wordings, at the first question."""
+    def _wordings(self) -> list[tuple[str, str]]:
+        """Give the known wordings in plain words, each with its kind."""
         known = known_wordings(self.names.texts, self.facts, self._unknowable_topics)
-        plain = [(kind, plain_words(text)) for kind, text in known]
-        return WordingKinds([(kind, self._generic(text), self._cues(text)) for kind, text in plain])
+        return [(kind, plain_words(text)) for kind, text in known]
+
+    @cached_property
+    def _known_kinds(self) -> dict[str, str]:
+        """Give the kind of each known wording, whoever it speaks of."""
+        return {_of_him(text): kind for kind, text in self._wordings}
+
+    @cached_property
+    def _kinds(self) -> WordingKinds:
+        """Learn the known wordings, at the first question that is none of them."""
+        return WordingKinds(
+            [(kind, self._generic(text), self._cues(text)) for kind, text in self._wordings]
+        )
+
+    def _kind(self, text: str, windows: int) -> str:
+        """Give the kind of plain words: a known wording's own, else that of those it is like."""
+        kind = self._known_kinds.get(_of_him(text))
+        if kind and (windows > 1 or not kind.startswith("comparison")):
+            return kind
+        among = [k for k in self._kinds.kinds if windows > 1 or not k.startswith("comparison")]
+        return self._kinds.likeliest(self._generic(text), self._cues(text), among)
 
     def route(self, question: str, *, windows: int = 1) -> tuple[Intent, ...]:
         """Give what each part of a question wants.
@@ -121,10 +140,7 @@ class Router:
 
     def _part(self, part: str, windows: int) -> Intent:
         text = plain_words(part, self._words)
-        among = [k for k in self._kinds.kinds if windows > 1 or not k.startswith("comparison")]
-        kind, _, fact = self._kinds.likeliest(
-            self._generic(text), self._cues(text), among
-        ).partition(" ")
+        kind, _, fact = self._kind(text, windows).partition(" ")
         bare = Intent(kind=cast(Kind, kind), text=part, fact=fact, plain=text)
         place = re.search(r"\b(first|former|second|latter)\b", text) if windows > 1 else None
         if kind == "comparison":
@@ -172,8 +188,7 @@ class Router:
 
     def _generic(self, text: str) -> str:
         """Put one word for all labels, for all numbers, and for all people, in plain words."""
-        text = re.sub(r"\b\d+(?:\.\d+)?\b", "<number>", self.names.marked(text))
-        return words.THEIRS.sub("his", words.PEOPLE.sub("he", text))
+        return _of_him(re.sub(r"\b\d+(?:\.\d+)?\b", "<number>", self.names.marked(text)))
 
     def _cues(self, text: str) -> frozenset[str]:
         """Give what plain words have that tells of their kind."""
@@ -200,6 +215,11 @@ class Router:
             or self._unknowable.search(text)
             or any(words.FACTS[name].search(text) for name in foreign)
         )
+
+
+def _of_him(text: str) -> str:
+    """Put one word for all people, in plain words."""
+    return words.THEIRS.sub("his", words.PEOPLE.sub("he", text))
 
 
 def _is_choice(text: str) -> bool:

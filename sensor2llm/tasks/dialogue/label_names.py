@@ -72,14 +72,20 @@ class LabelNames:
             for pattern, labels in self._groups
             for match in pattern.finditer(text)
         ]
-        for number, label in enumerate(self.texts):
-            for name in (label, *self._words.get(label, ())):
-                if match := _stemmed_pattern(name).search(text):
-                    spans.append((match.start(), match.end(), frozenset([number])))
-        for pattern, number in self._distinctive:
+        for pattern, labels in self._names:
             if match := pattern.search(text):
-                spans.append((match.start(), match.end(), frozenset([number])))
+                spans.append((match.start(), match.end(), labels))
         return _longest(spans)
+
+    @cached_property
+    def _names(self) -> list[tuple[re.Pattern[str], frozenset[int]]]:
+        """Give what names each label: its text, its further words, a word that is its alone."""
+        every = [
+            (_stemmed_pattern(name), number)
+            for number, label in enumerate(self.texts)
+            for name in (label, *self._words.get(label, ()))
+        ]
+        return [(p, frozenset([number])) for p, number in (*every, *self._distinctive)]
 
     def exact(self, text: str) -> frozenset[int]:
         """Give the labels that a text names by their own texts; the longest at each place."""
@@ -90,7 +96,7 @@ class LabelNames:
         ]
         return frozenset().union(*(labels for _, _, labels in _longest(spans)))
 
-    @cached_property
+    @property
     def _distinctive(self) -> list[tuple[re.Pattern[str], int]]:
         """Find words that belong to one label of several words only: `soup` of `eating soup`."""
         owners: dict[str, set[int]] = {}

@@ -48,7 +48,8 @@ def plain_words(text: str, words: Collection[str] = ()) -> str:
     text = text.casefold().replace("\u2019", "'").replace("a-fib", "afib")
     text = POSSESSIVE.sub(r"\1 s", text)
     for short, long in CLITICS:
-        text = re.sub(rf"(?<=\w){short}\b", long, text)
+        if short in text:
+            text = re.sub(rf"(?<=\w){short}\b", long, text)
     text = re.sub(r"\bif so\b", " ", text)
     tokens = re.findall(
         r"\d+(?:st|nd|rd|th)\b|[+-]?\d+(?:\.\d+)?|[a-z\u00e0-\u024f]+|[><%]|/", text
@@ -61,6 +62,8 @@ def _mended(token: str, words: Collection[str]) -> str:
     if len(token) < SHORTEST_MENDED or token in words or token in REAL_WORDS:
         return token
     near = [word for word in words if word[0] == token[0]]
+    if not near:  # said before a matcher is built
+        return token
     return next(iter(get_close_matches(token, near, 1, LIKENESS)), token)
 
 

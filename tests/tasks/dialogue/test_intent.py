@@ -114,3 +114,26 @@ def test_an_and_inside_a_question_is_no_cut(text):
 def test_words_are_written_out_and_mended():
     assert plain_words("Isn't he stting??", {"sitting"}) == "is not he sitting"
     assert plain_words("who is he talking to", {"walking"}) == "who is he talking to"
+
+
+def test_a_known_wording_has_the_kind_that_learning_gives_it(router):
+    learned = router._kinds
+    of_one = [kind for kind in learned.kinds if not kind.startswith("comparison")]
+    for kind, text in router._wordings[::7]:
+        cues = router._cues(text)
+        assert router._kind(text, 2) == kind == learned.likeliest(router._generic(text), cues)
+        one = learned.likeliest(router._generic(text), cues, of_one)
+        assert router._kind(text, 1) == one
+        assert one == kind or kind.startswith("comparison")
+
+
+def test_a_known_wording_is_answered_before_anything_is_learned(monkeypatch):
+    def learn(wordings):
+        raise AssertionError
+
+    monkeypatch.setattr("sensor2llm.tasks.dialogue.intent.WordingKinds", learn)
+    router = Router(LABELS, FACTS)
+    (wanted,) = router.route("What is the wearer doing?")
+    assert wanted.kind == "label"
+    with pytest.raises(AssertionError):
+        router.route("sitting, or rather standing?")
