@@ -7,6 +7,7 @@ whole as a check. A tokenizer that splits a stretch by what stands around it is 
 everything is encoded from there on. An input that hardly repeats itself is encoded whole.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,11 +43,15 @@ class SegmentTokenCache:
             begins, ends = first_byte[begins], first_byte[ends]
         lengths = np.minimum(ends - begins, LONGEST)
         has_long = (ends - begins > LONGEST).any()
-        kinds, self.first, self.place = distinct(_keys(data, begins, lengths, edge))
-        self.keys: list[int] = kinds.tolist()
+        self._kinds, self.first, self.place = distinct(_keys(data, begins, lengths, edge))
         self.times = np.bincount(self.place)
         self.is_whole = len(np.unique(text_of)) == len(written.texts) and not has_long
-        self.repeats = len(self.keys) < MOST_NEW * len(self.place)
+        self.repeats = len(self._kinds) < MOST_NEW * len(self.place)
+
+    @functools.cached_property
+    def keys(self) -> list[int]:
+        """Give the key of each."""
+        return list(self._kinds.tolist())
 
 
 def _keys(

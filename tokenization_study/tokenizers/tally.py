@@ -160,12 +160,11 @@ class TokenTally:
 
     def has_special(self, encoded: Encoded) -> bool:
         """Say whether any token is unknown or special."""
-        bad = np.concatenate([self._unknown_ids, self._special_ids])
-        if not bad.size:
-            return False
+        ids, bad = encoded.ids, np.concatenate([self._unknown_ids, self._special_ids])
         # Most vocabularies have them all at one end: the others need not be looked up.
-        near = encoded.ids[(encoded.ids >= bad.min()) & (encoded.ids <= bad.max())]
-        return bool(np.isin(near, bad).any())
+        if not bad.size or not ids.size or ids.min() > bad.max() or ids.max() < bad.min():
+            return False
+        return bool(np.isin(ids, bad).any())
 
     def _count_special(self, written: SerialisedText, encoded: Encoded) -> None:
         if not self.has_special(encoded):

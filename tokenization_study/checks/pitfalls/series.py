@@ -127,18 +127,17 @@ def column_drift(evidence: Evidence) -> Outcome | None:
     breaks = np.flatnonzero(code_points(sample.joined) == ord("\n"))
     line = np.searchsorted(breaks, sample.cells.starts)
     bounds = np.flatnonzero(np.diff(line, prepend=-1, append=-1))
-    first, _ = evidence.ranges
     starts, stops = bounds[:-1], bounds[1:]
-    width = stops - starts
+    first, _ = evidence.ranges
     # Where each number's first token stands in its line, against the number below.
+    width = stops - starts
     place = first - np.repeat(first[starts], width)
     below = np.minimum(np.arange(len(line)) + np.repeat(width, width), len(line) - 1)
     moved = np.logical_or.reduceat(place != place[below], starts) if len(starts) else width > 0
-    a, c, d = starts[:-1], starts[1:], stops[1:]
-    adjacent = (line[c] == line[a] + 1) & (sample.segment_of[a] == sample.segment_of[d - 1])
-    pairs = np.flatnonzero(
-        adjacent & (width[1:] == width[:-1]) & (width[:-1] >= 2) & sample.whole[a]
-    )
+    upper, lower = starts[:-1], starts[1:]
+    adjacent = (line[lower] == line[upper] + 1) & (width[1:] == width[:-1]) & (width[1:] >= 2)
+    adjacent &= sample.segment_of[upper] == sample.segment_of[stops[1:] - 1]
+    pairs = np.flatnonzero(adjacent & sample.whole[upper])
     faults = moved[pairs]
     examples = []
     for i in spread(pairs[faults].tolist()):
