@@ -1,7 +1,7 @@
 """What a check looks at: one tokenizer on one serialiser's numbers."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -134,10 +134,9 @@ class Evidence:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the tokens of each text; a tokenizer that can is not asked where they stand."""
-        bare: Callable[[Sequence[str]], list[list[int]]] | None
         bare = getattr(self.tokenizer, "encode_bare", None)
         if bare is not None and texts != self.probes:
-            return bare(texts)
+            return list(bare(texts))
         encoded = self.encode(texts)
         return list(map(encoded.ids_of, range(len(texts))))
 

@@ -66,7 +66,7 @@ def _keys(
         first = _FIRST_BYTES[np.minimum(lengths[rows] - start, 8)]
         mixed = (hashes[rows] ^ (words[begins[rows] + start] & first)) * _ODD
         hashes[rows] = mixed ^ (mixed >> np.uint64(32))
-    return hashes
+    return np.asarray(hashes)
 
 
 class Counter:

@@ -57,7 +57,7 @@ def no_shared_token(evidence: Evidence) -> Outcome | None:
     # A number and a token are one key: what the next number has, too, is one line of keys further.
     keys = np.unique(place[chosen] * count + ids[token[chosen]])
     shared = np.zeros(len(rows) + 1, dtype=bool)
-    shared[keys[np.isin(keys + count, keys)] // count] = True
+    shared[keys[np.isin(keys + count, keys, assume_unique=True)] // count] = True
     faults = ~shared[: max(len(rows) - 1, 0)]
     examples = [
         evidence.pair(int(rows[i]), int(rows[i + 1]), "no token in common")
