@@ -108,7 +108,7 @@ def bare(tokenizers: list[Any], form: str, texts: list[str]) -> list[dict[str, A
         tokenizer.encode(texts[:1])
         begin = time.process_time()
         tokens = sum(map(len, tokenizer.encode_bare(texts)))
-        seconds = round(time.process_time() - begin, 2)
+        seconds = round(time.process_time() - begin, 4)
         rows.append(
             {"tokenizer": tokenizer.name, "written": form, "tokens": tokens, "bare_s": seconds}
         )
@@ -119,8 +119,8 @@ def quotient(rows: list[dict[str, Any]], audit_s: float, write_s: float = 0.0) -
     """Give the audit's time over the bare encodings', without and with writing the numbers."""
     bare_s = sum(row["bare_s"] for row in rows)
     return {
-        "bare": rows, "bare_s": round(bare_s, 2), "write_s": round(write_s, 2),
-        "audit_s": round(audit_s, 2), "ratio": round(audit_s / bare_s, 3),
+        "bare": rows, "bare_s": round(bare_s, 4), "write_s": round(write_s, 4),
+        "audit_s": round(audit_s, 4), "ratio": round(audit_s / bare_s, 3),
         "ratio_with_writing": round(audit_s / (bare_s + write_s), 3),
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.tokenization_study.constructed import blocks, by_pattern
 from tokenization_study.audit import audit
+from tokenization_study.reading.written import Writer
 from tokenization_study.tokenizers import segment_cache as stretches
 from tokenization_study.tokenizers.tokenizers import load_tokenizer
 
@@ -49,3 +50,30 @@ def test_unknown_tokens_are_never_counted_from_memory(monkeypatch):
     )
     negative = int((VALUES < 0).sum())
     assert round(finding.outcome.share * finding.outcome.checked) == negative
+
+
+def stretches_of(texts: list[str]) -> tuple[list[int], list[tuple[str, bool, bool]]]:
+    """Give the key of each number's stretch, and what it is: its text, and whether it is an end."""
+    written = Writer(None).lay_out(texts)
+    cache, text_of = stretches.SegmentTokenCache(written), written.text_of.tolist()
+    parts = [written.joined[a:b] for a, b in zip(*written.stretches, strict=True)]
+    before, after = [-1, *text_of[:-1]], [*text_of[1:], -1]
+    ends = [(a != own, own != b) for a, own, b in zip(before, text_of, after, strict=True)]
+    keys = [cache.keys[i] for i in cache.place.tolist()]
+    return keys, [(part, *end) for part, end in zip(parts, ends, strict=True)]
+
+
+def test_stretches_have_one_key_where_they_are_alike_and_only_there():
+    rng = np.random.default_rng(1)
+    lines = ["".join(rng.choice([*"0123,- \n"], size)) + "7" for size in rng.integers(1, 60, 900)]
+    keys, kinds = stretches_of(lines)
+    more_keys, more_kinds = stretches_of(["é 7", *lines[::-1]])
+    keys, kinds = keys + more_keys, kinds + more_kinds
+    assert len(set(keys)) == len(set(kinds)) == len(set(zip(keys, kinds, strict=True)))
+    assert len(set(kinds)) > 300
+
+
+def test_a_chunk_with_a_very_long_stretch_is_encoded_whole():
+    short, long = ("1" + " " * size + "2" for size in (stretches.LONGEST - 1, stretches.LONGEST))
+    for text, is_whole in ((short, True), (long, False)):
+        assert stretches.SegmentTokenCache(Writer(None).lay_out([text])).is_whole is is_whole

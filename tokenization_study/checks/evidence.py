@@ -124,9 +124,25 @@ class Evidence:
         """Give a number of the sample cut at its boundaries."""
         return cut(self.sample.texts[cell], int(self.inner[cell]))
 
+    @functools.cached_property
+    def _probe_tokens(self) -> Encoded:
+        return self.tokenizer.encode(self.probes)
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Give the tokens of texts; the probes, which several checks start from, are made once."""
+        return self._probe_tokens if texts == self.probes else self.tokenizer.encode(texts)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the tokens of each text; a tokenizer that can is not asked where they stand."""
+        bare = getattr(self.tokenizer, "encode_bare", None)
+        if bare is not None and texts != self.probes:
+            return list(bare(texts))
+        encoded = self.encode(texts)
+        return list(map(encoded.ids_of, range(len(texts))))
+
     def split(self, texts: Sequence[str]) -> list[list[str]]:
         """Give what the tokens of each text stand for, characters as they are."""
-        encoded = self.tokenizer.encode(texts)
+        encoded = self.encode(texts)
         spans = map(encoded.spans_of, range(len(texts)))
         return [
             [text[a:b] for a, b in own if b > a] for text, own in zip(texts, spans, strict=True)
@@ -134,7 +150,7 @@ class Evidence:
 
     def boundaries(self, texts: Sequence[str], parts: Sequence[str]) -> Int[np.ndarray, " text"]:
         """Give where tokens start inside the last occurrence of a part in each text, as bits."""
-        encoded = self.tokenizer.encode(texts)
+        encoded = self.encode(texts)
         begins = [text.rindex(part) for text, part in zip(texts, parts, strict=True)]
         text_of = np.repeat(np.arange(len(texts)), encoded.counts)
         places = encoded.starts - np.array(begins, dtype=np.int64)[text_of]

@@ -128,9 +128,9 @@ def measure(evidence: Evidence, serialiser: str, rate_hz: float | None) -> Measu
 
 def split_entropy(patterns: Iterable[Pattern]) -> tuple[float, float]:
     """Give the mean entropy (bits) of splits among numbers of one form, and the modal share."""
-    forms: dict[tuple[Any, ...], Counter[tuple[int, ...]]] = defaultdict(Counter)
+    forms: dict[tuple[Any, ...], Counter[int]] = defaultdict(Counter)
     for p in patterns:
-        forms[p.sign, p.point, p.exponent, p.length][p.cuts(0, p.length)] += p.count
+        forms[p.sign, p.point, p.exponent, p.length][p.inner] += p.count
     total = sum(sum(splits.values()) for splits in forms.values())
     if not total:
         return 0.0, 1.0
@@ -154,14 +154,14 @@ def place_alignment(patterns: Iterable[Pattern]) -> float:
     covers: dict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
     for pattern in patterns:
         (first, point), (after, end) = pattern.integer, pattern.fraction
-        places = {k: point - 1 - k for k in range(first, point)}
-        places |= {k: after - 1 - k for k in range(after, end)}
         start = 0
-        for piece in pattern.pieces():
-            held = [places[k] for k in range(start, start + len(piece)) if k in places]
-            for place in held:
-                covers[place][max(held), min(held)] += pattern.count
-            start += len(piece)
+        for piece in pattern.pieces:
+            stop = start + len(piece)
+            places = [point - 1 - k for k in range(max(start, first), min(stop, point))]
+            places += [after - 1 - k for k in range(max(start, after), min(stop, end))]
+            for place in places:
+                covers[place][places[0], places[-1]] += pattern.count
+            start = stop
     total = sum(sum(ranges.values()) for ranges in covers.values())
     return sum(max(ranges.values()) for ranges in covers.values()) / total if total else 1.0
 

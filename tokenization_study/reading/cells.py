@@ -146,8 +146,9 @@ def _numbers(
     digit = (kinds & DIGIT) != 0
     begins, ends = digit[starts], digit[stops - 1]
     numeric = begins | ends
-    numeric[~numeric] = _count(digit, starts[~numeric], stops[~numeric]) > 0
-    starts, stops, begins, ends = starts[numeric], stops[numeric], begins[numeric], ends[numeric]
+    if not numeric.all():
+        numeric[~numeric] = _count(digit, starts[~numeric], stops[~numeric]) > 0
+        starts, stops, begins, ends = (a[numeric] for a in (starts, stops, begins, ends))
     point, letters, inner = ((kinds & kind) != 0 for kind in (POINT, LETTER, SIGN))
     some_letter = letters.any()
     if some_letter:

@@ -96,10 +96,15 @@ class Pieces:
         return np.asarray(self._lengths[ids])
 
     def spelt(
-        self, ids: Int[np.ndarray, " token"], lengths: Int[np.ndarray, " token"]
+        self,
+        ids: Int[np.ndarray, " token"],
+        lengths: Int[np.ndarray, " token"],
+        begins: Int[np.ndarray, " token"],
     ) -> np.ndarray:
-        """Give the bytes of many tokens, whose lengths are known, one after the other (uint8)."""
-        begins = np.cumsum(lengths) - lengths
+        """Give the bytes of many tokens, one after the other (uint8).
+
+        Their lengths are known, and where the bytes of each begin.
+        """
         places = np.repeat(self._firsts[ids] - begins, lengths)
         places += np.arange(len(places))
         return np.asarray(np.frombuffer(bytes(self._bytes), np.uint8)[places])
@@ -128,11 +133,17 @@ def char_spans(data: bytes, starts: np.ndarray, stops: np.ndarray) -> Spans:
     return first, np.where(stops > starts, last, first)
 
 
+def running_total(lengths: Int[np.ndarray, " token"]) -> Int[np.ndarray, " token_and_one"]:
+    """Give where each token begins when they are laid one behind the other, and where all end."""
+    total = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=total[1:])
+    return total
+
+
 def flatten(lists: Iterable[Ids]) -> tuple[np.ndarray, np.ndarray]:
     """Give (ids, bounds) of lists, or of arrays, of ids."""
     parts = [array("q", ids) if isinstance(ids, list) else ids for ids in lists]
-    bounds = np.zeros(len(parts) + 1, dtype=np.int64)
-    np.cumsum([len(part) for part in parts], out=bounds[1:])
+    bounds = running_total(np.array([len(part) for part in parts], dtype=np.int64))
     return np.concatenate([*parts, np.empty(0, np.int64)], dtype=np.int64), bounds
 
 

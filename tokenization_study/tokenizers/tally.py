@@ -1,9 +1,11 @@
 """Count what a tokenizer does to every number of a stream, in memory that does not grow."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,12 +53,19 @@ class Pattern:
 
     def cuts(self, start: int, stop: int) -> tuple[int, ...]:
         """Give the boundaries strictly between two places, counted from the first."""
-        return tuple(k - start for k in range(start + 1, min(stop, LONGEST)) if self.has_cut(k))
+        inside = range(start + 1, min(stop, LONGEST))
+        return tuple(k - start for k in inside if self.mask >> k & 1)
+
+    @property
+    def inner(self) -> int:
+        """Give the boundaries strictly inside the number as bits."""
+        return self.mask & ((1 << min(self.length, LONGEST)) - 2)
 
     def has_cut(self, place: int) -> bool:
         """Say whether a token starts at a character of the number."""
         return bool(self.mask >> place & 1)
 
+    @functools.cached_property
     def pieces(self) -> list[str]:
         """Give the example cut at its boundaries."""
         places = [0, *self.cuts(0, self.length), self.length]
@@ -102,7 +111,7 @@ class TokenTally:
         self.per_value: Counter[int] = Counter()
         self.per_text: Counter[int] = Counter()
         self._counts: Counter[int] = Counter()
-        self._forms: dict[int, Pattern] = {}
+        self._forms: dict[int, dict[str, Any]] = {}
         self._unknown_ids = np.array(sorted(tokenizer.unknown_ids), dtype=np.int64)
         self._special_ids = np.array(
             sorted(tokenizer.special_ids - tokenizer.unknown_ids), dtype=np.int64
@@ -143,18 +152,23 @@ class TokenTally:
             if key in self._forms:
                 continue
             start, stop = int(cells.starts[row]), int(cells.stops[row])
-            self._forms[key] = Pattern(
-                sign=bool(cells.sign[row]), point=int(cells.point[row]),
-                exponent=int(cells.exponent[row]), length=stop - start,
-                mask=int(splits.masks[row]), count=0, example=written.joined[start:stop],
-            )  # fmt: skip
+            self._forms[key] = {
+                "sign": bool(cells.sign[row]), "point": int(cells.point[row]),
+                "exponent": int(cells.exponent[row]), "length": stop - start,
+                "mask": int(splits.masks[row]), "example": written.joined[start:stop],
+            }  # fmt: skip
 
     def has_special(self, encoded: Encoded) -> bool:
         """Say whether any token is unknown or special."""
-        bad = np.concatenate([self._unknown_ids, self._special_ids])
-        return bool(bad.size and np.isin(encoded.ids, bad).any())
+        ids, bad = encoded.ids, np.concatenate([self._unknown_ids, self._special_ids])
+        # Most vocabularies have them all at one end: the others need not be looked up.
+        if not bad.size or not ids.size or ids.min() > bad.max() or ids.max() < bad.min():
+            return False
+        return bool(np.isin(ids, bad).any())
 
     def _count_special(self, written: SerialisedText, encoded: Encoded) -> None:
+        if not self.has_special(encoded):
+            return
         for ids, kind in ((self._unknown_ids, "unknown"), (self._special_ids, "special")):
             if not ids.size:
                 continue
@@ -170,7 +184,7 @@ class TokenTally:
     def patterns(self) -> Iterator[Pattern]:
         """Give every way in which a form of number was split."""
         for key, count in self._counts.items():
-            yield replace(self._forms[key], count=count)
+            yield Pattern(count=count, **self._forms[key])
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +203,8 @@ def split_numbers(written: SerialisedText, encoded: Encoded) -> Splits:
     """Say how the numbers of encoded texts are split."""
     cells, size = written.cells, len(written.joined) + 1
     starts = encoded.starts + np.repeat(written.text_starts, encoded.counts)
-    starts = starts[encoded.stops > encoded.starts]
+    if not (is_text := encoded.stops > encoded.starts).all():
+        starts = starts[is_text]
     is_start = np.zeros(size, dtype=bool)
     is_start[starts] = True
     total = np.zeros(size + 1, dtype=np.int32)
@@ -213,8 +228,9 @@ def split_numbers(written: SerialisedText, encoded: Encoded) -> Splits:
 
 def _empty_tokens(written: SerialisedText, encoded: Encoded) -> np.ndarray:
     """Give a text's tokens that stand for nothing to its first number."""
-    is_empty = np.concatenate([[0], np.cumsum(encoded.starts == encoded.stops)])
-    counts = is_empty[encoded.bounds[1:]] - is_empty[encoded.bounds[:-1]]
+    nothing = np.flatnonzero(encoded.starts == encoded.stops)
+    text_of = np.searchsorted(encoded.bounds, nothing, side="right") - 1
+    counts = np.bincount(text_of, minlength=len(written.texts))
     empty = np.zeros(len(written.cells), dtype=np.int64)
     first = np.searchsorted(written.cells.starts, written.text_starts)
     there = first < len(empty)

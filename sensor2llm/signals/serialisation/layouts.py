@@ -26,6 +26,8 @@ class Inline:
     def split(self, text: str) -> Table:
         """Give the channels of a text."""
         rows = [row.split(self.separator) for row in text.split(self.channel_separator)]
+        if not self.unit:
+            return rows
         return [[cell.removesuffix(self.unit) for cell in row] for row in rows]
 
 

@@ -92,15 +92,16 @@ class Serialiser:
     def _values(self, cells: list[str], some_missing: bool) -> Float[np.ndarray, " step"]:
         missing = self.layout.missing
         absent = [
-            i for i, cell in enumerate(cells)
-            if some_missing and (cell == missing or cell.strip() == missing)
+            i for i, cell in enumerate(cells if some_missing else ())
+            if cell == missing or cell.strip() == missing
         ]  # fmt: skip
-        values = np.full(len(cells), np.nan)
-        present = np.ones(len(cells), dtype=bool)
-        present[absent] = False
-        words = [w for w, there in zip(cells, present, strict=True) if there] if absent else cells
         try:
-            values[present] = self.form.read(words)
+            if not absent:
+                return self.form.read(cells)
+            values = np.full(len(cells), np.nan)
+            present = np.ones(len(cells), dtype=bool)
+            present[absent] = False
+            values[present] = self.form.read([cells[i] for i in np.flatnonzero(present).tolist()])
         except ValueError as error:
             raise DataError(f"text was not written by {self.name!r}: {error}") from None
         return values

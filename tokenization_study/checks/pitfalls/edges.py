@@ -1,5 +1,6 @@
 """What a number's own characters are fused with: sign, point, unit, white space."""
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -49,13 +50,20 @@ def unit_fused(evidence: Evidence) -> Outcome | None:
     faults: list[bool] = []
     examples: list[Example] = []
     for text, pieces in zip(texts, evidence.split(texts), strict=True):
-        fused = [p for p in pieces if re.search(r"\d", p) and re.search(r"[^\W\d_]|[%°]", p)]
-        # The e of an exponent is the number's own.
-        fused = [p for p in fused if not re.fullmatch(r"\s*[+\-]?[\d.]*[eE]?[+\-]?\d*", p)]
+        fused = list(filter(_is_fused, pieces))
         faults.append(bool(fused))
         if fused:
             examples.append(Example(text, tuple(pieces), f"{fused[0]!r} holds number and unit"))
     return share_of(faults, "numbers with a unit put behind them", examples, MADE)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _is_fused(piece: str) -> bool:
+    """Say whether a piece holds a digit and a letter of a unit."""
+    if not (re.search(r"\d", piece) and re.search(r"[^\W\d_]|[%°]", piece)):
+        return False
+    # The e of an exponent is the number's own.
+    return not re.fullmatch(r"\s*[+\-]?[\d.]*[eE]?[+\-]?\d*", piece)
 
 
 def leading_space(evidence: Evidence) -> Outcome | None:
@@ -71,15 +79,13 @@ def trailing_space(evidence: Evidence) -> Outcome | None:
     """
     probes = evidence.probes
     pairs = list(zip(probes, probes[1:] + probes[:1], strict=True))
-    tokenizer = evidence.tokenizer
-    wholes = tokenizer.encode([f"{a}, {b}" for a, b in pairs])
-    heads, tails = tokenizer.encode([f"{a}, " for a, _ in pairs]), tokenizer.encode(probes)
-    after = [(i + 1) % len(probes) for i in range(len(probes))]
+    wholes = evidence.tokenizer.encode([f"{a}, {b}" for a, b in pairs])
+    heads, tails = evidence.ids([f"{a}, " for a, _ in pairs]), evidence.ids(probes)
+    tails = tails[1:] + tails[:1]
     faults: list[bool] = []
     examples: list[Example] = []
     for i, (a, b) in enumerate(pairs):
-        ids = [*heads.ids_of(i), *tails.ids_of(after[i])]
-        differs = ids != wholes.ids_of(i)
+        differs = [*heads[i], *tails[i]] != wholes.ids_of(i)
         faults.append(differs)
         if differs and len(examples) < 3:
             pieces = tuple(f"{a}, {b}"[x:y] for x, y in wholes.spans_of(i) if y > x)
@@ -147,17 +153,14 @@ def minus_variants(evidence: Evidence) -> Outcome | None:
     before = [p for p in evidence.probes if p.startswith(("-", MINUS))]
     before = ["-" + p[1:] for p in before]
     after = [MINUS + p[1:] for p in before]
-    one, other = evidence.tokenizer.encode(before), evidence.tokenizer.encode(after)
+    one, other = evidence.ids(before), evidence.ids(after)
     bad = evidence.tokenizer.unknown_ids
-    faults = [
-        len(one.ids_of(i)) != len(other.ids_of(i)) or bool(bad & set(other.ids_of(i)))
-        for i in range(len(before))
-    ]
+    faults = [len(a) != len(b) or not bad.isdisjoint(b) for a, b in zip(one, other, strict=True)]
     examples = [
         Example(
             f"{before[i]} / {after[i]}",
-            tuple(evidence.tokenizer.token_text(t) for t in other.ids_of(i)),
-            f"{len(one.ids_of(i))} tokens with -, {len(other.ids_of(i))} with U+2212",
+            tuple(map(evidence.tokenizer.token_text, other[i])),
+            f"{len(one[i])} tokens with -, {len(other[i])} with U+2212",
         )
         for i in spread(np.flatnonzero(faults).tolist())
     ]

@@ -83,7 +83,7 @@ def _off_modal(
     for split, count in splits[widest].most_common(WORST):
         pattern, of_all = shown[widest, split], sum(splits[widest].values())
         note = f"{count / of_all:.1%} of this length are split so"
-        examples.append(Example(pattern.example, tuple(pattern.pieces()), note))
+        examples.append(Example(pattern.example, tuple(pattern.pieces), note))
     ways = len(splits[widest])
     note = f"up to {ways} ways to split one length" if ways > 1 else ""
     share = 1 - usual / total
@@ -105,7 +105,7 @@ def grouping_direction(evidence: Evidence) -> Outcome | None:
         if len(widths) > 1 and widths[-1] < max(widths):
             faults += pattern.count
             note = f"groups of {', '.join(map(str, widths))} digits, counted from the left"
-            examples.append(Example(pattern.example, tuple(pattern.pieces()), note))
+            examples.append(Example(pattern.example, tuple(pattern.pieces), note))
     if not total:
         return None
     return Outcome(
@@ -121,13 +121,13 @@ def hidden_digits(evidence: Evidence) -> Outcome | None:
     digits = hidden = 0
     examples: list[Example] = []
     for pattern in evidence.patterns:
-        groups = [sum(c.isdigit() for c in piece) for piece in pattern.pieces()]
+        groups = [sum(map(str.isdigit, piece)) for piece in pattern.pieces]
         digits += pattern.count * sum(groups)
         inside = sum(group for group in groups if group > 1)
         hidden += pattern.count * inside
         if inside:
             note = f"{inside} of {sum(groups)} digits are inside larger tokens"
-            examples.append(Example(pattern.example, tuple(pattern.pieces()), note))
+            examples.append(Example(pattern.example, tuple(pattern.pieces), note))
     if not digits:
         return None
     return Outcome(

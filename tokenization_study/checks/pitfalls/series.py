@@ -48,15 +48,17 @@ def several_tokenizations(evidence: Evidence) -> Outcome | None:
 def no_shared_token(evidence: Evidence) -> Outcome | None:
     """Find neighbours in value whose digits have no token in common."""
     rows, ids = evidence.by_value, evidence.encoded.ids
-    different, kind = np.unique(ids, return_inverse=True)
-    texts = map(evidence.tokenizer.token_text, different.tolist())
-    with_digit = np.array([any(map(str.isdigit, text)) for text in texts], dtype=bool)
+    count = int(ids.max(initial=0)) + 1
+    with_digit = np.zeros(count, dtype=bool)
+    for token_id in np.flatnonzero(np.bincount(ids)).tolist():
+        with_digit[token_id] = any(map(str.isdigit, evidence.tokenizer.token_text(token_id)))
     token, place = evidence.tokens_of(rows)
-    chosen = with_digit[kind[token]]
+    chosen = with_digit[ids[token]]
     # A number and a token are one key: what the next number has, too, is one line of keys further.
-    keys = np.unique(place[chosen] * len(different) + kind[token[chosen]])
-    shared = keys[np.isin(keys + len(different), keys)] // max(len(different), 1)
-    faults = ~np.isin(np.arange(max(len(rows) - 1, 0)), shared)
+    keys = np.unique(place[chosen] * count + ids[token[chosen]])
+    shared = np.zeros(len(rows) + 1, dtype=bool)
+    shared[keys[np.isin(keys + count, keys, assume_unique=True)] // count] = True
+    faults = ~shared[: max(len(rows) - 1, 0)]
     examples = [
         evidence.pair(int(rows[i]), int(rows[i + 1]), "no token in common")
         for i in spread(np.flatnonzero(faults).tolist())
@@ -125,26 +127,28 @@ def column_drift(evidence: Evidence) -> Outcome | None:
     breaks = np.flatnonzero(code_points(sample.joined) == ord("\n"))
     line = np.searchsorted(breaks, sample.cells.starts)
     bounds = np.flatnonzero(np.diff(line, prepend=-1, append=-1))
+    starts, stops = bounds[:-1], bounds[1:]
     first, _ = evidence.ranges
-    faults, pairs = [], []
-    lines = list(pairwise(bounds.tolist()))
-    for (a, b), (c, d) in pairwise(lines):
-        adjacent = line[c] == line[a] + 1 and sample.segment_of[a] == sample.segment_of[d - 1]
-        if not adjacent or b - a != d - c or b - a < 2 or not sample.whole[a]:
-            continue
-        drift = (first[a:b] - first[a]).tolist() != (first[c:d] - first[c]).tolist()
-        faults.append(drift)
-        pairs.append((a, b, c, d))
+    # Where each number's first token stands in its line, against the number below.
+    width = stops - starts
+    place = first - np.repeat(first[starts], width)
+    below = np.minimum(np.arange(len(line)) + np.repeat(width, width), len(line) - 1)
+    moved = np.logical_or.reduceat(place != place[below], starts) if len(starts) else width > 0
+    upper, lower = starts[:-1], starts[1:]
+    adjacent = (line[lower] == line[upper] + 1) & (width[1:] == width[:-1]) & (width[1:] >= 2)
+    adjacent &= sample.segment_of[upper] == sample.segment_of[stops[1:] - 1]
+    pairs = np.flatnonzero(adjacent & sample.whole[upper])
+    faults = moved[pairs]
     examples = []
-    for i in spread(np.flatnonzero(faults).tolist()):
-        a, b, c, d = pairs[i]
+    for i in spread(pairs[faults].tolist()):
+        a, b, c, d = (int(edge) for edge in (starts[i], stops[i], starts[i + 1], stops[i + 1]))
         note = f"column {b - a} starts at token {first[b - 1] - first[a]}, in the next line at "
         text = sample.joined[sample.cells.starts[a] : sample.cells.stops[min(b, a + 6) - 1]]
         pieces: list[str] = []
         for cell in range(a, min(b, a + 6)):
             pieces += [*evidence.pieces(cell), " "]
         examples.append(Example(text, tuple(pieces), f"{note}{first[d - 1] - first[c]}"))
-    return share_of(faults, "lines that follow each other", examples)
+    return share_of(faults.tolist(), "lines that follow each other", examples)
 
 
 def distance_lost(evidence: Evidence) -> Outcome | None:

@@ -18,6 +18,7 @@ from tokenization_study.tokenizers.encoded import (
     Spans,
     char_spans,
     flatten,
+    running_total,
     utf8,
 )
 
@@ -38,10 +39,10 @@ def align(
     ids, bounds = flatten(lists)
     lengths = pieces.lengths(ids)
     data = [utf8(text) for text in texts]
-    ends, whole = np.cumsum(lengths), pieces.spelt(ids, lengths).tobytes()
-    sizes = np.concatenate([[0], ends])[bounds]
-    pairs = zip(data, pairwise(sizes.tolist()), strict=True)
-    places = [_places(part, whole[start:stop]) for part, (start, stop) in pairs]
+    total = running_total(lengths)
+    ends, sizes = total[1:], total[bounds]
+    whole = pieces.spelt(ids, lengths, total[:-1]).tobytes()
+    places = _all_places(data, whole, sizes)
     # Most texts are spelt as they are, or behind one space: these are laid out all at once.
     shifts = np.array([p if isinstance(p, int) else 0 for p in places], dtype=np.int64)
     stops = ends - np.repeat(sizes[:-1] + shifts, np.diff(bounds))
@@ -65,6 +66,17 @@ def _spans(place: np.ndarray, lengths: np.ndarray, data: bytes) -> Spans:
     # A spelt byte that is not in the text (a space put in front) has the place -1.
     first = np.maximum(place[np.minimum(ends - lengths, place.size - 1)], 0)
     return first, np.where(lengths > 0, place[np.maximum(ends - 1, 0)] + 1, first)
+
+
+def _all_places(
+    data: Sequence[bytes], whole: bytes, sizes: np.ndarray
+) -> Sequence[np.ndarray | int | None]:
+    """Give the places of each text (see `_places`); `sizes` are where its spelt bytes begin."""
+    behind_space = np.array([len(part) + 1 for part in data], dtype=np.int64)
+    if np.array_equal(np.diff(sizes), behind_space) and whole == b" " + b" ".join(data):
+        return [1] * len(data)
+    pairs = zip(data, pairwise(sizes.tolist()), strict=True)
+    return [_places(part, whole[start:stop]) for part, (start, stop) in pairs]
 
 
 def _places(data: bytes, spelt: bytes) -> np.ndarray | int | None:

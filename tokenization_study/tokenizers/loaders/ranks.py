@@ -21,6 +21,7 @@ from tokenization_study.tokenizers.encoded import (
     char_spans,
     flatten,
     in_parts,
+    running_total,
     utf8,
 )
 from tokenization_study.tokenizers.loaders.panics import library_call
@@ -61,19 +62,18 @@ class RankTokenizer:
         ids, bounds = flatten(lists)
         lengths = self._pieces.lengths(ids)
         size = np.array([len(part) for part in data], dtype=np.int64)
-        base = np.repeat(np.cumsum(size) - size, np.diff(bounds))
-        ends = np.cumsum(lengths)
-        spelt = np.diff(np.concatenate([[0], ends])[bounds])
+        total = running_total(lengths)
+        spelt, starts, stops = np.diff(total[bounds]), total[:-1], total[1:]
         if (spelt != size).any():
             text = data[int(np.flatnonzero(spelt != size)[0])].decode()[:40]
             raise ModelError(f"{self.name}: its tokens do not spell {text!r}; is the file whole?")
-        if all(part.isascii() for part in data):
-            ends -= base
-            return Encoded(ids=ids, starts=ends - lengths, stops=ends, bounds=bounds)
-        starts, stops = char_spans(b"".join(data), ends - lengths, ends)
-        letters = np.array([len(part.decode()) for part in data], dtype=np.int64)
-        base = np.repeat(np.cumsum(letters) - letters, np.diff(bounds))
-        return Encoded(ids=ids, starts=starts - base, stops=stops - base, bounds=bounds)
+        if not all(part.isascii() for part in data):
+            starts, stops = char_spans(b"".join(data), starts, stops)
+            size = np.array([len(part.decode()) for part in data], dtype=np.int64)
+        if len(data) > 1:
+            base = np.repeat(np.cumsum(size) - size, np.diff(bounds))
+            starts, stops = starts - base, stops - base
+        return Encoded(ids=ids, starts=starts, stops=stops, bounds=bounds)
 
     def _ids(self, texts: Sequence[str]) -> Sequence[Ids]:
         if self._threads > 1:
