@@ -31,16 +31,22 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "") in ("", "0")
 
 
+def print_result(text: str) -> None:
+    """Print what came out, once where several processes were launched together."""
+    if is_first_process():
+        print(text)
+
+
 class StderrHandler(logging.StreamHandler[TextIO]):
     """Write log lines to what is standard error now, not when the handler was made.
 
     Of processes that were launched together the first one speaks; the others write errors only.
     """
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, unless the first process writes it."""
-        if is_first_process() or record.levelno >= logging.ERROR:
-            super().emit(record)
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out what the first process says."""
+        is_said = is_first_process() or record.levelno >= logging.ERROR
+        return is_said and bool(super().filter(record))
 
     @property
     def stream(self) -> TextIO:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sensor2llm.command import PresetOption, VerbParser, parse, recipe_parser, to_config
 from sensor2llm.errors import run_verb
-from sensor2llm.library_output import is_first_process
+from sensor2llm.library_output import print_result
 from sensor2llm.pretraining.config import PRESETS, EncoderRecipe
 
 OPTIONS = (
@@ -48,8 +48,7 @@ def pretrain_encoder(argv: list[str] | None) -> None:
         from sensor2llm.plots.attention import draw_attention
 
         draw_attention(np.load(attention), summary["modalities"], args.pictures)
-    if is_first_process():
-        print(json.dumps(summary) if args.json else summary_text(summary))
+    print_result(json.dumps(summary) if args.json else summary_text(summary))
 
 
 def main(argv: list[str] | None = None) -> int:

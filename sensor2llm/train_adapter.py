@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sensor2llm.command import VerbParser, parse, recipe_parser, to_config
 from sensor2llm.errors import run_verb
-from sensor2llm.library_output import is_first_process
+from sensor2llm.library_output import print_result
 from sensor2llm.recipes.config import Recipe
 
 OPTIONS = (
@@ -48,9 +48,7 @@ def train(argv: list[str] | None) -> None:
         return
     from sensor2llm.recipes.train import summary_of, train_adapter
 
-    trained = train_adapter(recipe, resume=options.resume)
-    if is_first_process():
-        print(summary_of(trained, as_json=options.json))
+    print_result(summary_of(train_adapter(recipe, resume=options.resume), as_json=options.json))
 
 
 def main(argv: list[str] | None = None) -> int:
