@@ -64,9 +64,9 @@ def _summary_row(
 
 def _people(metrics: Mapping[str, Any]) -> str:
     """Name the data without its address or settings, what is to be known of it, and the people."""
-    source, semicolon, note = metrics["data"]["source"].partition("; ")
-    source = re.split(r", http|: SimulationConfig", source)[0]
-    return f"{source}{semicolon}{note}, {metrics['subjects']}"
+    parts = metrics["data"]["source"].split("; ")
+    named = "; ".join(re.split(r", http|: SimulationConfig", part)[0] for part in parts)
+    return f"{named}, {metrics['subjects']}"
 
 
 def adapters() -> str:
