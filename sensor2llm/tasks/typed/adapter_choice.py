@@ -15,7 +15,7 @@ from sensor2llm.tasks.typed.typed_window import place_numbers
 def choose_adapter(typed: TypedNumbers) -> str:
     """Give the released adapter that hears these numbers.
 
-    Of several the one is taken whose labels are most of the words to choose from, then the one
+    Of several the one is taken whose labels tell most of the words to choose from, then the one
     with the fewest sensors that were not typed, then the first by name.
 
     Raises:
@@ -35,15 +35,17 @@ def choose_adapter(typed: TypedNumbers) -> str:
 
 
 def _fit(name: str, typed: TypedNumbers) -> tuple[int, int] | None:
-    """Count the words that are labels, and the sensors that are missing; None where it is deaf."""
+    """Count the words by label, and the sensors that are missing; None where it is deaf."""
     manifest = json.loads((released_folder() / name / MANIFEST).read_text(encoding="utf-8"))
     if manifest["template"]["task"] != "classification":
         return None
-    spec, labels = SignalSpec.from_dict(manifest["spec"]), manifest["label_names"]
+    spec, texts = SignalSpec.from_dict(manifest["spec"]), manifest["label_names"]
     try:
         window, _, _ = place_numbers(typed, spec)
     except DataError:
         return None
-    names = LabelNames(labels, {label: label_words(label) for label in labels})
-    named = sum(any(names.named(plain_words(word))) for word in typed.candidates)
+    names = LabelNames(texts, {label: label_words(label) for label in texts})
+    labels = [names.named(plain_words(word)) for word in typed.candidates]
+    # Two words for one label (up and down for `stairs`) are not told apart.
+    named = len({every for one in labels if (every := frozenset[int]().union(*one))})
     return named, len(spec.names) - len(window.signals)

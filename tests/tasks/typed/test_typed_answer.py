@@ -61,7 +61,12 @@ def test_digits_that_are_longer_than_the_context_are_said_to_be(model):
 
 @pytest.mark.parametrize(
     ("words", "adapter"),
-    [("walking or running", "wisdm-watch"), ("walking upstairs or lying", "uci-har")],
+    [
+        ("walking or running", "any-motion"),
+        ("walking upstairs or lying", "any-motion"),
+        ("walking upstairs or walking downstairs", "uci-har"),  # one label to any-motion
+        ("kicking or typing", "wisdm-watch"),
+    ],
 )
 def test_the_adapter_is_the_one_that_knows_the_words(words, adapter):
     typed = read_numbers("accelerometer in g: " + "(0.1, 1.0, 0.2) " * 60 + f"{words}?")
