@@ -140,7 +140,8 @@ class Router:
 
     def _part(self, part: str, windows: int) -> Intent:
         text = plain_words(part, self._words)
-        kind, _, fact = self._kind(text, windows).partition(" ")
+        asks_meaning = self.names.marked(text) == "what is <label>"
+        kind, _, fact = ("beyond" if asks_meaning else self._kind(text, windows)).partition(" ")
         bare = Intent(kind=cast(Kind, kind), text=part, fact=fact, plain=text)
         place = re.search(r"\b(first|former|second|latter)\b", text) if windows > 1 else None
         if kind == "comparison":

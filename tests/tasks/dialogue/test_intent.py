@@ -31,6 +31,7 @@ def router():
         ("what is his pulse", "unanswerable"),
         ("what is the capital of Peru", "beyond"),
         ("is sitting unhealthy", "beyond"),
+        ("what is walking", "beyond"),  # a meaning; "is it walking" asks of the window
         ("thanks a lot", "beyond"),
         ("is it walking or sitting", "label"),
         ("why is that its label", "why"),
