@@ -30,10 +30,11 @@ CHOSEN: Mapping[str, str] = {
     "questions": STEPS,
     "human_questions": (
         f"{STEPS} The router: on the validation half of the questions. The test half was asked "
-        "three times, of two earlier routers and of this one. Before the third look three faults "
-        "of the benchmark were mended: windows of all labels are drawn, a label given as the "
-        "likeliest counts, questions of two parts are asked only where both can be judged. Whoever "
-        "changed the router had seen label wordings of both halves."
+        "three times, of earlier routers: since the third, known wordings are looked up and a "
+        "label's meaning is beyond the window. Before the third look three faults of the benchmark "
+        "were mended: windows of all labels are drawn, a label given as the likeliest counts, "
+        "questions of two parts are asked only where both can be judged. Whoever changed the "
+        "router had seen label wordings of both halves."
     ),
     "llm_worth": EXTENDED,
     "llm_sentences": EXTENDED,
