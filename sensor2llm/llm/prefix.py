@@ -54,6 +54,9 @@ def compute_prefix(
     return Prefix(length, tuple((keys, values) for keys, values, *_ in cache), holds_soft)
 
 
+_Latest = tuple[tuple[int, ...], Tensor | None, Prefix | None]
+
+
 class PrefixCache:
     """Compute the latest prompts' common beginning once.
 
@@ -63,9 +66,8 @@ class PrefixCache:
 
     def __init__(self, llm: LanguageModel) -> None:
         self.llm = llm
-        self._ids: tuple[int, ...] = ()
-        self._soft: Tensor | None = None
-        self._prefix: Prefix | None = None
+        # Of the latest prompts, and replaced at once: several threads may ask.
+        self._latest: _Latest = (), None, None
 
     def prefix_of(
         self, rows: Sequence[Sequence[int]], soft: Float[Tensor, "soft width"] | None = None
@@ -79,24 +81,24 @@ class PrefixCache:
             soft: the soft prompt where it takes no gradient: then it is no slot. What was computed
                 of other vectors is computed anew.
         """
-        if not self._is_right(rows, soft):
+        latest = self._latest
+        if not _is_right(latest, rows, soft):
             slots = {self.llm.signal_id} if soft is not None else {*self._slots}
             places = zip(*(row[:-1] for row in rows), strict=False)
             alike = takewhile(lambda ids: len(set(ids)) == 1 and ids[0] not in slots, places)
-            self._ids = tuple(ids[0] for ids in alike)
+            shared = tuple(ids[0] for ids in alike)
+            prefix = compute_prefix(self.llm, [*shared, self.llm.pad_id], soft)
             # A copy: whoever changes the vectors, however they do it, is noticed.
-            self._soft = None if soft is None else soft.detach().clone()
-            self._prefix = compute_prefix(self.llm, [*self._ids, self.llm.pad_id], soft)
-        return self._prefix
+            self._latest = latest = shared, None if soft is None else soft.detach().clone(), prefix
+        return latest[2]
 
     @property
     def _slots(self) -> tuple[int, int]:
         return self.llm.soft_id, self.llm.signal_id
 
-    def _is_right(self, rows: Sequence[Sequence[int]], soft: Tensor | None) -> bool:
-        ids = self._ids
-        if not ids or any(tuple(row[: len(ids)]) != ids or len(row) == len(ids) for row in rows):
-            return False
-        if soft is None or self._soft is None:
-            return soft is self._soft
-        return torch.equal(soft, self._soft)
+
+def _is_right(latest: _Latest, rows: Sequence[Sequence[int]], soft: Tensor | None) -> bool:
+    ids, before, _ = latest
+    if not ids or any(tuple(row[: len(ids)]) != ids or len(row) == len(ids) for row in rows):
+        return False
+    return soft is before if soft is None or before is None else torch.equal(soft, before)

@@ -22,7 +22,7 @@ from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWin
 from transformers.modeling_outputs import ModelOutput
 
 from sensor2llm.llm.short_attention import FAMILIES
-from sensor2llm.llm.tuning.hooks import decoder_layers, input_device
+from sensor2llm.llm.tuning.hooks import decoder_layers, input_device, turn
 from sensor2llm.llm.tuning.recomputation import replaced
 
 MOST_LOGITS = 2**25
@@ -79,10 +79,12 @@ class ModelRunner:
         options |= {"inputs_embeds": vectors.clone(), "attention_mask": mask}
         options |= {"position_ids": positions, "use_cache": cache is not None}
         options |= {"output_hidden_states": states}
-        if places is None:
-            assert head, "without its head a model is run for some places"
-            return self.model(**options)
-        with self._last_layer_at(places, vectors.shape[1]):
+        assert head or places is not None, "without its head a model is run for some places"
+        with turn(self.model):
+            return self.model(**options) if places is None else self._at(places, options, head)
+
+    def _at(self, places: Int[Tensor, " place"], options: dict[str, Any], head: bool) -> Any:
+        with self._last_layer_at(places, options["inputs_embeds"].shape[1]):
             if not head:
                 return self._run_decoder(options, places)
             if "logits_to_keep" in self._arguments:
@@ -134,7 +136,7 @@ class ModelRunner:
             states: of `run` without the head.
         """
         output = self._decoded(last_hidden_state=states)
-        with replaced(self.model.get_decoder(), lambda *_, **__: output):
+        with turn(self.model), replaced(self.model.get_decoder(), lambda *_, **__: output):
             return self.model(inputs_embeds=states, use_cache=False).logits
 
     def fits_whole(self, batch: int, places: int) -> bool:

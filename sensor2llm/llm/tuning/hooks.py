@@ -4,13 +4,16 @@
         logits = llm.model(inputs_embeds=vectors).logits
 
 The model object is never changed: several adapters may share it, its tensors hash to the same
-fingerprint, and nothing of a family's code is copied.
+fingerprint, and nothing of a family's code is copied. What acts in it for a while acts for whoever
+runs it, so threads take turns (`turn`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +23,13 @@ from sensor2llm.errors import ModelError
 
 Change = Callable[[Tensor], Tensor]
 Correct = Callable[[Tensor, Tensor], Tensor]
+Lock = AbstractContextManager[object]
+_TURNS: WeakKeyDictionary[nn.Module, Lock] = WeakKeyDictionary()
+
+
+def turn(model: nn.Module) -> Lock:
+    """Give the lock that a thread holds while something acts inside a model for its own forward."""
+    return _TURNS.setdefault(model, RLock())
 
 
 @dataclass(frozen=True)

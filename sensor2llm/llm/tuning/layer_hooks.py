@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sensor2llm.bridge.extra.cross_attention import GatedCrossAttention
 from sensor2llm.llm.language_model import LanguageModel
-from sensor2llm.llm.tuning.hooks import Hook, active, decoder_layers
+from sensor2llm.llm.tuning.hooks import Hook, active, decoder_layers, turn
 from sensor2llm.llm.tuning.recomputation import recomputed
 
 
@@ -41,7 +41,7 @@ class LayerHooks:
 
     @contextmanager
     def attached(self, llm: LanguageModel) -> Iterator[None]:
-        """Let it act for one forward, or for a whole generation.
+        """Let it act for one forward, or for a whole generation; other threads wait.
 
         Where gradients are taken and the LLM is checkpointed, it acts once more in the backward
         pass, which may come when this is over.
@@ -51,7 +51,8 @@ class LayerHooks:
             pairs = inputs.layers.hooks(decoder_layers(llm.model), inputs.media, inputs.window_of)
             hooks += [Hook(module, before=before) for module, before in pairs]
         recompute = llm.checkpointing and torch.is_grad_enabled()
-        with recomputed(decoder_layers(llm.model), hooks) if recompute else active(hooks):
+        acting = recomputed(llm.model, hooks) if recompute else active(hooks)
+        with turn(llm.model), acting:
             yield
 
     def select(self, rows: Sequence[int], pads: int = 0) -> "LayerHooks":

@@ -1,6 +1,6 @@
 """Recompute decoder layers in the backward pass, so that training holds their inputs alone.
 
-    with recomputed(decoder_layers(llm.model), hooks):
+    with recomputed(llm.model, hooks):
         logits = llm.model(inputs_embeds=vectors).logits
     logits.sum().backward()
 
@@ -19,33 +19,33 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import Cache
 
-from sensor2llm.llm.tuning.hooks import Hook, active
+from sensor2llm.llm.tuning.hooks import Hook, Lock, active, decoder_layers, turn
 
 Forward = Callable[..., Any]
 
 
 @contextmanager
-def recomputed(layers: Sequence[nn.Module], hooks: Iterable[Hook] = ()) -> Iterator[None]:
-    """Checkpoint layers for a while, and let hooks act there and in the backward pass.
+def recomputed(model: nn.Module, hooks: Iterable[Hook] = ()) -> Iterator[None]:
+    """Checkpoint decoder layers for a while, and let hooks act there and in the backward pass.
 
     A layer holds what it is given and nothing else. Hooks at modules inside one act each time that
     it is computed; what those at a layer itself compute, before it, is held.
     """
     outside = list(hooks)
     with ExitStack() as stack:
-        for layer in layers:
+        for layer in decoder_layers(model):
             within = set(layer.modules()) - {layer}
             inside = [hook for hook in outside if hook.module in within]
             outside = [hook for hook in outside if hook.module not in within]
-            stack.enter_context(replaced(layer, _checkpointed(layer.forward, inside)))
+            stack.enter_context(replaced(layer, _checkpointed(layer.forward, inside, turn(model))))
         stack.enter_context(active(outside))
         yield
 
 
-def _checkpointed(forward: Forward, hooks: Sequence[Hook]) -> Forward:
+def _checkpointed(forward: Forward, hooks: Sequence[Hook], alone: Lock) -> Forward:
     def compute(*inputs: Any, **named: Any) -> Any:
         own = [_own_copy(value) for value in inputs]
-        with active(hooks):
+        with alone, active(hooks):
             return forward(*own, **{name: _own_copy(value) for name, value in named.items()})
 
     def run(*inputs: Any, **named: Any) -> Any:
