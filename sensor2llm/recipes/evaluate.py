@@ -1,7 +1,6 @@
 """Measure what a folder holds, an adapter or an encoder, and keep what was found beside it."""
 
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 from sensor2llm.adapter.card import people_text
 from sensor2llm.adapter.files import find_artefact, rewrite_training_data
-from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.artefacts.manifest import kind_of
 from sensor2llm.errors import ConfigError, DataError
 from sensor2llm.evaluation.cards.adapter import CONTROLS, write_card
@@ -27,7 +25,7 @@ from sensor2llm.model.acceptance import measure_check_windows
 from sensor2llm.model.model import SensorLanguageModel
 from sensor2llm.plots.figures import plot_confusion, plot_reliability
 from sensor2llm.recipes.evaluate_task import evaluate_task, task_text
-from sensor2llm.recipes.results_folder import results_folder
+from sensor2llm.recipes.results_folder import ResultsFolder, results_folder
 from sensor2llm.recipes.trust import measure_trust
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
@@ -36,8 +34,6 @@ from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.tasks.loading import load_model
 from sensor2llm.tasks.metrics import confusion_text
 from sensor2llm.training.record import write_json
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate(config: EvaluationConfig, command: str) -> dict[str, Any]:
@@ -64,10 +60,10 @@ def _evaluate_encoder(
     )
     metrics["command"] = command
     if out:
-        with update_folder(out) as part:
+        with out.update() as part:
             write_json(part / "metrics.json", metrics)
-            if out.resolve() == folder.resolve():
-                write_encoder_card(out, part=part)
+            if out.own:
+                write_encoder_card(out.path, part=part)
     return metrics
 
 
@@ -77,9 +73,7 @@ def _evaluate_adapter(
     model = load_model(config.adapter, config.llm, llm_accept=config.llm_accept)
     out, split = results_folder(config, folder), _split(model, store, config)
     if config.calibrate is not None:
-        _calibrate(
-            model, store, split, config, out if out and out.resolve() == folder.resolve() else None
-        )
+        _calibrate(model, store, split, config, out.path if out and out.own else None)
     evaluation = evaluate_adapter(
         model,
         store,
@@ -99,7 +93,7 @@ def _evaluate_adapter(
     if model.accepted:
         evaluation.metrics["llm_accepted"] = model.accepted
     if out:
-        _keep(evaluation, out, own=out.resolve() == folder.resolve())
+        _keep(evaluation, out)
     return evaluation.metrics
 
 
@@ -243,15 +237,14 @@ def _check_encoder_options(config: EvaluationConfig) -> None:
         )
 
 
-def _keep(evaluation: Evaluation, out: Path, own: bool) -> None:
-    metrics, suffix = evaluation.metrics, evaluation.suffix
-    names = [f"metrics{suffix}.json", f"predictions{suffix}.parquet", f"confusion{suffix}.png"]
-    with update_folder(out) as part:
+def _keep(evaluation: Evaluation, out: ResultsFolder) -> None:
+    metrics, predictions = evaluation.metrics, evaluation.predictions
+    with out.update() as part:
         evaluation.save(part)
-        plot_confusion(metrics["confusion"], metrics["labels"], part / names[-1])
-        if evaluation.predictions.probabilities is not None:
-            names.append("reliability.png")
-            plot_reliability(evaluation.predictions, part / names[-1])
-        if own and any((place / "metrics.json").is_file() for place in (part, out)):
-            names.append(write_card(out, part=part).name)
-    logger.info("kept in %s: %s", out, ", ".join(names))
+        plot_confusion(
+            metrics["confusion"], metrics["labels"], part / f"confusion{evaluation.suffix}.png"
+        )
+        if predictions.probabilities is not None:
+            plot_reliability(predictions, part / "reliability.png")
+        if out.own and any((place / "metrics.json").is_file() for place in (part, out.path)):
+            write_card(out.path, part=part)

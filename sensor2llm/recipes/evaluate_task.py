@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from sensor2llm.adapter.files import find_adapter
-from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.evaluation.cards.adapter import write_card
 from sensor2llm.evaluation.evaluation import checked_split, data_facts
@@ -52,10 +51,10 @@ def evaluate_task(config: EvaluationConfig, command: str) -> dict[str, Any]:
         **({"llm_accepted": model.accepted} if model.accepted else {}),
     }
     if out is not None:
-        with update_folder(out) as part:
+        with out.update() as part:
             write_json(part / f"metrics_{config.task}.json", metrics)
-            if out.resolve() == folder.resolve():
-                write_card(out, part=part)
+            if out.own:
+                write_card(out.path, part=part)
     return metrics
 
 

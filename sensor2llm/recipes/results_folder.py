@@ -7,9 +7,13 @@ where that is wanted.
 import logging
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sensor2llm.artefacts import manifest
+from sensor2llm.artefacts.atomic_write import update_folder
 from sensor2llm.errors import ConfigError
 from sensor2llm.tasks.config import EvaluationConfig
 
@@ -17,8 +21,25 @@ logger = logging.getLogger(__name__)
 ELSEWHERE = Path("runs/evaluation")
 
 
-def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
-    """Choose, check and announce the folder of the results, before anything is computed.
+@dataclass(frozen=True, kw_only=True)
+class ResultsFolder:
+    """Name a folder for results; `own` is that of what is measured, whose card is written again."""
+
+    path: Path
+    own: bool
+    why: str = ""
+
+    @contextmanager
+    def update(self) -> Iterator[Path]:
+        """Give an empty folder whose files are kept together; say where once they are."""
+        with update_folder(self.path) as part:
+            yield part
+            names = ", ".join(sorted(path.name for path in part.iterdir()))
+        logger.info("kept in %s: %s%s", self.path, names, self.why)
+
+
+def results_folder(config: EvaluationConfig, folder: Path) -> ResultsFolder | None:
+    """Choose and check the folder of the results, before anything is computed.
 
     Returns:
         The folder; None where results are only printed (other people than the test people).
@@ -31,8 +52,7 @@ def results_folder(config: EvaluationConfig, folder: Path) -> Path | None:
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"cannot write results to '{out}': '{there}' is no folder to write to")
     why = f" ('{folder.name}' is {reason}; --out names another folder)" if reason else ""
-    logger.info("results go to %s%s", out, why)
-    return out
+    return ResultsFolder(path=out, own=out.resolve() == folder.resolve(), why=why)
 
 
 def _not_ours(name: str, folder: Path) -> str:

@@ -18,7 +18,7 @@ from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
 from sensor2llm.tasks.config import EvaluationConfig
 from tests.models import normaliser, text_adapter, tiny_llm
-from tests.signals.stores import SPEC
+from tests.signals.stores import SPEC, make_windows
 from tests.verbs import llm_folder, save_adapter, save_store
 
 
@@ -162,9 +162,9 @@ def test_a_released_encoder_is_measured_by_name_and_stays_as_it_is(
     for name in ("mine", released / "mine"):
         caplog.clear()
         assert run(name, "--data", folders[1]) == 0
-        assert caplog.messages[0] == (
-            "results go to runs/evaluation/mine ('mine' is a released one; --out names another "
-            "folder)"
+        assert caplog.messages[-1] == (
+            "kept in runs/evaluation/mine: metrics.json ('mine' is a released one; --out names "
+            "another folder)"
         )
         (tmp_path / "runs" / "evaluation" / "mine" / "metrics.json").unlink()
     assert sorted(path.name for path in (released / "mine").iterdir()) == before
@@ -183,8 +183,19 @@ def test_ones_own_folder_beside_the_released_ones_of_a_clone_is_written_to(tmp_p
         config = EvaluationConfig(adapter=name, data=tmp_path)
         return results_folder(config, Path(name))
 
-    assert results("adapters/mine") == Path("adapters/mine")
-    assert results("adapters/released") == Path("runs/evaluation/released")
+    mine, released = results("adapters/mine"), results("adapters/released")
+    assert (mine.path, mine.own) == (Path("adapters/mine"), True)
+    assert (released.path, released.own) == (Path("runs/evaluation/released"), False)
+
+
+@pytest.mark.parametrize("words", [("walking", "standing", "running"), (None,)])
+def test_no_results_are_announced_where_the_data_cannot_be_judged(words, caplog, capsys, tmp_path):
+    caplog.set_level("INFO")
+    adapter, store = save_adapter(tmp_path / "adapter"), tmp_path / "store"
+    WindowStore.write(store, SPEC, make_windows(labels=words), source="made up")
+    assert run(adapter, "--data", store, "--llm", llm_folder()) == 2
+    assert "label" in capsys.readouterr().err
+    assert str(adapter) not in caplog.text
 
 
 def test_a_folder_that_git_tracks_stays_as_it_is(folders, caplog, tmp_path, monkeypatch):
