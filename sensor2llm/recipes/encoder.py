@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sensor2llm.artefacts.marks import is_marked
 from sensor2llm.encoders.config import EncoderConfig
@@ -13,12 +14,13 @@ from sensor2llm.encoders.foundation.frozen import FrozenFoundation
 from sensor2llm.encoders.joined import join_encoders
 from sensor2llm.encoders.modality_encoders import is_kind, load_foundation
 from sensor2llm.encoders.signal_encoder import SignalEncoder
-from sensor2llm.errors import ConfigError
+from sensor2llm.errors import ConfigError, DataError, UserError
 from sensor2llm.pretraining.config import EncoderRecipe
 from sensor2llm.pretraining.recipe import make_encoder
 from sensor2llm.recipes.config import NEW, Recipe, changes_of
+from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.normalise import merge
-from sensor2llm.signals.splits.splits import Split
+from sensor2llm.signals.splits.splits import Split, make_split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.windows import Windows
 from sensor2llm.signals.transforms import Normaliser, fit_normaliser
@@ -59,11 +61,49 @@ def get_encoder(recipe: Recipe, store: Windows, split: Split, resume: bool) -> L
     _warn_unused(recipe, lambda name: False)
     folders = find_encoders(recipe.encoder)
     for folder in folders:
-        taught = Taught.from_manifest(read_manifest(folder))
-        taught.check(store, split.test, f"the encoder '{folder}'")
+        manifest = read_manifest(folder)
+        stated, taught = manifest.get("recipe") or {}, [Taught.from_manifest(manifest)]
+        check_people(taught, stated, store, split, recipe.split, f"the encoder '{folder}'")
     loaded = load_encoder(*folders)
     convert_store(store, loaded.encoder.spec, quiet=True)
     return loaded
+
+
+def check_people(
+    taught: Sequence[Taught],
+    stated: Mapping[str, Any],
+    store: Windows,
+    split: Split,
+    config: SplitConfig,
+    what: str,
+) -> None:
+    """Refuse test people who taught, and name the options of a split that tests others.
+
+    Args:
+        taught: who taught what is trained on from here.
+        stated: its own recipe, whose split is tried on the store.
+        store: the windows.
+        split: of the store, as `config` says.
+        config: the recipe's split.
+        what: is trained on from here, for messages: "the encoder 'mine'".
+
+    Raises:
+        DataError: test people are among those who taught it.
+    """
+    try:
+        for people in taught:
+            people.check(store, split.test, what)
+    except DataError as error:
+        try:
+            theirs = SplitConfig(**stated["split"])
+            test = make_split(store, theirs).test
+            for people in taught:
+                people.check(store, test, what)
+        except (LookupError, TypeError, UserError):  # it states none, or one of other people
+            raise error from None
+        usual = asdict(config)
+        options = [f"--split.{n} {v}" for n, v in asdict(theirs).items() if v != usual[n]]
+        raise DataError(f"{error}, its own: {' '.join(options)}") from error
 
 
 def _warn_unused(recipe: Recipe, takes: Callable[[str], bool]) -> None:

@@ -15,7 +15,7 @@ from sensor2llm.command import read_recipe
 from sensor2llm.errors import ArtefactError, ConfigError, SpecError
 from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.recipes.config import NEW, NONE, Recipe
-from sensor2llm.recipes.encoder import LoadedEncoder, get_encoder
+from sensor2llm.recipes.encoder import LoadedEncoder, check_people, get_encoder
 from sensor2llm.signals.splits.splits import Split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.windows import Windows
@@ -55,8 +55,8 @@ def load_start(
     adapter, name = SensorAdapter.load(recipe.start_from), f"the adapter '{recipe.start_from}'"
     if not llm.matches(adapter.llm_identity):
         adapter.check_llm(llm.name, llm.identity)
-    for taught in adapter.taught or (Taught(),):
-        taught.check(store, split.test, name)
+    taught = adapter.taught or (Taught(),)
+    check_people(taught, adapter.recipe, store, split, recipe.split, name)
     try:
         convert_store(store, adapter.spec, quiet=True)
     except SpecError as error:

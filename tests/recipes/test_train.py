@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -284,8 +284,25 @@ def test_a_store_that_grew_does_not_test_those_who_taught(recipe, trained, grown
     for folder in (recipe.out, recipe.run / "encoder"):
         with pytest.raises(DataError, match=f"leak: '{folder}' was made with people who are test"):
             evaluate(EvaluationConfig(adapter=str(folder), data=grown, llm=recipe.llm), "")
-    with pytest.raises(DataError, match="leak: the encoder"):
+    with pytest.raises(DataError, match=r"leak: the encoder .*; use the same split for both$"):
         get_encoder(replace(recipe, encoder=str(recipe.run / "encoder")), store, split, False)
+
+
+def test_of_an_encoder_that_heard_the_test_people_the_split_that_tests_others_is_named(tmp_path):
+    people = {"train": ["p1", "p2", "p3", "p4"], "test": ["p0", "p5"]}
+    store = WindowStore.write(tmp_path / "store", SPEC, windows(), LABELS, published=people)
+    published = SplitConfig(kind="published", seed=1)
+    split, taught = (make_split(store, kind) for kind in (SplitConfig(), published))
+    encoder = SignalEncoder(SPEC, EncoderConfig(width=8, pooled_steps=4))
+    heard = Taught.of(store, np.concatenate([taught.train, taught.validation]))
+    stated = {"recipe": {"split": asdict(published)}, "taught": heard.to_dict()}
+    encoder.save_pretrained(tmp_path / "encoder", stated)
+    mine = Recipe(data=store.path, encoder=str(tmp_path / "encoder"))
+    assert set(split.subjects(store)["test"]) & set(people["train"])
+    line = r"tested here \(.*\); use the same split for both, its own: --split.kind published "
+    with pytest.raises(DataError, match=line + "--split.seed 1$"):
+        get_encoder(mine, store, split, resume=False)
+    get_encoder(replace(mine, split=published), store, taught, resume=False)
 
 
 def test_an_adapter_says_who_taught_it_and_its_encoder(recipe, trained, tmp_path):
