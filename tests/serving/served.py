@@ -70,10 +70,11 @@ def running(served_models=None, **limits):
 
     from sensor2llm.serving.http.application import create_app
     from sensor2llm.serving.http.config import ServerConfig
-    from sensor2llm.serving.limited_http import LimitedHttp
+    from sensor2llm.serving.limited_http import limited_http
 
-    app = create_app(served_models or models(), ServerConfig(**limits))
-    options = {"http": LimitedHttp, "log_config": None, "log_level": "warning"}
+    config = ServerConfig(**limits)
+    app = create_app(served_models or models(), config)
+    options = {"http": limited_http(config.body_s), "log_config": None, "log_level": "warning"}
     server = uvicorn.Server(uvicorn.Config(app, **options))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

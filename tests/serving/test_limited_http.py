@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import re
 import socket
+import time
 
 import pytest
 
@@ -115,6 +117,86 @@ def test_what_is_no_http_is_a_line_of_text(port, lines):
             text += block
     assert text.startswith(b"HTTP/1.1 400 ")
     assert text.endswith(b"Invalid HTTP request received.")
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    with served.running(body_s=1.0) as address:
+        yield int(address.rpartition(":")[2])
+
+
+def drip(there, data: bytes) -> bytes:
+    """Send a byte every tenth of a second until the server closes; give what it said."""
+    there.settimeout(0.1)
+    text, bytes_left = b"", iter(data)
+    while True:
+        try:
+            block = there.recv(4096)
+        except TimeoutError:
+            there.sendall(bytes([next(bytes_left)]))
+        except ConnectionResetError:
+            return text
+        else:
+            if not block:
+                return text
+            text += block
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"])
+def test_a_head_that_does_not_come_is_not_waited_for(hasty, before):
+    with socket.create_connection(("127.0.0.1", hasty)) as there:
+        there.sendall(before)
+        text = drip(there, HEAD + b"a: " + b"x" * 300)
+    *_, answer = re.split(rb"HTTP/1\.1 (?=\d)", text)
+    assert answer.startswith(b"408 Request Timeout\r\nconnection: close\r\n")
+    assert text.count(b"HTTP/1.1 200") == bool(before)
+    error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+    assert error["code"] == "too_slow"
+    assert error["message"].startswith("the request did not arrive within 1 s")
+
+
+@pytest.mark.parametrize(
+    ("sent", "dripped"),
+    [
+        (b"", b"\r\n" * 150),
+        (b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n", b"\r\n" * 150),
+        (b"GET /health HTTP/1.1\r\nhost: here\r\ncontent-length: 300\r\n\r\n", b"x" * 300),
+    ],
+    ids=["no request", "after an answer", "a body that nobody reads"],
+)
+def test_what_is_no_head_holds_no_connection(hasty, sent, dripped):
+    with socket.create_connection(("127.0.0.1", hasty)) as there:
+        there.sendall(sent)
+        text = drip(there, dripped)
+    assert text.count(b"HTTP/1.1 ") == text.count(b"HTTP/1.1 200") == bool(sent)
+
+
+def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(hasty):
+    connection = http.client.HTTPConnection("127.0.0.1", hasty, timeout=30)
+    connection.connect()
+    connected = connection.sock
+    for pause_s in (0, 1.5, 1.5):
+        time.sleep(pause_s)
+        connection.request("GET", "/health")
+        assert json.loads(connection.getresponse().read())["status"] == "ok"
+        assert connection.sock is connected
+    connection.close()
+
+
+def test_a_slow_head_of_the_next_request_waits_for_an_answer_under_way(hasty, monkeypatch):
+    answerer = served.models()[served.ADAPTER].answerer
+    hear_all = answerer.hear_all
+
+    def wait_and_hear(windows):
+        time.sleep(2)
+        return hear_all(windows)
+
+    monkeypatch.setattr(answerer, "hear_all", wait_and_hear)
+    body = json.dumps({"values": served.one_window(), "rate_hz": 50}).encode()
+    first = b"POST /classify HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+    first += b"content-length: %d\r\n\r\n" % len(body)
+    ((status, _), (refused, error)) = answers(hasty, first + body + b"GET / HTTP/1.1\r\n")
+    assert (status, refused, error["error"]["code"]) == (200, 408, "too_slow")
 
 
 def test_an_answer_does_not_wait_for_the_receipt_of_its_head():

@@ -61,6 +61,16 @@ class ApiError(Exception):
         return JSONBody(self.to_dict(), self.status, self.headers)
 
 
+def too_slow(seconds: float) -> ApiError:
+    """Refuse a request whose head or body takes longer."""
+    return ApiError(
+        f"the request did not arrive within {seconds:g} s; send it in pieces, or over a faster "
+        "network",
+        status=408,
+        code="too_slow",
+    )
+
+
 def as_api_error(error: Exception) -> ApiError:
     """Say in OpenAI's words what went wrong; what is nobody's input is logged with its place."""
     if isinstance(error, ApiError):

@@ -32,7 +32,7 @@ class ServerConfig:
     body_mb: float = 16.0
     """Megabytes of one request."""
     body_s: float = 120.0
-    """Seconds that one request may take to arrive."""
+    """Seconds that the head of a request may take to arrive, and then its body."""
     queue: int = 128
     """Requests that may wait or run at a time."""
     windows: int = 4096

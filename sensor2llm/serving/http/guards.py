@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sensor2llm.serving.http.api_error import ApiError, as_api_error
+from sensor2llm.serving.http.api_error import ApiError, as_api_error, too_slow
 from sensor2llm.serving.http.config import ServerConfig
 from sensor2llm.serving.http.metrics import ServerMetrics
 from sensor2llm.serving.page.assets import is_of_page
@@ -111,12 +111,7 @@ class Guards:
                 async with asyncio.timeout_at(until_s):
                     message = await receive()
             except TimeoutError:
-                raise ApiError(
-                    f"the request did not arrive within {self.config.body_s:g} s; send it in "
-                    "pieces, or over a faster network",
-                    status=408,
-                    code="too_slow",
-                ) from None
+                raise too_slow(self.config.body_s) from None
             taken, whole = taken + len(message.get("body", b"")), not message.get("more_body")
             if taken > self.config.body_bytes:
                 raise self._too_large()

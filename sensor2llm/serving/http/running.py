@@ -10,7 +10,7 @@ import uvicorn
 from sensor2llm.errors import ConfigError
 from sensor2llm.serving.http.application import create_app
 from sensor2llm.serving.http.config import ServerConfig
-from sensor2llm.serving.limited_http import LimitedHttp
+from sensor2llm.serving.limited_http import limited_http
 from sensor2llm.serving.notes import is_for_the_log
 from sensor2llm.serving.served_models import ServedModel
 
@@ -34,7 +34,7 @@ def run_server(models: Mapping[str, ServedModel], config: ServerConfig) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=LimitedHttp,
+                http=limited_http(config.body_s),
                 ws="none",
                 log_config=None,
                 log_level="warning",
