@@ -81,8 +81,8 @@ def run_transformers(
         mask = torch.ones(1, prompt.length, dtype=torch.long, device=llm.device)
     with (
         torch.no_grad(),
-        prompt.layer_hooks.attached(llm),
         seeded(seed),
+        prompt.layer_hooks.attached(llm),
         warnings.catch_warnings(),
     ):
         # It says that what is not repeated is looked for in the answer alone, which is right.

@@ -12,8 +12,7 @@ one row of ids that meets its vectors by a masked scatter; nothing loops over wi
 window has a text of its own (a question, its numbers), rows are padded on the left.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from sensor2llm.llm.frozen import FrozenLLM
 from sensor2llm.llm.generation import generate
 from sensor2llm.llm.scoring import score_labels, score_likely_labels
 from sensor2llm.model.embedded_prompts import EmbeddedPrompts, PromptPart, embed_prompts
+from sensor2llm.model.evaluating import evaluating
 from sensor2llm.model.loss import OBJECTIVES, Objective, label_loss, posterior, request_loss
 from sensor2llm.model.prompt_text import PromptRenderer
 from sensor2llm.model.prompt_vectors import PromptBuilder
@@ -167,7 +167,7 @@ class SensorLanguageModel(nn.Module):
         """
         if self.adapter.head is None:
             raise ConfigError("the adapter estimates no number; train one with the task regression")
-        with self._evaluating():
+        with evaluating(self):
             features = self.features(batch)
             if features.requests is None:
                 features = features.with_requests([Request("regression")] * len(features))
@@ -185,7 +185,7 @@ class SensorLanguageModel(nn.Module):
 
     def score(self, batch: Batch) -> Float[Tensor, "batch label"]:
         """Give every label's probability, calibrated where the adapter is; they sum to one."""
-        with self._evaluating():
+        with evaluating(self):
             prompt, answers = self.build.for_batch(self.features(batch)), self.prompting.answers
             temperature = self.adapter.trust.temperature
             options = prompt, answers.tree, answers.ids, self.adapter.label_prior, temperature
@@ -199,7 +199,7 @@ class SensorLanguageModel(nn.Module):
         says how likely its words are, not what the signal is.
         """
         total, windows = torch.zeros(len(self.adapter.label_names), dtype=torch.float64), 0
-        with self._evaluating():
+        with evaluating(self):
             for batch in batches:
                 scores = self.log_likelihoods(batch)
                 total += scores.double().sum(0).cpu()
@@ -226,7 +226,7 @@ class SensorLanguageModel(nn.Module):
             part: `all` of each prompt; or the `user`'s content, to which an engine's chat route
                 adds the chat template.
         """
-        with self._evaluating():
+        with evaluating(self):
             return embed_prompts(self.build, self.features(batch), question, messages, part)
 
     def generate(
@@ -249,7 +249,7 @@ class SensorLanguageModel(nn.Module):
             temperature: 0 takes the likeliest token each time; above, tokens are drawn.
             seed: of the drawing.
         """
-        with self._evaluating():
+        with evaluating(self):
             features = self.features(batch)
             if question is None and messages is None:
                 prompt = self.build.for_batch(features, prefix=temperature <= 0)
@@ -279,20 +279,9 @@ class SensorLanguageModel(nn.Module):
             ModelError: there are more places than windows, or fewer.
         """
         ids = self.llm.encode(self.llm.render(messages))
-        with self._evaluating():
+        with evaluating(self):
             prompt = self.build.for_token_ids(ids, features)
             return self._answers(prompt, max_new_tokens, temperature, seed)[0]
 
     def _answers(self, prompt: Prompt, most: int, temperature: float, seed: int) -> list[str]:
         return generate(self.llm, prompt, max_new_tokens=most, temperature=temperature, seed=seed)
-
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Switch dropout and gradients off for a while."""
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.train(training)

@@ -6,17 +6,21 @@ with seeded(0):
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
+
+_TURN = RLock()
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch's global generators for a while; afterwards they go on as if nothing was drawn.
 
-    Initial weights and dropout draw from them whatever is passed along.
+    Initial weights and dropout draw from them whatever is passed along. Threads take turns; one
+    that also waits for a language model's turn does so within.
     """
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=devices):
+    with _TURN, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from threading import Barrier
@@ -15,7 +16,9 @@ from sensor2llm.llm.generation import decode_tokens
 from sensor2llm.llm.prefix import PrefixCache
 from sensor2llm.llm.tuning.hooks import Hook, decoder_layers
 from sensor2llm.llm.tuning.layer_hooks import LayerHooks
+from sensor2llm.model.evaluating import evaluating
 from sensor2llm.model.model import SensorLanguageModel
+from sensor2llm.training.seeding import seeded
 from tests.llm.tiny import tiny_folder
 from tests.models import small_adapter, windows
 
@@ -64,6 +67,50 @@ def test_threads_that_share_an_llm_get_what_each_gets_alone():
         for one in several:
             torch.testing.assert_close(one, expected, atol=1e-6, rtol=0)
     assert not any("forward" in module.__dict__ for module in llm.model.modules())
+
+
+def test_threads_that_draw_by_a_seed_draw_what_each_draws_alone():
+    def drawn(seed):
+        with seeded(seed):
+            return torch.stack([torch.rand(4) for _ in range(20)])
+
+    works = [partial(drawn, seed) for seed in range(3)]
+    alone, before = [work() for work in works], torch.get_rng_state()
+    for expected, several in zip(alone, at_once(*works), strict=True):
+        assert all(torch.equal(one, expected) for one in several)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_answers_that_are_drawn_are_those_of_their_seed_while_others_draw():
+    def model():
+        llm = FrozenLLM.load(str(tiny_folder("llama")), dtype="float32", device="cpu")
+        return SensorLanguageModel(small_adapter(llm), llm).eval()
+
+    def scored_within(seeded_model):
+        with seeded(0):  # as training does
+            return seeded_model.score(windows(2)).tolist()
+
+    one, other = model(), model()
+    draw = {"temperature": 2.0, "max_new_tokens": 6}
+    works = (
+        lambda: one.generate(windows(2), seed=1, **draw),
+        lambda: one.generate(windows(2), seed=2, **draw),
+        lambda: other.generate(windows(2), seed=1, **draw),
+        lambda: scored_within(one),
+    )
+    alone = [work() for work in works]
+    assert alone[0] != alone[1]
+    for expected, several in zip(alone[:3], at_once(*works), strict=False):
+        assert several == [expected] * ROUNDS
+
+
+def test_dropout_stays_off_until_the_last_thread_is_done():
+    model = torch.nn.Dropout(0.5)
+    with ExitStack() as last:
+        with evaluating(model):
+            last.enter_context(evaluating(model))
+        assert not model.training
+    assert model.training
 
 
 def test_threads_with_other_prompts_get_their_own_prefixes():
