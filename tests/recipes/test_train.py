@@ -34,6 +34,7 @@ from sensor2llm.signals.config import SplitConfig
 from sensor2llm.signals.splits.splits import make_split
 from sensor2llm.signals.splits.taught import Taught
 from sensor2llm.signals.store.store import WindowStore
+from sensor2llm.signals.views.conversion import convert_store
 from sensor2llm.signals.views.converted import ConvertedView
 from sensor2llm.tasks.config import EvaluationConfig
 from sensor2llm.training.config import LoopConfig
@@ -376,18 +377,21 @@ def test_a_ready_encoder_hears_a_store_in_other_units_and_rates(recipe, trained,
     view = ConvertedView(store, {name: name for name in spec.names}, spec)
     WindowStore.write(tmp_path / "mg", spec, view, store.label_names, source=store.source)
     encoder = str(recipe.run / "encoder")
-    ours = train_adapter(replace(recipe, encoder=encoder, out=tmp_path / "ours"))
-    theirs = train_adapter(
-        replace(recipe, encoder=encoder, data=tmp_path / "mg", out=tmp_path / "theirs")
-    )
+    # Two steps: after more, what differs by resampling has grown, on some processors a lot.
+    few = replace(recipe, encoder=encoder, loop=replace(SHORT, steps=2))
+    ours = train_adapter(replace(few, out=tmp_path / "ours"))
+    theirs = train_adapter(replace(few, data=tmp_path / "mg", out=tmp_path / "theirs"))
     assert theirs.model.adapter.spec == ours.model.adapter.spec
     rows = ours.split.test
     assert theirs.split.test.tolist() == rows.tolist()
-    said = [
-        evaluate_adapter(run.model, WindowStore.open(path), run.split).predictions.probabilities
-        for run, path in ((ours, recipe.data), (theirs, tmp_path / "mg"))
-    ]
-    np.testing.assert_allclose(said[1], said[0], atol=0.05)
+    said, heard = [], []
+    for run, path in ((ours, recipe.data), (theirs, tmp_path / "mg")):
+        view = WindowStore.open(path)
+        said.append(evaluate_adapter(run.model, view, run.split).predictions.probabilities)
+        same = convert_store(view, run.model.adapter.spec, quiet=True)
+        heard.append(run.model.features(list(same.windows(rows))).steps)
+    assert (heard[1] - heard[0]).abs().mean() < 0.1 * heard[0].std(0).mean()
+    np.testing.assert_allclose(said[1], said[0], atol=0.02)
 
 
 @pytest.mark.parametrize("train_encoder", [False, True])

@@ -214,16 +214,20 @@ def test_a_server_with_keys_asks_for_one(open_page, tmp_path):
         page.close()
 
 
-def test_the_devices_own_sensors_are_recorded(open_page):
+@pytest.mark.parametrize(
+    ("vendor", "along"), [("Google Inc.", "+x"), ("Apple Computer, Inc.", "-x")]
+)
+def test_the_devices_own_sensors_are_recorded(open_page, vendor, along):
     page = open_page()
+    page.evaluate("vendor => Object.defineProperty(navigator, 'vendor', {value: vendor})", vendor)
     page.click("#record")
-    page.wait_for_selector("#record:has-text('Stop')")
+    page.wait_for_selector("#record:has-text('Stop (0 s)')")
     page.evaluate(MOVE, 400)
     page.click("#record:has-text('Stop (7 s)')")
-    page.wait_for_selector("#facts >> text=gravity lies along +x")
+    page.wait_for_selector(f"#facts >> text=gravity lies along {along}")
     assert page.inner_text("#result-title") == "device.csv: 3 windows"
     assert page.inner_text("#record") == "Record with this device"
-    page.wait_for_selector("#facts >> text=/mean x (0.9|1)/")
+    page.wait_for_selector(f"#facts >> text=/mean x {along[:-1].strip('+')}(0.9|1)/")
 
 
 def test_a_device_without_sensors_is_one_line(open_page):

@@ -1,10 +1,11 @@
 // This device's motion sensors as a CSV file in the adapter's channels.
 import { find } from "./dom.js";
 
-// Safari reports accelerations with the signs turned round [W3C Device Orientation, section 4.4];
-// it alone asks for a permission.
+// Some browsers ask for a permission.
 const asks = typeof DeviceMotionEvent !== "undefined" && typeof DeviceMotionEvent.requestPermission === "function";
-const SIGN = asks ? -1 : 1;
+// Safari, and what runs on its engine, reports accelerations with the signs turned round
+// [W3C Device Orientation, section 4.4].
+const sign = () => (navigator.vendor.startsWith("Apple") ? -1 : 1);
 
 // Give what of a motion event a sensor of an adapter measures; undefined for another kind of sensor.
 function reader(sensor) {
@@ -13,7 +14,7 @@ function reader(sensor) {
   if (/^(rad|deg)\/s$/.test(unit)) return { unit: "deg/s", read: ({ rotationRate: r }) => r && [r.beta, r.gamma, r.alpha] };
   if (!/^(g|mg|m\/s\^?2)$/.test(unit)) return undefined;
   const field = /body|linear|user/.test(sensor.name) ? "acceleration" : "accelerationIncludingGravity";
-  return { unit: "m/s^2", read: ({ [field]: a }) => a && [a.x, a.y, a.z].map((value) => value === null ? null : SIGN * value) };
+  return { unit: "m/s^2", read: ({ [field]: a }) => a && [a.x, a.y, a.z].map((value) => value === null ? null : sign() * value) };
 }
 
 export const hearsMotion = (adapter) => adapter.sensors.every(reader);
@@ -34,14 +35,18 @@ export async function record(adapter, stop) {
   let begin, last = -1;
   const take = (event) => {
     const values = readers.flatMap(({ read }) => read(event) ?? [null, null, null]);
+    // A device without sensors says so by one event of nothing.
+    if (values.every((value) => value === null)) return;
     begin ??= event.timeStamp;
     const time = (event.timeStamp - begin) / 1000;
-    if (values.every((value) => value === null) || time <= last) return;
+    if (time <= last) return;
     last = time;
     lines.push([time.toFixed(4), ...values.map((value) => value ?? "")].join(","));
-    find("record").textContent = `Stop (${Math.floor(time)} s)`;
+    tell(time);
   };
+  const tell = (time) => { find("record").textContent = `Stop (${Math.floor(time)} s)`; };
   addEventListener("devicemotion", take);
+  tell(0);
   await stop;
   removeEventListener("devicemotion", take);
   if (lines.length < 3) throw new Error("The motion sensors of this device say nothing; try another device.");
