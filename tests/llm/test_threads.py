@@ -2,10 +2,9 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 import torch
@@ -105,12 +104,23 @@ def test_answers_that_are_drawn_are_those_of_their_seed_while_others_draw():
 
 
 def test_dropout_stays_off_until_the_last_thread_is_done():
-    model = torch.nn.Dropout(0.5)
-    with ExitStack() as last:
+    model, entered, may_end = torch.nn.Dropout(0.5), Event(), Event()
+
+    def second():
         with evaluating(model):
-            last.enter_context(evaluating(model))
-        assert not model.training
+            entered.set()
+            may_end.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        with evaluating(model):
+            later = pool.submit(second)
+            entered.wait()
+        training = model.training
+        may_end.set()
+        later.result()
+    assert not training
     assert model.training
+    assert torch.is_grad_enabled()
 
 
 def test_threads_with_other_prompts_get_their_own_prefixes():
