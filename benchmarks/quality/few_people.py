@@ -7,10 +7,12 @@ NAME=STORE:PEOPLE takes the store's first so many people. Each fold of people is
 adapter is trained with no option but the data and the fold, and logistic regression on what its
 encoder hears (the probe) and a random forest on hand-made features learn from the same people. The
 forest's leaf and weights are chosen on validation people. People by whom the default was chosen are
-not judged. What is done is kept in OUT, so that an interrupted run goes on. `--folds 0` judges one.
+not judged. What is done is kept in OUT, so that an interrupted run goes on. `--folds 0` judges one;
+data sets that an earlier run reported stay in the report.
 """
 
 import argparse
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,7 +108,8 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    started, sets = os.getloadavg(), {}
+    started, report = os.getloadavg(), options.report / "results.json"
+    sets = json.loads(report.read_text(encoding="utf-8"))["sets"] if report.is_file() else {}
     for pair in options.stores:
         name, _, where = pair.partition("=")
         path, _, people = where.partition(":")
@@ -117,7 +120,7 @@ def main() -> None:
         print(table({name: sets[name]}))
     options.report.mkdir(parents=True, exist_ok=True)
     (options.report / "table.md").write_text(table(sets), encoding="utf-8")
-    write(record("quality.few_people", {"sets": sets}, started), options.report / "results.json")
+    write(record("quality.few_people", {"sets": sets}, started), report)
 
 
 if __name__ == "__main__":
