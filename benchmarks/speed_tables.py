@@ -115,12 +115,14 @@ def compiled(path: Path = RESULTS / "compiled.json") -> str:
     if not path.is_file():
         return ""
     result = json.loads(path.read_text(encoding="utf-8"))
-    head = ("LLM", "batch", "compiling, s", "another batch size, s", "times as fast", "pays after")
+    head = ("LLM", "precision", "batch", "compiling, s", "another batch size, s", "times as fast",
+            "pays after")  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in result["rows"]:
         steps = row["pays_after_steps"]
-        cells = [row["llm"], row["batch_size"], row["compiling_s"], row["another_batch_size_s"]]
+        cells = [row["llm"], row["precision"], row["batch_size"], row["compiling_s"]]
         cells += [
+            row["another_batch_size_s"],
             f"{row['training']['ratio']:.2f}",
             "never" if steps is None else f"{steps:,} steps",
         ]

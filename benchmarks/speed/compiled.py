@@ -46,6 +46,7 @@ def measure(name: str, batch_size: int, pairs: int, whole: bool) -> dict[str, An
     pays = (compiling_s + another_s) / (slow_s - fast_s) if fast_s < slow_s else None
     return {
         "llm": name,
+        "precision": str(plain.llm.model.dtype).removeprefix("torch."),
         "batch_size": batch_size,
         "compiling_s": round(compiling_s, 1),
         "another_batch_size_s": round(another_s, 1),

@@ -118,7 +118,7 @@ def datasets_of(source: str) -> list[str]:
 
 
 def data_lines(data: Mapping[str, Any]) -> list[str]:
-    """Say where windows came from, by which licence, and how many people are in each part.
+    """Say where windows came from, how they were recorded, their licence, and of how many people.
 
     Args:
         data: what metrics say of their data: source, and people by part.
@@ -132,7 +132,8 @@ def data_lines(data: Mapping[str, Any]) -> list[str]:
         licence = next(iter(licences.values()), "see the source")
     parts = data.get("people", {}).items()
     people = ", ".join(f"{people_text(n)} for {part}" for part, n in parts)
-    lines = [f"Source: {source}", f"Licence of the data: {licence}"]
+    lines = [f"Source: {source}", *(SOURCES[name].title for name in names)]
+    lines.append(f"Licence of the data: {licence}")
     return [*lines, f"Split by subject: {people}; nobody is in two parts"] if people else lines
 
 

@@ -37,7 +37,8 @@ SOURCES: dict[str, PublishedDataset] = {
         module="motion.uci_har",
     ),
     "wisdm": PublishedDataset(
-        title="WISDM 2019: phone and watch, 51 people, 18 activities (Weiss et al. 2019)",
+        title="WISDM 2019: phone in the pocket, watch on the wrist, 51 people, 18 activities "
+        "(Weiss et al. 2019)",
         licence="CC BY 4.0",
         download="https://archive.ics.uci.edu/dataset/507",
         module="motion.wisdm",

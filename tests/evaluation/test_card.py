@@ -3,12 +3,16 @@
 import json
 
 import pytest
+from safetensors.torch import save_file
 
+from sensor2llm.adapter.check_windows import FILE
+from sensor2llm.adapter.trust import Trust
 from sensor2llm.datasets.catalogue import SOURCES
 from sensor2llm.errors import ArtefactError
 from sensor2llm.evaluation.cards.adapter import repeats_text, write_card
 from sensor2llm.evaluation.cards.task import question_table
 from sensor2llm.evaluation.missing import missing_summary
+from tests.signals.likeness.profiles import toy_profile
 from tests.signals.stores import SPEC
 
 FOUND = {
@@ -193,8 +197,12 @@ def test_the_licence_of_the_weights_is_the_manifests(folder):
 @pytest.mark.parametrize(
     ("orientation", "where", "turned"),
     [
-        ("as_recorded", "devices that are worn and turned as in training: what", True),
-        ("turn_free", "devices that are worn as in training, any way round: what", False),
+        ("as_recorded", "devices that are worn (see Data) and turned as in training: what", True),
+        (
+            "turn_free",
+            "devices that are worn as in training (see Data), any way round: what",
+            False,
+        ),
     ],
 )
 def test_where_an_adapter_may_be_used_is_said_as_its_encoder_hears(
@@ -209,6 +217,20 @@ def test_where_an_adapter_may_be_used_is_said_as_its_encoder_hears(
     text = write_card(folder).read_text()
     assert f"- It may be used on {where} those windows look like is kept" in text
     assert ("fit-axes" in text) == turned
+
+
+def test_how_devices_were_worn_and_turned_is_said(folder):
+    profile = toy_profile()
+    likeness = {"recordings_named": True, "recordings_unlike": 0, "recordings": 9,
+                "windows_unlike": 0.03}  # fmt: skip
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"trust": {"likeness": likeness}}
+    metrics["data"]["source"] = f"WISDM, {SOURCES['wisdm'].download}"
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "sensor2llm.json").write_text(json.dumps(MANIFEST | {"spec": profile.spec.to_dict()}))
+    save_file(Trust(profile).to_tensors(), folder / FILE)
+    text = write_card(folder).read_text()
+    assert "- WISDM 2019: phone in the pocket, watch on the wrist, 51 people" in text
+    assert "- Gravity lay in training along these axes of watch_accel" in text
 
 
 def test_questions_that_any_window_answers_enter_no_mean():

@@ -7,6 +7,8 @@ from typing import Any
 
 from sensor2llm.adapter.card import between_text, data_lines, datasets_of, people_text
 from sensor2llm.adapter.card import card_text as base_card
+from sensor2llm.adapter.check_windows import FILE
+from sensor2llm.adapter.trust import Trust
 from sensor2llm.artefacts.card import table
 from sensor2llm.artefacts.yaml_file import read_yaml
 from sensor2llm.errors import ArtefactError
@@ -14,6 +16,8 @@ from sensor2llm.evaluation.cards.results import label_results, task_results
 from sensor2llm.evaluation.cards.task import read_tasks, task_section
 from sensor2llm.evaluation.cards.trust import is_turn_free, trust_section
 from sensor2llm.evaluation.missing import summary_lines
+from sensor2llm.signals.likeness.evidence import gravity_lines
+from sensor2llm.signals.spec import SignalSpec
 from sensor2llm.training.record import write_bytes
 
 TEMPLATE = Path(__file__).with_name("adapter.md.j2")
@@ -66,6 +70,7 @@ def write_card(folder: str | Path, *, title: str | None = None, part: Path | Non
         by_text,
         tasks,
         runs_text(_seed(place(RESOLVED)), repeated),
+        _gravity(place(FILE).parent, manifest),
     )
     write_bytes(new / "README.md", text.encode("utf-8"))
     return new / "README.md"
@@ -78,6 +83,7 @@ def card_text(
     by_text: Mapping[str, Any] | None = None,
     tasks: Mapping[str, Mapping[str, Any]] | None = None,
     runs: str = "",
+    gravity: Sequence[str] = (),
 ) -> str:
     """Return the text of a card with results.
 
@@ -88,6 +94,7 @@ def card_text(
         by_text: what `evaluate --by text` wrote.
         tasks: what `evaluate --task` wrote, by task.
         runs: which seed this is, and what others of the recipe reach; see `runs_text`.
+        gravity: which way gravity lay in training, a line an accelerometer.
     """
     tasks = tasks or {}
     measured = [metrics, *tasks.values()]
@@ -109,7 +116,7 @@ def card_text(
         text_scores=_text_scores(by_text) if by_text else (),
         runs=runs,
         chosen=chosen_text(metrics) if metrics else "",
-        trust=trust_section(metrics, turn_free=is_turn_free(manifest)),
+        trust=trust_section(metrics, turn_free=is_turn_free(manifest), gravity=gravity),
         **_label_sections(metrics),
     )
 
@@ -140,6 +147,12 @@ def chosen_text(metrics: Mapping[str, Any]) -> str:
     if metrics.get("split") == "validation":
         return f"Chosen on {who}, who are judged here: the scores flatter."
     return f"Chosen on {who}: which step's weights are kept. In training nobody else chose."
+
+
+def _gravity(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Say how devices were turned in training; nothing where an adapter does not keep it."""
+    profile = Trust.read(folder, SignalSpec.from_dict(manifest["spec"])).profile
+    return gravity_lines(profile) if profile else []
 
 
 def _seed(resolved: Path) -> int | None:

@@ -1,11 +1,11 @@
 """How an adapter says no, for its card: what was measured of its limits on unseen people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SET_HEAD = ("asked", "held the truth", "worst and best person", "labels a set")
-ALIKE = "devices that are worn and turned as in training"
-ANY_TURN = "devices that are worn as in training, any way round"
+ALIKE = "devices that are worn (see Data) and turned as in training"
+ANY_TURN = "devices that are worn as in training (see Data), any way round"
 CANNOT = (
     "It does not say no: it keeps nothing of what training windows look like, and answers whatever "
     "it gets (`evaluate ADAPTER --data STORE --calibrate` mends it where labels are scored)"
@@ -18,8 +18,16 @@ def is_turn_free(manifest: Mapping[str, Any]) -> bool:
     return (manifest.get("encoder") or {}).get("orientation") == "turn_free"
 
 
-def trust_section(metrics: Mapping[str, Any], *, turn_free: bool = False) -> dict[str, Any]:
-    """Give the lines and tables of the section; where nothing was measured, that it cannot."""
+def trust_section(
+    metrics: Mapping[str, Any], *, turn_free: bool = False, gravity: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Give the lines and tables of the section; where nothing was measured, that it cannot.
+
+    Args:
+        metrics: what `evaluate` wrote.
+        turn_free: whether the encoder hears what no turn of the device changes.
+        gravity: which way gravity lay in training, a line an accelerometer.
+    """
     trust, where = metrics.get("trust"), ANY_TURN if turn_free else ALIKE
     if not trust:
         return {"command": "", "lines": [f"It may be used on {where}", CANNOT], "sets": []}
@@ -33,7 +41,11 @@ def trust_section(metrics: Mapping[str, Any], *, turn_free: bool = False) -> dic
     ]
     return {
         "command": metrics.get("calibration_command", ""),
-        "lines": [*_calibration_lines(metrics, trust), *_likeness_lines(trust, where, turn_free)],
+        "lines": [
+            *_calibration_lines(metrics, trust),
+            *_likeness_lines(trust, where, turn_free),
+            *gravity,
+        ],
         "sets": sets,
         "set_head": SET_HEAD,
         "risk": risk,

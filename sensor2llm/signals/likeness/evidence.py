@@ -191,6 +191,21 @@ def training_levels(profile: TrainingProfile, name: str) -> np.ndarray:
     return gaussians.means[:, places] * gaussians.scale[places] + gaussians.center[places]
 
 
+def gravity_lines(profile: TrainingProfile) -> list[str]:
+    """Say which way gravity lay in training in each accelerometer: how the device was turned."""
+    lines = []
+    for modality in profile.spec.modalities:
+        if not bears_gravity(profile, modality.name):
+            continue
+        levels = training_levels(profile, modality.name)
+        votes = Counter(_axis(modality, main_direction(level)) for level in levels)
+        axes = ", ".join(f"{axis} in {count}" for axis, count in votes.most_common())
+        lines.append(
+            f"Gravity lay in training along these axes of {modality.name}, in labels: {axes}"
+        )
+    return lines
+
+
 def _plus(before: np.ndarray, rows: np.ndarray) -> np.ndarray:
     total: np.ndarray = rows.sum(0)
     return total if not before.size else before + total

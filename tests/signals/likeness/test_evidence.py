@@ -5,7 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from sensor2llm.signals.likeness.evidence import DeviationEvidence, distinct_texts
+from sensor2llm.signals.likeness.evidence import (
+    DeviationEvidence,
+    distinct_texts,
+    gravity_lines,
+)
 from tests.signals.likeness.profiles import (
     changed,
     fresh,
@@ -71,3 +75,10 @@ def test_a_sensor_that_is_heard_any_way_round_is_told_by_what_no_turn_changes():
 
 def test_without_windows_there_is_nothing_to_say():
     assert DeviationEvidence(toy_profile()).checks() == []
+
+
+def test_how_devices_were_turned_in_training_is_said_where_a_turn_is_heard():
+    assert gravity_lines(toy_profile()) == [
+        "Gravity lay in training along these axes of watch_accel, in labels: y in 3"
+    ]
+    assert gravity_lines(turn_free_profile()) == []
