@@ -15,7 +15,7 @@ def record(
     started: tuple[float, float, float],
     package: str = "benchmarks",
 ) -> dict[str, Any]:
-    """Give a result: the command, the machine, and what was measured.
+    """Give a result: the command, the machine, the precision it computes in, what was measured.
 
     Args:
         module: what is run, in `package`.
@@ -23,9 +23,15 @@ def record(
         started: `os.getloadavg()` from before it.
         package: where the module is.
     """
+    # What is measured without torch is not to have it in memory.
+    import torch
+
+    from sensor2llm.llm.checkpoint import choose_dtype
+
     return {
         "command": shlex.join(["python", "-m", f"{package}.{module}", *sys.argv[1:]]),
         "cores": os.cpu_count(),
+        "precision": str(choose_dtype("auto", torch.device("cpu"))).removeprefix("torch."),
         "python": platform.python_version(),
         "load_average_before": started,
         "load_average_after": os.getloadavg(),

@@ -153,7 +153,9 @@ def cost(path: Path = RESULTS / "bench.json") -> str:
         lines += ["", f"Left out: {missing}."]
     kind = "a quick run, no record; " if result["quick"] else ""
     busy = "busy" if result["busy"] else "idle"
-    ran = f"{kind}{busy} machine, {result['cores']} cores, {result['seconds'] / 60:.0f} minutes"
+    precision = f", {result['precision']}" if "precision" in result else ""
+    machine = f"{busy} machine, {result['cores']} cores{precision}"
+    ran = f"{kind}{machine}, {result['seconds'] / 60:.0f} minutes"
     return "\n".join([*lines, "", f"    {result['command']}    # {ran}"]) + "\n"
 
 

@@ -258,8 +258,10 @@ def main() -> None:
     out = options.out or (None if options.quick else RESULT)
     result = {"quick": options.quick, "busy": busy, "seconds": round(time.perf_counter() - began)}
     before = committed(RESULT)
-    result |= {"left_out": left_out, "figures": figures}
-    write(record("speed.suite", result, started), out)
+    result = record("speed.suite", result | {"left_out": left_out, "figures": figures}, started)
+    write(result, out)
+    if before and before.get("precision") != result["precision"]:
+        print(f"the committed run computed in another precision than {result['precision']}")
     if out:
         draw_growth(figures, out.with_suffix(".png"))
     for text in slower(figures, before.get("figures", {})):

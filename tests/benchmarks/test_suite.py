@@ -186,8 +186,11 @@ def test_a_run_is_written_and_a_busy_machine_named(tmp_path, monkeypatch, capsys
         "this machine is busy (load 3.0): figures may be off",
         "left out: t5 is not here",
     ]
-    assert captured.out.splitlines()[-1] == "slower: memory: 1.00 before, 1.50 now"
     result = json.loads(out.read_text(encoding="utf-8"))
+    assert captured.out.splitlines()[-2:] == [
+        f"the committed run computed in another precision than {result['precision']}",
+        "slower: memory: 1.00 before, 1.50 now",
+    ]
     assert (result["busy"], result["left_out"]) == (True, ["t5 is not here"])
     figure = {"least": 1.0, "median": 1.5, "most": 2.0, "aim": None}
     assert result["figures"] == {"memory": figure}
@@ -197,13 +200,14 @@ def test_a_run_is_written_and_a_busy_machine_named(tmp_path, monkeypatch, capsys
 def test_the_page_says_after_how_many_steps_compiling_pays(tmp_path):
     assert speed_tables.compiled(tmp_path / "none.json") == ""
     row = {"llm": "bundled", "batch_size": 32, "compiling_s": 6.5, "another_batch_size_s": 0.1}
+    row |= {"precision": "bfloat16"}
     row |= {"training": {"ratio": 1.052}, "pays_after_steps": 1040}
     never = row | {"training": {"ratio": 0.99}, "pays_after_steps": None}
     path = tmp_path / "compiled.json"
     path.write_text(json.dumps({"command": "compiled", "rows": [row, never]}), encoding="utf-8")
     text = speed_tables.compiled(path)
-    assert "| bundled | 32 | 6.5 | 0.1 | 1.05 | 1,040 steps |" in text
-    assert "| bundled | 32 | 6.5 | 0.1 | 0.99 | never |" in text
+    assert "| bundled | bfloat16 | 32 | 6.5 | 0.1 | 1.05 | 1,040 steps |" in text
+    assert "| bundled | bfloat16 | 32 | 6.5 | 0.1 | 0.99 | never |" in text
     assert text.endswith("\n\n    compiled\n")
 
 
@@ -213,6 +217,7 @@ def test_the_page_shows_growth_aims_and_the_rest_and_copes_with_no_run(tmp_path)
     figures = {"label, labels 1,024": FIGURE, "train over the LLM alone": FIGURE | {"aim": None}}
     figures |= {"near": FIGURE | {"aim": 1.0}, "far": FIGURE | {"aim": 0.99}}
     result = {"quick": True, "busy": False, "cores": 2, "seconds": 120, "command": "bench"}
+    result["precision"] = "float32"
     result |= {"left_out": ["ray is not installed"], "figures": figures}
     path.write_text(json.dumps(result), encoding="utf-8")
     text = speed_tables.cost(path)
@@ -221,7 +226,7 @@ def test_the_page_shows_growth_aims_and_the_rest_and_copes_with_no_run(tmp_path)
     assert "| near | 1.00 (0.90 to 1.20) | 1.00 | reached |" in text
     assert "| far | 1.00 (0.90 to 1.20) | 0.99 | missed |" in text
     assert "\n\nLeft out: ray is not installed.\n\n    bench    # a quick run" in text
-    assert "idle machine, 2 cores, 2 minutes" in text
+    assert "idle machine, 2 cores, float32, 2 minutes" in text
     assert "![" not in text
     draw_growth(figures, path.with_suffix(".png"))
     assert "](../../benchmarks/results/bench.png)\n\n| cost" in speed_tables.cost(path)
