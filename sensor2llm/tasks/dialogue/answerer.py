@@ -42,6 +42,7 @@ from sensor2llm.tasks.dialogue.vocabulary import UNSENSED
 from sensor2llm.tasks.likeness import UNKNOWN, score_windows
 
 NOT_TRAINED = "This adapter was not trained to answer that."
+ONE_WINDOW = "That is about two windows, and one is attached: attach the other, too."
 NOT_THERE = "No sensor of this window shows that."
 NO_WINDOW = "No window is attached yet."
 BEYOND = "That is not about the window."
@@ -135,6 +136,8 @@ class Answerer:
             return Answer(BEYOND, kind="beyond", source="rules")
         if not heard and intent.kind != "unanswerable":
             return Answer(NO_WINDOW, kind=intent.kind, source="rules")
+        if len(heard) == 1 and (intent.kind == "comparison" or intent.window == 1):
+            return Answer(ONE_WINDOW, kind=intent.kind, source="rules")
         return self._ways[intent.kind](intent, heard)
 
     def _label(self, intent: Intent, heard: Sequence[HeardWindow]) -> Answer:

@@ -140,6 +140,8 @@ class Router:
 
     def _part(self, part: str, windows: int) -> Intent:
         text = plain_words(part, self._words)
+        if words.TWO_WINDOWS.search(text):
+            windows = max(windows, 2)
         asks_meaning = self.names.marked(text) == "what is <label>"
         kind, _, fact = ("beyond" if asks_meaning else self._kind(text, windows)).partition(" ")
         bare = Intent(kind=cast(Kind, kind), text=part, fact=fact, plain=text)

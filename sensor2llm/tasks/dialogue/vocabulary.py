@@ -104,6 +104,13 @@ COMPARING = re.compile(
     r"which (?:has|is|moves|beats) (?:the )?(?:\w+er|more|less|higher|lower)|which moves|get more|"
     r"got more|get less|earlier|since|in which (?:one|of|window))\b"
 )
+TWO_WINDOWS = re.compile(
+    r"\b(?:(?:the|these) two(?! (?:second|minute))|two windows|both windows|both of them|"
+    r"(?:in|of|between) both|first or second|"
+    r"(?:first|second|other|latter|former|previous) (?:windows?|one|recording)|"
+    r"windows? [12]|1 (?:or|and|vs|versus) 2$|which window|than before)\b"
+)
+"""What speaks of two windows, however many are attached."""
 COMPARATIVE = re.compile(r"\b(?:more|less|fewer|higher|lower|\w{3,}er|harder)\b")
 LESS = re.compile(
     r"\b(?:less|fewer|lower|slow\w*|calm\w*|quiet\w*|weaker|gentler|softer|smaller|"

@@ -1,11 +1,11 @@
-"""Reasons and descriptions say the facts that are surest."""
+"""Reasons and descriptions say the surest facts; two windows are compared where there are two."""
 
 import pytest
 
 from sensor2llm.signals.facts.fact import Fact
 from sensor2llm.signals.questions.claims import judge
 from sensor2llm.tasks.classification import Prediction
-from sensor2llm.tasks.dialogue.answerer import Answerer
+from sensor2llm.tasks.dialogue.answerer import ONE_WINDOW, Answerer
 from sensor2llm.tasks.dialogue.fact_questions import FactReading, chances_right
 from sensor2llm.tasks.dialogue.heard_window import HeardWindow
 from tests.models import LABELS, small_model, windows
@@ -58,6 +58,23 @@ def test_a_description_is_the_label_and_the_surest_facts_in_a_sentence(model):
     assert given.text == f"{LABELS[0]} (1.00). {sentence}"
     assert (given.kind, given.source) == ("describe", "scores")
     assert judge(sentence, heard(model).facts).true_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "is_of_two"),
+    [
+        ("which window moves more, 1 or 2?", True),
+        ("which of the two is more intense", True),
+        (f"is the second window {LABELS[0]}?", True),
+        (f"is the first window {LABELS[0]}?", False),
+        (f"is it {LABELS[0]}, these two seconds?", False),
+        ("which one is it", False),
+    ],
+)
+def test_what_is_asked_of_two_windows_is_not_answered_of_one(model, question, is_of_two):
+    given = answer(model, question, step_rate=0.9, intensity=0.9, orientation=0.9)
+    assert (given.text == ONE_WINDOW) == is_of_two
+    assert is_of_two or LABELS[0] in given.text
 
 
 def test_a_value_has_the_chance_of_all_that_it_passes_for():
