@@ -70,7 +70,7 @@ test: lint docs
 tables: setup
 	@$(BIN)/python -m benchmarks.tables
 
-# Every benchmark of speed, against the last committed run: under 20 minutes on two idle cores.
+# Every benchmark of speed, against the last committed run: 20 minutes on two idle cores, an hour without bf16.
 bench: setup
 	@$(BIN)/python -m benchmarks.speed.suite
 	@$(BIN)/python -m benchmarks.tables

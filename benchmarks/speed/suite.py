@@ -1,6 +1,6 @@
 """Run every benchmark of speed, and say what became slower than in the last committed run.
 
-    make bench                                          under 20 minutes on two idle cores
+    make bench              20 minutes on two idle cores, an hour without bf16
     python -m benchmarks.speed.suite --quick --out FILE          about 2 minutes: does it work?
 
 Parts are the modules beside this one, each a process of its own; a part that has no rounds is run
